@@ -1,0 +1,369 @@
+"""The ledger: what a run did, in one SQLite file, durable before anybody goes on.
+
+`Ledger` is the file `RUN/run.db` of a running command, `Reader` the same file for a command that only looks,
+`MemoryLedger` the same Protocols without a file. Rows are mappings from column to value; the tables stand in
+`schema.py`. Times are texts in ISO 8601, latencies seconds, costs US dollars, exact scores fractions in 0..1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, closing, contextmanager
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Self
+
+from sqlite_utils import Database
+from sqlite_utils.db import NotFoundError
+
+from autodata.checkpoints.records import RunFailed, UserError
+from autodata.checkpoints.schema import SCHEMA_VERSION, TABLES, Rows, create_tables, encode
+
+BUSY_SECONDS = 30.0
+"""How long a write waits for another program that holds the file."""
+
+_TEXTS = {"document": ("documents", "text"), "answer": ("attempts", "answer")}
+
+_SPOILT = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
+_UNWRITABLE = {
+    sqlite3.SQLITE_FULL: "free some space",
+    sqlite3.SQLITE_IOERR: "check the disk",
+    sqlite3.SQLITE_READONLY: "make the file and its folder writable",
+    sqlite3.SQLITE_PERM: "make the file and its folder writable",
+    sqlite3.SQLITE_CANTOPEN: "see that its folder exists and is writable",
+    sqlite3.SQLITE_BUSY: "close the other program that is writing to it",
+}
+
+
+def _refusal(path: Path, problem: object) -> UserError:
+    return UserError(
+        f"{path} cannot be used as a ledger ({problem}): move it away, or first save what can be saved with"
+        f" `sqlite3 {path} .recover > saved.sql`"
+    )
+
+
+def _told(path: Path, error: sqlite3.Error) -> UserError | RunFailed | None:
+    """Return what the user must hear of an error that is the file's or the disk's, None for the caller's own."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in _SPOILT:
+        return _refusal(path, error)
+    if code in _UNWRITABLE:
+        return RunFailed(f"{path}: {error}: {_UNWRITABLE[code]}, then type the same command again to go on")
+    return None
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        told = _told(path, error)
+        if told is None:
+            raise
+        raise told from error
+
+
+def _connect(path: Path, mode: str) -> Database:
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_SECONDS)
+    return Database(connection, execute_plugins=False)
+
+
+def _is_new(db: Database, path: Path) -> bool:
+    """Return whether a file holds nothing yet. Raises UserError when what it holds is no ledger of this version."""
+    tables = set(db.table_names())
+    if not tables:
+        return True
+    if not tables.issuperset(TABLES):
+        raise _refusal(path, "it is another program's database")
+    version = next(iter(db.query("SELECT value FROM meta WHERE key = 'schema_version'")), {"value": "none"})["value"]
+    if version != SCHEMA_VERSION:
+        raise _refusal(path, f"its schema version is {version}, this Autodata's is {SCHEMA_VERSION}")
+    return False
+
+
+def _upsert(db: Database, rows: Rows) -> None:
+    for name, of_table in rows.items():
+        spec, table = TABLES[name], db.table(name)
+        # Rows of one statement share its columns: a column that one row lacks would be set to null by another's.
+        for columns, group in groupby(of_table, key=frozenset):
+            if spec.required <= columns:
+                table.upsert_all(group, pk=spec.pk)
+                continue
+            # SQLite looks at NOT NULL before it looks for the row to update, so a part of a row is not an upsert.
+            for row in group:
+                try:
+                    table.update(spec.key(row), {column: row[column] for column in columns - {*spec.pk}})
+                except NotFoundError as error:
+                    raise _incomplete(name, row) from error
+
+
+def _incomplete(name: str, row: Mapping[str, Any]) -> ValueError:
+    table = TABLES[name]
+    return ValueError(f"table {name} has no row {table.key(row)}, and a new one needs {', '.join(table.missing(row))}")
+
+
+class Reader:
+    """A ledger that another process may be writing to; the owner's side of it is `Ledger`.
+
+    All SQLite work is done by a thread of its own, never on the event loop. Every method raises RunFailed when the
+    disk fails and UserError when the file turns out to be spoilt.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Name the file; `open` opens it."""
+        self.path = path
+        self._reading = ThreadPoolExecutor(1, "ledger-read")
+        self._read_files = ExitStack()
+        self._read_db: Database
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, path: Path) -> AsyncIterator[Self]:
+        """Open a ledger for as long as the context lasts.
+
+        Raises UserError when there is none at `path`, or one that is corrupt, another program's or of another schema
+        version, and RunFailed when the file cannot be opened or (`Ledger`) written. `Ledger` creates a missing file.
+        """
+        ledger = cls(path)
+        try:
+            await ledger._start()
+            yield ledger
+        finally:
+            await asyncio.to_thread(ledger._stop)
+
+    async def read(self, sql: str, params: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """Return the rows of a SELECT. Everything that a `save` of this process has returned for is seen."""
+        return await asyncio.get_running_loop().run_in_executor(self._reading, self._query, sql, params)
+
+    async def get(self, ref: str) -> str:
+        """Return the text behind a reference. Raises KeyError when there is none."""
+        kind, _, key = ref.partition("/")
+        table, column = _TEXTS[kind]
+        rows = await self.read(f"SELECT {column} FROM {table} WHERE {TABLES[table].pk[0]} = ?", (key,))  # noqa: S608
+        if not rows:
+            raise KeyError(ref)
+        return str(rows[0][column])
+
+    async def _start(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._reading, self._open_reading)
+
+    def _stop(self) -> None:
+        self._reading.submit(self._read_files.close).result()
+        self._reading.shutdown()
+
+    def _open_reading(self) -> None:
+        if not self.path.is_file():
+            raise UserError(f"there is no ledger {self.path}: name a folder that `autodata run --out` made")
+        with _telling(self.path):
+            # A connection that may not write leaves the file's side files lying about when it closes. In a folder that
+            # nobody may write to SQLite cannot make them: there the file is read as one that does not change.
+            frozen = not os.access(self.path.parent, os.W_OK) and not Path(f"{self.path}-wal").exists()
+            mode = "ro&immutable=1" if frozen else "rw"
+            self._read_db = self._read_files.enter_context(closing(_connect(self.path, mode)))
+            self._read_db.execute("PRAGMA query_only = ON")
+            if _is_new(self._read_db, self.path):
+                raise _refusal(self.path, "it holds no tables")
+
+    def _query(self, sql: str, params: Sequence[Any]) -> list[dict[str, Any]]:
+        with _telling(self.path):
+            return list(self._read_db.query(sql, params))
+
+
+def open_readonly(path: Path) -> AbstractAsyncContextManager[Reader]:
+    """Open a ledger to look into it, also while another process writes to it. Raises as `Reader.open`."""
+    return Reader.open(path)
+
+
+class _Save:
+    """Rows on their way to the file. Not saved until proved saved."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        self.error: Exception | None = RunFailed("the ledger's writer stopped before these rows were saved")
+        self.done: Future[None] = Future()
+        # From here on a cancelled waiter cannot cancel the rows: they may be a reply that was paid for.
+        self.done.set_running_or_notify_cancel()
+
+    def resolve(self) -> None:
+        if self.error is None:
+            self.done.set_result(None)
+        else:
+            self.done.set_exception(self.error)
+
+
+class Ledger(Reader):
+    """The ledger of a running command: Store, Blobs and Journal in one file. Only one process may have it open.
+
+    One thread owns the connection that writes. Whatever was asked to be saved while it was busy goes into the next
+    transaction together, so that many waiting coroutines cost one flush of the disk.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Name the file; `open` opens it."""
+        super().__init__(path)
+        self.commits = 0
+        """Transactions written since the file was opened."""
+        self._writing = ThreadPoolExecutor(1, "ledger-write")
+        self._write_files = ExitStack()
+        self._write_db: Database
+        self._pending: deque[_Save] = deque()
+        self._keys: set[str] = set()
+        self._broken: UserError | RunFailed | None = None
+
+    async def save(self, **tables: Sequence[Mapping[str, Any]]) -> None:
+        """Upsert rows by their primary keys, all tables in one transaction; return when they are on the disk.
+
+        Only the columns given change. A row that exists may be given in part; a new row needs its table's `required`
+        columns. Tables may come in any order. A cancelled call still saves its rows. Raises ValueError or TypeError
+        for rows that do not fit their tables, sqlite3.IntegrityError for a foreign key that leads nowhere, and
+        RunFailed when the disk is full, read-only or failing: then every other save fails with it.
+        """
+        rows = encode(tables)
+        if not rows:
+            return
+        item = _Save(rows)
+        self._pending.append(item)
+        self._writing.submit(self._commit)
+        await asyncio.wrap_future(item.done)
+
+    async def find_call(self, key: str) -> Mapping[str, Any] | None:
+        """Return the stored row of table `calls` with this key, or None, which costs nothing."""
+        if key not in self._keys:
+            return None
+        return (await self.read("SELECT * FROM calls WHERE key = ?", (key,)))[0]
+
+    async def _start(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._writing, self._open_writing)
+        await super()._start()
+
+    def _stop(self) -> None:
+        # The writer closes last: the last connection to close is the one that tidies the side files away.
+        super()._stop()
+        self._writing.submit(self._write_files.close).result()
+        self._writing.shutdown()
+
+    def _open_writing(self) -> None:
+        with _telling(self.path):
+            db = self._write_db = self._write_files.enter_context(closing(_connect(self.path, "rwc")))
+            _is_new(db, self.path)
+            problem = next(iter(db.query("PRAGMA quick_check(1)")))["quick_check"]
+            if problem != "ok":
+                raise _refusal(self.path, " ".join(problem.split()))
+            db.enable_wal()
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA foreign_keys = ON")
+            with self._transaction() as new:
+                if new:
+                    create_tables(db)
+            self._keys.update(row["key"] for row in db.query("SELECT key FROM calls"))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[bool]:
+        """Hold the write lock, commit at the end; the value says whether the file holds nothing yet."""
+        db = self._write_db
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield not db["meta"].exists()
+            db.execute("COMMIT")
+        finally:
+            db.rollback()  # after a commit there is nothing left to undo
+
+    def _commit(self) -> None:
+        batch = [self._pending.popleft() for _ in range(len(self._pending))]
+        try:
+            if batch and self._broken is None:
+                self._write(batch)
+        except sqlite3.Error as error:
+            self._broken = _told(self.path, error)
+            for item in batch:
+                item.error = error
+        finally:
+            for item in batch:
+                if self._broken is not None:
+                    item.error = type(self._broken)(*self._broken.args)
+                item.resolve()
+
+    def _write(self, batch: Sequence[_Save]) -> None:
+        with self._transaction():
+            outcomes = [self._write_one(item.rows) for item in batch]
+        self.commits += 1
+        for item, outcome in zip(batch, outcomes, strict=True):
+            item.error = outcome
+            if outcome is None:
+                self._keys.update(row["key"] for row in item.rows.get("calls", ()))
+
+    def _write_one(self, rows: Rows) -> Exception | None:
+        """Write one save within the open transaction; return its own fault, which must not touch its neighbours."""
+        try:
+            with self._write_db.atomic():
+                _upsert(self._write_db, rows)
+        except (ValueError, OverflowError) as error:
+            return error
+        except sqlite3.Error as error:
+            lost = not self._write_db.conn.in_transaction  # SQLite may roll all of it back by itself
+            if lost or _told(self.path, error) is not None:
+                raise
+            return error
+        return None
+
+
+class MemoryLedger:
+    """The same Protocols over dicts, for a graph that runs without a run folder. Foreign keys are not looked at."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.tables: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {name: {} for name in TABLES}
+        """Table -> primary key -> row, as they would be read back from the file."""
+
+    async def save(self, **tables: Sequence[Mapping[str, Any]]) -> None:
+        """Upsert rows by their primary keys, all or none. Raises ValueError or TypeError as `Ledger.save`."""
+        changed = {name: dict(rows) for name, rows in self.tables.items() if name in tables}
+        for name, rows in encode(tables).items():
+            spec = TABLES[name]
+            for row in rows:
+                old = changed[name].get(spec.key(row))
+                if old is None:
+                    if spec.missing(row):
+                        raise _incomplete(name, row)
+                    old = dict.fromkeys(spec.columns) | dict(spec.defaults)
+                changed[name][spec.key(row)] = old | row
+        self.tables |= changed
+
+    async def get(self, ref: str) -> str:
+        """Return the text behind a reference. Raises KeyError when there is none."""
+        kind, _, key = ref.partition("/")
+        table, column = _TEXTS[kind]
+        return str(self.tables[table][(key,)][column])
+
+    async def find_call(self, key: str) -> Mapping[str, Any] | None:
+        """Return the stored row of table `calls` with this key, or None."""
+        return self.tables["calls"].get((key,))
+
+
+@contextmanager
+def run_lock(folder: Path) -> Iterator[None]:
+    """Hold a run folder for this process, so that no second one works in it. The lock dies with its process.
+
+    Raises UserError when another process holds it, RunFailed when the folder cannot be written.
+    """
+    path = folder / "lock"
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(path.open("a+", encoding="utf-8", errors="replace"))
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+        except BlockingIOError as error:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise UserError(f"{folder} is in use by another process (pid {holder}): wait for it or stop it") from error
+        except OSError as error:
+            raise RunFailed(f"{path}: {error.strerror}: make room and make the folder writable") from error
+        yield

@@ -1,0 +1,237 @@
+"""The checkpoint saver: where every document's graph stands, in one SQLite file.
+
+Checkpoints are the truth about position only. What was paid for is in the journal, so that a lost checkpoint file
+costs time, not money. Open one saver per file and share it between all graphs of the process: a second writer on the
+same file has to wait for the first one's lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shlex
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
+
+import aiosqlite
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+from autodata.checkpoints.records import UserError
+
+Keep = Literal["rounds", "all", "none"]
+"""What stays of a document's checkpoints once it has ended: each round's last one, all of them, or none."""
+
+BUSY_SECONDS = 60.0
+"""How long a statement waits for another process's lock on the file before it fails."""
+
+ROUND_KEY = "n"
+"""The state key that holds the number of the round a checkpoint belongs to; a checkpoint without it is of round 0."""
+
+_NO_LABEL = "NULL"
+_ROUND_LABEL = "round_of(type, checkpoint)"
+_RUN_LABEL = "json_extract(CAST(metadata AS TEXT), '$.run_id')"
+
+
+class _Row(NamedTuple):
+    """A checkpoint without its state, as far as deciding whether it may go needs it."""
+
+    namespace: str
+    checkpoint_id: str
+    parent_id: str | None
+    leans_on_parent: int
+    """Whether some channel stores changes only (a `DeltaChannel`), to be applied to what the ancestors hold."""
+    label: Hashable
+
+
+@runtime_checkable
+class KeepsRounds(Protocol):
+    """A saver that can drop all but the last checkpoint of each round of a thread."""
+
+    async def akeep_rounds(self, thread_id: str) -> None:
+        """Delete every checkpoint of the thread that is not its round's last one, with its writes."""
+        ...
+
+
+class FileSaver(AsyncSqliteSaver):
+    """LangGraph's asynchronous SQLite saver with pruning, deleting by run and copying added.
+
+    Stored values are plain data and the few types that LangGraph itself lists as safe; an object of any other type
+    comes back as the data it was made from, and nothing is ever pickled. All deletions are one transaction each.
+    """
+
+    def __init__(self, conn: aiosqlite.Connection) -> None:
+        """Wrap an aiosqlite connection as `open_saver` prepares it. Must be called on the running event loop."""
+        super().__init__(conn, serde=JsonPlusSerializer(pickle_fallback=False, allowed_msgpack_modules=None))
+
+    async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        """Delete old checkpoints of the given threads; unknown threads are no error.
+
+        `keep_latest` keeps the newest checkpoint of each namespace (and those that it needs to be readable, where a
+        graph uses `DeltaChannel`), `delete` keeps none. Any other strategy raises `ValueError`.
+        """
+        if strategy not in ("keep_latest", "delete"):
+            raise ValueError(f"unknown pruning strategy {strategy!r}: use 'keep_latest' or 'delete'")
+        async with self._transaction() as cursor:
+            for thread_id in thread_ids:
+                if strategy == "delete":
+                    await cursor.execute("DELETE FROM checkpoints WHERE thread_id = ?", (thread_id,))
+                    await cursor.execute("DELETE FROM writes WHERE thread_id = ?", (thread_id,))
+                else:
+                    await _thin(cursor, thread_id, _NO_LABEL, _last_of_each)
+
+    async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """Delete the checkpoints, and their writes, whose metadata names one of the runs; unknown runs are no error.
+
+        A checkpoint that one of another run needs to be readable (`DeltaChannel`) stays. Reads all metadata of the
+        file, so it takes time in proportion to the file's size.
+        """
+        doomed = set(run_ids)
+
+        def of_other_runs(rows: Sequence[_Row]) -> list[_Row]:
+            return [row for row in rows if row.label not in doomed]
+
+        async with self._transaction() as cursor:
+            await cursor.execute(
+                f"SELECT DISTINCT thread_id FROM checkpoints WHERE {_RUN_LABEL} IN (SELECT value FROM json_each(?))",  # noqa: S608
+                (json.dumps(sorted(doomed)),),
+            )
+            for (thread_id,) in await cursor.fetchall():
+                await _thin(cursor, thread_id, _RUN_LABEL, of_other_runs)
+
+    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        """Copy all checkpoints and writes of a thread to another one; copying an unknown thread does nothing.
+
+        Checkpoints keep their ids, so one that the target already has under the same id is replaced.
+        """
+        threads = (target_thread_id, source_thread_id)
+        async with self._transaction() as cursor:
+            await cursor.execute(
+                "INSERT OR REPLACE INTO checkpoints"
+                " (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata)"
+                " SELECT ?, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata"
+                " FROM checkpoints WHERE thread_id = ?",
+                threads,
+            )
+            await cursor.execute(
+                "INSERT OR REPLACE INTO writes"
+                " (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, value)"
+                " SELECT ?, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, value"
+                " FROM writes WHERE thread_id = ?",
+                threads,
+            )
+
+    async def akeep_rounds(self, thread_id: str) -> None:
+        """Delete every checkpoint of the thread that is not its round's last one, with its writes.
+
+        The kept ones hold their state whole, so they can be read and resumed from, although their `parent_config`
+        may name a checkpoint that is gone.
+        """
+        async with self._transaction() as cursor:
+            await _thin(cursor, thread_id, _ROUND_LABEL, _last_of_each)
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[aiosqlite.Cursor]:
+        await self.setup()
+        async with self.lock, self.conn.cursor() as cursor:
+            try:
+                yield cursor
+                await self.conn.commit()
+            finally:
+                # Undoes what an error or a cancellation cut short; after a commit there is nothing left to undo.
+                await self.conn.rollback()
+
+    def round_of(self, type_: str, checkpoint: bytes) -> int:
+        """Return the round of a stored checkpoint, 0 where its state names none. Thread-safe; SQL's `round_of`."""
+        number = self.serde.loads_typed((type_, checkpoint))["channel_values"].get(ROUND_KEY)
+        return number if isinstance(number, int) else 0
+
+
+def _last_of_each(rows: Sequence[_Row]) -> list[_Row]:
+    """Return the newest row of each namespace and label; rows come oldest first."""
+    return list({(row.namespace, row.label): row for row in rows}.values())
+
+
+async def _thin(
+    cursor: aiosqlite.Cursor, thread_id: str, label: str, choose: Callable[[Sequence[_Row]], list[_Row]]
+) -> None:
+    """Delete the thread's checkpoints but the chosen ones and those these lean on. `label` is an SQL expression."""
+    # LangGraph counts in the metadata, per DeltaChannel, the steps since its value was last stored whole.
+    await cursor.execute(
+        "SELECT checkpoint_ns, checkpoint_id, parent_checkpoint_id,"  # noqa: S608
+        " json_type(CAST(metadata AS TEXT), '$.counters_since_delta_snapshot') IS NOT NULL,"
+        f" {label} FROM checkpoints WHERE thread_id = ? ORDER BY checkpoint_id",
+        (thread_id,),
+    )
+    rows = {row[:2]: row for row in map(_Row._make, await cursor.fetchall())}
+    kept = {row[:2] for row in choose(list(rows.values()))}
+    for chosen in list(kept):
+        row = rows[chosen]
+        while row.leans_on_parent and row.parent_id:
+            parent = (row.namespace, row.parent_id)
+            if parent in kept or parent not in rows:
+                break
+            kept.add(parent)
+            row = rows[parent]
+    doomed = [(thread_id, *key) for key in rows if key not in kept]
+    of_one = "WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?"
+    await cursor.executemany(f"DELETE FROM checkpoints {of_one}", doomed)  # noqa: S608
+    await cursor.executemany(f"DELETE FROM writes {of_one}", doomed)  # noqa: S608
+
+
+@asynccontextmanager
+async def open_saver(path: Path) -> AsyncIterator[BaseCheckpointSaver[str]]:
+    """Open the checkpoint file, creating it where there is none, and close it at the end.
+
+    The file is in WAL mode with `synchronous=NORMAL`: what was committed survives the death of the process; a power
+    cut may lose the last steps, never the file. Raises `UserError` if the file cannot be opened or is not a readable
+    SQLite database.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            # A connection that aiosqlite fails to open leaves its thread racing the end of the event loop.
+            await asyncio.to_thread(_probe, path)
+            conn = await stack.enter_async_context(aiosqlite.connect(path, timeout=BUSY_SECONDS))
+            saver = FileSaver(conn)
+            # Decoding states inside SQL keeps that work on the connection's thread, off the event loop.
+            await conn.create_function("round_of", 2, saver.round_of, deterministic=True)
+            async with conn.execute("PRAGMA synchronous=NORMAL"):
+                await saver.setup()
+        except sqlite3.DatabaseError as error:
+            raise UserError(_cannot_open(path, error)) from error
+        yield saver
+
+
+async def keep_rounds(saver: BaseCheckpointSaver[str], thread_id: str, keep: Keep) -> None:
+    """Drop what is no longer needed of the checkpoints of a document that has ended; doing it twice is harmless.
+
+    `all` drops nothing, `none` everything, `rounds` all but each round's last checkpoint. Raises `UserError` if
+    `rounds` is asked of a saver that cannot tell rounds apart.
+    """
+    if keep == "none":
+        await saver.adelete_thread(thread_id)
+    elif keep == "rounds":
+        if not isinstance(saver, KeepsRounds):
+            raise UserError(f'{type(saver).__name__} cannot keep single rounds: set checkpoints.keep = "all" or "none"')
+        await saver.akeep_rounds(thread_id)
+
+
+def _probe(path: Path) -> None:
+    with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as conn:
+        conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+
+
+def _cannot_open(path: Path, error: sqlite3.DatabaseError) -> str:
+    if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        aside = f"mv {shlex.quote(str(path))} {shlex.quote(f'{path}.bad')}"
+        return (
+            f"checkpoint file {path} cannot be read ({error}): type `{aside}` and repeat the command;"
+            " unfinished documents start again with the replies already paid for"
+        )
+    if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return f"checkpoint file {path} is in use ({error}): end the process that uses it and repeat the command"
+    return f"checkpoint file {path} cannot be opened ({error}): check that its folder exists and can be written to"

@@ -1,0 +1,193 @@
+"""The tables of the ledger: their columns, keys and defaults, and how a row's values are written into them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from sqlite_utils import Database
+
+from autodata.checkpoints.records import canonical_json
+
+SCHEMA_VERSION = "1"
+"""Kept in table `meta` under `schema_version`. A file of another version is refused."""
+
+Rows = dict[str, list[dict[str, Any]]]
+"""Table -> rows, encoded."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the ledger. Columns neither in `required` nor in `defaults` may be null."""
+
+    columns: Mapping[str, type]
+    pk: tuple[str, ...]
+    required: frozenset[str] = frozenset()
+    """Columns that a new row must bring; a row without them can only change one that exists."""
+    defaults: Mapping[str, str | int] = field(default_factory=dict)
+    foreign: Mapping[str, str] = field(default_factory=dict)
+    """Column -> the table whose primary key, a column of the same name, it refers to."""
+    indexes: tuple[tuple[str, ...], ...] = ()
+
+    def key(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return the primary key of a row."""
+        return tuple(row[column] for column in self.pk)
+
+    def missing(self, row: Mapping[str, Any]) -> list[str]:
+        """Return the columns that a row lacks to be a new one, in the table's order."""
+        return [column for column in self.columns if column in self.required and column not in row]
+
+
+def _columns(text: str = "", integer: str = "", real: str = "") -> dict[str, type]:
+    return {name: kind for kind, names in ((str, text), (int, integer), (float, real)) for name in names.split()}
+
+
+_MEANS = "weak_mean strong_mean gap"
+
+TABLES: dict[str, Table] = {
+    "meta": Table(_columns("key value"), pk=("key",), required=frozenset({"value"})),
+    "documents": Table(
+        _columns("document_id name title text status status_reason note", "chars rounds epoch"),
+        pk=("document_id",),
+        required=frozenset({"name"}),
+        defaults={"title": "", "text": "", "status": "pending", "status_reason": "", "note": ""}
+        | {"chars": 0, "rounds": 0, "epoch": 0},
+        indexes=(("status",),),
+    ),
+    "candidates": Table(
+        _columns("candidate_id kind question context reference_answer candidate"),
+        pk=("candidate_id",),
+        required=frozenset({"question", "reference_answer", "candidate"}),
+        defaults={"kind": "", "context": ""},
+    ),
+    "rounds": Table(
+        _columns(
+            "round_id document_id thread_id candidate_id passage outcome failure_mode reason feedback quality"
+            " prompt_version",
+            "n",
+            _MEANS,
+        ),
+        pk=("round_id",),
+        required=frozenset({"document_id", "thread_id", "n"}),
+        defaults={"passage": "", "outcome": "open", "reason": "", "feedback": "", "prompt_version": ""},
+        foreign={"document_id": "documents", "candidate_id": "candidates"},
+        indexes=(("document_id", "n"), ("candidate_id",)),
+    ),
+    "attempts": Table(
+        _columns(
+            "attempt_id round_id candidate_id stage answer score decided_by model mode",
+            "idx chars truncated answered",
+            "score_value",
+        ),
+        pk=("attempt_id",),
+        required=frozenset({"round_id", "candidate_id", "stage", "idx", "answer"}),
+        defaults={"model": "", "mode": "{}", "chars": 0, "truncated": 0, "answered": 1},
+        foreign={"round_id": "rounds"},
+        indexes=(("round_id",),),
+    ),
+    "marks": Table(
+        _columns("attempt_id text reason", "criterion weight met"),
+        pk=("attempt_id", "criterion"),
+        required=frozenset({"text", "weight", "met"}),
+        defaults={"reason": ""},
+        foreign={"attempt_id": "attempts"},
+    ),
+    "verdicts": Table(
+        _columns("round_id stage preset decision failure_mode checks summary", "planned made", _MEANS),
+        pk=("round_id", "stage"),
+        required=frozenset({"preset", "decision"}),
+        defaults={"checks": "[]", "summary": "", "planned": 0, "made": 0},
+        foreign={"round_id": "rounds"},
+    ),
+    "calls": Table(
+        _columns(
+            "key document_id thread_id role node idx model params messages_hash prompt_version response finish_reason"
+            " created_at",
+            "n try epoch tokens_in tokens_out",
+            "latency_s cost_usd",
+        ),
+        pk=("key",),
+        required=frozenset({"role", "model", "response", "created_at"}),
+        defaults={"thread_id": "", "params": "{}", "messages_hash": "", "prompt_version": "", "finish_reason": ""}
+        | {"n": 0, "node": "", "idx": "0", "try": 0, "epoch": 0, "latency_s": 0},
+        # The second index holds all that a summary adds up, so that no reply has to be read for it.
+        indexes=(("document_id",), ("role", "tokens_in", "tokens_out", "cost_usd")),
+    ),
+    "examples": Table(
+        _columns("example_id document_id round_id example", "rounds", _MEANS),
+        pk=("example_id",),
+        required=frozenset({"document_id", "round_id", "example", "rounds"}),
+        foreign={"document_id": "documents", "round_id": "rounds"},
+        indexes=(("document_id",), ("round_id",)),
+    ),
+    "failures": Table(
+        _columns("failure_id document_id kind message created_at", "epoch"),
+        pk=("failure_id",),
+        required=frozenset({"document_id", "kind", "message", "created_at"}),
+        defaults={"epoch": 0},
+        foreign={"document_id": "documents"},
+        indexes=(("document_id",),),
+    ),
+}
+"""Every table, those that others refer to first. The columns `candidate`, `quality`, `mode`, `checks`, `params` and
+`example` are JSON texts; `score` is an exact fraction as text ("5/8") and `score_value` the same as a number."""
+
+
+def encode(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> Rows:
+    """Return rows as they are stored, tables in the order in which their foreign keys allow them to be written.
+
+    Mappings and sequences become JSON, booleans 0 or 1, fractions a text or a number as the column is, and
+    `score_value` is filled in from `score`. Raises ValueError for an unknown table or column or a missing primary key,
+    TypeError for a value that no column can hold.
+    """
+    if unknown := tables.keys() - TABLES.keys():
+        raise ValueError(f"the ledger has no table {', '.join(sorted(unknown))}")
+    return {name: [_encode_row(name, row) for row in tables[name]] for name in TABLES if tables.get(name)}
+
+
+def _encode_row(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    table = TABLES[name]
+    if unknown := row.keys() - table.columns.keys():
+        raise ValueError(f"table {name} has no column {', '.join(sorted(unknown))}")
+    if any(row.get(column) is None for column in table.pk):
+        raise ValueError(f"a row of table {name} lacks its primary key {', '.join(table.pk)}")
+    encoded = {column: _encode_value(value, table.columns[column]) for column, value in row.items()}
+    if "score" in encoded and "score_value" in table.columns:
+        score = encoded["score"]
+        encoded["score_value"] = None if score is None else float(Fraction(score))
+    return encoded
+
+
+def _encode_value(value: object, kind: type) -> str | int | float | None:
+    if isinstance(value, Fraction):
+        return str(value) if kind is str else float(value)
+    if isinstance(value, Mapping | list | tuple):
+        value = canonical_json(value)
+    if isinstance(value, str):
+        # A reply may hold half of a surrogate pair, which UTF-8 cannot: it must not cost the whole row.
+        return value.encode(errors="replace").decode()
+    if isinstance(value, bool):
+        return int(value)
+    if value is None or isinstance(value, int | float):
+        return value
+    raise TypeError(f"the ledger cannot hold a {type(value).__name__}")
+
+
+def create_tables(db: Database) -> None:
+    """Create every table of the ledger in an empty database and note the schema version."""
+    for name, table in TABLES.items():
+        created = db.create_table(
+            name,
+            dict(table.columns),
+            pk=table.pk,
+            not_null={*table.pk, *table.required, *table.defaults},
+            defaults=dict(table.defaults),
+            foreign_keys=[(column, other, column) for column, other in table.foreign.items()],
+            column_order=list(table.pk),
+            strict=True,
+        )
+        for columns in table.indexes:
+            created.create_index(columns)
+    db.table("meta").insert({"key": "schema_version", "value": SCHEMA_VERSION})

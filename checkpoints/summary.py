@@ -1,0 +1,77 @@
+"""The numbers of a run, as `autodata status --json` prints them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from autodata.checkpoints.ledger import Reader
+from autodata.checkpoints.records import DocumentStatus, FailureMode
+
+# One statement, so that a run that goes on cannot change the numbers between one and the next.
+_NUMBERS = """
+SELECT
+    (SELECT count(*) FROM documents) AS documents,
+    (SELECT json_group_object(status, n) FROM (SELECT status, count(*) AS n FROM documents GROUP BY status))
+        AS statuses,
+    (SELECT count(*) FROM rounds WHERE outcome != 'open') AS rounds,
+    (SELECT json_group_object(role, n) FROM (SELECT role, count(*) AS n FROM calls GROUP BY role)) AS calls_by_role,
+    (SELECT coalesce(sum(tokens_in), 0) FROM calls) AS tokens_in,
+    (SELECT coalesce(sum(tokens_out), 0) FROM calls) AS tokens_out,
+    (SELECT sum(cost_usd) FROM calls) AS cost_usd,
+    (SELECT count(*) FROM attempts WHERE truncated) AS truncated,
+    (SELECT json_group_object(failure_mode, n) FROM
+        (SELECT failure_mode, count(*) AS n FROM rounds
+         WHERE outcome != 'open' AND failure_mode IS NOT NULL GROUP BY failure_mode)) AS failure_modes,
+    (SELECT avg(weak_mean) FROM examples) AS weak_mean,
+    (SELECT avg(strong_mean) FROM examples) AS strong_mean,
+    (SELECT avg(gap) FROM examples) AS gap_mean,
+    (SELECT avg(rounds) FROM documents WHERE status = 'accepted') AS rounds_per_accepted
+"""
+
+
+async def summarise(ledger: Reader) -> dict[str, Any]:
+    """Return the numbers of a run so far.
+
+    - `documents`: documents known to the run, whatever became of them.
+    - `accepted`, `rejected`, `skipped`, `errored`, `pending`: documents of that status; they add up to `documents`.
+    - `rounds`: closed rounds, accepted or rejected; a round under way is not counted.
+    - `calls`: completed model calls in the journal, those whose reply was unusable included.
+    - `calls_by_role`: the same by role, roles in alphabetical order; they add up to `calls`.
+    - `tokens_in`, `tokens_out`: tokens of all calls as the endpoints counted them; a call that gave no count adds 0.
+    - `cost_usd`: US dollars over the calls that carry a price; null when none does.
+    - `truncated`: attempts, in open rounds too, that were cut off by the token limit.
+    - `failure_modes`: every failure mode with the number of closed rounds that ended so, zeros included.
+    - `weak_mean`, `strong_mean`, `gap_mean`: mean over accepted examples of the example's own mean score (0..1) and
+      gap (-1..1). An example whose attempts were curtailed has none and is left out; null when no example has one.
+    - `rounds_per_accepted`: mean number of rounds of the accepted documents; null when there are none.
+    - `calls_per_accepted`: all calls, those of failed documents too, per accepted document; null when there are none.
+    - `awaiting_review`: accepted examples that a person has yet to look at; 0, for there is no review yet.
+    """
+    (numbers,) = await ledger.read(_NUMBERS)
+    statuses, roles, modes = (json.loads(numbers[key]) for key in ("statuses", "calls_by_role", "failure_modes"))
+    by_status = {status: statuses.get(status.value, 0) for status in DocumentStatus}
+    calls = sum(roles.values())
+    accepted = by_status[DocumentStatus.ACCEPTED]
+    return {
+        "documents": numbers["documents"],
+        "accepted": accepted,
+        "rejected": by_status[DocumentStatus.REJECTED],
+        "skipped": by_status[DocumentStatus.SKIPPED],
+        "errored": by_status[DocumentStatus.ERRORED],
+        "pending": by_status[DocumentStatus.PENDING],
+        "rounds": numbers["rounds"],
+        "calls": calls,
+        "calls_by_role": dict(sorted(roles.items())),
+        "tokens_in": numbers["tokens_in"],
+        "tokens_out": numbers["tokens_out"],
+        "cost_usd": numbers["cost_usd"],
+        "truncated": numbers["truncated"],
+        "failure_modes": {mode.value: modes.get(mode.value, 0) for mode in FailureMode},
+        "weak_mean": numbers["weak_mean"],
+        "strong_mean": numbers["strong_mean"],
+        "gap_mean": numbers["gap_mean"],
+        "rounds_per_accepted": numbers["rounds_per_accepted"],
+        "calls_per_accepted": calls / accepted if accepted else None,
+        "awaiting_review": 0,
+    }

@@ -1,0 +1,288 @@
+"""Reading source documents from files and folders, one at a time, and fitting them to a model's context.
+
+A file that cannot be used is skipped with its reason and the rest goes on; only a path mistyped is an error.
+"""
+
+from __future__ import annotations
+
+import codecs
+import importlib.util
+import json
+import os
+import re
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from autodata.checkpoints.records import Document, UserError, document_id, normalise_text
+
+SUFFIXES: Final = (".txt", ".md", ".pdf", ".jsonl")
+"""The kinds of files that are read. In folders all others are passed over in silence."""
+
+MAX_NAME_CHARS: Final = 200
+
+_BOM_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_HEADING: Final = re.compile(r"#[ \t]+(?P<title>\S.*?)(?:[ \t]+#+)?")
+_FENCE: Final = re.compile(r"[ \t]*(?:```|~~~)")
+_SENTENCE_END: Final = re.compile(r"[.!?\u2026][\"'\u201d\u2019)\]]*(?=\s)|[\u3002\uff01\uff1f]")
+_LAST_WORD: Final = re.compile(r"\s\S*\Z")
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A document that is not used: where it came from and why, in one line."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file to read, and how it is called: relative to the folder that was given, else its file name."""
+
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True)
+class _Raw:
+    """A text before it is known to be usable. `title` is empty when the source does not state one."""
+
+    name: str
+    text: str
+    title: str = ""
+
+
+class _Unreadable(Exception):
+    """A file that has no usable text, with the reason."""
+
+
+def read_documents(paths: Sequence[Path], *, limit: int | None = None) -> Iterator[Document | Skipped]:
+    """Return the documents of files and folders in order, and for each one that cannot be used, why.
+
+    Folders are read with all their folders, sorted by name, hidden files left out. `.jsonl` files hold one document a
+    line: `text`, and perhaps `id` and `title`. `limit` ends the reading after that many Documents. Only one text at a
+    time is in memory. Raises UserError at once, before anything is read, when a path does not exist, a folder cannot be
+    read or holds no file of a kind that can, or a PDF is to be read without pypdf.
+    """
+    files = [file for path in paths for file in _files_of(path)]
+    pdf = next((file for file in files if file.path.suffix.lower() == ".pdf"), None)
+    if pdf is not None and importlib.util.find_spec("pypdf") is None:
+        raise UserError(f"{pdf.path}: reading PDF files needs pypdf: pip install 'autodata-langgraph[pdf]'")
+    return _limited(_read(files), limit)
+
+
+def fit(document: Document, max_chars: int, too_long: Literal["cut", "refuse"]) -> Document | Skipped:
+    """Return a document that has at most `max_chars` characters, or why it is refused.
+
+    A longer text is cut after its last paragraph that fits, else after its last sentence, else after its last word: the
+    first of these that keeps at least half of `max_chars`. The note says so; `document_id` stays that of the whole.
+    """
+    chars = len(document.text)
+    if chars <= max_chars:
+        return document
+    if max_chars < 1:
+        return Skipped(
+            document.name, "the model's context leaves no room for a document: use a model with a larger one"
+        )
+    if too_long == "refuse":
+        reason = f"{chars:,} characters where the model's context has room for {max_chars:,}: shorten or split it"
+        return Skipped(document.name, f'{reason}, or set too_long = "cut"')
+    text = document.text[: _cut_position(document.text, max_chars)].rstrip()
+    note = f"cut from {chars:,} to {len(text):,} characters to fit the model's context"
+    return document.model_copy(update={"text": text, "note": f"{document.note}; {note}" if document.note else note})
+
+
+def _limited(found: Iterator[Document | Skipped], limit: int | None) -> Iterator[Document | Skipped]:
+    left = limit
+    while left is None or left > 0:
+        item = next(found, None)
+        if item is None:
+            return
+        yield item
+        if left is not None and isinstance(item, Document):
+            left -= 1
+
+
+def _files_of(path: Path) -> list[_File]:
+    if os.path.isdir(path):
+        files = sorted(_walk(path), key=lambda file: Path(file.name).parts)
+        if not files:
+            kinds = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+            raise UserError(f"{path}: no {kinds} file in this folder: name files or a folder that holds some")
+        return files
+    if not os.path.lexists(path):
+        raise UserError(f"{path}: no such file or folder: check the path given as --documents")
+    return [_File(path, _one_line(path.name))]
+
+
+def _walk(folder: Path) -> Iterator[_File]:
+    for parent, folders, names in os.walk(folder, onerror=_refuse_folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            path = Path(parent, name)
+            if not name.startswith(".") and path.suffix.lower() in SUFFIXES:
+                yield _File(path, _one_line(path.relative_to(folder).as_posix()))
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise UserError(
+        f"{error.filename}: this folder cannot be read ({error.strerror}): allow it or name files"
+    ) from error
+
+
+def _read(files: Sequence[_File]) -> Iterator[Document | Skipped]:
+    seen: dict[str, str] = {}
+    for file in files:
+        try:
+            for raw in _texts(file):
+                yield raw if isinstance(raw, Skipped) else _document(raw, file, seen)
+        except _Unreadable as error:
+            yield Skipped(file.name, str(error))
+        except OSError as error:
+            yield Skipped(file.name, f"cannot be read: {error.strerror or error}")
+
+
+def _document(raw: _Raw, file: _File, seen: dict[str, str]) -> Document | Skipped:
+    """Return the document of a text, unless it is empty, not text, or was seen before."""
+    if "\0" in raw.text:
+        return Skipped(raw.name, "binary: it holds NUL characters")
+    try:
+        text = normalise_text(raw.text)
+        identity = document_id(text)
+    except UnicodeEncodeError:
+        return Skipped(raw.name, "not valid Unicode: it holds half a surrogate pair")
+    if not text:
+        return Skipped(raw.name, "empty")
+    if identity in seen:
+        return Skipped(raw.name, f"the same text as {seen[identity]}")
+    seen[identity] = raw.name
+    title = _one_line(raw.title) or _heading(text) or re.sub(r"[\W_]+", " ", _one_line(file.path.stem)).strip()
+    return Document(document_id=identity, name=raw.name, title=title or raw.name, text=text)
+
+
+def _texts(file: _File) -> Iterator[_Raw | Skipped]:
+    """Yield the texts of one file. Raises _Unreadable or OSError when there is nothing (more) to be had from it."""
+    suffix = file.path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise _Unreadable(f"unsupported kind of file {suffix or 'without a suffix'!r}: use {', '.join(SUFFIXES)}")
+    if file.path.exists() and not file.path.is_file():
+        raise _Unreadable("not a regular file")
+    if suffix == ".jsonl":
+        yield from _records(file)
+    elif suffix == ".pdf":
+        yield _Raw(file.name, _pdf_text(file.path))
+    else:
+        yield _Raw(file.name, _decoded(file.path.read_bytes()))
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        if data.startswith(_BOM_16):
+            return data.decode("utf-16")
+        if b"\0" in data:
+            raise _Unreadable("binary: it holds NUL characters")
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _Unreadable(f"not valid {error.encoding.upper()} (at byte {error.start:,}): save it as UTF-8") from error
+
+
+def _records(file: _File) -> Iterator[_Raw | Skipped]:
+    """Yield the records of a .jsonl file. A bad line is skipped with its number; blank lines are nothing."""
+    for number, line in _lines(file.path):
+        name = f"{file.name}:{number}"
+        try:
+            text = _decoded(line) if isinstance(line, bytes) else line
+            if text.strip("\ufeff \t\r\n"):
+                yield _record(text, name)
+        except _Unreadable as error:
+            yield Skipped(name, f"line {number}: {error}")
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes | str]]:
+    with path.open("rb") as stream:
+        is_utf_16 = stream.read(2) in _BOM_16
+        if not is_utf_16:
+            stream.seek(0)
+            yield from enumerate(stream, 1)
+            return
+    number = 0
+    try:
+        with path.open(encoding="utf-16") as text:
+            for number, line in enumerate(text, 1):
+                yield number, line
+    except UnicodeDecodeError as error:
+        raise _Unreadable(f"not valid UTF-16 from about line {number + 1} on: save it as UTF-8") from error
+
+
+def _record(line: str, name: str) -> _Raw:
+    try:
+        record: Any = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        what = f": {error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise _Unreadable(f"not JSON{what}") from error
+    if not isinstance(record, dict):
+        raise _Unreadable('not a JSON object: write {"text": "..."}')
+    text, given_id, title = record.get("text"), record.get("id"), record.get("title")
+    if not isinstance(text, str):
+        raise _Unreadable('no "text"' if text is None else '"text" is not a string')
+    if isinstance(given_id, bool) or not isinstance(given_id, str | int | None):
+        raise _Unreadable('"id" is neither a string nor an integer')
+    if not isinstance(title, str | None):
+        raise _Unreadable('"title" is not a string')
+    return _Raw(_one_line("" if given_id is None else str(given_id)) or name, text, title or "")
+
+
+def _pdf_text(path: Path) -> str:
+    """Return the text of a PDF, pages parted by blank lines."""
+    import pypdf  # noqa: PLC0415 - an optional extra
+    from pypdf.errors import PyPdfError  # noqa: PLC0415
+
+    if not path.stat().st_size:
+        raise _Unreadable("empty")
+    # Damaged files make pypdf fail in whatever way the damage leads to.
+    faults = (PyPdfError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError)
+    more_faults = (NotImplementedError, RecursionError, zlib.error, struct.error)
+    try:
+        with pypdf.PdfReader(path) as reader:
+            if reader.is_encrypted:
+                raise _Unreadable("encrypted PDF: save a copy without a password")
+            text = "\n\n".join(page.extract_text() for page in reader.pages)
+    except (*faults, *more_faults) as error:
+        raise _Unreadable(f"damaged PDF: {_one_line(str(error)) or type(error).__name__}") from error
+    if not text.strip():
+        raise _Unreadable("PDF without text (a scan?): run character recognition (OCR) on it first")
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def _heading(text: str) -> str:
+    """Return the first Markdown heading of the first level outside of code fences, or nothing."""
+    in_code = False
+    for line in text.split("\n"):
+        if _FENCE.match(line):
+            in_code = not in_code
+        elif not in_code and (match := _HEADING.fullmatch(line)):
+            return _one_line(match["title"])
+    return ""
+
+
+def _one_line(text: str) -> str:
+    """Return a name or title as one line of bounded length that can be stored as UTF-8."""
+    text = " ".join(text.encode("utf-8", "replace").decode().replace("\0", " ").split())
+    return text if len(text) <= MAX_NAME_CHARS else text[: MAX_NAME_CHARS - 1] + "…"
+
+
+def _cut_position(text: str, max_chars: int) -> int:
+    """Return where to cut a text that is longer than `max_chars`."""
+    paragraph = text.rfind("\n\n", 0, max_chars + len("\n\n"))
+    if paragraph >= max_chars / 2:
+        return paragraph
+    ends = [match.end() for match in takewhile(lambda m: m.end() <= max_chars, _SENTENCE_END.finditer(text))]
+    if ends and ends[-1] >= max_chars / 2:
+        return ends[-1]
+    word = _LAST_WORD.search(text[: max_chars + 1])
+    return word.start() if word and word.start() >= max_chars / 2 else max_chars

@@ -1,0 +1,5 @@
+"""What runs, in what order: the state graphs, the run's configuration, the document runner."""
+
+from autodata.graphs.self_instruct import build_self_instruct
+
+__all__ = ["build_self_instruct"]

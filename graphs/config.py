@@ -1,0 +1,216 @@
+"""A run's whole configuration: one typed value, validated before anything is spent (law 8)."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import Field, ValidationError, model_validator
+
+from autodata.checkpoints.records import UserError
+from autodata.models.config import ROLES, BudgetConfig, ModelsConfig, ModelSettings, RetryConfig, Settings
+from autodata.models.simulated import World
+from autodata.nodes.acceptance import PRESETS, AcceptancePolicy, Counts, Thresholds
+from autodata.nodes.domain import Domain, find_domain
+
+MODEL_FIELDS_THAT_BEAR = frozenset({"provider", "model", "temperature", "top_p", "max_tokens", "send_seed", "extra_body"})
+"""Model settings that shape replies. The others may change between two sittings of a run."""
+
+
+class DocumentsConfig(Settings):
+    """What to do with documents before use."""
+
+    max_chars: int = Field(default=60_000, ge=200)
+    """Longest document in characters: about four characters a token, so choose it below the challenger's context."""
+    too_long: Literal["cut", "refuse"] = "cut"
+    """Cut a longer document at a paragraph, with a note, or refuse it."""
+
+
+class CheckpointsConfig(Settings):
+    """What stays of a document's checkpoints once it has ended."""
+
+    keep: Literal["rounds", "all", "none"] = "rounds"
+
+
+class LocalConfig(Settings):
+    """The embedded model server."""
+
+    n_parallel: int = Field(default=4, ge=1, le=64)
+    """Requests answered at once."""
+    ctx: int = Field(default=4096, ge=512)
+    """Context of each, in tokens."""
+
+
+class RunConfig(Settings):
+    """The configuration file, with the flags of the command line laid over it."""
+
+    domain: str = "cs"
+    acceptance: str | dict[str, Any] | None = None
+    """A preset's name, or own bounds, perhaps over a preset. None: the domain's own preset."""
+    max_rounds: int = Field(default=15, ge=1, le=100)
+    """Rounds after which a document is rejected."""
+    seed: int = 0
+    concurrency: int = Field(default=8, ge=1, le=1000)
+    """Documents in work at once."""
+    limit: int | None = Field(default=None, ge=1)
+    """Documents to take at most."""
+    target: int | None = Field(default=None, ge=1)
+    """Stop once the run holds this many accepted examples; documents in work may add to them."""
+    models: ModelsConfig = ModelsConfig()
+    local: LocalConfig = LocalConfig()
+    simulated: World = World()
+    retries: RetryConfig = RetryConfig()
+    budget: BudgetConfig = BudgetConfig()
+    documents: DocumentsConfig = DocumentsConfig()
+    checkpoints: CheckpointsConfig = CheckpointsConfig()
+
+    @model_validator(mode="after")
+    def _possible(self) -> RunConfig:
+        domain = find_domain(self.domain)
+        self.policy.require_possible(domain.planned)
+        return self
+
+    @property
+    def chosen_domain(self) -> Domain:
+        """The domain that `domain` names."""
+        return find_domain(self.domain)
+
+    @property
+    def policy(self) -> AcceptancePolicy:
+        """The acceptance policy that `acceptance` describes. Raises ValueError when it describes none."""
+        wanted = self.acceptance or find_domain(self.domain).acceptance
+        if isinstance(wanted, str):
+            return _preset(wanted)
+        own = dict(wanted)
+        base: dict[str, Any] = {}
+        if preset := own.pop("preset", None):
+            policy = _preset(str(preset))
+            if not isinstance(policy, Thresholds | Counts):
+                raise ValueError(f"acceptance: preset {preset!r} has no bounds of its own to change")
+            base = policy.model_dump()
+        shape = Counts if {"weak_right", "strong_right"} & {*own, *base} else Thresholds
+        return shape.model_validate({**base, **own, "name": "custom"})
+
+    def roles(self) -> dict[str, ModelSettings]:
+        """Return every role's full model settings. Raises UserError when one has no model."""
+        return self.models.resolve(self.chosen_domain.role_defaults)
+
+    def resolved(self, prompt_version: str) -> dict[str, Any]:
+        """Return everything as plain values, defaults filled in and roles resolved: what `RUN/config.toml` holds."""
+        plain = self.model_dump(mode="json", exclude_none=True, exclude={"models", "acceptance"})
+        acceptance = self.policy
+        if isinstance(acceptance, Settings):
+            plain["acceptance"] = acceptance.model_dump(mode="json", exclude_none=True)
+        plain["models"] = {
+            role: settings.model_dump(mode="json", exclude_none=True) for role, settings in self.roles().items()
+        }
+        return {"prompt_version": prompt_version, **plain}
+
+
+def _preset(name: str) -> AcceptancePolicy:
+    if name not in PRESETS:
+        raise ValueError(f"acceptance: unknown preset {name!r}: use one of {', '.join(sorted(PRESETS))}")
+    return PRESETS[name]
+
+
+def bearing(resolved: Mapping[str, Any]) -> dict[str, str]:
+    """Return the fields of a resolved configuration that bear on results, dotted name to value."""
+    kept = {name: resolved.get(name) for name in ("prompt_version", "domain", "acceptance", "max_rounds", "seed", "documents")}
+    models: Mapping[str, Mapping[str, Any]] = resolved["models"]
+    for role, settings in models.items():
+        kept[f"models.{role}"] = {name: value for name, value in settings.items() if name in MODEL_FIELDS_THAT_BEAR}
+    if any(settings["provider"] == "simulated" for settings in models.values()):
+        world = dict(resolved["simulated"])
+        world["faults"] = {k: v for k, v in world["faults"].items() if k in {"malformed", "truncated"}}
+        kept["simulated"] = world
+    return dict(_flat(kept))
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Return `name: old -> new` for every field that bears on results and differs between two resolved configurations."""
+    old, new = bearing(before), bearing(after)
+    return [
+        f"{name}: {old.get(name, 'not set')} -> {new.get(name, 'not set')}"
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    ]
+
+
+def read_config(text: str, where: str, flags: Mapping[str, Any] | None = None) -> RunConfig:
+    """Read a TOML configuration with flags over it. Raises UserError naming `where`, the key and what is wrong."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{where}: not valid TOML: {error}") from error
+    for name, value in (flags or {}).items():
+        table, _, key = name.rpartition(".")
+        place = values.setdefault(table, {}) if table else values
+        place[key] = value
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{where}: {'; '.join(_problem(item) for item in error.errors()[:3])}") from error
+
+
+def load_config(path: Path | None, flags: Mapping[str, Any] | None = None) -> RunConfig:
+    """Read a configuration file; None stands for an empty one. Raises UserError."""
+    if path is None:
+        return read_config("", "command line", flags)
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such configuration: write one with 'autodata init'") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from error
+    return read_config(text, str(path), flags)
+
+
+def read_resolved(path: Path) -> dict[str, Any]:
+    """Read a run's stored configuration. Raises UserError when it cannot be read."""
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: the run's configuration cannot be read ({error}): move the run folder away") from error
+
+
+def write_resolved(path: Path, resolved: Mapping[str, Any]) -> None:
+    """Write a resolved configuration, atomically."""
+    part = path.with_suffix(".part")
+    part.write_bytes(tomli_w.dumps(dict(resolved)).encode())
+    part.replace(path)
+
+
+def _problem(item: Any) -> str:
+    where = ".".join(str(part) for part in item["loc"] if part != "function-after[_possible(), RunConfig]")
+    if item["type"] == "extra_forbidden":
+        known = ", ".join(_siblings([str(part) for part in item["loc"][:-1]]))
+        return f"unknown key {where!r}" + (f": known here are {known}" if known else "")
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"].startswith("value_error"):
+        return f"{where}: {message}" if where else message
+    return f"{where}: {message}, got {item['input']!r}"
+
+
+def _siblings(path: list[str]) -> list[str]:
+    """Return the keys that are known beside a wrong one."""
+    model: Any = RunConfig
+    for part in path:
+        fields = getattr(model, "model_fields", {})
+        model = fields[part].annotation if part in fields else None
+    return sorted(getattr(model, "model_fields", {}))
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{prefix}{name}.")
+        else:
+            rows.append((f"{prefix}{name}", str(value)))
+    return rows
+
+
+assert set(ModelsConfig.model_fields) == {"default", *ROLES}  # a role without a table could not be configured

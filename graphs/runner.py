@@ -1,0 +1,297 @@
+"""The document runner: many documents through the graph at once, resumable at any instant.
+
+The ledger says which documents are open, checkpoints say where each stands, the journal what is already paid.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.errors import GraphDrained
+from langgraph.runtime import RunControl
+
+from autodata.checkpoints.ledger import Ledger, run_lock
+from autodata.checkpoints.records import Document, DocumentStatus, RunFailed, Skipped, UserError, digest
+from autodata.checkpoints.saver import keep_rounds, open_saver
+from autodata.graphs.config import RunConfig, differences, read_resolved, write_resolved
+from autodata.graphs.self_instruct import build_self_instruct, steps_for
+from autodata.models.calls import Budget, Caller, CallSite, Reply
+from autodata.models.chat import connect, require_keys
+from autodata.models.errors import BudgetSpent, CallFailed, EndpointDown, PlumbingError
+from autodata.models.serving import LocalServing, Progress
+from autodata.nodes.state import Context, Services, new_state
+
+Event = Mapping[str, Any]
+BATCH = 200
+"""Documents stored in one transaction while they are read."""
+
+
+@dataclass
+class Outcome:
+    """How a sitting ended. `stopped` says why it ended early; `failed` whether that was a failure."""
+
+    stopped: str = ""
+    failed: bool = False
+    errored: list[str] = field(default_factory=list)
+    """Names of the documents that ended errored in this sitting, with the reason."""
+
+
+class Runner:
+    """One sitting of a run: take up every open document until all have ended or something says stop."""
+
+    def __init__(self, config: RunConfig, ledger: Ledger, graph: Any, services: Services, keep: Callable[..., Any]) -> None:
+        self._config, self._ledger, self._graph, self._services = config, ledger, graph, services
+        self._keep = keep
+        self._controls: set[RunControl] = set()
+        self._failed_in_a_row: list[str] = []
+        self._accepted = 0
+        self.outcome = Outcome()
+        self.on_event: Callable[[Event], None] = lambda event: None
+
+    def drain(self, reason: str, *, failed: bool = False) -> None:
+        """Take up nothing more and let every document in work stop at its next checkpoint."""
+        if not self.outcome.stopped:
+            self.outcome.stopped, self.outcome.failed = reason, failed
+        for control in self._controls:
+            control.request_drain(reason)
+
+    def note_call(self, site: CallSite, reply: Reply) -> None:
+        """Note a completed call: it breaks the row of failures."""
+        self._failed_in_a_row.clear()
+        self.on_event({"event": "call", "role": site.role, "document_id": site.document_id, "reply": reply})
+
+    async def run(self) -> Outcome:
+        """Run all open documents, `concurrency` at a time."""
+        self._accepted = (await self._count("accepted"))["n"]
+        if self._config.target and self._accepted >= self._config.target:
+            self.drain(f"target of {self._config.target} accepted reached")
+        rows = await self._ledger.read(
+            "select document_id, name, title, status, epoch from documents where status in ('pending', 'errored')"
+            " order by rowid"
+        )
+        waiting = iter(rows)
+        seconds = self._config.budget.max_seconds
+        timer = asyncio.get_running_loop().call_later(seconds, self.drain, f"--max-seconds {seconds:g}") if seconds else None
+
+        async def work() -> None:
+            for row in waiting:
+                if self.outcome.stopped:
+                    return
+                await self._document(row)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self._config.concurrency, len(rows))):
+                    group.create_task(work())
+        except* (RunFailed, UserError) as failures:
+            raise failures.exceptions[0] from None
+        finally:
+            if timer:
+                timer.cancel()
+        return self.outcome
+
+    async def _count(self, status: str) -> dict[str, Any]:
+        return (await self._ledger.read("select count(*) as n from documents where status = ?", (status,)))[0]
+
+    async def _document(self, row: Mapping[str, Any]) -> None:
+        document_id = row["document_id"]
+        control = RunControl()
+        self._controls.add(control)
+        try:
+            await self._walk(row, control)
+        except GraphDrained:
+            self.on_event({"event": "drained", "document_id": document_id})
+        except BudgetSpent as error:
+            self.drain(str(error))
+        except EndpointDown as error:
+            self.drain(str(error), failed=True)
+            await self._reopen()
+        except (RunFailed, UserError):
+            self.drain("the run folder failed", failed=True)
+            raise
+        except Exception as error:  # noqa: BLE001 - one document's defect must not end the others; it is recorded whole
+            await self._errored(row, error)
+        finally:
+            self._controls.discard(control)
+
+    async def _walk(self, row: Mapping[str, Any], control: RunControl) -> None:
+        """Take a document from where its checkpoint left it to its end."""
+        document_id, epoch = row["document_id"], row["epoch"]
+        if row["status"] == DocumentStatus.ERRORED:
+            epoch += 1
+            await self._ledger.save(
+                documents=[{"document_id": document_id, "status": DocumentStatus.PENDING.value, "epoch": epoch}]
+            )
+        thread: RunnableConfig = {
+            "configurable": {"thread_id": f"main/{document_id}"},
+            "recursion_limit": self._steps(),
+        }
+        snapshot = await self._graph.aget_state(thread)
+        text = await self._ledger.get(f"document/{document_id}")
+        document = Document(document_id=document_id, name=row["name"], title=row["title"], text=text)
+        start = None if snapshot.next else new_state(document)
+        self.on_event({"event": "started", "document_id": document_id, "name": row["name"], "resumed": start is None})
+        stream = self._graph.astream(
+            start,
+            thread,
+            context=Context(self._services, epoch=epoch),
+            stream_mode="custom",
+            durability="sync",
+            control=control,
+        )
+        async with aclosing(stream) as events:
+            async for event in events:
+                self._on_event(event)
+        await self._keep(thread["configurable"]["thread_id"])
+        self.on_event({"event": "ended", "document_id": document_id})
+
+    def _on_event(self, event: Event) -> None:
+        self.on_event(event)
+        if event["event"] == "accepted":
+            self._accepted += 1
+            if self._config.target and self._accepted >= self._config.target:
+                self.drain(f"target of {self._config.target} accepted reached")
+
+    async def _errored(self, row: Mapping[str, Any], error: Exception) -> None:
+        document_id, epoch = row["document_id"], row["epoch"] + (row["status"] == DocumentStatus.ERRORED)
+        known = isinstance(error, PlumbingError)
+        kind = error.kind if isinstance(error, PlumbingError) else "defect"
+        message = str(error) if known else "".join(traceback.format_exception(error))
+        brief = " ".join(str(error).split())[:300] or type(error).__name__
+        await self._ledger.save(
+            documents=[
+                {"document_id": document_id, "status": DocumentStatus.ERRORED.value, "status_reason": f"{kind}: {brief}"}
+            ],
+            failures=[
+                {
+                    "failure_id": digest([document_id, epoch, kind, message]),
+                    "document_id": document_id,
+                    "epoch": epoch,
+                    "kind": kind,
+                    "message": message,
+                    "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                }
+            ],
+        )
+        self.outcome.errored.append(f"{row['name']}: {kind}: {brief}")
+        if isinstance(error, CallFailed):
+            self._failed_in_a_row.append(document_id)
+        self.on_event({"event": "errored", "document_id": document_id, "name": row["name"], "reason": f"{kind}: {brief}"})
+
+    async def _reopen(self) -> None:
+        """An endpoint turned out to be down: what failed on it without a reply in between is pending, not errored."""
+        reopened, self._failed_in_a_row = self._failed_in_a_row, []
+        if reopened:
+            self.outcome.errored = self.outcome.errored[: -len(reopened)]
+            await self._ledger.save(
+                documents=[
+                    {"document_id": document_id, "status": DocumentStatus.PENDING.value, "status_reason": ""}
+                    for document_id in reopened
+                ]
+            )
+
+    def _steps(self) -> int:
+        domain = self._services.domain
+        return steps_for(self._config.max_rounds, domain.weak_attempts + domain.strong_attempts)
+
+
+@asynccontextmanager
+async def open_run(config: RunConfig, folder: Path, progress: Progress | None = None) -> AsyncIterator[Runner]:
+    """Open or create a run folder and everything a sitting needs. Nothing is spent yet.
+
+    Raises UserError for a folder of another configuration, one in use, a missing key; RunFailed for a failing disk.
+    """
+    pack = config.chosen_domain.pack()
+    resolved = config.resolved(pack.version)
+    roles = config.roles()
+    require_keys(roles)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be made: {error.strerror}: choose another --out") from error
+    async with AsyncExitStack() as stack:
+        stack.enter_context(run_lock(folder))
+        _same_configuration(folder, resolved)
+        ledger = await stack.enter_async_context(Ledger.open(folder / "run.db"))
+        saver = await stack.enter_async_context(open_saver(folder / "checkpoints.db"))
+        serving = LocalServing(progress=progress, n_parallel=config.local.n_parallel, ctx=config.local.ctx)
+        stack.push_async_callback(serving.aclose)
+        models = await connect(roles, stack, serving=serving, world=config.simulated)
+        spent = (await ledger.read("select count(*) as calls, coalesce(sum(cost_usd), 0.0) as usd from calls"))[0]
+        budget = Budget(config.budget, spent["calls"], spent["usd"])
+        caller = Caller(ledger, models, retries=config.retries, budget=budget, run_seed=config.seed)
+        services = Services(
+            domain=config.chosen_domain,
+            policy=config.policy,
+            pack=pack,
+            caller=caller,
+            store=ledger,
+            blobs=ledger,
+            max_rounds=config.max_rounds,
+            run_seed=config.seed,
+        )
+        graph = build_self_instruct().compile(checkpointer=saver)
+
+        async def keep(thread_id: str) -> None:
+            await keep_rounds(saver, thread_id, config.checkpoints.keep)
+
+        runner = Runner(config, ledger, graph, services, keep)
+        caller.on_call = runner.note_call
+        budget.on_spent = runner.drain
+        yield runner
+
+
+def _same_configuration(folder: Path, resolved: Mapping[str, Any]) -> None:
+    path = folder / "config.toml"
+    if path.exists() and (changed := differences(read_resolved(path), resolved)):
+        raise UserError(
+            f"{folder} was made with another configuration ({'; '.join(changed[:5])}): use another --out, or the old values"
+        )
+    write_resolved(path, resolved)
+
+
+async def take_in(ledger: Ledger, documents: Iterable[Document | Skipped]) -> list[Skipped]:
+    """Store documents that the ledger does not hold yet, and inputs that are none as skipped, with the reason."""
+    known = {row["document_id"] for row in await ledger.read("select document_id from documents")}
+    refused: list[Skipped] = []
+    rows: list[dict[str, Any]] = []
+    for item in documents:
+        row = _row(item)
+        if isinstance(item, Skipped):
+            refused.append(item)
+        if row["document_id"] not in known:
+            known.add(row["document_id"])
+            rows.append(row)
+        if len(rows) >= BATCH:
+            await ledger.save(documents=rows)
+            rows = []
+    if rows:
+        await ledger.save(documents=rows)
+    return refused
+
+
+def _row(item: Document | Skipped) -> dict[str, Any]:
+    if isinstance(item, Skipped):
+        return {
+            "document_id": f"skipped-{digest(item.name)}",
+            "name": item.name,
+            "status": DocumentStatus.SKIPPED.value,
+            "status_reason": item.reason,
+        }
+    return {
+        "document_id": item.document_id,
+        "name": item.name,
+        "title": item.title,
+        "text": item.text,
+        "chars": len(item.text),
+        "note": item.note,
+        "status": DocumentStatus.PENDING.value,
+    }

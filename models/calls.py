@@ -1,0 +1,283 @@
+"""One place through which every model call goes: journal, budget, retries, repair (laws 2, 3, 9).
+
+A call is looked up in the journal first; only what is not there is paid for, and it is durable before it is used.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from langchain_core.messages import AIMessage
+from pydantic import BaseModel
+
+from autodata.checkpoints.records import Journal, canonical_json, digest
+from autodata.models.config import BudgetConfig, RetryConfig
+from autodata.models.endpoint import Fault, RoleModel, classify
+from autodata.models.errors import BudgetSpent, CallFailed, EndpointDown, UnusableReply
+from autodata.models.structured import Unusable, parse_reply, repair_message, strip_reasoning
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+Messages = list[dict[str, str]]
+
+
+def seed_for(*parts: object) -> int:
+    """Return a seed in 0..2**31-1 that depends on every part and on nothing else."""
+    return int(digest(list(parts)), 16) & 0x7FFFFFFF
+
+
+@dataclass(frozen=True)
+class CallSite:
+    """Where in a run a call stands; with the messages and parameters it is the call's identity."""
+
+    thread_id: str
+    document_id: str
+    n: int
+    node: str
+    role: str
+    index: str = "0"
+    """Which of the node's calls: an attempt's number, or `weak/0` for the mark of one."""
+    epoch: int = 0
+    prompt_version: str = ""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One completed call."""
+
+    text: str
+    finish_reason: str
+    tokens_in: int | None
+    tokens_out: int | None
+    cost_usd: float | None
+    replayed: bool = False
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the token limit cut it off."""
+        return self.finish_reason in {"length", "max_tokens"}
+
+    @property
+    def answer(self) -> str:
+        """The text without reasoning."""
+        return strip_reasoning(self.text).strip()
+
+
+@dataclass
+class Budget:
+    """What may still be spent. `spent_calls` and `spent_usd` start at what the run folder's journal already holds."""
+
+    config: BudgetConfig
+    spent_calls: int = 0
+    spent_usd: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+    in_flight: int = 0
+    on_spent: Callable[[str], None] = lambda reason: None
+
+    def reserve(self) -> None:
+        """Take one call from the budget. Raises BudgetSpent, naming the bound, when none is left."""
+        config = self.config
+        reason = ""
+        if config.max_calls is not None and self.spent_calls + self.in_flight >= config.max_calls:
+            reason = f"--max-calls {config.max_calls}"
+        elif config.max_usd is not None and self.spent_usd >= config.max_usd:
+            reason = f"--max-usd {config.max_usd:g}"
+        elif config.max_seconds is not None and time.monotonic() - self.started >= config.max_seconds:
+            reason = f"--max-seconds {config.max_seconds:g}"
+        if reason:
+            self.on_spent(reason)
+            raise BudgetSpent(f"budget {reason} is spent")
+        self.in_flight += 1
+
+    def settle(self, *, paid: bool, cost_usd: float | None) -> None:
+        """Return a reservation, as paid or not."""
+        self.in_flight -= 1
+        self.spent_calls += paid
+        self.spent_usd += cost_usd or 0.0
+
+
+@dataclass(frozen=True)
+class _Request:
+    site: CallSite
+    epoch: int
+    number: int
+    messages: Messages
+    schema: type[BaseModel] | None
+
+
+class Caller:
+    """Makes the calls of a run. One per evaluation; safe to share between all its documents."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        roles: Mapping[str, RoleModel],
+        *,
+        retries: RetryConfig | None = None,
+        budget: Budget | None = None,
+        run_seed: int = 0,
+        block: int = 0,
+        on_call: Callable[[CallSite, Reply], None] = lambda site, reply: None,
+    ) -> None:
+        self._journal = journal
+        self.roles = roles
+        self._retries = retries or RetryConfig()
+        self.budget = budget or Budget(BudgetConfig())
+        self._seed = (run_seed, block)
+        self.on_call = on_call
+
+    async def text(self, site: CallSite, messages: Messages) -> Reply:
+        """Return a free-text reply. An empty one is asked for again, unless the token limit cut it off.
+
+        Raises UnusableReply when every reply was empty, and the errors of a call.
+        """
+
+        def read(reply: Reply) -> None:
+            if not reply.answer and not reply.truncated:
+                raise Unusable("empty", "the reply was empty")
+
+        return (await self._usable(site, messages, read, None))[1]
+
+    async def parsed(self, site: CallSite, messages: Messages, schema: type[M]) -> tuple[M, Reply]:
+        """Return a reply read into `schema`, after at most `unusable_tries` replies; odd tries repair the one before.
+
+        Raises UnusableReply when none could be read, and the errors of a call.
+        """
+        return await self._usable(
+            site, messages, lambda reply: parse_reply(reply.text, schema, finish_reason=_finish(reply)), schema
+        )
+
+    async def _usable(
+        self, site: CallSite, messages: Messages, read: Callable[[Reply], T], schema: type[BaseModel] | None
+    ) -> tuple[T, Reply]:
+        """Walk the tries of every epoch in order: old ones replay, and only the present epoch may pay."""
+        last = Unusable("empty", "no reply")
+        for epoch in range(site.epoch + 1):
+            turn = messages
+            for number in range(self._retries.unusable_tries):
+                request = _Request(site, epoch, number, turn, schema)
+                reply = await self._complete(request, may_pay=epoch == site.epoch)
+                if reply is None:
+                    break
+                try:
+                    return read(reply), reply
+                except Unusable as error:
+                    last = error
+                repair = schema is not None and number % 2 == 0 and last.kind in {"not_json", "invalid"}
+                turn = [*messages, *_repair_turn(reply, last, schema)] if repair and schema else messages
+        raise UnusableReply(f"{site.role}: no usable reply: {last}", shape=last.kind == "invalid")
+
+    async def _complete(self, request: _Request, *, may_pay: bool) -> Reply | None:
+        site, model = request.site, self.roles[request.site.role]
+        seed = seed_for(
+            *self._seed, site.document_id, site.n, f"{site.node}/{site.role}", site.index, request.number, request.epoch
+        )
+        params = {**model.params, "seed": seed, "schema": request.schema.__name__ if request.schema else None}
+        identity = {
+            "thread": site.thread_id,
+            "round": site.n,
+            "node": site.node,
+            "index": site.index,
+            "try": request.number,
+            "epoch": request.epoch,
+            "model": model.settings.model,
+            "params": params,
+            "messages": request.messages,
+        }
+        key = digest(identity, 64)
+        if row := await self._journal.find_call(key):
+            return Reply(
+                row["response"], row["finish_reason"], row["tokens_in"], row["tokens_out"], row["cost_usd"], True
+            )
+        if not may_pay:
+            return None
+        self.budget.reserve()
+        reply: Reply | None = None
+        try:
+            started = time.monotonic()
+            reply = await self._request(request, model, seed)
+            row = {
+                "key": key,
+                "document_id": site.document_id,
+                "thread_id": site.thread_id,
+                "n": site.n,
+                "role": site.role,
+                "node": site.node,
+                "idx": site.index,
+                "try": request.number,
+                "epoch": request.epoch,
+                "model": model.settings.model,
+                "params": canonical_json(params),
+                "messages_hash": digest(request.messages, 64),
+                "prompt_version": site.prompt_version,
+                "response": reply.text,
+                "finish_reason": reply.finish_reason,
+                "tokens_in": reply.tokens_in,
+                "tokens_out": reply.tokens_out,
+                "latency_s": round(time.monotonic() - started, 3),
+                "cost_usd": reply.cost_usd,
+                "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            }
+            await self._journal.save(calls=[row])
+        finally:
+            self.budget.settle(paid=reply is not None, cost_usd=reply.cost_usd if reply else None)
+        self.on_call(site, reply)
+        return reply
+
+    async def _request(self, request: _Request, model: RoleModel, seed: int) -> Reply:
+        """Send until a reply comes. Waits are random, doubling, and end at once when the endpoint is given up."""
+        endpoint, retries = model.endpoint, self._retries
+        for tried in range(1, retries.max_attempts + 1):
+            try:
+                async with endpoint.slots:
+                    endpoint.raise_if_down()
+                    message = await model.send(request.messages, seed, request.schema)
+            except Exception as error:
+                fault = classify(error)
+                if fault is None:
+                    raise
+                await self._after_fault(model, fault, tried, error)
+            else:
+                endpoint.succeeded()
+                return _to_reply(message, model)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _after_fault(self, model: RoleModel, fault: Fault, tried: int, error: Exception) -> None:
+        """Wait before the next attempt, or raise what the fault means: CallFailed or EndpointDown."""
+        endpoint, retries = model.endpoint, self._retries
+        if fault.kind == "down":
+            endpoint.give_up(fault.message)
+            raise EndpointDown(endpoint.down or fault.message) from error
+        if fault.kind == "refused":
+            raise CallFailed(f"{endpoint.name} refused the request: {fault.message}") from error
+        if tried == retries.max_attempts:
+            endpoint.exhausted(fault.message, retries.pause_after)
+            endpoint.raise_if_down()
+            raise CallFailed(f"{endpoint.name}: no reply in {tried} attempts: {fault.message}") from error
+        wait = min(retries.max_seconds, retries.base_seconds * 2 ** (tried - 1)) * random.random()  # noqa: S311 - jitter
+        await endpoint.pause(max(wait, min(fault.retry_after or 0.0, retries.max_seconds)))
+
+
+def _finish(reply: Reply) -> str:
+    return "length" if reply.truncated else reply.finish_reason
+
+
+def _repair_turn(reply: Reply, error: Unusable, schema: type[BaseModel]) -> Sequence[dict[str, str]]:
+    return (
+        {"role": "assistant", "content": reply.answer or reply.text},
+        {"role": "user", "content": repair_message(error, schema)},
+    )
+
+
+def _to_reply(message: AIMessage, model: RoleModel) -> Reply:
+    usage: Mapping[str, Any] = message.usage_metadata or {}
+    metadata = message.response_metadata
+    finish = metadata.get("finish_reason") or metadata.get("stop_reason") or "stop"
+    tokens_in, tokens_out = usage.get("input_tokens"), usage.get("output_tokens")
+    text = message.text if isinstance(message.text, str) else message.text()
+    return Reply(text, str(finish), tokens_in, tokens_out, model.cost(tokens_in, tokens_out))

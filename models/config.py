@@ -1,0 +1,132 @@
+"""Who answers: model settings by role, retries and budgets, as one typed configuration (law 8)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from autodata.checkpoints.records import UserError
+
+ROLES = ("challenger", "quality_verifier", "weak_solver", "strong_solver", "verifier")
+"""The roles that call a model; a role is the name of its node."""
+
+Role = Literal["challenger", "quality_verifier", "weak_solver", "strong_solver", "verifier"]
+
+_SECRET_KEY = re.compile(r"api[-_]?key|token|secret|password|authorization", re.IGNORECASE)
+
+
+class Settings(BaseModel):
+    """Base of all configuration: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSettings(Settings):
+    """How one role reaches its model.
+
+    A key left out is inherited: from `models.default`, then the domain's default for the role, then the one here.
+    """
+
+    provider: str = "openai"
+    """`openai` (any OpenAI-compatible endpoint), `local` (embedded llama.cpp), `simulated`, or a LangChain provider."""
+    model: str = ""
+    """The model's name; for `local` a shipped name or the path of a GGUF file; for `simulated` the solver's name."""
+    base_url: str | None = None
+    """Root of the endpoint, ending in /v1 as a rule. None: the provider's own."""
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the key. Keys themselves are never configuration."""
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    max_tokens: int = Field(default=4096, ge=1)
+    """Longest reply in tokens, reasoning included. Always sent: an unbounded reply can cost without end."""
+    timeout: float = Field(default=300.0, gt=0)
+    """Seconds one request may take."""
+    send_seed: bool = True
+    """Whether the per-attempt seed is sent, for servers that refuse the field."""
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    """Further fields of the request body, for instance `{reasoning_effort = "low"}`."""
+    price_in: float | None = Field(default=None, ge=0)
+    """US dollars per million input tokens."""
+    price_out: float | None = Field(default=None, ge=0)
+    """US dollars per million output tokens."""
+    max_concurrency: int = Field(default=16, ge=1)
+    """Requests in flight at once to this model, all roles that share it together."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _no_credentials_in_url(cls, url: str | None) -> str | None:
+        if url is not None and not re.match(r"https?://", url):
+            raise ValueError("an http:// or https:// address is needed")
+        if url is not None and "@" in url.split("?")[0]:
+            raise ValueError("credentials do not belong in an address: use api_key_env")
+        return url
+
+    @field_validator("extra_body")
+    @classmethod
+    def _no_secrets_in_body(cls, body: dict[str, Any]) -> dict[str, Any]:
+        for key, value in body.items():
+            if _SECRET_KEY.search(key) and not isinstance(value, int | float):
+                raise ValueError(f"{key!r} looks like a secret: keys come from the environment (api_key_env)")
+        return body
+
+
+class ModelsConfig(Settings):
+    """The `[models]` table: `default` and one table per role."""
+
+    default: ModelSettings = ModelSettings()
+    challenger: ModelSettings = ModelSettings()
+    quality_verifier: ModelSettings = ModelSettings()
+    weak_solver: ModelSettings = ModelSettings()
+    strong_solver: ModelSettings = ModelSettings()
+    verifier: ModelSettings = ModelSettings()
+
+    def resolve(self, domain_defaults: Mapping[str, Mapping[str, Any]]) -> dict[str, ModelSettings]:
+        """Return the full settings of every role.
+
+        What a role sets wins over `models.default`, that over the domain's defaults for the role. Raises UserError
+        when a role ends up without a model.
+        """
+        resolved: dict[str, ModelSettings] = {}
+        for role in ROLES:
+            own: ModelSettings = getattr(self, role)
+            merged = {
+                **domain_defaults.get(role, {}),
+                **self.default.model_dump(exclude_unset=True),
+                **own.model_dump(exclude_unset=True),
+            }
+            try:
+                resolved[role] = ModelSettings.model_validate(merged)
+            except ValidationError as error:
+                raise UserError(f"models.{role}: {error.errors()[0]['msg']}") from error
+            if not resolved[role].model:
+                raise UserError(f"models.{role}: no model is named: set models.default.model or models.{role}.model")
+        return resolved
+
+
+class RetryConfig(Settings):
+    """How failed requests are tried again. Only plumbing is retried, never a reply."""
+
+    max_attempts: int = Field(default=6, ge=1)
+    """Requests made for one call before it is given up."""
+    base_seconds: float = Field(default=1.0, ge=0)
+    """Longest wait after the first failure; doubles with each further one. The wait is random below it."""
+    max_seconds: float = Field(default=60.0, ge=0)
+    """Longest wait, a server's `Retry-After` included."""
+    unusable_tries: int = Field(default=4, ge=2)
+    """Replies asked for until one can be read: the first, a repair turn, then fresh ones with other seeds."""
+    pause_after: int = Field(default=3, ge=1)
+    """Given-up calls to one endpoint in a row after which the whole run pauses."""
+
+
+class BudgetConfig(Settings):
+    """What a run may spend. None: no bound. Reaching one drains the run; the same command goes on later."""
+
+    max_calls: int | None = Field(default=None, ge=1)
+    """Paid model calls of the run folder, all its sittings together."""
+    max_usd: float | None = Field(default=None, gt=0)
+    """Money of the run folder, all its sittings together; calls in flight may overshoot it."""
+    max_seconds: float | None = Field(default=None, gt=0)
+    """Wall-clock seconds of this sitting."""

@@ -1,0 +1,166 @@
+"""An endpoint as the calls see it: how many requests at once, whether it is down, which structured output it takes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import httpx
+import openai
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage
+from pydantic import BaseModel
+
+from autodata.models.config import ModelSettings
+from autodata.models.errors import EndpointDown
+from autodata.models.structured import response_format
+
+WireFormat = Literal["json_schema", "json_object", "none"]
+_FORMATS: tuple[WireFormat, ...] = ("json_schema", "json_object", "none")
+_RETRIED = frozenset({408, 409, 425, 429})
+_DOWN = frozenset({401, 402, 403, 404})
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What a failed request means: `retry`, `refused` (this request only) or `down` (any request would fail)."""
+
+    kind: Literal["retry", "refused", "down"]
+    message: str
+    retry_after: float | None = None
+    status: int | None = None
+
+
+def classify(error: Exception) -> Fault | None:
+    """Tell what an exception of a request means; None when it is no failure of the plumbing but a defect in code."""
+    response = getattr(error, "response", None)
+    status = getattr(error, "status_code", None) or getattr(response, "status_code", None)
+    message = _one_line(error)
+    if isinstance(status, int):
+        if status in _DOWN or "insufficient_quota" in message:
+            return Fault("down", message, status=status)
+        if status in _RETRIED or status >= 500:
+            return Fault("retry", message, _retry_after(response), status)
+        return Fault("refused", message, status=status)
+    if isinstance(error, openai.OpenAIError | httpx.HTTPError | OSError | TimeoutError):
+        return Fault("retry", message)
+    if isinstance(error, ValueError | KeyError | TypeError):  # a body that is no chat completion
+        return Fault("retry", f"unreadable response: {message}")
+    return None
+
+
+class Endpoint:
+    """Shared by all roles that use the same model at the same address."""
+
+    def __init__(self, name: str, max_concurrency: int, *, structured: bool = True) -> None:
+        self.name = name
+        self.slots = asyncio.Semaphore(max_concurrency)
+        self.down: str | None = None
+        """Why the endpoint was given up; None while it is in use."""
+        self.wire_format: WireFormat | None = None if structured else "none"
+        """The structured output it takes; None until the first structured reply has shown it."""
+        self._probe = asyncio.Lock()
+        self._given_up = asyncio.Event()
+        self._failures_in_a_row = 0
+
+    def raise_if_down(self) -> None:
+        """Raise EndpointDown once the endpoint was given up."""
+        if self.down is not None:
+            raise EndpointDown(self.down)
+
+    def succeeded(self) -> None:
+        """Note a reply: the row of failures is broken."""
+        self._failures_in_a_row = 0
+
+    def exhausted(self, message: str, pause_after: int) -> None:
+        """Note a call that got no reply in all its attempts; the `pause_after`th in a row gives the endpoint up."""
+        self._failures_in_a_row += 1
+        if self._failures_in_a_row >= pause_after:
+            self.give_up(f"{self._failures_in_a_row} calls in a row failed: {message}")
+
+    def give_up(self, message: str) -> None:
+        """Mark the endpoint down; everybody waiting on it wakes."""
+        self.down = self.down or f"{self.name}: {message}"
+        self._given_up.set()
+
+    async def pause(self, seconds: float) -> None:
+        """Wait before another attempt. Raises EndpointDown as soon as somebody else gives the endpoint up."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._given_up.wait(), seconds)
+        self.raise_if_down()
+
+
+@dataclass(frozen=True)
+class RoleModel:
+    """One role's model, ready to be called."""
+
+    settings: ModelSettings
+    chat: BaseChatModel
+    endpoint: Endpoint
+    sends_seed: bool = True
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """The settings that shape a reply and so belong to a call's identity."""
+        return self.settings.model_dump(include={"temperature", "top_p", "max_tokens", "extra_body"})
+
+    def cost(self, tokens_in: int | None, tokens_out: int | None) -> float | None:
+        """US dollars of a call; None when a price or the usage is not known."""
+        price_in, price_out = self.settings.price_in, self.settings.price_out
+        if price_in is None or price_out is None or tokens_in is None or tokens_out is None:
+            return None
+        return (tokens_in * price_in + tokens_out * price_out) / 1e6
+
+    async def send(self, messages: list[dict[str, str]], seed: int, schema: type[BaseModel] | None) -> AIMessage:
+        """Send one request. An endpoint's first structured one finds out which format it takes; the others wait."""
+        if schema is None:
+            return await self._send(messages, seed, None, "none")
+        if self.endpoint.wire_format is None:
+            async with self.endpoint._probe:
+                if self.endpoint.wire_format is None:
+                    return await self._find_format(messages, seed, schema)
+        return await self._send(messages, seed, schema, self.endpoint.wire_format)
+
+    async def _find_format(self, messages: list[dict[str, str]], seed: int, schema: type[BaseModel]) -> AIMessage:
+        for wire_format in _FORMATS:
+            try:
+                message = await self._send(messages, seed, schema, wire_format)
+            except Exception as error:
+                fault = classify(error)
+                if fault is None or fault.kind != "refused" or wire_format == _FORMATS[-1]:
+                    raise
+            else:
+                self.endpoint.wire_format = wire_format
+                return message
+        raise AssertionError("unreachable: the last format returns or raises")
+
+    async def _send(
+        self, messages: list[dict[str, str]], seed: int, schema: type[BaseModel] | None, wire_format: WireFormat
+    ) -> AIMessage:
+        kwargs: dict[str, Any] = {"seed": seed} if self.sends_seed else {}
+        body = dict(getattr(self.chat, "extra_body", None) or {})
+        if schema is not None and wire_format != "none":
+            body["response_format"] = response_format(schema, wire_format)
+        if body:
+            kwargs["extra_body"] = body
+        async with asyncio.timeout(self.settings.timeout):
+            message = await self.chat.ainvoke(messages, **kwargs)
+        if not isinstance(message, AIMessage):
+            raise TypeError(f"a chat model answered with {type(message).__name__}")
+        return message
+
+
+def _retry_after(response: object) -> float | None:
+    headers = getattr(response, "headers", None) or {}
+    try:
+        return max(0.0, float(headers.get("retry-after", "")))
+    except ValueError:
+        return None
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else text[:299] + "…"

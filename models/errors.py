@@ -1,0 +1,43 @@
+"""The error model: what can go wrong between a node and a model, and what it means for the document and the run.
+
+None of these is ever a score, a refinement or a rejection (law 2).
+"""
+
+from __future__ import annotations
+
+
+class PlumbingError(Exception):
+    """A call could not be completed. `kind` is stored with the document's failure."""
+
+    kind = "plumbing"
+
+
+class CallFailed(PlumbingError):
+    """The endpoint did not give a reply within the allowed requests, or refused this one. The document is errored."""
+
+    kind = "call_failed"
+
+
+class UnusableReply(PlumbingError):
+    """Replies came and were paid for, but none could be read. The document is errored.
+
+    `shape` is true when the last reply was JSON that broke the schema's rules rather than something unreadable.
+    """
+
+    kind = "unusable_reply"
+
+    def __init__(self, message: str, *, shape: bool = False) -> None:
+        super().__init__(message)
+        self.shape = shape
+
+
+class EndpointDown(PlumbingError):
+    """An endpoint failed too often in a row, or refused the key or the model. The run pauses; documents stay pending."""
+
+    kind = "endpoint_down"
+
+
+class BudgetSpent(PlumbingError):
+    """A budget is used up. The run drains; the document stays pending."""
+
+    kind = "budget_spent"

@@ -1,0 +1,128 @@
+"""JSON Schemas of pydantic models in the two forms that models and servers want."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+Schema = dict[str, Any]
+
+_MAPS: Final = frozenset({"properties", "$defs", "patternProperties"})
+_LISTS: Final = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
+_SINGLE: Final = frozenset({"items", "additionalProperties"})
+_REF: Final = "#/$defs/"
+_WIRE_KEYWORDS: Final = (
+    _MAPS - {"patternProperties"}
+    | _LISTS
+    | _SINGLE
+    | {
+        *("$ref", "const", "description", "enum", "required", "type"),
+        *("exclusiveMaximum", "exclusiveMinimum", "maxItems", "maximum", "minItems", "minimum", "multipleOf"),
+    }
+)
+
+
+def inlined(schema: type[BaseModel]) -> Schema:
+    """Return a model's JSON Schema with definitions put where they are used, save for recursive ones.
+
+    Titles are dropped but for the model's own name at the top. Keywords are sorted, properties are not: they keep the
+    order of their declaration, which is the order that models answer in.
+    """
+    whole = schema.model_json_schema()
+    definitions: dict[str, Schema] = whole.pop("$defs", {})
+    recursive = {name for name in definitions if name in _reachable(definitions[name], definitions)}
+
+    def expand(node: Schema) -> Schema:
+        name = _ref_name(node)
+        if name is not None and name not in recursive:
+            node = {**definitions[name], **{key: value for key, value in node.items() if key != "$ref"}}
+            return expand(node)
+        kept = {key: value for key, value in node.items() if key not in {"title", "discriminator"}}
+        return _mapped(dict(sorted(kept.items())), expand)
+
+    root = _ref_name(whole)
+    top = expand(definitions[root] if root is not None else whole)
+    used = sorted(_reachable(top, definitions) & recursive)
+    parts = {**top, "title": schema.__name__}
+    if used:
+        parts["$defs"] = {name: expand(definitions[name]) for name in used}
+    return dict(sorted(parts.items()))
+
+
+def wire_form(schema: type[BaseModel]) -> tuple[Schema, bool]:
+    """Return the schema to send to a server for guided output, and whether it is strict in OpenAI's sense.
+
+    Every property is required and no other is allowed. Limits on texts are left out, because some servers refuse them
+    or compile them into huge grammars: validation sees to them afterwards.
+    """
+
+    def close(node: Schema) -> Schema:
+        if "$ref" in node:
+            return {"$ref": node["$ref"]}
+        kept = {("anyOf" if key == "oneOf" else key): value for key, value in node.items() if key in _WIRE_KEYWORDS}
+        if "properties" in kept or kept.get("additionalProperties") is False:
+            kept.setdefault("properties", {})
+            kept["required"] = list(kept["properties"])
+            kept.setdefault("additionalProperties", False)
+        return _mapped(kept, close)
+
+    form = close(inlined(schema))
+    return form, form.get("type") == "object" and _is_strict(form)
+
+
+def _is_strict(node: Schema) -> bool:
+    """Whether a schema and all within it say exactly which keys and types there are."""
+    if node.get("type") == "object" and node.get("additionalProperties") is not False:
+        return False
+    if "prefixItems" in node or "allOf" in node or not node.keys() & {"type", "enum", "const", "anyOf", "$ref"}:
+        return False
+    if node.get("type") == "array" and "items" not in node:
+        return False
+    return all(_is_strict(child) for child in _children(node))
+
+
+def _mapped(node: Schema, change: Callable[[Schema], Schema]) -> Schema:
+    """Return a schema with its direct subschemas changed; data such as defaults and enums stays untouched."""
+    out: Schema = {}
+    for key, value in node.items():
+        if key in _MAPS:
+            out[key] = {name: change(child) for name, child in value.items()}
+        elif key in _LISTS:
+            out[key] = [change(child) for child in value]
+        elif key in _SINGLE and isinstance(value, dict):
+            out[key] = change(value)
+        else:
+            out[key] = value
+    return out
+
+
+def _children(node: Schema) -> list[Schema]:
+    found: list[Schema] = []
+
+    def collect(child: Schema) -> Schema:
+        found.append(child)
+        return child
+
+    _mapped(node, collect)
+    return found
+
+
+def _ref_name(node: Schema) -> str | None:
+    ref = node.get("$ref")
+    return ref.removeprefix(_REF) if isinstance(ref, str) else None
+
+
+def _reachable(node: Schema, definitions: Mapping[str, Schema]) -> set[str]:
+    """Return the names of all definitions that a schema refers to, through others too."""
+    reached: set[str] = set()
+    waiting = [node]
+    while waiting:
+        current = waiting.pop()
+        name = _ref_name(current)
+        if name is not None and name not in reached:
+            reached.add(name)
+            waiting.append(definitions[name])
+        waiting.extend(_children(current))
+    return reached

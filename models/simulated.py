@@ -1,0 +1,311 @@
+"""The simulated model: a chat model that plays every role in a small item-response world. It is no language model.
+
+What it is for: graph tests, benchmarks, the optimiser's tests and a first look without a key. What it is not: evidence
+about real models. Its questions and answers are placeholders that carry numbers in their text:
+
+- a challenger's question carries its difficulty `d`, discrimination `a` and a hidden `fault`;
+- a solver with ability `theta` answers it with a level `p = logistic(a * (theta - d) + noise)`, written into the answer;
+- a judge marks each criterion met with the probability that the level and the criterion's own difficulty `b` give, and
+  errs at the world's `judge_noise`;
+- the challenger's next question depends on the rules found in its prompt and on the failures it is told of.
+
+Which role is played is read from the schema the prompt asks for; without one it is a solver. The reply is a pure function of
+(messages, seed, world, name of the solver); only injected 429s remember how often a request was made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from pydantic import Field, PrivateAttr
+
+from autodata.checkpoints.records import digest
+from autodata.models.config import Settings
+
+_ITEM = re.compile(r"\[item d=(?P<d>[-+.\d]+) a=(?P<a>[.\d]+) fault=(?P<fault>\w+)\]")
+_LEVEL = re.compile(r"\[level p=(?P<p>[.\d]+) draw=\w+\]")
+_CRITERION = re.compile(r"^(\d+)\. (.*?\[b=([-+.\d]+)\].*)$", re.MULTILINE)
+_GROUP = re.compile(r"^## ([A-Z ]+?)(?: \(.*\))?: (\d+)$", re.MULTILINE)
+_FENCE = re.compile(r"<(document|title|sentence|question|reference|answer)-([0-9a-f]{16})>\n(.*?)\n</\1-\2>", re.DOTALL)
+_SCHEMA = re.compile(r'"title": ?"(RubricCandidate|RubricReview|RubricMarks|ReferenceDraft|SupportReview|ReferenceMark)"')
+_WORDS = re.compile(r"[A-Za-z]{6,}")
+
+
+class Faults(Settings):
+    """Failures of the plumbing that the simulated endpoint injects."""
+
+    malformed: float = Field(default=0.0, ge=0, le=1)
+    """Share of structured replies that are cut JSON or prose."""
+    truncated: float = Field(default=0.0, ge=0, le=1)
+    """Share of answers cut off by the token limit before anything was said."""
+    rate_limited: float = Field(default=0.0, ge=0, le=1)
+    """Share of calls whose first request is refused with 429."""
+    outage: bool = False
+    """Whether every request fails with 503."""
+    latency_s: float = Field(default=0.0, ge=0)
+    """Seconds a request takes."""
+
+
+class World(Settings):
+    """Constants of the item-response world. The defaults start out too easy, as computer science did in the paper."""
+
+    abilities: dict[str, float] = Field(default_factory=lambda: {"weak": 0.0, "strong": 1.6})
+    """Ability of a solver by the name of its model; an unknown name has ability 0."""
+    difficulty: float = -1.2
+    """Mean difficulty of a first question."""
+    discrimination: float = Field(default=0.6, gt=0)
+    """Mean discrimination of a first question."""
+    spread: float = Field(default=0.5, ge=0)
+    """Standard deviation of difficulty, and of the log of discrimination."""
+    learns: float = 0.45
+    """How far one reported failure moves the next question's difficulty."""
+    sharpens: float = 0.2
+    """How much one reported failure raises the next question's discrimination."""
+    attempt_noise: float = Field(default=0.5, ge=0)
+    """Standard deviation of an attempt's level, in logits."""
+    fault_rate: float = Field(default=0.12, ge=0, le=1)
+    """Share of questions with a fault: a leak, a recall question, or one with a bad rubric."""
+    detects: float = Field(default=0.9, ge=0, le=1)
+    """Share of faults that the quality verifier sees."""
+    false_alarms: float = Field(default=0.03, ge=0, le=1)
+    """Share of sound questions that the quality verifier fails."""
+    judge_noise: float = Field(default=0.03, ge=0, le=0.5)
+    """Share of criteria that the judge gets wrong."""
+    document_bonus: float = 4.0
+    """Ability that seeing the source adds."""
+    faults: Faults = Faults()
+
+
+class Rule(Settings):
+    """A sentence a challenger's prompt may hold, and what it does in the world."""
+
+    pattern: str
+    difficulty: float = 0.0
+    discrimination: float = 0.0
+    fault_rate: float = 0.0
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(pattern=r"particular to (?:this|the) document|document-specific", difficulty=0.3, discrimination=0.15),
+    Rule(pattern=r"answerable by rephrasing|rephrase the context", fault_rate=-0.05),
+    Rule(pattern=r"(?:only|all) positive (?:weights|items)|weights? (?:of )?at most 7", discrimination=0.1),
+    Rule(pattern=r"integers? without (?:a )?sign|never \"?\+8", fault_rate=-0.02),
+    Rule(pattern=r"as hard as possible|impossible to answer", difficulty=1.5),
+    Rule(pattern=r"keep it simple|for beginners", difficulty=-1.0),
+)
+"""What the simulated challenger obeys, by pattern. Anything else in a prompt is neutral."""
+
+
+class SimulatedError(Exception):
+    """An injected failure of the endpoint, with the HTTP status a real one would have sent."""
+
+    def __init__(self, status_code: int) -> None:
+        super().__init__(f"simulated endpoint answered {status_code}")
+        self.status_code = status_code
+
+
+class SimulatedChatModel(BaseChatModel):
+    """Plays all roles; `solver` names the ability it has when it solves."""
+
+    solver: str = "weak"
+    world: World = Field(default_factory=World)
+    max_tokens: int = 4096
+    _requests: Counter[str] = PrivateAttr(default_factory=Counter)
+
+    @property
+    def _llm_type(self) -> str:
+        return "autodata-simulated"
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,  # noqa: ARG002 - the interface
+        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - the interface
+        **kwargs: Any,
+    ) -> ChatResult:
+        turns = [{"role": message.type, "content": message.text} for message in messages]
+        text, finish = self.reply(turns, int(kwargs.get("seed", 0)))
+        usage = {"input_tokens": sum(len(t["content"]) for t in turns) // 4, "output_tokens": max(1, len(text) // 4)}
+        message = AIMessage(
+            text,
+            response_metadata={"finish_reason": finish, "model_name": f"simulated-{self.solver}"},
+            usage_metadata={**usage, "total_tokens": sum(usage.values())},
+        )
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002 - the interface
+        **kwargs: Any,
+    ) -> ChatResult:
+        if self.world.faults.latency_s:
+            await asyncio.sleep(self.world.faults.latency_s)
+        return self._generate(messages, stop, None, **kwargs)
+
+    def reply(self, turns: Sequence[Mapping[str, str]], seed: int) -> tuple[str, str]:
+        """Return the reply's text and finish reason. Raises SimulatedError where the world injects one."""
+        prompt = "\n\n".join(turn["content"] for turn in turns)
+        key = digest([[turn["content"] for turn in turns], seed, self.world.model_dump(mode="json"), self.solver], 64)
+        rng = random.Random(key)  # noqa: S311 - a reproducible world
+        faults = self.world.faults
+        if faults.outage:
+            raise SimulatedError(503)
+        unlucky, malformed, cut = rng.random(), rng.random(), rng.random()
+        self._requests[key] += 1
+        if unlucky < faults.rate_limited and self._requests[key] == 1:
+            raise SimulatedError(429)
+        schemas = _SCHEMA.findall(prompt)
+        if not schemas:
+            return ("", "length") if cut < faults.truncated else (self._solve(prompt, rng), "stop")
+        text = json.dumps(_ROLES[schemas[-1]](self.world, prompt, rng), ensure_ascii=False)
+        if malformed < faults.malformed:
+            return (text[: len(text) // 2], "length") if malformed < faults.malformed / 2 else ("I would rather not.", "stop")
+        return text, "stop"
+
+    def _solve(self, prompt: str, rng: random.Random) -> str:
+        item = _item(prompt)
+        seen = _fenced(prompt)
+        theta = self.world.abilities.get(self.solver, 0.0) + (self.world.document_bonus if "document" in seen else 0.0)
+        level = _logistic(item["a"] * (theta - item["d"]) + rng.gauss(0, self.world.attempt_noise))
+        draw = f"{rng.getrandbits(32):08x}"
+        if "context" in prompt and "<context-" in prompt:
+            return f"A reasoned answer of the simulated {self.solver} solver. [level p={level:.4f} draw={draw}]"
+        fact = _fact(seen.get("question", ""))
+        if rng.random() < level:
+            return fact if rng.random() < 0.5 else f"It should be {fact.split()[-1]} [level p=1.0000 draw={draw}]"
+        return f"The recorded value is unknown-{draw}."
+
+
+def _challenger(world: World, prompt: str, rng: random.Random) -> tuple[str, str]:
+    """Return a question's subject and its item: drawn around what rules and reported failures make of the world."""
+    told = {name.strip(): int(count) for name, count in _GROUP.findall(prompt)}
+    easy = told.get("TOO EASY", 0) + told.get("SATURATED", 0)
+    hard = told.get("FAILED ON STRONG", 0) + told.get("NO SIGNAL FROM THE WEAK SOLVER", 0)
+    obeyed = [rule for rule in RULES if re.search(rule.pattern, prompt, re.IGNORECASE)]
+    difficulty = world.difficulty + world.learns * (easy - hard) + sum(rule.difficulty for rule in obeyed)
+    sharpness = world.discrimination + world.sharpens * (easy + hard) + sum(rule.discrimination for rule in obeyed)
+    d = rng.gauss(difficulty, world.spread)
+    a = min(3.0, sharpness * math.exp(rng.gauss(0, world.spread)))
+    faulty = rng.random() < max(0.0, world.fault_rate + sum(rule.fault_rate for rule in obeyed))
+    fault = rng.choice(("leak", "recall", "rubric")) if faulty else "none"
+    seen = _fenced(prompt)
+    words = _WORDS.findall(seen.get("sentence") or seen.get("document", "")) or ["subject"]
+    subject = " ".join(rng.sample(words, min(3, len(words)))).lower()
+    return subject, f"[item d={d:+.3f} a={a:.3f} fault={fault}]"
+
+
+def _rubric_candidate(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
+    subject, item = _challenger(world, prompt, rng)
+    positive, negative = rng.randint(8, 10), rng.randint(3, 4)
+    rubric = [
+        {
+            "criterion": f"{'States step' if k <= positive else 'Commits error'} {k} about {subject} [b={rng.gauss(0, 0.6):+.2f}]",
+            "weight": rng.randint(3, 10) if k <= positive else -rng.randint(3, 8),
+            "category": "reasoning" if k <= positive else "error",
+        }
+        for k in range(1, positive + negative + 1)
+    ]
+    return {
+        "question_type": "counterfactual analysis",
+        "skills": ["causal reasoning", "trade-offs"],
+        "context": f"A simulated setting around {subject}, described for somebody who knows nothing of it, at some length.",
+        "question": f"What follows for {subject} when its main assumption no longer holds? {item}",
+        "reference_answer": f"A simulated reference answer about {subject}.",
+        "rubric": rubric,
+    }
+
+
+def _rubric_review(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
+    fault = _seen_fault(world, prompt, rng)
+    return {
+        "leak_reason": "compared question and context",
+        "leaks": fault == "leak",
+        "question_quality": "RECALL" if fault == "recall" else "GOOD",
+        "single_question": True,
+        "every_positive_needs_reasoning": fault != "rubric",
+        "every_negative_names_an_error": True,
+        "no_item_tests_format": True,
+        "type_matches": True,
+        "feedback": f"simulated finding: {fault}",
+    }
+
+
+def _rubric_marks(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
+    found = _LEVEL.search(_fenced(prompt).get("answer", ""))
+    level = min(0.999, max(0.001, float(found["p"]))) if found else 0.02
+    marks = []
+    for number, text, b in _CRITERION.findall(prompt):
+        right = _logistic(math.log(level / (1 - level)) - float(b))
+        chance = 0.4 * (1 - right) if text.startswith("Commits") else right
+        met = (rng.random() < chance) != (rng.random() < world.judge_noise)
+        marks.append({"number": int(number), "reason": "simulated", "met": met})
+    return {"marks": marks}
+
+
+def _reference_draft(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
+    subject, item = _challenger(world, prompt, rng)
+    question = f"What value is recorded for {subject}? {item}"
+    return {"question": question, "reference_answer": _fact(question)}
+
+
+def _support_review(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
+    fault = _seen_fault(world, prompt, rng)
+    return {"reason": f"simulated finding: {fault}", "supported": fault == "none"}
+
+
+def _reference_mark(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
+    seen = _fenced(prompt)
+    same = seen.get("reference", "?").split()[-1].strip(".") in seen.get("answer", "")
+    return {"reason": "simulated comparison", "correct": same != (rng.random() < world.judge_noise)}
+
+
+_ROLES: Mapping[str, Callable[[World, str, random.Random], dict[str, Any]]] = {
+    "RubricCandidate": _rubric_candidate,
+    "RubricReview": _rubric_review,
+    "RubricMarks": _rubric_marks,
+    "ReferenceDraft": _reference_draft,
+    "SupportReview": _support_review,
+    "ReferenceMark": _reference_mark,
+}
+
+
+def _seen_fault(world: World, prompt: str, rng: random.Random) -> str:
+    """Return what the quality verifier believes: it misses some faults and sees some that are not there."""
+    fault = str(_item(prompt)["fault"])
+    if fault == "none":
+        return "leak" if rng.random() < world.false_alarms else "none"
+    return fault if rng.random() < world.detects else "none"
+
+
+def _item(prompt: str) -> dict[str, Any]:
+    items = list(_ITEM.finditer(prompt))
+    if not items:
+        return {"d": 0.0, "a": 1.0, "fault": "none"}
+    return {"d": float(items[-1]["d"]), "a": float(items[-1]["a"]), "fault": items[-1]["fault"]}
+
+
+def _fact(question: str) -> str:
+    """Return the made-up answer to a question: the same for whoever knows it."""
+    return f"The recorded value is K{digest(question.strip(), 6)}"
+
+
+def _fenced(prompt: str) -> dict[str, str]:
+    """Return the fenced texts of a prompt by label, the last of each."""
+    return {label: text for label, _, text in _FENCE.findall(prompt)}
+
+
+def _logistic(x: float) -> float:
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, x))))

@@ -1,0 +1,315 @@
+"""Acceptance: which pattern of scores makes an example (paper, section 2; design, laws 1 and 8).
+
+A policy is a value. It looks at the exact scores of the attempts made so far and answers what comes next; every
+comparison it makes is kept with its numbers. An impossible gate is refused when the policy is built.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Annotated, Any, Literal, Protocol
+
+from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+
+from autodata.checkpoints.records import Check, Decision, FailureMode, Stage
+from autodata.models.config import Settings
+from autodata.nodes.rubric import mean
+
+_OPERATORS: Mapping[str, Callable[[Fraction, Fraction], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+HALF = Fraction(1, 2)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """One comparison against a number, for instance `< 0.50`."""
+
+    sign: Literal["<", "<=", ">", ">="]
+    number: Fraction
+
+    def holds(self, value: Fraction) -> bool:
+        """Whether a value lies within the bound."""
+        return _OPERATORS[self.sign](value, self.number)
+
+    def __str__(self) -> str:
+        """Return the bound as it is written in a configuration."""
+        return f"{self.sign} {decimal(self.number)}"
+
+
+def decimal(value: Fraction, places: int = 4) -> str:
+    """Return a fraction as a short decimal, for people."""
+    text = f"{float(value):.{places}f}".rstrip("0")
+    return text + "0" * max(0, 2 - len(text.partition(".")[2]))
+
+
+def _read_bound(value: object) -> object:
+    if isinstance(value, str) and (match := re.fullmatch(r"\s*(<=|>=|<|>)\s*(-?\d+(?:\.\d+)?)\s*", value)):
+        sign: Any = match.group(1)
+        return Bound(sign, Fraction(Decimal(match.group(2))))
+    if isinstance(value, Bound):
+        return value
+    raise ValueError(f"{value!r} is no bound: write for instance '< 0.50' or '>= 0.65'")
+
+
+def _read_bounds(value: object) -> object:
+    return tuple(_read_bound(item) for item in (value if isinstance(value, list | tuple) else [value]))
+
+
+Bounds = Annotated[
+    tuple[Bound, ...],
+    BeforeValidator(_read_bounds),
+    PlainSerializer(lambda bounds: [str(bound) for bound in bounds], return_type=list[str]),
+]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """How many attempts a domain plans for each solver, and whether it stops once the verdict is settled."""
+
+    weak: int
+    strong: int
+    curtail: bool = False
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """A policy's answer. `more` counts the attempts of `stage` to make next when the decision is MORE."""
+
+    decision: Decision
+    stage: Stage
+    checks: tuple[Check, ...] = ()
+    failure_mode: FailureMode | None = None
+    more: int = 0
+
+
+class AcceptancePolicy(Protocol):
+    """Decides from scores. Implementations are pure: the same scores, the same ruling."""
+
+    @property
+    def name(self) -> str:
+        """The preset's name, or `custom`."""
+
+    def rule(self, weak: Sequence[Fraction], strong: Sequence[Fraction], planned: Planned) -> Ruling:
+        """Answer what comes next for these scores of the attempts made so far, in order of their index."""
+
+    def require_possible(self, planned: Planned) -> None:
+        """Raise ValueError, naming the clash, when no scores at all could pass."""
+
+
+class Thresholds(Settings):
+    """Bounds on means, best attempts and the gap. Scores are exact and lie in 0..1."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    name: str = "custom"
+    weak_mean: Bounds = ()
+    weak_best: Bounds = ()
+    weak_zeros: bool = True
+    """Whether a weak attempt may score 0."""
+    strong_mean: Bounds = ()
+    strong_zeros: bool = True
+    gap: Bounds = ()
+    """Bounds on strong mean - weak mean."""
+
+    @model_validator(mode="after")
+    def _something_to_check(self) -> Thresholds:
+        if not (self.weak_mean or self.strong_mean or self.gap):
+            raise ValueError("own thresholds need at least one of weak_mean, strong_mean, gap")
+        return self
+
+    def rule(self, weak: Sequence[Fraction], strong: Sequence[Fraction], planned: Planned) -> Ruling:
+        """Weak gate first; the strong solver runs only behind it; then the strong and gap gates."""
+        if len(weak) < planned.weak:
+            return Ruling(Decision.MORE, Stage.WEAK, more=planned.weak - len(weak))
+        weak_mean = mean(weak)
+        gates = [
+            *self._gate("weak mean", weak_mean, self.weak_mean, FailureMode.TOO_EASY),
+            *self._gate("weak best", max(weak), self.weak_best, FailureMode.TOO_EASY),
+            *self._no_zeros("weak", weak, self.weak_zeros, FailureMode.DEGENERATE_WEAK),
+        ]
+        if mode := _first_failure(gates):
+            return Ruling(Decision.REJECT, Stage.WEAK, _checks(gates), mode)
+        if not strong:
+            return Ruling(Decision.STRONG, Stage.WEAK, _checks(gates), more=planned.strong)
+        if len(strong) < planned.strong:
+            return Ruling(Decision.MORE, Stage.STRONG, more=planned.strong - len(strong))
+        strong_mean = mean(strong)
+        for bound in self.strong_mean:
+            high = bound.sign.startswith("<")
+            mode = FailureMode.SATURATED_STRONG if high else FailureMode.FAILED_ON_STRONG
+            gates += self._gate("strong mean", strong_mean, (bound,), mode)
+        gates += self._no_zeros("strong", strong, self.strong_zeros, FailureMode.FAILED_ON_STRONG)
+        gates += self._gate("gap", strong_mean - weak_mean, self.gap, FailureMode.GAP_TOO_SMALL)
+        mode_found = _first_failure(gates)
+        decision = Decision.REJECT if mode_found else Decision.ACCEPT
+        return Ruling(decision, Stage.STRONG, _checks(gates), mode_found)
+
+    def require_possible(self, planned: Planned) -> None:
+        """Look for the widest gap that the bounds on the means allow; raise ValueError when there is none."""
+        # A best attempt bounds the mean from above only; from below it says nothing.
+        best = [bound for bound in self.weak_best if bound.sign.startswith("<")]
+        above_zero = [Bound(">", Fraction(0))]
+        weak = _interval([*self.weak_mean, *best, *([] if self.weak_zeros else above_zero)], "weak")
+        strong = _interval([*self.strong_mean, *([] if self.strong_zeros else above_zero)], "strong")
+        widest, attained = strong.high - weak.low, strong.high_in and weak.low_in
+        narrowest, touched = strong.low - weak.high, strong.low_in and weak.high_in
+        for bound in self.gap:
+            limit, ok = (widest, attained) if bound.sign.startswith(">") else (narrowest, touched)
+            if not (bound.holds(limit) and (ok or limit != bound.number)):
+                raise ValueError(f"no scores can pass: gap {bound} with weak {weak} and strong {strong}")
+
+    @staticmethod
+    def _gate(name: str, value: Fraction, bounds: Bounds, mode: FailureMode) -> list[tuple[Check, FailureMode]]:
+        return [
+            (Check(name=name, value=decimal(value), bound=str(bound), passed=bound.holds(value)), mode)
+            for bound in bounds
+        ]
+
+    @staticmethod
+    def _no_zeros(
+        name: str, scores: Sequence[Fraction], zeros: bool, mode: FailureMode
+    ) -> list[tuple[Check, FailureMode]]:
+        if zeros:
+            return []
+        worst = min(scores)
+        return [(Check(name=f"{name} worst", value=decimal(worst), bound="> 0.00", passed=worst > 0), mode)]
+
+
+class Counts(Settings):
+    """Counts of right attempts: at most `weak_right` of the weak, at least `strong_right` of the strong (section 5)."""
+
+    name: str = "custom"
+    weak_right: int = Field(ge=0)
+    strong_right: int = Field(ge=0)
+
+    def rule(self, weak: Sequence[Fraction], strong: Sequence[Fraction], planned: Planned) -> Ruling:
+        """Count right attempts. With `planned.curtail`, stop as soon as the rest cannot change the verdict."""
+        allowed = self.weak_right
+        right = sum(score > HALF for score in weak)
+        if more := _missing(right, len(weak), planned.weak, allowed + 1, planned.curtail):
+            return Ruling(Decision.MORE, Stage.WEAK, more=more)
+        checks = (_count_check("weak right", right, len(weak), planned.weak, f"<= {allowed}", right <= allowed),)
+        if right > allowed:
+            return Ruling(Decision.REJECT, Stage.WEAK, checks, FailureMode.TOO_EASY)
+        needed = self.strong_right
+        right = sum(score > HALF for score in strong)
+        if more := _missing(right, len(strong), planned.strong, needed, planned.curtail):
+            decision = Decision.MORE if strong else Decision.STRONG
+            return Ruling(decision, Stage.STRONG if strong else Stage.WEAK, checks if not strong else (), more=more)
+        passed = right >= needed
+        checks += (_count_check("strong right", right, len(strong), planned.strong, f">= {needed}", passed),)
+        if passed:
+            return Ruling(Decision.ACCEPT, Stage.STRONG, checks)
+        return Ruling(Decision.REJECT, Stage.STRONG, checks, FailureMode.FAILED_ON_STRONG)
+
+    def require_possible(self, planned: Planned) -> None:
+        """Raise ValueError when more right strong attempts are asked for than are planned."""
+        if self.strong_right > planned.strong:
+            raise ValueError(f"no scores can pass: strong_right >= {self.strong_right} of {planned.strong} attempts")
+
+
+class Majority(Settings):
+    """Weak majority wrong, strong majority right (section 2). Right means more than half; an even split is wrong."""
+
+    name: str = "majority"
+
+    def rule(self, weak: Sequence[Fraction], strong: Sequence[Fraction], planned: Planned) -> Ruling:
+        """Rule as counts do, with the bounds that the planned attempts give."""
+        counts = Counts(name=self.name, weak_right=planned.weak // 2, strong_right=planned.strong // 2 + 1)
+        return counts.rule(weak, strong, planned)
+
+    def require_possible(self, planned: Planned) -> None:
+        """A majority is always possible."""
+
+
+PRESETS: Mapping[str, AcceptancePolicy] = {
+    "paper": Thresholds.model_validate(
+        {"name": "paper", "weak_mean": "< 0.50", "strong_mean": ">= 0.65", "gap": ">= 0.20"}
+    ),
+    "deployed": Thresholds.model_validate(
+        {
+            "name": "deployed",
+            "weak_mean": "<= 0.65",
+            "weak_best": "<= 0.75",
+            "weak_zeros": False,
+            "strong_mean": [">= 0.60", "< 0.95"],
+            "strong_zeros": False,
+            "gap": ">= 0.20",
+        }
+    ),
+    "meta": Thresholds.model_validate(
+        {
+            "name": "meta",
+            "weak_mean": "<= 0.65",
+            "weak_best": "<= 0.75",
+            "strong_mean": [">= 0.60", "<= 0.95"],
+            "gap": ">= 0.20",
+        }
+    ),
+    "majority": Majority(),
+    "counts": Counts(name="counts", weak_right=1, strong_right=3),
+}
+"""The named presets, numbers as the paper has them (section 2 of the facts)."""
+
+
+@dataclass(frozen=True)
+class _Interval:
+    low: Fraction
+    low_in: bool
+    high: Fraction
+    high_in: bool
+
+    def __str__(self) -> str:
+        left, right = "[" if self.low_in else "(", "]" if self.high_in else ")"
+        return f"in {left}{decimal(self.low)}, {decimal(self.high)}{right}"
+
+
+def _interval(bounds: Sequence[Bound], name: str) -> _Interval:
+    low, low_in, high, high_in = Fraction(0), True, Fraction(1), True
+    for bound in bounds:
+        strict = len(bound.sign) == 1
+        if bound.sign.startswith(">") and (bound.number > low or (bound.number == low and strict)):
+            low, low_in = bound.number, not strict
+        if bound.sign.startswith("<") and (bound.number < high or (bound.number == high and strict)):
+            high, high_in = bound.number, not strict
+    if low > high or (low == high and not (low_in and high_in)):
+        raise ValueError(f"no scores can pass: the {name} bounds exclude each other")
+    return _Interval(low, low_in, high, high_in)
+
+
+def _missing(right: int, made: int, planned: int, to_settle: int, curtail: bool) -> int:
+    """Return how many attempts to make next; 0 when all are made or, curtailed, when the verdict is settled.
+
+    `to_settle` right attempts decide one way, more than `planned - to_settle` wrong ones the other. The next wave is
+    the least number that could settle it.
+    """
+    left = planned - made
+    if not curtail:
+        return left
+    wrong_to_settle = planned - to_settle + 1
+    rights_missing, wrongs_missing = to_settle - right, wrong_to_settle - (made - right)
+    if rights_missing <= 0 or wrongs_missing <= 0:
+        return 0
+    return min(rights_missing, wrongs_missing, left)
+
+
+def _count_check(name: str, right: int, made: int, planned: int, bound: str, passed: bool) -> Check:
+    value = f"{right} of {made}" + (f", {planned} planned" if made < planned else "")
+    return Check(name=name, value=value, bound=bound, passed=passed)
+
+
+def _first_failure(gates: Sequence[tuple[Check, FailureMode]]) -> FailureMode | None:
+    return next((mode for check, mode in gates if not check.passed), None)
+
+
+def _checks(gates: Sequence[tuple[Check, FailureMode]]) -> tuple[Check, ...]:
+    return tuple(check for check, _ in gates)

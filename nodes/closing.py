@@ -1,0 +1,197 @@
+"""Feedback and accept: the two ways a round ends. Both record it; neither calls a solver."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from autodata.checkpoints.records import (
+    DocumentStatus,
+    Example,
+    FailureMode,
+    Round,
+    Stage,
+    Verdict,
+    canonical_json,
+    digest,
+    preview,
+)
+from autodata.nodes.acceptance import decimal
+from autodata.nodes.quality import review
+from autodata.nodes.questions import normalised
+from autodata.nodes.state import Context, Desk, State, plain
+from autodata.nodes.verifier import as_float
+from autodata.prompts import fence
+
+GROUPS: Sequence[tuple[str, frozenset[FailureMode]]] = (
+    ("TOO EASY (the weak solver did too well)", frozenset({FailureMode.TOO_EASY})),
+    ("NO SIGNAL FROM THE WEAK SOLVER (an attempt scored nothing)", frozenset({FailureMode.DEGENERATE_WEAK})),
+    (
+        "FAILED ON STRONG (the strong solver did not do well enough, or not enough better)",
+        frozenset({FailureMode.FAILED_ON_STRONG, FailureMode.GAP_TOO_SMALL}),
+    ),
+    ("SATURATED (the strong solver found nothing hard in it)", frozenset({FailureMode.SATURATED_STRONG})),
+    ("FAILED QUALITY CHECK", frozenset({FailureMode.QUALITY})),
+    ("ALREADY TRIED", frozenset({FailureMode.DUPLICATE})),
+    ("MALFORMED", frozenset({FailureMode.MALFORMED})),
+)
+"""Failure modes as the challenger is told of them (paper, section 1): only groups with entries are shown."""
+
+SHOWN_PER_GROUP = 5
+
+
+def grouped(rounds: Sequence[Round], *, show_rejected: bool) -> str:
+    """Return the failures so far by mode, the latest of each first; empty without any."""
+    blocks: list[str] = []
+    for title, modes in GROUPS:
+        entries = [row for row in reversed(rounds) if row.failure_mode in modes]
+        if not entries:
+            continue
+        lines = [f"## {title}: {len(entries)}"]
+        lines += [_entry(row, show_rejected) for row in entries[:SHOWN_PER_GROUP]]
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
+
+
+def _entry(row: Round, show_rejected: bool) -> str:
+    means = (("weak average", row.weak_mean), ("strong average", row.strong_mean), ("gap", row.gap))
+    figures = ", ".join(f"{name} {decimal(value, 2)}" for name, value in means if value is not None)
+    text = f"- round {row.n}" + (f": {figures}" if figures else "")
+    if row.reason:
+        text += f" ({row.reason if show_rejected else row.reason.split(':')[0]})"
+    return text + (f"\n{fence('rejected-question', row.question)}" if show_rejected and row.question else "")
+
+
+async def feedback(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Close a rejected round: record it, and tell the next challenger of all failures, or end after the last round."""
+    desk = Desk(state, runtime)
+    services = desk.services
+    rejection = state.get("rejection") or {}
+    closed = _closed(desk, FailureMode(rejection["failure_mode"]), rejection["reason"])
+    rounds = [*desk.rounds, closed]
+    over = desk.n >= services.max_rounds
+    failures = grouped(rounds, show_rejected=services.domain.show_rejected)
+    text = services.pack["feedback"].render({"failures": failures})[-1]["content"]
+    rows: dict[str, list[dict[str, Any]]] = {"rounds": [{**_round_row(desk, closed), "feedback": text}]}
+    update: dict[str, Any] = {"rounds": [plain(row) for row in rounds], "feedback": text}
+    status = DocumentStatus.REJECTED if over else DocumentStatus.PENDING
+    reason = "max_rounds" if over else ""
+    rows["documents"] = [_document_row(desk, status, reason)]
+    await services.store.save(**rows)
+    desk.emit("feedback", failure_mode=rejection["failure_mode"], reason=rejection["reason"], last=over)
+    return {**update, "status": status.value, "status_reason": reason} if over else update
+
+
+async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Close an accepted round: the final check, then the example, whole.
+
+    A failed final check ends the document `rejected/final_check`, without feedback (paper, section 3).
+    """
+    desk = Desk(state, runtime)
+    services = desk.services
+    if services.domain.final_check:
+        problems = services.domain.scorer.final_problems(desk.candidate)
+        if not problems:
+            problems = (await review(desk, "accept"))[1]
+        if problems:
+            closed = _closed(desk, FailureMode.FINAL_CHECK, "; ".join(problems))
+            await services.store.save(
+                rounds=[_round_row(desk, closed)],
+                documents=[_document_row(desk, DocumentStatus.REJECTED, FailureMode.FINAL_CHECK.value)],
+            )
+            desk.emit("rejected", reason=closed.reason)
+            return {
+                "rounds": [plain(row) for row in [*desk.rounds, closed]],
+                "status": DocumentStatus.REJECTED.value,
+                "status_reason": FailureMode.FINAL_CHECK.value,
+            }
+    closed = _closed(desk, None, "")
+    example = _example(desk)
+    await services.store.save(
+        rounds=[_round_row(desk, closed)],
+        documents=[_document_row(desk, DocumentStatus.ACCEPTED, "")],
+        examples=[
+            {
+                "example_id": example.example_id,
+                "document_id": desk.document_id,
+                "round_id": desk.round_id,
+                "example": canonical_json(plain(example)),
+                "weak_mean": as_float(example.weak_mean),
+                "strong_mean": as_float(example.strong_mean),
+                "gap": as_float(example.gap),
+                "rounds": example.rounds,
+            }
+        ],
+    )
+    desk.emit("accepted", example=plain(example))
+    return {
+        "rounds": [plain(row) for row in [*desk.rounds, closed]],
+        "example": plain(example),
+        "status": DocumentStatus.ACCEPTED.value,
+        "status_reason": "",
+    }
+
+
+def _closed(desk: Desk, mode: FailureMode | None, reason: str) -> Round:
+    verdict = desk.state.get("verdict")
+    ruled = Verdict.model_validate(verdict) if verdict else None
+    question = (desk.state.get("candidate") or {}).get("question", "")
+    return Round(
+        n=desk.n,
+        round_id=desk.round_id,
+        candidate_id=desk.state.get("candidate_id", ""),
+        question=preview(question),
+        question_key=digest(normalised(question)) if question else "",
+        failure_mode=mode,
+        reason=preview(reason),
+        weak_mean=ruled.weak_mean if ruled else None,
+        strong_mean=ruled.strong_mean if ruled else None,
+        gap=ruled.gap if ruled else None,
+    )
+
+
+def _round_row(desk: Desk, closed: Round) -> dict[str, Any]:
+    return {
+        "round_id": desk.round_id,
+        "outcome": "rejected" if closed.failure_mode else "accepted",
+        "failure_mode": closed.failure_mode.value if closed.failure_mode else None,
+        "reason": closed.reason,
+        "weak_mean": as_float(closed.weak_mean),
+        "strong_mean": as_float(closed.strong_mean),
+        "gap": as_float(closed.gap),
+    }
+
+
+def _document_row(desk: Desk, status: DocumentStatus, reason: str) -> dict[str, Any]:
+    return {
+        "document_id": desk.document_id,
+        "status": status.value,
+        "status_reason": reason,
+        "rounds": desk.n,
+    }
+
+
+def _example(desk: Desk) -> Example:
+    services, verdict = desk.services, Verdict.model_validate(desk.state["verdict"])
+    candidate = desk.candidate
+    return Example(
+        example_id=digest([desk.thread_id, desk.n, candidate.candidate_id]),
+        document_id=desk.document_id,
+        document_name=desk.state["document"]["name"],
+        domain=services.domain.name,
+        candidate_id=candidate.candidate_id,
+        candidate=candidate.model_dump(mode="json"),
+        passage=(desk.state.get("passage") or {}).get("text", ""),
+        rounds=desk.n,
+        weak_scores=tuple(desk.scores(Stage.WEAK)),
+        strong_scores=tuple(desk.scores(Stage.STRONG)),
+        weak_mean=verdict.weak_mean,
+        strong_mean=verdict.strong_mean,
+        gap=verdict.gap,
+        preset=verdict.preset,
+        checks=verdict.checks,
+        prompt_version=services.pack.version,
+        models={role: model.settings.model for role, model in services.caller.roles.items()},
+    )

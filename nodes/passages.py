@@ -1,0 +1,73 @@
+"""Picking the passage a question is written from: code chooses where to look, the model only what to ask."""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass
+
+_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])")
+_ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|cf|vs|approx|Dr|Mr|Mrs|Ms|Prof|St|No|Fig|Eq|ca|[A-Z])\.$")
+_NUMBER = re.compile(r"\d")
+_NAME = re.compile(r"(?<=[a-z,;] )[A-Z][A-Za-z]+")
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Consecutive whole sentences of one section, and the sentence a question shall be about."""
+
+    text: str
+    anchor: str
+
+
+def sentences(paragraph: str) -> list[str]:
+    """Split one paragraph into sentences; a dot inside a number or after a common abbreviation ends none."""
+    parts = _SENTENCE_END.split(" ".join(paragraph.split()))
+    joined: list[str] = []
+    for part in parts:
+        if joined and _ABBREVIATION.search(joined[-1]):
+            joined[-1] += " " + part
+        else:
+            joined.append(part)
+    return [sentence for sentence in joined if sentence]
+
+
+def anchors(text: str, max_words: int = 150) -> list[Passage]:
+    """Return every passage of a text with its anchor: a sentence holding a number, a date or a name.
+
+    Each passage is at most `max_words` words of consecutive sentences of one paragraph around its anchor. Headings,
+    lists and tables are left out. A sentence longer than `max_words` is no anchor.
+    """
+    found: list[Passage] = []
+    for block in re.split(r"\n\s*\n", text):
+        if re.match(r"\s*(?:#|[-*+|>]|\d+[.)]\s|```)", block):
+            continue
+        parts = sentences(block)
+        for at, sentence in enumerate(parts):
+            words = len(sentence.split())
+            if 6 <= words <= max_words and (_NUMBER.search(sentence) or _NAME.search(sentence)):
+                found.append(Passage(_around(parts, at, max_words), sentence))
+    return found
+
+
+def pick(text: str, n: int, seed: int, max_words: int = 150) -> Passage | None:
+    """Return the passage of round `n` (1-based): no anchor comes twice before all have come once; None without any."""
+    choices = anchors(text, max_words)
+    if not choices:
+        return None
+    random.Random(seed).shuffle(choices)  # noqa: S311 - a reproducible order, not a secret
+    return choices[(n - 1) % len(choices)]
+
+
+def _around(parts: list[str], at: int, max_words: int) -> str:
+    """Widen from the anchor, before and after in turn, while whole sentences fit."""
+    first = last = at
+    words = len(parts[at].split())
+    grown = True
+    while grown:
+        grown = False
+        for new in (first - 1, last + 1):
+            if 0 <= new < len(parts) and words + len(parts[new].split()) <= max_words:
+                words += len(parts[new].split())
+                first, last, grown = min(first, new), max(last, new), True
+    return " ".join(parts[first : last + 1])

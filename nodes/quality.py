@@ -1,0 +1,42 @@
+"""Quality verifier: looks at the example itself before any solver is paid for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from autodata.checkpoints.records import FailureMode, canonical_json
+from autodata.models.structured import schema_text
+from autodata.nodes.state import Context, Desk, State
+from autodata.prompts import fence
+
+
+async def review(desk: Desk, node: str) -> tuple[dict[str, Any], list[str]]:
+    """Ask the quality verifier about the current candidate; return its findings and why it fails (empty: it passes).
+
+    Whether a candidate passes is code's decision over the findings and the limits of the prompt's front matter.
+    """
+    services, candidate = desk.services, desk.candidate
+    kind, prompt = services.domain.scorer, services.pack["quality_verifier"]
+    messages = prompt.render(
+        {
+            "source": fence("document", await desk.source()),
+            "title": fence("title", desk.state["document"]["title"]),
+            "candidate": kind.shown(candidate),
+            "schema": schema_text(kind.review),
+        }
+    )
+    found, _ = await services.caller.parsed(desk.site(node, "quality_verifier"), messages, kind.review)
+    problems = kind.findings(found, candidate, prompt.front.limits)
+    return {"candidate_id": candidate.candidate_id, "passed": not problems, **found.model_dump(mode="json")}, problems
+
+
+async def quality_verifier(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Check the candidate; on failure the round is rejected with every reason found."""
+    desk = Desk(state, runtime)
+    quality, problems = await review(desk, "quality_verifier")
+    await desk.services.store.save(rounds=[{"round_id": desk.round_id, "quality": canonical_json(quality)}])
+    rejection = {"failure_mode": FailureMode.QUALITY.value, "reason": "; ".join(problems)} if problems else None
+    desk.emit("quality", quality=quality, rejection=rejection)
+    return {"quality": quality, "rejection": rejection}

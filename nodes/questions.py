@@ -1,0 +1,50 @@
+"""What code can say about a question by itself: tried before, standing alone, answer given away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_POINTERS = re.compile(
+    r"\b(?:the|this|that|given|above|provided|following) (?:passage|text|document|article|paper|section|paragraph|sentence|"
+    r"excerpt|example|context|table|figure)\b|\baccording to (?:the|this)\b|\b(?:as )?(?:mentioned|described|stated|discussed) "
+    r"(?:above|here|earlier|in)\b|\bthe authors?\b|\b(?:table|figure|section|equation) \d+\b",
+    re.IGNORECASE,
+)
+_PRONOUNS = re.compile(r"\b(?:it|its|they|their|them|he|she|his|her)\b", re.IGNORECASE)
+_DEMONSTRATIVES = re.compile(r"\b(?:this|these|those)\b", re.IGNORECASE)
+_WORD = re.compile(r"\w+(?:[.,]\d+)*", re.UNICODE)
+
+
+def normalised(question: str) -> str:
+    """Return a question's words in lower case, for comparing."""
+    return " ".join(_WORD.findall(question.lower()))
+
+
+def tried_before(question: str, earlier: Iterable[str]) -> bool:
+    """Whether a question, normalised, is one of the earlier ones."""
+    return normalised(question) in {normalised(other) for other in earlier}
+
+
+def not_standing_alone(question: str) -> str | None:
+    """Return why a question cannot be understood without its source, or None.
+
+    It points at "the text", uses a demonstrative, or a pronoun before anything is named.
+    """
+    if match := _POINTERS.search(question) or _DEMONSTRATIVES.search(question):
+        return f"the question points at its source: {match.group(0)!r}"
+    match = _PRONOUNS.search(question)
+    if match and not re.search(r"[A-Z0-9]", question[1 : match.start()]):
+        return f"the question has a dangling pronoun: {match.group(0)!r}"
+    return None
+
+
+def contains_tokens(text: str, part: str) -> bool:
+    """Whether all words of `part` stand in `text`, whole and in the same order without gaps."""
+    inner = normalised(part)
+    return bool(inner) and f" {inner} " in f" {normalised(text)} "
+
+
+def paper_references(text: str) -> list[str]:
+    """Return phrases that tie a text to its source, such as "in this paper" or "Table 3" (paper, section 3)."""
+    return [match.group(0) for match in _POINTERS.finditer(text)]

@@ -1,0 +1,182 @@
+"""What travels through the graph, and what every node can reach.
+
+State is small and whole (law 5): candidate, attempts with their marks, verdict, feedback and closed rounds are in it;
+documents and raw answers are references into the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from langgraph.runtime import Runtime
+from typing_extensions import TypedDict
+
+from autodata.checkpoints.records import (
+    Attempt,
+    Blobs,
+    Candidate,
+    Document,
+    Record,
+    Round,
+    Stage,
+    Store,
+    preview,
+)
+from autodata.models.calls import Caller, CallSite
+from autodata.nodes.acceptance import AcceptancePolicy, Ruling
+from autodata.nodes.domain import Domain
+from autodata.prompts import PromptPack
+
+
+class State(TypedDict, total=False):
+    """State of one document's thread. Values are plain JSON; the records' names say what each holds."""
+
+    document: dict[str, Any]
+    """document_id, name, title, chars, preview."""
+    n: int
+    """Number of the current round, from 1."""
+    passage: dict[str, str] | None
+    """text and anchor, where the domain picks passages."""
+    candidate: dict[str, Any] | None
+    candidate_id: str
+    quality: dict[str, Any] | None
+    attempts: list[dict[str, Any]]
+    verdict: dict[str, Any] | None
+    rejection: dict[str, Any] | None
+    """failure_mode and reason of the current round, once it is rejected."""
+    feedback: str
+    """What the next challenger is told of the failures so far."""
+    rounds: list[dict[str, Any]]
+    status: str
+    status_reason: str
+    example: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the nodes of one evaluation share."""
+
+    domain: Domain
+    policy: AcceptancePolicy
+    pack: PromptPack
+    caller: Caller
+    store: Store
+    blobs: Blobs
+    max_rounds: int = 15
+    run_seed: int = 0
+
+
+@dataclass(frozen=True)
+class Context:
+    """The graph's runtime context: the services, and where this document stands."""
+
+    services: Services
+    evaluation: str = "main"
+    epoch: int = 0
+    """How often the document was taken up again after an error."""
+
+
+def new_state(document: Document) -> State:
+    """Return the input of a document's thread."""
+    return State(
+        document={
+            "document_id": document.document_id,
+            "name": document.name,
+            "title": document.title,
+            "chars": len(document.text),
+            "preview": preview(document.text),
+        },
+        n=0,
+        rounds=[],
+        feedback="",
+        status="",
+    )
+
+
+class Desk:
+    """A node's view of one step: the state read as records, and the services."""
+
+    def __init__(self, state: State, runtime: Runtime[Context]) -> None:
+        self.state = state
+        self.context = runtime.context
+        self.services = runtime.context.services
+        self._emit = runtime.stream_writer
+
+    @property
+    def document_id(self) -> str:
+        """The document's id."""
+        return str(self.state["document"]["document_id"])
+
+    @property
+    def thread_id(self) -> str:
+        """The thread: `evaluation/document_id`."""
+        return f"{self.context.evaluation}/{self.document_id}"
+
+    @property
+    def n(self) -> int:
+        """The current round's number."""
+        return self.state["n"]
+
+    @property
+    def round_id(self) -> str:
+        """The current round's id."""
+        return f"{self.thread_id}/{self.n}/{self.state.get('candidate_id') or 'malformed'}"
+
+    @property
+    def candidate(self) -> Candidate:
+        """The current candidate."""
+        return self.services.domain.scorer.candidate(self.state["candidate"] or {})
+
+    @property
+    def rounds(self) -> list[Round]:
+        """The rounds closed so far."""
+        return [Round.model_validate(item) for item in self.state.get("rounds", [])]
+
+    @property
+    def attempts(self) -> list[Attempt]:
+        """Attempts at the current candidate; those of any other are ignored."""
+        found = (Attempt.model_validate(item) for item in self.state.get("attempts", []))
+        return [attempt for attempt in found if attempt.candidate_id == self.state.get("candidate_id")]
+
+    def scores(self, stage: Stage, attempts: Iterable[Attempt] | None = None) -> list[Fraction]:
+        """The marked attempts' scores of one solver, in order of index."""
+        of_stage = [a for a in (self.attempts if attempts is None else attempts) if a.stage is stage and a.mark]
+        return [a.mark.score for a in sorted(of_stage, key=lambda a: a.index) if a.mark]
+
+    def ruling(self, attempts: Iterable[Attempt] | None = None) -> Ruling:
+        """What the policy says to the scores so far."""
+        known = self.attempts if attempts is None else list(attempts)
+        weak, strong = self.scores(Stage.WEAK, known), self.scores(Stage.STRONG, known)
+        return self.services.policy.rule(weak, strong, self.services.domain.planned)
+
+    async def source(self) -> str:
+        """The text that the challenger may see: the round's passage, or the whole document."""
+        if passage := self.state.get("passage"):
+            return passage["text"]
+        return await self.services.blobs.get(f"document/{self.document_id}")
+
+    def site(self, node: str, role: str | None = None, index: str = "0", n: int | None = None) -> CallSite:
+        """Where a call of this step stands."""
+        role = role or node
+        return CallSite(
+            thread_id=self.thread_id,
+            document_id=self.document_id,
+            n=self.n if n is None else n,
+            node=node,
+            role=role,
+            index=index,
+            epoch=self.context.epoch,
+            prompt_version=self.services.pack[role].version,
+        )
+
+    def emit(self, event: str, **values: Any) -> None:
+        """Stream a typed event (`stream_mode="custom"`)."""
+        self._emit({"event": event, "document_id": self.document_id, "n": self.n, **values})
+
+
+def plain(record: Record) -> dict[str, Any]:
+    """Return a record as plain JSON values, for state."""
+    return record.model_dump(mode="json")

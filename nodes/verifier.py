@@ -1,0 +1,142 @@
+"""Verifier: marks every attempt that lacks a mark; then the acceptance policy, in code, answers what comes next."""
+
+from __future__ import annotations
+
+import asyncio
+from fractions import Fraction
+from typing import Any, Literal
+
+from langgraph.runtime import Runtime
+
+from autodata.checkpoints.records import Attempt, Decision, Mark, Stage, Verdict, canonical_json
+from autodata.models.structured import schema_text
+from autodata.nodes.acceptance import Planned, Ruling
+from autodata.nodes.kinds import Scored
+from autodata.nodes.rubric import mean
+from autodata.nodes.state import Context, Desk, State, plain
+from autodata.prompts import fence
+
+Decider = Literal["judge", "code", "truncated"]
+
+
+async def verifier(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Mark, rule, record. One node behind both solvers."""
+    desk = Desk(state, runtime)
+    attempts = desk.attempts
+    new = [attempt for attempt in attempts if attempt.mark is None]
+    results = await asyncio.gather(*(_mark(desk, attempt) for attempt in new), return_exceptions=True)
+    marked: dict[str, Mark] = {}
+    rows: dict[str, list[dict[str, Any]]] = {"attempts": [], "marks": [], "verdicts": []}
+    criteria = desk.services.domain.scorer.criteria(desk.candidate)
+    for attempt, result in zip(new, results, strict=True):
+        if isinstance(result, BaseException):
+            raise result
+        scored, decider = result
+        mark = Mark(attempt_id=attempt.attempt_id, score=scored.score, met=scored.met, decided_by=decider)
+        marked[attempt.attempt_id] = mark
+        rows["attempts"].append(
+            {
+                "attempt_id": attempt.attempt_id,
+                "round_id": desk.round_id,
+                "score": str(scored.score),
+                "score_value": float(scored.score),
+                "decided_by": decider,
+            }
+        )
+        rows["marks"] += [
+            {
+                "attempt_id": attempt.attempt_id,
+                "criterion": k,
+                "text": text,
+                "weight": weight,
+                "met": met,
+                "reason": why,
+            }
+            for k, ((text, weight), met, why) in enumerate(
+                zip(criteria, map(int, scored.met), scored.reasons, strict=False), 1
+            )
+        ]
+        desk.emit("mark", mark=plain(mark), stage=attempt.stage.value)
+    attempts = [a.model_copy(update={"mark": marked[a.attempt_id]}) if a.attempt_id in marked else a for a in attempts]
+    ruling = desk.ruling(attempts)
+    verdict = _verdict(desk, ruling, attempts)
+    if ruling.decision is not Decision.MORE:
+        rows["verdicts"].append(_verdict_row(desk, verdict, attempts))
+        desk.emit("verdict", verdict=plain(verdict))
+    await desk.services.store.save(**rows)
+    rejection = None
+    if verdict.failure_mode:
+        rejection = {"failure_mode": verdict.failure_mode.value, "reason": verdict.summary}
+    return {"attempts": [plain(attempt) for attempt in attempts], "verdict": plain(verdict), "rejection": rejection}
+
+
+async def _mark(desk: Desk, attempt: Attempt) -> tuple[Scored, Decider]:
+    """Score one attempt: by rule when it was cut off without an answer or code can tell, else by the judge."""
+    kind, candidate = desk.services.domain.scorer, desk.candidate
+    if not attempt.answered:
+        return Scored(Fraction(0), (), ()), "truncated"
+    answer = await desk.services.blobs.get(attempt.answer_ref)
+    if by_code := kind.scored_by_code(candidate, answer):
+        return by_code, "code"
+    schema = kind.marks(candidate)
+    messages = desk.services.pack["verifier"].render(
+        {
+            "context": fence("context", candidate.context),
+            "question": fence("question", candidate.question),
+            "answer": fence("answer", answer),
+            "schema": schema_text(schema),
+            **kind.judged_by(candidate),
+        }
+    )
+    site = desk.site("verifier", index=f"{attempt.stage.value}/{attempt.index}")
+    found, _ = await desk.services.caller.parsed(site, messages, schema)
+    return kind.scored(candidate, found), "judge"
+
+
+def _verdict(desk: Desk, ruling: Ruling, attempts: list[Attempt]) -> Verdict:
+    """Attach the means: only of a solver whose planned attempts were all made, for a curtailed count is no mean."""
+    planned = desk.services.domain.planned
+    means = {
+        stage: mean(scores) if len(scores := desk.scores(stage, attempts)) == _planned(planned, stage) else None
+        for stage in Stage
+    }
+    weak, strong = means[Stage.WEAK], means[Stage.STRONG]
+    failed = [check for check in ruling.checks if not check.passed]
+    return Verdict(
+        candidate_id=desk.candidate.candidate_id,
+        preset=desk.services.policy.name,
+        stage=ruling.stage,
+        decision=ruling.decision,
+        failure_mode=ruling.failure_mode,
+        checks=ruling.checks,
+        weak_mean=weak,
+        strong_mean=strong,
+        gap=strong - weak if weak is not None and strong is not None else None,
+        summary="; ".join(f"{check.name} {check.value}, needed {check.bound}" for check in failed or ruling.checks),
+    )
+
+
+def _verdict_row(desk: Desk, verdict: Verdict, attempts: list[Attempt]) -> dict[str, Any]:
+    return {
+        "round_id": desk.round_id,
+        "stage": verdict.stage.value,
+        "preset": verdict.preset,
+        "decision": verdict.decision.value,
+        "failure_mode": verdict.failure_mode.value if verdict.failure_mode else None,
+        "checks": canonical_json([plain(check) for check in verdict.checks]),
+        "weak_mean": as_float(verdict.weak_mean),
+        "strong_mean": as_float(verdict.strong_mean),
+        "gap": as_float(verdict.gap),
+        "summary": verdict.summary,
+        "planned": _planned(desk.services.domain.planned, verdict.stage),
+        "made": sum(attempt.stage is verdict.stage for attempt in attempts),
+    }
+
+
+def _planned(planned: Planned, stage: Stage) -> int:
+    return planned.weak if stage is Stage.WEAK else planned.strong
+
+
+def as_float(value: Fraction | None) -> float | None:
+    """Return a fraction as a float, None as None."""
+    return None if value is None else float(value)

@@ -1,0 +1,138 @@
+"""The summary of a ledger made by hand: every number can be checked with the eye."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autodata.checkpoints.ledger import Ledger, open_readonly
+from autodata.checkpoints.records import FailureMode
+from autodata.checkpoints.summary import summarise
+
+STATUSES = ["accepted", "accepted", "accepted", "rejected", "rejected", "skipped", "errored", "pending"]
+ROUNDS_OF = [1, 4, 2, 5, 5, 0, 3, 1]
+
+
+@pytest.fixture
+async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
+    async with Ledger.open(tmp_path / "run.db") as opened:
+        yield opened
+
+
+def a_round(n: int, outcome: str, failure_mode: str | None = None) -> dict[str, Any]:
+    row = {"round_id": f"r{n}", "document_id": "d0", "thread_id": "main/d0", "n": n}
+    return row | {"outcome": outcome, "failure_mode": failure_mode, "weak_mean": 0.99, "gap": 0.01}
+
+
+def an_attempt(n: int, truncated: bool) -> dict[str, Any]:
+    row = {"attempt_id": f"a{n}", "round_id": "r1", "candidate_id": "c", "stage": "weak", "idx": n, "answer": "x"}
+    return row | {"truncated": truncated}
+
+
+def a_call(n: int, role: str, tokens_in: int | None, tokens_out: int | None, cost: float | None) -> dict[str, Any]:
+    row = {"key": f"k{n}", "role": role, "model": "m", "response": "x", "created_at": "2030-01-01T00:00:00Z"}
+    return row | {"tokens_in": tokens_in, "tokens_out": tokens_out, "cost_usd": cost}
+
+
+def an_example(n: int, weak: float | None, strong: float | None, gap: float | None) -> dict[str, Any]:
+    row = {"example_id": f"e{n}", "document_id": f"d{n}", "round_id": "r1", "example": {}, "rounds": 1}
+    return row | {"weak_mean": weak, "strong_mean": strong, "gap": gap}
+
+
+async def test_every_number(ledger: Ledger, tmp_path: Path) -> None:
+    await ledger.save(
+        documents=[
+            {"document_id": f"d{i}", "name": f"{i}.md", "status": status, "rounds": rounds}
+            for i, (status, rounds) in enumerate(zip(STATUSES, ROUNDS_OF, strict=True))
+        ],
+        rounds=[
+            a_round(1, "accepted"),
+            a_round(2, "rejected", "too_easy"),
+            a_round(3, "rejected", "too_easy"),
+            a_round(4, "rejected", "final_check"),
+            a_round(5, "open"),
+            a_round(6, "open", "gap_too_small"),
+        ],
+        attempts=[an_attempt(0, truncated=True), an_attempt(1, truncated=False), an_attempt(2, truncated=True)],
+        calls=[
+            a_call(1, "weak_solver", 10, 20, 0.25),
+            a_call(2, "challenger", 100, 200, 0.5),
+            a_call(3, "weak_solver", 1, None, None),
+            a_call(4, "verifier", None, 2, None),
+            a_call(5, "weak_solver", 1000, 2000, 0.0),
+        ],
+        examples=[
+            an_example(0, 0.25, 0.75, 0.5),
+            an_example(1, 0.5, 1.0, 0.5),
+            an_example(2, None, 0.5, None),
+        ],
+    )
+    expected = {
+        "documents": 8,
+        "accepted": 3,
+        "rejected": 2,
+        "skipped": 1,
+        "errored": 1,
+        "pending": 1,
+        "rounds": 4,
+        "calls": 5,
+        "calls_by_role": {"challenger": 1, "verifier": 1, "weak_solver": 3},
+        "tokens_in": 1111,
+        "tokens_out": 2222,
+        "cost_usd": 0.75,
+        "truncated": 2,
+        "failure_modes": {
+            "malformed_candidate": 0,
+            "duplicate_question": 0,
+            "failed_quality_check": 0,
+            "too_easy": 2,
+            "degenerate_weak": 0,
+            "failed_on_strong": 0,
+            "saturated_strong": 0,
+            "gap_too_small": 0,
+            "final_check": 1,
+        },
+        "weak_mean": 0.375,
+        "strong_mean": 0.75,
+        "gap_mean": 0.5,
+        "rounds_per_accepted": pytest.approx(7 / 3),
+        "calls_per_accepted": pytest.approx(5 / 3),
+        "awaiting_review": 0,
+    }
+    summary = await summarise(ledger)
+    assert summary == expected
+    assert list(summary) == list(expected)
+    assert list(summary["calls_by_role"]) == ["challenger", "verifier", "weak_solver"]
+    async with open_readonly(tmp_path / "run.db") as reader:
+        assert await summarise(reader) == expected
+
+
+async def test_an_empty_ledger(ledger: Ledger) -> None:
+    summary = await summarise(ledger)
+    nulls = {key for key, value in summary.items() if value is None}
+    means = {"weak_mean", "strong_mean", "gap_mean"}
+    assert nulls == means | {"cost_usd", "rounds_per_accepted", "calls_per_accepted"}
+    assert summary["calls_by_role"] == {}
+    assert summary["failure_modes"] == dict.fromkeys([mode.value for mode in FailureMode], 0)
+    assert all(summary[key] == 0 for key in summary.keys() - nulls - {"calls_by_role", "failure_modes"})
+
+
+async def test_free_calls_cost_nothing_and_unpriced_ones_cost_null(ledger: Ledger) -> None:
+    await ledger.save(calls=[a_call(1, "weak_solver", 1, 1, None)])
+    assert (await summarise(ledger))["cost_usd"] is None
+    await ledger.save(calls=[a_call(2, "weak_solver", 1, 1, 0.0)])
+    assert (await summarise(ledger))["cost_usd"] == 0.0
+
+
+async def test_curtailed_examples_have_no_means(ledger: Ledger) -> None:
+    await ledger.save(
+        documents=[{"document_id": "d0", "name": "a.md", "status": "accepted", "rounds": 2}],
+        rounds=[a_round(1, "accepted")],
+        examples=[an_example(0, None, None, None)],
+    )
+    summary = await summarise(ledger)
+    assert (summary["weak_mean"], summary["strong_mean"], summary["gap_mean"]) == (None, None, None)
+    assert (summary["rounds_per_accepted"], summary["calls_per_accepted"]) == (2.0, 0.0)
