@@ -10,6 +10,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from typing import Any, Literal, Protocol
@@ -71,7 +72,8 @@ class Document(Record):
     """What was done to the text before use, for instance that it was cut to fit the context."""
 
 
-class Skipped(Record):
+@dataclass(frozen=True)
+class Skipped:
     """An input that is no usable document, with the reason."""
 
     name: str

@@ -18,7 +18,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from autodata.checkpoints.records import Document, UserError, document_id, normalise_text
+from autodata.checkpoints.records import Document, Skipped, UserError, document_id, normalise_text
 
 SUFFIXES: Final = (".txt", ".md", ".pdf", ".jsonl")
 """The kinds of files that are read. In folders all others are passed over in silence."""
@@ -30,14 +30,6 @@ _HEADING: Final = re.compile(r"#[ \t]+(?P<title>\S.*?)(?:[ \t]+#+)?")
 _FENCE: Final = re.compile(r"[ \t]*(?:```|~~~)")
 _SENTENCE_END: Final = re.compile(r"[.!?\u2026][\"'\u201d\u2019)\]]*(?=\s)|[\u3002\uff01\uff1f]")
 _LAST_WORD: Final = re.compile(r"\s\S*\Z")
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A document that is not used: where it came from and why, in one line."""
-
-    name: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -87,11 +79,12 @@ def fit(document: Document, max_chars: int, too_long: Literal["cut", "refuse"]) 
         return document
     if max_chars < 1:
         return Skipped(
-            document.name, "the model's context leaves no room for a document: use a model with a larger one"
+            name=document.name,
+            reason="the model's context leaves no room for a document: use a model with a larger one",
         )
     if too_long == "refuse":
         reason = f"{chars:,} characters where the model's context has room for {max_chars:,}: shorten or split it"
-        return Skipped(document.name, f'{reason}, or set too_long = "cut"')
+        return Skipped(name=document.name, reason=f'{reason}, or set too_long = "cut"')
     text = document.text[: _cut_position(document.text, max_chars)].rstrip()
     note = f"cut from {chars:,} to {len(text):,} characters to fit the model's context"
     return document.model_copy(update={"text": text, "note": f"{document.note}; {note}" if document.note else note})
@@ -142,24 +135,24 @@ def _read(files: Sequence[_File]) -> Iterator[Document | Skipped]:
             for raw in _texts(file):
                 yield raw if isinstance(raw, Skipped) else _document(raw, file, seen)
         except _Unreadable as error:
-            yield Skipped(file.name, str(error))
+            yield Skipped(name=file.name, reason=str(error))
         except OSError as error:
-            yield Skipped(file.name, f"cannot be read: {error.strerror or error}")
+            yield Skipped(name=file.name, reason=f"cannot be read: {error.strerror or error}")
 
 
 def _document(raw: _Raw, file: _File, seen: dict[str, str]) -> Document | Skipped:
     """Return the document of a text, unless it is empty, not text, or was seen before."""
     if "\0" in raw.text:
-        return Skipped(raw.name, "binary: it holds NUL characters")
+        return Skipped(name=raw.name, reason="binary: it holds NUL characters")
     try:
         text = normalise_text(raw.text)
         identity = document_id(text)
     except UnicodeEncodeError:
-        return Skipped(raw.name, "not valid Unicode: it holds half a surrogate pair")
+        return Skipped(name=raw.name, reason="not valid Unicode: it holds half a surrogate pair")
     if not text:
-        return Skipped(raw.name, "empty")
+        return Skipped(name=raw.name, reason="empty")
     if identity in seen:
-        return Skipped(raw.name, f"the same text as {seen[identity]}")
+        return Skipped(name=raw.name, reason=f"the same text as {seen[identity]}")
     seen[identity] = raw.name
     title = _one_line(raw.title) or _heading(text) or re.sub(r"[\W_]+", " ", _one_line(file.path.stem)).strip()
     return Document(document_id=identity, name=raw.name, title=title or raw.name, text=text)
@@ -200,7 +193,7 @@ def _records(file: _File) -> Iterator[_Raw | Skipped]:
             if text.strip("\ufeff \t\r\n"):
                 yield _record(text, name)
         except _Unreadable as error:
-            yield Skipped(name, f"line {number}: {error}")
+            yield Skipped(name=name, reason=f"line {number}: {error}")
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes | str]]:

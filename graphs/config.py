@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tomli_w
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from autodata.checkpoints.records import UserError
 from autodata.models.config import ROLES, BudgetConfig, ModelsConfig, ModelSettings, RetryConfig, Settings
@@ -16,7 +16,9 @@ from autodata.models.simulated import World
 from autodata.nodes.acceptance import PRESETS, AcceptancePolicy, Counts, Thresholds
 from autodata.nodes.domain import Domain, find_domain
 
-MODEL_FIELDS_THAT_BEAR = frozenset({"provider", "model", "temperature", "top_p", "max_tokens", "send_seed", "extra_body"})
+MODEL_FIELDS_THAT_BEAR = frozenset(
+    {"provider", "model", "temperature", "top_p", "max_tokens", "send_seed", "extra_body"}
+)
 """Model settings that shape replies. The others may change between two sittings of a run."""
 
 
@@ -69,8 +71,15 @@ class RunConfig(Settings):
 
     @model_validator(mode="after")
     def _possible(self) -> RunConfig:
-        domain = find_domain(self.domain)
-        self.policy.require_possible(domain.planned)
+        try:
+            planned = find_domain(self.domain).planned
+        except UserError as error:
+            raise ValueError(f"domain: {error}") from error
+        policy = self.policy
+        try:
+            policy.require_possible(planned)
+        except ValueError as error:
+            raise ValueError(f"acceptance: {error}") from error
         return self
 
     @property
@@ -85,14 +94,20 @@ class RunConfig(Settings):
         if isinstance(wanted, str):
             return _preset(wanted)
         own = dict(wanted)
+        name = own.pop("name", "custom")
+        if isinstance(preset := PRESETS.get(name), Settings) and preset.model_dump(mode="json") == dict(wanted):
+            return preset
         base: dict[str, Any] = {}
+        shape: type[Thresholds | Counts] = Counts if {"weak_right", "strong_right"} & {*own} else Thresholds
         if preset := own.pop("preset", None):
             policy = _preset(str(preset))
             if not isinstance(policy, Thresholds | Counts):
                 raise ValueError(f"acceptance: preset {preset!r} has no bounds of its own to change")
-            base = policy.model_dump()
-        shape = Counts if {"weak_right", "strong_right"} & {*own, *base} else Thresholds
-        return shape.model_validate({**base, **own, "name": "custom"})
+            base, shape = policy.model_dump(), type(policy)
+        try:
+            return shape.model_validate({**base, **own, "name": name if name not in PRESETS else "custom"})
+        except ValidationError as error:
+            raise ValueError(_problems(error, shape, "acceptance")) from error
 
     def roles(self) -> dict[str, ModelSettings]:
         """Return every role's full model settings. Raises UserError when one has no model."""
@@ -118,7 +133,10 @@ def _preset(name: str) -> AcceptancePolicy:
 
 def bearing(resolved: Mapping[str, Any]) -> dict[str, str]:
     """Return the fields of a resolved configuration that bear on results, dotted name to value."""
-    kept = {name: resolved.get(name) for name in ("prompt_version", "domain", "acceptance", "max_rounds", "seed", "documents")}
+    kept = {
+        name: resolved.get(name)
+        for name in ("prompt_version", "domain", "acceptance", "max_rounds", "seed", "documents")
+    }
     models: Mapping[str, Mapping[str, Any]] = resolved["models"]
     for role, settings in models.items():
         kept[f"models.{role}"] = {name: value for name, value in settings.items() if name in MODEL_FIELDS_THAT_BEAR}
@@ -130,7 +148,7 @@ def bearing(resolved: Mapping[str, Any]) -> dict[str, str]:
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Return `name: old -> new` for every field that bears on results and differs between two resolved configurations."""
+    """Return `name: old -> new` for every field that bears on results and differs between two configurations."""
     old, new = bearing(before), bearing(after)
     return [
         f"{name}: {old.get(name, 'not set')} -> {new.get(name, 'not set')}"
@@ -148,11 +166,19 @@ def read_config(text: str, where: str, flags: Mapping[str, Any] | None = None) -
     for name, value in (flags or {}).items():
         table, _, key = name.rpartition(".")
         place = values.setdefault(table, {}) if table else values
-        place[key] = value
+        if isinstance(place, dict):  # what is no table is told below
+            place[key] = value
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
-        raise UserError(f"{where}: {'; '.join(_problem(item) for item in error.errors()[:3])}") from error
+        raise UserError(f"{where}: {_problems(error, RunConfig)}") from error
+
+
+def stored_config(path: Path, flags: Mapping[str, Any] | None = None) -> RunConfig:
+    """Return the configuration a run folder was made with, with flags over it. Raises UserError."""
+    values = read_resolved(path)
+    values.pop("prompt_version", None)
+    return read_config(tomli_w.dumps(values), str(path), flags)
 
 
 def load_config(path: Path | None, flags: Mapping[str, Any] | None = None) -> RunConfig:
@@ -173,7 +199,7 @@ def read_resolved(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: the run's configuration cannot be read ({error}): move the run folder away") from error
+        raise UserError(f"{path}: the run's settings cannot be read ({error}): move the folder away") from error
 
 
 def write_resolved(path: Path, resolved: Mapping[str, Any]) -> None:
@@ -183,10 +209,15 @@ def write_resolved(path: Path, resolved: Mapping[str, Any]) -> None:
     part.replace(path)
 
 
-def _problem(item: Any) -> str:
-    where = ".".join(str(part) for part in item["loc"] if part != "function-after[_possible(), RunConfig]")
+def _problems(error: ValidationError, model: type[BaseModel], under: str = "") -> str:
+    """Return what is wrong in one line; `under` is the key that holds the model."""
+    return "; ".join(_problem(item, model, under) for item in error.errors()[:3])
+
+
+def _problem(item: Any, model: type[BaseModel], under: str) -> str:
+    where = ".".join([under] * bool(under) + [str(part) for part in item["loc"]])
     if item["type"] == "extra_forbidden":
-        known = ", ".join(_siblings([str(part) for part in item["loc"][:-1]]))
+        known = ", ".join(_siblings(model, [str(part) for part in item["loc"][:-1]]))
         return f"unknown key {where!r}" + (f": known here are {known}" if known else "")
     message = item["msg"].removeprefix("Value error, ")
     if item["type"].startswith("value_error"):
@@ -194,9 +225,8 @@ def _problem(item: Any) -> str:
     return f"{where}: {message}, got {item['input']!r}"
 
 
-def _siblings(path: list[str]) -> list[str]:
+def _siblings(model: Any, path: list[str]) -> list[str]:
     """Return the keys that are known beside a wrong one."""
-    model: Any = RunConfig
     for part in path:
         fields = getattr(model, "model_fields", {})
         model = fields[part].annotation if part in fields else None

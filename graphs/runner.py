@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -47,11 +47,13 @@ class Outcome:
 class Runner:
     """One sitting of a run: take up every open document until all have ended or something says stop."""
 
-    def __init__(self, config: RunConfig, ledger: Ledger, graph: Any, services: Services, keep: Callable[..., Any]) -> None:
-        self._config, self._ledger, self._graph, self._services = config, ledger, graph, services
+    def __init__(
+        self, config: RunConfig, ledger: Ledger, graph: Any, services: Services, keep: Callable[[str], Awaitable[None]]
+    ) -> None:
+        self._config, self.ledger, self._graph, self._services = config, ledger, graph, services
         self._keep = keep
         self._controls: set[RunControl] = set()
-        self._failed_in_a_row: list[str] = []
+        self._failed_in_a_row: dict[str, str] = {}  # document_id -> its line in outcome.errored
         self._accepted = 0
         self.outcome = Outcome()
         self.on_event: Callable[[Event], None] = lambda event: None
@@ -73,13 +75,17 @@ class Runner:
         self._accepted = (await self._count("accepted"))["n"]
         if self._config.target and self._accepted >= self._config.target:
             self.drain(f"target of {self._config.target} accepted reached")
-        rows = await self._ledger.read(
+        rows = await self.ledger.read(
             "select document_id, name, title, status, epoch from documents where status in ('pending', 'errored')"
             " order by rowid"
         )
         waiting = iter(rows)
         seconds = self._config.budget.max_seconds
-        timer = asyncio.get_running_loop().call_later(seconds, self.drain, f"--max-seconds {seconds:g}") if seconds else None
+        timer = (
+            asyncio.get_running_loop().call_later(seconds, self.drain, f"--max-seconds {seconds:g}")
+            if seconds
+            else None
+        )
 
         async def work() -> None:
             for row in waiting:
@@ -99,7 +105,7 @@ class Runner:
         return self.outcome
 
     async def _count(self, status: str) -> dict[str, Any]:
-        return (await self._ledger.read("select count(*) as n from documents where status = ?", (status,)))[0]
+        return (await self.ledger.read("select count(*) as n from documents where status = ?", (status,)))[0]
 
     async def _document(self, row: Mapping[str, Any]) -> None:
         document_id = row["document_id"]
@@ -112,8 +118,13 @@ class Runner:
         except BudgetSpent as error:
             self.drain(str(error))
         except EndpointDown as error:
-            self.drain(str(error), failed=True)
-            await self._reopen()
+            await self._pause(str(error))
+        except CallFailed as error:
+            # Of calls side by side, or at two endpoints, one may be out of attempts before another finds the reason.
+            down = next(
+                (model.endpoint.down for model in self._services.caller.roles.values() if model.endpoint.down), None
+            )
+            await (self._pause(down) if down and not error.refused else self._errored(row, error))
         except (RunFailed, UserError):
             self.drain("the run folder failed", failed=True)
             raise
@@ -127,7 +138,7 @@ class Runner:
         document_id, epoch = row["document_id"], row["epoch"]
         if row["status"] == DocumentStatus.ERRORED:
             epoch += 1
-            await self._ledger.save(
+            await self.ledger.save(
                 documents=[{"document_id": document_id, "status": DocumentStatus.PENDING.value, "epoch": epoch}]
             )
         thread: RunnableConfig = {
@@ -135,7 +146,7 @@ class Runner:
             "recursion_limit": self._steps(),
         }
         snapshot = await self._graph.aget_state(thread)
-        text = await self._ledger.get(f"document/{document_id}")
+        text = await self.ledger.get(f"document/{document_id}")
         document = Document(document_id=document_id, name=row["name"], title=row["title"], text=text)
         start = None if snapshot.next else new_state(document)
         self.on_event({"event": "started", "document_id": document_id, "name": row["name"], "resumed": start is None})
@@ -166,9 +177,18 @@ class Runner:
         kind = error.kind if isinstance(error, PlumbingError) else "defect"
         message = str(error) if known else "".join(traceback.format_exception(error))
         brief = " ".join(str(error).split())[:300] or type(error).__name__
-        await self._ledger.save(
+        line = f"{row['name']}: {kind}: {brief}"
+        # Noted before anything is waited for: whoever finds the endpoint down meanwhile must know of this document.
+        self.outcome.errored.append(line)
+        if isinstance(error, CallFailed) and not error.refused:
+            self._failed_in_a_row[document_id] = line
+        await self.ledger.save(
             documents=[
-                {"document_id": document_id, "status": DocumentStatus.ERRORED.value, "status_reason": f"{kind}: {brief}"}
+                {
+                    "document_id": document_id,
+                    "status": DocumentStatus.ERRORED.value,
+                    "status_reason": f"{kind}: {brief}",
+                }
             ],
             failures=[
                 {
@@ -181,17 +201,17 @@ class Runner:
                 }
             ],
         )
-        self.outcome.errored.append(f"{row['name']}: {kind}: {brief}")
-        if isinstance(error, CallFailed):
-            self._failed_in_a_row.append(document_id)
-        self.on_event({"event": "errored", "document_id": document_id, "name": row["name"], "reason": f"{kind}: {brief}"})
+        self.on_event(
+            {"event": "errored", "document_id": document_id, "name": row["name"], "reason": f"{kind}: {brief}"}
+        )
 
-    async def _reopen(self) -> None:
-        """An endpoint turned out to be down: what failed on it without a reply in between is pending, not errored."""
-        reopened, self._failed_in_a_row = self._failed_in_a_row, []
+    async def _pause(self, reason: str) -> None:
+        """Drain, for an endpoint is down: what failed on it without a reply in between is pending, not errored."""
+        self.drain(reason, failed=True)
+        reopened, self._failed_in_a_row = self._failed_in_a_row, {}
         if reopened:
-            self.outcome.errored = self.outcome.errored[: -len(reopened)]
-            await self._ledger.save(
+            self.outcome.errored = [line for line in self.outcome.errored if line not in reopened.values()]
+            await self.ledger.save(
                 documents=[
                     {"document_id": document_id, "status": DocumentStatus.PENDING.value, "status_reason": ""}
                     for document_id in reopened
@@ -213,10 +233,7 @@ async def open_run(config: RunConfig, folder: Path, progress: Progress | None = 
     resolved = config.resolved(pack.version)
     roles = config.roles()
     require_keys(roles)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be made: {error.strerror}: choose another --out") from error
+    _make(folder)
     async with AsyncExitStack() as stack:
         stack.enter_context(run_lock(folder))
         _same_configuration(folder, resolved)
@@ -249,11 +266,19 @@ async def open_run(config: RunConfig, folder: Path, progress: Progress | None = 
         yield runner
 
 
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be made: {error.strerror}: choose another --out") from error
+
+
 def _same_configuration(folder: Path, resolved: Mapping[str, Any]) -> None:
     path = folder / "config.toml"
     if path.exists() and (changed := differences(read_resolved(path), resolved)):
         raise UserError(
-            f"{folder} was made with another configuration ({'; '.join(changed[:5])}): use another --out, or the old values"
+            f"{folder} was made with another configuration ({'; '.join(changed[:5])}):"
+            " use another --out, or the old values"
         )
     write_resolved(path, resolved)
 

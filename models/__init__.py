@@ -1,1 +1,1 @@
-"""Who answers: settings by role, chat models, structured output, retries, budgets, local servers, the simulated model."""
+"""Who answers: settings by role, chat models, structured output, retries, budgets, local servers."""

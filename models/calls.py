@@ -60,7 +60,7 @@ class Reply:
     @property
     def truncated(self) -> bool:
         """Whether the token limit cut it off."""
-        return self.finish_reason in {"length", "max_tokens"}
+        return self.finish_reason.lower() in {"length", "max_tokens"}
 
     @property
     def answer(self) -> str:
@@ -254,7 +254,7 @@ class Caller:
             endpoint.give_up(fault.message)
             raise EndpointDown(endpoint.down or fault.message) from error
         if fault.kind == "refused":
-            raise CallFailed(f"{endpoint.name} refused the request: {fault.message}") from error
+            raise CallFailed(f"{endpoint.name} refused the request: {fault.message}", refused=True) from error
         if tried == retries.max_attempts:
             endpoint.exhausted(fault.message, retries.pause_after)
             endpoint.raise_if_down()
@@ -277,7 +277,9 @@ def _repair_turn(reply: Reply, error: Unusable, schema: type[BaseModel]) -> Sequ
 def _to_reply(message: AIMessage, model: RoleModel) -> Reply:
     usage: Mapping[str, Any] = message.usage_metadata or {}
     metadata = message.response_metadata
-    finish = metadata.get("finish_reason") or metadata.get("stop_reason") or "stop"
+    told = ("finish_reason", "stop_reason", "stopReason", "done_reason")  # each provider has its own name for it
+    finish = next((metadata[name] for name in told if metadata.get(name)), "stop")
     tokens_in, tokens_out = usage.get("input_tokens"), usage.get("output_tokens")
-    text = message.text if isinstance(message.text, str) else message.text()
+    # Half a surrogate pair can be neither stored nor hashed.
+    text = str(message.text).encode("utf-8", "replace").decode()
     return Reply(text, str(finish), tokens_in, tokens_out, model.cost(tokens_in, tokens_out))

@@ -61,7 +61,12 @@ async def connect(
         where = (settings.provider, base_url or "", settings.model)
         if where not in endpoints:
             name = f"{settings.model} at {base_url}" if base_url else f"{settings.provider}:{settings.model}"
-            endpoints[where] = Endpoint(name, settings.max_concurrency, structured=settings.provider in OPENAI_LIKE)
+            endpoints[where] = Endpoint(
+                name,
+                settings.max_concurrency,
+                structured=settings.provider in OPENAI_LIKE,
+                local=settings.provider == "local",
+            )
         if settings.provider in OPENAI_LIKE:
             chat: BaseChatModel = _openai(role, settings, base_url, clients[0])
         elif settings.provider == "simulated":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -16,6 +17,16 @@ ROLES = ("challenger", "quality_verifier", "weak_solver", "strong_solver", "veri
 Role = Literal["challenger", "quality_verifier", "weak_solver", "strong_solver", "verifier"]
 
 _SECRET_KEY = re.compile(r"api[-_]?key|token|secret|password|authorization", re.IGNORECASE)
+
+
+def _secret_in(value: object) -> str | None:
+    """Return the first key at any depth that is named like a secret and holds no number."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if _SECRET_KEY.search(key) and not isinstance(inner, int | float):
+                return str(key)
+    inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return next((found for item in inside if (found := _secret_in(item))), None)
 
 
 class Settings(BaseModel):
@@ -60,16 +71,22 @@ class ModelSettings(Settings):
     def _no_credentials_in_url(cls, url: str | None) -> str | None:
         if url is not None and not re.match(r"https?://", url):
             raise ValueError("an http:// or https:// address is needed")
-        if url is not None and "@" in url.split("?")[0]:
+        if url is not None and ("@" in urlsplit(url).netloc or _SECRET_KEY.search(urlsplit(url).query)):
             raise ValueError("credentials do not belong in an address: use api_key_env")
         return url
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _name_of_a_variable(cls, name: str | None) -> str | None:
+        if name is not None and not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+            raise ValueError("this is the name of an environment variable that holds the key, never the key itself")
+        return name
 
     @field_validator("extra_body")
     @classmethod
     def _no_secrets_in_body(cls, body: dict[str, Any]) -> dict[str, Any]:
-        for key, value in body.items():
-            if _SECRET_KEY.search(key) and not isinstance(value, int | float):
-                raise ValueError(f"{key!r} looks like a secret: keys come from the environment (api_key_env)")
+        if secret := _secret_in(body):
+            raise ValueError(f"{secret!r} looks like a secret: keys come from the environment (api_key_env)")
         return body
 
 

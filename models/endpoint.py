@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
 import httpx
@@ -39,15 +41,16 @@ def classify(error: Exception) -> Fault | None:
     response = getattr(error, "response", None)
     status = getattr(error, "status_code", None) or getattr(response, "status_code", None)
     message = _one_line(error)
-    if isinstance(status, int):
-        if status in _DOWN or "insufficient_quota" in message:
+    if isinstance(status, int) and status >= 400:  # below it, the reply came but could not be read
+        quota = "insufficient_quota" in {getattr(error, "code", None), getattr(error, "type", None)}
+        if status in _DOWN or quota or "insufficient_quota" in str(error):
             return Fault("down", message, status=status)
         if status in _RETRIED or status >= 500:
             return Fault("retry", message, _retry_after(response), status)
         return Fault("refused", message, status=status)
     if isinstance(error, openai.OpenAIError | httpx.HTTPError | OSError | TimeoutError):
         return Fault("retry", message)
-    if isinstance(error, ValueError | KeyError | TypeError):  # a body that is no chat completion
+    if isinstance(error, ValueError | LookupError | TypeError | AttributeError):  # a body that is no chat completion
         return Fault("retry", f"unreadable response: {message}")
     return None
 
@@ -55,8 +58,10 @@ def classify(error: Exception) -> Fault | None:
 class Endpoint:
     """Shared by all roles that use the same model at the same address."""
 
-    def __init__(self, name: str, max_concurrency: int, *, structured: bool = True) -> None:
+    def __init__(self, name: str, max_concurrency: int, *, structured: bool = True, local: bool = False) -> None:
         self.name = name
+        self.text_limits = local
+        """Whether schemas go out with the lengths of texts: llama.cpp keeps to them, other servers may refuse them."""
         self.slots = asyncio.Semaphore(max_concurrency)
         self.down: str | None = None
         """Why the endpoint was given up; None while it is in use."""
@@ -120,6 +125,7 @@ class RoleModel:
             return await self._send(messages, seed, None, "none")
         if self.endpoint.wire_format is None:
             async with self.endpoint._probe:
+                self.endpoint.raise_if_down()
                 if self.endpoint.wire_format is None:
                     return await self._find_format(messages, seed, schema)
         return await self._send(messages, seed, schema, self.endpoint.wire_format)
@@ -143,7 +149,7 @@ class RoleModel:
         kwargs: dict[str, Any] = {"seed": seed} if self.sends_seed else {}
         body = dict(getattr(self.chat, "extra_body", None) or {})
         if schema is not None and wire_format != "none":
-            body["response_format"] = response_format(schema, wire_format)
+            body["response_format"] = response_format(schema, wire_format, text_limits=self.endpoint.text_limits)
         if body:
             kwargs["extra_body"] = body
         async with asyncio.timeout(self.settings.timeout):
@@ -154,13 +160,20 @@ class RoleModel:
 
 
 def _retry_after(response: object) -> float | None:
-    headers = getattr(response, "headers", None) or {}
-    try:
-        return max(0.0, float(headers.get("retry-after", "")))
-    except ValueError:
-        return None
+    """Return the seconds of a `Retry-After` header, which holds seconds or a date."""
+    told = str((getattr(response, "headers", None) or {}).get("retry-after", ""))
+    with contextlib.suppress(ValueError):
+        return max(0.0, float(told))
+    with contextlib.suppress(ValueError):
+        return max(0.0, parsedate_to_datetime(told).timestamp() - time.time())
+    return None
 
 
 def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, openai.APIConnectionError):  # its own text is the same whatever happened
+        root: BaseException = error
+        while root.__cause__ is not None:
+            root = root.__cause__
+        text = f"{text.rstrip('.')} ({' '.join(str(root).split()) or type(root).__name__})"
     return text if len(text) <= 300 else text[:299] + "…"

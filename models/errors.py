@@ -13,9 +13,16 @@ class PlumbingError(Exception):
 
 
 class CallFailed(PlumbingError):
-    """The endpoint did not give a reply within the allowed requests, or refused this one. The document is errored."""
+    """The endpoint did not give a reply within the allowed requests, or refused this one. The document is errored.
+
+    `refused` is true when the endpoint answered, and would not take this very request.
+    """
 
     kind = "call_failed"
+
+    def __init__(self, message: str, *, refused: bool = False) -> None:
+        super().__init__(message)
+        self.refused = refused
 
 
 class UnusableReply(PlumbingError):
@@ -32,7 +39,7 @@ class UnusableReply(PlumbingError):
 
 
 class EndpointDown(PlumbingError):
-    """An endpoint failed too often in a row, or refused the key or the model. The run pauses; documents stay pending."""
+    """An endpoint failed too often in a row, or refused key or model. The run pauses; documents stay pending."""
 
     kind = "endpoint_down"
 

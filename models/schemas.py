@@ -27,8 +27,8 @@ _WIRE_KEYWORDS: Final = (
 def inlined(schema: type[BaseModel]) -> Schema:
     """Return a model's JSON Schema with definitions put where they are used, save for recursive ones.
 
-    Titles are dropped but for the model's own name at the top. Keywords are sorted, properties are not: they keep the
-    order of their declaration, which is the order that models answer in.
+    Titles are dropped but for the model's own name at the top, and docstrings, which speak to programmers. Keywords
+    are sorted, properties are not: they keep the order of their declaration, in which models answer.
     """
     whole = schema.model_json_schema()
     definitions: dict[str, Schema] = whole.pop("$defs", {})
@@ -39,7 +39,8 @@ def inlined(schema: type[BaseModel]) -> Schema:
         if name is not None and name not in recursive:
             node = {**definitions[name], **{key: value for key, value in node.items() if key != "$ref"}}
             return expand(node)
-        kept = {key: value for key, value in node.items() if key not in {"title", "discriminator"}}
+        dropped = {"title", "discriminator"} | ({"description"} if node.keys() & {"properties", "enum"} else set())
+        kept = {key: value for key, value in node.items() if key not in dropped}
         return _mapped(dict(sorted(kept.items())), expand)
 
     root = _ref_name(whole)
@@ -51,17 +52,18 @@ def inlined(schema: type[BaseModel]) -> Schema:
     return dict(sorted(parts.items()))
 
 
-def wire_form(schema: type[BaseModel]) -> tuple[Schema, bool]:
+def wire_form(schema: type[BaseModel], *, text_limits: bool = False) -> tuple[Schema, bool]:
     """Return the schema to send to a server for guided output, and whether it is strict in OpenAI's sense.
 
-    Every property is required and no other is allowed. Limits on texts are left out, because some servers refuse them
-    or compile them into huge grammars: validation sees to them afterwards.
+    Every property is required and no other is allowed. Unless `text_limits`, limits on texts are left out, because some
+    servers refuse them or compile them into huge grammars: validation sees to them afterwards.
     """
+    keywords = _WIRE_KEYWORDS | ({"maxLength"} if text_limits else set())
 
     def close(node: Schema) -> Schema:
         if "$ref" in node:
             return {"$ref": node["$ref"]}
-        kept = {("anyOf" if key == "oneOf" else key): value for key, value in node.items() if key in _WIRE_KEYWORDS}
+        kept = {("anyOf" if key == "oneOf" else key): value for key, value in node.items() if key in keywords}
         if "properties" in kept or kept.get("additionalProperties") is False:
             kept.setdefault("properties", {})
             kept["required"] = list(kept["properties"])

@@ -4,13 +4,13 @@ What it is for: graph tests, benchmarks, the optimiser's tests and a first look 
 about real models. Its questions and answers are placeholders that carry numbers in their text:
 
 - a challenger's question carries its difficulty `d`, discrimination `a` and a hidden `fault`;
-- a solver with ability `theta` answers it with a level `p = logistic(a * (theta - d) + noise)`, written into the answer;
+- a solver with ability `theta` answers it with a level `p = logistic(a * (theta - d) + noise)`, told in the answer;
 - a judge marks each criterion met with the probability that the level and the criterion's own difficulty `b` give, and
   errs at the world's `judge_noise`;
 - the challenger's next question depends on the rules found in its prompt and on the failures it is told of.
 
-Which role is played is read from the schema the prompt asks for; without one it is a solver. The reply is a pure function of
-(messages, seed, world, name of the solver); only injected 429s remember how often a request was made.
+Which role is played is read from the schema the prompt asks for; without one it is a solver. The reply is a pure
+function of (messages, seed, world, name of the solver); only injected 429s remember how often a request was made.
 """
 
 from __future__ import annotations
@@ -37,8 +37,10 @@ _ITEM = re.compile(r"\[item d=(?P<d>[-+.\d]+) a=(?P<a>[.\d]+) fault=(?P<fault>\w
 _LEVEL = re.compile(r"\[level p=(?P<p>[.\d]+) draw=\w+\]")
 _CRITERION = re.compile(r"^(\d+)\. (.*?\[b=([-+.\d]+)\].*)$", re.MULTILINE)
 _GROUP = re.compile(r"^## ([A-Z ]+?)(?: \(.*\))?: (\d+)$", re.MULTILINE)
-_FENCE = re.compile(r"<(document|title|sentence|question|reference|answer)-([0-9a-f]{16})>\n(.*?)\n</\1-\2>", re.DOTALL)
-_SCHEMA = re.compile(r'"title": ?"(RubricCandidate|RubricReview|RubricMarks|ReferenceDraft|SupportReview|ReferenceMark)"')
+_FENCE = re.compile(r"<(document|title|sentence|question|reference|answer)-([0-9a-f]{12})>\n(.*?)\n</\1-\2>", re.DOTALL)
+_SCHEMA = re.compile(
+    r'"title": ?"(RubricCandidate|RubricReview|RubricMarks|ReferenceDraft|SupportReview|ReferenceMark)"'
+)
 _WORDS = re.compile(r"[A-Za-z]{6,}")
 
 
@@ -130,8 +132,8 @@ class SimulatedChatModel(BaseChatModel):
     def _generate(
         self,
         messages: list[BaseMessage],
-        stop: list[str] | None = None,  # noqa: ARG002 - the interface
-        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - the interface
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
         turns = [{"role": message.type, "content": message.text} for message in messages]
@@ -148,7 +150,7 @@ class SimulatedChatModel(BaseChatModel):
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002 - the interface
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
         if self.world.faults.latency_s:
@@ -172,7 +174,11 @@ class SimulatedChatModel(BaseChatModel):
             return ("", "length") if cut < faults.truncated else (self._solve(prompt, rng), "stop")
         text = json.dumps(_ROLES[schemas[-1]](self.world, prompt, rng), ensure_ascii=False)
         if malformed < faults.malformed:
-            return (text[: len(text) // 2], "length") if malformed < faults.malformed / 2 else ("I would rather not.", "stop")
+            return (
+                (text[: len(text) // 2], "length")
+                if malformed < faults.malformed / 2
+                else ("I would rather not.", "stop")
+            )
         return text, "stop"
 
     def _solve(self, prompt: str, rng: random.Random) -> str:
@@ -212,7 +218,8 @@ def _rubric_candidate(world: World, prompt: str, rng: random.Random) -> dict[str
     positive, negative = rng.randint(8, 10), rng.randint(3, 4)
     rubric = [
         {
-            "criterion": f"{'States step' if k <= positive else 'Commits error'} {k} about {subject} [b={rng.gauss(0, 0.6):+.2f}]",
+            "criterion": f"{'States step' if k <= positive else 'Commits error'} {k} about {subject}"
+            f" [b={rng.gauss(0, 0.6):+.2f}]",
             "weight": rng.randint(3, 10) if k <= positive else -rng.randint(3, 8),
             "category": "reasoning" if k <= positive else "error",
         }
@@ -221,7 +228,7 @@ def _rubric_candidate(world: World, prompt: str, rng: random.Random) -> dict[str
     return {
         "question_type": "counterfactual analysis",
         "skills": ["causal reasoning", "trade-offs"],
-        "context": f"A simulated setting around {subject}, described for somebody who knows nothing of it, at some length.",
+        "context": f"A simulated setting around {subject}, described at some length for somebody who knows nothing.",
         "question": f"What follows for {subject} when its main assumption no longer holds? {item}",
         "reference_answer": f"A simulated reference answer about {subject}.",
         "rubric": rubric,
@@ -268,8 +275,9 @@ def _support_review(world: World, prompt: str, rng: random.Random) -> dict[str, 
 
 def _reference_mark(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
     seen = _fenced(prompt)
-    same = seen.get("reference", "?").split()[-1].strip(".") in seen.get("answer", "")
-    return {"reason": "simulated comparison", "correct": same != (rng.random() < world.judge_noise)}
+    wanted, given = seen.get("reference", "?").split()[-1].strip("."), seen.get("answer", "")
+    correct = (wanted in given) != (rng.random() < world.judge_noise)
+    return {"reference_says": wanted, "answer_says": given[:80], "correct": correct}
 
 
 _ROLES: Mapping[str, Callable[[World, str, random.Random], dict[str, Any]]] = {

@@ -157,15 +157,18 @@ def schema_text(schema: type[BaseModel]) -> str:
     return json.dumps(inlined(schema), ensure_ascii=False, separators=(",", ":"))
 
 
-def response_format(schema: type[BaseModel], mode: Literal["json_schema", "json_object"]) -> dict[str, Any]:
+def response_format(
+    schema: type[BaseModel], mode: Literal["json_schema", "json_object"], *, text_limits: bool = False
+) -> dict[str, Any]:
     """Return the `response_format` of a request to an OpenAI-compatible server.
 
     In `json_schema` mode every property is required, also those with a default, and no other key is allowed. `strict`
     is false only for schemas that cannot be closed so (free-form maps, values of any type, fixed-length tuples).
+    `text_limits` sends the longest length of texts too: a small model then cannot run into the token limit.
     """
     if mode == "json_object":
         return {"type": "json_object"}
-    form, strict = wire_form(schema)
+    form, strict = wire_form(schema, text_limits=text_limits)
     name = re.sub(r"[^A-Za-z0-9_-]", "_", schema.__name__)[:64]
     return {"type": "json_schema", "json_schema": {"name": name, "strict": strict, "schema": form}}
 

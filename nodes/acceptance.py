@@ -41,8 +41,10 @@ class Bound:
         return _OPERATORS[self.sign](value, self.number)
 
     def __str__(self) -> str:
-        """Return the bound as it is written in a configuration."""
-        return f"{self.sign} {decimal(self.number)}"
+        """Return the bound as it is written in a configuration, with every digit it has."""
+        digits = f"{Decimal(self.number.numerator) / self.number.denominator:f}"
+        whole, _, places = digits.partition(".")
+        return f"{self.sign} {whole}.{places:0<2}"
 
 
 def decimal(value: Fraction, places: int = 4) -> str:
@@ -131,10 +133,11 @@ class Thresholds(Settings):
         if len(weak) < planned.weak:
             return Ruling(Decision.MORE, Stage.WEAK, more=planned.weak - len(weak))
         weak_mean = mean(weak)
+        high, low = FailureMode.TOO_EASY, FailureMode.DEGENERATE_WEAK
         gates = [
-            *self._gate("weak mean", weak_mean, self.weak_mean, FailureMode.TOO_EASY),
-            *self._gate("weak best", max(weak), self.weak_best, FailureMode.TOO_EASY),
-            *self._no_zeros("weak", weak, self.weak_zeros, FailureMode.DEGENERATE_WEAK),
+            *self._gate("weak mean", weak_mean, self.weak_mean, high, low),
+            *self._gate("weak best", max(weak), self.weak_best, high, low),
+            *self._no_zeros("weak", weak, self.weak_zeros, low),
         ]
         if mode := _first_failure(gates):
             return Ruling(Decision.REJECT, Stage.WEAK, _checks(gates), mode)
@@ -143,34 +146,41 @@ class Thresholds(Settings):
         if len(strong) < planned.strong:
             return Ruling(Decision.MORE, Stage.STRONG, more=planned.strong - len(strong))
         strong_mean = mean(strong)
-        for bound in self.strong_mean:
-            high = bound.sign.startswith("<")
-            mode = FailureMode.SATURATED_STRONG if high else FailureMode.FAILED_ON_STRONG
-            gates += self._gate("strong mean", strong_mean, (bound,), mode)
-        gates += self._no_zeros("strong", strong, self.strong_zeros, FailureMode.FAILED_ON_STRONG)
-        gates += self._gate("gap", strong_mean - weak_mean, self.gap, FailureMode.GAP_TOO_SMALL)
+        high, low = FailureMode.SATURATED_STRONG, FailureMode.FAILED_ON_STRONG
+        gates += self._gate("strong mean", strong_mean, self.strong_mean, high, low)
+        gates += self._no_zeros("strong", strong, self.strong_zeros, low)
+        small = FailureMode.GAP_TOO_SMALL
+        gates += self._gate("gap", strong_mean - weak_mean, self.gap, small, small)
         mode_found = _first_failure(gates)
         decision = Decision.REJECT if mode_found else Decision.ACCEPT
         return Ruling(decision, Stage.STRONG, _checks(gates), mode_found)
 
     def require_possible(self, planned: Planned) -> None:
-        """Look for the widest gap that the bounds on the means allow; raise ValueError when there is none."""
-        # A best attempt bounds the mean from above only; from below it says nothing.
-        best = [bound for bound in self.weak_best if bound.sign.startswith("<")]
+        """Look for means and a gap between them within all bounds; raise ValueError when there are none."""
         above_zero = [Bound(">", Fraction(0))]
-        weak = _interval([*self.weak_mean, *best, *([] if self.weak_zeros else above_zero)], "weak")
+        best = _interval(self.weak_best, "weak best")
+        # The mean is highest when all attempts equal the best, and lowest when all others score next to nothing.
+        lowest_in = best.low_in and (self.weak_zeros or planned.weak == 1)
+        of_best = _bounds(best.low / planned.weak, lowest_in, best.high, best.high_in)
+        weak = _interval([*self.weak_mean, *of_best, *([] if self.weak_zeros else above_zero)], "weak")
         strong = _interval([*self.strong_mean, *([] if self.strong_zeros else above_zero)], "strong")
-        widest, attained = strong.high - weak.low, strong.high_in and weak.low_in
-        narrowest, touched = strong.low - weak.high, strong.low_in and weak.high_in
-        for bound in self.gap:
-            limit, ok = (widest, attained) if bound.sign.startswith(">") else (narrowest, touched)
-            if not (bound.holds(limit) and (ok or limit != bound.number)):
-                raise ValueError(f"no scores can pass: gap {bound} with weak {weak} and strong {strong}")
+        narrowest, narrowest_in = strong.low - weak.high, strong.low_in and weak.high_in
+        widest, widest_in = strong.high - weak.low, strong.high_in and weak.low_in
+        try:
+            _interval([*self.gap, *_bounds(narrowest, narrowest_in, widest, widest_in)], "gap", lowest=-1)
+        except ValueError as error:
+            gap = " and ".join(map(str, self.gap))
+            raise ValueError(f"no scores can pass: gap {gap} with weak {weak} and strong {strong}") from error
 
     @staticmethod
-    def _gate(name: str, value: Fraction, bounds: Bounds, mode: FailureMode) -> list[tuple[Check, FailureMode]]:
+    def _gate(
+        name: str, value: Fraction, bounds: Bounds, too_high: FailureMode, too_low: FailureMode
+    ) -> list[tuple[Check, FailureMode]]:
         return [
-            (Check(name=name, value=decimal(value), bound=str(bound), passed=bound.holds(value)), mode)
+            (
+                Check(name=name, value=decimal(value), bound=str(bound), passed=bound.holds(value)),
+                too_high if bound.sign.startswith("<") else too_low,
+            )
             for bound in bounds
         ]
 
@@ -197,7 +207,9 @@ class Counts(Settings):
         right = sum(score > HALF for score in weak)
         if more := _missing(right, len(weak), planned.weak, allowed + 1, planned.curtail):
             return Ruling(Decision.MORE, Stage.WEAK, more=more)
-        checks = (_count_check("weak right", right, len(weak), planned.weak, f"<= {allowed}", right <= allowed),)
+        checks: tuple[Check, ...] = (
+            _count_check("weak right", right, len(weak), planned.weak, f"<= {allowed}", right <= allowed),
+        )
         if right > allowed:
             return Ruling(Decision.REJECT, Stage.WEAK, checks, FailureMode.TOO_EASY)
         needed = self.strong_right
@@ -273,8 +285,12 @@ class _Interval:
         return f"in {left}{decimal(self.low)}, {decimal(self.high)}{right}"
 
 
-def _interval(bounds: Sequence[Bound], name: str) -> _Interval:
-    low, low_in, high, high_in = Fraction(0), True, Fraction(1), True
+def _bounds(low: Fraction, low_in: bool, high: Fraction, high_in: bool) -> tuple[Bound, Bound]:
+    return Bound(">=" if low_in else ">", low), Bound("<=" if high_in else "<", high)
+
+
+def _interval(bounds: Sequence[Bound], name: str, lowest: int = 0) -> _Interval:
+    low, low_in, high, high_in = Fraction(lowest), True, Fraction(1), True
     for bound in bounds:
         strict = len(bound.sign) == 1
         if bound.sign.startswith(">") and (bound.number > low or (bound.number == low and strict)):

@@ -73,7 +73,7 @@ class RubricReview(BaseModel):
 
 
 class SupportReview(BaseModel):
-    """A quality verifier's finding on a reference candidate: is the answer supported by the passage?"""
+    """A quality verifier's finding on a reference candidate: whether the passage supports the answer."""
 
     reason: ShortText
     supported: bool
@@ -94,7 +94,11 @@ class RubricMarks(BaseModel):
 
 
 class ReferenceMark(BaseModel):
-    """A judge's finding on an attempt at a question with a reference answer."""
+    """A judge's finding on an attempt at a question with a reference answer: what either says, then the verdict.
 
-    reason: ShortText
+    Quoting first keeps a small judge honest: asked for a reason, it argues itself into agreement.
+    """
+
+    reference_says: Annotated[str, StringConstraints(max_length=100)]
+    answer_says: Annotated[str, StringConstraints(max_length=100)]
     correct: bool

@@ -6,7 +6,7 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from autodata.checkpoints.records import Candidate, DocumentStatus, FailureMode, canonical_json, digest
+from autodata.checkpoints.records import Candidate, DocumentStatus, FailureMode, digest
 from autodata.models.calls import seed_for
 from autodata.models.errors import UnusableReply
 from autodata.models.structured import schema_text
@@ -53,7 +53,7 @@ async def challenger(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     except UnusableReply as error:
         if not error.shape:
             raise
-        return await _opened(desk, None, FailureMode.MALFORMED, str(error))
+        return await _opened(desk, None, FailureMode.MALFORMED, str(error).removeprefix("challenger: "))
     candidate = services.domain.scorer.candidate(written.model_dump())
     if digest(normalised(candidate.question)) in {row.question_key for row in desk.rounds}:
         return await _opened(desk, candidate, FailureMode.DUPLICATE, "this question was tried before")
@@ -68,32 +68,7 @@ async def _opened(desk: Desk, candidate: Candidate | None, mode: FailureMode | N
     state["candidate_id"] = candidate.candidate_id if candidate else ""
     state["candidate"] = candidate.model_dump(mode="json") if candidate else None
     state["rejection"] = {"failure_mode": mode.value, "reason": reason} if mode else None
-    rows: dict[str, list[dict[str, Any]]] = {
-        "rounds": [
-            {
-                "round_id": desk.round_id,
-                "document_id": desk.document_id,
-                "thread_id": desk.thread_id,
-                "n": desk.n,
-                "candidate_id": candidate.candidate_id if candidate else None,
-                "passage": (state.get("passage") or {}).get("text", ""),
-                "outcome": "open",
-                "prompt_version": desk.services.pack.version,
-            }
-        ]
-    }
-    if candidate:
-        rows["candidates"] = [
-            {
-                "candidate_id": candidate.candidate_id,
-                "kind": desk.services.domain.kind,
-                "question": candidate.question,
-                "context": candidate.context,
-                "reference_answer": candidate.reference_answer,
-                "candidate": canonical_json(state["candidate"]),
-            }
-        ]
-    await desk.services.store.save(**rows)
+    await desk.services.store.save(**desk.opening())
     desk.emit("candidate", candidate=state["candidate"], rejection=state["rejection"])
     kept = ("n", "passage", "candidate", "candidate_id", "quality", "attempts", "verdict", "rejection")
     return {name: state.get(name) for name in kept}
@@ -104,5 +79,5 @@ def _status(desk: Desk, status: DocumentStatus, reason: str) -> dict[str, Any]:
         "document_id": desk.document_id,
         "status": status.value,
         "status_reason": reason,
-        "rounds": desk.state.get("n", 0),
+        "rounds": len(desk.rounds),
     }

@@ -91,6 +91,9 @@ async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """
     desk = Desk(state, runtime)
     services = desk.services
+    desk.require_passed()
+    if Verdict.model_validate(desk.state["verdict"]).candidate_id != desk.candidate_id:
+        raise ValueError("only the exact candidate that the verdict is about can be accepted")
     if services.domain.final_check:
         problems = services.domain.scorer.final_problems(desk.candidate)
         if not problems:
@@ -141,7 +144,7 @@ def _closed(desk: Desk, mode: FailureMode | None, reason: str) -> Round:
     return Round(
         n=desk.n,
         round_id=desk.round_id,
-        candidate_id=desk.state.get("candidate_id", ""),
+        candidate_id=desk.candidate_id,
         question=preview(question),
         question_key=digest(normalised(question)) if question else "",
         failure_mode=mode,

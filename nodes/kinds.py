@@ -11,7 +11,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import AfterValidator, BaseModel, Field, create_model
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, create_model
 
 from autodata.checkpoints.records import Candidate
 from autodata.nodes.candidates import (
@@ -24,7 +24,7 @@ from autodata.nodes.candidates import (
     RubricReview,
     SupportReview,
 )
-from autodata.nodes.questions import contains_tokens, not_standing_alone, paper_references
+from autodata.nodes.questions import contains_tokens, normalised, not_standing_alone, paper_references
 from autodata.nodes.rubric import rubric_score
 from autodata.prompts import fence
 
@@ -41,10 +41,13 @@ class Scored:
 class Kind(Protocol):
     """How one shape of candidate is written, checked and scored."""
 
-    draft: type[BaseModel]
-    """What the challenger is asked for."""
-    review: type[BaseModel]
-    """What the quality verifier is asked for."""
+    @property
+    def draft(self) -> type[BaseModel]:
+        """What the challenger is asked for."""
+
+    @property
+    def review(self) -> type[BaseModel]:
+        """What the quality verifier is asked for."""
 
     def candidate(self, data: Mapping[str, Any]) -> Candidate:
         """Return the candidate in a draft's or a state's data. Raises pydantic's ValidationError."""
@@ -203,12 +206,27 @@ class ReferenceKind:
     def scored(self, candidate: Candidate, marks: BaseModel) -> Scored:
         if not isinstance(marks, ReferenceMark):
             raise TypeError("a reference candidate needs a reference mark")
-        return Scored(Fraction(int(marks.correct)), (marks.correct,), (marks.reason,))
+        return Scored(
+            Fraction(int(marks.correct)), (marks.correct,), (f"{marks.reference_says!r} against {marks.answer_says!r}",)
+        )
 
     def scored_by_code(self, candidate: Candidate, answer: str) -> Scored | None:
         if contains_tokens(answer, candidate.reference_answer):
             return Scored(Fraction(1), (True,), ("the answer contains the reference word for word",))
         return None
+
+
+@lru_cache(maxsize=64)
+def _reference_schema(reference: str) -> type[ReferenceMark]:
+    """Return ReferenceMark for one reference: what the judge says it reads there must stand there."""
+
+    def quoted(says: str) -> str:
+        if not set(normalised(says).split()) & set(normalised(reference).split()):
+            raise ValueError("reference_says must quote the reference answer")
+        return says
+
+    field = Annotated[str, StringConstraints(max_length=100), AfterValidator(quoted)]
+    return create_model("ReferenceMark", __base__=ReferenceMark, reference_says=(field, ...))
 
 
 KINDS: Mapping[Literal["rubric", "reference"], Kind] = {"rubric": RubricKind(), "reference": ReferenceKind()}

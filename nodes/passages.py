@@ -6,8 +6,12 @@ import random
 import re
 from dataclasses import dataclass
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])")
-_ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|cf|vs|approx|Dr|Mr|Mrs|Ms|Prof|St|No|Fig|Eq|ca|[A-Z])\.$")
+_SENTENCE_END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"')\]])|(?<=[.!?][\"')\]]{2}))\s+(?=[\"'(\[]?[A-Z0-9])")
+_ABBREVIATION = re.compile(
+    r"\b(?:e\.g|i\.e|etc|cf|vs|al|vol|approx|Inc|Ltd|Dr|Mr|Mrs|Ms|Prof|St|No|Fig|Eq|ca|[A-Z])\.$"
+)
+_CODE = re.compile(r"^(```|~~~).*?(?:^\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
+_NO_PROSE = re.compile(r"\s*(?:#|[-*+]\s|---|[|>]|\d+[.)]\s)")
 _NUMBER = re.compile(r"\d")
 _NAME = re.compile(r"(?<=[a-z,;] )[A-Z][A-Za-z]+")
 
@@ -36,11 +40,11 @@ def anchors(text: str, max_words: int = 150) -> list[Passage]:
     """Return every passage of a text with its anchor: a sentence holding a number, a date or a name.
 
     Each passage is at most `max_words` words of consecutive sentences of one paragraph around its anchor. Headings,
-    lists and tables are left out. A sentence longer than `max_words` is no anchor.
+    lists, tables and code are left out. A sentence longer than `max_words` is no anchor.
     """
     found: list[Passage] = []
-    for block in re.split(r"\n\s*\n", text):
-        if re.match(r"\s*(?:#|[-*+|>]|\d+[.)]\s|```)", block):
+    for block in re.split(r"\n\s*\n", _CODE.sub("", text)):
+        if _NO_PROSE.match(block):
             continue
         parts = sentences(block)
         for at, sentence in enumerate(parts):

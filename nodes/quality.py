@@ -33,10 +33,15 @@ async def review(desk: Desk, node: str) -> tuple[dict[str, Any], list[str]]:
 
 
 async def quality_verifier(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
-    """Check the candidate; on failure the round is rejected with every reason found."""
+    """Check the candidate; on failure the round is rejected with every reason found.
+
+    The candidate may be one that a person edited after the challenger: then its round is opened here.
+    """
     desk = Desk(state, runtime)
     quality, problems = await review(desk, "quality_verifier")
-    await desk.services.store.save(rounds=[{"round_id": desk.round_id, "quality": canonical_json(quality)}])
+    rows = desk.opening()
+    rows["rounds"][0]["quality"] = canonical_json(quality)
+    await desk.services.store.save(**rows)
     rejection = {"failure_mode": FailureMode.QUALITY.value, "reason": "; ".join(problems)} if problems else None
     desk.emit("quality", quality=quality, rejection=rejection)
-    return {"quality": quality, "rejection": rejection}
+    return {"candidate_id": desk.candidate_id, "quality": quality, "rejection": rejection}

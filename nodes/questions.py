@@ -6,19 +6,24 @@ import re
 from collections.abc import Iterable
 
 _POINTERS = re.compile(
-    r"\b(?:the|this|that|given|above|provided|following) (?:passage|text|document|article|paper|section|paragraph|sentence|"
-    r"excerpt|example|context|table|figure)\b|\baccording to (?:the|this)\b|\b(?:as )?(?:mentioned|described|stated|discussed) "
-    r"(?:above|here|earlier|in)\b|\bthe authors?\b|\b(?:table|figure|section|equation) \d+\b",
+    r"\b(?:the|this|that|given|above|provided|following) "
+    r"(?:passage|text|document|article|paper|section|paragraph|sentence|excerpt|example|table|figure"
+    r"|context(?! of\b| switch))\b"
+    r"|\baccording to (?:the|this)\b"
+    r"|\b(?:as )?(?:mentioned|described|stated|discussed) (?:above|here|earlier|in)\b"
+    r"|\bthe authors?\b"
+    r"|\b(?:table|figure|section|equation) \d+\b",
     re.IGNORECASE,
 )
 _PRONOUNS = re.compile(r"\b(?:it|its|they|their|them|he|she|his|her)\b", re.IGNORECASE)
 _DEMONSTRATIVES = re.compile(r"\b(?:this|these|those)\b", re.IGNORECASE)
-_WORD = re.compile(r"\w+(?:[.,]\d+)*", re.UNICODE)
+_WORD = re.compile(r"(?:(?<![\w)])-(?=\d))?\w+(?:[.,]\d+)*|[%°$€£]")
+"""Words and numbers; a minus before a number and the signs that make it another quantity count too."""
 
 
 def normalised(question: str) -> str:
     """Return a question's words in lower case, for comparing."""
-    return " ".join(_WORD.findall(question.lower()))
+    return " ".join(_WORD.findall(question.lower().replace("\N{MINUS SIGN}", "-")))
 
 
 def tried_before(question: str, earlier: Iterable[str]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from autodata.checkpoints.records import Attempt, Stage, attempt_id, canonical_json, preview
-from autodata.nodes.state import Context, Desk, State, plain
+from autodata.nodes.state import Context, Desk, State, all_of, plain
 from autodata.prompts import fence
 
 
@@ -24,18 +24,12 @@ async def strong_solver(state: State, runtime: Runtime[Context]) -> dict[str, An
 
 async def _solve(desk: Desk, stage: Stage) -> dict[str, Any]:
     """Every attempt runs to its end before an error of one is raised: a paid reply is never thrown away."""
-    quality = desk.state.get("quality") or {}
-    if quality.get("candidate_id") != desk.state.get("candidate_id") or not quality.get("passed"):
-        raise ValueError("solvers run only on the exact candidate that the quality verifier passed")
+    desk.require_passed()
     known = desk.attempts
     made = sum(attempt.stage is stage for attempt in known)
     indices = range(made, made + desk.ruling().more)
     results = await asyncio.gather(*(_attempt(desk, stage, index) for index in indices), return_exceptions=True)
-    done: list[tuple[Attempt, str]] = []
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-        done.append(result)
+    done = all_of(results)
     settings = desk.services.caller.roles[f"{stage.value}_solver"].settings
     mode = canonical_json({"privileged": desk.services.domain.privileged_strong and stage is Stage.STRONG})
     await desk.services.store.save(

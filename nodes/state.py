@@ -6,10 +6,10 @@ documents and raw answers are references into the ledger.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
@@ -21,14 +21,20 @@ from autodata.checkpoints.records import (
     Document,
     Record,
     Round,
+    RunFailed,
     Stage,
     Store,
+    UserError,
+    canonical_json,
     preview,
 )
 from autodata.models.calls import Caller, CallSite
+from autodata.models.errors import BudgetSpent, EndpointDown
 from autodata.nodes.acceptance import AcceptancePolicy, Ruling
 from autodata.nodes.domain import Domain
 from autodata.prompts import PromptPack
+
+T = TypeVar("T")
 
 
 class State(TypedDict, total=False):
@@ -123,12 +129,17 @@ class Desk:
     @property
     def round_id(self) -> str:
         """The current round's id."""
-        return f"{self.thread_id}/{self.n}/{self.state.get('candidate_id') or 'malformed'}"
+        return f"{self.thread_id}/{self.n}/{self.candidate_id or 'malformed'}"
 
     @property
     def candidate(self) -> Candidate:
         """The current candidate."""
         return self.services.domain.scorer.candidate(self.state["candidate"] or {})
+
+    @property
+    def candidate_id(self) -> str:
+        """The id of the candidate as it stands, which an edit of the state changes; empty without one."""
+        return self.candidate.candidate_id if self.state.get("candidate") else ""
 
     @property
     def rounds(self) -> list[Round]:
@@ -139,7 +150,44 @@ class Desk:
     def attempts(self) -> list[Attempt]:
         """Attempts at the current candidate; those of any other are ignored."""
         found = (Attempt.model_validate(item) for item in self.state.get("attempts", []))
-        return [attempt for attempt in found if attempt.candidate_id == self.state.get("candidate_id")]
+        current = self.candidate_id
+        return [attempt for attempt in found if attempt.candidate_id == current]
+
+    def require_passed(self) -> None:
+        """Raise ValueError unless the quality verifier passed exactly the current candidate."""
+        quality = self.state.get("quality") or {}
+        if quality.get("candidate_id") != self.candidate_id or not quality.get("passed"):
+            raise ValueError("only the exact candidate that the quality verifier passed goes on")
+
+    def opening(self) -> dict[str, list[dict[str, Any]]]:
+        """The ledger's rows of the open round and of its candidate, if it has one."""
+        candidate = self.candidate if self.state.get("candidate") else None
+        rows: dict[str, list[dict[str, Any]]] = {
+            "rounds": [
+                {
+                    "round_id": self.round_id,
+                    "document_id": self.document_id,
+                    "thread_id": self.thread_id,
+                    "n": self.n,
+                    "candidate_id": candidate.candidate_id if candidate else None,
+                    "passage": (self.state.get("passage") or {}).get("text", ""),
+                    "outcome": "open",
+                    "prompt_version": self.services.pack.version,
+                }
+            ]
+        }
+        if candidate:
+            rows["candidates"] = [
+                {
+                    "candidate_id": candidate.candidate_id,
+                    "kind": self.services.domain.kind,
+                    "question": candidate.question,
+                    "context": candidate.context,
+                    "reference_answer": candidate.reference_answer,
+                    "candidate": canonical_json(candidate.model_dump(mode="json")),
+                }
+            ]
+        return rows
 
     def scores(self, stage: Stage, attempts: Iterable[Attempt] | None = None) -> list[Fraction]:
         """The marked attempts' scores of one solver, in order of index."""
@@ -175,6 +223,19 @@ class Desk:
     def emit(self, event: str, **values: Any) -> None:
         """Stream a typed event (`stream_mode="custom"`)."""
         self._emit({"event": event, "document_id": self.document_id, "n": self.n, **values})
+
+
+def all_of(results: Sequence[T | BaseException]) -> list[T]:
+    """Return the results of calls made side by side, or raise the gravest error among them.
+
+    What stops the whole run comes before what ends one document as errored.
+    """
+    errors = [result for result in results if isinstance(result, BaseException)]
+    for grave in (UserError, RunFailed, EndpointDown, BudgetSpent, BaseException):
+        for error in errors:
+            if isinstance(error, grave):
+                raise error
+    return [result for result in results if not isinstance(result, BaseException)]
 
 
 def plain(record: Record) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from autodata.models.structured import schema_text
 from autodata.nodes.acceptance import Planned, Ruling
 from autodata.nodes.kinds import Scored
 from autodata.nodes.rubric import mean
-from autodata.nodes.state import Context, Desk, State, plain
+from autodata.nodes.state import Context, Desk, State, all_of, plain
 from autodata.prompts import fence
 
 Decider = Literal["judge", "code", "truncated"]
@@ -28,10 +28,7 @@ async def verifier(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     marked: dict[str, Mark] = {}
     rows: dict[str, list[dict[str, Any]]] = {"attempts": [], "marks": [], "verdicts": []}
     criteria = desk.services.domain.scorer.criteria(desk.candidate)
-    for attempt, result in zip(new, results, strict=True):
-        if isinstance(result, BaseException):
-            raise result
-        scored, decider = result
+    for attempt, (scored, decider) in zip(new, all_of(results), strict=True):
         mark = Mark(attempt_id=attempt.attempt_id, score=scored.score, met=scored.met, decided_by=decider)
         marked[attempt.attempt_id] = mark
         rows["attempts"].append(

@@ -6,10 +6,10 @@ from autodata.checkpoints.records import digest
 
 
 def fence(label: str, text: str) -> str:
-    """Return a text between tags it cannot close: the tag carries 64 bits of the hash of the text itself.
+    """Return a text between tags it cannot close: the tag carries 48 bits of the hash of the text itself.
 
     >>> fence("answer", "42").splitlines()[1]
     '42'
     """
-    tag = f"{label}-{digest(text)}"
+    tag = f"{label}-{digest(text, 12)}"
     return f"<{tag}>\n{text}\n</{tag}>"

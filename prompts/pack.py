@@ -32,6 +32,7 @@ EDITABLE = frozenset({"challenger", "quality_verifier", "feedback"})
 """Roles whose prompts an optimiser may edit; solver and judge prompts never are (law 6)."""
 
 _NAME = re.compile(r"\{\{\s*([a-z_]+)\s*\}\}")
+_ODD_NAME = re.compile(r"\{\{[^{}\n]*\}\}")
 _SECTION = re.compile(r"^# (system|user)[ \t]*$", re.MULTILINE)
 
 
@@ -96,11 +97,9 @@ class PromptPack:
         """Return the unified diff that turns this pack into another; empty when they are the same."""
         lines: list[str] = []
         for role in sorted({*self.prompts, *other.prompts}):
-            before, after = (pack.prompts[role].text if role in pack.prompts else "" for pack in (self, other))
-            lines += difflib.unified_diff(
-                before.splitlines(keepends=True), after.splitlines(keepends=True), f"a/{role}.md", f"b/{role}.md"
-            )
-        return "".join(lines)
+            before, after = (_lines(pack.prompts[role].text if role in pack.prompts else "") for pack in (self, other))
+            lines += difflib.unified_diff(before, after, f"a/{role}.md", f"b/{role}.md")
+        return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 
 def parse_prompt(role: str, text: str, where: str) -> Prompt:
@@ -116,6 +115,8 @@ def parse_prompt(role: str, text: str, where: str) -> Prompt:
     sections = dict(zip(pieces[1::2], pieces[2::2], strict=True))
     if pieces[0].strip() or "user" not in sections or len(pieces) != 2 * len(sections) + 1:
         raise UserError(f"{where}: after the front matter come '# system' and '# user', each once")
+    if odd := _ODD_NAME.search(_NAME.sub("", parts[2])):
+        raise UserError(f"{where}: {odd[0]} is no placeholder: names are lower-case letters and underscores")
     used = {name for section in sections.values() for name in _NAME.findall(section)}
     declared = {*front.placeholders, *front.limits}
     if used - declared:
@@ -140,13 +141,25 @@ def load_pack(source: str | Path) -> PromptPack:
     files = sorted(folder.glob("*.md")) if folder.is_dir() else []
     if not files:
         raise UserError(f"no prompt pack at {source!s}: give one of {', '.join(shipped_packs())} or a folder")
-    prompts = {file.stem: parse_prompt(file.stem, file.read_text("utf-8"), str(file)) for file in files}
+    prompts = {file.stem: parse_prompt(file.stem, _text(file), str(file)) for file in files}
     return PromptPack(folder.name, prompts)
 
 
 def shipped_packs() -> list[str]:
     """Return the names of the packs that come with the package."""
     return sorted(file.parent.name for file in Path(__file__).parent.glob("*/challenger.md"))
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file}: cannot be read: {error}") from error
+
+
+def _lines(text: str) -> list[str]:
+    """Return the lines of a text with their ends: unlike `splitlines`, line feeds alone end one."""
+    return [line for line in re.split(r"(?<=\n)", text) if line]
 
 
 def _one_line(error: Any) -> str:

@@ -1,0 +1,20 @@
+"""Entry point of the `autodata` command: outside the namespace, so that it can say when the namespace is taken."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+
+
+def main() -> None:
+    """Start the command line, or name the package that hides this one and how to remove it (exit code 2)."""
+    spec = importlib.util.find_spec("autodata")
+    if spec is not None and spec.origin is not None:
+        sys.stderr.write(
+            f"autodata: another package named 'autodata' is installed ({spec.origin}) and hides this one:"
+            " type 'pip uninstall autodata'\n"
+        )
+        raise SystemExit(2)
+    from autodata.cli.app import main as command  # noqa: PLC0415 - the check comes first
+
+    command()

@@ -1,0 +1,61 @@
+# Everything sets itself up: Python >= 3.11, make and a package registry are enough.
+VENV := .venv
+PYTHON ?= python3
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+.PHONY: help demo test check lint types e2e kill wheel lock clean
+
+help:
+	@echo "make demo   the main job on a real model, no key, no server"
+	@echo "make test   unit and graph tests"
+	@echo "make check  all that CI runs: lint, types, tests, end-to-end tests, kill test"
+
+# uv where present, else venv + pip; both from the one lock file.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
+	  uv pip install --quiet --python $(RUN) --require-hashes -r requirements.lock && \
+	  uv pip install --quiet --python $(RUN) --no-deps --no-build-isolation -e . ; \
+	else \
+	  $(PYTHON) -m venv $(VENV) && \
+	  $(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
+	  $(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . ; \
+	fi
+	@touch $(READY)
+
+demo: $(READY)
+	@$(VENV)/bin/autodata demo
+
+test: $(READY)
+	$(RUN) -m pytest
+
+lint: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports
+
+wheel: $(READY)
+	@rm -rf build dist
+	$(RUN) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+
+# Types are checked on the installed wheel's contents: the editable install is invisible to type checkers.
+types: wheel
+	$(RUN) -m zipfile -e dist/*.whl build/types
+	MYPYPATH=build/types $(VENV)/bin/mypy -p autodata -p autodata_launch
+	MYPYPATH=build/types $(VENV)/bin/mypy tests
+
+e2e: $(READY)
+	$(RUN) -m pytest tests/e2e
+
+kill: $(READY)
+	$(RUN) -m pytest tests/kill
+
+check: lint types test e2e kill
+
+lock:
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

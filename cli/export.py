@@ -1,0 +1,36 @@
+"""`autodata export`: accepted examples into a file that a trainer reads."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autodata.checkpoints.records import Example, UserError
+from autodata.cli.terminal import RunFolder, ledger_of
+from autodata.corpus.export import FORMATS, STDOUT
+
+_EXAMPLES = "SELECT e.example FROM examples e JOIN documents d USING (document_id) ORDER BY d.rowid, e.rowid"
+
+
+def export(
+    run: RunFolder,
+    out: Annotated[Path, typer.Option("--out", help="The file to write; - for standard output.")],
+    format_name: Annotated[str, typer.Option("--format", help=f"One of: {', '.join(FORMATS)}.")] = "jsonl",
+) -> None:
+    """Write the accepted examples of a run to a file, in the order of their documents.
+
+    Example: autodata export runs/first --format jsonl --out examples.jsonl
+    """
+    if format_name not in FORMATS:
+        raise UserError(f"unknown format {format_name!r}: use --format with one of {', '.join(FORMATS)}")
+    count = FORMATS[format_name](asyncio.run(_examples(run)), out)
+    where = "standard output" if out == STDOUT else str(out)
+    typer.echo(f"{count:,} example{'' if count == 1 else 's'} written to {where}", err=True)
+
+
+async def _examples(run: Path) -> list[Example]:
+    async with ledger_of(run) as ledger:
+        return [Example.model_validate_json(row["example"]) for row in await ledger.read(_EXAMPLES)]

@@ -1,0 +1,162 @@
+"""What a person sees while a run works: live on a terminal, a line now and then in a log."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from autodata.models.calls import Reply
+
+LOG_EVERY_SECONDS = 15.0
+"""Longest silence of a log while calls come back."""
+SHOWN = 8
+"""Documents in work that a terminal shows at once."""
+
+_STAGES = {
+    "candidate": "question written",
+    "quality": "quality checked",
+    "attempt": "solving",
+    "mark": "marking",
+    "verdict": "judged",
+    "feedback": "new question",
+}
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as a short text, for instance `2m05s`."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+class Progress:
+    """Follows a runner's events. Use as a context manager around the run."""
+
+    def __init__(self, console: Console, *, total: int = 0, target: int | None = None) -> None:
+        self._console = console
+        self._target = target
+        self.total = total
+        self._started = self._last_line = time.monotonic()
+        self._live: Live | None = None
+        self._ended: Counter[str] = Counter()
+        self._working: dict[str, dict[str, Any]] = {}
+        self._calls = self._tokens = self._rounds = 0
+        self._note = "starting"
+        self._fetched: tuple[int, int] = (0, 0)
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=8, transient=True)
+            self._live.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._live:
+            self._live.__exit__(kind, error, at)
+
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+        self._last_line = time.monotonic()
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def preparing(self, what: str, done: int, total: int) -> None:
+        """Show what is being fetched or loaded; `done` and `total` in bytes, 0 when not known."""
+        if self._live is None and what != self._note:
+            self.say(f"[{self._elapsed()}] {what}")
+        self._note, self._fetched = what, (done, total)
+
+    def on_event(self, event: Mapping[str, Any]) -> None:
+        """Take note of one event of the runner."""
+        name, document_id = event["event"], event.get("document_id", "")
+        work = self._working.get(document_id, {})
+        self._note, self._fetched = "", (0, 0)
+        if name == "call":
+            reply: Reply = event["reply"]
+            self._calls += 1
+            self._tokens += (reply.tokens_in or 0) + (reply.tokens_out or 0)
+        elif name == "started":
+            self._working[document_id] = {
+                "name": event["name"],
+                "n": 0,
+                "stage": "resuming" if event["resumed"] else "new",
+            }
+        elif name in {"ended", "drained", "errored"}:
+            self._left(name, self._working.pop(document_id, {}), event)
+        elif name in {"accepted", "rejected"}:
+            work["outcome"] = name
+            self._rounds += 1
+        else:
+            work.update(n=event["n"], stage=_STAGES.get(name, name), detail=_detail(event))
+            if name == "feedback":
+                self._rounds += 1
+                work["outcome"] = "rejected" if event["last"] else ""
+                work["detail"] = str(event["failure_mode"]).replace("_", " ")
+        if self._live is None and time.monotonic() - self._last_line > LOG_EVERY_SECONDS:
+            self.say(f"[{self._elapsed()}] {self._headline()}")
+
+    def _left(self, how: str, work: Mapping[str, Any], event: Mapping[str, Any]) -> None:
+        if not work:
+            return
+        outcome = how if how != "ended" else work.get("outcome") or "skipped"
+        self._ended[outcome] += 1
+        rounds = f" after {work['n']} round{'s' if work['n'] != 1 else ''}" if work["n"] else ""
+        reason = f": {event['reason']}" if how == "errored" else ""
+        self.say(f"[{self._elapsed()}] {outcome}: {work['name']}{rounds}{reason}")
+
+    def _elapsed(self) -> str:
+        return duration(time.monotonic() - self._started)
+
+    def _headline(self) -> str:
+        accepted = f"{self._ended['accepted']}" + (f" of {self._target}" if self._target else "")
+        ended = sum(count for outcome, count in self._ended.items() if outcome != "drained")
+        parts = [f"accepted {accepted}", f"documents {ended}/{self.total}", f"rounds {self._rounds}"]
+        parts += [
+            f"{name} {count}" for name, count in sorted(self._ended.items()) if name not in {"accepted", "drained"}
+        ]
+        return ", ".join([*parts, f"calls {self._calls:,}", f"tokens {self._tokens:,}"])
+
+    def _render(self) -> Group:
+        head = Table.grid(padding=(0, 1))
+        head.add_row(Spinner("dots"), Text(f"{self._elapsed()}  {self._headline()}", style="bold"))
+        done, whole = self._fetched
+        if self._note:
+            size = f"  {done / 1e6:,.0f} of {whole / 1e6:,.0f} MB" if whole else ""
+            head.add_row("", Text(f"{self._note}{size}", style="cyan"))
+            if whole:
+                head.add_row("", ProgressBar(total=whole, completed=done, width=40))
+        rows = Table.grid(padding=(0, 2))
+        for work in list(self._working.values())[:SHOWN]:
+            rows.add_row(
+                Text("  " + work["name"][-36:]),
+                Text(f"round {work['n']}" if work["n"] else ""),
+                Text(work["stage"], style="cyan"),
+                Text(work.get("detail", "")[:60], style="dim"),
+            )
+        more = len(self._working) - SHOWN
+        return Group(head, rows, Text(f"  and {more} more" if more > 0 else "", style="dim"))
+
+
+def _detail(event: Mapping[str, Any]) -> str:
+    """Return the few words that tell where a document stands."""
+    if event["event"] == "candidate" and event.get("candidate"):
+        return str(event["candidate"]["question"])
+    if event["event"] == "attempt":
+        return f"{event['attempt']['stage']} attempt {event['attempt']['index'] + 1}"
+    if event["event"] == "mark":
+        return f"{event['stage']} score {event['mark']['score']}"
+    if event["event"] == "verdict":
+        return str(event["verdict"]["summary"])
+    return ""

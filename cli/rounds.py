@@ -1,0 +1,226 @@
+"""One document's rounds: read from the ledger as plain values, and laid out for a person."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from autodata.checkpoints.ledger import Reader
+from autodata.checkpoints.records import FailureMode
+from autodata.cli.report import figure
+from autodata.cli.terminal import printable
+
+CUT_CHARS = 600
+"""Longest text shown whole unless all is asked for."""
+
+_ROUNDS = """
+SELECT r.*, c.candidate FROM rounds r LEFT JOIN candidates c USING (candidate_id)
+WHERE r.document_id = ? ORDER BY r.n, r.rowid
+"""
+_ATTEMPTS = "SELECT * FROM attempts WHERE round_id = ? ORDER BY stage = 'strong', idx"
+_MARKS = """
+SELECT m.* FROM marks m JOIN attempts a USING (attempt_id) WHERE a.round_id = ? ORDER BY m.attempt_id, m.criterion
+"""
+_VERDICTS = "SELECT * FROM verdicts WHERE round_id = ? ORDER BY stage = 'strong'"
+_FAILURES = "SELECT epoch, kind, message, created_at FROM failures WHERE document_id = ? ORDER BY created_at"
+
+_TONES = {"accepted": "green", "rejected": "yellow", "errored": "red", "skipped": "dim", "open": "cyan"}
+
+
+async def read_rounds(ledger: Reader, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document's row with all its `rounds` and `failures`: what `autodata show --json` prints."""
+    document_id = document["document_id"]
+    rounds = [await _read_round(ledger, row) for row in await ledger.read(_ROUNDS, (document_id,))]
+    failures = await ledger.read(_FAILURES, (document_id,))
+    return {**document, "rounds_made": document["rounds"], "failures": failures, "rounds": rounds}
+
+
+async def _read_round(ledger: Reader, row: Mapping[str, Any]) -> dict[str, Any]:
+    key = (row["round_id"],)
+    marks = await ledger.read(_MARKS, key)
+    attempts = await ledger.read(_ATTEMPTS, key)
+    verdicts = await ledger.read(_VERDICTS, key)
+    for attempt in attempts:
+        own = [mark for mark in marks if mark["attempt_id"] == attempt["attempt_id"]]
+        attempt["mode"] = json.loads(attempt["mode"])
+        attempt |= {name: bool(attempt[name]) for name in ("truncated", "answered")}
+        attempt["marks"] = [
+            {name: mark[name] for name in ("criterion", "text", "weight", "reason")} | {"met": bool(mark["met"])}
+            for mark in own
+        ]
+    for verdict in verdicts:
+        verdict["checks"] = json.loads(verdict["checks"])
+    read = {name: json.loads(row[name]) if row[name] else None for name in ("candidate", "quality")}
+    return {**row, **read, "attempts": attempts, "verdicts": verdicts}
+
+
+def show_rounds(out: Console, found: Mapping[str, Any], *, only: int | None = None, full: bool = False) -> None:
+    """Print what `read_rounds` returned. `only` picks one round by number; `full` cuts no text."""
+    _Page(out, full).document(found, only)
+
+
+class _Page:
+    def __init__(self, out: Console, full: bool) -> None:
+        self._out, self._full = out, full
+
+    def document(self, found: Mapping[str, Any], only: int | None) -> None:
+        status = found["status"]
+        head = Text(printable(found["name"]), style="bold")
+        reason = printable(found["status_reason"])
+        reason = reason.replace("_", " ") if status == "rejected" else reason
+        head.append(f"  {status}{': ' if reason else ''}{reason}", style=f"not bold {_TONES.get(status, '')}")
+        self._out.print(head)
+        if found["title"] and found["title"] != found["name"]:
+            self._out.print(Text(printable(found["title"])))
+        made = found["rounds_made"]
+        self._out.print(
+            Text(f"id {found['document_id']}, {found['chars']:,} characters, {made} round{'s' * (made != 1)}", "dim")
+        )
+        if found["note"]:
+            self._text("Note", found["note"])
+        for failure in found["failures"]:
+            lines = failure["message"].strip().splitlines() or [""]
+            message = failure["message"].strip() if self._full else lines[-1]
+            self._text(f"Failed at {failure['created_at']} ({failure['kind']})", message)
+        for row in found["rounds"]:
+            if only in {None, row["n"]}:
+                self._round(row)
+
+    def _round(self, row: Mapping[str, Any]) -> None:
+        mode, outcome = row["failure_mode"], row["outcome"]
+        said = "under way" if outcome == "open" else outcome + (f": {mode.replace('_', ' ')}" if mode else "")
+        self._out.print()
+        self._out.print(Rule(Text(f"Round {row['n']}, {said}", style=f"bold {_TONES[outcome]}"), align="left"))
+        candidate = row["candidate"] or {}
+        self._text("Passage", row["passage"])
+        self._text("Context", candidate.get("context", ""))
+        self._text("Question", candidate.get("question", ""), whole=True)
+        self._text("Reference answer", candidate.get("reference_answer", ""))
+        if rubric := candidate.get("rubric"):
+            head = Text.assemble(("Rubric", "bold"), ("  ✓ met, ✗ not met; a negative item that is met costs", "dim"))
+            self._block(head, _rubric(rubric, row["attempts"]))
+        if row["quality"]:
+            self._quality(row["quality"])
+        for attempt in row["attempts"]:
+            self._attempt(attempt, numbered=bool(rubric))
+        if row["verdicts"]:
+            self._verdict(row["verdicts"][-1])
+        if mode in _NOT_BY_SCORES:
+            self._text("Final check failed" if mode == FailureMode.FINAL_CHECK else "Why", row["reason"])
+        self._text("Feedback to the challenger", row["feedback"])
+
+    def _quality(self, quality: Mapping[str, Any]) -> None:
+        passed = quality.get("passed")
+        facts, texts = [], []
+        for name, value in quality.items():
+            if name in {"passed", "candidate_id"}:
+                continue
+            words = name.replace("_", " ")
+            if isinstance(value, bool):
+                facts.append(f"{words}: {'yes' if value else 'no'}")
+            elif value and " " not in str(value):
+                facts.append(f"{words}: {value}")
+            elif value:
+                texts.append(f"{words}: {value}")
+        body = Text(printable("; ".join(facts) + "".join(f"\n{text}" for text in texts)))
+        self._block(Text.assemble("Quality check ", _yes_no(bool(passed), "passed", "failed")), body)
+
+    def _attempt(self, attempt: Mapping[str, Any], *, numbered: bool) -> None:
+        head = Text(f"{attempt['stage'].capitalize()} attempt {attempt['idx'] + 1}", style="bold")
+        head.append(f"  {_score(attempt)}", style="bold cyan")
+        notes = [attempt["model"]] if attempt["model"] else []
+        notes += ["saw the source"] if attempt["mode"].get("privileged") else []
+        notes += {"code": ["marked by code"], "truncated": ["scored without a judge"]}.get(attempt["decided_by"], [])
+        notes += ["cut off by the token limit"] if attempt["truncated"] else []
+        notes += [] if attempt["answered"] else ["no answer"]
+        head.append(printable(f"  {', '.join(notes)}"), style="dim not bold")
+        self._block(head, Text(self._cut(attempt["answer"])))
+        grid = Table.grid(padding=(0, 1))
+        for mark in attempt["marks"]:
+            what = f"{mark['criterion']}." if numbered else mark["text"]
+            if mark["reason"] or not numbered:
+                reason = Text(printable(mark["reason"]), style="dim")
+                grid.add_row(_met(mark["met"], mark["weight"]), Text(printable(what)), reason)
+        if grid.row_count:
+            self._out.print(Padding(grid, (0, 0, 0, 4)))
+
+    def _verdict(self, verdict: Mapping[str, Any]) -> None:
+        decided = {
+            "accept": "accepted",
+            "reject": "rejected",
+            "strong": "weak gate passed, on to the strong solver",
+            "more": "more attempts are needed",
+        }.get(verdict["decision"], verdict["decision"])
+        mode = (verdict["failure_mode"] or "").replace("_", " ")
+        grid = Table.grid(padding=(0, 1))
+        for check in verdict["checks"]:
+            grid.add_row(_met(check["passed"]), f"{check['name']} {check['value']}", f"needed {check['bound']}")
+        means = [f"{name} {figure(verdict[key])}" for name, key in _MEANS if verdict[key] is not None]
+        head = Text(f"Verdict ({verdict['preset']}): {decided}{f', {mode}' if mode else ''}", style="bold")
+        head.append(f"  means: {', '.join(means)}" if means else "", style="dim not bold")
+        self._block(head, grid)
+
+    def _text(self, title: str, text: str, *, whole: bool = False) -> None:
+        if text:
+            self._block(title, Text(printable(text) if whole else self._cut(text)))
+
+    def _block(self, title: str | Text, body: RenderableType) -> None:
+        self._out.print(Text(title, style="bold") if isinstance(title, str) else title)
+        self._out.print(Padding(body, (0, 0, 0, 2)))
+
+    def _cut(self, text: str) -> str:
+        text = printable(text.strip())
+        if self._full or len(text) <= CUT_CHARS:
+            return text
+        return f"{text[:CUT_CHARS].rstrip()}… ({len(text) - CUT_CHARS:,} characters more: --full)"
+
+
+_NOT_BY_SCORES = {
+    FailureMode.MALFORMED,
+    FailureMode.DUPLICATE,
+    FailureMode.QUALITY,
+    FailureMode.FINAL_CHECK,
+}
+"""Failure modes whose reason no verdict shows."""
+
+_MEANS = (("weak", "weak_mean"), ("strong", "strong_mean"), ("gap", "gap"))
+
+
+def _rubric(rubric: Sequence[Mapping[str, Any]], attempts: Sequence[Mapping[str, Any]]) -> Table:
+    """Return the criteria with one column an attempt, so that a person sees who met what at a glance."""
+    table = Table(box=None, padding=(0, 1, 0, 0), show_footer=bool(attempts))
+    table.add_column("", justify="right")
+    table.add_column("", justify="right")
+    table.add_column("criterion", footer="score", ratio=1)
+    for attempt in attempts:
+        table.add_column(
+            f"{attempt['stage'][0].upper()}{attempt['idx'] + 1}",
+            footer=_score(attempt),
+            justify="right",
+            no_wrap=True,
+        )
+    for number, item in enumerate(rubric, 1):
+        met = [next((m["met"] for m in a["marks"] if m["criterion"] == number), None) for a in attempts]
+        cells = [Text("-") if value is None else _met(value, item["weight"]) for value in met]
+        table.add_row(f"{number}.", f"{item['weight']:+d}", Text(printable(item["criterion"])), *cells)
+    return table
+
+
+def _score(attempt: Mapping[str, Any]) -> str:
+    return "?" if attempt["score_value"] is None else figure(attempt["score_value"])
+
+
+def _met(met: bool, weight: int = 1) -> Text:
+    """Return whether something is met, in green where that is good: an error is better not met."""
+    return Text("✓" if met else "✗", style="green" if met == (weight > 0) else "red")
+
+
+def _yes_no(value: bool, yes: str, no: str) -> Text:
+    return Text(yes, style="green") if value else Text(no, style="red")

@@ -1,0 +1,161 @@
+"""`autodata run`: documents in, accepted examples out, resumable at any instant."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from autodata.checkpoints.records import Document, RunFailed, Skipped, UserError
+from autodata.checkpoints.summary import summarise
+from autodata.cli.progress import Progress
+from autodata.cli.report import summary_table
+from autodata.corpus.documents import fit, read_documents
+from autodata.graphs.config import RunConfig, load_config, stored_config
+from autodata.graphs.runner import Outcome, Runner, open_run, take_in
+
+SHOWN_SKIPPED = 10
+"""Skipped inputs that are named one by one."""
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """What one call of the command did."""
+
+    outcome: Outcome
+    summary: dict[str, Any]
+    examples: list[dict[str, Any]]
+
+    @property
+    def exit_code(self) -> int:
+        """0 when it ended as asked (all documents, a target or a budget), 1 when something is left to do."""
+        return int(self.outcome.failed or bool(self.outcome.errored))
+
+
+def run(
+    documents: Annotated[list[Path] | None, typer.Option("--documents", help="Files or folders to read.")] = None,
+    more: Annotated[list[Path] | None, typer.Argument(help="Further files or folders.", show_default=False)] = None,
+    out: Annotated[Path, typer.Option("--out", help="The run's folder.")] = Path("run"),
+    config: Annotated[Path | None, typer.Option("--config", help="TOML file; see 'autodata init'.")] = None,
+    domain: Annotated[str | None, typer.Option(help="cs or facts.")] = None,
+    acceptance: Annotated[str | None, typer.Option(help="A preset: paper, deployed, meta, majority, counts.")] = None,
+    max_rounds: Annotated[int | None, typer.Option(help="Rounds until a document is rejected.")] = None,
+    concurrency: Annotated[int | None, typer.Option(help="Documents in work at once.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Documents to take at most.")] = None,
+    target: Annotated[int | None, typer.Option(help="Stop at this many accepted examples.")] = None,
+    max_calls: Annotated[int | None, typer.Option(help="Model calls the run may make in all.")] = None,
+    max_usd: Annotated[float | None, typer.Option(help="US dollars the run may cost in all.")] = None,
+    max_seconds: Annotated[float | None, typer.Option(help="Seconds this sitting may take.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the final status as one JSON object.")] = False,
+) -> None:
+    """Make examples from documents. The same command again resumes.
+
+    Example: autodata run --config autodata.toml --documents papers/ --out runs/first
+    """
+    flags = {
+        "domain": domain,
+        "acceptance": acceptance,
+        "max_rounds": max_rounds,
+        "concurrency": concurrency,
+        "limit": limit,
+        "target": target,
+        "budget.max_calls": max_calls,
+        "budget.max_usd": max_usd,
+        "budget.max_seconds": max_seconds,
+    }
+    settings = _settings(config, out, {name: value for name, value in flags.items() if value is not None})
+    console = Console(stderr=True)
+    sitting = execute(settings, [*(documents or []), *(more or [])], out, console)
+    if as_json:
+        typer.echo(json.dumps(sitting.summary))
+    else:
+        Console().print(summary_table(sitting.summary))
+    for line in closing_lines(sitting, out):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    raise typer.Exit(sitting.exit_code)
+
+
+def execute(config: RunConfig, paths: list[Path], out: Path, console: Console) -> Sitting:
+    """Run one sitting with progress on `console`. The first Ctrl-C or SIGTERM drains, the second stops at once."""
+    # Mistyped paths are found before a run folder is made.
+    documents = _fitted(config, read_documents(paths, limit=config.limit)) if paths else iter(())
+    with suppress(asyncio.CancelledError):
+        return asyncio.run(_sit(config, documents, out, Progress(console, target=config.target)))
+    raise RunFailed(f"stopped at once; the same command goes on: nothing paid for is lost ({out})")
+
+
+async def _sit(config: RunConfig, documents: Iterable[Document | Skipped], out: Path, progress: Progress) -> Sitting:
+    with progress:
+        async with open_run(config, out, progress=progress.preparing) as runner:
+            _on_signals(runner, progress)
+            runner.on_event = progress.on_event
+            skipped = await take_in(runner.ledger, documents)
+            for item in skipped[:SHOWN_SKIPPED]:
+                progress.say(f"skipped: {item.name}: {item.reason}")
+            if len(skipped) > SHOWN_SKIPPED:
+                progress.say(f"skipped: {len(skipped) - SHOWN_SKIPPED} more, see 'autodata show {out}'")
+            rows = await runner.ledger.read("select count(*) as n from documents")
+            if not rows[0]["n"]:
+                raise UserError(f"{out} holds no documents yet: give --documents PATH")
+            waiting = "select count(*) as n from documents where status in ('pending', 'errored')"
+            progress.total = (await runner.ledger.read(waiting))[0]["n"]
+            outcome = await runner.run()
+            examples = await runner.ledger.read("select example from examples order by rowid")
+            return Sitting(outcome, await summarise(runner.ledger), [json.loads(row["example"]) for row in examples])
+
+
+def closing_lines(sitting: Sitting, out: Path) -> list[str]:
+    """Return what a person must know at the end: why it stopped, what failed, what to type next."""
+    outcome, summary = sitting.outcome, sitting.summary
+    lines = [f"stopped: {outcome.stopped}"] if outcome.stopped else []
+    lines += [f"errored: {line}" for line in outcome.errored[:5]]
+    left = summary["pending"] + summary["errored"]
+    if left:
+        lines.append(f"{left} documents are left: the same command goes on, and pays for nothing twice")
+    if summary["accepted"]:
+        lines.append(f"next: autodata show {out}   autodata export {out} --format jsonl --out examples.jsonl")
+    return lines
+
+
+def _settings(config: Path | None, out: Path, flags: dict[str, Any]) -> RunConfig:
+    """Find the configuration: the given file, else that of the run folder, else `autodata.toml` here."""
+    stored = out / "config.toml"
+    if config is None and stored.exists():
+        return stored_config(stored, flags)
+    if config is None and Path("autodata.toml").exists():
+        config = Path("autodata.toml")
+    if config is None:
+        raise UserError("no configuration: give --config FILE, or write one with 'autodata init'")
+    return load_config(config, flags)
+
+
+def _fitted(config: RunConfig, items: Iterator[Document | Skipped]) -> Iterator[Document | Skipped]:
+    """Cut or refuse what is too long, unless the domain picks passages anyway."""
+    whole = config.chosen_domain.passage_words is not None
+    for item in items:
+        if whole or isinstance(item, Skipped):
+            yield item
+        else:
+            yield fit(item, config.documents.max_chars, config.documents.too_long)
+
+
+def _on_signals(runner: Runner, progress: Progress) -> None:
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def stop() -> None:
+        if runner.outcome.stopped and task is not None:
+            task.cancel()
+        else:
+            progress.say("stopping: calls in flight are waited for; Ctrl-C again stops at once")
+            runner.drain("interrupted", failed=True)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)

@@ -1,0 +1,153 @@
+"""`autodata show`: the documents of a run, or one document's rounds as a person would read them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from fractions import Fraction
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from autodata.checkpoints.records import DocumentStatus, UserError
+from autodata.cli.report import figure
+from autodata.cli.rounds import read_rounds, show_rounds
+from autodata.cli.terminal import AsJson, RunFolder, console, ledger_of, print_json, printable
+
+NEAR = 5
+"""How many documents an error names."""
+SHORT_ID = 8
+"""Least number of an id's characters in a list."""
+
+_DOCUMENTS = """
+SELECT d.document_id, d.name, d.title, d.status, d.status_reason, d.note, d.chars, d.rounds, d.epoch, e.example
+FROM documents d LEFT JOIN examples e USING (document_id) ORDER BY d.rowid
+"""
+
+
+def show(
+    run: RunFolder,
+    document: Annotated[
+        str | None, typer.Argument(help="A document's name or id, or the beginning of one.", show_default=False)
+    ] = None,
+    only: Annotated[int | None, typer.Option("--round", help="Show this round only.", min=1)] = None,
+    full: Annotated[bool, typer.Option("--full", help="Cut no long text.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the documents of a run, or show one document: questions, attempts with their marks, verdicts, feedback.
+
+    Example: autodata show runs/first concrete-curing.md --round 2
+    """
+    found = asyncio.run(_read(run, document))
+    if isinstance(found, list):
+        rows = [_listed(row) for row in found]
+        if as_json:
+            print_json(rows)
+        else:
+            console().print(_table(rows))
+        return
+    if only is not None and only not in (numbers := [row["n"] for row in found["rounds"]]):
+        known = f"its rounds are 1 to {max(numbers)}" if numbers else "it has none yet"
+        raise UserError(f"{found['name']} has no round {only}: {known}")
+    if as_json:
+        rounds = [row for row in found["rounds"] if only in {None, row["n"]}]
+        print_json({**found, "rounds": rounds})
+    else:
+        show_rounds(console(), found, only=only, full=full)
+
+
+async def _read(run: Path, wanted: str | None) -> list[dict[str, Any]] | dict[str, Any]:
+    async with ledger_of(run) as ledger:
+        rows = await ledger.read(_DOCUMENTS)
+        if wanted is None:
+            return rows
+        row = {name: value for name, value in find_document(rows, wanted, run).items() if name != "example"}
+        return await read_rounds(ledger, row)
+
+
+def find_document(rows: Sequence[Mapping[str, Any]], wanted: str, run: Path) -> Mapping[str, Any]:
+    """Return the one document that `wanted` names: an id, a name with or without folder or suffix, or a beginning.
+
+    Raises UserError naming those it could mean, or names that are near.
+    """
+
+    def names(row: Mapping[str, Any]) -> set[str]:
+        path = PurePosixPath(row["name"])
+        return {row["name"], path.name, path.stem}
+
+    tests = (
+        lambda row: wanted == row["document_id"],
+        lambda row: wanted == row["name"],
+        lambda row: wanted in names(row),
+        lambda row: row["document_id"].startswith(wanted),
+        lambda row: any(name.startswith(wanted) for name in names(row)),
+    )
+    for fits in tests:
+        found = [row for row in rows if fits(row)]
+        if len(found) == 1:
+            return found[0]
+        if found and wanted:
+            listed = ", ".join(f"{row['name']} ({row['document_id']})" for row in found[:NEAR])
+            more = f" and {len(found) - NEAR} more" if len(found) > NEAR else ""
+            raise UserError(f"{wanted!r} could be {len(found)} documents: {listed}{more}: name one by its id")
+    by_name = {name: row["name"] for row in rows for name in names(row)}
+    near = dict.fromkeys(by_name[name] for name in get_close_matches(wanted, by_name, NEAR, 0.4))
+    hint = f"near are {', '.join(near)}" if near else "none is near"
+    raise UserError(f"{run} has no document {wanted!r}: {hint}; list all with 'autodata show {run}'")
+
+
+def _listed(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document as the list shows it. Means are null where attempts were curtailed; scores are in 0..1."""
+    example = json.loads(row["example"]) if row["example"] else {}
+    listed = {name: row[name] for name in ("document_id", "name", "status", "status_reason", "note", "rounds")}
+    for name in ("weak_mean", "strong_mean", "gap"):
+        listed[name] = _number(example.get(name))
+    for name in ("weak_scores", "strong_scores"):
+        listed[name] = [_number(score) for score in example.get(name, ())]
+    return listed
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    caption = "weak, strong: mean score of the accepted round, or how many were right where attempts stopped early"
+    table = Table(box=box.SIMPLE_HEAD, caption=caption, caption_justify="left")
+    table.add_column("id", no_wrap=True)
+    table.add_column("document", overflow="fold")
+    table.add_column("status")
+    for name in ("rounds", "weak", "strong"):
+        table.add_column(name, justify="right")
+    tones = {"accepted": "green", "rejected": "yellow", "errored": "red"}
+    short = _short_ids(rows)
+    for row in rows:
+        name = Text(printable(row["name"]))
+        for reason in (row["status_reason"], row["note"]):
+            if reason:
+                name.append(f"\n  {printable(reason)}", style="dim")
+        means = [_shown(row, stage) for stage in ("weak", "strong")]
+        status = Text(row["status"], style=tones.get(row["status"], "dim"))
+        table.add_row(short.get(row["document_id"], ""), name, status, str(row["rounds"]), *means)
+    return table
+
+
+def _short_ids(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the beginnings of ids that tell the documents apart. An input that was skipped has a name only."""
+    ids = [row["document_id"] for row in rows if row["status"] != DocumentStatus.SKIPPED]
+    length = next(n for n in range(SHORT_ID, 65) if len({identity[:n] for identity in ids}) == len(ids))
+    return {identity: identity[:length] for identity in ids}
+
+
+def _shown(row: Mapping[str, Any], stage: str) -> str:
+    """Return a mean, or where attempts were curtailed how many of those made were right."""
+    mean, scores = row[f"{stage}_mean"], row[f"{stage}_scores"]
+    if mean is None and scores:
+        return f"{sum(score > 0.5 for score in scores)} of {len(scores)}"
+    return figure(mean)
+
+
+def _number(value: str | None) -> float | None:
+    return None if value is None else float(Fraction(value))

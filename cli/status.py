@@ -1,0 +1,116 @@
+"""`autodata status`: the numbers of a run, also while it goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from autodata.checkpoints.summary import summarise
+from autodata.cli.report import figure
+from autodata.cli.terminal import AsJson, RunFolder, console, ledger_of, print_json, printable
+
+BAR = 24
+"""Width of the longest bar, in characters."""
+SHOWN_ERRORS = 5
+
+_BY_ROLE = """
+SELECT role, count(*) AS calls, sum(tokens_in) AS tokens_in, sum(tokens_out) AS tokens_out, sum(cost_usd) AS cost_usd
+FROM calls GROUP BY role ORDER BY role
+"""
+_ERRORED = "SELECT name, status_reason FROM documents WHERE status = 'errored' ORDER BY rowid"
+
+
+def status(run: RunFolder, as_json: AsJson = False) -> None:
+    """Print how a run stands: documents, calls and tokens by role, scores, and why rounds failed.
+
+    Works while the run goes on. With --json: one object, for other programs.
+
+    Example: autodata status runs/first
+    """
+    summary, roles, errored = asyncio.run(_read(run))
+    if as_json:
+        print_json(summary)
+    else:
+        _show(console(), run, summary, roles, errored)
+
+
+async def _read(run: Path) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
+    async with ledger_of(run) as ledger:
+        return await summarise(ledger), await ledger.read(_BY_ROLE), await ledger.read(_ERRORED)
+
+
+def _show(
+    out: Console,
+    run: Path,
+    summary: Mapping[str, Any],
+    roles: Iterable[Mapping[str, Any]],
+    errored: list[dict[str, Any]],
+) -> None:
+    out.print(Text(f"{run}: {summary['accepted']:,} of {summary['documents']:,} documents accepted", style="bold"))
+    others = ("rejected", "skipped", "errored", "pending")
+    out.print(", ".join(f"{name} {summary[name]:,}" for name in others) + f"; {summary['rounds']:,} rounds closed")
+    out.print()
+    out.print(_calls(summary, roles))
+    out.print()
+    out.print(_scores(summary))
+    if any(summary["failure_modes"].values()):
+        out.print()
+        out.print(_failures(summary["failure_modes"]))
+    if errored:
+        out.print()
+        out.print(Text("Errored documents: the next 'autodata run' takes them up again", style="bold"))
+        for row in errored[:SHOWN_ERRORS]:
+            out.print(Text(printable(f"{row['name']}: {row['status_reason']}"), style="red"))
+        if len(errored) > SHOWN_ERRORS:
+            out.print(f"and {len(errored) - SHOWN_ERRORS:,} more: autodata show {run}", soft_wrap=True)
+
+
+def _calls(summary: Mapping[str, Any], roles: Iterable[Mapping[str, Any]]) -> Table:
+    table = Table(title="Model calls", title_justify="left", title_style="bold", show_footer=True)
+    total = "no prices set" if summary["cost_usd"] is None else f"${summary['cost_usd']:,.4f}"
+    totals = [f"{summary[name]:,}" for name in ("calls", "tokens_in", "tokens_out")]
+    table.add_column("role", footer="all")
+    for name, footer in zip(("calls", "tokens in", "tokens out", "cost"), [*totals, total], strict=True):
+        table.add_column(name, footer=footer, justify="right")
+    for row in roles:
+        cost = "-" if row["cost_usd"] is None else f"${row['cost_usd']:,.4f}"
+        tokens = ["unknown" if row[name] is None else f"{row[name]:,}" for name in ("tokens_in", "tokens_out")]
+        table.add_row(row["role"], f"{row['calls']:,}", *tokens, cost)
+    return table
+
+
+def _scores(summary: Mapping[str, Any]) -> Table:
+    table = Table(title="Accepted examples, means", title_justify="left", title_style="bold")
+    names = {
+        "weak": figure(summary["weak_mean"]),
+        "strong": figure(summary["strong_mean"]),
+        "gap": figure(summary["gap_mean"]),
+        "rounds each": figure(summary["rounds_per_accepted"]),
+        "calls each": figure(summary["calls_per_accepted"], 1),
+        "attempts cut off": f"{summary['truncated']:,}",
+    }
+    for name in names:
+        table.add_column(name, justify="right")
+    table.add_row(*names.values())
+    if summary["accepted"] and None in (summary["weak_mean"], summary["strong_mean"]):
+        table.caption = "- no mean: attempts stopped once the verdict was settled"
+        table.caption_justify = "left"
+    return table
+
+
+def _failures(modes: Mapping[str, int]) -> Table:
+    table = Table(title="Why rounds failed", title_justify="left", title_style="bold", show_header=False, box=None)
+    table.add_column("mode")
+    table.add_column("rounds", justify="right")
+    table.add_column("bar", style="yellow", no_wrap=True)
+    most = max(modes.values())
+    for mode, count in sorted(modes.items(), key=lambda item: -item[1]):
+        if count:
+            table.add_row(mode.replace("_", " "), f"{count:,}", "█" * max(1, round(BAR * count / most)))
+    return table

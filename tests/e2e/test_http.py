@@ -1,0 +1,278 @@
+"""Whole runs over HTTP against the test server: what faults of transport and of replies do, and what they must not do."""
+
+from __future__ import annotations
+
+import socket
+import sqlite3
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autodata.checkpoints.records import Document
+from autodata.corpus.documents import read_documents
+from autodata.examples import documents_folder
+from autodata.graphs.runner import Event, Runner
+from autodata.models.endpoint import Endpoint
+from tests.support.runs import Sitting, generated, identity, settings, sit
+from tests.support.server import ChatServer, Switches
+
+pytestmark = pytest.mark.enable_socket
+
+ENDED = {"accepted", "rejected"}
+EXAMPLES = [item for item in read_documents([documents_folder()]) if isinstance(item, Document)]
+EIGHT = [*EXAMPLES, *generated(3)]
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ChatServer]:
+    async with ChatServer() as running:
+        yield running
+
+
+@pytest.fixture
+async def faultless(server: ChatServer, tmp_path: Path) -> Sitting:
+    """The examples' run on a server without faults; its requests are taken off the server's lists again."""
+    sitting = await sit(tmp_path / "faultless", settings(server.base_url), EXAMPLES)
+    assert set(sitting.statuses) <= ENDED
+    server.forget()
+    return sitting
+
+
+async def test_all_example_documents_end(server: ChatServer, tmp_path: Path) -> None:
+    priced = {"default": {"price_in": 2.0, "price_out": 10.0}}
+    sitting = await sit(tmp_path, settings(server.base_url, priced), EXAMPLES)
+    assert len(sitting.documents) == 5
+    assert set(sitting.statuses) <= ENDED
+    assert "accepted" in sitting.statuses
+    assert not sitting.outcome.stopped
+    assert not sitting.outcome.errored
+    assert server.statuses() == {200: len(sitting.calls)}
+    assert Counter(request["call"] for request in server.requests) == Counter(sitting.paid)
+    formats = Counter((request["model"], request["format"]) for request in server.requests)
+    assert set(formats) == {("weak", "none"), ("strong", "none"), ("strong", "json_schema")}
+    for row in sitting.calls:
+        assert row["cost_usd"] == pytest.approx((2.0 * row["tokens_in"] + 10.0 * row["tokens_out"]) / 1e6)
+
+
+async def test_a_second_sitting_asks_nothing(server: ChatServer, faultless: Sitting, tmp_path: Path) -> None:
+    again = await sit(tmp_path / "faultless", settings(server.base_url), EXAMPLES)
+    assert again.tables == faultless.tables
+    assert server.requests == []
+
+
+async def test_faults_of_transport_change_no_result(server: ChatServer, faultless: Sitting, tmp_path: Path) -> None:
+    server.switches = Switches(first=("429", "503", "close", "html", "null"), one_in=4)
+    sitting = await sit(tmp_path / "faulty", settings(server.base_url), EXAMPLES)
+    statuses = server.statuses()
+    assert min(statuses[429], statuses[503], statuses[0]) > 0
+    assert statuses[200] == len(sitting.calls) + 2 * statuses[429]  # an html and a null reply for every 429
+    assert sitting.tables == faultless.tables
+
+
+async def test_faults_of_replies_end_every_document(server: ChatServer, tmp_path: Path) -> None:
+    """Cut-off and empty replies change the course of a run, being replies; faults of transport on top do not."""
+    values = settings(server.base_url, retries={"base_seconds": 0, "unusable_tries": 8})
+    server.switches = Switches(cut_one_in=7, empty_one_in=7)
+    plain = await sit(tmp_path / "replies", values, EXAMPLES)
+    assert set(plain.statuses) <= ENDED
+    cut = [row for row in plain.calls if row["finish_reason"] == "length"]
+    solvers = {"weak_solver", "strong_solver"}
+    assert {row["role"] in solvers for row in cut} == {True, False}
+    assert {place(row, 1) for row in cut if row["role"] not in solvers} <= {place(row) for row in plain.calls}
+    assert {place(row, 1) for row in cut if row["role"] in solvers}.isdisjoint({place(row) for row in plain.calls})
+
+    server.switches = Switches(cut_one_in=7, empty_one_in=7, first=("429", "503", "close"), one_in=5)
+    both = await sit(tmp_path / "both", values, EXAMPLES)
+    assert both.tables == plain.tables
+
+
+async def test_an_answer_lost_to_the_token_limit_scores_nothing_unjudged(server: ChatServer, tmp_path: Path) -> None:
+    server.switches = Switches(empty_one_in=3)
+    await sit(tmp_path, settings(server.base_url), EXAMPLES)
+    rows = read(tmp_path, "select answered, truncated, decided_by, score from attempts")
+    lost = [row for row in rows if not row["answered"]]
+    assert lost
+    assert all(row == {"answered": 0, "truncated": 1, "decided_by": "truncated", "score": "0"} for row in lost)
+    judged = read(tmp_path, "select idx from calls where role = 'verifier'")
+    assert len(judged) == len(rows) - len(lost)
+
+
+async def test_retry_after_is_obeyed(server: ChatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+
+    async def pause(self: Endpoint, seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr(Endpoint, "pause", pause)
+    server.switches = Switches(first=("429",), retry_after=7.5)
+    sitting = await sit(tmp_path, settings(server.base_url, max_rounds=1), EXAMPLES[:2])
+    assert waits == [7.5] * len(sitting.calls)
+
+
+@pytest.mark.parametrize("refused", [("json_schema",), ("json_schema", "json_object")])
+async def test_the_structured_output_is_found_out_once_per_endpoint(
+    server: ChatServer, tmp_path: Path, refused: tuple[str, ...]
+) -> None:
+    """Two endpoints are asked for structured output: that of the challenger and, as another model, the judge's."""
+    values = settings(server.base_url, {"verifier": {"model": "judge"}}, max_rounds=2, concurrency=8)
+    accepting = await sit(tmp_path / "accepting", values, EIGHT)
+    server.forget()
+    server.switches = Switches(refused_formats=refused)
+    refusing = await sit(tmp_path / "refusing", values, EIGHT)
+    assert refusing.tables == accepting.tables
+    assert server.statuses() == {200: len(refusing.calls), 400: 2 * len(refused)}
+    formats = Counter((request["model"], request["format"]) for request in server.requests)
+    for model in ("strong", "judge"):
+        assert [formats[model, kind] for kind in refused] == [1] * len(refused)
+    assert formats["judge", {1: "json_object", 2: "none"}[len(refused)]] == sum(
+        row["role"] == "verifier" for row in refusing.calls
+    )
+
+
+async def test_a_server_that_refuses_the_seed(server: ChatServer, tmp_path: Path) -> None:
+    server.switches = Switches(refuses_seed=True)
+    sent = await sit(tmp_path / "sent", settings(server.base_url, max_rounds=1), EXAMPLES)
+    assert set(sent.statuses) == {"errored"}
+    assert all("refused the request" in line for line in sent.outcome.errored)
+    values = settings(server.base_url, {"default": {"send_seed": False}}, max_rounds=1)
+    kept = await sit(tmp_path / "kept", values, EXAMPLES)
+    assert set(kept.statuses) <= ENDED
+
+
+async def test_missing_usage_is_unknown_and_not_nothing(server: ChatServer, tmp_path: Path) -> None:
+    server.switches = Switches(usage=False)
+    values = settings(server.base_url, {"default": {"price_in": 1.0, "price_out": 1.0}}, max_rounds=1)
+    sitting = await sit(tmp_path, values, EXAMPLES)
+    figures = {(row["tokens_in"], row["tokens_out"], row["cost_usd"]) for row in sitting.calls}
+    assert figures == {(None, None, None)}
+
+
+@pytest.mark.parametrize("fault", ["close", "503", "429", "html", "null"])
+@pytest.mark.parametrize("concurrency", [1, 8])
+async def test_a_dead_endpoint_pauses_the_run(
+    server: ChatServer, faultless: Sitting, tmp_path: Path, fault: str, concurrency: int
+) -> None:
+    server.switches = Switches(always=fault)
+    values = settings(server.base_url, concurrency=concurrency)
+    dead = await sit(tmp_path / "run", values, EXAMPLES)
+    assert_paused(dead)
+    assert dead.calls == []
+    most = 5 if concurrency > 1 else 3  # the calls that can be tried before the third in a row has failed
+    assert len(server.requests) <= 6 * most
+    server.switches = Switches()
+    assert_same_results(await sit(tmp_path / "run", values, EXAMPLES), faultless)
+
+
+async def test_an_address_where_nobody_listens_pauses_the_run(
+    server: ChatServer, faultless: Sitting, tmp_path: Path
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
+        dead = await sit(tmp_path / "run", settings(nobody), EXAMPLES)
+    assert_paused(dead)
+    assert nobody in dead.outcome.stopped
+    assert_same_results(await sit(tmp_path / "run", settings(server.base_url), EXAMPLES), faultless)
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+@pytest.mark.parametrize("role", ["weak_solver", "verifier", "strong_solver"])
+async def test_an_endpoint_that_dies_amid_a_run_pauses_it(
+    server: ChatServer, faultless: Sitting, tmp_path: Path, role: str, concurrency: int
+) -> None:
+    """It dies while calls of one document are in flight side by side: none of them may error the document."""
+    done = Counter[str]()
+
+    def watch(runner: Runner, event: Event) -> None:
+        if event["event"] == "call":
+            done[event["role"]] += 1
+            if done[role] == 4:
+                server.switches = Switches(always="close")
+
+    values = settings(server.base_url, concurrency=concurrency)
+    dead = await sit(tmp_path / "run", values, EXAMPLES, watch)
+    assert done[role] >= 4
+    assert_paused(dead)
+    server.switches = Switches()
+    asked = len(server.requests)
+    whole = await sit(tmp_path / "run", values, EXAMPLES)
+    assert_same_results(whole, faultless)
+    assert not dead.paid & {request["call"] for request in server.requests[asked:]}
+    assert len(server.requests) - asked == len(whole.calls) - len(dead.calls)
+
+
+@pytest.mark.parametrize("fault", ["401", "403", "404"])
+async def test_a_refused_key_or_model_pauses_at_once(server: ChatServer, tmp_path: Path, fault: str) -> None:
+    server.switches = Switches(always=fault)
+    values = settings(server.base_url, max_rounds=1)
+    sitting = await sit(tmp_path, values, EIGHT)
+    assert_paused(sitting)
+    assert server.base_url in sitting.outcome.stopped
+    assert 1 <= len(server.requests) <= 8
+    server.switches = Switches()
+    assert set((await sit(tmp_path, values, EIGHT)).statuses) <= ENDED
+
+
+async def test_one_refused_request_errors_one_document_and_is_all_that_is_paid_for_later(
+    server: ChatServer, faultless: Sitting, tmp_path: Path
+) -> None:
+    """The judge's request on one answer is refused, after its round's question and attempts were paid for."""
+    unlucky = EXAMPLES[0]
+
+    def watch(runner: Runner, event: Event) -> None:
+        if event["event"] == "call" and event["role"] == "weak_solver" and not server.switches.refused_text:
+            if event["document_id"] == unlucky.document_id:
+                server.switches = Switches(refused_text=event["reply"].text)
+
+    values = settings(server.base_url)
+    first = await sit(tmp_path / "run", values, EXAMPLES, watch)
+    row = first.documents[unlucky.name]
+    assert row["status"] == "errored"
+    assert row["status_reason"].startswith("call_failed: ")
+    assert first.outcome.errored == [f"{unlucky.name}: {row['status_reason']}"]
+    assert not first.outcome.failed
+    others = {name for name in first.documents if name != unlucky.name}
+    assert {name: first.documents[name] for name in others} == {name: faultless.documents[name] for name in others}
+
+    server.switches = Switches()
+    server.forget()
+    second = await sit(tmp_path / "run", values, EXAMPLES)
+    row = second.documents[unlucky.name]
+    assert row["status"] in ENDED
+    assert row["epoch"] == 1
+    asked = {request["call"] for request in server.requests}
+    new = [row for row in second.calls if identity(row) not in first.paid]
+    assert asked == {identity(row) for row in new}
+    assert len(server.requests) == len(new)
+    assert {row["document_id"] for row in new} == {unlucky.document_id}
+    assert {row["epoch"] for row in new} == {1}
+    assert new[0]["role"] == "verifier"
+
+
+def place(row: dict[str, Any], later: int = 0) -> tuple[Any, ...]:
+    """Return where a call stands, or where one stands that is made so many tries later."""
+    return (row["thread_id"], row["n"], row["node"], row["idx"], row["try"] + later)
+
+
+def assert_paused(sitting: Sitting) -> None:
+    assert sitting.outcome.failed
+    assert sitting.outcome.stopped
+    assert "\n" not in sitting.outcome.stopped
+    assert sitting.outcome.errored == []
+    assert "errored" not in sitting.statuses
+    assert "pending" in sitting.statuses
+
+
+def assert_same_results(sitting: Sitting, expected: Sitting) -> None:
+    """Compare two runs; calls that failed before the endpoint was found down may have left a note in `failures`."""
+    assert {**sitting.tables, "failures": []} == {**expected.tables, "failures": []}
+
+
+def read(folder: Path, sql: str) -> list[dict[str, Any]]:
+    with closing(sqlite3.connect(folder / "run.db")) as db:
+        db.row_factory = sqlite3.Row
+        return [dict(row) for row in db.execute(sql)]

@@ -1,0 +1,272 @@
+"""A bench for the real compiled graph: scripted models, a ledger and checkpoints in memory.
+
+A script answers for one role: a function of the Call, or a sequence of which each call takes the next. What a script
+gives is a reply's text, a dict (sent as JSON), a `Cut`, or an exception to raise. Solvers of cs are scripted by scores:
+the judge's default script reads the score that stands in the answer and meets so many of ten criteria.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from langgraph.checkpoint.memory import InMemorySaver
+from pydantic import ConfigDict
+
+from autodata.checkpoints.ledger import MemoryLedger
+from autodata.checkpoints.records import Document, document_id
+from autodata.graphs.config import RunConfig
+from autodata.graphs.self_instruct import build_self_instruct, steps_for
+from autodata.models.calls import Budget, Caller
+from autodata.models.config import ROLES, BudgetConfig, ModelSettings, RetryConfig
+from autodata.models.endpoint import Endpoint, RoleModel
+from autodata.nodes.state import Context, Services, new_state
+
+SCHEMAS = {
+    ("cs", "challenger"): "RubricCandidate",
+    ("cs", "quality_verifier"): "RubricReview",
+    ("cs", "verifier"): "RubricMarks",
+    ("facts", "challenger"): "ReferenceDraft",
+    ("facts", "quality_verifier"): "SupportReview",
+    ("facts", "verifier"): "ReferenceMark",
+}
+DOCUMENT_TEXT = "\n\n".join(
+    f"The pump of station {k} in Delft moved {30 + k} litres a minute in {1900 + k}. It was built by Anton Kessel."
+    " Nobody wrote down why the valves leaked."
+    for k in range(1, 9)
+)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A reply that the token limit cut off."""
+
+    text: str = ""
+
+
+Answer = str | Mapping[str, Any] | Cut | Exception
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request as a role's model saw it. `number` counts the role's requests from 1."""
+
+    role: str
+    number: int
+    messages: tuple[tuple[str, str], ...]
+    seed: int
+
+    @property
+    def prompt(self) -> str:
+        """All messages in one text."""
+        return "\n\n".join(text for _, text in self.messages)
+
+    def fenced(self, label: str) -> str:
+        """Return the fenced text of a label."""
+        match = re.search(rf"<({label}-[0-9a-f]{{16}})>\n(.*?)\n</\1>", self.prompt, re.DOTALL)
+        assert match, f"no {label} in the prompt of {self.role}"
+        return match.group(2)
+
+
+Script = Callable[[Call], Answer] | Sequence[Answer]
+
+
+class ScriptedChat(BaseChatModel):
+    """Answers for one role by its script and notes every request."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    role: str
+    schema_title: str | None
+    script: Callable[[Call], Answer]
+    calls: list[Call]
+
+    @property
+    def _llm_type(self) -> str:
+        return "scripted"
+
+    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        seen = tuple((message.type, message.text) for message in messages)
+        number = 1 + sum(call.role == self.role for call in self.calls)
+        call = Call(self.role, number, seen, kwargs["seed"])
+        titles = set(re.findall(r'"title": ?"(\w+)"', call.prompt))
+        assert titles == ({self.schema_title} if self.schema_title else set())
+        self.calls.append(call)
+        answer = self.script(call)
+        if isinstance(answer, Exception):
+            raise answer
+        cut = isinstance(answer, Cut)
+        text = answer.text if isinstance(answer, Cut) else answer if isinstance(answer, str) else json.dumps(answer)
+        message = AIMessage(text, response_metadata={"finish_reason": "length" if cut else "stop"})
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+
+def as_function(script: Script) -> Callable[[Call], Answer]:
+    """Return a script as a function; a sequence that runs out is an error of the test."""
+    if callable(script):
+        return script
+    left = iter(script)
+
+    def take(call: Call) -> Answer:
+        answer = next(left, None)
+        assert answer is not None, f"unexpected call {call.number} of {call.role}"
+        return answer
+
+    return take
+
+
+def scored(*scores: str) -> list[str]:
+    """Return solvers' answers that the default judge gives these scores, fractions of ten such as "3/10"."""
+    return [f"Answer number {k}, worth {score}." for k, score in enumerate(scores, 1)]
+
+
+def candidate(number: int, *, question: str = "", context: str = "", **more: Any) -> dict[str, Any]:
+    """Return a sound rubric candidate: ten positive criteria of weight 1 and three negative ones."""
+    setting = f"A relay station of kind {number} loses power whenever two of its three feeders are switched at once."
+    rubric = [{"criterion": f"Criterion {k} of rubric {number}", "weight": 1} for k in range(1, 11)]
+    rubric += [{"criterion": f"Error {k} of rubric {number}", "weight": -1} for k in range(11, 14)]
+    return {
+        "question_type": "consequence",
+        "skills": ["causal reasoning"],
+        "context": context or setting,
+        "question": question or f"What happens to station {number} when its second feeder fails late?",
+        "reference_answer": f"Secret reference {number}: the relay drops out.",
+        "rubric": rubric,
+        **more,
+    }
+
+
+def review(**findings: Any) -> dict[str, Any]:
+    """Return a quality verifier's findings: all is well but for those given."""
+    yes = ("single_question", "every_positive_needs_reasoning", "every_negative_names_an_error", "no_item_tests_format")
+    fine = dict.fromkeys((*yes, "type_matches"), True)
+    words = {"leak_reason": "read both", "leaks": False, "question_quality": "GOOD", "feedback": "ask deeper"}
+    return words | fine | findings
+
+
+def judge(call: Call) -> Answer:
+    """Meet as many of ten criteria as the answer says it is worth."""
+    match = re.search(r"worth (\d+/\d+)", call.fenced("answer"))
+    assert match, "the answer names no score"
+    tenths = Fraction(match.group(1)) * 10
+    return {"marks": [{"number": k, "reason": f"seen {k}", "met": k <= tenths} for k in range(1, 14)]}
+
+
+def fact(number: int, **more: Any) -> dict[str, Any]:
+    """Return a sound reference draft."""
+    question = f"Which pump did Anton Kessel build in {1900 + number}?"
+    return {"question": question, "reference_answer": f"Pump K{number}."} | more
+
+
+DEFAULTS: dict[str, dict[str, Script]] = {
+    "cs": {
+        "challenger": lambda call: candidate(call.number),
+        "quality_verifier": lambda call: review(),
+        "weak_solver": lambda call: scored("3/10")[0],
+        "strong_solver": lambda call: scored("8/10")[0],
+        "verifier": judge,
+    },
+    "facts": {
+        "challenger": lambda call: fact(call.number),
+        "quality_verifier": lambda call: {"reason": "it says so", "supported": True},
+        "weak_solver": lambda call: "I do not know.",
+        "strong_solver": lambda call: "Perhaps the one of Delft.",
+        "verifier": lambda call: {"reason": "compared", "correct": "Delft" in call.fenced("answer")},
+    },
+}
+
+
+@dataclass
+class Bench:
+    """One document in the real graph. `scripts` replaces the scripts of single roles."""
+
+    scripts: dict[str, Script] = field(default_factory=dict)
+    domain: str = "cs"
+    acceptance: str | dict[str, Any] | None = None
+    max_rounds: int = 15
+    text: str = DOCUMENT_TEXT
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
+    retries: RetryConfig = field(default_factory=lambda: RetryConfig(base_seconds=0, max_attempts=2, unusable_tries=2))
+
+    def __post_init__(self) -> None:
+        """Build everything anew; nothing is shared between benches."""
+        config = RunConfig(domain=self.domain, acceptance=self.acceptance, max_rounds=self.max_rounds)
+        self.ledger, self.saver = MemoryLedger(), InMemorySaver()
+        self.calls: list[Call] = []
+        self.events: list[dict[str, Any]] = []
+        self.chats: dict[str, ScriptedChat] = {}
+        models: dict[str, RoleModel] = {}
+        for role in ROLES:
+            script = as_function(self.scripts.get(role, DEFAULTS[self.domain][role]))
+            title = SCHEMAS.get((self.domain, role))
+            self.chats[role] = ScriptedChat(role=role, schema_title=title, script=script, calls=self.calls)
+            self.chats[role].calls = self.calls  # pydantic copies lists that it validates
+            settings = ModelSettings(provider="simulated", model=role)
+            models[role] = RoleModel(settings, self.chats[role], Endpoint(role, 16, structured=False))
+        domain = config.chosen_domain
+        self.services = Services(
+            domain=domain,
+            policy=config.policy,
+            pack=domain.pack(),
+            caller=Caller(self.ledger, models, retries=self.retries, budget=Budget(self.budget)),
+            store=self.ledger,
+            blobs=self.ledger,
+            max_rounds=self.max_rounds,
+        )
+        self.document_id = document_id(self.text)
+        self.document = Document(document_id=self.document_id, name="pumps.md", title="Pumps of Delft", text=self.text)
+        self.graph = build_self_instruct().compile(checkpointer=self.saver)
+        self.config: Any = {
+            "configurable": {"thread_id": f"main/{self.document_id}"},
+            "recursion_limit": steps_for(self.max_rounds, domain.weak_attempts + domain.strong_attempts),
+        }
+
+    def script(self, role: str, script: Script) -> None:
+        """Replace a role's script from now on."""
+        self.chats[role].script = as_function(script)
+
+    async def stream(self, *, resume: bool = False, epoch: int = 0) -> AsyncIterator[dict[str, Any]]:
+        """Run the document from its start or from its last checkpoint; yields the custom events."""
+        document = self.document
+        columns = {"document_id": document.document_id, "name": document.name, "title": document.title}
+        await self.ledger.save(documents=[columns | {"text": document.text}])
+        context = Context(self.services, epoch=epoch)
+        start = None if resume else new_state(document)
+        async for event in self.graph.astream(
+            start, self.config, context=context, stream_mode="custom", durability="sync"
+        ):
+            self.events.append(event)
+            yield event
+
+    async def run(self, *, resume: bool = False, epoch: int = 0) -> dict[str, Any]:
+        """Run to the end and return the final state. Raises what the graph raises."""
+        async for _ in self.stream(resume=resume, epoch=epoch):
+            pass
+        return await self.state()
+
+    async def state(self) -> dict[str, Any]:
+        """Return the thread's newest state."""
+        values: dict[str, Any] = (await self.graph.aget_state(self.config)).values
+        return values
+
+    def of(self, role: str) -> list[Call]:
+        """Return the calls of a role, in order."""
+        return [call for call in self.calls if call.role == role]
+
+    def counts(self) -> dict[str, int]:
+        """Return how often each role was called, leaving out those that were not."""
+        return {role: n for role in ROLES if (n := len(self.of(role)))}
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """Return a ledger table's rows, in order of insertion."""
+        return list(self.ledger.tables[table].values())
+
+    def modes(self) -> list[str | None]:
+        """Return the failure mode of each round in the ledger, None for an accepted one."""
+        return [row["failure_mode"] for row in sorted(self.rows("rounds"), key=lambda row: row["n"])]

@@ -1,0 +1,107 @@
+"""Sittings of a run against the test server, and what is in a run folder afterwards."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autodata.checkpoints.ledger import TABLES
+from autodata.checkpoints.records import Document, document_id
+from autodata.graphs.config import RunConfig
+from autodata.graphs.runner import Event, Outcome, Runner, open_run, take_in
+from tests.support.server import call_id
+
+CLOCK = frozenset({"latency_s", "created_at"})
+"""Columns that hold times: the only ones in which two runs of one configuration may differ."""
+
+Tables = dict[str, list[tuple[Any, ...]]]
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """One sitting: how it ended, and every table of its ledger afterwards."""
+
+    outcome: Outcome
+    tables: Tables
+    calls: list[dict[str, Any]]
+    documents: dict[str, dict[str, Any]]
+    """By name."""
+
+    @property
+    def statuses(self) -> list[str]:
+        return sorted(row["status"] for row in self.documents.values())
+
+    @property
+    def paid(self) -> set[str]:
+        """The calls in the journal, as the server names them."""
+        return journalled(self.calls)
+
+
+def generated(count: int, paragraphs: int = 3) -> list[Document]:
+    """Return documents that differ in every paragraph."""
+    topics = ("valve", "ledger", "glacier", "compiler", "turbine", "antibody", "antenna", "harvest")
+    documents = []
+    for number in range(count):
+        topic = topics[number % len(topics)]
+        text = "\n\n".join(
+            f"The {topic} of station {number} kept {17 * part + number} readings before {1900 + number}. Each reading"
+            f" changes the pressure balance of segment {part}, because controllers sample only every {part + 2} seconds."
+            for part in range(1, paragraphs + 1)
+        )
+        documents.append(
+            Document(document_id=document_id(text), name=f"{number:02}.txt", title=f"The {topic} {number}", text=text)
+        )
+    return documents
+
+
+def settings(base_url: str, models: Mapping[str, Mapping[str, Any]] | None = None, **changes: Any) -> dict[str, Any]:
+    """Return a configuration of domain cs over HTTP, in which no retry waits."""
+    default = {"provider": "openai", "model": "strong", "base_url": base_url}
+    tables: dict[str, dict[str, Any]] = {"default": default, "weak_solver": {"model": "weak"}}
+    for role, table in (models or {}).items():
+        tables[role] = {**tables.get(role, {}), **table}
+    return {"domain": "cs", "models": tables, "retries": {"base_seconds": 0}, **changes}
+
+
+async def sit(
+    folder: Path,
+    values: Mapping[str, Any],
+    documents: Sequence[Document],
+    watch: Callable[[Runner, Event], None] = lambda runner, event: None,
+) -> Sitting:
+    """Run one sitting in a folder."""
+    async with open_run(RunConfig.model_validate(values), folder) as runner:
+        runner.on_event = lambda event: watch(runner, event)
+        await take_in(runner.ledger, documents)
+        outcome = await runner.run()
+        return Sitting(
+            outcome,
+            read_tables(folder),
+            await runner.ledger.read("select * from calls order by rowid"),
+            {row["name"]: row for row in await runner.ledger.read("select * from documents")},
+        )
+
+
+def read_tables(folder: Path) -> Tables:
+    """Return the rows of every table of a ledger, times left out, in an order that does not depend on time."""
+    tables: Tables = {}
+    with closing(sqlite3.connect(f"file:{folder / 'run.db'}?mode=ro", uri=True)) as db:
+        for name, table in TABLES.items():
+            columns = ", ".join(f'"{column}"' for column in sorted(table.columns.keys() - CLOCK))
+            tables[name] = sorted(db.execute(f'select {columns} from "{name}"'), key=repr)
+    return tables
+
+
+def journalled(calls: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the identities of journal rows, as the server's log has them."""
+    return {identity(row) for row in calls}
+
+
+def identity(row: Mapping[str, Any]) -> str:
+    """Return the identity of one journal row, as the server's log has it."""
+    return call_id(row["model"], json.loads(row["params"])["seed"], row["messages_hash"])

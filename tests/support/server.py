@@ -1,0 +1,200 @@
+"""An OpenAI-compatible server for tests, on the loopback interface, that counts what it is asked.
+
+Every reply is the simulated model's: a pure function of the request's model, messages and seed. Faults are switches.
+Within a test: `async with ChatServer() as server:`. As a process of its own, which outlives its clients:
+
+    python -m tests.support.server --log requests.jsonl --switches '{"latency_s": 0.005}'
+
+It prints one JSON line with its `base_url` and ends when its standard input is closed. The log has a JSON line for each
+request at arrival (`n`, `key`, `model`, `call`, `format`) and one once its reply was handed over (`n`, `status`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections import Counter
+from contextlib import ExitStack
+from typing import Any, Self, TextIO
+
+from aiohttp import web
+from pydantic import Field
+
+from autodata.checkpoints.records import digest
+from autodata.models.config import Settings
+from autodata.models.simulated import SimulatedChatModel, World
+
+Body = dict[str, Any]
+
+
+class Switches(Settings):
+    """What is wrong with the server. The defaults are a server without faults."""
+
+    refused_formats: tuple[str, ...] = ()
+    """Types of `response_format` that are refused with 400: `json_schema`, `json_object`."""
+    refuses_seed: bool = False
+    refused_text: str = ""
+    """A request whose messages hold this text is refused with 400."""
+    always: str = ""
+    """The fault that every request meets, named as in `first`."""
+    first: tuple[str, ...] = ()
+    """What the first requests of a call meet, in order: an HTTP status, or `close`, `html`, `null`."""
+    one_in: int = Field(default=1, ge=1)
+    """Only one call in so many meets `first`; which ones is a function of the request."""
+    retry_after: float = 0.0
+    """Seconds that a 429 asks to wait."""
+    cut_one_in: int = Field(default=0, ge=0)
+    """One structured reply in so many is cut off in its middle; 0: none."""
+    empty_one_in: int = Field(default=0, ge=0)
+    """One answer of a solver in so many is empty, all tokens having gone into reasoning; 0: none."""
+    usage: bool = True
+    """Whether replies say how many tokens they took."""
+    latency_s: float = Field(default=0.0, ge=0)
+    """Seconds before a reply."""
+
+
+def call_id(model: str, seed: int | None, messages_hash: str) -> str:
+    """Return what one call's requests have in common; `messages_hash` is that of the journal."""
+    return digest([model, seed, messages_hash])
+
+
+class ChatServer:
+    """The server. `requests` and `replies` hold the lines of the log; `switches` may be changed at any time."""
+
+    def __init__(self, switches: Switches | None = None, *, world: World | None = None, log: TextIO | None = None) -> None:
+        self.switches = switches or Switches()
+        self.requests: list[dict[str, Any]] = []
+        self.replies: list[dict[str, Any]] = []
+        self.base_url = ""
+        self._world, self._log = world or World(), log
+        self._seen: Counter[str] = Counter()
+
+    async def __aenter__(self) -> Self:
+        app = web.Application(client_max_size=2**24)
+        app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_get("/v1/models", self._models)
+        # Keep-alive outlasts any test, so that no request meets a connection that is just being closed.
+        self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=3600, shutdown_timeout=0)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.base_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._runner.cleanup()
+
+    def forget(self) -> None:
+        """Start over: no request was ever made."""
+        self.requests.clear()
+        self.replies.clear()
+        self._seen.clear()
+
+    def statuses(self) -> Counter[int]:
+        """Return how many requests were answered with each HTTP status; 0 stands for a closed connection."""
+        return Counter(reply["status"] for reply in self.replies)
+
+    async def _models(self, request: web.Request) -> web.Response:
+        names = sorted(self._world.abilities)
+        return web.json_response({"object": "list", "data": [{"id": name, "object": "model"} for name in names]})
+
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
+        body: Body = await request.json()
+        messages = [{"role": message["role"], "content": message["content"]} for message in body["messages"]]
+        arrived = {
+            "n": len(self.requests),
+            "key": request.headers.get("Authorization", "").removeprefix("Bearer "),
+            "model": body["model"],
+            "call": call_id(body["model"], body.get("seed"), digest(messages, 64)),
+            "format": body.get("response_format", {}).get("type", "none"),
+        }
+        self._note(self.requests, arrived)
+        self._seen[arrived["call"]] += 1
+        switches = self.switches
+        if switches.latency_s:
+            await asyncio.sleep(switches.latency_s)
+        fault = self._fault(body, arrived["call"])
+        if fault in {"", "html"}:
+            page = web.Response(text="<html><body>It works!</body></html>", content_type="text/html")
+            reply = page if fault else web.json_response(self._completion(body, messages, arrived["call"]))
+        elif fault == "null":
+            reply = web.json_response({"id": "none", "object": "chat.completion", "choices": None})
+        elif fault == "close":
+            self._note(self.replies, {"n": arrived["n"], "status": 0})
+            if request.transport:
+                request.transport.abort()
+            return web.Response()
+        else:
+            headers = {"Retry-After": f"{switches.retry_after:g}"} if fault == "429" else {}
+            error = {"error": {"message": f"fault {fault} of the test server", "type": "fault"}}
+            reply = web.json_response(error, status=int(fault), headers=headers)
+        await reply.prepare(request)
+        await reply.write_eof()
+        self._note(self.replies, {"n": arrived["n"], "status": reply.status})
+        return reply
+
+    def _fault(self, body: Body, call: str) -> str:
+        """Return what goes wrong with this request, nothing as a rule."""
+        switches, made = self.switches, self._seen[call]
+        if switches.always:
+            return switches.always
+        if body.get("response_format", {}).get("type") in switches.refused_formats:
+            return "400"
+        if (switches.refuses_seed and "seed" in body) or (
+            switches.refused_text and switches.refused_text in json.dumps(body["messages"], ensure_ascii=False)
+        ):
+            return "400"
+        if made <= len(switches.first) and _chosen(call, "first", switches.one_in):
+            return switches.first[made - 1]
+        return ""
+
+    def _completion(self, body: Body, messages: list[dict[str, str]], call: str) -> Body:
+        model = SimulatedChatModel(solver=body["model"], world=self._world)
+        text, finish = model.reply(messages, body.get("seed", 0))
+        if text.startswith("{"):
+            if _chosen(call, "cut", self.switches.cut_one_in):
+                text, finish = text[: len(text) // 2], "length"
+        elif _chosen(call, "empty", self.switches.empty_one_in):
+            text, finish = "", "length"
+        tokens_in, tokens_out = sum(len(message["content"]) for message in messages) // 4, max(1, len(text) // 4)
+        usage = {"prompt_tokens": tokens_in, "completion_tokens": tokens_out, "total_tokens": tokens_in + tokens_out}
+        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}
+        completion = {"id": call, "object": "chat.completion", "created": 0, "model": body["model"], "choices": [choice]}
+        return {**completion, "usage": usage} if self.switches.usage else completion
+
+    def _note(self, lines: list[dict[str, Any]], line: dict[str, Any]) -> None:
+        lines.append(line)
+        if self._log:
+            self._log.write(json.dumps(line) + "\n")
+            self._log.flush()
+
+
+def _chosen(call: str, what: str, one_in: int) -> bool:
+    return one_in > 0 and int(digest([call, what]), 16) % one_in == 0
+
+
+async def _serve(switches: Switches, world: World, log: TextIO) -> None:
+    async with ChatServer(switches, world=world, log=log) as server:
+        sys.stdout.write(json.dumps({"base_url": server.base_url}) + "\n")
+        sys.stdout.flush()
+        await asyncio.to_thread(sys.stdin.read)
+
+
+def main() -> None:
+    """Serve until standard input is closed."""
+    parser = argparse.ArgumentParser(description="OpenAI-compatible test server")
+    parser.add_argument("--log", default="-", help="file that requests are appended to; '-' is standard output")
+    parser.add_argument("--switches", default="{}", help="JSON of Switches")
+    parser.add_argument("--world", default="{}", help="JSON of the simulated world")
+    options = parser.parse_args()
+    switches = Switches.model_validate_json(options.switches)
+    world = World.model_validate_json(options.world)
+    with ExitStack() as stack:
+        log = sys.stdout if options.log == "-" else stack.enter_context(open(options.log, "a", encoding="utf-8"))
+        asyncio.run(_serve(switches, world, log))
+
+
+if __name__ == "__main__":
+    main()
