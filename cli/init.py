@@ -38,6 +38,8 @@ _SAID: Mapping[str, str] = {
     "top_p": "Share of probability that replies are sampled from.",
     "simulated": 'The world of provider "simulated". It is no language model: for a first look and for tests.',
     "models.default": "For every role that does not say otherwise. What is set here wins over the domain's defaults.",
+    "models.default.api_key_env": "Name of the environment variable that holds the key, which itself never stands here."
+    " Left out: OPENAI_API_KEY for the provider's own endpoint, no key for an endpoint of one's own.",
     "models.challenger": "Writes the questions.",
     "models.quality_verifier": "Looks at each question before a solver is paid for.",
     "models.weak_solver": "Must fail, at least mostly: name a weaker model than the strong solver's.",
@@ -47,7 +49,6 @@ _SAID: Mapping[str, str] = {
 """What the models' own docstrings do not say."""
 
 _EXAMPLES: Mapping[str, Any] = {
-    "acceptance": {"preset": "paper", "gap": ">= 0.25"},
     "limit": 100,
     "target": 20,
     "base_url": "http://127.0.0.1:8000/v1",
@@ -132,7 +133,7 @@ def _fields(model: type[BaseModel], path: str, domain: Domain) -> Iterator[str]:
         text = (_SAID.get(full) or said.get(name) or _SAID.get(name, "")).replace("None:", "Left out:")
         parts = [text, _shipped() if full == "models.default.model" else "", _allowed(info)]
         if default is None or default == {}:
-            default = _EXAMPLES[name]
+            default = _own_bounds(domain) if full == "acceptance" else _EXAMPLES[name]
             parts.append("For example:" if "Left out:" in text else "Not set; for example:")
         yield ""
         yield from _comment(" ".join(part for part in parts if part))
@@ -161,6 +162,11 @@ def _presets(domain: Domain) -> Iterator[str]:
         f"Bounds of one's own: {', '.join(n for n in Thresholds.model_fields if n != 'name')}; or counts of right"
         f" attempts: {', '.join(n for n in Counts.model_fields if n != 'name')}."
     )
+
+
+def _own_bounds(domain: Domain) -> dict[str, Any]:
+    own = {"weak_right": 0} if isinstance(PRESETS[domain.acceptance], Counts) else {"gap": ">= 0.25"}
+    return {"preset": domain.acceptance, **own}
 
 
 def _plain(value: Any) -> str:

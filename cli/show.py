@@ -124,13 +124,13 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     tones = {"accepted": "green", "rejected": "yellow", "errored": "red"}
     short = _short_ids(rows)
     for row in rows:
-        name = Text(printable(row["name"]))
+        named = Text(printable(row["name"]))
         for reason in (row["status_reason"], row["note"]):
             if reason:
-                name.append(f"\n  {printable(reason)}", style="dim")
+                named.append(f"\n  {printable(reason)}", style="dim")
         means = [_shown(row, stage) for stage in ("weak", "strong")]
         status = Text(row["status"], style=tones.get(row["status"], "dim"))
-        table.add_row(short.get(row["document_id"], ""), name, status, str(row["rounds"]), *means)
+        table.add_row(short.get(row["document_id"], ""), named, status, str(row["rounds"]), *means)
     return table
 
 

@@ -255,7 +255,7 @@ async def open_run(config: RunConfig, folder: Path, progress: Progress | None = 
             max_rounds=config.max_rounds,
             run_seed=config.seed,
         )
-        graph = build_self_instruct().compile(checkpointer=saver)
+        graph = build_self_instruct(config.chosen_domain).compile(checkpointer=saver)
 
         async def keep(thread_id: str) -> None:
             await keep_rounds(saver, thread_id, config.checkpoints.keep)

@@ -11,6 +11,7 @@ from langgraph.graph import END, START, StateGraph
 from autodata.checkpoints.records import Decision, Stage
 from autodata.nodes.challenger import challenger
 from autodata.nodes.closing import accept, feedback
+from autodata.nodes.domain import CS, Domain
 from autodata.nodes.quality import quality_verifier
 from autodata.nodes.solvers import strong_solver, weak_solver
 from autodata.nodes.state import Context, State
@@ -45,8 +46,11 @@ def after_feedback(state: State) -> str:
     return END if state.get("status") else "challenger"
 
 
-def build_self_instruct() -> StateGraph[State, Context, State, State]:
-    """Return the uncompiled graph. Compile it with a checkpointer of your choice; the context carries the services."""
+def build_self_instruct(domain: Domain = CS) -> StateGraph[State, Context, State, State]:
+    """Return a domain's uncompiled graph: only the edges that the domain can take are drawn.
+
+    Compile it with a checkpointer of your choice; the context carries the services.
+    """
     graph = StateGraph(State, context_schema=Context)
     graph.add_node("challenger", challenger)
     graph.add_node("quality_verifier", quality_verifier)
@@ -55,12 +59,14 @@ def build_self_instruct() -> StateGraph[State, Context, State, State]:
     graph.add_node("strong_solver", strong_solver)
     graph.add_node("feedback", feedback)
     graph.add_node("accept", accept)
+    skips = [END] if domain.passage_words else []
+    waves = ["weak_solver"] if domain.curtail else []
     graph.add_edge(START, "challenger")
-    graph.add_conditional_edges("challenger", after_challenger, ["quality_verifier", "feedback", END])
+    graph.add_conditional_edges("challenger", after_challenger, ["quality_verifier", "feedback", *skips])
     graph.add_conditional_edges("quality_verifier", after_quality, ["weak_solver", "feedback"])
     graph.add_edge("weak_solver", "verifier")
     graph.add_edge("strong_solver", "verifier")
-    graph.add_conditional_edges("verifier", after_verifier, ["weak_solver", "strong_solver", "accept", "feedback"])
+    graph.add_conditional_edges("verifier", after_verifier, [*waves, "strong_solver", "accept", "feedback"])
     graph.add_conditional_edges("feedback", after_feedback, ["challenger", END])
     graph.add_edge("accept", END)
     return graph

@@ -201,7 +201,7 @@ class ReferenceKind:
         return self.problems(candidate)
 
     def marks(self, candidate: Candidate) -> type[BaseModel]:
-        return ReferenceMark
+        return _reference_schema(candidate.reference_answer)
 
     def scored(self, candidate: Candidate, marks: BaseModel) -> Scored:
         if not isinstance(marks, ReferenceMark):

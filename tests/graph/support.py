@@ -70,7 +70,7 @@ class Call:
 
     def fenced(self, label: str) -> str:
         """Return the fenced text of a label."""
-        match = re.search(rf"<({label}-[0-9a-f]{{16}})>\n(.*?)\n</\1>", self.prompt, re.DOTALL)
+        match = re.search(rf"<({label}-[0-9a-f]+)>\n(.*?)\n</\1>", self.prompt, re.DOTALL)
         assert match, f"no {label} in the prompt of {self.role}"
         return match.group(2)
 
@@ -91,7 +91,10 @@ class ScriptedChat(BaseChatModel):
     def _llm_type(self) -> str:
         return "scripted"
 
-    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+    def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        raise NotImplementedError("calls are asynchronous")
+
+    async def _agenerate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
         seen = tuple((message.type, message.text) for message in messages)
         number = 1 + sum(call.role == self.role for call in self.calls)
         call = Call(self.role, number, seen, kwargs["seed"])

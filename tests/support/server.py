@@ -63,7 +63,9 @@ def call_id(model: str, seed: int | None, messages_hash: str) -> str:
 class ChatServer:
     """The server. `requests` and `replies` hold the lines of the log; `switches` may be changed at any time."""
 
-    def __init__(self, switches: Switches | None = None, *, world: World | None = None, log: TextIO | None = None) -> None:
+    def __init__(
+        self, switches: Switches | None = None, *, world: World | None = None, log: TextIO | None = None
+    ) -> None:
         self.switches = switches or Switches()
         self.requests: list[dict[str, Any]] = []
         self.replies: list[dict[str, Any]] = []
@@ -161,7 +163,13 @@ class ChatServer:
         tokens_in, tokens_out = sum(len(message["content"]) for message in messages) // 4, max(1, len(text) // 4)
         usage = {"prompt_tokens": tokens_in, "completion_tokens": tokens_out, "total_tokens": tokens_in + tokens_out}
         choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}
-        completion = {"id": call, "object": "chat.completion", "created": 0, "model": body["model"], "choices": [choice]}
+        completion = {
+            "id": call,
+            "object": "chat.completion",
+            "created": 0,
+            "model": body["model"],
+            "choices": [choice],
+        }
         return {**completion, "usage": usage} if self.switches.usage else completion
 
     def _note(self, lines: list[dict[str, Any]], line: dict[str, Any]) -> None:

@@ -199,7 +199,10 @@ def play(policy: AcceptancePolicy, weak: Sequence[Fraction], strong: Sequence[Fr
 
 @given(st.data(), st.integers(1, 6), st.integers(1, 6))
 def test_a_curtailed_verdict_is_the_full_verdict(data: st.DataObject, weak_planned: int, strong_planned: int) -> None:
-    bounds = {"weak_right": data.draw(st.integers(0, weak_planned)), "strong_right": data.draw(st.integers(0, strong_planned))}
+    bounds = {
+        "weak_right": data.draw(st.integers(0, weak_planned)),
+        "strong_right": data.draw(st.integers(0, strong_planned)),
+    }
     policy: AcceptancePolicy = data.draw(st.sampled_from([Counts(**bounds), Majority()]))
     weak, strong = data.draw(sequences(weak_planned)), data.draw(sequences(strong_planned))
     full = policy.rule(weak, strong, Planned(weak_planned, strong_planned))
@@ -216,15 +219,15 @@ def test_no_attempt_is_made_after_the_verdict_is_settled(stage: Stage, results: 
     stop = {Stage.WEAK: (2, 3), Stage.STRONG: (3, 2)}[stage]  # right ones, wrong ones
     made = 0
     while True:
-        ruling = policy.rule(scores[:made], [], SOON) if stage is Stage.WEAK else policy.rule(before, scores[:made], SOON)
+        ruling = (
+            policy.rule(scores[:made], [], SOON) if stage is Stage.WEAK else policy.rule(before, scores[:made], SOON)
+        )
         over = ruling.stage is stage and ruling.decision in {Decision.STRONG, Decision.ACCEPT, Decision.REJECT}
         if over and made:
             break
         made += ruling.more
-    rights, wrongs = sum(results[:made]), made - sum(results[:made])
-    assert (rights, wrongs) in {(right, wrong) for right in range(5) for wrong in range(5) if right == stop[0] or wrong == stop[1]}
-    assert sum(results[: made - 1]) < stop[0]
-    assert (made - 1) - sum(results[: made - 1]) < stop[1]
+    settled = [sum(results[:n]) == stop[0] or n - sum(results[:n]) == stop[1] for n in range(made + 1)]
+    assert settled == [False] * made + [True]
 
 
 @pytest.mark.parametrize(
@@ -282,9 +285,11 @@ def test_bounds_are_read_exactly_and_written_back(text: str, sign: str, number: 
     assert Thresholds.model_validate({"gap": [shown]}).gap == (bound,)
 
 
-@pytest.mark.parametrize("value", [0.5, "0.5", "= 0.5", "== 0.5", "< half", "< .5", "< 1e-3", "< 0.5 0.6", "", None, True, ["<"]])
+@pytest.mark.parametrize(
+    "value", [0.5, "0.5", "= 0.5", "== 0.5", "< half", "< .5", "< 1e-3", "< 0.5 0.6", "", None, True, ["<"]]
+)
 def test_what_is_no_bound_is_refused(value: object) -> None:
-    with pytest.raises(ValidationError, match="is no bound: write for instance '< 0.50'"):
+    with pytest.raises(ValidationError, match="is no bound: write for instance"):
         Thresholds.model_validate({"gap": value})
 
 
@@ -296,8 +301,16 @@ def test_a_bound_below_at_and_above_its_number(sign: Any, holds: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "places", "text"),
-    [("0", 4, "0.00"), ("1", 4, "1.00"), ("1/2", 4, "0.50"), ("1/3", 4, "0.3333"), ("2/3", 2, "0.67")]
-    + [("-1/4", 4, "-0.25"), ("1/8", 4, "0.125"), ("1/8", 2, "0.12")],
+    [
+        ("0", 4, "0.00"),
+        ("1", 4, "1.00"),
+        ("1/2", 4, "0.50"),
+        ("1/3", 4, "0.3333"),
+        ("2/3", 2, "0.67"),
+        ("-1/4", 4, "-0.25"),
+        ("1/8", 4, "0.125"),
+        ("1/8", 2, "0.12"),
+    ],
 )
 def test_fractions_for_people(value: str, places: int, text: str) -> None:
     assert decimal(Fraction(value), places) == text

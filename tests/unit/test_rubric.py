@@ -81,7 +81,9 @@ def test_a_negative_criterion_that_is_not_met_changes_nothing(rows: list[tuple[i
 
 
 @given(rubrics, st.data())
-def test_meeting_one_more_criterion_moves_the_score_its_own_way(rows: list[tuple[int, bool]], data: st.DataObject) -> None:
+def test_meeting_one_more_criterion_moves_the_score_its_own_way(
+    rows: list[tuple[int, bool]], data: st.DataObject
+) -> None:
     at = data.draw(st.integers(0, len(rows) - 1))
     weight = rows[at][0]
     without, with_it = [*rows], [*rows]

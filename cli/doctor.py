@@ -1,0 +1,89 @@
+"""`autodata doctor`: try every endpoint of a configuration before anything is spent on a run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from autodata.cli.probe import Finding, group, probe
+from autodata.cli.terminal import AsJson, console, print_json, printable
+from autodata.graphs.config import load_config
+from autodata.models.config import ModelSettings
+from autodata.models.serving import LocalServing
+
+
+def doctor(
+    config: Annotated[Path, typer.Option("--config", help="The configuration to try.")] = Path("autodata.toml"),
+    timeout: Annotated[float, typer.Option(help="Seconds that one request may take here.", min=0.1)] = 60.0,
+    as_json: AsJson = False,
+) -> None:
+    """Try every endpoint of a configuration with a few tiny calls and say what each can do.
+
+    Looks for the key's variable, then asks for plain text and for structured output, with the settings that a run
+    would send. Local weights that are not cached yet are fetched. Exit code 1 if a role could not be used.
+
+    Example: autodata doctor --config autodata.toml
+    """
+    settings = load_config(config)
+    roles = {role: _bounded(one, timeout) for role, one in settings.roles().items()}
+    errors = Console(stderr=True, markup=False, highlight=False)
+
+    async def try_all() -> list[Finding]:
+        with errors.status("") as line:
+
+            def say(what: str, done: int = 0, total: int = 0) -> None:
+                size = f" ({done / 1e6:,.0f} of {total / 1e6:,.0f} MB)" if total else ""
+                line.update(Text(printable(f"{what}{size}")))
+
+            serving = LocalServing(progress=say, n_parallel=settings.local.n_parallel, ctx=settings.local.ctx)
+            try:
+                return [await probe(part, serving, say) for part in group(roles)]
+            finally:
+                await serving.aclose()
+
+    findings = asyncio.run(try_all())
+    usable = all(finding.usable for finding in findings)
+    if as_json:
+        endpoints = [{**asdict(finding), "usable": finding.usable} for finding in findings]
+        print_json({"config": str(config), "domain": settings.domain, "usable": usable, "endpoints": endpoints})
+    else:
+        _show(console(), findings)
+    raise typer.Exit(0 if usable else 1)
+
+
+def _bounded(settings: ModelSettings, seconds: float) -> ModelSettings:
+    """Return settings whose requests are given up sooner. A local model may take its time: it is there."""
+    if settings.provider == "local":
+        return settings
+    return settings.model_copy(update={"timeout": min(seconds, settings.timeout)})
+
+
+def _show(out: Console, findings: Iterable[Finding]) -> None:
+    table = Table(title="Endpoints", title_justify="left", title_style="bold", show_lines=True)
+    for name in ("endpoint", "roles", "key", "plain call", "structured", "seed", "usage"):
+        table.add_column(name, overflow="fold")
+    for found in findings:
+        tone = "green" if found.usable else "red"
+        table.add_row(
+            Text(printable(found.endpoint), style=tone),
+            "\n".join(found.roles),
+            *(Text(printable(getattr(found, name))) for name in ("key", "plain", "structured", "seed", "usage")),
+        )
+    out.print(table)
+    for found in findings:
+        for note in found.notes:
+            out.print(Text(printable(f"{found.endpoint}: {note}"), style="dim"))
+    for found in findings:
+        for fault in found.faults:
+            head = Text(f"{', '.join(fault.roles)}: ", style="bold red" if fault.fatal else "bold yellow")
+            out.print(head.append(printable(f"{fault.problem}: {fault.advice}"), style="not bold"))
+    if all(found.usable and not found.faults for found in findings):
+        out.print(Text("Every role can be used.", style="green"))
