@@ -27,6 +27,8 @@ STRUCTURED_ROLES = frozenset({"challenger", "quality_verifier", "verifier"})
 """Roles whose replies must be read as JSON; solvers answer in plain text."""
 TRIES = 2
 """Structured replies asked for before an endpoint is said not to give any."""
+SHORTEST_KEY = 8
+"""A shorter key is no secret, but a word like `none` for a server that wants any."""
 
 _HELLO = [{"role": "user", "content": "Reply with the one word: ready"}]
 
@@ -127,6 +129,7 @@ async def probe(roles: Roles, serving: Serving, say: Say) -> Finding:
             found.fault(found.roles, "cannot be used", str(error))
             return found
         await _try_calls(found, models)
+    _hide_key(found, settings)
     return found
 
 
@@ -243,6 +246,13 @@ def _key(settings: ModelSettings) -> str:
     if variable is None:
         return "none needed" if settings.provider in {"openai", "local"} else "the provider's own"
     return f"{variable} {'set' if os.environ.get(variable) else 'not set'}"
+
+
+def _hide_key(found: Finding, settings: ModelSettings) -> None:
+    """Take the key out of what a server said about it."""
+    key = os.environ.get(settings.api_key_env or "OPENAI_API_KEY", "")
+    if len(key) >= SHORTEST_KEY:
+        found.faults = [replace(fault, problem=fault.problem.replace(key, "***")) for fault in found.faults]
 
 
 def _needs_key(settings: ModelSettings) -> bool:

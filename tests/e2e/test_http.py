@@ -1,4 +1,4 @@
-"""Whole runs over HTTP against the test server: what faults of transport and of replies do, and what they must not do."""
+"""Whole runs over HTTP against the test server: what faults of transport and of replies do, and must not do."""
 
 from __future__ import annotations
 
@@ -256,9 +256,9 @@ async def test_one_refused_request_errors_one_document_and_is_all_that_is_paid_f
     unlucky = EXAMPLES[0]
 
     def watch(runner: Runner, event: Event) -> None:
-        if event["event"] == "call" and event["role"] == "weak_solver" and not server.switches.refused_text:
-            if event["document_id"] == unlucky.document_id:
-                server.switches = Switches(refused_text=event["reply"].text)
+        attempted = event["event"] == "call" and event["role"] == "weak_solver"
+        if attempted and event["document_id"] == unlucky.document_id and not server.switches.refused_text:
+            server.switches = Switches(refused_text=event["reply"].text)
 
     values = settings(server.base_url)
     first = await sit(tmp_path / "run", values, EXAMPLES, watch)

@@ -167,6 +167,12 @@ def fact(number: int, **more: Any) -> dict[str, Any]:
     return {"question": question, "reference_answer": f"Pump K{number}."} | more
 
 
+def compare(call: Call) -> Answer:
+    """Find an answer right that names Delft."""
+    answer = call.fenced("answer")
+    return {"reference_says": call.fenced("reference"), "answer_says": answer[:50], "correct": "Delft" in answer}
+
+
 DEFAULTS: dict[str, dict[str, Script]] = {
     "cs": {
         "challenger": lambda call: candidate(call.number),
@@ -180,7 +186,7 @@ DEFAULTS: dict[str, dict[str, Script]] = {
         "quality_verifier": lambda call: {"reason": "it says so", "supported": True},
         "weak_solver": lambda call: "I do not know.",
         "strong_solver": lambda call: "Perhaps the one of Delft.",
-        "verifier": lambda call: {"reason": "compared", "correct": "Delft" in call.fenced("answer")},
+        "verifier": compare,
     },
 }
 

@@ -50,7 +50,7 @@ def generated(count: int, paragraphs: int = 3) -> list[Document]:
         topic = topics[number % len(topics)]
         text = "\n\n".join(
             f"The {topic} of station {number} kept {17 * part + number} readings before {1900 + number}. Each reading"
-            f" changes the pressure balance of segment {part}, because controllers sample only every {part + 2} seconds."
+            f" changes the pressure balance of segment {part}, because controllers sample every {part + 2} seconds."
             for part in range(1, paragraphs + 1)
         )
         documents.append(
