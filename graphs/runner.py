@@ -6,6 +6,7 @@ The ledger says which documents are open, checkpoints say where each stands, the
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
@@ -25,6 +26,7 @@ from autodata.graphs.config import RunConfig, differences, read_resolved, write_
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
 from autodata.models.calls import Budget, Caller, CallSite, Reply
 from autodata.models.chat import connect, require_keys
+from autodata.models.config import ModelSettings
 from autodata.models.errors import BudgetSpent, CallFailed, EndpointDown, PlumbingError
 from autodata.models.serving import LocalServing, Progress
 from autodata.nodes.state import Context, Services, new_state
@@ -82,7 +84,7 @@ class Runner:
         waiting = iter(rows)
         seconds = self._config.budget.max_seconds
         timer = (
-            asyncio.get_running_loop().call_later(seconds, self.drain, f"--max-seconds {seconds:g}")
+            asyncio.get_running_loop().call_later(seconds, self.drain, f"the budget --max-seconds {seconds:g} is spent")
             if seconds
             else None
         )
@@ -128,6 +130,9 @@ class Runner:
         except (RunFailed, UserError):
             self.drain("the run folder failed", failed=True)
             raise
+        except sqlite3.Error as error:  # the ledger names its own; this is the checkpoint file
+            self.drain("the run folder failed", failed=True)
+            raise RunFailed(f"checkpoints.db of the run: {error}: see to the disk, then repeat the command") from error
         except Exception as error:  # noqa: BLE001 - one document's defect must not end the others; it is recorded whole
             await self._errored(row, error)
         finally:
@@ -233,6 +238,7 @@ async def open_run(config: RunConfig, folder: Path, progress: Progress | None = 
     resolved = config.resolved(pack.version)
     roles = config.roles()
     require_keys(roles)
+    _require_prices(config, roles)
     _make(folder)
     async with AsyncExitStack() as stack:
         stack.enter_context(run_lock(folder))
@@ -264,6 +270,15 @@ async def open_run(config: RunConfig, folder: Path, progress: Progress | None = 
         caller.on_call = runner.note_call
         budget.on_spent = runner.drain
         yield runner
+
+
+def _require_prices(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None:
+    if config.budget.max_usd is None:
+        return
+    for role, settings in roles.items():
+        free = settings.provider in {"local", "simulated"}
+        if not free and (settings.price_in is None or settings.price_out is None):
+            raise UserError(f"max_usd cannot be kept without prices: set models.{role}.price_in and price_out")
 
 
 def _make(folder: Path) -> None:

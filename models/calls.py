@@ -90,8 +90,9 @@ class Budget:
         elif config.max_seconds is not None and time.monotonic() - self.started >= config.max_seconds:
             reason = f"--max-seconds {config.max_seconds:g}"
         if reason:
+            reason = f"the budget {reason} is spent"
             self.on_spent(reason)
-            raise BudgetSpent(f"budget {reason} is spent")
+            raise BudgetSpent(reason)
         self.in_flight += 1
 
     def settle(self, *, paid: bool, cost_usd: float | None) -> None:

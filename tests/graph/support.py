@@ -230,7 +230,7 @@ class Bench:
         )
         self.document_id = document_id(self.text)
         self.document = Document(document_id=self.document_id, name="pumps.md", title="Pumps of Delft", text=self.text)
-        self.graph = build_self_instruct().compile(checkpointer=self.saver)
+        self.graph = build_self_instruct(domain).compile(checkpointer=self.saver)
         self.config: Any = {
             "configurable": {"thread_id": f"main/{self.document_id}"},
             "recursion_limit": steps_for(self.max_rounds, domain.weak_attempts + domain.strong_attempts),

@@ -280,10 +280,8 @@ async def test_attempts_at_another_candidate_are_ignored() -> None:
     bench = Bench()
     first = await bench.run()
     draft, identity = edited()
-    quality = {"candidate_id": identity, "passed": True}
-    values = {"candidate": draft, "candidate_id": identity, "quality": quality, "verdict": None}
-    config = await fork(bench, "strong_solver", values, "quality_verifier")
-    await bench.ledger.save(rounds=[{"round_id": "x", "document_id": bench.document_id, "thread_id": "t", "n": 1}])
+    config = await fork(bench, "strong_solver", {"candidate": draft}, "challenger")
+    assert len((await bench.graph.aget_state(config)).values["attempts"]) == 3, "the old ones are still in state"
     state = await bench.graph.ainvoke(None, config, context=Context(bench.services), durability="sync")
     assert len(first["attempts"]) == len(state["attempts"]) == 6
     assert {attempt["candidate_id"] for attempt in state["attempts"]} == {identity}

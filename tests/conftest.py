@@ -1,0 +1,26 @@
+"""Shared by all stages: where the examples are, and what a skipped test means on a build machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+STRICT_STAGES = ("e2e", "kill")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of real servers may talk to this machine, and to nothing else."""
+    for item in items:
+        if Path(item.fspath).parent.name in STRICT_STAGES:
+            item.add_marker(pytest.mark.allow_hosts(["127.0.0.1", "::1"]))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  # type: ignore[no-untyped-def]
+    """On a build machine a skipped end-to-end or kill test is a failure: nobody would notice that it never ran."""
+    report = yield
+    if report.skipped and os.environ.get("CI") and Path(item.fspath).parent.name in STRICT_STAGES:
+        report.outcome = "failed"
+    return report

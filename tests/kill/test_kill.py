@@ -1,0 +1,254 @@
+"""A run that is killed again and again loses nothing, doubles nothing, and pays again only for calls in flight.
+
+The command runs in a child process against a counting server that outlives it. A life's requests carry its number as
+their key, so that the server's log tells the lives apart however late a line is. A kill follows a line of that log, drawn
+by seed: a request's arrival, the handing over of a reply, or that of the reply which lets a document end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sqlite3
+import sys
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, closing, suppress
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+
+from autodata.checkpoints.saver import ROUND_KEY, open_saver
+from tests.support.runs import Tables, generated, journalled, read_tables, settings
+
+COMMAND = [sys.executable, "-c", "from autodata_launch import main; main()", "run"]
+DOCUMENTS = 40
+KILLS_EACH = 25
+KEY = "AUTODATA_TEST_KEY"
+IN_FLIGHT = 8 * 3
+"""Most calls in flight at once: a document makes at most three side by side."""
+
+Line = Mapping[str, Any]
+
+
+class CountingServer:
+    """The test server as a process of its own, and its log as it grows."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.base_url = ""
+        self.asked: dict[str, list[str]] = defaultdict(list)
+        """Calls by the key they were made with, in order of arrival."""
+        self.watch: Callable[[Line], None] = lambda line: None
+
+    @classmethod
+    @asynccontextmanager
+    async def start(cls) -> AsyncIterator[CountingServer]:
+        pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
+        command = [sys.executable, "-m", "tests.support.server", "--switches", '{"latency_s": 0.005}']
+        process = await asyncio.create_subprocess_exec(*command, **pipes)
+        assert process.stdin
+        assert process.stdout
+        server = cls(process)
+        server.base_url = json.loads(await process.stdout.readline())["base_url"]
+        reading = asyncio.create_task(server._read(process.stdout))
+        try:
+            yield server
+        finally:
+            process.stdin.close()
+            await reading
+            assert await process.wait() == 0
+
+    async def _read(self, stdout: asyncio.StreamReader) -> None:
+        requests: list[Line] = []
+        async for text in stdout:
+            line = json.loads(text)
+            if "call" in line:
+                requests.append(line)
+                self.asked[line["key"]].append(line["call"])
+                self.watch({**line, "what": "arrived"})
+            else:
+                self.watch({**requests[line["n"]], "what": "replied"})
+
+
+@dataclass
+class Plan:
+    """When to kill a life: at the `count`th line of a kind."""
+
+    life: str
+    what: str
+    count: int
+    calls: frozenset[str] = frozenset()
+    """Only lines of these calls count; empty: of all calls."""
+    then: int = 0
+    """How many lines of any kind to let pass after that one."""
+
+    def due(self, line: Line) -> bool:
+        if self.count > 0:
+            counts = line["key"] == self.life and line["what"] == self.what
+            self.count -= counts and (not self.calls or line["call"] in self.calls)
+        else:
+            self.then -= 1
+        return self.count == 0 and self.then <= 0
+
+
+@dataclass(frozen=True)
+class Life:
+    """One life of the command: the journal when it began and when it was dead."""
+
+    name: str
+    killed: bool
+    before: frozenset[str]
+    after: frozenset[str]
+
+
+@dataclass
+class Campaign:
+    """A run folder and the lives spent on it."""
+
+    folder: Path
+    server: CountingServer
+    lives: list[Life] = field(default_factory=list)
+
+    @property
+    def run(self) -> Path:
+        return self.folder / "run"
+
+    async def live(self, name: str, plan: Plan | None = None) -> Life:
+        """Start the command and wait for its end, its own or the one that the plan gives it."""
+        before = self.journal()
+        command = [*COMMAND, "--config", "autodata.toml", "--documents", "documents", "--out", "run"]
+        with (self.folder / f"stderr-{name}").open("wb") as stderr:
+            process = await asyncio.create_subprocess_exec(
+                *command, cwd=self.folder, env={**os.environ, KEY: name}, stdout=asyncio.subprocess.DEVNULL, stderr=stderr
+            )
+
+            def watch(line: Line) -> None:
+                if plan and plan.due(line):
+                    with suppress(ProcessLookupError):
+                        process.kill()
+
+            self.server.watch = watch
+            status = await process.wait()
+        assert status in {0, -signal.SIGKILL}, (self.folder / f"stderr-{name}").read_text()
+        life = Life(name, status != 0, before, self.journal())
+        self.lives.append(life)
+        return life
+
+    def journal(self) -> frozenset[str]:
+        """Return the calls in the journal. Leaves the file as a dead process left it, for the next one to find."""
+        if not (self.run / "run.db").exists():
+            return frozenset()
+        with closing(sqlite3.connect(f"file:{self.run / 'run.db'}?mode=ro", uri=True)) as db:
+            db.row_factory = sqlite3.Row
+            return frozenset(journalled([dict(row) for row in db.execute("select * from calls")]))
+
+
+def campaign(folder: Path, server: CountingServer) -> Campaign:
+    """Write the inputs of a run."""
+    documents = folder / "documents"
+    documents.mkdir(parents=True)
+    for document in generated(DOCUMENTS):
+        (documents / document.name).write_text(document.text, "utf-8")
+    values = settings(server.base_url, {"default": {"api_key_env": KEY}}, max_rounds=3, concurrency=8)
+    (folder / "autodata.toml").write_text(tomli_w.dumps(values), "utf-8")
+    return Campaign(folder, server)
+
+
+async def kept_rounds(run: Path) -> dict[str, list[int]]:
+    """Return the rounds of the checkpoints that are left of every thread."""
+    found: dict[str, list[int]] = defaultdict(list)
+    async with open_saver(run / "checkpoints.db") as saver:
+        async for item in saver.alist(None):
+            found[item.config["configurable"]["thread_id"]].append(item.checkpoint["channel_values"].get(ROUND_KEY, 0))
+    return {thread: sorted(rounds) for thread, rounds in found.items()}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The run that nobody killed."""
+
+    tables: Tables
+    rounds: dict[str, list[int]]
+    requests: int
+    last_calls: frozenset[str]
+    """The last call of every document."""
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    async def run() -> Reference:
+        async with CountingServer.start() as server:
+            whole = campaign(tmp_path_factory.mktemp("reference"), server)
+            life = await whole.live("reference")
+        assert not life.killed
+        with closing(sqlite3.connect(whole.run / "run.db")) as db:
+            db.row_factory = sqlite3.Row
+            last = db.execute("select * from calls where rowid in (select max(rowid) from calls group by document_id)")
+            last_calls = frozenset(journalled([dict(row) for row in last]))
+        asked = server.asked["reference"]
+        assert Counter(asked) == Counter(life.after)
+        return Reference(read_tables(whole.run), await kept_rounds(whole.run), len(asked), last_calls)
+
+    return asyncio.run(run())
+
+
+def planned(rng: random.Random, life: str, last_calls: frozenset[str]) -> Plan:
+    kind = rng.choice(("arrived", "replied", "ending"))
+    if kind == "ending":
+        return Plan(life, "replied", rng.randint(1, 2), last_calls, then=rng.randint(0, 3))
+    return Plan(life, kind, rng.randint(1, 70))
+
+
+@pytest.mark.parametrize("keep", ["rounds"])
+async def test_fifty_kills_lose_and_double_nothing(reference: Reference, tmp_path: Path, keep: str) -> None:
+    """Two campaigns side by side, one for each core."""
+    campaigns = await asyncio.gather(*(killed_often(reference, tmp_path / f"seed-{seed}", seed) for seed in (1, 2)))
+    kills = sum(life.killed for each in campaigns for one in each for life in one.lives)
+    assert kills >= 50
+    for each in campaigns:
+        for one in each:
+            check(one, reference)
+            assert await kept_rounds(one.run) == reference.rounds
+
+
+async def killed_often(reference: Reference, folder: Path, seed: int) -> list[Campaign]:
+    """Kill a run `KILLS_EACH` times and let it end then; take a fresh folder if it ends before."""
+    rng = random.Random(seed)
+    done: list[Campaign] = []
+    kills = 0
+    for number in count():
+        async with CountingServer.start() as server:
+            one = campaign(folder / str(number), server)
+            for life in count():
+                name = f"life-{life}"
+                plan = planned(rng, name, reference.last_calls) if kills < KILLS_EACH else None
+                if not (await one.live(name, plan)).killed:
+                    break
+                kills += 1
+        done.append(one)
+        if kills >= KILLS_EACH:
+            return done
+    raise AssertionError("unreachable")
+
+
+def check(one: Campaign, reference: Reference) -> None:
+    """Compare a killed run that has ended with the one that nobody killed."""
+    lost = 0
+    for life in one.lives:
+        asked = one.server.asked[life.name]
+        new = life.after - life.before
+        assert len(asked) == len(set(asked)), "a call was made twice in one life"
+        assert not life.before & set(asked), "a call was made that was paid for in an earlier life"
+        assert new <= set(asked), "a call is in the journal that nobody made"
+        assert len(asked) - len(new) <= (IN_FLIGHT if life.killed else 0)
+        lost += len(asked) - len(new)
+    assert sum(map(len, one.server.asked.values())) == reference.requests + lost
+    assert read_tables(one.run) == reference.tables

@@ -1,0 +1,304 @@
+"""What `autodata doctor` says of endpoints that are well, and of every way in which they may not be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from typer.testing import CliRunner
+
+from autodata.checkpoints.records import UserError
+from autodata.cli.app import app
+from autodata.models.config import ROLES, ModelSettings
+from autodata.models.endpoint import Endpoint, RoleModel
+from autodata.models.local import KNOWN_MODELS
+
+USAGE = {"input_tokens": 11, "output_tokens": 2, "total_tokens": 13}
+SUM = '{"total": 42, "even": true}'
+SECRET = "sk-0123456789abcdef"
+Answer = Callable[[ModelSettings, Mapping[str, Any]], AIMessage]
+
+
+class Refused(Exception):
+    def __init__(self, status_code: int, message: str = "no") -> None:
+        super().__init__(message)
+        self.status_code = status_code
+
+
+class Scripted(BaseChatModel):
+    settings: ModelSettings
+    answer: Any
+
+    @property
+    def _llm_type(self) -> str:
+        return "scripted"
+
+    def _generate(self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **kwargs: Any) -> Any:
+        request = {"structured": "JSON Schema" in str(messages[0].content), **kwargs}
+        message = self.answer(self.settings, request)
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+
+def reply(text: str, finish: str = "stop", usage: Mapping[str, int] | None = USAGE) -> AIMessage:
+    return AIMessage(text, usage_metadata=usage, response_metadata={"finish_reason": finish})  # type: ignore[arg-type]
+
+
+def well(settings: ModelSettings, request: Mapping[str, Any]) -> AIMessage:
+    return reply(SUM if request["structured"] else "ready")
+
+
+def wire_format(request: Mapping[str, Any]) -> str:
+    return str(request.get("extra_body", {}).get("response_format", {}).get("type", "none"))
+
+
+@pytest.fixture
+def try_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    def run(answer: Answer, *flags: str, settings: str = "", roles: str = "") -> Result:
+        async def connect(
+            roles: Mapping[str, ModelSettings], stack: AsyncExitStack, **kwargs: Any
+        ) -> dict[str, RoleModel]:
+            endpoint = Endpoint("one", 4)
+            return {
+                role: RoleModel(one, Scripted(settings=one, answer=answer), endpoint, one.send_seed)
+                for role, one in roles.items()
+            }
+
+        monkeypatch.setattr("autodata.cli.probe.connect", connect)
+        path = tmp_path / "autodata.toml"
+        default = f'[models.default]\nmodel = "m"\nbase_url = "http://127.0.0.1:9/v1"\n{settings}\n'
+        path.write_text(default + roles)
+        return CliRunner().invoke(app, ["doctor", "--config", str(path), *flags], env={"COLUMNS": "120"})
+
+    return run
+
+
+def only(result: Result) -> dict[str, Any]:
+    found = json.loads(result.stdout)["endpoints"]
+    assert len(found) == 1
+    return dict(found[0])
+
+
+def test_all_is_well(try_it: Callable[..., Result]) -> None:
+    found = only(result := try_it(well, "--json"))
+    assert result.exit_code == 0
+    assert found["usable"]
+    assert found["faults"] == []
+    assert found["endpoint"] == "m at http://127.0.0.1:9/v1"
+    assert found["roles"] == ["challenger", "quality_verifier", "weak_solver", "strong_solver", "verifier"]
+    assert (found["structured"], found["wire_format"]) == ("json_schema", "json_schema")
+    assert (found["seed"], found["usage"], found["key"]) == ("accepted", "11 in, 2 out", "none needed")
+    assert (found["tokens_in"], found["tokens_out"]) == (11, 2)
+    assert found["latency_s"] >= 0
+    table = try_it(well)
+    assert table.exit_code == 0
+    assert "Every role can be used." in table.stdout
+    assert max(map(len, table.stdout.splitlines())) <= 120
+
+
+@pytest.mark.parametrize(
+    ("refused", "found_format", "said"),
+    [(("json_schema",), "json_object", "json_object"), (("json_schema", "json_object"), "none", "prompt only")],
+)
+def test_the_wire_format_is_found_out(
+    try_it: Callable[..., Result], refused: tuple[str, ...], found_format: str, said: str
+) -> None:
+    def answer(settings: ModelSettings, request: Mapping[str, Any]) -> AIMessage:
+        if wire_format(request) in refused:
+            raise Refused(400)
+        return well(settings, request)
+
+    found = only(result := try_it(answer, "--json"))
+    assert result.exit_code == 0
+    assert (found["wire_format"], found["structured"]) == (found_format, said)
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (Refused(401, "bad key"), "api_key_env"),
+        (Refused(404, "no such model"), "check model 'm' and base_url"),
+        (Refused(429, "slow down"), "wait, or lower max_concurrency"),
+        (Refused(503, "upstream"), "the server fails"),
+        (ConnectionRefusedError("connection refused"), "see that a server answers at http://127.0.0.1:9/v1"),
+        (TimeoutError(), "see that a server answers"),
+        (KeyError("choices"), "see that a server answers"),
+    ],
+    ids=lambda value: repr(value) if isinstance(value, Exception) else "",
+)
+def test_an_endpoint_that_cannot_be_used(try_it: Callable[..., Result], error: Exception, advice: str) -> None:
+    requests: list[Mapping[str, Any]] = []
+
+    def answer(settings: ModelSettings, request: Mapping[str, Any]) -> AIMessage:
+        requests.append(request)
+        raise error
+
+    found = only(result := try_it(answer, "--json"))
+    assert result.exit_code == 1
+    assert not found["usable"]
+    assert len(requests) == 1
+    (fault,) = found["faults"]
+    assert fault["roles"] == found["roles"]
+    assert advice in fault["advice"]
+    assert found["plain"] == "failed"
+    shown = try_it(answer)
+    assert shown.exit_code == 1
+    assert advice in " ".join(shown.stdout.split())
+    assert "Every role" not in shown.stdout
+
+
+def test_a_seed_that_is_refused(try_it: Callable[..., Result]) -> None:
+    def answer(settings: ModelSettings, request: Mapping[str, Any]) -> AIMessage:
+        if "seed" in request:
+            raise Refused(400, "unknown field seed")
+        return well(settings, request)
+
+    found = only(result := try_it(answer, "--json"))
+    assert result.exit_code == 1
+    assert (found["seed"], found["structured"]) == ("refused", "json_schema")
+    assert {fault["advice"] for fault in found["faults"]} == {"set send_seed = false"}
+    found = only(result := try_it(answer, "--json", settings="send_seed = false"))
+    assert (result.exit_code, found["seed"]) == (0, "not sent")
+
+
+def test_parameters_that_one_role_s_model_refuses(try_it: Callable[..., Result]) -> None:
+    def answer(settings: ModelSettings, request: Mapping[str, Any]) -> AIMessage:
+        if settings.temperature == 0.5:
+            raise Refused(400, "temperature must be 1")
+        return well(settings, request)
+
+    found = only(result := try_it(answer, "--json", roles="[models.weak_solver]\ntemperature = 0.5\n"))
+    assert result.exit_code == 1
+    (fault,) = found["faults"]
+    assert fault["roles"] == ["weak_solver"]
+    assert "temperature" in fault["advice"]
+    assert found["structured"] == "json_schema"
+
+
+@pytest.mark.parametrize(
+    ("text", "finish", "said"),
+    [("", "length", "raise max_tokens"), ("<think>hm", "length", "raise max_tokens"), ("", "stop", "another model")],
+)
+def test_an_empty_reply(try_it: Callable[..., Result], text: str, finish: str, said: str) -> None:
+    found = only(result := try_it(lambda settings, request: reply(text, finish), "--json"))
+    assert result.exit_code == 1
+    assert said in found["faults"][0]["advice"]
+
+
+def test_structured_output_that_cannot_be_read_matters_to_those_who_need_it(try_it: Callable[..., Result]) -> None:
+    asked: list[int] = []
+
+    def answer(settings: ModelSettings, request: Mapping[str, Any]) -> AIMessage:
+        if request["structured"]:
+            asked.append(request["seed"])
+        return reply("well, 42")
+
+    found = only(result := try_it(answer, "--json"))
+    assert result.exit_code == 1
+    (fault,) = found["faults"]
+    assert fault["roles"] == ["challenger", "quality_verifier", "verifier"]
+    assert found["structured"] == "json_schema, unreadable"
+    assert len(set(asked)) == 2
+
+
+def test_usage_that_is_not_reported_is_said_but_is_no_failure(try_it: Callable[..., Result]) -> None:
+    def answer(settings: ModelSettings, request: Mapping[str, Any]) -> AIMessage:
+        return reply(SUM if request["structured"] else "ready", usage=None)
+
+    found = only(result := try_it(answer, "--json"))
+    assert (result.exit_code, found["usable"], found["usage"]) == (0, True, "not reported")
+    assert not found["faults"][0]["fatal"]
+    assert (
+        "--max-usd" in only(try_it(answer, "--json", settings="price_in = 1.0\nprice_out = 1.0"))["faults"][0]["advice"]
+    )
+
+
+def test_a_defect_is_not_hidden(try_it: Callable[..., Result]) -> None:
+    def answer(settings: ModelSettings, request: Mapping[str, Any]) -> AIMessage:
+        raise ZeroDivisionError
+
+    assert isinstance(try_it(answer).exception, ZeroDivisionError)
+
+
+def test_a_missing_key_costs_no_request(try_it: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(settings: ModelSettings, request: Mapping[str, Any]) -> AIMessage:
+        raise AssertionError("a request was made")
+
+    monkeypatch.delenv("MY_KEY", raising=False)
+    found = only(result := try_it(answer, "--json", settings='api_key_env = "MY_KEY"'))
+    assert result.exit_code == 1
+    assert found["key"] == "MY_KEY not set"
+    assert found["faults"][0]["advice"] == "export MY_KEY=..."
+
+
+def test_a_key_is_never_shown(try_it: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(settings: ModelSettings, request: Mapping[str, Any]) -> AIMessage:
+        raise Refused(401, f"incorrect key {SECRET}")
+
+    monkeypatch.setenv("MY_KEY", SECRET)
+    for flags in ([], ["--json"]):
+        result = try_it(answer, *flags, settings='api_key_env = "MY_KEY"')
+        assert result.exit_code == 1
+        assert "incorrect key ***" in result.stdout
+        assert "MY_KEY set" in " ".join(result.stdout.split())
+        assert SECRET not in result.output
+
+
+def test_endpoints_are_told_apart(try_it: Callable[..., Result]) -> None:
+    roles = '[models.weak_solver]\nmodel = "w"\n[models.verifier]\nbase_url = "http://127.0.0.1:8/v1"\n'
+    found = json.loads(try_it(well, "--json", roles=roles).stdout)["endpoints"]
+    assert [one["roles"] for one in found] == [
+        ["challenger", "quality_verifier", "strong_solver"],
+        ["weak_solver"],
+        ["verifier"],
+    ]
+    assert [one["structured"] for one in found] == ["json_schema", "-", "json_schema"]
+
+
+def test_simulated_models_are_fine(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text('[models.default]\nprovider = "simulated"\nmodel = "strong"\n')
+    result = CliRunner().invoke(app, ["doctor", "--config", str(path), "--json"])
+    assert result.exit_code == 0
+    assert only(result)["plain"] == "simulated"
+
+
+def test_a_local_model_that_is_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text('[models.default]\nprovider = "local"\nmodel = "nowhere.gguf"\n')
+    result = CliRunner().invoke(app, ["doctor", "--config", str(path), "--json"])
+    assert result.exit_code == 1
+    assert "no local model 'nowhere.gguf'" in only(result)["faults"][0]["advice"]
+    assert only(result)["notes"] == ["weights: nowhere.gguf"]
+
+
+def test_whether_weights_are_cached(
+    try_it: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = KNOWN_MODELS["smollm2-135m"]
+    monkeypatch.setattr("autodata.cli.probe.default_cache", lambda: tmp_path)
+    roles = "".join(f'[models.{role}]\nprovider = "local"\nmodel = "{model.name}"\n' for role in ROLES)
+    assert only(try_it(well, "--json", roles=roles))["notes"] == ["weights were not cached: 98 MB to fetch"]
+    with (tmp_path / f"{model.sha256}.gguf").open("wb") as file:
+        file.truncate(model.size)
+    assert only(try_it(well, "--json", roles=roles))["notes"] == ["weights were cached (98 MB)"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [(None, "no such configuration"), ("", "no model is named"), ("modles = 1", "unknown key 'modles'")],
+)
+def test_configurations_that_are_wrong(tmp_path: Path, text: str | None, said: str) -> None:
+    path = tmp_path / "a.toml"
+    if text is not None:
+        path.write_text(text)
+    result = CliRunner().invoke(app, ["doctor", "--config", str(path)])
+    assert isinstance(result.exception, UserError)
+    assert said in str(result.exception)
