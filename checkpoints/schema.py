@@ -49,11 +49,12 @@ _MEANS = "weak_mean strong_mean gap"
 TABLES: dict[str, Table] = {
     "meta": Table(_columns("key value"), pk=("key",), required=frozenset({"value"})),
     "documents": Table(
-        _columns("document_id name title text status status_reason note", "chars rounds epoch"),
+        _columns("document_id name title text status status_reason note", "chars rounds epoch settled"),
         pk=("document_id",),
         required=frozenset({"name"}),
         defaults={"title": "", "text": "", "status": "pending", "status_reason": "", "note": ""}
-        | {"chars": 0, "rounds": 0, "epoch": 0},
+        # `settled` is 1 once nothing is left to do: the end is recorded, the thread finished, its checkpoints thinned.
+        | {"chars": 0, "rounds": 0, "epoch": 0, "settled": 0},
         indexes=(("status",),),
     ),
     "candidates": Table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from autodata.checkpoints.ledger import Reader
@@ -29,25 +30,31 @@ SELECT
     (SELECT avg(rounds) FROM documents WHERE status = 'accepted') AS rounds_per_accepted
 """
 
+MEANINGS: Mapping[tuple[str, ...], str] = {
+    ("documents",): "Documents known to the run, whatever became of them.",
+    ("accepted", "rejected", "skipped", "errored", "pending"): "Documents of that status; they add up to `documents`.",
+    ("rounds",): "Closed rounds, accepted or rejected; a round under way is not counted.",
+    ("calls",): "Completed model calls in the journal, those whose reply was unusable included.",
+    ("calls_by_role",): "The same by role, roles in alphabetical order; they add up to `calls`.",
+    ("tokens_in", "tokens_out"): "Tokens of all calls as the endpoints counted them; a call without a count adds 0.",
+    ("cost_usd",): "US dollars over the calls that carry a price; null when none does.",
+    ("truncated",): "Attempts, in open rounds too, that were cut off by the token limit.",
+    ("failure_modes",): "Every failure mode with the number of closed rounds that ended so, zeros included.",
+    ("weak_mean", "strong_mean", "gap_mean"): (
+        "Mean over accepted examples, not over all candidates, of the example's own mean score (0..1) and gap (-1..1)."
+        " An example whose attempts were curtailed has none and is left out; null when no example has one."
+    ),
+    ("rounds_per_accepted",): "Mean number of rounds of the accepted documents; null when there are none.",
+    ("calls_per_accepted",): (
+        "All calls, those of failed documents too, per accepted document; null when there are none."
+    ),
+    ("awaiting_review",): "Accepted examples that a person has yet to look at; 0, for there is no review yet.",
+}
+"""What each key of a summary means."""
+
 
 async def summarise(ledger: Reader) -> dict[str, Any]:
-    """Return the numbers of a run so far.
-
-    - `documents`: documents known to the run, whatever became of them.
-    - `accepted`, `rejected`, `skipped`, `errored`, `pending`: documents of that status; they add up to `documents`.
-    - `rounds`: closed rounds, accepted or rejected; a round under way is not counted.
-    - `calls`: completed model calls in the journal, those whose reply was unusable included.
-    - `calls_by_role`: the same by role, roles in alphabetical order; they add up to `calls`.
-    - `tokens_in`, `tokens_out`: tokens of all calls as the endpoints counted them; a call that gave no count adds 0.
-    - `cost_usd`: US dollars over the calls that carry a price; null when none does.
-    - `truncated`: attempts, in open rounds too, that were cut off by the token limit.
-    - `failure_modes`: every failure mode with the number of closed rounds that ended so, zeros included.
-    - `weak_mean`, `strong_mean`, `gap_mean`: mean over accepted examples of the example's own mean score (0..1) and
-      gap (-1..1). An example whose attempts were curtailed has none and is left out; null when no example has one.
-    - `rounds_per_accepted`: mean number of rounds of the accepted documents; null when there are none.
-    - `calls_per_accepted`: all calls, those of failed documents too, per accepted document; null when there are none.
-    - `awaiting_review`: accepted examples that a person has yet to look at; 0, for there is no review yet.
-    """
+    """Return the numbers of a run so far, by the keys of `MEANINGS`, in its order."""
     (numbers,) = await ledger.read(_NUMBERS)
     statuses, roles, modes = (json.loads(numbers[key]) for key in ("statuses", "calls_by_role", "failure_modes"))
     by_status = {status: statuses.get(status.value, 0) for status in DocumentStatus}

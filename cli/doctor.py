@@ -67,23 +67,29 @@ def _bounded(settings: ModelSettings, seconds: float) -> ModelSettings:
 
 
 def _show(out: Console, findings: Iterable[Finding]) -> None:
-    table = Table(title="Endpoints", title_justify="left", title_style="bold", show_lines=True)
-    for name in ("endpoint", "roles", "key", "plain call", "structured", "seed", "usage"):
-        table.add_column(name, overflow="fold")
     for found in findings:
-        tone = "green" if found.usable else "red"
-        table.add_row(
-            Text(printable(found.endpoint), style=tone),
-            "\n".join(found.roles),
-            *(Text(printable(getattr(found, name))) for name in ("key", "plain", "structured", "seed", "usage")),
-        )
-    out.print(table)
-    for found in findings:
+        title = Text(printable(found.endpoint), style="bold green" if found.usable else "bold red")
+        table = Table(title=title, title_justify="left", box=None, show_header=False, padding=(0, 2))
+        rows = {
+            "roles": ", ".join(found.roles),
+            "key": found.key,
+            "plain call": found.plain,
+            "structured": found.structured,
+            "seed": found.seed,
+            "tokens": found.usage,
+        }
+        for name, value in rows.items():
+            table.add_row(Text(name, style="dim"), Text(printable(value)))
         for note in found.notes:
-            out.print(Text(printable(f"{found.endpoint}: {note}"), style="dim"))
-    for found in findings:
+            table.add_row(Text("note", style="dim"), Text(printable(note)))
         for fault in found.faults:
-            head = Text(f"{', '.join(fault.roles)}: ", style="bold red" if fault.fatal else "bold yellow")
-            out.print(head.append(printable(f"{fault.problem}: {fault.advice}"), style="not bold"))
-    if all(found.usable and not found.faults for found in findings):
-        out.print(Text("Every role can be used.", style="green"))
+            kind = Text("fault", style="bold red") if fault.fatal else Text("warning", style="bold yellow")
+            roles = "" if fault.roles == found.roles else f"{', '.join(fault.roles)}: "
+            table.add_row(kind, Text(printable(f"{roles}{fault.problem}: {fault.advice}")))
+        out.print(table)
+        out.print()
+    broken = [role for found in findings for fault in found.faults if fault.fatal for role in fault.roles]
+    if broken:
+        out.print(Text(f"These roles could not be used: {', '.join(dict.fromkeys(broken))}", style="bold red"))
+    else:
+        out.print(Text("Every role can be used.", style="bold green"))

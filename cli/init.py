@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -31,11 +30,6 @@ And then: autodata run --config {name} --documents PATH --out RUN
 """
 
 _SAID: Mapping[str, str] = {
-    "domain": "What kind of examples to make: cs (research questions with a rubric) or facts (one precise fact each).",
-    "seed": "Seed of everything random in a run.",
-    "checkpoints.keep": "The last one of each round, all of them, or none.",
-    "temperature": "How freely replies are sampled; 0 is the likeliest reply.",
-    "top_p": "Share of probability that replies are sampled from.",
     "simulated": 'The world of provider "simulated". It is no language model: for a first look and for tests.',
     "models.default": "For every role that does not say otherwise. What is set here wins over the domain's defaults.",
     "models.default.api_key_env": "Name of the environment variable that holds the key, which itself never stands here."
@@ -124,13 +118,12 @@ def _models(domain: Domain) -> list[str]:
 
 def _fields(model: type[BaseModel], path: str, domain: Domain) -> Iterator[str]:
     """Yield the plain settings of a model: meaning, range, and the default."""
-    said = _docstrings(model)
     for name, info in model.model_fields.items():
         full = f"{path}.{name}" if path else name
         if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
             continue
         default = domain.name if full == "domain" else info.get_default(call_default_factory=True)
-        text = (_SAID.get(full) or said.get(name) or _SAID.get(name, "")).replace("None:", "Left out:")
+        text = (_SAID.get(full) or " ".join((info.description or "").split())).replace("None:", "Left out:")
         parts = [text, _shipped() if full == "models.default.model" else "", _allowed(info)]
         if default is None or default == {}:
             default = _own_bounds(domain) if full == "acceptance" else _EXAMPLES[name]
@@ -202,16 +195,3 @@ def _comment(text: str) -> list[str]:
 
 def _summary(model: type[BaseModel]) -> str:
     return " ".join((inspect.getdoc(model) or "").split("\n\n")[0].split())
-
-
-def _docstrings(model: type[BaseModel]) -> dict[str, str]:
-    """Return the docstring below each field of a model, on one line."""
-    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
-    assert isinstance(tree, ast.ClassDef)
-    found: dict[str, str] = {}
-    for field, below in zip(tree.body, tree.body[1:], strict=False):
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
-            text = below.value
-            if isinstance(text, ast.Constant) and isinstance(text.value, str):
-                found[field.target.id] = " ".join(text.value.split())
-    return found

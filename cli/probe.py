@@ -85,7 +85,11 @@ class Finding:
         return not any(fault.fatal for fault in self.faults)
 
     def fault(self, roles: tuple[str, ...], problem: str, advice: str, *, fatal: bool = True) -> None:
-        """Note something wrong."""
+        """Note something wrong. What was found for other roles before is told once, for all of them."""
+        for place, known in enumerate(self.faults):
+            if (known.problem, known.advice) == (problem, advice):
+                self.faults[place] = replace(known, roles=tuple(r for r in self.roles if r in {*known.roles, *roles}))
+                return
         self.faults.append(Fault(roles, problem, advice, fatal))
 
 
@@ -109,7 +113,8 @@ def group(roles: Roles) -> list[dict[str, ModelSettings]]:
 async def probe(roles: Roles, serving: Serving, say: Say) -> Finding:
     """Try the endpoint that the roles share. Nothing is retried."""
     settings = next(iter(roles.values()))
-    where = f" at {settings.base_url}" if settings.base_url else f" ({settings.provider})"
+    here = settings.provider in {"local", "simulated"} or settings.base_url is None
+    where = f" ({settings.provider})" if here else f" at {settings.base_url}"
     found = Finding(f"{settings.model}{where}", settings.provider, settings.model, tuple(roles))
     say(f"trying {found.endpoint}")
     if settings.provider == "simulated":
@@ -221,7 +226,7 @@ async def _send(
 def _note_reply(found: Finding, message: AIMessage, seconds: float, model: RoleModel) -> None:
     usage = message.usage_metadata
     found.latency_s = round(seconds, 3)
-    found.plain = f"{seconds:.1f} s"
+    found.plain = f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.0f} ms"
     if usage is None:
         found.usage = "not reported"
         priced = model.settings.price_in is not None or model.settings.price_out is not None

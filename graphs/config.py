@@ -35,6 +35,7 @@ class CheckpointsConfig(Settings):
     """What stays of a document's checkpoints once it has ended."""
 
     keep: Literal["rounds", "all", "none"] = "rounds"
+    """The last one of each round, all of them, or none."""
 
 
 class LocalConfig(Settings):
@@ -50,11 +51,13 @@ class RunConfig(Settings):
     """The configuration file, with the flags of the command line laid over it."""
 
     domain: str = "cs"
+    """What kind of examples to make: cs (research questions with a rubric) or facts (one precise fact each)."""
     acceptance: str | dict[str, Any] | None = None
     """A preset's name, or own bounds, perhaps over a preset. None: the domain's own preset."""
     max_rounds: int = Field(default=15, ge=1, le=100)
     """Rounds after which a document is rejected."""
     seed: int = 0
+    """Seed of everything random in a run."""
     concurrency: int = Field(default=8, ge=1, le=1000)
     """Documents in work at once."""
     limit: int | None = Field(default=None, ge=1)

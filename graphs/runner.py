@@ -81,6 +81,7 @@ class Runner:
             "select document_id, name, title, status, epoch from documents where status in ('pending', 'errored')"
             " order by rowid"
         )
+        await self._settle_ended()
         waiting = iter(rows)
         seconds = self._config.budget.max_seconds
         timer = (
@@ -146,10 +147,7 @@ class Runner:
             await self.ledger.save(
                 documents=[{"document_id": document_id, "status": DocumentStatus.PENDING.value, "epoch": epoch}]
             )
-        thread: RunnableConfig = {
-            "configurable": {"thread_id": f"main/{document_id}"},
-            "recursion_limit": self._steps(),
-        }
+        thread = self._thread(document_id)
         snapshot = await self._graph.aget_state(thread)
         text = await self.ledger.get(f"document/{document_id}")
         document = Document(document_id=document_id, name=row["name"], title=row["title"], text=text)
@@ -166,8 +164,27 @@ class Runner:
         async with aclosing(stream) as events:
             async for event in events:
                 self._on_event(event)
-        await self._keep(thread["configurable"]["thread_id"])
+        await self._settled(document_id)
         self.on_event({"event": "ended", "document_id": document_id})
+
+    async def _settle_ended(self) -> None:
+        """Finish the threads of documents whose end is recorded: a kill came in between. Replies are all replayed."""
+        rows = await self.ledger.read(
+            "select document_id, epoch from documents where settled = 0 and status not in ('pending', 'errored')"
+        )
+        for row in rows:
+            thread = self._thread(row["document_id"])
+            if (await self._graph.aget_state(thread)).next:
+                context = Context(self._services, epoch=row["epoch"])
+                await self._graph.ainvoke(None, thread, context=context, durability="sync")
+            await self._settled(row["document_id"])
+
+    async def _settled(self, document_id: str) -> None:
+        await self._keep(self._thread(document_id)["configurable"]["thread_id"])
+        await self.ledger.save(documents=[{"document_id": document_id, "settled": 1}])
+
+    def _thread(self, document_id: str) -> RunnableConfig:
+        return {"configurable": {"thread_id": f"main/{document_id}"}, "recursion_limit": self._steps()}
 
     def _on_event(self, event: Event) -> None:
         self.on_event(event)
@@ -325,6 +342,7 @@ def _row(item: Document | Skipped) -> dict[str, Any]:
             "name": item.name,
             "status": DocumentStatus.SKIPPED.value,
             "status_reason": item.reason,
+            "settled": 1,
         }
     return {
         "document_id": item.document_id,

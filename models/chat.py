@@ -104,6 +104,8 @@ def _other(role: str, settings: ModelSettings) -> BaseChatModel:
     for name in ("temperature", "top_p", "base_url"):
         if (value := getattr(settings, name)) is not None:
             options[name] = value
+    if settings.api_key_env:
+        options["api_key"] = _key(role, settings)
     try:
         factory = importlib.import_module("langchain.chat_models").init_chat_model
         model = factory(settings.model, model_provider=settings.provider, **options)

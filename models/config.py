@@ -32,7 +32,7 @@ def _secret_in(value: object) -> str | None:
 class Settings(BaseModel):
     """Base of all configuration: unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class ModelSettings(Settings):
@@ -50,7 +50,9 @@ class ModelSettings(Settings):
     api_key_env: str | None = None
     """Name of the environment variable that holds the key. Keys themselves are never configuration."""
     temperature: float | None = Field(default=None, ge=0, le=2)
+    """How freely replies are sampled; 0 is the likeliest reply."""
     top_p: float | None = Field(default=None, gt=0, le=1)
+    """Share of probability that replies are sampled from."""
     max_tokens: int = Field(default=4096, ge=1)
     """Longest reply in tokens, reasoning included. Always sent: an unbounded reply can cost without end."""
     timeout: float = Field(default=300.0, gt=0)

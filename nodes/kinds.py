@@ -122,7 +122,7 @@ class RubricKind:
         positive, negative = sum(weight > 0 for weight in weights), sum(weight < 0 for weight in weights)
         counts = {"items": len(weights), "positive": positive, "negative": negative}
         found = [
-            f"the rubric has {counts[what]} {what} items, {bound} {limit} allowed"
+            f"the rubric has {counts[what]} {'' if what == 'items' else f'{what} '}items, {bound} {limit} allowed"
             for what in counts
             for bound, limit, wrong in (
                 ("at least", limits.get(f"{what}_min", 0), counts[what] < limits.get(f"{what}_min", 0)),
@@ -219,9 +219,11 @@ class ReferenceKind:
 @lru_cache(maxsize=64)
 def _reference_schema(reference: str) -> type[ReferenceMark]:
     """Return ReferenceMark for one reference: what the judge says it reads there must stand there."""
+    words = set(normalised(reference).split())
 
     def quoted(says: str) -> str:
-        if not set(normalised(says).split()) & set(normalised(reference).split()):
+        said = normalised(says).split()
+        if words and 2 * sum(word in words for word in said) < max(1, len(said)):
             raise ValueError("reference_says must quote the reference answer")
         return says
 

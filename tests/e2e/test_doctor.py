@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from autodata.cli.app import app
 from tests.support.server import ChatServer, Switches
@@ -53,7 +52,7 @@ async def doctor(folder: Path, base_url: str, *flags: str) -> Result:
     path = folder / "autodata.toml"
     path.write_text(f'[models.default]\nmodel = "m"\nbase_url = "{base_url}"\napi_key_env = "SOME_KEY"\n')
     runner = CliRunner(env={"COLUMNS": "100"})
-    return await asyncio.to_thread(runner.invoke, app, ["doctor", "--config", str(path), *flags])
+    return await asyncio.to_thread(lambda: runner.invoke(app, ["doctor", "--config", str(path), *flags]))
 
 
 def only(result: Result) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A run that is killed again and again loses nothing, doubles nothing, and pays again only for calls in flight.
 
-The command runs in a child process against a counting server that outlives it. A life's requests carry its number as
+`autodata run` lives in a child process against a counting server that outlives it. A life's requests carry its number as
 their key, so that the server's log tells the lives apart however late a line is. A kill follows a line of that log, drawn
 by seed: a request's arrival, the handing over of a reply, or that of the reply which lets a document end.
 """
@@ -16,7 +16,7 @@ import sqlite3
 import sys
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -28,7 +28,7 @@ import tomli_w
 from autodata.checkpoints.saver import ROUND_KEY, open_saver
 from tests.support.runs import Tables, generated, journalled, read_tables, settings
 
-COMMAND = [sys.executable, "-c", "from autodata_launch import main; main()", "run"]
+COMMAND = ["run", "--config", "autodata.toml", "--documents", "documents", "--out", "run"]
 DOCUMENTS = 40
 KILLS_EACH = 25
 KEY = "AUTODATA_TEST_KEY"
@@ -36,14 +36,26 @@ IN_FLIGHT = 8 * 3
 """Most calls in flight at once: a document makes at most three side by side."""
 
 Line = Mapping[str, Any]
+Pipes = tuple[asyncio.StreamWriter, asyncio.StreamReader]
+
+
+@asynccontextmanager
+async def child(module: str, *arguments: str) -> AsyncIterator[Pipes]:
+    """Run a module of the tests, which ends when its standard input is closed."""
+    pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", module, *arguments, **pipes)
+    assert process.stdin
+    assert process.stdout
+    yield process.stdin, process.stdout
+    process.stdin.close()
+    assert await process.wait() == 0
 
 
 class CountingServer:
     """The test server as a process of its own, and its log as it grows."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-        self.base_url = ""
+    def __init__(self, base_url: str) -> None:
+        self.base_url = base_url
         self.asked: dict[str, list[str]] = defaultdict(list)
         """Calls by the key they were made with, in order of arrival."""
         self.watch: Callable[[Line], None] = lambda line: None
@@ -51,20 +63,12 @@ class CountingServer:
     @classmethod
     @asynccontextmanager
     async def start(cls) -> AsyncIterator[CountingServer]:
-        pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
-        command = [sys.executable, "-m", "tests.support.server", "--switches", '{"latency_s": 0.005}']
-        process = await asyncio.create_subprocess_exec(*command, **pipes)
-        assert process.stdin
-        assert process.stdout
-        server = cls(process)
-        server.base_url = json.loads(await process.stdout.readline())["base_url"]
-        reading = asyncio.create_task(server._read(process.stdout))
-        try:
+        async with child("tests.support.server", "--switches", '{"latency_s": 0.005}') as (stdin, stdout):
+            server = cls(json.loads(await stdout.readline())["base_url"])
+            reading = asyncio.create_task(server._read(stdout))
             yield server
-        finally:
-            process.stdin.close()
+            stdin.close()
             await reading
-            assert await process.wait() == 0
 
     async def _read(self, stdout: asyncio.StreamReader) -> None:
         requests: list[Line] = []
@@ -115,6 +119,7 @@ class Campaign:
 
     folder: Path
     server: CountingServer
+    nursery: Pipes
     lives: list[Life] = field(default_factory=list)
 
     @property
@@ -123,21 +128,21 @@ class Campaign:
 
     async def live(self, name: str, plan: Plan | None = None) -> Life:
         """Start the command and wait for its end, its own or the one that the plan gives it."""
-        before = self.journal()
-        command = [*COMMAND, "--config", "autodata.toml", "--documents", "documents", "--out", "run"]
-        with (self.folder / f"stderr-{name}").open("wb") as stderr:
-            process = await asyncio.create_subprocess_exec(
-                *command, cwd=self.folder, env={**os.environ, KEY: name}, stdout=asyncio.subprocess.DEVNULL, stderr=stderr
-            )
+        before, stderr = self.journal(), self.folder / f"stderr-{name}"
+        order = {"folder": str(self.folder), "environment": {KEY: name}, "stderr": str(stderr), "arguments": COMMAND}
+        orders, answers = self.nursery
+        orders.write(json.dumps(order).encode() + b"\n")
+        pid = json.loads(await answers.readline())["pid"]
 
-            def watch(line: Line) -> None:
-                if plan and plan.due(line):
-                    with suppress(ProcessLookupError):
-                        process.kill()
+        def watch(line: Line) -> None:
+            if plan and plan.due(line):
+                self.server.watch = lambda line: None
+                os.kill(pid, signal.SIGKILL)
 
-            self.server.watch = watch
-            status = await process.wait()
-        assert status in {0, -signal.SIGKILL}, (self.folder / f"stderr-{name}").read_text()
+        self.server.watch = watch
+        status = json.loads(await answers.readline())["status"]
+        self.server.watch = lambda line: None
+        assert status in {0, -signal.SIGKILL}, stderr.read_text()
         life = Life(name, status != 0, before, self.journal())
         self.lives.append(life)
         return life
@@ -151,15 +156,17 @@ class Campaign:
             return frozenset(journalled([dict(row) for row in db.execute("select * from calls")]))
 
 
-def campaign(folder: Path, server: CountingServer) -> Campaign:
-    """Write the inputs of a run."""
+@asynccontextmanager
+async def campaign(folder: Path) -> AsyncIterator[Campaign]:
+    """Write the inputs of a run and start what it needs beside it."""
     documents = folder / "documents"
     documents.mkdir(parents=True)
     for document in generated(DOCUMENTS):
         (documents / document.name).write_text(document.text, "utf-8")
-    values = settings(server.base_url, {"default": {"api_key_env": KEY}}, max_rounds=3, concurrency=8)
-    (folder / "autodata.toml").write_text(tomli_w.dumps(values), "utf-8")
-    return Campaign(folder, server)
+    async with CountingServer.start() as server, child("tests.kill.lives") as nursery:
+        values = settings(server.base_url, {"default": {"api_key_env": KEY}}, max_rounds=3, concurrency=8)
+        (folder / "autodata.toml").write_text(tomli_w.dumps(values), "utf-8")
+        yield Campaign(folder, server, nursery)
 
 
 async def kept_rounds(run: Path) -> dict[str, list[int]]:
@@ -185,15 +192,14 @@ class Reference:
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
     async def run() -> Reference:
-        async with CountingServer.start() as server:
-            whole = campaign(tmp_path_factory.mktemp("reference"), server)
+        async with campaign(tmp_path_factory.mktemp("reference")) as whole:
             life = await whole.live("reference")
         assert not life.killed
         with closing(sqlite3.connect(whole.run / "run.db")) as db:
             db.row_factory = sqlite3.Row
             last = db.execute("select * from calls where rowid in (select max(rowid) from calls group by document_id)")
             last_calls = frozenset(journalled([dict(row) for row in last]))
-        asked = server.asked["reference"]
+        asked = whole.server.asked["reference"]
         assert Counter(asked) == Counter(life.after)
         return Reference(read_tables(whole.run), await kept_rounds(whole.run), len(asked), last_calls)
 
@@ -207,8 +213,7 @@ def planned(rng: random.Random, life: str, last_calls: frozenset[str]) -> Plan:
     return Plan(life, kind, rng.randint(1, 70))
 
 
-@pytest.mark.parametrize("keep", ["rounds"])
-async def test_fifty_kills_lose_and_double_nothing(reference: Reference, tmp_path: Path, keep: str) -> None:
+async def test_fifty_kills_lose_and_double_nothing(reference: Reference, tmp_path: Path) -> None:
     """Two campaigns side by side, one for each core."""
     campaigns = await asyncio.gather(*(killed_often(reference, tmp_path / f"seed-{seed}", seed) for seed in (1, 2)))
     kills = sum(life.killed for each in campaigns for one in each for life in one.lives)
@@ -225,8 +230,7 @@ async def killed_often(reference: Reference, folder: Path, seed: int) -> list[Ca
     done: list[Campaign] = []
     kills = 0
     for number in count():
-        async with CountingServer.start() as server:
-            one = campaign(folder / str(number), server)
+        async with campaign(folder / str(number)) as one:
             for life in count():
                 name = f"life-{life}"
                 plan = planned(rng, name, reference.last_calls) if kills < KILLS_EACH else None

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from autodata.checkpoints.records import UserError
 from autodata.cli.app import app
@@ -48,7 +47,7 @@ class Scripted(BaseChatModel):
 
 
 def reply(text: str, finish: str = "stop", usage: Mapping[str, int] | None = USAGE) -> AIMessage:
-    return AIMessage(text, usage_metadata=usage, response_metadata={"finish_reason": finish})  # type: ignore[arg-type]
+    return AIMessage(text, usage_metadata=usage, response_metadata={"finish_reason": finish})
 
 
 def well(settings: ModelSettings, request: Mapping[str, Any]) -> AIMessage:

@@ -1,0 +1,94 @@
+"""Write the generated parts of docs/configuration.md: `python docs/make.py`, or `make docs`.
+
+A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`; all other text is written by hand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from autodata.checkpoints.records import FailureMode, RunFailed, UserError
+from autodata.checkpoints.summary import MEANINGS
+from autodata.cli.init import configuration
+from autodata.cli.run import Sitting
+from autodata.graphs.config import MODEL_FIELDS_THAT_BEAR, bearing, read_config
+from autodata.models.config import ModelSettings, Settings
+from autodata.models.simulated import Faults
+from autodata.nodes.domain import CS
+
+PAGE = Path(__file__).with_name("configuration.md")
+
+_PART = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+FAILURE_MODES: Mapping[FailureMode, str] = {
+    FailureMode.MALFORMED: "The challenger's reply was JSON that breaks the rules of a candidate, after all repairs.",
+    FailureMode.DUPLICATE: "The question was tried before for this document; no solver is paid for it again.",
+    FailureMode.QUALITY: "The quality verifier, or a check in code, found a fault: a leak, say, or no support.",
+    FailureMode.TOO_EASY: "The weak solver did too well: its mean, its best attempt, or how many were right.",
+    FailureMode.DEGENERATE_WEAK: "The weak solver scored below what a bound asks for, or 0 where no attempt may.",
+    FailureMode.FAILED_ON_STRONG: "The strong solver did not do well enough.",
+    FailureMode.SATURATED_STRONG: "The strong solver did too well to leave anything to learn.",
+    FailureMode.GAP_TOO_SMALL: "Strong mean minus weak mean lies outside the bounds of the gap.",
+    FailureMode.FINAL_CHECK: "All gates passed, but not the last quality check; the document ends with this round.",
+}
+"""What each failure mode of a round means, in one line."""
+
+
+def _table(head: tuple[str, str], rows: Iterable[tuple[str, str]]) -> str:
+    return "\n".join(f"| {left} | {right} |" for left, right in [head, ("---", "---"), *rows])
+
+
+def _codes(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _bearing() -> str:
+    """Return the list of settings that may not change between two sittings."""
+    config = read_config('models.default = {provider = "simulated", model = "m"}', "docs")
+    bears = bearing(config.resolved(""))
+    names = dict.fromkeys(name.partition(".")[0] for name in bears)
+    plain = [name for name in names if not isinstance(getattr(config, name, None), Settings)]
+    tables = [f"[{name}]" for name in names if name not in {*plain, "models", "simulated"}]
+    free = [name for name in Faults.model_fields if f"simulated.faults.{name}" not in bears]
+    return "\n".join(
+        (
+            f"- {_codes(plain)};",
+            f"- {_codes(tables)};",
+            f"- of each role: {_codes(name for name in ModelSettings.model_fields if name in MODEL_FIELDS_THAT_BEAR)};",
+            f"- with simulated models `[simulated]`, but for its faults {_codes(free)}.",
+        )
+    )
+
+
+def _exit_codes() -> str:
+    """Return the table of exit codes, from the docstrings of what causes them."""
+    said = {error: re.sub(r" Exit code \d\.", "", error.__doc__ or "") for error in (RunFailed, UserError)}
+    of_run = re.fullmatch(r"0 when (.*), 1 when (.*)\.", Sitting.exit_code.__doc__ or "")
+    assert of_run is not None, "the docstring of Sitting.exit_code no longer tells 0 from 1"
+    rows = [
+        ("0", f"The command did its work. `run`: {of_run[1]}."),
+        ("1", f"{said[RunFailed]} `run`: {of_run[2]}. `doctor`: a role could not be used."),
+        ("2", said[UserError]),
+    ]
+    return _table(("code", "meaning"), rows)
+
+
+PARTS: Mapping[str, Callable[[], str]] = {
+    "bearing": _bearing,
+    "configuration": lambda: f"```toml\n{configuration(CS)}```",
+    "status": lambda: _table(("key", "meaning"), ((_codes(names), text) for names, text in MEANINGS.items())),
+    "failure-modes": lambda: _table(("mode", "meaning"), ((f"`{m.value}`", FAILURE_MODES[m]) for m in FailureMode)),
+    "exit-codes": _exit_codes,
+}
+"""The generated parts by name."""
+
+
+def rendered(text: str) -> str:
+    """Return a page with every generated part as it is now. Raises KeyError for a part that is not known."""
+    return _PART.sub(lambda match: f"{match[1]}{PARTS[match[2]]()}\n{match[3]}", text)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(rendered(PAGE.read_text("utf-8")), "utf-8")

@@ -1,0 +1,287 @@
+"""A run folder over several sittings: changed configurations, faults, edited documents, what stays of checkpoints."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autodata.checkpoints.records import Document, RunFailed, Skipped, UserError, document_id
+from autodata.graphs.config import RunConfig, read_resolved
+from autodata.graphs.runner import Event, Runner, open_run, take_in
+from tests.graph.test_runner import EXAMPLES, settings
+from tests.support.runs import generated, read_tables, sit
+
+DOCUMENTS = generated(4)
+
+
+async def refusal(folder: Path, values: dict[str, Any]) -> str:
+    """Return why a folder is not opened with a configuration."""
+    with pytest.raises(UserError) as refused:
+        async with open_run(RunConfig.model_validate(values), folder):
+            pass
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+def with_model(role: str, **changes: Any) -> dict[str, Any]:
+    models = settings()["models"]
+    return {"models": models | {role: models.get(role, {}) | changes}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"max_rounds": 7}, ["max_rounds: 6 -> 7"]),
+        ({"seed": 1}, ["seed: 0 -> 1"]),
+        ({"acceptance": "meta"}, ["acceptance.weak_mean: ['< 0.50'] -> ['<= 0.65']", "acceptance.name: paper -> meta"]),
+        ({"domain": "facts"}, ["domain: cs -> facts", "prompt_version: "]),
+        ({"documents": {"max_chars": 1000}}, ["documents.max_chars: 60000 -> 1000"]),
+        ({"simulated": {"judge_noise": 0.2}}, ["simulated.judge_noise: 0.03 -> 0.2"]),
+        (with_model("weak_solver", model="other"), ["models.weak_solver.model: weak -> other"]),
+        (with_model("weak_solver", temperature=0.3), ["models.weak_solver.temperature: 1.0 -> 0.3"]),
+        (with_model("verifier", max_tokens=99), ["models.verifier.max_tokens: 4096 -> 99"]),
+        (with_model("verifier", extra_body={"effort": "low"}), ["models.verifier.extra_body.effort: not set -> low"]),
+    ],
+)
+async def test_another_configuration_is_refused_with_the_fields_that_differ(
+    changes: dict[str, Any], told: list[str], tmp_path: Path
+) -> None:
+    await sit(tmp_path, settings(), DOCUMENTS[:1])
+    before, stored = read_tables(tmp_path), read_resolved(tmp_path / "config.toml")
+    message = await refusal(tmp_path, settings() | changes)
+    assert message.startswith(f"{tmp_path} was made with another configuration")
+    shown = [part for part in told if part in message]
+    assert shown == told[: len(shown)]
+    assert shown, message
+    assert read_resolved(tmp_path / "config.toml") == stored
+    assert (await sit(tmp_path, settings(), DOCUMENTS[:1])).tables == before
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"concurrency": 1},
+        {"limit": 3},
+        {"target": 9},
+        {"budget": {"max_calls": 10_000, "max_usd": 5.0, "max_seconds": 600.0}},
+        {"retries": {"base_seconds": 0, "max_attempts": 9, "pause_after": 4}},
+        {"checkpoints": {"keep": "all"}},
+        {"local": {"n_parallel": 2}},
+        with_model("default", price_in=1.0, price_out=2.0),
+        with_model("default", max_concurrency=2, timeout=9.0),
+    ],
+)
+async def test_what_bears_on_no_result_may_change(changes: dict[str, Any], tmp_path: Path) -> None:
+    whole = await sit(tmp_path / "whole", settings(), DOCUMENTS)
+
+    def stop(runner: Runner, event: Event) -> None:
+        if event["event"] == "verdict":
+            runner.drain("asked to")
+
+    half = await sit(tmp_path / "half", settings(), DOCUMENTS, stop)
+    assert "pending" in half.statuses
+    other = await sit(tmp_path / "half", settings() | changes, DOCUMENTS)
+    costs = [row["cost_usd"] for row in other.calls]
+    assert any(costs) is ("price_in" in str(changes))
+    for name in other.tables.keys() - {"calls"}:
+        assert other.tables[name] == whole.tables[name]
+    assert [row["key"] for row in sorted(other.calls, key=lambda row: str(row["key"]))] == sorted(
+        row["key"] for row in whole.calls
+    )
+
+
+async def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
+    async with open_run(RunConfig.model_validate(settings()), tmp_path):
+        assert "is in use by another process" in await refusal(tmp_path, settings())
+    assert (await sit(tmp_path, settings(), DOCUMENTS[:1])).outcome.stopped == ""
+
+
+@pytest.mark.parametrize("file", ["run.db", "checkpoints.db"])
+async def test_a_corrupt_file_is_refused_and_not_touched(file: str, tmp_path: Path) -> None:
+    await sit(tmp_path, settings(), DOCUMENTS[:1])
+    spoilt = b"This is no database. " * 500
+    (tmp_path / file).write_bytes(spoilt)
+    message = await refusal(tmp_path, settings())
+    assert str(tmp_path / file) in message
+    assert "not a database" in message
+    assert (tmp_path / file).read_bytes() == spoilt
+
+
+async def test_a_spoilt_config_is_refused(tmp_path: Path) -> None:
+    await sit(tmp_path, settings(), DOCUMENTS[:1])
+    (tmp_path / "config.toml").write_text("domain = ")
+    assert str(tmp_path / "config.toml") in await refusal(tmp_path, settings())
+
+
+async def test_lost_checkpoints_cost_no_money(tmp_path: Path) -> None:
+    whole = await sit(tmp_path / "whole", settings(), DOCUMENTS)
+    seen = Counter[str]()
+
+    def stop(runner: Runner, event: Event) -> None:
+        seen[event["event"]] += 1
+        if seen["feedback"] == 2:
+            runner.drain("asked to")
+
+    folder = tmp_path / "half"
+    half = await sit(folder, settings(), DOCUMENTS, stop)
+    assert "pending" in half.statuses
+    for file in folder.glob("checkpoints.db*"):
+        file.unlink()
+    seen.clear()
+    last = await sit(folder, settings(), DOCUMENTS, lambda runner, event: seen.update([event["event"]]))
+    assert last.tables == whole.tables
+    assert seen["call"] == len(whole.calls) - len(half.calls)
+
+
+async def test_errored_documents_are_taken_up_again_with_the_next_epoch(tmp_path: Path) -> None:
+    """With replies malformed half of the time, and only two tries, some document errs in every sitting."""
+    values = settings(simulated={"faults": {"malformed": 0.3}}, retries={"base_seconds": 0, "unusable_tries": 2})
+    sittings = [await sit(tmp_path, values, EXAMPLES)]
+    assert "errored" in sittings[0].statuses
+    while "errored" in sittings[-1].statuses:
+        before = sittings[-1]
+        sittings.append(await sit(tmp_path, values, EXAMPLES))
+        for name, row in before.documents.items():
+            now = sittings[-1].documents[name]
+            assert now["epoch"] == row["epoch"] + (row["status"] == "errored")
+        new = sittings[-1].calls[len(before.calls) :]
+        epochs = {row["document_id"]: row["epoch"] for row in sittings[-1].documents.values()}
+        assert all(call["epoch"] == epochs[call["document_id"]] for call in new)
+        assert sittings[-1].calls[: len(before.calls)] == before.calls
+        assert len(sittings) < 40
+    last = sittings[-1]
+    assert set(last.statuses) <= {"accepted", "rejected"}
+    assert len(last.tables["failures"]) == sum(row["epoch"] for row in last.documents.values())
+    for sitting in sittings:
+        lines = sitting.outcome.errored
+        assert len(lines) == sitting.statuses.count("errored")
+        assert all("unusable_reply: " in line for line in lines)
+        assert not sitting.outcome.failed
+
+
+async def test_an_outage_pauses_the_run_and_errs_no_document(tmp_path: Path) -> None:
+    whole = await sit(tmp_path / "whole", settings(), DOCUMENTS)
+    out = settings(simulated={"faults": {"outage": True}})
+    folder = tmp_path / "paused"
+    for _ in range(2):
+        sitting = await sit(folder, out, DOCUMENTS)
+        assert sitting.outcome.failed
+        assert "simulated endpoint answered 503" in sitting.outcome.stopped
+        assert (sitting.outcome.errored, sitting.statuses, sitting.calls) == ([], ["pending"] * 4, [])
+    last = await sit(folder, settings(), DOCUMENTS)
+    for name in last.tables.keys() - {"failures"}:
+        assert last.tables[name] == whole.tables[name]
+
+
+async def test_a_defect_ends_one_document_and_is_recorded_whole(tmp_path: Path) -> None:
+    def fault(runner: Runner, event: Event) -> None:
+        if event["event"] == "quality" and event["document_id"] == DOCUMENTS[1].document_id:
+            raise RuntimeError("a defect of ours")
+
+    sitting = await sit(tmp_path / "faulty", settings(), DOCUMENTS, fault)
+    assert sitting.outcome.errored == [f"{DOCUMENTS[1].name}: defect: a defect of ours"]
+    assert sitting.documents[DOCUMENTS[1].name]["status_reason"] == "defect: a defect of ours"
+    assert sitting.statuses.count("errored") == 1
+    assert "pending" not in sitting.statuses
+    [failure] = sitting.tables["failures"]
+    assert "Traceback" in str(failure)
+    whole = await sit(tmp_path / "whole", settings(), DOCUMENTS)
+    healed = await sit(tmp_path / "faulty", settings(), DOCUMENTS)
+    assert healed.tables["examples"] == whole.tables["examples"]
+
+
+async def test_a_document_edited_between_sittings_is_a_new_one(tmp_path: Path) -> None:
+    first = await sit(tmp_path, settings(), DOCUMENTS)
+    old = DOCUMENTS[0]
+    text = old.text + "\n\nIn 1999 the valve was replaced."
+    edited = old.model_copy(update={"document_id": document_id(text), "text": text})
+    renamed = DOCUMENTS[1].model_copy(update={"name": "other.txt"})
+    second = await sit(tmp_path, settings(), [edited, renamed, *DOCUMENTS[2:]])
+    rows = Counter(row["document_id"] for row in second.calls[len(first.calls) :])
+    assert set(rows) == {edited.document_id}, "a renamed document is the same one"
+    assert len(second.tables["documents"]) == 5
+    kept = [row for row in second.tables["examples"] if edited.document_id not in map(str, row)]
+    assert kept == first.tables["examples"]
+
+
+async def test_skipped_inputs_are_recorded_and_not_counted_as_failures(tmp_path: Path) -> None:
+    bad = [Skipped("empty.txt", "empty"), Skipped("image.md", "binary")]
+    async with open_run(RunConfig.model_validate(settings()), tmp_path) as runner:
+        assert await take_in(runner.ledger, [bad[0], DOCUMENTS[0], bad[1]]) == bad
+        assert await take_in(runner.ledger, [bad[0], DOCUMENTS[0], bad[1]]) == bad
+        outcome = await runner.run()
+        rows = await runner.ledger.read("select name, status, status_reason from documents order by name")
+    assert (outcome.stopped, outcome.errored) == ("", [])
+    assert [row["status"] for row in rows][1:] == ["skipped", "skipped"]
+    assert {row["name"]: row["status_reason"] for row in rows if row["status"] == "skipped"} == {
+        "empty.txt": "empty",
+        "image.md": "binary",
+    }
+
+
+async def test_a_document_of_facts_without_an_anchor_is_skipped(tmp_path: Path) -> None:
+    text = "Nothing in here has a name.\n\nnor any number, nor a date."
+    plain = Document(document_id=document_id(text), name="plain.txt", title="Plain", text=text)
+    sitting = await sit(tmp_path, settings("facts"), [plain])
+    assert (sitting.statuses, sitting.calls) == (["skipped"], [])
+    assert "no sentence with a name" in sitting.documents["plain.txt"]["status_reason"]
+
+
+def checkpoints(folder: Path) -> dict[str, int]:
+    """Return how many checkpoints each thread has."""
+    with closing(sqlite3.connect(folder / "checkpoints.db")) as db:
+        return dict(db.execute("select thread_id, count(*) from checkpoints group by thread_id"))
+
+
+@pytest.mark.parametrize("keep", ["rounds", "all", "none"])
+@pytest.mark.parametrize("drained", [False, True])
+async def test_checkpoints_that_stay(keep: str, drained: bool, tmp_path: Path) -> None:
+    values = settings(checkpoints={"keep": keep})
+    count = 0
+
+    def stop(runner: Runner, event: Event) -> None:
+        nonlocal count
+        count += 1
+        if drained and count % 11 == 0:
+            runner.drain("asked to")
+
+    while (sitting := await sit(tmp_path, values, DOCUMENTS, stop)).outcome.stopped:
+        assert count < 5000
+    held = checkpoints(tmp_path)
+    rounds = {f"main/{row['document_id']}": row["rounds"] for row in sitting.documents.values()}
+    if keep == "none":
+        assert held == {}
+    elif keep == "rounds":
+        assert held == {thread: n + 1 for thread, n in rounds.items()}, "one a round, and the state before the first"
+    else:
+        assert set(held) == set(rounds)
+        assert all(held[thread] > 3 * n for thread, n in rounds.items())
+
+
+async def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert "cannot be made" in await refusal(tmp_path / "file", settings())
+
+
+async def test_a_ledger_that_cannot_be_written_fails_the_run_and_no_document(tmp_path: Path) -> None:
+    whole = await sit(tmp_path / "whole", settings(), DOCUMENTS)
+    folder = tmp_path / "failing"
+    async with open_run(RunConfig.model_validate(settings()), folder) as runner:
+        await take_in(runner.ledger, DOCUMENTS)
+        save = runner.ledger.save
+
+        async def failing(**tables: Any) -> None:
+            if "marks" in tables:
+                raise RunFailed("run.db: the disk is full")
+            await save(**tables)
+
+        object.__setattr__(runner.ledger, "save", failing)
+        with pytest.raises(RunFailed, match="disk is full"):
+            await runner.run()
+        assert runner.outcome.failed
+    assert (await sit(folder, settings(), DOCUMENTS)).tables == whole.tables

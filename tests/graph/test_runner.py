@@ -1,0 +1,191 @@
+"""Sittings of the document runner over the example documents, on the simulated model."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autodata.checkpoints.records import Document
+from autodata.corpus.documents import read_documents
+from autodata.examples import documents_folder
+from autodata.graphs.runner import Event, Runner
+from tests.support.runs import Sitting, sit
+
+EXAMPLES = [item for item in read_documents([documents_folder()]) if isinstance(item, Document)]
+ENDED = {"accepted", "rejected"}
+
+
+def settings(domain: str = "cs", **changes: Any) -> dict[str, Any]:
+    """Return a configuration on the simulated model."""
+    models = {"default": {"provider": "simulated", "model": "strong"}, "weak_solver": {"model": "weak"}}
+    return {"domain": domain, "models": models, "max_rounds": 6, "retries": {"base_seconds": 0}, **changes}
+
+
+class Watch:
+    """Notes a sitting's events; drains the run at the event numbered `drain_at`."""
+
+    def __init__(self, drain_at: int = 0) -> None:
+        self.names: list[str] = []
+        self.drain_at = drain_at
+
+    def __call__(self, runner: Runner, event: Event) -> None:
+        self.names.append(event["event"])
+        if len(self.names) == self.drain_at:
+            runner.drain("asked to")
+
+    def count(self, name: str) -> int:
+        return self.names.count(name)
+
+
+@pytest.fixture(scope="module", params=["cs", "facts"])
+def domain(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def whole(domain: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Sitting]:
+    """An undisturbed run."""
+    folder = tmp_path_factory.mktemp(domain)
+    return folder, asyncio.run(sit(folder, settings(domain), EXAMPLES))
+
+
+async def test_all_example_documents_end(whole: tuple[Path, Sitting]) -> None:
+    folder, sitting = whole
+    assert len(sitting.documents) == 5
+    assert set(sitting.statuses) <= ENDED
+    assert "accepted" in sitting.statuses
+    assert (sitting.outcome.stopped, sitting.outcome.failed, sitting.outcome.errored) == ("", False, [])
+    assert sitting.tables["failures"] == []
+    assert len(sitting.tables["examples"]) == sitting.statuses.count("accepted")
+    assert (folder / "config.toml").exists()
+
+
+async def test_a_second_sitting_does_nothing_and_pays_nothing(whole: tuple[Path, Sitting], domain: str) -> None:
+    folder, sitting = whole
+    watch = Watch()
+    again = await sit(folder, settings(domain), EXAMPLES, watch)
+    assert watch.names == []
+    assert again.tables == sitting.tables
+    assert again.calls == sitting.calls
+
+
+@pytest.mark.parametrize("every", [5, 20, 71])
+async def test_draining_again_and_again_changes_nothing(
+    whole: tuple[Path, Sitting], domain: str, every: int, tmp_path: Path
+) -> None:
+    reference = whole[1]
+    paid = sittings = 0
+    while True:
+        watch = Watch(every)
+        sitting = await sit(tmp_path, settings(domain, concurrency=2), EXAMPLES, watch)
+        sittings += 1
+        paid += watch.count("call")
+        assert sitting.outcome.errored == []
+        if not sitting.outcome.stopped:
+            break
+        assert (sitting.outcome.stopped, sitting.outcome.failed) == ("asked to", False)
+        assert sittings < 500
+    assert sittings > 2
+    assert sitting.tables == reference.tables
+    assert paid == len(reference.calls)
+
+
+async def test_a_drained_document_stops_at_its_next_checkpoint(domain: str, tmp_path: Path) -> None:
+    watch = Watch(3)  # started, the challenger's call, its candidate
+    sitting = await sit(tmp_path, settings(domain, concurrency=1), EXAMPLES, watch)
+    assert watch.names == ["started", "call", "candidate", "drained"]
+    assert sitting.statuses == ["pending"] * 5
+    assert len(sitting.calls) == 1
+
+
+async def test_concurrency_changes_no_result(whole: tuple[Path, Sitting], domain: str, tmp_path: Path) -> None:
+    for concurrency in (1, 8):
+        folder = tmp_path / str(concurrency)
+        sitting = await sit(folder, settings(domain, concurrency=concurrency), EXAMPLES)
+        assert sitting.tables == whole[1].tables
+
+
+async def test_no_more_documents_are_in_work_than_concurrency_allows(domain: str, tmp_path: Path) -> None:
+    most = 0
+    in_work: set[str] = set()
+
+    def watch(runner: Runner, event: Event) -> None:
+        nonlocal most
+        if event["event"] == "started":
+            in_work.add(event["document_id"])
+        if event["event"] == "ended":
+            in_work.remove(event["document_id"])
+        most = max(most, len(in_work))
+
+    await sit(tmp_path, settings(domain, concurrency=3), EXAMPLES, watch)
+    assert most == 3
+
+
+async def test_a_target_stops_the_run_and_a_higher_one_goes_on(
+    whole: tuple[Path, Sitting], domain: str, tmp_path: Path
+) -> None:
+    target = settings(domain, concurrency=1, target=1)
+    sitting = await sit(tmp_path, target, EXAMPLES)
+    assert sitting.outcome.stopped == "target of 1 accepted reached"
+    assert not sitting.outcome.failed
+    assert sitting.statuses.count("accepted") == 1
+    assert "pending" in sitting.statuses
+    watch = Watch()
+    assert (await sit(tmp_path, target, EXAMPLES, watch)).tables == sitting.tables
+    assert watch.names == []
+    last = await sit(tmp_path, settings(domain, target=len(EXAMPLES) + 1), EXAMPLES)
+    assert last.outcome.stopped == ""
+    assert last.tables == whole[1].tables
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+async def test_max_calls_is_never_exceeded_and_a_higher_one_goes_on(
+    whole: tuple[Path, Sitting], domain: str, concurrency: int, tmp_path: Path
+) -> None:
+    reference = whole[1]
+    for most in (1, 2, 13, 40, len(reference.calls) - 1):
+        values = settings(domain, concurrency=concurrency, budget={"max_calls": most})
+        sitting = await sit(tmp_path, values, EXAMPLES)
+        assert len(sitting.calls) == most
+        assert f"--max-calls {most}" in sitting.outcome.stopped
+        assert not sitting.outcome.failed
+        assert sitting.outcome.errored == []
+        assert set(sitting.statuses) - ENDED == {"pending"}
+        watch = Watch()
+        again = await sit(tmp_path, values, EXAMPLES, watch)
+        assert watch.count("call") == 0, "what earlier sittings spent counts"
+        assert len(again.calls) == most
+    exact = settings(domain, budget={"max_calls": len(reference.calls)})
+    last = await sit(tmp_path, exact, EXAMPLES)
+    assert last.outcome.stopped == ""
+    assert last.tables == reference.tables
+
+
+async def test_max_usd_stops_the_run(whole: tuple[Path, Sitting], domain: str, tmp_path: Path) -> None:
+    values = settings(domain, concurrency=1)
+    default = values["models"]["default"] | {"price_in": 1.0, "price_out": 1.0}
+    priced = values | {"models": values["models"] | {"default": default}, "budget": {"max_usd": 0.01}}
+    sitting = await sit(tmp_path, priced, EXAMPLES)
+    assert "--max-usd 0.01" in sitting.outcome.stopped
+    costs = [row["cost_usd"] for row in sitting.calls]
+    assert sum(costs) >= 0.01 > sum(costs) - 8 * max(costs), "only what was in flight overshoots"
+    last = await sit(tmp_path, settings(domain), EXAMPLES)
+    assert [len(rows) for rows in last.tables.values()] == [len(rows) for rows in whole[1].tables.values()]
+
+
+async def test_max_seconds_stops_the_run(whole: tuple[Path, Sitting], domain: str, tmp_path: Path) -> None:
+    sitting = await sit(tmp_path, settings(domain, budget={"max_seconds": 1e-9}), EXAMPLES)
+    assert "--max-seconds 1e-09" in sitting.outcome.stopped
+    assert not sitting.outcome.failed
+    assert (sitting.calls, sitting.statuses) == ([], ["pending"] * 5)
+    last = await sit(tmp_path, settings(domain, budget={"max_seconds": 3600}), EXAMPLES)
+    assert last.outcome.stopped == ""
+    assert last.tables == whole[1].tables
+
+
+async def test_a_run_without_documents_ends_at_once(domain: str, tmp_path: Path) -> None:
+    sitting = await sit(tmp_path, settings(domain), [])
+    assert (sitting.documents, sitting.outcome.stopped) == ({}, "")

@@ -1,0 +1,377 @@
+"""The documentation against the code: every command, option, default and number in it is run or compared here."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from typer.core import TyperGroup
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from autodata.checkpoints.ledger import Ledger
+from autodata.checkpoints.records import FailureMode
+from autodata.checkpoints.summary import MEANINGS, summarise
+from autodata.cli import demo
+from autodata.cli.app import app
+from autodata.graphs.config import RunConfig, read_config
+from autodata.graphs.self_instruct import build_self_instruct
+from autodata.models.local import KNOWN_MODELS
+from autodata.nodes.acceptance import PRESETS, AcceptancePolicy, Bounds, Counts, Majority, Thresholds
+from autodata.nodes.domain import DOMAINS, Domain
+from docs import make
+
+ROOT = Path(__file__).resolve().parents[2]
+PROSE = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+"""What people read; prompts and example documents are Markdown too, but no documentation."""
+
+MARKDOWN = MarkdownIt("commonmark").enable("table")
+LANGUAGES = {"sh", "toml", "mermaid"}
+WORDS = {3: "three", 5: "five"}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block and where it stands."""
+
+    path: Path
+    line: int
+    language: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.path.relative_to(ROOT)}:{self.line}"
+
+
+def tokens(path: Path) -> list[Token]:
+    return MARKDOWN.parse(path.read_text("utf-8"))
+
+
+def inline(path: Path) -> Iterator[Token]:
+    for token in tokens(path):
+        yield from token.children or ()
+
+
+def spans(path: Path) -> list[str]:
+    """The code in running text, on one line each."""
+    return [" ".join(token.content.split()) for token in inline(path) if token.type == "code_inline"]
+
+
+def tables(path: Path) -> dict[str, list[list[str]]]:
+    """The rows of every table by its first head cell."""
+    found: dict[str, list[list[str]]] = {}
+    rows: list[list[str]] = []
+    for token, after in zip(tokens(path), tokens(path)[1:], strict=False):
+        if token.type == "table_open":
+            rows = []
+        elif token.type == "tr_open":
+            rows.append([])
+        elif token.type in {"th_open", "td_open"}:
+            rows[-1].append(after.content.replace("`", ""))
+        elif token.type == "table_close":
+            found[rows[0][0]] = rows[1:]
+    return found
+
+
+def anchors(path: Path) -> set[str]:
+    """The anchors that a code host gives to headings."""
+    heads = [after for token, after in zip(tokens(path), tokens(path)[1:], strict=False) if token.type == "heading_open"]
+    return {re.sub(r"[^\w\- ]", "", head.content.lower()).replace(" ", "-") for head in heads}
+
+
+BLOCKS = [
+    Block(path, (token.map or [0])[0] + 1, token.info, token.content)
+    for path in PROSE
+    for token in tokens(path)
+    if token.type in {"fence", "code_block"}
+]
+
+
+def blocks(language: str) -> list[Block]:
+    return [block for block in BLOCKS if block.language == language]
+
+
+def lines_of(block: Block) -> list[list[str]]:
+    """The commands of a block, as words."""
+    return [words for line in block.text.splitlines() if (words := shlex.split(line, comments=True))]
+
+
+def commands() -> Mapping[str, Any]:
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    return group.commands
+
+
+def prose(path: Path) -> str:
+    return " ".join(path.read_text("utf-8").split())
+
+
+def test_the_documentation_is_found() -> None:
+    names = {str(path.relative_to(ROOT)) for path in PROSE}
+    assert {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/configuration.md"} <= names
+    assert {block.language for block in BLOCKS} == LANGUAGES
+
+
+# Generated parts
+
+
+def test_generated_parts_are_up_to_date() -> None:
+    text = make.PAGE.read_text("utf-8")
+    assert text == make.rendered(text), "type: make docs"
+    assert set(re.findall(r"<!-- generated: (\S+) -->", text)) == set(make.PARTS)
+    assert text.count("<!-- end -->") == len(make.PARTS)
+
+
+def test_a_generated_part_is_replaced_and_the_rest_is_not() -> None:
+    parts = "<!-- generated: failure-modes -->\nold\n<!-- end -->"
+    page = f"before\n{parts}\nbetween\n{parts}\nafter\n"
+    done = make.rendered(page)
+    assert "old" not in done
+    assert done.count("| `final_check` |") == 2
+    assert re.sub(r"(?s)-->\n.*?\n<!-- end", "-->\nold\n<!-- end", done) == page
+    with pytest.raises(KeyError, match="unknown"):
+        make.rendered(page.replace("failure-modes", "unknown"))
+
+
+async def test_every_key_of_status_and_every_failure_mode_has_a_meaning(tmp_path: Path) -> None:
+    async with Ledger.open(tmp_path / "run.db") as ledger:
+        summary = await summarise(ledger)
+    assert [name for names in MEANINGS for name in names] == [
+        *("documents", "accepted", "rejected", "skipped", "errored", "pending", "rounds", "calls", "calls_by_role"),
+        *("tokens_in", "tokens_out", "cost_usd", "truncated", "failure_modes", "weak_mean", "strong_mean", "gap_mean"),
+        *("rounds_per_accepted", "calls_per_accepted", "awaiting_review"),
+    ]
+    assert sorted(summary) == sorted(name for names in MEANINGS for name in names)
+    assert set(make.FAILURE_MODES) == set(FailureMode)
+
+
+# Configurations
+
+
+def with_models(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Name models where a sample leaves them out."""
+    models = {role: {k: v for k, v in table.items() if v != ""} for role, table in values.get("models", {}).items()}
+    return {**values, "models": {**models, "default": {"model": "m", **models.get("default", {})}}}
+
+
+@pytest.mark.parametrize("block", blocks("toml"), ids=str)
+def test_samples_load(block: Block) -> None:
+    values = tomllib.loads(block.text)
+    config = read_config(tomli_w.dumps(with_models(values)), str(block))
+    for role, settings in config.roles().items():
+        if settings.provider == "local":
+            assert settings.model in KNOWN_MODELS, role
+    assert config != RunConfig(), "a sample that says nothing"
+
+
+def test_the_samples_of_own_bounds_say_what_they_seem_to() -> None:
+    block = next(b for b in blocks("toml") if b.path.name == "README.md" and "[acceptance]" in b.text)
+    policy = read_config(block.text, str(block)).policy
+    assert isinstance(policy, Thresholds)
+    assert [str(*bounds) for bounds in (policy.weak_mean, policy.strong_mean, policy.gap)] == [
+        *("< 0.40", ">= 0.65", ">= 0.30")
+    ]
+
+
+# Commands
+
+
+MAKE_TARGETS = set(re.findall(r"^([a-z0-9]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+
+
+def require_real(words: Sequence[str]) -> None:
+    """Fail unless a command line is one that could be typed: command, options and values are parsed, nothing is run."""
+    if words[0] == "make":
+        assert set(words[1:]) <= MAKE_TARGETS
+        return
+    assert words[0] == "autodata"
+    commands()[words[1]].make_context(words[1], list(words[2:]))
+
+
+@pytest.mark.parametrize("block", blocks("sh"), ids=str)
+def test_commands_are_real(block: Block) -> None:
+    assert lines_of(block)
+    for words in lines_of(block):
+        require_real(words)
+
+
+@pytest.mark.parametrize("path", PROSE, ids=lambda path: path.name)
+def test_commands_in_running_text_are_real(path: Path) -> None:
+    every_option = {option for command in commands().values() for param in command.params for option in param.opts}
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    for span in spans(path):
+        if match := re.match(r"autodata (\w+)", span):
+            options = {option for param in commands()[match[1]].params for option in param.opts}
+            assert set(re.findall(r"--[\w-]+", span)) <= options, span
+        elif match := re.match(r"make (\w+)", span):
+            assert match[1] in MAKE_TARGETS, span
+        elif match := re.match(r"--[\w-]+", span):
+            assert match[0] in every_option, span
+        elif match := re.search(r"autodata-langgraph\[(\w+)\]", span):
+            assert match[1] in extras, span
+
+
+def test_help_and_docs_know_the_same_commands() -> None:
+    named = {match[1] for path in PROSE for span in spans(path) if (match := re.match(r"autodata (\w+)", span))}
+    named |= {words[1] for block in blocks("sh") for words in lines_of(block) if words[0] == "autodata"}
+    assert named == set(commands())
+    shown = CliRunner().invoke(app, ["--help"]).output
+    assert named == set(re.findall(r"^\W*([a-z]+) {2,}[A-Z]", shown, re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", sorted(commands()))
+def test_help_holds_an_example_that_is_real(name: str) -> None:
+    lines = [line.strip() for line in (commands()[name].help or "").splitlines()]
+    (example,) = [line.removeprefix("Example: ") for line in lines if line.startswith("Example: ")]
+    words = shlex.split(example.partition(" > ")[0])
+    assert words[1] == name
+    require_real(words)
+    assert "Example: autodata" in CliRunner().invoke(app, [name, "--help"]).output
+
+
+def needs_a_model(words: Sequence[str]) -> bool:
+    return list(words) == ["autodata", "demo"]
+
+
+def simulated(path: Path) -> None:
+    """Let simulated models play the roles of a configuration, or write one that says so."""
+    values = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
+    path.write_text(tomli_w.dumps({**values, **tomllib.loads(demo.SIMULATED)}), "utf-8")
+
+
+@pytest.mark.parametrize("path", sorted({block.path for block in blocks("sh")}), ids=lambda path: path.name)
+def test_commands_run_in_their_order(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [words for block in blocks("sh") if block.path == path for words in lines_of(block)]
+    shutil.copytree(ROOT / "examples" / "documents", tmp_path / "papers")
+    monkeypatch.chdir(tmp_path)
+    if ["autodata", "init"] not in lines:
+        simulated(Path("autodata.toml"))
+    for words in lines:
+        if words[0] != "autodata" or needs_a_model(words):
+            continue
+        result = CliRunner().invoke(app, words[1:])
+        assert result.exit_code == 0, (words, result.output, result.exception)
+        if words[1] == "init":
+            simulated(Path("autodata.toml"))
+    if path.name == "README.md":
+        exported = Path("examples.jsonl").read_text("utf-8").splitlines()
+        assert len(exported) == 5
+        assert f"{len(exported)} of 5 documents accepted" in CliRunner().invoke(app, ["status", "runs/first"]).output
+
+
+# Numbers
+
+
+def bounds_text(name: str, bounds: Bounds) -> list[str]:
+    return [f"{name} {' and '.join(map(str, bounds))}".strip()] if bounds else []
+
+
+def preset_cells(policy: AcceptancePolicy) -> list[str]:
+    """A preset as the README's table tells it: weak, strong, gap."""
+    if isinstance(policy, Majority):
+        return ["majority wrong", "majority right", ""]
+    if isinstance(policy, Counts):
+        return [f"at most {policy.weak_right} right", f"at least {policy.strong_right} right", ""]
+    assert isinstance(policy, Thresholds)
+    weak = bounds_text("mean", policy.weak_mean) + bounds_text("best", policy.weak_best)
+    strong = bounds_text("mean", policy.strong_mean)
+    weak += [] if policy.weak_zeros else ["none at 0"]
+    strong += [] if policy.strong_zeros else ["none at 0"]
+    return [", ".join(weak), ", ".join(strong), *bounds_text("", policy.gap)]
+
+
+def test_presets_of_the_readme() -> None:
+    assert tables(ROOT / "README.md")["preset"] == [[name, *preset_cells(policy)] for name, policy in PRESETS.items()]
+
+
+def attempts_text(domain: Domain) -> str:
+    if domain.curtail:
+        return f"up to {domain.weak_attempts} + {domain.strong_attempts}"
+    return f"{domain.weak_attempts} weak + {domain.strong_attempts} strong"
+
+
+def test_domains_of_the_readme() -> None:
+    rows = tables(ROOT / "README.md")["domain"]
+    assert [(row[0], row[2], row[3]) for row in rows] == [
+        (name, attempts_text(domain), domain.acceptance) for name, domain in DOMAINS.items()
+    ]
+
+
+def test_promises_of_the_demo() -> None:
+    config = read_config(demo.LOCAL, "demo")
+    (model,) = {settings.model for settings in config.roles().values()}
+    size, parameters = KNOWN_MODELS[model].size, model.rpartition("-")[2].removesuffix("b")
+    assert config.target is not None
+    assert config.budget.max_seconds is not None
+    minutes = round(config.budget.max_seconds / 60)
+    readme = prose(ROOT / "README.md")
+    assert f"up to {WORDS[config.target]} examples" in readme
+    assert f"at most {WORDS[minutes]} minutes" in readme
+    assert f"fetches {size / 1e9:.1f} GB once" in readme
+    assert f"{parameters} billion parameters" in readme
+    assert f"up to {config.target} examples" in demo.LOCAL_NOTE
+    assert f"at most {minutes} minutes" in demo.LOCAL_NOTE
+    assert f"{parameters}B parameters" in demo.LOCAL_NOTE
+
+
+def test_numbers_of_the_configuration_page() -> None:
+    page = prose(make.PAGE)
+    assert f"passages of at most {DOMAINS['facts'].passage_words} words" in page
+    impossible = 'acceptance = { strong_mean = "< 0.95", gap = ">= 0.96" }'
+    assert "a gap of at least 0.96 cannot be had from a strong mean below 0.95" in page
+    with pytest.raises(Exception, match="no scores can pass"):
+        read_config(impossible, "page")
+    read_config(impossible.replace("0.96", "0.94"), "page")
+
+
+def test_the_version_is_one() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    newest = next(after.content for token, after in heads("CHANGELOG.md") if token.tag == "h2")
+    assert newest.split()[0] == project["version"]
+    lowest = project["requires-python"].removeprefix(">=")
+    assert f"Python {lowest} or newer" in prose(ROOT / "README.md")
+
+
+def heads(name: str) -> list[tuple[Token, Token]]:
+    found = tokens(ROOT / name)
+    return [pair for pair in zip(found, found[1:], strict=False) if pair[0].type == "heading_open"]
+
+
+# Links and pictures
+
+
+@pytest.mark.parametrize("path", PROSE, ids=lambda path: path.name)
+def test_links_resolve(path: Path) -> None:
+    links = [str(token.attrs["href"]) for token in inline(path) if token.type == "link_open"]
+    for link in links:
+        if re.match(r"https?://", link):
+            continue
+        target, _, anchor = link.partition("#")
+        file = path.parent / target if target else path
+        assert file.exists(), link
+        assert not anchor or anchor in anchors(file), link
+
+
+@pytest.mark.parametrize("path", PROSE, ids=lambda path: path.name)
+def test_files_that_are_named_exist(path: Path) -> None:
+    for span in spans(path):
+        if re.fullmatch(r"[\w./]+/\w+\.py|tests/\w+", span):
+            assert (ROOT / span).exists(), span
+
+
+def test_the_picture_of_the_graph_is_the_graph() -> None:
+    picture = next(block.text for block in blocks("mermaid") if block.path.name == "architecture.md")
+    ends = {"start": "__start__", "ended": "__end__"}
+    drawn = re.findall(r"^ *(\w+)(?:\(\[\w+\]\))? (?:-->|-\.->)(?:\|[^|]*\|)? (\w+)", picture, re.MULTILINE)
+    edges = build_self_instruct(DOMAINS["cs"]).compile().get_graph().edges
+    assert {tuple(ends.get(name, name) for name in edge) for edge in drawn} == {(e.source, e.target) for e in edges}

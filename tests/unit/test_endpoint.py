@@ -1,0 +1,394 @@
+"""Endpoints: what is tried again and when, what gives an endpoint up, and which structured output it takes."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import random
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_openai import ChatOpenAI
+from pydantic import BaseModel, SecretStr
+
+from autodata.checkpoints.ledger import MemoryLedger
+from autodata.models.calls import Caller
+from autodata.models.config import ModelSettings, RetryConfig
+from autodata.models.endpoint import Endpoint, RoleModel, classify
+from autodata.models.errors import CallFailed, EndpointDown
+from tests.unit.scripted import ASK, SITE, Script, Scripted, Status
+
+REQUEST = httpx.Request("POST", "http://endpoint.test/v1/chat/completions")
+YES = {"role": "assistant", "content": "Yes."}
+FOREVER = 3600.0
+
+
+class Answer(BaseModel):
+    value: int
+
+
+def reply(**changed: Any) -> dict[str, Any]:
+    choice = {"index": 0, "finish_reason": "stop", "message": YES}
+    whole = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
+    return whole | changed
+
+
+def refusal(status: int, code: str | None = None, headers: dict[str, str] | None = None) -> httpx.Response:
+    error = {"message": "y" * 400, "type": code, "param": None, "code": code}
+    return httpx.Response(status, json={"error": error}, headers=headers)
+
+
+def over_http(*responses: httpx.Response | Exception) -> tuple[ChatOpenAI, list[httpx.Request]]:
+    """Return a real client whose requests are answered in this process; the last response repeats."""
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        response = responses[min(len(asked), len(responses)) - 1]
+        if isinstance(response, Exception):
+            raise response
+        return httpx.Response(response.status_code, headers=response.headers, content=response.content)
+
+    chat = ChatOpenAI(
+        model="m",
+        base_url="http://endpoint.test/v1",
+        api_key=SecretStr("none"),
+        max_retries=0,
+        use_responses_api=False,
+        http_async_client=httpx.AsyncClient(transport=httpx.MockTransport(answer)),
+    )
+    return chat, asked
+
+
+def caller_of(
+    chat: Any, endpoint: Endpoint | None = None, timeout: float = 60, sends_seed: bool = True, **retries: Any
+) -> Caller:
+    model = RoleModel(
+        ModelSettings(model="m", timeout=timeout),
+        chat,
+        endpoint or Endpoint("m at endpoint", 16, structured=False),
+        sends_seed,
+    )
+    return Caller(MemoryLedger(), {"solver": model}, retries=RetryConfig(**({"base_seconds": 0} | retries)))
+
+
+def endpoint_of(caller: Caller) -> Endpoint:
+    return caller.roles["solver"].endpoint
+
+
+@pytest.mark.parametrize(
+    ("response", "requests", "error"),
+    [
+        (refusal(408), 3, CallFailed),
+        (refusal(409), 3, CallFailed),
+        (refusal(429), 3, CallFailed),
+        (refusal(500), 3, CallFailed),
+        (refusal(502), 3, CallFailed),
+        (refusal(503), 3, CallFailed),
+        (refusal(529), 3, CallFailed),
+        (httpx.ConnectError("refused"), 3, CallFailed),
+        (httpx.ReadTimeout("too slow"), 3, CallFailed),
+        (httpx.RemoteProtocolError("closed"), 3, CallFailed),
+        (httpx.Response(200, text="<html>busy</html>", headers={"content-type": "text/html"}), 3, CallFailed),
+        (httpx.Response(200, text="{nope", headers={"content-type": "application/json"}), 3, CallFailed),
+        (httpx.Response(200, text="", headers={"content-type": "application/json"}), 3, CallFailed),
+        (httpx.Response(200, json=[1]), 3, CallFailed),
+        (httpx.Response(200, json={"error": {"message": "busy"}}), 3, CallFailed),
+        (httpx.Response(200, json=reply(choices=None)), 3, CallFailed),
+        (httpx.Response(200, json=reply(choices=[])), 3, CallFailed),
+        (
+            httpx.Response(200, json=reply(choices=[{"index": 0, "finish_reason": "stop", "message": None}])),
+            3,
+            CallFailed,
+        ),
+        (refusal(400), 1, CallFailed),
+        (refusal(413), 1, CallFailed),
+        (refusal(422), 1, CallFailed),
+        (refusal(401), 1, EndpointDown),
+        (refusal(402), 1, EndpointDown),
+        (refusal(403), 1, EndpointDown),
+        (refusal(404), 1, EndpointDown),
+        (refusal(429, "insufficient_quota"), 1, EndpointDown),
+    ],
+)
+async def test_what_a_failure_over_http_leads_to(
+    response: httpx.Response | Exception, requests: int, error: type[Exception]
+) -> None:
+    chat, asked = over_http(response)
+    caller = caller_of(chat, max_attempts=3)
+    with pytest.raises(error) as raised:
+        await caller.text(SITE, ASK)
+    assert len(asked) == requests
+    assert (endpoint_of(caller).down is not None) is (error is EndpointDown)
+    assert "m at endpoint" in str(raised.value)
+    assert "\n" not in str(raised.value)
+    if isinstance(raised.value, CallFailed):
+        assert raised.value.refused is (requests == 1)
+
+
+async def test_a_request_that_fails_now_and_then_gets_its_reply() -> None:
+    chat, asked = over_http(
+        refusal(503), httpx.ConnectError("refused"), refusal(429), httpx.Response(200, json=reply())
+    )
+    assert (await caller_of(chat, max_attempts=4).text(SITE, ASK)).text == "Yes."
+    bodies = {request.content for request in asked}
+    assert (len(asked), len(bodies)) == (4, 1)  # the same request each time, seed included
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (TimeoutError(), "retry"),
+        (ConnectionResetError("reset"), "retry"),
+        (httpx.ReadError("cut"), "retry"),
+        (openai.APITimeoutError(REQUEST), "retry"),
+        (openai.APIConnectionError(request=REQUEST), "retry"),
+        (Status(425), "retry"),
+        (Status(504), "retry"),
+        (Status(418), "refused"),
+        (Status(404), "down"),
+        (ValueError("no chat completion"), "retry"),
+        (ZeroDivisionError("a defect"), None),
+        (AssertionError("a defect"), None),
+        (EndpointDown("elsewhere"), None),
+    ],
+)
+def test_what_an_exception_means(error: Exception, kind: str | None) -> None:
+    fault = classify(error)
+    assert (fault and fault.kind) == kind
+    assert fault is None or fault.message
+
+
+async def test_a_defect_surfaces_as_it_is() -> None:
+    chat = Scripted(script=[ZeroDivisionError("a defect")])
+    with pytest.raises(ZeroDivisionError, match="a defect"):
+        await caller_of(chat).text(SITE, ASK)
+    assert len(chat.asked) == 1
+
+
+class Hanging(Scripted):
+    async def _agenerate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        self.asked.append(([], kwargs))
+        await asyncio.Event().wait()
+        raise AssertionError("never")
+
+
+async def test_a_request_that_hangs_is_given_up_and_made_again() -> None:
+    chat = Hanging(script=[])
+    with pytest.raises(CallFailed, match="no reply in 2 attempts: TimeoutError"):
+        await caller_of(chat, timeout=0.001, max_attempts=2).text(SITE, ASK)
+    assert len(chat.asked) == 2
+
+
+async def waits(monkeypatch: pytest.MonkeyPatch, chat: Any, **retries: Any) -> list[float]:
+    """Return the seconds that a call which never gets a reply waits between its requests, without waiting."""
+    waited: list[float] = []
+
+    async def note(self: Endpoint, seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr(Endpoint, "pause", note)
+    with pytest.raises(CallFailed):
+        await caller_of(chat, **retries).text(SITE, ASK)
+    return waited
+
+
+async def test_waits_double_up_to_the_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random, "random", lambda: 1.0)
+    found = await waits(monkeypatch, Scripted(script=[Status(503)]), base_seconds=1, max_seconds=10, max_attempts=7)
+    assert found == [1, 2, 4, 8, 10, 10]
+
+
+async def test_waits_are_random_below_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = await waits(monkeypatch, Scripted(script=[Status(503)]), base_seconds=1, max_seconds=10, max_attempts=7)
+    assert all(0 <= wait < bound for wait, bound in zip(found, [1, 2, 4, 8, 10, 10], strict=True))
+    assert len(set(found)) == 6
+
+
+def at(seconds: float) -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("told", "least", "most"),
+    [
+        ("7", 7, 7),
+        ("0.5", 0.5, 0.5),
+        ("900", 60, 60),
+        (at(1e6), 60, 60),
+        (at(-1e6), 0, 0),
+        ("soon", 0, 0),
+        ("-3", 0, 0),
+        ("nan", 0, 0),
+        (None, 0, 0),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+async def test_retry_after_is_obeyed(
+    monkeypatch: pytest.MonkeyPatch, status: int, told: str | None, least: float, most: float
+) -> None:
+    chat, _ = over_http(refusal(status, headers={"Retry-After": told} if told else {}))
+    found = await waits(monkeypatch, chat, max_seconds=60, max_attempts=3)
+    assert len(found) == 2
+    assert all(least <= wait <= most for wait in found)
+
+
+async def test_retry_after_never_shortens_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random, "random", lambda: 1.0)
+    chat, _ = over_http(refusal(429, headers={"Retry-After": "3"}))
+    assert await waits(monkeypatch, chat, base_seconds=1, max_seconds=60, max_attempts=5) == [3, 3, 4, 8]
+
+
+async def test_calls_that_fail_in_a_row_give_the_endpoint_up() -> None:
+    chat = Scripted(script=[Status(503)])
+    caller = caller_of(chat, max_attempts=2, pause_after=3)
+    for _ in range(2):
+        with pytest.raises(CallFailed, match="no reply in 2 attempts: status 503"):
+            await caller.text(SITE, ASK)
+    with pytest.raises(EndpointDown, match="m at endpoint: 3 calls in a row failed: status 503"):
+        await caller.text(SITE, ASK)
+    assert len(chat.asked) == 6
+    with pytest.raises(EndpointDown):
+        await caller.text(SITE, ASK)
+    assert len(chat.asked) == 6  # nobody asks an endpoint that was given up
+
+
+async def test_a_reply_breaks_the_row() -> None:
+    script: list[Script] = [Status(503), Status(503), "Yes.", Status(503), Status(503), "Yes.", Status(503)]
+    chat = Scripted(script=script)
+    caller = caller_of(chat, max_attempts=1, pause_after=3)
+    outcomes: list[str] = []
+    for n in range(9):
+        results = await asyncio.gather(
+            caller.text(dataclasses.replace(SITE, index=str(n)), ASK), return_exceptions=True
+        )
+        outcomes.append(type(results[0]).__name__)
+    failed, down = "CallFailed", "EndpointDown"
+    assert outcomes == [failed, failed, "Reply", failed, failed, "Reply", failed, failed, down]
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_a_refused_request_says_nothing_about_the_endpoint(status: int) -> None:
+    caller = caller_of(Scripted(script=[Status(status)]), pause_after=1)
+    with pytest.raises(CallFailed):
+        await caller.text(SITE, ASK)
+    assert endpoint_of(caller).down is None
+
+
+async def test_everybody_who_waits_wakes_when_the_endpoint_is_given_up() -> None:
+    busy = Status(429)
+    busy.response = httpx.Response(429, headers={"Retry-After": str(FOREVER)})  # type: ignore[attr-defined]
+    chat = Scripted(script=[busy, busy, busy, Status(401)])
+    caller = caller_of(chat, max_seconds=FOREVER)
+    waiting = [asyncio.create_task(caller.text(dataclasses.replace(SITE, index=str(n)), ASK)) for n in range(3)]
+    for _ in range(200):
+        await asyncio.sleep(0)
+    assert len(chat.asked) == 3
+    assert not any(task.done() for task in waiting)
+    with pytest.raises(EndpointDown):
+        await caller.text(dataclasses.replace(SITE, index="last"), ASK)
+    async with asyncio.timeout(30):
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(result) for result in results] == [EndpointDown] * 3
+    assert len(chat.asked) == 4
+    assert caller.budget.in_flight == 0
+
+
+async def test_those_in_the_queue_of_a_dead_endpoint_ask_no_more() -> None:
+    chat = Scripted(script=[Status(401)])
+    caller = caller_of(chat, Endpoint("m", 2, structured=False))
+    sites = [dataclasses.replace(SITE, index=str(n)) for n in range(20)]
+    results = await asyncio.gather(*(caller.text(site, ASK) for site in sites), return_exceptions=True)
+    assert {type(result) for result in results} == {EndpointDown}
+    assert len(chat.asked) == 2  # those that were under way
+
+
+class Crowd(Scripted):
+    inside: int = 0
+    most: int = 0
+
+    async def _agenerate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        self.inside -= 1
+        return ChatResult(generations=[ChatGeneration(message=AIMessage("Yes."))])
+
+
+@pytest.mark.parametrize("slots", [1, 4])
+async def test_no_more_requests_at_once_than_allowed(slots: int) -> None:
+    chat = Crowd(script=[])
+    caller = caller_of(chat, Endpoint("m", slots, structured=False))
+    await asyncio.gather(*(caller.text(dataclasses.replace(SITE, index=str(n)), ASK) for n in range(12)))
+    assert chat.most == slots
+
+
+class Picky(Scripted):
+    """Refuses the named types of `response_format`."""
+
+    refuses: frozenset[str] = frozenset()
+    extra_body: dict[str, Any] | None = None
+
+    async def _agenerate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        self.asked.append(([], kwargs))
+        await asyncio.sleep(0)
+        if self.formats[-1] in self.refuses:
+            raise Status(400)
+        return ChatResult(generations=[ChatGeneration(message=AIMessage('{"value": 3}'))])
+
+    @property
+    def formats(self) -> list[str]:
+        bodies = [keywords.get("extra_body", {}) for _, keywords in self.asked]
+        return [body.get("response_format", {}).get("type", "none") for body in bodies]
+
+
+@pytest.mark.parametrize(
+    ("refuses", "tried", "found"),
+    [
+        (set(), ["json_schema"], "json_schema"),
+        ({"json_schema"}, ["json_schema", "json_object"], "json_object"),
+        ({"json_schema", "json_object"}, ["json_schema", "json_object", "none"], "none"),
+    ],
+)
+async def test_the_structured_output_is_found_out_once(refuses: set[str], tried: list[str], found: str) -> None:
+    chat = Picky(script=[], refuses=frozenset(refuses))
+    caller = caller_of(chat, Endpoint("m", 16))
+    sites = [dataclasses.replace(SITE, index=str(n)) for n in range(8)]
+    answers = await asyncio.gather(*(caller.parsed(site, ASK, Answer) for site in sites))
+    assert {answer.value for answer, _ in answers} == {3}
+    assert chat.formats == [*tried, *[found] * 7]
+    assert endpoint_of(caller).wire_format == found
+    assert caller.budget.spent_calls == 8  # what was refused was not paid for
+
+
+async def test_a_request_that_every_format_has_refused_teaches_nothing() -> None:
+    chat = Picky(script=[], refuses=frozenset({"json_schema", "json_object", "none"}))
+    caller = caller_of(chat, Endpoint("m", 16))
+    with pytest.raises(CallFailed):
+        await caller.parsed(SITE, ASK, Answer)
+    assert endpoint_of(caller).wire_format is None
+
+
+async def test_the_schema_goes_out_beside_the_endpoints_own_fields() -> None:
+    chat = Picky(script=[], extra_body={"max_tokens": 5})
+    caller = caller_of(chat, Endpoint("m", 16))
+    await caller.parsed(SITE, ASK, Answer)
+    await caller.text(SITE, ASK)
+    (_, structured), (_, free) = chat.asked
+    assert structured["extra_body"]["max_tokens"] == 5
+    assert structured["extra_body"]["response_format"]["json_schema"]["name"] == "Answer"
+    assert free["extra_body"] == {"max_tokens": 5}
+
+
+@pytest.mark.parametrize("sends_seed", [True, False])
+async def test_a_seed_is_sent_only_where_it_is_taken(sends_seed: bool) -> None:
+    chat = Scripted(script=["Yes."])
+    await caller_of(chat, sends_seed=sends_seed).text(SITE, ASK)
+    assert ("seed" in chat.asked[0][1]) is sends_seed
