@@ -98,6 +98,8 @@ class RunConfig(Settings):
             return _preset(wanted)
         own = dict(wanted)
         name = own.pop("name", "custom")
+        if not isinstance(name, str):
+            raise ValueError(f"acceptance.name: a text is needed, got {name!r}")
         if isinstance(preset := PRESETS.get(name), Settings) and preset.model_dump(mode="json") == dict(wanted):
             return preset
         base: dict[str, Any] = {}
@@ -155,7 +157,7 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str
     old, new = bearing(before), bearing(after)
     return [
         f"{name}: {old.get(name, 'not set')} -> {new.get(name, 'not set')}"
-        for name in sorted({*old, *new})
+        for name in sorted({*old, *new}, key=lambda name: ("." in name, name))  # what explains the others comes first
         if old.get(name) != new.get(name)
     ]
 

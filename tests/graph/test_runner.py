@@ -21,7 +21,7 @@ ENDED = {"accepted", "rejected"}
 def settings(domain: str = "cs", **changes: Any) -> dict[str, Any]:
     """Return a configuration on the simulated model."""
     models = {"default": {"provider": "simulated", "model": "strong"}, "weak_solver": {"model": "weak"}}
-    return {"domain": domain, "models": models, "max_rounds": 6, "retries": {"base_seconds": 0}, **changes}
+    return {"domain": domain, "models": models, "max_rounds": 3, "retries": {"base_seconds": 0}, **changes}
 
 
 class Watch:
@@ -72,7 +72,7 @@ async def test_a_second_sitting_does_nothing_and_pays_nothing(whole: tuple[Path,
     assert again.calls == sitting.calls
 
 
-@pytest.mark.parametrize("every", [5, 20, 71])
+@pytest.mark.parametrize("every", [7, 61])
 async def test_draining_again_and_again_changes_nothing(
     whole: tuple[Path, Sitting], domain: str, every: int, tmp_path: Path
 ) -> None:
@@ -102,10 +102,8 @@ async def test_a_drained_document_stops_at_its_next_checkpoint(domain: str, tmp_
 
 
 async def test_concurrency_changes_no_result(whole: tuple[Path, Sitting], domain: str, tmp_path: Path) -> None:
-    for concurrency in (1, 8):
-        folder = tmp_path / str(concurrency)
-        sitting = await sit(folder, settings(domain, concurrency=concurrency), EXAMPLES)
-        assert sitting.tables == whole[1].tables
+    """The undisturbed run had all five documents in work at once."""
+    assert (await sit(tmp_path, settings(domain, concurrency=1), EXAMPLES)).tables == whole[1].tables
 
 
 async def test_no_more_documents_are_in_work_than_concurrency_allows(domain: str, tmp_path: Path) -> None:
@@ -146,7 +144,7 @@ async def test_max_calls_is_never_exceeded_and_a_higher_one_goes_on(
     whole: tuple[Path, Sitting], domain: str, concurrency: int, tmp_path: Path
 ) -> None:
     reference = whole[1]
-    for most in (1, 2, 13, 40, len(reference.calls) - 1):
+    for most in (1, 13, len(reference.calls) - 1):
         values = settings(domain, concurrency=concurrency, budget={"max_calls": most})
         sitting = await sit(tmp_path, values, EXAMPLES)
         assert len(sitting.calls) == most
@@ -154,10 +152,10 @@ async def test_max_calls_is_never_exceeded_and_a_higher_one_goes_on(
         assert not sitting.outcome.failed
         assert sitting.outcome.errored == []
         assert set(sitting.statuses) - ENDED == {"pending"}
-        watch = Watch()
-        again = await sit(tmp_path, values, EXAMPLES, watch)
-        assert watch.count("call") == 0, "what earlier sittings spent counts"
-        assert len(again.calls) == most
+    watch = Watch()
+    again = await sit(tmp_path, values, EXAMPLES, watch)
+    assert watch.count("call") == 0, "what earlier sittings spent counts"
+    assert len(again.calls) == most
     exact = settings(domain, budget={"max_calls": len(reference.calls)})
     last = await sit(tmp_path, exact, EXAMPLES)
     assert last.outcome.stopped == ""
