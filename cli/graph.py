@@ -17,5 +17,4 @@ def graph(
 
     Example: autodata graph --domain cs > graph.mmd
     """
-    find_domain(domain)  # domains differ in prompts, attempts and policy; so far they share one graph
-    typer.echo(build_self_instruct().compile().get_graph().draw_mermaid())
+    typer.echo(build_self_instruct(find_domain(domain)).compile().get_graph().draw_mermaid())

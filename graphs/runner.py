@@ -55,7 +55,7 @@ class Runner:
         self._config, self.ledger, self._graph, self._services = config, ledger, graph, services
         self._keep = keep
         self._controls: set[RunControl] = set()
-        self._failed_in_a_row: dict[str, str] = {}  # document_id -> its line in outcome.errored
+        self._unanswered: dict[str, str] = {}  # errored for want of a reply: document_id -> its line in outcome.errored
         self._accepted = 0
         self.outcome = Outcome()
         self.on_event: Callable[[Event], None] = lambda event: None
@@ -68,8 +68,7 @@ class Runner:
             control.request_drain(reason)
 
     def note_call(self, site: CallSite, reply: Reply) -> None:
-        """Note a completed call: it breaks the row of failures."""
-        self._failed_in_a_row.clear()
+        """Pass a completed call on to whoever watches."""
         self.on_event({"event": "call", "role": site.role, "document_id": site.document_id, "reply": reply})
 
     async def run(self) -> Outcome:
@@ -203,7 +202,7 @@ class Runner:
         # Noted before anything is waited for: whoever finds the endpoint down meanwhile must know of this document.
         self.outcome.errored.append(line)
         if isinstance(error, CallFailed) and not error.refused:
-            self._failed_in_a_row[document_id] = line
+            self._unanswered[document_id] = line
         await self.ledger.save(
             documents=[
                 {
@@ -228,9 +227,9 @@ class Runner:
         )
 
     async def _pause(self, reason: str) -> None:
-        """Drain, for an endpoint is down: what failed on it without a reply in between is pending, not errored."""
+        """Drain, for an endpoint is down: what errored in this sitting for want of a reply is pending again."""
         self.drain(reason, failed=True)
-        reopened, self._failed_in_a_row = self._failed_in_a_row, {}
+        reopened, self._unanswered = self._unanswered, {}
         if reopened:
             self.outcome.errored = [line for line in self.outcome.errored if line not in reopened.values()]
             await self.ledger.save(

@@ -38,7 +38,9 @@ class Settings(BaseModel):
 class ModelSettings(Settings):
     """How one role reaches its model.
 
-    A key left out is inherited: from `models.default`, then the domain's default for the role, then the one here.
+    A key left out is inherited: from `models.default`, then the domain's default for the role, then the one here. A
+    role with a provider or address of its own takes no address, key variable, extra body or price from
+    `models.default`; one with a model of its own no price.
     """
 
     provider: str = "openai"
@@ -111,11 +113,10 @@ class ModelsConfig(Settings):
         resolved: dict[str, ModelSettings] = {}
         for role in ROLES:
             own: ModelSettings = getattr(self, role)
-            merged = {
-                **domain_defaults.get(role, {}),
-                **self.default.model_dump(exclude_unset=True),
-                **own.model_dump(exclude_unset=True),
-            }
+            default = self.default.model_dump(exclude_unset=True)
+            for name in _not_inherited(own):
+                default.pop(name, None)
+            merged = {**domain_defaults.get(role, {}), **default, **own.model_dump(exclude_unset=True)}
             try:
                 resolved[role] = ModelSettings.model_validate(merged)
             except ValidationError as error:
@@ -123,6 +124,14 @@ class ModelsConfig(Settings):
             if not resolved[role].model:
                 raise UserError(f"models.{role}: no model is named: set models.default.model or models.{role}.model")
         return resolved
+
+
+def _not_inherited(own: ModelSettings) -> set[str]:
+    """Return what a role must not take from the default: another endpoint has another key, another model its price."""
+    elsewhere = {"base_url", "api_key_env", "extra_body", "send_seed", "price_in", "price_out"}
+    if own.model_fields_set & {"provider", "base_url"}:
+        return elsewhere
+    return {"price_in", "price_out"} if "model" in own.model_fields_set else set()
 
 
 class RetryConfig(Settings):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import socket
 import sqlite3
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 
 from autodata.checkpoints.records import Document
 from autodata.corpus.documents import read_documents
@@ -211,6 +214,23 @@ async def test_a_dead_endpoint_leaves_the_only_document_pending(
     assert len(server.requests) == len(whole.calls)
 
 
+async def test_the_command_says_in_one_line_that_an_endpoint_is_dead(server: ChatServer, tmp_path: Path) -> None:
+    (tmp_path / "autodata.toml").write_text(tomli_w.dumps(settings(server.base_url, max_rounds=1)), "utf-8")
+    server.switches = Switches(always="close")
+    status, _, told = await command(tmp_path, "run", "--documents", documents_folder(), "--out", "made")
+    assert status == 1
+    [line] = [line for line in told.splitlines() if line.startswith("stopped: ")]
+    assert server.base_url in line
+    assert "Server disconnected" in line
+    assert "Traceback" not in told
+    server.switches = Switches()
+    status, shown, _ = await command(tmp_path, "run", "--documents", documents_folder(), "--out", "made", "--json")
+    assert status == 0
+    found = json.loads(shown)
+    assert found["accepted"] + found["rejected"] == found["documents"] == 5
+    assert found["calls"] == server.statuses()[200]
+
+
 @pytest.mark.parametrize("concurrency", [1, 8])
 @pytest.mark.parametrize("role", ["weak_solver", "verifier", "strong_solver"])
 async def test_an_endpoint_that_dies_amid_a_run_pauses_it(
@@ -288,6 +308,17 @@ async def test_one_refused_request_errors_one_document_and_is_all_that_is_paid_f
 def place(row: dict[str, Any], later: int = 0) -> tuple[Any, ...]:
     """Return where a call stands, or where one stands that is made so many tries later."""
     return (row["thread_id"], row["n"], row["node"], row["idx"], row["try"] + later)
+
+
+async def command(folder: Path, *arguments: str | Path) -> tuple[int | None, str, str]:
+    """Run the command in a process of its own; return its exit status, standard output and standard error."""
+    program = [sys.executable, "-c", "from autodata_launch import main; main()"]
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        *program, *map(str, arguments), cwd=folder, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
+    )
+    shown, told = await process.communicate()
+    return process.returncode, shown.decode(), told.decode()
 
 
 def assert_paused(sitting: Sitting) -> None:

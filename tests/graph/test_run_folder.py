@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import sqlite3
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from autodata.checkpoints.records import Document, RunFailed, Skipped, UserError, document_id
 from autodata.graphs.config import RunConfig, read_resolved
 from autodata.graphs.runner import Event, Runner, open_run, take_in
+from autodata.models.simulated import SimulatedChatModel, SimulatedError
 from tests.graph.test_runner import EXAMPLES, settings
 from tests.support.runs import Sitting, read_tables, sit
 
@@ -134,9 +136,13 @@ async def test_a_spoilt_config_is_refused(tmp_path: Path) -> None:
     assert str(tmp_path / "config.toml") in await refusal(tmp_path, settings())
 
 
-async def test_lost_checkpoints_cost_no_money(half: Path, whole: Sitting, stopped: tuple[Path, Sitting]) -> None:
-    for file in half.glob("checkpoints.db*"):
+def remove_checkpoints(folder: Path) -> None:
+    for file in folder.glob("checkpoints.db*"):
         file.unlink()
+
+
+async def test_lost_checkpoints_cost_no_money(half: Path, whole: Sitting, stopped: tuple[Path, Sitting]) -> None:
+    remove_checkpoints(half)
     seen = Counter[str]()
     last = await sit(half, settings(), DOCUMENTS, lambda runner, event: seen.update([event["event"]]))
     assert last.tables == whole.tables
@@ -180,6 +186,31 @@ async def test_an_outage_pauses_the_run_and_errs_no_document(whole: Sitting, tmp
     last = await sit(folder, settings(), DOCUMENTS)
     for name in last.tables.keys() - {"failures"}:
         assert last.tables[name] == whole.tables[name]
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 8])
+async def test_one_role_s_dead_endpoint_pauses_the_run_although_others_answer(
+    concurrency: int, whole: Sitting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = settings(concurrency=concurrency)
+    values["models"] = values["models"] | {"verifier": {"model": "judge"}, "quality_verifier": {"model": "judge"}}
+    answer = SimulatedChatModel.reply
+    dead = True
+
+    def reply(self: SimulatedChatModel, turns: Sequence[Mapping[str, str]], seed: int) -> tuple[str, str]:
+        if dead and self.solver == "judge":
+            raise SimulatedError(503)
+        return answer(self, turns, seed)
+
+    monkeypatch.setattr(SimulatedChatModel, "reply", reply)
+    sitting = await sit(tmp_path, values, DOCUMENTS)
+    assert sitting.outcome.failed
+    assert "simulated:judge" in sitting.outcome.stopped
+    assert (sitting.outcome.errored, sitting.statuses) == ([], ["pending"] * 3)
+    dead = False
+    last = await sit(tmp_path, values, DOCUMENTS)
+    assert (last.outcome.stopped, set(last.statuses)) == ("", {"accepted", "rejected"})
+    assert len(last.calls) > len(sitting.calls) > 0
 
 
 async def test_a_defect_ends_one_document_and_is_recorded_whole(whole: Sitting, tmp_path: Path) -> None:

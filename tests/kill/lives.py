@@ -16,8 +16,9 @@ import threading
 import traceback
 from typing import Any
 
-import autodata.cli.app  # noqa: F401 - what every life needs
 from autodata_launch import main as command
+
+import autodata.cli.app  # noqa: F401 - what every life needs
 
 
 def live(order: dict[str, Any]) -> int:

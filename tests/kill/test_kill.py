@@ -1,8 +1,8 @@
 """A run that is killed again and again loses nothing, doubles nothing, and pays again only for calls in flight.
 
-`autodata run` lives in a child process against a counting server that outlives it. A life's requests carry its number as
-their key, so that the server's log tells the lives apart however late a line is. A kill follows a line of that log, drawn
-by seed: a request's arrival, the handing over of a reply, or that of the reply which lets a document end.
+`autodata run` lives in a child process against a counting server that outlives it. A life's requests carry its name as
+their key, so that the server's log tells the lives apart however late a line is. A kill follows a line of that log,
+drawn by seed: a request's arrival, the handing over of a reply, or that of the reply which lets a document end.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import pytest
 import tomli_w
 
 from autodata.checkpoints.saver import ROUND_KEY, open_saver
+from autodata.graphs.runner import BATCH
 from tests.support.runs import Tables, generated, journalled, read_tables, settings
 
 COMMAND = ["run", "--config", "autodata.toml", "--documents", "documents", "--out", "run"]
@@ -42,13 +43,17 @@ Pipes = tuple[asyncio.StreamWriter, asyncio.StreamReader]
 @asynccontextmanager
 async def child(module: str, *arguments: str) -> AsyncIterator[Pipes]:
     """Run a module of the tests, which ends when its standard input is closed."""
-    pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", module, *arguments, **pipes)
+    process = await start(module, *arguments)
     assert process.stdin
     assert process.stdout
     yield process.stdin, process.stdout
     process.stdin.close()
     assert await process.wait() == 0
+
+
+async def start(module: str, *arguments: str) -> asyncio.subprocess.Process:
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(sys.executable, "-m", module, *arguments, stdin=pipe, stdout=pipe)
 
 
 class CountingServer:
@@ -224,6 +229,38 @@ async def test_fifty_kills_lose_and_double_nothing(reference: Reference, tmp_pat
             assert await kept_rounds(one.run) == reference.rounds
 
 
+async def test_kills_while_documents_are_taken_in(tmp_path: Path) -> None:
+    """A transaction is in the ledger whole or not at all, and in the end every document is there once, in its order."""
+    documents = generated(4 * BATCH + 50)
+    lines = b"".join(document.model_dump_json().encode() + b"\n" for document in documents)
+    rng = random.Random(3)
+    taken = 0
+    for _ in range(3):
+        process = await start("tests.kill.take_in", str(tmp_path))
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(lines)  # not closed: the command cannot come to its end
+        for _ in range(rng.randint(BATCH, len(documents))):
+            await process.stdout.readline()
+        process.kill()
+        assert await process.wait() == -signal.SIGKILL
+        before, taken = taken, len(taken_in(tmp_path))
+        assert taken >= before
+        assert (taken - before) % BATCH == 0
+    assert 0 < taken < len(documents)
+    async with child("tests.kill.take_in", str(tmp_path)) as (stdin, stdout):
+        stdin.write(lines)
+        stdin.write_eof()
+        await stdout.read()
+    rows = [(document.document_id, document.name, document.text, "pending") for document in documents]
+    assert taken_in(tmp_path) == rows
+
+
+def taken_in(folder: Path) -> list[tuple[str, ...]]:
+    with closing(sqlite3.connect(f"file:{folder / 'run.db'}?mode=ro", uri=True)) as db:
+        return list(db.execute("select document_id, name, text, status from documents order by rowid"))
+
+
 async def killed_often(reference: Reference, folder: Path, seed: int) -> list[Campaign]:
     """Kill a run `KILLS_EACH` times and let it end then; take a fresh folder if it ends before."""
     rng = random.Random(seed)
@@ -254,5 +291,6 @@ def check(one: Campaign, reference: Reference) -> None:
         assert new <= set(asked), "a call is in the journal that nobody made"
         assert len(asked) - len(new) <= (IN_FLIGHT if life.killed else 0)
         lost += len(asked) - len(new)
+    assert lost > 0, "no kill met a call in flight"
     assert sum(map(len, one.server.asked.values())) == reference.requests + lost
     assert read_tables(one.run) == reference.tables

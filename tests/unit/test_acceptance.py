@@ -203,7 +203,8 @@ def test_a_curtailed_verdict_is_the_full_verdict(data: st.DataObject, weak_plann
         "weak_right": data.draw(st.integers(0, weak_planned)),
         "strong_right": data.draw(st.integers(0, strong_planned)),
     }
-    policy: AcceptancePolicy = data.draw(st.sampled_from([Counts(**bounds), Majority()]))
+    policies: list[AcceptancePolicy] = [Counts(**bounds), Majority()]
+    policy = data.draw(st.sampled_from(policies))
     weak, strong = data.draw(sequences(weak_planned)), data.draw(sequences(strong_planned))
     full = policy.rule(weak, strong, Planned(weak_planned, strong_planned))
     soon = play(policy, weak, strong, Planned(weak_planned, strong_planned, curtail=True))

@@ -84,10 +84,13 @@ def tables(path: Path) -> dict[str, list[list[str]]]:
     return found
 
 
+def headings(path: Path) -> list[str]:
+    return [after.content for token, after in pairwise(tokens(path)) if token.type == "heading_open"]
+
+
 def anchors(path: Path) -> set[str]:
     """The anchors that a code host gives to headings."""
-    heads = [after for token, after in pairwise(tokens(path)) if token.type == "heading_open"]
-    return {re.sub(r"[^\w\- ]", "", head.content.lower()).replace(" ", "-") for head in heads}
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings(path)}
 
 
 BLOCKS = [

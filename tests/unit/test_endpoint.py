@@ -24,7 +24,7 @@ from autodata.models.endpoint import Endpoint, RoleModel, classify
 from autodata.models.errors import CallFailed, EndpointDown
 from tests.unit.scripted import ASK, SITE, Script, Scripted, Status
 
-REQUEST = httpx.Request("POST", "http://endpoint.test/v1/chat/completions")
+REQUEST: Any = httpx.Request("POST", "http://endpoint.test/v1/chat/completions")
 YES = {"role": "assistant", "content": "Yes."}
 FOREVER = 3600.0
 

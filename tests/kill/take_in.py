@@ -1,0 +1,32 @@
+"""Takes documents in from JSON lines on standard input, and answers each with a line once it was asked for.
+
+python -m tests.kill.take_in FOLDER
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from autodata.checkpoints.records import Document
+from autodata.graphs.config import RunConfig
+from autodata.graphs.runner import open_run, take_in
+
+
+def documents() -> Iterator[Document]:
+    for line in sys.stdin:
+        sys.stdout.write("taken\n")
+        sys.stdout.flush()
+        yield Document.model_validate_json(line)
+
+
+async def main(folder: Path) -> None:
+    default = {"provider": "simulated", "model": "strong"}
+    async with open_run(RunConfig.model_validate({"models": {"default": default}}), folder) as runner:
+        await take_in(runner.ledger, documents())
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))
