@@ -29,7 +29,7 @@ demo: $(READY)
 	@$(VENV)/bin/autodata demo
 
 test: $(READY)
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n auto --dist worksteal
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

@@ -145,6 +145,8 @@ def bearing(resolved: Mapping[str, Any]) -> dict[str, str]:
     models: Mapping[str, Mapping[str, Any]] = resolved["models"]
     for role, settings in models.items():
         kept[f"models.{role}"] = {name: value for name, value in settings.items() if name in MODEL_FIELDS_THAT_BEAR}
+    if any(settings["provider"] == "local" for settings in models.values()):
+        kept["local.ctx"] = resolved["local"]["ctx"]
     if any(settings["provider"] == "simulated" for settings in models.values()):
         world = dict(resolved["simulated"])
         world["faults"] = {k: v for k, v in world["faults"].items() if k in {"malformed", "truncated"}}

@@ -200,8 +200,7 @@ class Caller:
         self.budget.reserve()
         reply: Reply | None = None
         try:
-            started = time.monotonic()
-            reply = await self._request(request, model, seed)
+            reply, seconds = await self._request(request, model, seed)
             row = {
                 "key": key,
                 "document_id": site.document_id,
@@ -220,7 +219,7 @@ class Caller:
                 "finish_reason": reply.finish_reason,
                 "tokens_in": reply.tokens_in,
                 "tokens_out": reply.tokens_out,
-                "latency_s": round(time.monotonic() - started, 3),
+                "latency_s": round(seconds, 3),
                 "cost_usd": reply.cost_usd,
                 "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
             }
@@ -230,14 +229,19 @@ class Caller:
         self.on_call(site, reply)
         return reply
 
-    async def _request(self, request: _Request, model: RoleModel, seed: int) -> Reply:
-        """Send until a reply comes. Waits are random, doubling, and end at once when the endpoint is given up."""
+    async def _request(self, request: _Request, model: RoleModel, seed: int) -> tuple[Reply, float]:
+        """Send until a reply comes; return it and the seconds that its own request took.
+
+        Waits between attempts are random, doubling, and end at once when the endpoint is given up.
+        """
         endpoint, retries = model.endpoint, self._retries
         for tried in range(1, retries.max_attempts + 1):
             try:
                 async with endpoint.slots:
                     endpoint.raise_if_down()
+                    started = time.monotonic()
                     message = await model.send(request.messages, seed, request.schema)
+                    seconds = time.monotonic() - started
             except Exception as error:
                 fault = classify(error)
                 if fault is None:
@@ -245,7 +249,7 @@ class Caller:
                 await self._after_fault(model, fault, tried, error)
             else:
                 endpoint.succeeded()
-                return _to_reply(message, model)
+                return _to_reply(message, model), seconds
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _after_fault(self, model: RoleModel, fault: Fault, tried: int, error: Exception) -> None:

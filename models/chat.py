@@ -63,7 +63,7 @@ async def connect(
             name = f"{settings.model} at {base_url}" if base_url else f"{settings.provider}:{settings.model}"
             endpoints[where] = Endpoint(
                 name,
-                settings.max_concurrency,
+                min(other.max_concurrency for other in roles.values() if _same(other, settings)),
                 structured=settings.provider in OPENAI_LIKE,
                 local=settings.provider == "local",
             )
@@ -76,6 +76,11 @@ async def connect(
         sends_seed = settings.send_seed and settings.provider in {*OPENAI_LIKE, "simulated"}
         connected[role] = RoleModel(settings, chat, endpoints[where], sends_seed)
     return connected
+
+
+def _same(one: ModelSettings, other: ModelSettings) -> bool:
+    """Whether two roles share an endpoint."""
+    return (one.provider, one.base_url, one.model) == (other.provider, other.base_url, other.model)
 
 
 def _openai(

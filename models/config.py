@@ -68,7 +68,7 @@ class ModelSettings(Settings):
     price_out: float | None = Field(default=None, ge=0)
     """US dollars per million output tokens."""
     max_concurrency: int = Field(default=16, ge=1)
-    """Requests in flight at once to this model, all roles that share it together."""
+    """Requests in flight at once to this model, all roles that share it together; the least of them counts."""
 
     @field_validator("base_url")
     @classmethod

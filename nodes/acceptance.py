@@ -224,7 +224,11 @@ class Counts(Settings):
         return Ruling(Decision.REJECT, Stage.STRONG, checks, FailureMode.FAILED_ON_STRONG)
 
     def require_possible(self, planned: Planned) -> None:
-        """Raise ValueError when more right strong attempts are asked for than are planned."""
+        """Raise ValueError when the counts pass nothing, or let every weak result pass."""
+        if self.weak_right >= planned.weak:
+            raise ValueError(
+                f"no gate: weak_right <= {self.weak_right} of {planned.weak} attempts lets everything pass"
+            )
         if self.strong_right > planned.strong:
             raise ValueError(f"no scores can pass: strong_right >= {self.strong_right} of {planned.strong} attempts")
 

@@ -59,9 +59,15 @@ def _entry(row: Round, show_rejected: bool) -> str:
     means = (("weak average", row.weak_mean), ("strong average", row.strong_mean), ("gap", row.gap))
     figures = ", ".join(f"{name} {decimal(value, 2)}" for name, value in means if value is not None)
     text = f"- round {row.n}" + (f": {figures}" if figures else "")
-    if row.reason:
-        text += f" ({row.reason if show_rejected else row.reason.split(':')[0]})"
-    return text + (f"\n{fence('rejected-question', row.question)}" if show_rejected and row.question else "")
+    if not show_rejected:
+        told = row.reason.split(":")[0] if row.failure_mode is FailureMode.QUALITY else ""
+        return text + (f" ({told})" if told else "")
+    parts = [text]
+    if row.reason:  # it may quote a model: data, not an instruction (law 7)
+        parts.append(fence("reason", row.reason))
+    if row.question:
+        parts.append(fence("rejected-question", row.question))
+    return "\n".join(parts)
 
 
 async def feedback(state: State, runtime: Runtime[Context]) -> dict[str, Any]:

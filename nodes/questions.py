@@ -15,6 +15,14 @@ _POINTERS = re.compile(
     r"|\b(?:table|figure|section|equation) \d+\b",
     re.IGNORECASE,
 )
+_SOURCES = re.compile(
+    r"\b(?:the|this|that|our|given|present) (?:paper|article|manuscript|study's authors)\b"
+    r"|\bthis (?:document|passage|text|excerpt|study)\b"
+    r"|\bthe (?:authors?|passage|excerpt)\b"
+    r"|\b(?:table|figure|fig\.|section|equation|appendix) \d+\b"
+    r"|\bas (?:mentioned|described|stated|discussed) (?:above|earlier|here)\b",
+    re.IGNORECASE,
+)
 _PRONOUNS = re.compile(r"\b(?:it|its|they|their|them|he|she|his|her)\b", re.IGNORECASE)
 _DEMONSTRATIVES = re.compile(r"\b(?:this|these|those)\b", re.IGNORECASE)
 _WORD = re.compile(r"(?:(?<![\w)])-(?=\d))?\w+(?:[.,]\d+)*|[%°$€£]")
@@ -51,5 +59,8 @@ def contains_tokens(text: str, part: str) -> bool:
 
 
 def paper_references(text: str) -> list[str]:
-    """Return phrases that tie a text to its source, such as "in this paper" or "Table 3" (paper, section 3)."""
-    return [match.group(0) for match in _POINTERS.finditer(text)]
+    """Return phrases that tie a text to its source, such as "in this paper" or "Table 3" (paper, section 3).
+
+    Narrower than what a bare fact may say: a question on databases has tables and documents of its own.
+    """
+    return [match.group(0) for match in _SOURCES.finditer(text)]

@@ -123,6 +123,8 @@ def parse_prompt(role: str, text: str, where: str) -> Prompt:
         raise UserError(f"{where}: {{{{{min(used - declared)}}}}} is not declared: add it to 'placeholders'")
     if set(front.placeholders) - used:
         raise UserError(f"{where}: placeholder {min(set(front.placeholders) - used)!r} is declared but never used")
+    if clash := set(front.limits) & set(front.placeholders):
+        raise UserError(f"{where}: {min(clash)!r} is both a placeholder and a limit: rename the limit")
     if role not in PLACEHOLDERS:
         raise UserError(f"{where}: no role is called {role!r}: use one of {', '.join(sorted(PLACEHOLDERS))}")
     if forbidden := set(front.placeholders) - PLACEHOLDERS[role]:

@@ -57,7 +57,7 @@ def faultless(faultless_folder: Path) -> Sitting:
 
 
 async def test_all_example_documents_end(server: ChatServer, tmp_path: Path) -> None:
-    priced = {"default": {"price_in": 2.0, "price_out": 10.0}}
+    priced = {"default": {"price_in": 2.0, "price_out": 10.0}, "weak_solver": {"price_in": 0.5, "price_out": 1.5}}
     sitting = await sit(tmp_path, settings(server.base_url, priced), EXAMPLES)
     assert len(sitting.documents) == 5
     assert set(sitting.statuses) <= ENDED
@@ -69,7 +69,9 @@ async def test_all_example_documents_end(server: ChatServer, tmp_path: Path) -> 
     formats = Counter((request["model"], request["format"]) for request in server.requests)
     assert set(formats) == {("weak", "none"), ("strong", "none"), ("strong", "json_schema")}
     for row in sitting.calls:
-        assert row["cost_usd"] == pytest.approx((2.0 * row["tokens_in"] + 10.0 * row["tokens_out"]) / 1e6)
+        price = priced["weak_solver" if row["role"] == "weak_solver" else "default"]
+        cost = price["price_in"] * row["tokens_in"] + price["price_out"] * row["tokens_out"]
+        assert row["cost_usd"] == pytest.approx(cost / 1e6)
 
 
 async def test_a_second_sitting_asks_nothing(
@@ -162,7 +164,8 @@ async def test_a_server_that_refuses_the_seed(server: ChatServer, tmp_path: Path
 
 async def test_missing_usage_is_unknown_and_not_nothing(server: ChatServer, tmp_path: Path) -> None:
     server.switches = Switches(usage=False)
-    values = settings(server.base_url, {"default": {"price_in": 1.0, "price_out": 1.0}}, max_rounds=1)
+    price = {"price_in": 1.0, "price_out": 1.0}
+    values = settings(server.base_url, {"default": price, "weak_solver": price}, max_rounds=1)
     sitting = await sit(tmp_path, values, EXAMPLES)
     figures = {(row["tokens_in"], row["tokens_out"], row["cost_usd"]) for row in sitting.calls}
     assert figures == {(None, None, None)}

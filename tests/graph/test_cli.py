@@ -252,8 +252,8 @@ def test_the_graph_is_mermaid() -> None:
     for node in ("challenger", "quality_verifier", "weak_solver", "verifier", "strong_solver", "feedback", "accept"):
         assert f"{node}({node})" in text
     assert "feedback -.-> challenger;" in text
-    assert "verifier -.-> weak_solver;" not in text
-    assert "verifier -.-> weak_solver;" in printed("graph", "--domain", "facts"), "facts makes attempts in waves"
+    assert "\tverifier -.-> weak_solver;" not in text
+    assert "\tverifier -.-> weak_solver;" in printed("graph", "--domain", "facts"), "facts makes attempts in waves"
     assert "unknown domain 'law'" in refusal("graph", "--domain", "law")
 
 

@@ -100,6 +100,7 @@ async def test_another_configuration_is_refused_with_the_fields_that_differ(
         {"retries": {"base_seconds": 0, "max_attempts": 9, "pause_after": 4}},
         {"checkpoints": {"keep": "all"}},
         {"local": {"n_parallel": 2}},
+        {"simulated": {"faults": {"rate_limited": 0.5}}},
         with_model("default", price_in=1.0, price_out=2.0),
         with_model("default", max_concurrency=2, timeout=9.0),
     ],

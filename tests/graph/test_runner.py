@@ -164,8 +164,8 @@ async def test_max_calls_is_never_exceeded_and_a_higher_one_goes_on(
 
 async def test_max_usd_stops_the_run(whole: tuple[Path, Sitting], domain: str, tmp_path: Path) -> None:
     values = settings(domain, concurrency=1)
-    default = values["models"]["default"] | {"price_in": 1.0, "price_out": 1.0}
-    priced = values | {"models": values["models"] | {"default": default}, "budget": {"max_usd": 0.01}}
+    models = {name: table | {"price_in": 1.0, "price_out": 1.0} for name, table in values["models"].items()}
+    priced = values | {"models": models, "budget": {"max_usd": 0.01}}
     sitting = await sit(tmp_path, priced, EXAMPLES)
     assert "--max-usd 0.01" in sitting.outcome.stopped
     costs = [row["cost_usd"] for row in sitting.calls]

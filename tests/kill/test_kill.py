@@ -27,15 +27,12 @@ import tomli_w
 
 from autodata.checkpoints.saver import ROUND_KEY, open_saver
 from autodata.graphs.runner import BATCH
-from tests.support.runs import Tables, generated, journalled, read_tables, settings
+from tests.support.runs import Tables, generated, identity, journalled, read_tables, settings
 
 COMMAND = ["run", "--config", "autodata.toml", "--documents", "documents", "--out", "run"]
 DOCUMENTS = 40
 KILLS_EACH = 25
 KEY = "AUTODATA_TEST_KEY"
-IN_FLIGHT = 8 * 3
-"""Most calls in flight at once: a document makes at most three side by side."""
-
 Line = Mapping[str, Any]
 Pipes = tuple[asyncio.StreamWriter, asyncio.StreamReader]
 
@@ -189,7 +186,8 @@ class Reference:
 
     tables: Tables
     rounds: dict[str, list[int]]
-    requests: int
+    steps: dict[str, tuple[str, int, str]]
+    """Call -> the document, round and node that make it."""
     last_calls: frozenset[str]
     """The last call of every document."""
 
@@ -202,11 +200,11 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
         assert not life.killed
         with closing(sqlite3.connect(whole.run / "run.db")) as db:
             db.row_factory = sqlite3.Row
-            last = db.execute("select * from calls where rowid in (select max(rowid) from calls group by document_id)")
-            last_calls = frozenset(journalled([dict(row) for row in last]))
-        asked = whole.server.asked["reference"]
-        assert Counter(asked) == Counter(life.after)
-        return Reference(read_tables(whole.run), await kept_rounds(whole.run), len(asked), last_calls)
+            rows = [dict(row) for row in db.execute("select * from calls order by rowid")]
+        steps = {identity(row): (row["document_id"], row["n"], row["node"]) for row in rows}
+        last_calls = frozenset({row["document_id"]: identity(row) for row in rows}.values())
+        assert Counter(whole.server.asked["reference"]) == Counter(life.after) == Counter(list(steps))
+        return Reference(read_tables(whole.run), await kept_rounds(whole.run), steps, last_calls)
 
     return asyncio.run(run())
 
@@ -289,8 +287,11 @@ def check(one: Campaign, reference: Reference) -> None:
         assert len(asked) == len(set(asked)), "a call was made twice in one life"
         assert not life.before & set(asked), "a call was made that was paid for in an earlier life"
         assert new <= set(asked), "a call is in the journal that nobody made"
-        assert len(asked) - len(new) <= (IN_FLIGHT if life.killed else 0)
-        lost += len(asked) - len(new)
+        in_flight = set(asked) - new
+        assert life.killed or not in_flight
+        steps = {reference.steps[call] for call in in_flight}
+        assert len(steps) == len({document for document, _, _ in steps}), "a step began before the one before was saved"
+        lost += len(in_flight)
     assert lost > 0, "no kill met a call in flight"
-    assert sum(map(len, one.server.asked.values())) == reference.requests + lost
+    assert sum(map(len, one.server.asked.values())) == len(reference.steps) + lost
     assert read_tables(one.run) == reference.tables

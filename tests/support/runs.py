@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autodata.checkpoints.ledger import TABLES
 from autodata.checkpoints.records import Document, document_id
+from autodata.checkpoints.schema import TABLES
 from autodata.graphs.config import RunConfig
 from autodata.graphs.runner import Event, Outcome, Runner, open_run, take_in
 from tests.support.server import call_id

@@ -51,7 +51,11 @@ def reference(
 
 
 def review(**changed: Any) -> RubricReview:
-    fine: dict[str, Any] = {"every_positive_needs_reasoning": True, "every_negative_names_an_error": True, "no_item_tests_format": True}
+    fine: dict[str, Any] = {
+        "every_positive_needs_reasoning": True,
+        "every_negative_names_an_error": True,
+        "no_item_tests_format": True,
+    }
     fine |= {"leak_reason": "compared both", "leaks": False, "question_quality": "GOOD", "single_question": True}
     return RubricReview.model_validate(fine | {"type_matches": True, "feedback": "Ask for more."} | changed)
 

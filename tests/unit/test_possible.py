@@ -47,6 +47,7 @@ def own(**values: Any) -> Thresholds:
         (own(strong_mean="> 1"), THREE, "the strong bounds exclude each other"),
         (own(weak_mean="> 0.5", weak_best="<= 0.5"), THREE, "the weak bounds exclude each other"),
         (own(weak_mean="<= 0.2", weak_best=">= 0.9"), THREE, "the weak bounds exclude each other"),
+        (own(weak_mean="<= 0.3", weak_best=">= 0.9", weak_zeros=False), THREE, "the weak bounds exclude each other"),
         (own(weak_mean="< 0.5", weak_best=[">= 0.8", "< 0.7"]), THREE, "the weak best bounds exclude each other"),
         (Counts(weak_right=1, strong_right=5), Planned(4, 4), "strong_right >= 5 of 4"),
     ],
@@ -54,6 +55,11 @@ def own(**values: Any) -> Thresholds:
 def test_impossible_gates_are_refused(policy: Any, planned: Planned, clash: str) -> None:
     with pytest.raises(ValueError, match=f"^no scores can pass: .*{clash}"):
         policy.require_possible(planned)
+
+
+def test_counts_that_let_every_weak_result_pass_are_no_gate() -> None:
+    with pytest.raises(ValueError, match="^no gate: weak_right <= 4 of 4"):
+        Counts(weak_right=4, strong_right=0).require_possible(Planned(4, 4))
 
 
 @pytest.mark.parametrize(
@@ -70,7 +76,6 @@ def test_impossible_gates_are_refused(policy: Any, planned: Planned, clash: str)
         (own(weak_mean=">= 0.5", weak_best="<= 0.5"), THREE),
         (own(strong_mean=">= 1"), THREE),
         (Counts(weak_right=0, strong_right=4), Planned(4, 4)),
-        (Counts(weak_right=4, strong_right=0), Planned(4, 4)),
         (Majority(), Planned(1, 1)),
     ],
 )
