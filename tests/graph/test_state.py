@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from langgraph.graph import END
 
@@ -145,7 +145,6 @@ STATES: st.SearchStrategy[Any] = st.fixed_dictionaries(
 NODES = {*build_self_instruct(DOMAINS["facts"]).nodes, END}
 
 
-@settings(deadline=None)
 @given(state=STATES, node=st.sampled_from(sorted(ROUTERS)))
 def test_routers_answer_with_a_node_whatever_is_missing_from_state(state: Any, node: str) -> None:
     assert ROUTERS[node](state) in NODES
@@ -194,6 +193,14 @@ async def test_events_have_their_documented_names_and_values() -> None:
     assert json.loads(json.dumps(bench.events)) == bench.events
     scores = [event["mark"]["score"] for event in bench.events if event["event"] == "mark"]
     assert scores == ["1/10", "1/5", "3/10", *["4/5"] * 3]
+
+
+async def test_a_verdict_is_told_once_a_stage_however_many_waves_it_took() -> None:
+    bench = Bench(domain="facts")
+    await bench.run()
+    wave = ["attempt", "attempt", "mark", "mark", "attempt", "mark", "verdict"]
+    assert [event["event"] for event in bench.events] == ["candidate", "quality", *wave, *wave, "accepted"]
+    assert [event["verdict"]["decision"] for event in bench.events if "verdict" in event] == ["strong", "accept"]
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
-from autodata.checkpoints.records import Document, UserError, document_id
-from autodata.corpus.documents import Skipped, fit, read_documents
+from autodata.checkpoints.records import Document, Skipped, UserError, document_id
+from autodata.corpus.documents import fit, read_documents
 
 
 def read(*paths: Path, limit: int | None = None) -> list[Document | Skipped]:

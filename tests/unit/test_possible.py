@@ -58,7 +58,7 @@ def test_impossible_gates_are_refused(policy: Any, planned: Planned, clash: str)
 
 
 def test_counts_that_let_every_weak_result_pass_are_no_gate() -> None:
-    with pytest.raises(ValueError, match="^no gate: weak_right <= 4 of 4"):
+    with pytest.raises(ValueError, match=r"^no gate: weak_right <= 4 of 4"):
         Counts(weak_right=4, strong_right=0).require_possible(Planned(4, 4))
 
 
