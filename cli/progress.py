@@ -143,7 +143,7 @@ class Progress:
                 Text("  " + work["name"][-36:]),
                 Text(f"round {work['n']}" if work["n"] else ""),
                 Text(work["stage"], style="cyan"),
-                Text(work.get("detail", "")[:60], style="dim"),
+                Text(work.get("detail", "")[:60], style="dim", no_wrap=True, overflow="ellipsis"),
             )
         more = len(self._working) - SHOWN
         return Group(head, rows, Text(f"  and {more} more" if more > 0 else "", style="dim"))

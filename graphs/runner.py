@@ -99,8 +99,11 @@ class Runner:
             async with asyncio.TaskGroup() as group:
                 for _ in range(min(self._config.concurrency, len(rows))):
                     group.create_task(work())
-        except* (RunFailed, UserError) as failures:
-            raise failures.exceptions[0] from None
+        except ExceptionGroup as failures:
+            known = failures.subgroup((RunFailed, UserError))
+            while isinstance(known, ExceptionGroup):
+                known = known.exceptions[0]
+            raise (known or failures) from None
         finally:
             if timer:
                 timer.cancel()

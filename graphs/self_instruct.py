@@ -47,8 +47,10 @@ def after_feedback(state: State) -> str:
 
 
 def build_self_instruct(domain: Domain = CS) -> StateGraph[State, Context, State, State]:
-    """Return a domain's uncompiled graph: only the edges that the domain can take are drawn.
+    """Return a domain's uncompiled graph. Only a domain that picks passages can end a document at the challenger.
 
+    The edge from the verifier back to the weak solver is there for every domain: a domain that stops attempts early
+    makes them in waves, and in any domain a person who edits the candidate before the verifier makes all missing.
     Compile it with a checkpointer of your choice; the context carries the services.
     """
     graph = StateGraph(State, context_schema=Context)
@@ -60,13 +62,12 @@ def build_self_instruct(domain: Domain = CS) -> StateGraph[State, Context, State
     graph.add_node("feedback", feedback)
     graph.add_node("accept", accept)
     skips = [END] if domain.passage_words else []
-    waves = ["weak_solver"] if domain.curtail else []
     graph.add_edge(START, "challenger")
     graph.add_conditional_edges("challenger", after_challenger, ["quality_verifier", "feedback", *skips])
     graph.add_conditional_edges("quality_verifier", after_quality, ["weak_solver", "feedback"])
     graph.add_edge("weak_solver", "verifier")
     graph.add_edge("strong_solver", "verifier")
-    graph.add_conditional_edges("verifier", after_verifier, [*waves, "strong_solver", "accept", "feedback"])
+    graph.add_conditional_edges("verifier", after_verifier, ["weak_solver", "strong_solver", "accept", "feedback"])
     graph.add_conditional_edges("feedback", after_feedback, ["challenger", END])
     graph.add_edge("accept", END)
     return graph

@@ -303,6 +303,15 @@ async def test_an_edited_candidate_goes_no_further_until_the_quality_verifier_pa
     assert bench.rows("examples") == examples
 
 
+async def test_a_candidate_edited_just_before_the_verifier_never_ends_the_thread_in_silence() -> None:
+    bench = Bench()
+    await bench.run()
+    draft, _ = edited()
+    config = await fork(bench, "verifier", {"candidate": draft}, "weak_solver")
+    with pytest.raises(ValueError, match="exact candidate that the quality verifier passed"):
+        await bench.graph.ainvoke(None, config, context=Context(bench.services), durability="sync")
+
+
 async def test_a_verdict_about_another_candidate_accepts_nothing() -> None:
     bench = Bench()
     await bench.run()
