@@ -203,6 +203,9 @@ async def open_saver(path: Path) -> AsyncIterator[BaseCheckpointSaver[str]]:
                 await saver.setup()
         except sqlite3.DatabaseError as error:
             raise UserError(_cannot_open(path, error)) from error
+        # A step that was cancelled in the middle leaves its transaction open; closing alone would keep the file locked
+        # for as long as anything, a traceback for instance, holds its cursor.
+        stack.push_async_callback(conn.rollback)
         yield saver
 
 

@@ -204,6 +204,23 @@ async def test_errors_inside_the_block_pass_through(tmp_path: Path) -> None:
 # Keeping rounds
 
 
+async def test_a_step_cancelled_in_the_middle_leaves_no_lock_behind(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints.db"
+    async with open_saver(path) as saver:
+        assert isinstance(saver, FileSaver)
+        row = ("t", "", "c", "task", 0, "channel", "null", b"x")
+        held = await saver.conn.execute(
+            "insert into writes (thread_id, checkpoint_ns, checkpoint_id, task_id, idx, channel, type, value)"
+            " values (?, ?, ?, ?, ?, ?, ?, ?) returning idx",
+            row,
+        )
+    with sqlite3.connect(path, timeout=0) as other:  # refused at once if the transaction were still open
+        other.execute("begin immediate")
+        assert other.execute("select count(*) from writes").fetchone() == (0,)
+    other.close()
+    assert held is not None
+
+
 async def test_rounds_keeps_the_last_checkpoint_of_each_round(saver: FileSaver) -> None:
     graph = rounds_graph(saver)
     await run(graph, "a")
