@@ -100,10 +100,10 @@ class Runner:
                 for _ in range(min(self._config.concurrency, len(rows))):
                     group.create_task(work())
         except ExceptionGroup as failures:
-            known = failures.subgroup((RunFailed, UserError))
-            while isinstance(known, ExceptionGroup):
-                known = known.exceptions[0]
-            raise (known or failures) from None
+            first: Exception = failures.subgroup((RunFailed, UserError)) or failures
+            while isinstance(first, ExceptionGroup):
+                first = first.exceptions[0]
+            raise first from None
         finally:
             if timer:
                 timer.cancel()
