@@ -150,6 +150,8 @@ class Decision(StrEnum):
     """Attempts are missing before the stage can be judged."""
     STRONG = "strong"
     """The weak gate passed: the strong solver may run."""
+    JUDGE = "judge"
+    """All attempts are marked: a loop judge reads the pattern (paper, section 4)."""
     ACCEPT = "accept"
     REJECT = "reject"
 
@@ -165,6 +167,10 @@ class FailureMode(StrEnum):
     FAILED_ON_STRONG = "failed_on_strong"
     SATURATED_STRONG = "saturated_strong"
     GAP_TOO_SMALL = "gap_too_small"
+    POST_FILTER = "post_filter"
+    """Layer 1 of the legal loop: code forces another round."""
+    SENT_BACK = "sent_back_by_judge"
+    """Layer 2 of the legal loop: the loop judge asks for another round."""
     FINAL_CHECK = "final_check"
 
 

@@ -116,7 +116,7 @@ class RunConfig(Settings):
 
     def roles(self) -> dict[str, ModelSettings]:
         """Return every role's full model settings. Raises UserError when one has no model."""
-        return self.models.resolve(self.chosen_domain.role_defaults)
+        return self.models.resolve(self.chosen_domain.role_defaults, self.chosen_domain.roles)
 
     def resolved(self, prompt_version: str) -> dict[str, Any]:
         """Return everything as plain values, defaults filled in and roles resolved: what `RUN/config.toml` holds."""

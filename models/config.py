@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -11,10 +11,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from autodata.checkpoints.records import UserError
 
-ROLES = ("challenger", "quality_verifier", "weak_solver", "strong_solver", "verifier")
-"""The roles that call a model; a role is the name of its node."""
-
-Role = Literal["challenger", "quality_verifier", "weak_solver", "strong_solver", "verifier"]
+ROLES = (
+    "extractor",
+    "challenger",
+    "screen",
+    "quality_verifier",
+    "weak_solver",
+    "strong_solver",
+    "verifier",
+    "loop_judge",
+)
+"""The roles that call a model; a role is the name of its node. A domain uses some of them."""
 
 _SECRET_KEY = re.compile(r"api[-_]?key|token|secret|password|authorization", re.IGNORECASE)
 
@@ -96,20 +103,25 @@ class ModelsConfig(Settings):
     """The `[models]` table: `default` and one table per role."""
 
     default: ModelSettings = ModelSettings()
+    extractor: ModelSettings = ModelSettings()
     challenger: ModelSettings = ModelSettings()
+    screen: ModelSettings = ModelSettings()
     quality_verifier: ModelSettings = ModelSettings()
     weak_solver: ModelSettings = ModelSettings()
     strong_solver: ModelSettings = ModelSettings()
     verifier: ModelSettings = ModelSettings()
+    loop_judge: ModelSettings = ModelSettings()
 
-    def resolve(self, domain_defaults: Mapping[str, Mapping[str, Any]]) -> dict[str, ModelSettings]:
-        """Return the full settings of every role.
+    def resolve(
+        self, domain_defaults: Mapping[str, Mapping[str, Any]], roles: Sequence[str] = ROLES
+    ) -> dict[str, ModelSettings]:
+        """Return the full settings of the given roles.
 
         What a role sets wins over `models.default`, that over the domain's defaults for the role. Raises UserError
         when a role ends up without a model.
         """
         resolved: dict[str, ModelSettings] = {}
-        for role in ROLES:
+        for role in roles:
             own: ModelSettings = getattr(self, role)
             merged = {
                 **domain_defaults.get(role, {}),

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from autodata.checkpoints.records import UserError
-from autodata.models.config import Settings
+from autodata.models.config import ROLES, Settings
 from autodata.nodes.acceptance import Planned
 from autodata.nodes.kinds import KINDS, Kind
 from autodata.prompts import PromptPack, load_pack
@@ -18,7 +18,19 @@ class Domain(Settings):
     """Everything in which one kind of data set differs from another. A new domain is one value and a prompt pack."""
 
     name: str
-    kind: Literal["rubric", "reference"]
+    kind: Literal["rubric", "reference", "legal", "verifiable"]
+    extractor: bool = False
+    """Whether an extractor reads the document once, before the first round, and may find it unsuitable."""
+    challengers: int = Field(default=1, ge=1, le=8)
+    """Challengers side by side, each from another angle; a screen picks which candidates are worth solver money."""
+    grounding: int = Field(default=0, ge=0, le=10)
+    """Other documents of the run that a challenger is shown as examples."""
+    quality_check: bool = True
+    """Whether a quality verifier looks at each candidate before any solver is paid for."""
+    loop_judge: bool = False
+    """Whether a judge reads the pattern over all attempts; the acceptance preset is then `loop_judge`."""
+    probe: bool = False
+    """Whether empty answers count as failures once the endpoint has answered a trivial question."""
     weak_attempts: int = Field(default=3, ge=1)
     strong_attempts: int = Field(default=3, ge=1)
     acceptance: str = "paper"
@@ -35,6 +47,17 @@ class Domain(Settings):
     """Whether an accepted item meets the quality verifier and code's own checks once more."""
     role_defaults: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Model settings of roles that a configuration may override."""
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles this domain calls a model for, in the order of the graph."""
+        optional = {
+            "extractor": self.extractor,
+            "screen": self.challengers > 1,
+            "quality_verifier": self.quality_check,
+            "loop_judge": self.loop_judge,
+        }
+        return tuple(role for role in ROLES if optional.get(role, True))
 
     @property
     def planned(self) -> Planned:
