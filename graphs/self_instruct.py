@@ -7,6 +7,7 @@ with an edge back to the challenger, through feedback, for every kind of rejecti
 from __future__ import annotations
 
 from collections.abc import Hashable
+from typing import Any
 
 from langgraph.graph import END, START, StateGraph
 
@@ -43,7 +44,7 @@ def after_quality(state: State) -> str:
 def after_verifier(state: State) -> str:
     """Follow the policy's decision."""
     verdict = state.get("verdict") or {}
-    decision = verdict.get("decision")
+    decision: Any = verdict.get("decision")
     if decision == Decision.MORE:
         return "strong_solver" if verdict.get("stage") == Stage.STRONG else "weak_solver"
     following = {Decision.STRONG: "strong_solver", Decision.JUDGE: "loop_judge", Decision.ACCEPT: "accept"}

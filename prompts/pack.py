@@ -48,6 +48,8 @@ class FrontMatter(BaseModel):
     editable: bool = False
     limits: dict[str, int] = Field(default_factory=dict)
     """Whole numbers that the text names as placeholders and that code checks where it can, such as rubric counts."""
+    angles: tuple[str, ...] = ()
+    """What `{{angle}}` says to each of several challengers side by side, in turn."""
 
 
 @dataclass(frozen=True)
