@@ -4,7 +4,7 @@ PYTHON ?= python3
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check lint types e2e kill wheel docs lock clean
+.PHONY: help demo test check lint types e2e kill wheel docs tables lock clean
 
 help:
 	@echo "make demo   the main job on a real model, no key, no server"
@@ -57,6 +57,10 @@ check: lint types test e2e kill
 # The generated parts of docs/configuration.md; tests/unit/test_docs.py says when they are out of date.
 docs: $(READY)
 	$(RUN) docs/make.py
+
+# The simulated tables of docs/tables.md; tests/graph/test_tables.py says when they are out of date.
+tables: $(READY)
+	$(RUN) benchmarks/tables.py
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras pyproject.toml -o requirements.lock

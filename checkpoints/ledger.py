@@ -150,6 +150,11 @@ class Reader:
             raise KeyError(ref)
         return str(rows[0][column])
 
+    async def documents(self) -> list[str]:
+        """Return the ids of all documents that have a text, in order."""
+        rows = await self.read("SELECT document_id FROM documents WHERE text != '' ORDER BY document_id")
+        return [row["document_id"] for row in rows]
+
     async def _start(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._reading, self._open_reading)
 
@@ -340,6 +345,10 @@ class MemoryLedger:
         kind, _, key = ref.partition("/")
         table, column = _TEXTS[kind]
         return str(self.tables[table][(key,)][column])
+
+    async def documents(self) -> list[str]:
+        """Return the ids of all documents that have a text, in order."""
+        return sorted(row["document_id"] for row in self.tables["documents"].values() if row["text"])
 
     async def find_call(self, key: str) -> Mapping[str, Any] | None:
         """Return the stored row of table `calls` with this key, or None."""

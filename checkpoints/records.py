@@ -86,7 +86,8 @@ class Candidate(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     question: str = Field(min_length=1, max_length=4000)
-    reference_answer: str = Field(min_length=1, max_length=4000)
+    reference_answer: str = Field(default="", max_length=4000)
+    """Empty in a domain that has none."""
     context: str = Field(default="", max_length=6000)
 
     @property
@@ -109,7 +110,8 @@ class Mark(Record):
     score: Fraction = Field(ge=0, le=1)
     met: tuple[bool, ...] = ()
     """One entry per criterion of the candidate, in order; empty when no criterion was looked at."""
-    decided_by: Literal["judge", "code", "truncated"] = "judge"
+    decided_by: Literal["judge", "code", "truncated", "probe"] = "judge"
+    """Who decided. `probe`: the answer was empty, and the endpoint was seen to answer something else."""
 
     @property
     def right(self) -> bool:
@@ -140,7 +142,12 @@ class Check(Record):
     name: str
     value: str
     bound: str
+    """Empty where nothing was asked for: the figure is only told."""
     passed: bool
+
+    def __str__(self) -> str:
+        """Return the comparison as it is told to people and to the challenger."""
+        return f"{self.name} {self.value}" + (f", needed {self.bound}" if self.bound else "")
 
 
 class Decision(StrEnum):
@@ -150,6 +157,8 @@ class Decision(StrEnum):
     """Attempts are missing before the stage can be judged."""
     STRONG = "strong"
     """The weak gate passed: the strong solver may run."""
+    JUDGE = "judge"
+    """All attempts are marked: a loop judge reads the pattern (paper, section 4)."""
     ACCEPT = "accept"
     REJECT = "reject"
 
@@ -165,6 +174,10 @@ class FailureMode(StrEnum):
     FAILED_ON_STRONG = "failed_on_strong"
     SATURATED_STRONG = "saturated_strong"
     GAP_TOO_SMALL = "gap_too_small"
+    POST_FILTER = "post_filter"
+    """Layer 1 of the legal loop: code forces another round."""
+    SENT_BACK = "sent_back_by_judge"
+    """Layer 2 of the legal loop: the loop judge asks for another round."""
     FINAL_CHECK = "final_check"
 
 
@@ -183,6 +196,20 @@ class Verdict(Record):
     summary: str = ""
 
 
+class RubricFigures(Record):
+    """How large a rubric is, for telling whether a later one is easier to satisfy."""
+
+    items: int = Field(ge=0)
+    positive_items: int = Field(ge=0)
+    positive_total: int = Field(ge=0)
+    """All positive weights together."""
+
+    @property
+    def positive_mean(self) -> Fraction:
+        """The mean positive weight; 0 without any."""
+        return Fraction(self.positive_total, self.positive_items or 1)
+
+
 class Round(Record):
     """One closed round, small enough to travel in graph state."""
 
@@ -198,6 +225,8 @@ class Round(Record):
     weak_mean: Fraction | None = None
     strong_mean: Fraction | None = None
     gap: Fraction | None = None
+    rubric: RubricFigures | None = None
+    """Kept where a loop judge compares the rubrics of rounds."""
 
 
 class DocumentStatus(StrEnum):
@@ -231,6 +260,10 @@ class Example(Record):
     checks: tuple[Check, ...]
     prompt_version: str
     models: dict[str, str]
+    grpo_suitability: Literal["high", "medium", "low"] | None = None
+    """How much a trainer can learn from it, as the loop judge sees it, where a domain has one."""
+    judgement: dict[str, Any] | None = None
+    """What the loop judge found, whole."""
 
 
 def round_id(thread_id: str, n: int, candidate_id: str) -> str:
@@ -255,6 +288,9 @@ class Blobs(Protocol):
 
     async def get(self, ref: str) -> str:
         """Return the text behind a reference. Raises KeyError when there is none."""
+
+    async def documents(self) -> list[str]:
+        """Return the ids of all documents that have a text, in order."""
 
 
 class Journal(Protocol):

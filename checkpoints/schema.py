@@ -11,7 +11,7 @@ from sqlite_utils import Database
 
 from autodata.checkpoints.records import canonical_json
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 """Kept in table `meta` under `schema_version`. A file of another version is refused."""
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -49,7 +49,7 @@ _MEANS = "weak_mean strong_mean gap"
 TABLES: dict[str, Table] = {
     "meta": Table(_columns("key value"), pk=("key",), required=frozenset({"value"})),
     "documents": Table(
-        _columns("document_id name title text status status_reason note", "chars rounds epoch settled"),
+        _columns("document_id name title text status status_reason note extract", "chars rounds epoch settled"),
         pk=("document_id",),
         required=frozenset({"name"}),
         defaults={"title": "", "text": "", "status": "pending", "status_reason": "", "note": ""}
@@ -66,7 +66,7 @@ TABLES: dict[str, Table] = {
     "rounds": Table(
         _columns(
             "round_id document_id thread_id candidate_id passage outcome failure_mode reason feedback quality"
-            " prompt_version",
+            " judgement packet screen prompt_version",
             "n",
             _MEANS,
         ),
@@ -132,8 +132,9 @@ TABLES: dict[str, Table] = {
         indexes=(("document_id",),),
     ),
 }
-"""Every table, those that others refer to first. The columns `candidate`, `quality`, `mode`, `checks`, `params` and
-`example` are JSON texts; `score` is an exact fraction as text ("5/8") and `score_value` the same as a number."""
+"""Every table, those that others refer to first. The columns `extract`, `candidate`, `quality`, `judgement`, `packet`,
+`screen`, `mode`, `checks`, `params` and `example` are JSON texts; `score` is an exact fraction as text ("5/8") and
+`score_value` the same as a number."""
 
 
 def encode(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> Rows:

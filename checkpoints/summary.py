@@ -8,6 +8,7 @@ from typing import Any
 
 from autodata.checkpoints.ledger import Reader
 from autodata.checkpoints.records import DocumentStatus, FailureMode
+from autodata.checkpoints.signals import signals
 
 # One statement, so that a run that goes on cannot change the numbers between one and the next.
 _NUMBERS = """
@@ -49,6 +50,21 @@ MEANINGS: Mapping[tuple[str, ...], str] = {
         "All calls, those of failed documents too, per accepted document; null when there are none."
     ),
     ("awaiting_review",): "Accepted examples that a person has yet to look at; 0, for there is no review yet.",
+    ("failed_on_strong",): (
+        "By number of the round: rounds closed, those that failed on the strong solver, and their share. A share that"
+        " rises with the rounds is the strong model's ceiling."
+    ),
+    ("tied_to_numbers",): (
+        "Accepted questions, those holding a number of at least two significant digits that stands in their document,"
+        " and their share."
+    ),
+    ("attempts_by_length",): (
+        "By role and band of the answer's length in characters: attempts and the mean score of those marked (0..1)."
+    ),
+    ("truncation",): (
+        "Attempts, those cut off by the token limit, and their share: `by_role` with the mean score of cut and of whole"
+        " attempts, `by_round` by number of the round."
+    ),
 }
 """What each key of a summary means."""
 
@@ -81,4 +97,5 @@ async def summarise(ledger: Reader) -> dict[str, Any]:
         "rounds_per_accepted": numbers["rounds_per_accepted"],
         "calls_per_accepted": calls / accepted if accepted else None,
         "awaiting_review": 0,
+        **await signals(ledger),
     }

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from autodata.checkpoints.records import RunFailed, UserError
-from autodata.cli import demo, doctor, export, graph, init, run, show, status
+from autodata.cli import baseline, compare, demo, doctor, export, graph, init, prompts, run, show, status
 
 app = typer.Typer(
     name="autodata",
@@ -19,9 +19,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for module in (run, status, show, export, init, doctor, demo, graph):
+for module in (run, baseline, status, show, compare, export, init, doctor, demo, graph):
     name = module.__name__.rpartition(".")[2]
     app.command(name)(getattr(module, name))
+app.add_typer(prompts.prompts, name="prompts")
 
 
 def _print_version(wanted: bool) -> None:

@@ -11,7 +11,7 @@ from autodata.nodes.domain import find_domain
 
 
 def graph(
-    domain: Annotated[str, typer.Option(help="The domain whose graph to draw: cs or facts.")] = "cs",
+    domain: Annotated[str, typer.Option(help="The domain whose graph to draw: a name, or a folder.")] = "cs",
 ) -> None:
     """Print the graph of a domain as mermaid text, for a Markdown file or a mermaid viewer.
 

@@ -6,21 +6,21 @@ import inspect
 import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any
 
-import tomli_w
 import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from autodata.checkpoints.records import UserError
+from autodata.cli.commented import WIDTH, allowed, comment, toml
+from autodata.cli.new_domain import typed, write_domain
 from autodata.graphs.config import RunConfig
-from autodata.models.config import ROLES, ModelSettings
+from autodata.models.config import ROLES, SOLVER_MODES, SOLVERS, ModelSettings
 from autodata.models.local import KNOWN_MODELS
-from autodata.nodes.acceptance import PRESETS, Counts, Thresholds
-from autodata.nodes.domain import Domain, find_domain
-
-WIDTH = 110
+from autodata.nodes.acceptance import PRESETS, Counts, Majority, Thresholds
+from autodata.nodes.domain import DOMAINS, Domain, find_domain
+from autodata.nodes.policy import policy_of
 
 _HEAD = """\
 Autodata's configuration. Every setting is here: a line like "# name = value" shows the default, or an example where \
@@ -34,11 +34,14 @@ _SAID: Mapping[str, str] = {
     "models.default": "For every role that does not say otherwise. What is set here wins over the domain's defaults.",
     "models.default.api_key_env": "Name of the environment variable that holds the key, which itself never stands here."
     " Left out: OPENAI_API_KEY for the provider's own endpoint, no key for an endpoint of one's own.",
+    "models.extractor": "Reads a document once and says what it holds, in a domain with an extractor.",
     "models.challenger": "Writes the questions.",
+    "models.screen": "Picks the promising of several candidates, in a domain with challengers side by side.",
     "models.quality_verifier": "Looks at each question before a solver is paid for.",
     "models.weak_solver": "Must fail, at least mostly: name a weaker model than the strong solver's.",
     "models.strong_solver": "Must succeed where the weak solver fails.",
     "models.verifier": "Marks the solvers' answers.",
+    "models.loop_judge": "Reads the pattern over all attempts, in a domain with a loop judge.",
 }
 """What the models' own docstrings do not say."""
 
@@ -50,6 +53,8 @@ _EXAMPLES: Mapping[str, Any] = {
     "temperature": 1.0,
     "top_p": 0.95,
     "extra_body": {"reasoning_effort": "low"},
+    "reasoning_effort": "low",
+    "privileged": True,
     "price_in": 0.5,
     "price_out": 1.5,
     "max_calls": 10_000,
@@ -65,14 +70,27 @@ _INHERITANCE = "from models.default, then from the domain's defaults for the rol
 
 
 def init(
-    out: Annotated[Path, typer.Option("--out", help="The file to write.")] = Path("autodata.toml"),
-    domain: Annotated[str, typer.Option(help="cs or facts.")] = "cs",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The configuration to write.", show_default="autodata.toml")
+    ] = None,
+    domain: Annotated[str, typer.Option(help="A shipped domain, the folder of one, or the name of a new one.")] = "cs",
+    like: Annotated[
+        str | None, typer.Option(help="The shipped domain that a new one starts from.", show_default="cs")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it exists.")] = False,
 ) -> None:
     """Write a commented configuration: every setting with its default and its meaning.
 
+    With a new domain's name and no --out: write that domain's folder, with domain.toml and prompts to change.
+
     Example: autodata init --out autodata.toml --domain cs
     """
+    if out is None and domain not in DOMAINS:
+        _new_domain(Path(domain), like or "cs")
+        return
+    if like is not None:
+        raise UserError("--like is for a new domain: give it a name of its own with --domain, and no --out")
+    out = out or Path("autodata.toml")
     text = configuration(find_domain(domain), str(out))
     try:
         with out.open("w" if force else "x", encoding="utf-8", newline="\n") as file:
@@ -84,9 +102,21 @@ def init(
     typer.echo(f"wrote {out}: name your models in it, then type: autodata doctor --config {out}", err=True)
 
 
+def _new_domain(folder: Path, like: str) -> None:
+    write_domain(folder, like)
+    shown = typed(folder)
+    lines = [
+        f"wrote {folder}: domain.toml and prompts copied from {like}: change them, then type:",
+        f"  autodata prompts diff {like} {shown}",
+        f"  autodata init --domain {shown} --out autodata.toml",
+        f"  autodata run --domain {shown} --documents PATH --out RUN",
+    ]
+    typer.echo("\n".join(lines), err=True)
+
+
 def configuration(domain: Domain, name: str = "autodata.toml") -> str:
     """Return the text of a commented configuration. It loads as it is, but its models have yet to be named."""
-    lines = _comment(_HEAD.format(name=name))
+    lines = comment(_HEAD.format(name=name))
     lines += _fields(RunConfig, "", domain)
     for field, info in RunConfig.model_fields.items():
         lines += _models(domain) if field == "models" else _tables(info, field, domain)
@@ -98,22 +128,37 @@ def _tables(info: FieldInfo, path: str, domain: Domain) -> list[str]:
     model = info.annotation
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         return []
-    lines = ["", *_comment(_SAID.get(path) or _summary(model)), f"[{path}]", *_fields(model, path, domain)]
+    lines = ["", *comment(_SAID.get(path) or _summary(model)), f"[{path}]", *_fields(model, path, domain)]
     for field, inner in model.model_fields.items():
         lines += _tables(inner, f"{path}.{field}", domain)
     return lines
 
 
 def _models(domain: Domain) -> list[str]:
-    lines = ["", *_comment(f"The models, by role. A key left out of a role's table is inherited: {_INHERITANCE}")]
-    lines += ["", *_comment(_SAID["models.default"])]
+    lines = ["", *comment(f"The models, by role. A key left out of a role's table is inherited: {_INHERITANCE}")]
+    lines += ["", *comment(_SAID["models.default"])]
     lines += ["[models.default]", *_fields(ModelSettings, "models.default", domain)]
     for role in ROLES:
         path = f"models.{role}"
-        lines += ["", *_comment(_SAID[path]), f"[{path}]"]
+        lines += ["", *comment(_SAID[path]), f"[{path}]"]
         lines += [_line(f"{path}.model", "model", "" if f"{path}.model" in _ACTIVE else "another-model")]
-        lines += [f"# {name} = {_toml(value)}" for name, value in domain.role_defaults.get(role, {}).items()]
+        lines += [f"# {name} = {toml(value)}" for name, value in domain.role_defaults.get(role, {}).items()]
+        lines += _modes(role)
     return lines
+
+
+def _modes(role: str) -> Iterator[str]:
+    """Yield the settings that only a solver has, explained at the first of the two."""
+    for name in SOLVER_MODES if role in SOLVERS else ():
+        info = ModelSettings.model_fields[name]
+        default = info.get_default()
+        if role == SOLVERS[0]:
+            yield from comment(f"{_said(f'models.{role}.{name}', info)} {allowed(info)}".strip())
+        yield f"# {name} = {toml(_EXAMPLES[name] if default is None else default)}"
+
+
+def _said(full: str, info: FieldInfo) -> str:
+    return (_SAID.get(full) or " ".join((info.description or "").split())).replace("None:", "Left out:")
 
 
 def _fields(model: type[BaseModel], path: str, domain: Domain) -> Iterator[str]:
@@ -122,14 +167,16 @@ def _fields(model: type[BaseModel], path: str, domain: Domain) -> Iterator[str]:
         full = f"{path}.{name}" if path else name
         if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
             continue
-        default = domain.name if full == "domain" else info.get_default(call_default_factory=True)
-        text = (_SAID.get(full) or " ".join((info.description or "").split())).replace("None:", "Left out:")
-        parts = [text, _shipped() if full == "models.default.model" else "", _allowed(info)]
+        if model is ModelSettings and name in SOLVER_MODES:
+            continue
+        default = _called(domain) if full == "domain" else info.get_default(call_default_factory=True)
+        text = _said(full, info)
+        parts = [text, _shipped() if full == "models.default.model" else "", allowed(info)]
         if default is None or default == {}:
             default = _own_bounds(domain) if full == "acceptance" else _EXAMPLES[name]
             parts.append("For example:" if "Left out:" in text else "Not set; for example:")
         yield ""
-        yield from _comment(" ".join(part for part in parts if part))
+        yield from comment(" ".join(part for part in parts if part))
         if name == "acceptance":
             yield from _presets(domain)
         yield _line(full, name, default)
@@ -140,58 +187,43 @@ def _shipped() -> str:
 
 
 def _line(full: str, name: str, value: Any) -> str:
-    return ("" if full in _ACTIVE else "# ") + f"{name} = {_toml(value)}"
+    return ("" if full in _ACTIVE else "# ") + f"{name} = {toml(value)}"
 
 
 def _presets(domain: Domain) -> Iterator[str]:
     for name, policy in PRESETS.items():
-        bounds: Mapping[str, Any] = {}
+        shown = "weak wrong, strong right" if isinstance(policy, Majority) else _summary(type(policy))
         if isinstance(policy, Thresholds | Counts):
             bounds = policy.model_dump(mode="json", exclude_defaults=True, exclude={"name"})
-        shown = ", ".join(f"{key} {_plain(value)}" for key, value in bounds.items()) or "weak wrong, strong right"
+            shown = ", ".join(f"{key} {_plain(value)}" for key, value in bounds.items())
         text = f"{name}{' (the default)' if name == domain.acceptance else ''}: {shown}"
         yield from (f"# {line}" for line in textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    "))
-    yield from _comment(
+    yield from comment(
         f"Bounds of one's own: {', '.join(n for n in Thresholds.model_fields if n != 'name')}; or counts of right"
         f" attempts: {', '.join(n for n in Counts.model_fields if n != 'name')}."
     )
 
 
-def _own_bounds(domain: Domain) -> dict[str, Any]:
-    own = {"weak_right": 0} if isinstance(PRESETS[domain.acceptance], Counts) else {"gap": ">= 0.25"}
-    return {"preset": domain.acceptance, **own}
+def _own_bounds(domain: Domain) -> Any:
+    if domain.loop_judge:
+        return domain.acceptance
+    own = {"weak_right": 0} if isinstance(policy_of(domain.acceptance), Counts) else {"gap": ">= 0.25"}
+    if isinstance(domain.acceptance, str) and isinstance(PRESETS[domain.acceptance], Thresholds | Counts):
+        return {"preset": domain.acceptance, **own}
+    return {"preset": "counts" if "weak_right" in own else "paper", **own}
+
+
+def _called(domain: Domain) -> str:
+    """Return what a configuration calls a domain: its name, or for one of one's own the path from here."""
+    if domain.folder is None:
+        return domain.name
+    here = Path.cwd()
+    return typed(domain.folder.relative_to(here)) if domain.folder.is_relative_to(here) else str(domain.folder)
 
 
 def _plain(value: Any) -> str:
     return " and ".join(value) if isinstance(value, list) else str(value).lower()
 
 
-def _allowed(info: FieldInfo) -> str:
-    """Return the values that a setting may have, where they are bounded."""
-    annotation: Any = info.annotation
-    if get_origin(annotation) is Literal:
-        return f"One of: {', '.join(get_args(annotation))}."
-    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
-    bounds = [
-        f"{sign} {value:g}"
-        for item in info.metadata
-        for key, sign in signs.items()
-        if (value := getattr(item, key, None)) is not None
-    ]
-    return f"({', '.join(bounds)})" if bounds else ""
-
-
-def _toml(value: Any) -> str:
-    """Return a value as TOML on one line."""
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{name} = {_toml(item)}" for name, item in value.items()) + " }"
-    return tomli_w.dumps({"x": value}).removeprefix("x = ").strip()
-
-
-def _comment(text: str) -> list[str]:
-    wrapped = (textwrap.wrap(part, WIDTH, break_long_words=False) for part in text.split("\n"))
-    return [f"# {line}" for lines in wrapped for line in lines]
-
-
-def _summary(model: type[BaseModel]) -> str:
+def _summary(model: type) -> str:
     return " ".join((inspect.getdoc(model) or "").split("\n\n")[0].split())

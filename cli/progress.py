@@ -23,11 +23,13 @@ SHOWN = 8
 """Documents in work that a terminal shows at once."""
 
 _STAGES = {
+    "extract": "document read",
     "candidate": "question written",
     "quality": "quality checked",
     "attempt": "solving",
     "mark": "marking",
     "verdict": "judged",
+    "judgement": "pattern judged",
     "feedback": "new question",
 }
 

@@ -10,6 +10,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from autodata.checkpoints.records import Check
+
 
 def figure(value: float | None, places: int = 2) -> str:
     """Return a number for a table; a dash for none."""
@@ -70,7 +72,7 @@ def example_card(example: Mapping[str, Any]) -> Panel:
     parts = [Text.assemble((f"{name}: ", "bold"), str(value)) for name, value in fields.items() if value]
     parts += [Text(f"  {item['weight']:+3d}  {item['criterion']}") for item in candidate.get("rubric", ())]
     checks = example["checks"]
-    parts += [Text(f"{c['name']}: {c['value']}, needed {c['bound']}", style="green") for c in checks]
+    parts += [Text(str(Check.model_validate(check)), style="green") for check in checks]
     title = Text(f"from {example['document_name']}, round {example['rounds']}")
     return Panel(Group(*parts), title=title, title_align="left")
 

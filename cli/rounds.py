@@ -39,7 +39,10 @@ async def read_rounds(ledger: Reader, document: Mapping[str, Any]) -> dict[str, 
     document_id = document["document_id"]
     rounds = [await _read_round(ledger, row) for row in await ledger.read(_ROUNDS, (document_id,))]
     failures = await ledger.read(_FAILURES, (document_id,))
-    return {**document, "rounds_made": document["rounds"], "failures": failures, "rounds": rounds}
+    [found] = await ledger.read("SELECT extract FROM documents WHERE document_id = ?", (document_id,))
+    extract = json.loads(found["extract"]) if found["extract"] else None
+    made = document["rounds"]
+    return {**document, "extract": extract, "rounds_made": made, "failures": failures, "rounds": rounds}
 
 
 async def _read_round(ledger: Reader, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,7 +60,8 @@ async def _read_round(ledger: Reader, row: Mapping[str, Any]) -> dict[str, Any]:
         ]
     for verdict in verdicts:
         verdict["checks"] = json.loads(verdict["checks"])
-    read = {name: json.loads(row[name]) if row[name] else None for name in ("candidate", "quality")}
+    columns = ("candidate", "quality", "judgement", "packet", "screen")
+    read = {name: json.loads(row[name]) if row[name] else None for name in columns}
     return {**row, **read, "attempts": attempts, "verdicts": verdicts}
 
 
@@ -106,12 +110,20 @@ class _Page:
         if rubric := candidate.get("rubric"):
             head = Text.assemble(("Rubric", "bold"), ("  ✓ met, ✗ not met; a negative item that is met costs", "dim"))
             self._block(head, _rubric(rubric, row["attempts"]))
+        if row["screen"]:
+            lines = (
+                f"{'promising' if item['promising'] else 'left'}: {item['question']} ({item['reason']})"
+                for item in row["screen"]
+            )
+            self._text("Screen", "\n".join(lines))
         if row["quality"]:
             self._quality(row["quality"])
         for attempt in row["attempts"]:
             self._attempt(attempt, numbered=bool(rubric))
         if row["verdicts"]:
             self._verdict(row["verdicts"][-1])
+        if row["judgement"]:
+            self._judgement(row["judgement"])
         if mode in _NOT_BY_SCORES:
             self._text("Final check failed" if mode == FailureMode.FINAL_CHECK else "Why", row["reason"])
         self._text("Feedback to the challenger", row["feedback"])
@@ -157,15 +169,23 @@ class _Page:
             "reject": "rejected",
             "strong": "weak gate passed, on to the strong solver",
             "more": "more attempts are needed",
+            "judge": "all attempts made, on to the loop judge",
         }.get(verdict["decision"], verdict["decision"])
         mode = (verdict["failure_mode"] or "").replace("_", " ")
         grid = Table.grid(padding=(0, 1))
         for check in verdict["checks"]:
-            grid.add_row(_met(check["passed"]), f"{check['name']} {check['value']}", f"needed {check['bound']}")
+            needed = f"needed {check['bound']}" if check["bound"] else ""
+            grid.add_row(_met(check["passed"]), f"{check['name']} {check['value']}", needed)
         means = [f"{name} {figure(verdict[key])}" for name, key in _MEANS if verdict[key] is not None]
         head = Text(f"Verdict ({verdict['preset']}): {decided}{f', {mode}' if mode else ''}", style="bold")
         head.append(f"  means: {', '.join(means)}" if means else "", style="dim not bold")
         self._block(head, grid)
+
+    def _judgement(self, judgement: Mapping[str, Any]) -> None:
+        told = {name: text for name, text in judgement.items() if name not in {"candidate_id", "layer", "verdict"}}
+        body = Text("\n".join(f"{name.replace('_', ' ')}: {printable(text)}" for name, text in told.items() if text))
+        by = "the fixed rules" if judgement["layer"] == 1 else "the loop judge"
+        self._block(Text.assemble((f"Judged by {by}: ", "bold"), judgement["verdict"]), body)
 
     def _text(self, title: str, text: str, *, whole: bool = False) -> None:
         if text:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -24,6 +24,19 @@ from autodata.graphs.runner import Outcome, Runner, open_run, take_in
 
 SHOWN_SKIPPED = 10
 """Skipped inputs that are named one by one."""
+
+# Options that `autodata run` and `autodata baseline` share.
+Documents = Annotated[list[Path] | None, typer.Option("--documents", help="Files or folders to read.")]
+More = Annotated[list[Path] | None, typer.Argument(help="Further files or folders.", show_default=False)]
+Out = Annotated[Path, typer.Option("--out", help="The run's folder.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file; see 'autodata init'.")]
+DomainName = Annotated[str | None, typer.Option("--domain", help="A shipped domain, or the folder of one of your own.")]
+Concurrency = Annotated[int | None, typer.Option(help="Documents in work at once.")]
+Limit = Annotated[int | None, typer.Option(help="Documents to take at most.")]
+MaxCalls = Annotated[int | None, typer.Option(help="Model calls the run may make in all.")]
+MaxUsd = Annotated[float | None, typer.Option(help="US dollars the run may cost in all.")]
+MaxSeconds = Annotated[float | None, typer.Option(help="Seconds this sitting may take.")]
+StatusJson = Annotated[bool, typer.Option("--json", help="Print the final status as one JSON object.")]
 
 
 @dataclass(frozen=True)
@@ -41,20 +54,20 @@ class Sitting:
 
 
 def run(
-    documents: Annotated[list[Path] | None, typer.Option("--documents", help="Files or folders to read.")] = None,
-    more: Annotated[list[Path] | None, typer.Argument(help="Further files or folders.", show_default=False)] = None,
-    out: Annotated[Path, typer.Option("--out", help="The run's folder.")] = Path("run"),
-    config: Annotated[Path | None, typer.Option("--config", help="TOML file; see 'autodata init'.")] = None,
-    domain: Annotated[str | None, typer.Option(help="cs or facts.")] = None,
+    documents: Documents = None,
+    more: More = None,
+    out: Out = Path("run"),
+    config: ConfigFile = None,
+    domain: DomainName = None,
     acceptance: Annotated[str | None, typer.Option(help="A preset: paper, deployed, meta, majority, counts.")] = None,
     max_rounds: Annotated[int | None, typer.Option(help="Rounds until a document is rejected.")] = None,
-    concurrency: Annotated[int | None, typer.Option(help="Documents in work at once.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Documents to take at most.")] = None,
+    concurrency: Concurrency = None,
+    limit: Limit = None,
     target: Annotated[int | None, typer.Option(help="Stop at this many accepted examples.")] = None,
-    max_calls: Annotated[int | None, typer.Option(help="Model calls the run may make in all.")] = None,
-    max_usd: Annotated[float | None, typer.Option(help="US dollars the run may cost in all.")] = None,
-    max_seconds: Annotated[float | None, typer.Option(help="Seconds this sitting may take.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the final status as one JSON object.")] = False,
+    max_calls: MaxCalls = None,
+    max_usd: MaxUsd = None,
+    max_seconds: MaxSeconds = None,
+    as_json: StatusJson = False,
 ) -> None:
     """Make examples from documents. The same command again resumes.
 
@@ -71,9 +84,14 @@ def run(
         "budget.max_usd": max_usd,
         "budget.max_seconds": max_seconds,
     }
-    settings = _settings(config, out, {name: value for name, value in flags.items() if value is not None})
+    settings = find_settings(config, out, flags)
+    finish(settings, [*(documents or []), *(more or [])], out, as_json=as_json)
+
+
+def finish(settings: RunConfig, paths: list[Path], out: Path, *, as_json: bool) -> NoReturn:
+    """Run one sitting, print its status, what a person must know and what to type next, and exit."""
     console = Console(stderr=True)
-    sitting = execute(settings, [*(documents or []), *(more or [])], out, console)
+    sitting = execute(settings, paths, out, console)
     if as_json:
         typer.echo(json.dumps(sitting.summary))
     else:
@@ -125,16 +143,20 @@ def closing_lines(sitting: Sitting, out: Path) -> list[str]:
     return lines
 
 
-def _settings(config: Path | None, out: Path, flags: dict[str, Any]) -> RunConfig:
-    """Find the configuration: the given file, else that of the run folder, else `autodata.toml` here."""
+def find_settings(config: Path | None, out: Path, flags: Mapping[str, Any], kind: str = "run") -> RunConfig:
+    """Find the configuration: the given file, else that of the run folder, else `autodata.toml` here.
+
+    Flags that are not None lie over it. Raises UserError, also when the folder is of another kind.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
     stored = out / "config.toml"
     if config is None and stored.exists():
-        return stored_config(stored, flags)
+        return stored_config(stored, given, kind)
     if config is None and Path("autodata.toml").exists():
         config = Path("autodata.toml")
     if config is None:
         raise UserError("no configuration: give --config FILE, or write one with 'autodata init'")
-    return load_config(config, flags)
+    return load_config(config, given)
 
 
 def _fitted(config: RunConfig, items: Iterator[Document | Skipped]) -> Iterator[Document | Skipped]:

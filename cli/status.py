@@ -13,6 +13,7 @@ from rich.text import Text
 
 from autodata.checkpoints.summary import summarise
 from autodata.cli.report import figure
+from autodata.cli.signals import signal_rows
 from autodata.cli.terminal import AsJson, RunFolder, console, ledger_of, print_json, printable
 
 BAR = 24
@@ -62,6 +63,9 @@ def _show(
     if any(summary["failure_modes"].values()):
         out.print()
         out.print(_failures(summary["failure_modes"]))
+    if told := {label: text for label, text in signal_rows(summary).items() if text}:
+        out.print()
+        out.print(_signals(told))
     if errored:
         out.print()
         out.print(Text("Errored documents: the next 'autodata run' takes them up again", style="bold"))
@@ -113,4 +117,13 @@ def _failures(modes: Mapping[str, int]) -> Table:
     for mode, count in sorted(modes.items(), key=lambda item: -item[1]):
         if count:
             table.add_row(mode.replace("_", " "), f"{count:,}", "█" * max(1, round(BAR * count / most)))
+    return table
+
+
+def _signals(rows: Mapping[str, str]) -> Table:
+    table = Table(title="Signals", title_justify="left", title_style="bold", show_header=False, box=None)
+    table.add_column("signal")
+    table.add_column("value", justify="right")
+    for row in rows.items():
+        table.add_row(*row)
     return table

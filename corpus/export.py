@@ -53,8 +53,12 @@ def jsonl_row(example: Example) -> dict[str, Any]:
     }
     if candidate.get("rubric"):
         row["rubric"] = candidate["rubric"]
+    if candidate.get("target_capabilities"):
+        row["target_capabilities"] = candidate["target_capabilities"]
     if example.passage:
         row["passage"] = example.passage
+    if example.grpo_suitability:
+        row["grpo_suitability"] = example.grpo_suitability
     return row | {
         "document_id": example.document_id,
         "document_name": example.document_name,

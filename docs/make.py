@@ -31,6 +31,8 @@ FAILURE_MODES: Mapping[FailureMode, str] = {
     FailureMode.FAILED_ON_STRONG: "The strong solver did not do well enough.",
     FailureMode.SATURATED_STRONG: "The strong solver did too well to leave anything to learn.",
     FailureMode.GAP_TOO_SMALL: "Strong mean minus weak mean lies outside the bounds of the gap.",
+    FailureMode.POST_FILTER: "The question breaks a fixed rule: too long, a forbidden phrase, or an old year.",
+    FailureMode.SENT_BACK: "The loop judge asked for another round; its suggestion reached the writer word for word.",
     FailureMode.FINAL_CHECK: "All gates passed, but not the last quality check; the document ends with this round.",
 }
 """What each failure mode of a round means, in one line."""

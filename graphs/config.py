@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import tomli_w
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from autodata.checkpoints.records import UserError
-from autodata.models.config import ROLES, BudgetConfig, ModelsConfig, ModelSettings, RetryConfig, Settings
+from autodata.models.config import (
+    ROLES,
+    SOLVER_MODES,
+    BudgetConfig,
+    ModelsConfig,
+    ModelSettings,
+    RetryConfig,
+    Settings,
+)
+from autodata.models.problems import problems
 from autodata.models.simulated import World
-from autodata.nodes.acceptance import PRESETS, AcceptancePolicy, Counts, Thresholds
+from autodata.nodes.acceptance import AcceptancePolicy, LoopJudge
 from autodata.nodes.domain import Domain, find_domain
+from autodata.nodes.policy import policy_of
 
 MODEL_FIELDS_THAT_BEAR = frozenset(
-    {"provider", "model", "temperature", "top_p", "max_tokens", "send_seed", "extra_body"}
+    {"provider", "model", "temperature", "top_p", "max_tokens", "send_seed", "extra_body", "reasoning_effort"}
+    | {*SOLVER_MODES}
 )
 """Model settings that shape replies. The others may change between two sittings of a run."""
 
@@ -50,8 +62,12 @@ class LocalConfig(Settings):
 class RunConfig(Settings):
     """The configuration file, with the flags of the command line laid over it."""
 
+    kind: ClassVar[str] = "run"
+    """What the folder holds; the command of the same name made it, and only that one goes on with it."""
+
     domain: str = "cs"
-    """What kind of examples to make: cs (research questions with a rubric) or facts (one precise fact each)."""
+    """What kind of examples to make: cs (research questions with a rubric), facts (one precise fact each), legal
+    (clients' questions over a source of law), science (questions with a checkable answer), or a folder: ./mydomain."""
     acceptance: str | dict[str, Any] | None = None
     """A preset's name, or own bounds, perhaps over a preset. None: the domain's own preset."""
     max_rounds: int = Field(default=15, ge=1, le=100)
@@ -75,65 +91,45 @@ class RunConfig(Settings):
     @model_validator(mode="after")
     def _possible(self) -> RunConfig:
         try:
-            planned = find_domain(self.domain).planned
+            domain = self.chosen_domain
         except UserError as error:
             raise ValueError(f"domain: {error}") from error
         policy = self.policy
+        if isinstance(policy, LoopJudge) is not domain.loop_judge:
+            has = "has a loop judge: leave acceptance out" if domain.loop_judge else "has no loop judge: choose another"
+            raise ValueError(f"acceptance: {policy.name!r} cannot be used, for domain {domain.name!r} {has}")
         try:
-            policy.require_possible(planned)
+            policy.require_possible(domain.planned)
         except ValueError as error:
             raise ValueError(f"acceptance: {error}") from error
         return self
 
-    @property
+    @cached_property
     def chosen_domain(self) -> Domain:
-        """The domain that `domain` names."""
+        """The domain that `domain` names; a folder of one's own is read once."""
         return find_domain(self.domain)
 
     @property
     def policy(self) -> AcceptancePolicy:
         """The acceptance policy that `acceptance` describes. Raises ValueError when it describes none."""
-        wanted = self.acceptance or find_domain(self.domain).acceptance
-        if isinstance(wanted, str):
-            return _preset(wanted)
-        own = dict(wanted)
-        name = own.pop("name", "custom")
-        if not isinstance(name, str):
-            raise ValueError(f"acceptance.name: a text is needed, got {name!r}")
-        if isinstance(preset := PRESETS.get(name), Settings) and preset.model_dump(mode="json") == dict(wanted):
-            return preset
-        base: dict[str, Any] = {}
-        shape: type[Thresholds | Counts] = Counts if {"weak_right", "strong_right"} & {*own} else Thresholds
-        if preset := own.pop("preset", None):
-            policy = _preset(str(preset))
-            if not isinstance(policy, Thresholds | Counts):
-                raise ValueError(f"acceptance: preset {preset!r} has no bounds of its own to change")
-            base, shape = policy.model_dump(), type(policy)
-        try:
-            return shape.model_validate({**base, **own, "name": name if name not in PRESETS else "custom"})
-        except ValidationError as error:
-            raise ValueError(_problems(error, shape, "acceptance")) from error
+        return policy_of(self.acceptance or self.chosen_domain.acceptance)
 
     def roles(self) -> dict[str, ModelSettings]:
         """Return every role's full model settings. Raises UserError when one has no model."""
-        return self.models.resolve(self.chosen_domain.role_defaults)
+        return self.models.resolve(self.chosen_domain.role_defaults, self.chosen_domain.roles)
 
     def resolved(self, prompt_version: str) -> dict[str, Any]:
         """Return everything as plain values, defaults filled in and roles resolved: what `RUN/config.toml` holds."""
         plain = self.model_dump(mode="json", exclude_none=True, exclude={"models", "acceptance"})
-        acceptance = self.policy
+        domain, acceptance = self.chosen_domain, self.policy
+        plain["domain"] = str(domain.folder or domain.name)
+        plain["domain_settings"] = domain.model_dump(mode="json", exclude_none=True)
         if isinstance(acceptance, Settings):
             plain["acceptance"] = acceptance.model_dump(mode="json", exclude_none=True)
         plain["models"] = {
             role: settings.model_dump(mode="json", exclude_none=True) for role, settings in self.roles().items()
         }
-        return {"prompt_version": prompt_version, **plain}
-
-
-def _preset(name: str) -> AcceptancePolicy:
-    if name not in PRESETS:
-        raise ValueError(f"acceptance: unknown preset {name!r}: use one of {', '.join(sorted(PRESETS))}")
-    return PRESETS[name]
+        return {"kind": self.kind, "prompt_version": prompt_version, **plain}
 
 
 def bearing(resolved: Mapping[str, Any]) -> dict[str, str]:
@@ -142,6 +138,12 @@ def bearing(resolved: Mapping[str, Any]) -> dict[str, str]:
         name: resolved.get(name)
         for name in ("prompt_version", "domain", "acceptance", "max_rounds", "seed", "documents")
     }
+    settings_of_domain = dict(resolved.get("domain_settings", {}))
+    kept["domain"] = settings_of_domain.pop("name", kept["domain"])  # its folder may move
+    defaults = settings_of_domain.pop("role_defaults", {})
+    kept |= {f"domain.{name}": value for name, value in settings_of_domain.items()}
+    for role, of_role in defaults.items():
+        kept[f"domain.role_defaults.{role}"] = {k: v for k, v in of_role.items() if k in MODEL_FIELDS_THAT_BEAR}
     models: Mapping[str, Mapping[str, Any]] = resolved["models"]
     for role, settings in models.items():
         kept[f"models.{role}"] = {name: value for name, value in settings.items() if name in MODEL_FIELDS_THAT_BEAR}
@@ -149,7 +151,7 @@ def bearing(resolved: Mapping[str, Any]) -> dict[str, str]:
         kept["local.ctx"] = resolved["local"]["ctx"]
     if any(settings["provider"] == "simulated" for settings in models.values()):
         world = dict(resolved["simulated"])
-        world["faults"] = {k: v for k, v in world["faults"].items() if k in {"malformed", "truncated"}}
+        world["faults"] = {k: v for k, v in world["faults"].items() if k in {"malformed", "truncated", "empty"}}
         kept["simulated"] = world
     return dict(_flat(kept))
 
@@ -178,13 +180,23 @@ def read_config(text: str, where: str, flags: Mapping[str, Any] | None = None) -
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
-        raise UserError(f"{where}: {_problems(error, RunConfig)}") from error
+        raise UserError(f"{where}: {problems(error, RunConfig)}") from error
 
 
-def stored_config(path: Path, flags: Mapping[str, Any] | None = None) -> RunConfig:
+def require_kind(resolved: Mapping[str, Any], kind: str, folder: Path) -> None:
+    """Raise UserError unless a stored configuration is of this kind: `run` or `baseline`."""
+    stored = resolved.get("kind", RunConfig.kind)
+    if stored != kind:
+        raise UserError(f"{folder} holds a {stored}: go on with 'autodata {stored}', or use another --out")
+
+
+def stored_config(path: Path, flags: Mapping[str, Any] | None = None, kind: str = "run") -> RunConfig:
     """Return the configuration a run folder was made with, with flags over it. Raises UserError."""
     values = read_resolved(path)
+    require_kind(values, kind, path.parent)
+    values.pop("kind", None)
     values.pop("prompt_version", None)
+    values.pop("domain_settings", None)
     return read_config(tomli_w.dumps(values), str(path), flags)
 
 
@@ -214,30 +226,6 @@ def write_resolved(path: Path, resolved: Mapping[str, Any]) -> None:
     part = path.with_suffix(".part")
     part.write_bytes(tomli_w.dumps(dict(resolved)).encode())
     part.replace(path)
-
-
-def _problems(error: ValidationError, model: type[BaseModel], under: str = "") -> str:
-    """Return what is wrong in one line; `under` is the key that holds the model."""
-    return "; ".join(_problem(item, model, under) for item in error.errors()[:3])
-
-
-def _problem(item: Any, model: type[BaseModel], under: str) -> str:
-    where = ".".join([under] * bool(under) + [str(part) for part in item["loc"]])
-    if item["type"] == "extra_forbidden":
-        known = ", ".join(_siblings(model, [str(part) for part in item["loc"][:-1]]))
-        return f"unknown key {where!r}" + (f": known here are {known}" if known else "")
-    message = item["msg"].removeprefix("Value error, ")
-    if item["type"].startswith("value_error"):
-        return f"{where}: {message}" if where else message
-    return f"{where}: {message}, got {item['input']!r}"
-
-
-def _siblings(model: Any, path: list[str]) -> list[str]:
-    """Return the keys that are known beside a wrong one."""
-    for part in path:
-        fields = getattr(model, "model_fields", {})
-        model = fields[part].annotation if part in fields else None
-    return sorted(getattr(model, "model_fields", {}))
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

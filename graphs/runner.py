@@ -22,13 +22,15 @@ from langgraph.runtime import RunControl
 from autodata.checkpoints.ledger import Ledger, run_lock
 from autodata.checkpoints.records import Document, DocumentStatus, RunFailed, Skipped, UserError, digest
 from autodata.checkpoints.saver import keep_rounds, open_saver
-from autodata.graphs.config import RunConfig, differences, read_resolved, write_resolved
+from autodata.graphs.baseline import BaselineConfig, build_cot_baseline
+from autodata.graphs.config import RunConfig, differences, read_resolved, require_kind, write_resolved
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
 from autodata.models.calls import Budget, Caller, CallSite, Reply
 from autodata.models.chat import connect, require_keys
 from autodata.models.config import ModelSettings
 from autodata.models.errors import BudgetSpent, CallFailed, EndpointDown, PlumbingError
 from autodata.models.serving import LocalServing, Progress
+from autodata.nodes.modes import require_ready
 from autodata.nodes.state import Context, Services, new_state
 
 Event = Mapping[str, Any]
@@ -256,6 +258,7 @@ async def open_run(config: RunConfig, folder: Path, progress: Progress | None = 
     pack = config.chosen_domain.pack()
     resolved = config.resolved(pack.version)
     roles = config.roles()
+    require_ready(config.chosen_domain, roles)
     require_keys(roles)
     _require_prices(config, roles)
     _make(folder)
@@ -263,6 +266,9 @@ async def open_run(config: RunConfig, folder: Path, progress: Progress | None = 
         stack.enter_context(run_lock(folder))
         _same_configuration(folder, resolved)
         ledger = await stack.enter_async_context(Ledger.open(folder / "run.db"))
+        await ledger.save(
+            meta=[{"key": "kind", "value": config.kind}, {"key": "domain", "value": config.chosen_domain.name}]
+        )
         saver = await stack.enter_async_context(open_saver(folder / "checkpoints.db"))
         serving = LocalServing(progress=progress, n_parallel=config.local.n_parallel, ctx=config.local.ctx)
         stack.push_async_callback(serving.aclose)
@@ -280,7 +286,8 @@ async def open_run(config: RunConfig, folder: Path, progress: Progress | None = 
             max_rounds=config.max_rounds,
             run_seed=config.seed,
         )
-        graph = build_self_instruct(config.chosen_domain).compile(checkpointer=saver)
+        build = build_cot_baseline if config.kind == BaselineConfig.kind else build_self_instruct
+        graph = build(config.chosen_domain).compile(checkpointer=saver)
 
         async def keep(thread_id: str) -> None:
             await keep_rounds(saver, thread_id, config.checkpoints.keep)
@@ -309,11 +316,14 @@ def _make(folder: Path) -> None:
 
 def _same_configuration(folder: Path, resolved: Mapping[str, Any]) -> None:
     path = folder / "config.toml"
-    if path.exists() and (changed := differences(read_resolved(path), resolved)):
-        raise UserError(
-            f"{folder} was made with another configuration ({'; '.join(changed[:5])}):"
-            " use another --out, or the old values"
-        )
+    if path.exists():
+        before = read_resolved(path)
+        require_kind(before, resolved["kind"], folder)
+        if changed := differences(before, resolved):
+            raise UserError(
+                f"{folder} was made with another configuration ({'; '.join(changed[:5])}):"
+                " use another --out, or the old values"
+            )
     write_resolved(path, resolved)
 
 

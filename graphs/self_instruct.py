@@ -6,23 +6,34 @@ with an edge back to the challenger, through feedback, for every kind of rejecti
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from typing import Any
+
 from langgraph.graph import END, START, StateGraph
 
 from autodata.checkpoints.records import Decision, Stage
 from autodata.nodes.challenger import challenger
 from autodata.nodes.closing import accept, feedback
 from autodata.nodes.domain import CS, Domain
+from autodata.nodes.extractor import extractor
+from autodata.nodes.loop_judge import loop_judge
 from autodata.nodes.quality import quality_verifier
+from autodata.nodes.screen import screen
 from autodata.nodes.solvers import strong_solver, weak_solver
 from autodata.nodes.state import Context, State
 from autodata.nodes.verifier import verifier
 
 
+def after_extractor(state: State) -> str:
+    """End an unsuitable document before anything else is spent."""
+    return END if state.get("status") else "challenger"
+
+
 def after_challenger(state: State) -> str:
-    """Go on to the quality check, or end a document without a passage, or send a hopeless candidate back."""
+    """Go on to the checks, or end a document without a passage, or send a hopeless candidate back."""
     if state.get("status"):
         return END
-    return "feedback" if state.get("rejection") else "quality_verifier"
+    return "feedback" if state.get("rejection") else "go_on"
 
 
 def after_quality(state: State) -> str:
@@ -33,12 +44,16 @@ def after_quality(state: State) -> str:
 def after_verifier(state: State) -> str:
     """Follow the policy's decision."""
     verdict = state.get("verdict") or {}
-    decision = verdict.get("decision")
+    decision: Any = verdict.get("decision")
     if decision == Decision.MORE:
         return "strong_solver" if verdict.get("stage") == Stage.STRONG else "weak_solver"
-    if decision == Decision.STRONG:
-        return "strong_solver"
-    return "accept" if decision == Decision.ACCEPT else "feedback"
+    following = {Decision.STRONG: "strong_solver", Decision.JUDGE: "loop_judge", Decision.ACCEPT: "accept"}
+    return following.get(decision, "feedback")
+
+
+def after_judge(state: State) -> str:
+    """Accept what neither layer sent back."""
+    return "feedback" if state.get("rejection") else "accept"
 
 
 def after_feedback(state: State) -> str:
@@ -47,7 +62,7 @@ def after_feedback(state: State) -> str:
 
 
 def build_self_instruct(domain: Domain = CS) -> StateGraph[State, Context, State, State]:
-    """Return a domain's uncompiled graph. Only a domain that picks passages can end a document at the challenger.
+    """Return a domain's uncompiled graph: only the nodes that the domain has are drawn.
 
     The edge from the verifier back to the weak solver is there for every domain: a domain that stops attempts early
     makes them in waves, and in any domain a person who edits the candidate before the verifier makes all missing.
@@ -55,19 +70,43 @@ def build_self_instruct(domain: Domain = CS) -> StateGraph[State, Context, State
     """
     graph = StateGraph(State, context_schema=Context)
     graph.add_node("challenger", challenger)
-    graph.add_node("quality_verifier", quality_verifier)
     graph.add_node("weak_solver", weak_solver)
     graph.add_node("verifier", verifier)
     graph.add_node("strong_solver", strong_solver)
     graph.add_node("feedback", feedback)
     graph.add_node("accept", accept)
-    skips = [END] if domain.passage_words else []
-    graph.add_edge(START, "challenger")
-    graph.add_conditional_edges("challenger", after_challenger, ["quality_verifier", "feedback", *skips])
-    graph.add_conditional_edges("quality_verifier", after_quality, ["weak_solver", "feedback"])
+    if domain.extractor or domain.grounding:
+        graph.add_node("extractor", extractor)
+        graph.add_edge(START, "extractor")
+        graph.add_conditional_edges("extractor", after_extractor, ["challenger", *([END] if domain.extractor else [])])
+    else:
+        graph.add_edge(START, "challenger")
+    checked = "weak_solver"
+    if domain.quality_check:
+        graph.add_node("quality_verifier", quality_verifier)
+        graph.add_conditional_edges("quality_verifier", after_quality, ["weak_solver", "feedback"])
+        checked = "quality_verifier"
+    ways: dict[Hashable, str] = {
+        "go_on": checked,
+        "feedback": "feedback",
+        **({END: END} if domain.passage_words else {}),
+    }
+    if domain.challengers > 1:
+        graph.add_node("screen", screen)
+        graph.add_conditional_edges("challenger", after_challenger, {**ways, "go_on": "screen"})
+        graph.add_conditional_edges("screen", after_challenger, ways)
+    else:
+        graph.add_conditional_edges("challenger", after_challenger, ways)
     graph.add_edge("weak_solver", "verifier")
     graph.add_edge("strong_solver", "verifier")
-    graph.add_conditional_edges("verifier", after_verifier, ["weak_solver", "strong_solver", "accept", "feedback"])
+    after = ["weak_solver", "strong_solver", "feedback"]
+    if domain.loop_judge:
+        graph.add_node("loop_judge", loop_judge)
+        graph.add_conditional_edges("loop_judge", after_judge, ["accept", "feedback"])
+        after.append("loop_judge")
+    else:
+        after.append("accept")
+    graph.add_conditional_edges("verifier", after_verifier, after)
     graph.add_conditional_edges("feedback", after_feedback, ["challenger", END])
     graph.add_edge("accept", END)
     return graph

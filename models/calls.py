@@ -6,6 +6,7 @@ A call is looked up in the journal first; only what is not there is paid for, an
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,10 @@ from autodata.models.structured import Unusable, parse_reply, repair_message, st
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 Messages = list[dict[str, str]]
+
+
+PROBE: Messages = [{"role": "user", "content": "What is 2 + 2? Answer with the number alone."}]
+"""The trivial question that tells an endpoint which answers from one that does not (paper, section 5)."""
 
 
 def seed_for(*parts: object) -> int:
@@ -153,16 +158,39 @@ class Caller:
             site, messages, lambda reply: parse_reply(reply.text, schema, finish_reason=_finish(reply)), schema
         )
 
+    async def answers(self, site: CallSite, *, may_pay: bool = True) -> bool:
+        """Return whether a role's endpoint answers a trivial question, which is asked once an epoch.
+
+        Without `may_pay` only earlier epochs are looked into. Raises the errors of a call.
+        """
+
+        def read(reply: Reply) -> None:
+            if not re.search(r"\b(?:4|four)\b", reply.answer, re.IGNORECASE):
+                raise Unusable("empty", "the trivial question was not answered")
+
+        try:
+            await self._usable(site, PROBE, read, None, tries=1, may_pay=may_pay)
+        except UnusableReply:
+            return False
+        return True
+
     async def _usable(
-        self, site: CallSite, messages: Messages, read: Callable[[Reply], T], schema: type[BaseModel] | None
+        self,
+        site: CallSite,
+        messages: Messages,
+        read: Callable[[Reply], T],
+        schema: type[BaseModel] | None,
+        *,
+        tries: int | None = None,
+        may_pay: bool = True,
     ) -> tuple[T, Reply]:
         """Walk the tries of every epoch in order: old ones replay, and only the present epoch may pay."""
         last = Unusable("empty", "no reply")
         for epoch in range(site.epoch + 1):
             turn = messages
-            for number in range(self._retries.unusable_tries):
+            for number in range(tries or self._retries.unusable_tries):
                 request = _Request(site, epoch, number, turn, schema)
-                reply = await self._complete(request, may_pay=epoch == site.epoch)
+                reply = await self._complete(request, may_pay=may_pay and epoch == site.epoch)
                 if reply is None:
                     break
                 try:

@@ -88,7 +88,7 @@ def _openai(
 ) -> ChatOpenAI:
     own = base_url is not None and "api.openai.com" not in base_url
     # Servers of one's own know `max_tokens`; api.openai.com's newer models only `max_completion_tokens`.
-    body = {**settings.extra_body, **({"max_tokens": settings.max_tokens} if own else {})}
+    body = {**settings.extra_body, **({"max_tokens": settings.max_tokens} if own else {}), **_effort(settings)}
     return ChatOpenAI(
         model=settings.model,
         base_url=base_url,
@@ -105,7 +105,7 @@ def _openai(
 
 
 def _other(role: str, settings: ModelSettings) -> BaseChatModel:
-    options: dict[str, Any] = {"max_tokens": settings.max_tokens, **settings.extra_body}
+    options: dict[str, Any] = {"max_tokens": settings.max_tokens, **settings.extra_body, **_effort(settings)}
     for name in ("temperature", "top_p", "base_url"):
         if (value := getattr(settings, name)) is not None:
             options[name] = value
@@ -122,6 +122,10 @@ def _other(role: str, settings: ModelSettings) -> BaseChatModel:
     if not isinstance(model, BaseChatModel):
         raise UserError(f"models.{role}: {settings.provider}:{settings.model} is no chat model")
     return model
+
+
+def _effort(settings: ModelSettings) -> dict[str, str]:
+    return {"reasoning_effort": settings.reasoning_effort} if settings.reasoning_effort else {}
 
 
 def _key(role: str, settings: ModelSettings) -> str:

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from autodata.checkpoints.records import UserError
 
-ROLES = ("challenger", "quality_verifier", "weak_solver", "strong_solver", "verifier")
-"""The roles that call a model; a role is the name of its node."""
+ROLES = (
+    "extractor",
+    "challenger",
+    "screen",
+    "quality_verifier",
+    "weak_solver",
+    "strong_solver",
+    "verifier",
+    "loop_judge",
+)
+"""The roles that call a model; a role is the name of its node. A domain uses some of them."""
 
-Role = Literal["challenger", "quality_verifier", "weak_solver", "strong_solver", "verifier"]
+SOLVERS = ("weak_solver", "strong_solver")
+SOLVER_MODES = ("privileged", "samples", "aggregate", "tools")
+"""Model settings that only mean something for a solver; they are recorded with every attempt."""
 
 _SECRET_KEY = re.compile(r"api[-_]?key|token|secret|password|authorization", re.IGNORECASE)
 
@@ -62,7 +73,18 @@ class ModelSettings(Settings):
     send_seed: bool = True
     """Whether the per-attempt seed is sent, for servers that refuse the field."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
-    """Further fields of the request body, for instance `{reasoning_effort = "low"}`."""
+    """Further fields of the request body, for instance `{top_k = 20}`."""
+    reasoning_effort: str | None = Field(default=None, pattern=r"^[a-z]+$")
+    """How much a reasoning model thinks, for instance `low`; sent in the body. None: not sent."""
+    privileged: bool | None = None
+    """Solvers only: whether it sees the document too. None: as the domain has it."""
+    samples: int = Field(default=1, ge=1, le=64)
+    """Solvers only: replies of which one attempt is made, as `aggregate` says."""
+    aggregate: Literal["majority", "choice", "synthesis"] = "majority"
+    """Solvers only: the most frequent answer (short answers only), the sample that the model itself picks, or one answer
+    that it writes from all of them."""
+    tools: bool = False
+    """Solvers only: whether it may ask for a calculator, by lines `CALC: expression`."""
     price_in: float | None = Field(default=None, ge=0)
     """US dollars per million input tokens."""
     price_out: float | None = Field(default=None, ge=0)
@@ -98,20 +120,34 @@ class ModelsConfig(Settings):
     """The `[models]` table: `default` and one table per role."""
 
     default: ModelSettings = ModelSettings()
+    extractor: ModelSettings = ModelSettings()
     challenger: ModelSettings = ModelSettings()
+    screen: ModelSettings = ModelSettings()
     quality_verifier: ModelSettings = ModelSettings()
     weak_solver: ModelSettings = ModelSettings()
     strong_solver: ModelSettings = ModelSettings()
     verifier: ModelSettings = ModelSettings()
+    loop_judge: ModelSettings = ModelSettings()
 
-    def resolve(self, domain_defaults: Mapping[str, Mapping[str, Any]]) -> dict[str, ModelSettings]:
-        """Return the full settings of every role.
+    @model_validator(mode="after")
+    def _modes_of_solvers_only(self) -> ModelsConfig:
+        for role in ("default", *ROLES):
+            settings: ModelSettings = getattr(self, role)
+            for name in SOLVER_MODES:
+                if role not in SOLVERS and getattr(settings, name) != ModelSettings.model_fields[name].default:
+                    raise ValueError(f"{role}.{name}: a mode of solvers: set it at {' or '.join(SOLVERS)}")
+        return self
+
+    def resolve(
+        self, domain_defaults: Mapping[str, Mapping[str, Any]], roles: Sequence[str] = ROLES
+    ) -> dict[str, ModelSettings]:
+        """Return the full settings of the given roles.
 
         What a role sets wins over `models.default`, that over the domain's defaults for the role. Raises UserError
         when a role ends up without a model.
         """
         resolved: dict[str, ModelSettings] = {}
-        for role in ROLES:
+        for role in roles:
             own: ModelSettings = getattr(self, role)
             default = self.default.model_dump(exclude_unset=True)
             for name in _not_inherited(own):

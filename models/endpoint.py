@@ -110,7 +110,9 @@ class RoleModel:
     @property
     def params(self) -> Mapping[str, Any]:
         """The settings that shape a reply and so belong to a call's identity."""
-        return self.settings.model_dump(include={"temperature", "top_p", "max_tokens", "extra_body"})
+        shaping = self.settings.model_dump(include={"temperature", "top_p", "max_tokens", "extra_body"})
+        effort = self.settings.reasoning_effort
+        return {**shaping, "reasoning_effort": effort} if effort else shaping
 
     def cost(self, tokens_in: int | None, tokens_out: int | None) -> float | None:
         """US dollars of a call; None when a price or the usage is not known."""

@@ -31,15 +31,19 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import Field, PrivateAttr
 
 from autodata.checkpoints.records import digest
+from autodata.models import simulated_legal, simulated_science
 from autodata.models.config import Settings
 
 _ITEM = re.compile(r"\[item d=(?P<d>[-+.\d]+) a=(?P<a>[.\d]+) fault=(?P<fault>\w+)\]")
 _LEVEL = re.compile(r"\[level p=(?P<p>[.\d]+) draw=\w+\]")
 _CRITERION = re.compile(r"^(\d+)\. (.*?\[b=([-+.\d]+)\].*)$", re.MULTILINE)
 _GROUP = re.compile(r"^## ([A-Z ]+?)(?: \(.*\))?: (\d+)$", re.MULTILINE)
-_FENCE = re.compile(r"<(document|title|sentence|question|reference|answer)-([0-9a-f]{12})>\n(.*?)\n</\1-\2>", re.DOTALL)
+_FENCE = re.compile(
+    r"<(document|title|sentence|question|reference|answer|packet)-([0-9a-f]{12})>\n(.*?)\n</\1-\2>", re.DOTALL
+)
 _SCHEMA = re.compile(
-    r'"title": ?"(RubricCandidate|RubricReview|RubricMarks|ReferenceDraft|SupportReview|ReferenceMark)"'
+    r'"title": ?"(RubricCandidate|RubricReview|RubricMarks|ReferenceDraft|SupportReview|ReferenceMark|Extract|LegalDraft'
+    r'|LoopJudgement|ScienceDraft|Screening|SampleChoice)"'
 )
 _WORDS = re.compile(r"[A-Za-z]{6,}")
 
@@ -51,6 +55,8 @@ class Faults(Settings):
     """Share of structured replies that are cut JSON or prose."""
     truncated: float = Field(default=0.0, ge=0, le=1)
     """Share of answers cut off by the token limit before anything was said."""
+    empty: float = Field(default=0.0, ge=0, le=1)
+    """Share of answers that are empty though nothing cut them off."""
     rate_limited: float = Field(default=0.0, ge=0, le=1)
     """Share of calls whose first request is refused with 429."""
     outage: bool = False
@@ -86,7 +92,13 @@ class World(Settings):
     """Share of criteria that the judge gets wrong."""
     document_bonus: float = 4.0
     """Ability that seeing the source adds."""
+    criterion_spread: float = Field(default=0.6, ge=0)
+    """Standard deviation of the difficulties of a rubric's criteria, in logits."""
     faults: Faults = Faults()
+
+
+TOO_HARD = World(difficulty=1.0, discrimination=2.0, spread=0.3, attempt_noise=0.25, criterion_spread=1.2)
+"""A world that starts out too hard, as law did in the paper: weak attempts score little, and all alike."""
 
 
 class Rule(Settings):
@@ -172,7 +184,11 @@ class SimulatedChatModel(BaseChatModel):
             raise SimulatedError(429)
         schemas = _SCHEMA.findall(prompt)
         if not schemas:
-            return ("", "length") if cut < faults.truncated else (self._solve(prompt, rng), "stop")
+            if simulated_science.PROBE in prompt:
+                return "4", "stop"
+            if cut < faults.truncated:
+                return "", "length"
+            return ("" if cut < faults.truncated + faults.empty else self._solve(prompt, rng)), "stop"
         text = json.dumps(_ROLES[schemas[-1]](self.world, prompt, rng), ensure_ascii=False)
         if malformed < faults.malformed:
             return (
@@ -188,8 +204,10 @@ class SimulatedChatModel(BaseChatModel):
         theta = self.world.abilities.get(self.solver, 0.0) + (self.world.document_bonus if "document" in seen else 0.0)
         level = _logistic(item["a"] * (theta - item["d"]) + rng.gauss(0, self.world.attempt_noise))
         draw = f"{rng.getrandbits(32):08x}"
-        if "context" in prompt and "<context-" in prompt:
+        if ("context" in prompt and "<context-" in prompt) or simulated_legal.CLIENT in seen.get("question", ""):
             return f"A reasoned answer of the simulated {self.solver} solver. [level p={level:.4f} draw={draw}]"
+        if seen.get("question", "").startswith(simulated_science.PROBLEM):
+            return simulated_science.solution(seen["question"], level, rng)
         fact = _fact(seen.get("question", ""))
         if rng.random() < level:
             return fact if rng.random() < 0.5 else f"It should be {fact.split()[-1]} [level p=1.0000 draw={draw}]"
@@ -201,6 +219,8 @@ def _challenger(world: World, prompt: str, rng: random.Random) -> tuple[str, str
     told = {name.strip(): int(count) for name, count in _GROUP.findall(prompt)}
     easy = told.get("TOO EASY", 0) + told.get("SATURATED", 0)
     hard = told.get("FAILED ON STRONG", 0) + told.get("NO SIGNAL FROM THE WEAK SOLVER", 0)
+    easier = simulated_legal.told_easier(prompt)
+    easy, hard = easy + max(0, -easier), hard + max(0, easier)
     obeyed = [rule for rule in RULES if re.search(rule.pattern, prompt, re.IGNORECASE)]
     difficulty = world.difficulty + world.learns * (easy - hard) + sum(rule.difficulty for rule in obeyed)
     sharpness = world.discrimination + world.sharpens * (easy + hard) + sum(rule.discrimination for rule in obeyed)
@@ -220,7 +240,7 @@ def _rubric_candidate(world: World, prompt: str, rng: random.Random) -> dict[str
     rubric = [
         {
             "criterion": f"{'States step' if k <= positive else 'Commits error'} {k} about {subject}"
-            f" [b={rng.gauss(0, 0.6):+.2f}]",
+            f" [b={rng.gauss(0, world.criterion_spread):+.2f}]",
             "weight": rng.randint(3, 10) if k <= positive else -rng.randint(3, 8),
             "category": "reasoning" if k <= positive else "error",
         }
@@ -281,6 +301,30 @@ def _reference_mark(world: World, prompt: str, rng: random.Random) -> dict[str, 
     return {"reference_says": wanted, "answer_says": given[:80], "correct": correct}
 
 
+def _extract(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
+    return simulated_legal.extract(_fenced(prompt).get("document", ""), rng)
+
+
+def _legal_draft(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
+    return simulated_legal.draft(*_challenger(world, prompt, rng), world.criterion_spread, rng)
+
+
+def _loop_judgement(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
+    return simulated_legal.judgement(_fenced(prompt)["packet"], rng)
+
+
+def _science_draft(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
+    return simulated_science.draft(*_challenger(world, prompt, rng))
+
+
+def _screening(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
+    return simulated_science.screening(prompt, world.detects, world.false_alarms, rng)
+
+
+def _sample_choice(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
+    return simulated_science.choice(prompt, rng)
+
+
 _ROLES: Mapping[str, Callable[[World, str, random.Random], dict[str, Any]]] = {
     "RubricCandidate": _rubric_candidate,
     "RubricReview": _rubric_review,
@@ -288,6 +332,12 @@ _ROLES: Mapping[str, Callable[[World, str, random.Random], dict[str, Any]]] = {
     "ReferenceDraft": _reference_draft,
     "SupportReview": _support_review,
     "ReferenceMark": _reference_mark,
+    "Extract": _extract,
+    "LegalDraft": _legal_draft,
+    "LoopJudgement": _loop_judgement,
+    "ScienceDraft": _science_draft,
+    "Screening": _screening,
+    "SampleChoice": _sample_choice,
 }
 
 

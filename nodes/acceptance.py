@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, Any, Literal, Protocol
@@ -247,6 +247,35 @@ class Majority(Settings):
         """A majority is always possible."""
 
 
+class Measure(Settings):
+    """No gate: all planned attempts of both solvers are made, and whatever they score is accepted (the baseline)."""
+
+    name: str = "measure"
+
+    def rule(self, weak: Sequence[Fraction], strong: Sequence[Fraction], planned: Planned) -> Ruling:
+        """Ask for all weak attempts, then for all strong ones, then accept; the checks only tell the means."""
+        for stage, made, wanted in ((Stage.WEAK, weak, planned.weak), (Stage.STRONG, strong, planned.strong)):
+            if len(made) < wanted:
+                return Ruling(Decision.MORE, stage, more=wanted - len(made))
+        means = {"weak mean": mean(weak), "strong mean": mean(strong), "gap": mean(strong) - mean(weak)}
+        checks = tuple(Check(name=name, value=decimal(value), bound="", passed=True) for name, value in means.items())
+        return Ruling(Decision.ACCEPT, Stage.STRONG, checks)
+
+    def require_possible(self, planned: Planned) -> None:
+        """Every score is possible."""
+
+
+class LoopJudge(Measure):
+    """All planned attempts of both solvers, then a judge reads their pattern (section 4)."""
+
+    name: str = "loop_judge"
+
+    def rule(self, weak: Sequence[Fraction], strong: Sequence[Fraction], planned: Planned) -> Ruling:
+        """Rule as the baseline does, with the judge in place of acceptance."""
+        ruling = super().rule(weak, strong, planned)
+        return replace(ruling, decision=Decision.JUDGE) if ruling.decision is Decision.ACCEPT else ruling
+
+
 PRESETS: Mapping[str, AcceptancePolicy] = {
     "paper": Thresholds.model_validate(
         {"name": "paper", "weak_mean": "< 0.50", "strong_mean": ">= 0.65", "gap": ">= 0.20"}
@@ -273,6 +302,7 @@ PRESETS: Mapping[str, AcceptancePolicy] = {
     ),
     "majority": Majority(),
     "counts": Counts(name="counts", weak_right=1, strong_right=3),
+    "loop_judge": LoopJudge(),
 }
 """The named presets, numbers as the paper has them (section 2 of the facts)."""
 

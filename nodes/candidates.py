@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal, Protocol, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -10,6 +11,21 @@ from autodata.checkpoints.records import Candidate
 
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=600)]
 ShortText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
+
+
+class Weighted(Protocol):
+    """A criterion as arithmetic sees it, whatever else a domain's rubric says of it."""
+
+    @property
+    def criterion(self) -> str:
+        """What an answer meets or does not meet."""
+
+    @property
+    def weight(self) -> int:
+        """Points; negative for bad behaviour."""
+
+
+Items = TypeVar("Items", bound=Sequence[Weighted])
 
 
 class RubricItem(BaseModel):
@@ -22,7 +38,7 @@ class RubricItem(BaseModel):
     category: Annotated[str, StringConstraints(strip_whitespace=True, max_length=80)] = ""
 
 
-def _sound(items: tuple[RubricItem, ...]) -> tuple[RubricItem, ...]:
+def sound(items: Items) -> Items:
     """Check the structure that arithmetic needs; counts and bands belong to the prompts, which may evolve."""
     texts = [" ".join(item.criterion.lower().split()) for item in items]
     if len(set(texts)) < len(texts):
@@ -37,9 +53,10 @@ def _sound(items: tuple[RubricItem, ...]) -> tuple[RubricItem, ...]:
 class RubricCandidate(Candidate):
     """A research question with a rubric (paper, section 3)."""
 
+    reference_answer: str = Field(min_length=1, max_length=4000)
     question_type: ShortText
     skills: tuple[ShortText, ...] = Field(min_length=1, max_length=5)
-    rubric: Annotated[tuple[RubricItem, ...], AfterValidator(_sound)] = Field(min_length=1, max_length=40)
+    rubric: Annotated[tuple[RubricItem, ...], AfterValidator(sound)] = Field(min_length=1, max_length=40)
 
 
 class ReferenceCandidate(Candidate):

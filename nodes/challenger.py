@@ -1,7 +1,10 @@
-"""Challenger: writes one candidate from the source and the failures so far."""
+"""Challenger: writes a candidate, or several side by side, from the source and the failures so far."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from langgraph.runtime import Runtime
@@ -10,26 +13,38 @@ from autodata.checkpoints.records import Candidate, DocumentStatus, FailureMode,
 from autodata.models.calls import seed_for
 from autodata.models.errors import UnusableReply
 from autodata.models.structured import schema_text
+from autodata.nodes.extractor import shown_extract
+from autodata.nodes.grounding import shown_grounding
 from autodata.nodes.passages import pick
 from autodata.nodes.questions import normalised
-from autodata.nodes.state import Context, Desk, State
+from autodata.nodes.rubric import count_problems
+from autodata.nodes.state import Context, Desk, State, all_of
 from autodata.prompts import fence
 
 NO_ANCHOR = "no sentence with a name, a number or a date"
+_KEPT = (
+    *("n", "passage", "queue", "candidate", "candidate_id"),
+    *("quality", "attempts", "verdict", "judgement", "rejection"),
+)
+"""What a challenger writes of the state."""
 
 
 async def challenger(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
-    """Open the next round with a new candidate.
+    """Open the next round with a new candidate, or write the drafts among which the screen picks one.
 
     A question tried before, or one that code already finds wrong, is rejected here: no solver is paid for it. A reply
     that is JSON but breaks the rubric's rules after all repairs is a rejected round; an unreadable one is an error.
+    A candidate that waits in the queue is taken first: nobody is asked for a new one.
     """
     desk = Desk(state, runtime)
     services, n = desk.services, state.get("n", 0) + 1
-    fresh: State = {**state, "n": n, "passage": None, "candidate": None, "candidate_id": ""}
-    fresh |= {"quality": None, "attempts": [], "verdict": None, "rejection": None}
+    fresh: State = {**state, "n": n, "candidate": None, "candidate_id": ""}
+    fresh |= {"quality": None, "attempts": [], "verdict": None, "judgement": None, "rejection": None}
     desk = Desk(fresh, runtime)
-    anchor = ""
+    if waiting := state.get("queue"):
+        fresh["queue"] = waiting[1:]
+        return await _opened(desk, services.domain.scorer.candidate(waiting[0]), None, "")
+    fresh["passage"] = None
     if words := services.domain.passage_words:
         text = await services.blobs.get(f"document/{desk.document_id}")
         passage = pick(text, n, seed_for(services.run_seed, "passage", desk.document_id), words)
@@ -37,29 +52,81 @@ async def challenger(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
             await services.store.save(documents=[_status(desk, DocumentStatus.SKIPPED, NO_ANCHOR)])
             return {"status": DocumentStatus.SKIPPED.value, "status_reason": NO_ANCHOR}
         fresh["passage"] = {"text": passage.text, "anchor": passage.anchor}
-        anchor = passage.anchor
-    draft = services.domain.scorer.draft
-    messages = services.pack["challenger"].render(
+    several = services.domain.challengers
+    drafts = all_of(await asyncio.gather(*(_written(desk, k) for k in range(several)), return_exceptions=True))
+    if several == 1:
+        return await _opened(desk, drafts[0].candidate, drafts[0].mode, drafts[0].reason)
+    return await _drafted(desk, drafts)
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """What one challenger wrote, and why code rejects it, if it does."""
+
+    candidate: Candidate | None
+    mode: FailureMode | None = None
+    reason: str = ""
+
+
+async def _written(desk: Desk, index: int) -> _Draft:
+    """Ask one challenger. Raises the errors of a call, and UnusableReply for what could not be read at all."""
+    services, state = desk.services, desk.state
+    prompt, schema = services.pack["challenger"], services.domain.scorer.draft
+    angles = prompt.front.angles
+    messages = prompt.render(
         {
             "source": fence("document", await desk.source()),
-            "title": fence("title", fresh["document"]["title"]),
-            "anchor": fence("sentence", anchor),
+            "title": fence("title", state["document"]["title"]),
+            "anchor": fence("sentence", (state.get("passage") or {}).get("anchor", "")),
+            "extract": shown_extract(state.get("extract")),
+            "grounding": await shown_grounding(desk),
+            "angle": angles[index % len(angles)] if angles else "",
             "failures": state.get("feedback", ""),
-            "schema": schema_text(draft),
+            "schema": schema_text(schema),
         }
     )
     try:
-        written, _ = await services.caller.parsed(desk.site("challenger"), messages, draft)
+        written, _ = await services.caller.parsed(desk.site("challenger", index=str(index)), messages, schema)
     except UnusableReply as error:
         if not error.shape:
             raise
-        return await _opened(desk, None, FailureMode.MALFORMED, str(error).removeprefix("challenger: "))
+        return _Draft(None, FailureMode.MALFORMED, str(error).removeprefix("challenger: "))
     candidate = services.domain.scorer.candidate(written.model_dump())
-    if digest(normalised(candidate.question)) in {row.question_key for row in desk.rounds}:
-        return await _opened(desk, candidate, FailureMode.DUPLICATE, "this question was tried before")
-    if found := services.domain.scorer.problems(candidate):
-        return await _opened(desk, candidate, FailureMode.QUALITY, "; ".join(found))
-    return await _opened(desk, candidate, None, "")
+    if _key(candidate) in {row.question_key for row in desk.rounds}:
+        return _Draft(candidate, FailureMode.DUPLICATE, "this question was tried before")
+    if found := code_problems(desk, candidate):
+        return _Draft(candidate, FailureMode.QUALITY, "; ".join(found))
+    return _Draft(candidate)
+
+
+async def _drafted(desk: Desk, drafts: Sequence[_Draft]) -> dict[str, Any]:
+    """Hand the drafts that code finds nothing wrong with to the screen, each question once; without any, reject."""
+    sound = {_key(draft.candidate): draft.candidate for draft in reversed(drafts) if draft.candidate and not draft.mode}
+    dropped = [draft for draft in drafts if draft.mode]
+    desk.emit("drafts", drafts=len(drafts), dropped=[draft.reason for draft in dropped])
+    if not sound:
+        order = (FailureMode.QUALITY, FailureMode.DUPLICATE, FailureMode.MALFORMED)
+        worst = min(dropped, key=lambda draft: order.index(draft.mode or FailureMode.MALFORMED))
+        return await _opened(desk, worst.candidate, worst.mode, worst.reason)
+    desk.state["queue"] = [candidate.model_dump(mode="json") for candidate in reversed(sound.values())]
+    return {name: desk.state.get(name) for name in _KEPT if name in desk.state}
+
+
+def _key(candidate: Candidate) -> str:
+    return digest(normalised(candidate.question))
+
+
+def code_problems(desk: Desk, candidate: Candidate) -> list[str]:
+    """Return what code finds wrong before anybody is paid to look.
+
+    Without a quality verifier the numbers of rubric items that the writer's prompt asks for are counted here.
+    """
+    domain = desk.services.domain
+    found = domain.scorer.problems(candidate)
+    if not domain.quality_check:
+        weights = [weight for _, weight in domain.scorer.criteria(candidate)]
+        found = [*found, *count_problems(weights, desk.services.pack["challenger"].front.limits)]
+    return found
 
 
 async def _opened(desk: Desk, candidate: Candidate | None, mode: FailureMode | None, reason: str) -> dict[str, Any]:
@@ -70,8 +137,7 @@ async def _opened(desk: Desk, candidate: Candidate | None, mode: FailureMode | N
     state["rejection"] = {"failure_mode": mode.value, "reason": reason} if mode else None
     await desk.services.store.save(**desk.opening())
     desk.emit("candidate", candidate=state["candidate"], rejection=state["rejection"])
-    kept = ("n", "passage", "candidate", "candidate_id", "quality", "attempts", "verdict", "rejection")
-    return {name: state.get(name) for name in kept}
+    return {name: state.get(name) for name in _KEPT if name in state}
 
 
 def _status(desk: Desk, status: DocumentStatus, reason: str) -> dict[str, Any]:

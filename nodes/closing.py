@@ -8,10 +8,12 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from autodata.checkpoints.records import (
+    Decision,
     DocumentStatus,
     Example,
     FailureMode,
     Round,
+    RubricFigures,
     Stage,
     Verdict,
     canonical_json,
@@ -21,6 +23,7 @@ from autodata.checkpoints.records import (
 from autodata.nodes.acceptance import decimal
 from autodata.nodes.quality import review
 from autodata.nodes.questions import normalised
+from autodata.nodes.rubric import rubric_figures
 from autodata.nodes.state import Context, Desk, State, plain
 from autodata.nodes.verifier import as_float
 from autodata.prompts import fence
@@ -34,6 +37,8 @@ GROUPS: Sequence[tuple[str, frozenset[FailureMode]]] = (
     ),
     ("SATURATED (the strong solver found nothing hard in it)", frozenset({FailureMode.SATURATED_STRONG})),
     ("FAILED QUALITY CHECK", frozenset({FailureMode.QUALITY})),
+    ("SENT BACK BY THE JUDGE", frozenset({FailureMode.SENT_BACK})),
+    ("REFUSED BY A FIXED RULE", frozenset({FailureMode.POST_FILTER})),
     ("ALREADY TRIED", frozenset({FailureMode.DUPLICATE})),
     ("MALFORMED", frozenset({FailureMode.MALFORMED})),
 )
@@ -42,32 +47,40 @@ GROUPS: Sequence[tuple[str, frozenset[FailureMode]]] = (
 SHOWN_PER_GROUP = 5
 
 
-def grouped(rounds: Sequence[Round], *, show_rejected: bool) -> str:
-    """Return the failures so far by mode, the latest of each first; empty without any."""
+def grouped(rounds: Sequence[Round], *, show_rejected: bool, suggestion: str = "") -> str:
+    """Return the failures so far by mode, the latest of each first; empty without any.
+
+    `suggestion` is what the loop judge says to the last round: it is shown word for word, for its `reason` may be cut.
+    """
     blocks: list[str] = []
     for title, modes in GROUPS:
         entries = [row for row in reversed(rounds) if row.failure_mode in modes]
         if not entries:
             continue
         lines = [f"## {title}: {len(entries)}"]
-        lines += [_entry(row, show_rejected) for row in entries[:SHOWN_PER_GROUP]]
+        lines += [
+            _entry(row, show_rejected, suggestion if row is rounds[-1] else "") for row in entries[:SHOWN_PER_GROUP]
+        ]
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 
 
-def _entry(row: Round, show_rejected: bool) -> str:
+def _entry(row: Round, show_rejected: bool, suggestion: str) -> str:
     means = (("weak average", row.weak_mean), ("strong average", row.strong_mean), ("gap", row.gap))
     figures = ", ".join(f"{name} {decimal(value, 2)}" for name, value in means if value is not None)
     text = f"- round {row.n}" + (f": {figures}" if figures else "")
-    if not show_rejected:
+    if suggestion:
+        return f"{text}\n{fence('suggestion', suggestion)}" + _question(row, show_rejected)
+    if not (show_rejected or row.failure_mode is FailureMode.SENT_BACK):
         told = row.reason.split(":")[0] if row.failure_mode is FailureMode.QUALITY else ""
         return text + (f" ({told})" if told else "")
-    parts = [text]
     if row.reason:  # it may quote a model: data, not an instruction (law 7)
-        parts.append(fence("reason", row.reason))
-    if row.question:
-        parts.append(fence("rejected-question", row.question))
-    return "\n".join(parts)
+        text += f"\n{fence('reason', row.reason)}"
+    return text + _question(row, show_rejected)
+
+
+def _question(row: Round, show_rejected: bool) -> str:
+    return f"\n{fence('rejected-question', row.question)}" if show_rejected and row.question else ""
 
 
 async def feedback(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -78,7 +91,8 @@ async def feedback(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     closed = _closed(desk, FailureMode(rejection["failure_mode"]), rejection["reason"])
     rounds = [*desk.rounds, closed]
     over = desk.n >= services.max_rounds
-    failures = grouped(rounds, show_rejected=services.domain.show_rejected)
+    suggestion = rejection["reason"] if rejection["failure_mode"] == FailureMode.SENT_BACK else ""
+    failures = grouped(rounds, show_rejected=services.domain.show_rejected, suggestion=suggestion)
     text = services.pack["feedback"].render({"failures": failures})[-1]["content"]
     rows: dict[str, list[dict[str, Any]]] = {"rounds": [{**_round_row(desk, closed), "feedback": text}]}
     update: dict[str, Any] = {"rounds": [plain(row) for row in rounds], "feedback": text}
@@ -98,8 +112,11 @@ async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     desk = Desk(state, runtime)
     services = desk.services
     desk.require_passed()
-    if Verdict.model_validate(desk.state["verdict"]).candidate_id != desk.candidate_id:
+    verdict = Verdict.model_validate(desk.state["verdict"])
+    if verdict.candidate_id != desk.candidate_id:
         raise ValueError("only the exact candidate that the verdict is about can be accepted")
+    if verdict.decision is Decision.JUDGE:
+        _require_accepted_by_judge(desk)
     if services.domain.final_check:
         problems = services.domain.scorer.final_problems(desk.candidate)
         if not problems:
@@ -143,6 +160,13 @@ async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     }
 
 
+def _require_accepted_by_judge(desk: Desk) -> None:
+    """Raise ValueError unless the loop judge accepted exactly the current candidate."""
+    judgement = desk.state.get("judgement") or {}
+    if judgement.get("candidate_id") != desk.candidate_id or judgement.get("verdict") != "accept":
+        raise ValueError("only the exact candidate that the loop judge accepted can be accepted")
+
+
 def _closed(desk: Desk, mode: FailureMode | None, reason: str) -> Round:
     verdict = desk.state.get("verdict")
     ruled = Verdict.model_validate(verdict) if verdict else None
@@ -158,7 +182,14 @@ def _closed(desk: Desk, mode: FailureMode | None, reason: str) -> Round:
         weak_mean=ruled.weak_mean if ruled else None,
         strong_mean=ruled.strong_mean if ruled else None,
         gap=ruled.gap if ruled else None,
+        rubric=_figures_of_rubric(desk) if desk.services.domain.loop_judge else None,
     )
+
+
+def _figures_of_rubric(desk: Desk) -> RubricFigures | None:
+    if not desk.state.get("candidate"):
+        return None
+    return rubric_figures([weight for _, weight in desk.services.domain.scorer.criteria(desk.candidate)])
 
 
 def _round_row(desk: Desk, closed: Round) -> dict[str, Any]:
@@ -185,6 +216,7 @@ def _document_row(desk: Desk, status: DocumentStatus, reason: str) -> dict[str, 
 def _example(desk: Desk) -> Example:
     services, verdict = desk.services, Verdict.model_validate(desk.state["verdict"])
     candidate = desk.candidate
+    judgement = desk.state.get("judgement")
     return Example(
         example_id=digest([desk.thread_id, desk.n, candidate.candidate_id]),
         document_id=desk.document_id,
@@ -203,4 +235,6 @@ def _example(desk: Desk) -> Example:
         checks=verdict.checks,
         prompt_version=services.pack.version,
         models={role: model.settings.model for role, model in services.caller.roles.items()},
+        grpo_suitability=judgement["grpo_suitability"] if judgement else None,
+        judgement=judgement,
     )

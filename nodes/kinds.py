@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Protocol
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, create_model
 
@@ -23,9 +23,10 @@ from autodata.nodes.candidates import (
     RubricMarks,
     RubricReview,
     SupportReview,
+    Weighted,
 )
 from autodata.nodes.questions import contains_tokens, normalised, not_standing_alone, paper_references
-from autodata.nodes.rubric import rubric_score
+from autodata.nodes.rubric import count_problems, rubric_score
 from autodata.prompts import fence
 
 
@@ -83,13 +84,13 @@ class Kind(Protocol):
 class RubricKind:
     """Weighted binary criteria (paper, section 3)."""
 
-    draft = RubricCandidate
-    review = RubricReview
+    draft: type[BaseModel] = RubricCandidate
+    review: type[BaseModel] = RubricReview
 
     def __init__(self, min_context_chars: int = 80) -> None:
         self._min_context_chars = min_context_chars
 
-    def candidate(self, data: Mapping[str, Any]) -> RubricCandidate:
+    def candidate(self, data: Mapping[str, Any]) -> Candidate:
         return RubricCandidate.model_validate(data)
 
     def shown(self, candidate: Candidate) -> str:
@@ -105,12 +106,15 @@ class RubricKind:
         }
         return fence("candidate", "\n\n".join(f"{name}: {text}" for name, text in parts.items()))
 
+    def rows(self, candidate: Candidate) -> Sequence[Weighted]:
+        return _rubric(candidate).rubric
+
     def judged_by(self, candidate: Candidate) -> Mapping[str, str]:
-        rows = "\n".join(f"{n}. {row.criterion}" for n, row in enumerate(_rubric(candidate).rubric, 1))
+        rows = "\n".join(f"{n}. {row.criterion}" for n, row in enumerate(self.rows(candidate), 1))
         return {"criteria": fence("criteria", rows)}
 
     def criteria(self, candidate: Candidate) -> Sequence[tuple[str, int]]:
-        return [(row.criterion, row.weight) for row in _rubric(candidate).rubric]
+        return [(row.criterion, row.weight) for row in self.rows(candidate)]
 
     def problems(self, candidate: Candidate) -> list[str]:
         return []
@@ -118,18 +122,9 @@ class RubricKind:
     def findings(self, review: BaseModel, candidate: Candidate, limits: Mapping[str, int]) -> list[str]:
         if not isinstance(review, RubricReview):
             raise TypeError("a rubric candidate needs a rubric review")
-        weights = [row.weight for row in _rubric(candidate).rubric]
-        positive, negative = sum(weight > 0 for weight in weights), sum(weight < 0 for weight in weights)
-        counts = {"items": len(weights), "positive": positive, "negative": negative}
-        found = [
-            f"the rubric has {counts[what]} {'' if what == 'items' else f'{what} '}items, {bound} {limit} allowed"
-            for what in counts
-            for bound, limit, wrong in (
-                ("at least", limits.get(f"{what}_min", 0), counts[what] < limits.get(f"{what}_min", 0)),
-                ("at most", limits.get(f"{what}_max", 99), counts[what] > limits.get(f"{what}_max", 99)),
-            )
-            if wrong
-        ]
+        weights = [row.weight for row in self.rows(candidate)]
+        negative = sum(weight < 0 for weight in weights)
+        found = count_problems(weights, limits)
         quality = review.question_quality
         verdicts = (
             (not review.leaks, f"leakage: {review.leak_reason}"),
@@ -153,14 +148,14 @@ class RubricKind:
         return found
 
     def marks(self, candidate: Candidate) -> type[BaseModel]:
-        return _marks_schema(len(_rubric(candidate).rubric))
+        return _marks_schema(len(self.rows(candidate)))
 
     def scored(self, candidate: Candidate, marks: BaseModel) -> Scored:
         if not isinstance(marks, RubricMarks):
             raise TypeError("a rubric candidate needs rubric marks")
         rows = sorted(marks.marks, key=lambda mark: mark.number)
         met = tuple(row.met for row in rows)
-        weights = [row.weight for row in _rubric(candidate).rubric]
+        weights = [row.weight for row in self.rows(candidate)]
         return Scored(rubric_score(weights, met), met, tuple(row.reason for row in rows))
 
     def scored_by_code(self, candidate: Candidate, answer: str) -> Scored | None:
@@ -170,10 +165,10 @@ class RubricKind:
 class ReferenceKind:
     """A question with a one-sentence reference answer; attempts are right or wrong."""
 
-    draft = ReferenceDraft
-    review = SupportReview
+    draft: type[BaseModel] = ReferenceDraft
+    review: type[BaseModel] = SupportReview
 
-    def candidate(self, data: Mapping[str, Any]) -> ReferenceCandidate:
+    def candidate(self, data: Mapping[str, Any]) -> Candidate:
         return ReferenceCandidate.model_validate(data)
 
     def shown(self, candidate: Candidate) -> str:
@@ -231,7 +226,7 @@ def _reference_schema(reference: str) -> type[ReferenceMark]:
     return create_model("ReferenceMark", __base__=ReferenceMark, reference_says=(field, ...))
 
 
-KINDS: Mapping[Literal["rubric", "reference"], Kind] = {"rubric": RubricKind(), "reference": ReferenceKind()}
+KINDS: Mapping[str, Kind] = {"rubric": RubricKind(), "reference": ReferenceKind()}
 
 
 def _rubric(candidate: Candidate) -> RubricCandidate:

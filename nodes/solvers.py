@@ -1,4 +1,7 @@
-"""Weak and strong solver: attempt the question several times, seeing context and question only (law 6)."""
+"""Weak and strong solver: attempt the question several times, seeing context and question only (law 6).
+
+The exception is a privileged mode, which a domain or a configuration names.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from autodata.checkpoints.records import Attempt, Stage, attempt_id, canonical_json, preview
+from autodata.models.calls import Reply
+from autodata.models.errors import UnusableReply
+from autodata.nodes.modes import Mode, answered, mode_of
 from autodata.nodes.state import Context, Desk, State, all_of, plain
-from autodata.prompts import fence
 
 
 async def weak_solver(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -28,10 +33,10 @@ async def _solve(desk: Desk, stage: Stage) -> dict[str, Any]:
     known = desk.attempts
     made = sum(attempt.stage is stage for attempt in known)
     indices = range(made, made + desk.ruling().more)
-    results = await asyncio.gather(*(_attempt(desk, stage, index) for index in indices), return_exceptions=True)
+    mode = mode_of(desk, stage)
+    results = await asyncio.gather(*(_attempt(desk, stage, index, mode) for index in indices), return_exceptions=True)
     done = all_of(results)
     settings = desk.services.caller.roles[f"{stage.value}_solver"].settings
-    mode = canonical_json({"privileged": desk.services.domain.privileged_strong and stage is Stage.STRONG})
     await desk.services.store.save(
         attempts=[
             {
@@ -45,7 +50,7 @@ async def _solve(desk: Desk, stage: Stage) -> dict[str, Any]:
                 "truncated": int(attempt.truncated),
                 "answered": int(attempt.answered),
                 "model": settings.model,
-                "mode": mode,
+                "mode": canonical_json(mode.recorded()),
             }
             for attempt, answer in done
         ]
@@ -56,17 +61,12 @@ async def _solve(desk: Desk, stage: Stage) -> dict[str, Any]:
     return {"attempts": [*(plain(attempt) for attempt in known), *new]}
 
 
-async def _attempt(desk: Desk, stage: Stage, index: int) -> tuple[Attempt, str]:
-    role, candidate = f"{stage.value}_solver", desk.candidate
-    values = {"context": fence("context", candidate.context), "question": fence("question", candidate.question)}
-    if stage is Stage.STRONG and desk.services.domain.privileged_strong:
-        values["source"] = fence("document", await desk.source())
-    messages = desk.services.pack[role].render(values)
-    reply = await desk.services.caller.text(desk.site(role, index=str(index)), messages)
+async def _attempt(desk: Desk, stage: Stage, index: int, mode: Mode) -> tuple[Attempt, str]:
+    reply = await _answer(desk, stage, index, mode)
     identity = attempt_id(desk.round_id, stage, index)
     attempt = Attempt(
         attempt_id=identity,
-        candidate_id=candidate.candidate_id,
+        candidate_id=desk.candidate_id,
         stage=stage,
         index=index,
         answer_ref=f"answer/{identity}",
@@ -76,3 +76,23 @@ async def _attempt(desk: Desk, stage: Stage, index: int) -> tuple[Attempt, str]:
         answered=bool(reply.answer),
     )
     return attempt, reply.answer
+
+
+async def _answer(desk: Desk, stage: Stage, index: int, mode: Mode) -> Reply:
+    """Return an attempt's reply. Where the domain probes, an empty one counts once the endpoint is seen to answer.
+
+    Raises UnusableReply when it does not: then nothing was found out, and the evaluation is discarded.
+    """
+    caller, role = desk.services.caller, f"{stage.value}_solver"
+    nothing = Reply("", "stop", None, None, None)
+    site = desk.site("probe", role, index=f"{stage.value}/{index}")
+    if desk.services.domain.probe and await caller.answers(site, may_pay=False):
+        return nothing  # it counted before another attempt of the round failed
+    try:
+        return await answered(desk, stage, index, mode)
+    except UnusableReply as error:
+        if not desk.services.domain.probe:
+            raise
+        if await caller.answers(site):
+            return nothing
+        raise UnusableReply(f"{error}; nor was '2 + 2' answered: the evaluation is discarded") from error

@@ -46,11 +46,19 @@ class State(TypedDict, total=False):
     """Number of the current round, from 1."""
     passage: dict[str, str] | None
     """text and anchor, where the domain picks passages."""
+    extract: dict[str, Any] | None
+    """What the extractor made of the document, once."""
+    grounding: list[str]
+    """Ids of the documents shown as examples, fixed when the thread starts."""
+    queue: list[dict[str, Any]]
+    """Candidates that the screen found promising and that wait for their round."""
     candidate: dict[str, Any] | None
     candidate_id: str
     quality: dict[str, Any] | None
     attempts: list[dict[str, Any]]
     verdict: dict[str, Any] | None
+    judgement: dict[str, Any] | None
+    """What the loop judge found: its eight fields."""
     rejection: dict[str, Any] | None
     """failure_mode and reason of the current round, once it is rejected."""
     feedback: str
@@ -154,7 +162,14 @@ class Desk:
         return [attempt for attempt in found if attempt.candidate_id == current]
 
     def require_passed(self) -> None:
-        """Raise ValueError unless the quality verifier passed exactly the current candidate."""
+        """Raise ValueError unless the quality verifier passed exactly the current candidate.
+
+        In a domain without one it must be the candidate that its round was opened with, which code has checked.
+        """
+        if not self.services.domain.quality_check:
+            if self.state.get("candidate_id") != self.candidate_id:
+                raise ValueError("only the exact candidate that its round was opened with goes on")
+            return
         quality = self.state.get("quality") or {}
         if quality.get("candidate_id") != self.candidate_id or not quality.get("passed"):
             raise ValueError("only the exact candidate that the quality verifier passed goes on")

@@ -16,7 +16,7 @@ from autodata.nodes.rubric import mean
 from autodata.nodes.state import Context, Desk, State, all_of, plain
 from autodata.prompts import fence
 
-Decider = Literal["judge", "code", "truncated"]
+Decider = Literal["judge", "code", "truncated", "probe"]
 
 
 async def verifier(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -68,12 +68,12 @@ async def verifier(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 
 
 async def _mark(desk: Desk, attempt: Attempt) -> tuple[Scored, Decider]:
-    """Score one attempt: by rule when it was cut off without an answer or code can tell, else by the judge."""
+    """Score one attempt: by rule when it has no answer or code can tell, else by the judge."""
     kind, candidate = desk.services.domain.scorer, desk.candidate
     if not attempt.answered:
-        return Scored(Fraction(0), (), ()), "truncated"
+        return Scored(Fraction(0), (), ()), "truncated" if attempt.truncated else "probe"
     answer = await desk.services.blobs.get(attempt.answer_ref)
-    if by_code := kind.scored_by_code(candidate, answer):
+    if by_code := await asyncio.to_thread(kind.scored_by_code, candidate, answer):
         return by_code, "code"
     schema = kind.marks(candidate)
     messages = desk.services.pack["verifier"].render(
@@ -109,7 +109,7 @@ def _verdict(desk: Desk, ruling: Ruling, attempts: list[Attempt]) -> Verdict:
         weak_mean=weak,
         strong_mean=strong,
         gap=strong - weak if weak is not None and strong is not None else None,
-        summary="; ".join(f"{check.name} {check.value}, needed {check.bound}" for check in failed or ruling.checks),
+        summary="; ".join(map(str, failed or ruling.checks)),
     )
 
 

@@ -19,11 +19,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from autodata.checkpoints.records import UserError, digest
 
 PLACEHOLDERS: Mapping[str, frozenset[str]] = {
-    "challenger": frozenset({"source", "title", "anchor", "failures", "schema"}),
+    "extractor": frozenset({"source", "title", "schema"}),
+    "challenger": frozenset({"source", "title", "anchor", "extract", "grounding", "angle", "failures", "schema"}),
+    "screen": frozenset({"candidates", "schema"}),
     "quality_verifier": frozenset({"source", "title", "candidate", "schema"}),
     "weak_solver": frozenset({"context", "question"}),
     "strong_solver": frozenset({"context", "question", "source"}),
     "verifier": frozenset({"context", "question", "criteria", "reference", "answer", "schema"}),
+    "loop_judge": frozenset({"packet", "schema"}),
     "feedback": frozenset({"failures"}),
 }
 """What each role may be shown. Solvers see context + question (law 6); `source` is for a privileged strong solver."""
@@ -45,6 +48,8 @@ class FrontMatter(BaseModel):
     editable: bool = False
     limits: dict[str, int] = Field(default_factory=dict)
     """Whole numbers that the text names as placeholders and that code checks where it can, such as rubric counts."""
+    angles: tuple[str, ...] = ()
+    """What `{{angle}}` says to each of several challengers side by side, in turn."""
 
 
 @dataclass(frozen=True)

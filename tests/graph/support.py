@@ -36,6 +36,9 @@ SCHEMAS = {
     ("facts", "challenger"): "ReferenceDraft",
     ("facts", "quality_verifier"): "SupportReview",
     ("facts", "verifier"): "ReferenceMark",
+    ("science", "challenger"): "ScienceDraft",
+    ("science", "screen"): "Screening",
+    ("science", "verifier"): "ReferenceMark",
 }
 DOCUMENT_TEXT = "\n\n".join(
     f"The pump of station {k} in Delft moved {30 + k} litres a minute in {1900 + k}. It was built by Anton Kessel."
@@ -98,7 +101,7 @@ class ScriptedChat(BaseChatModel):
         seen = tuple((message.type, message.text) for message in messages)
         number = 1 + sum(call.role == self.role for call in self.calls)
         call = Call(self.role, number, seen, kwargs["seed"])
-        titles = set(re.findall(r'"title": ?"(\w+)"', call.prompt))
+        titles = set(re.findall(r'"title": ?"(\w+)"', call.prompt)) - {"SampleChoice"}  # a solver may be asked for it
         assert titles == ({self.schema_title} if self.schema_title else set())
         self.calls.append(call)
         answer = self.script(call)
@@ -173,6 +176,24 @@ def compare(call: Call) -> Answer:
     return {"reference_says": call.fenced("reference"), "answer_says": answer[:50], "correct": "Delft" in answer}
 
 
+def problem(number: int, **more: Any) -> dict[str, Any]:
+    """Return a sound science draft; its answer is `sqrt(2)*number/7`."""
+    return {"question": f"What is the exact period of pendulum {number}?", "answer": f"sqrt(2)*{number}/7"} | more
+
+
+def solution(question: str) -> str:
+    """Return the right answer to a problem, in another form than its reference."""
+    match = re.search(r"pendulum (\d+)", question)
+    assert match, "no problem of ours"
+    return f"$\\frac{{{match.group(1)}\\sqrt{{2}}}}{{7}}$"
+
+
+def screened(*promising: bool) -> dict[str, Any]:
+    """Return a screen's findings on candidates 1, 2, ..."""
+    rows = enumerate(promising, 1)
+    return {"candidates": [{"number": k, "reason": f"looked at {k}", "promising": good} for k, good in rows]}
+
+
 DEFAULTS: dict[str, dict[str, Script]] = {
     "cs": {
         "challenger": lambda call: candidate(call.number),
@@ -188,6 +209,13 @@ DEFAULTS: dict[str, dict[str, Script]] = {
         "strong_solver": lambda call: "Perhaps the one of Delft.",
         "verifier": compare,
     },
+    "science": {
+        "challenger": lambda call: problem(call.number),
+        "screen": lambda call: screened(*[True] * len(re.findall(r"^Candidate \d+:$", call.prompt, re.MULTILINE))),
+        "weak_solver": lambda call: "I get\nAnswer: sqrt(2)/99",
+        "strong_solver": lambda call: f"So\nAnswer: {solution(call.fenced('question'))}",
+        "verifier": compare,
+    },
 }
 
 
@@ -200,6 +228,8 @@ class Bench:
     acceptance: str | dict[str, Any] | None = None
     max_rounds: int = 15
     text: str = DOCUMENT_TEXT
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Model settings of single roles."""
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     retries: RetryConfig = field(default_factory=lambda: RetryConfig(base_seconds=0, max_attempts=2, unusable_tries=2))
 
@@ -211,12 +241,12 @@ class Bench:
         self.events: list[dict[str, Any]] = []
         self.chats: dict[str, ScriptedChat] = {}
         models: dict[str, RoleModel] = {}
-        for role in ROLES:
+        for role in config.chosen_domain.roles:
             script = as_function(self.scripts.get(role, DEFAULTS[self.domain][role]))
             title = SCHEMAS.get((self.domain, role))
             self.chats[role] = ScriptedChat(role=role, schema_title=title, script=script, calls=self.calls)
             self.chats[role].calls = self.calls  # pydantic copies lists that it validates
-            settings = ModelSettings(provider="simulated", model=role)
+            settings = ModelSettings(provider="simulated", model=role, **self.settings.get(role, {}))
             models[role] = RoleModel(settings, self.chats[role], Endpoint(role, 16, structured=False))
         domain = config.chosen_domain
         self.services = Services(

@@ -25,7 +25,7 @@ from autodata.graphs.runner import open_run, take_in
 from tests.support.commands import invoke, parsed, printed, refusal, words
 
 MODELS = '[models.default]\nprovider = "simulated"\nmodel = "strong"\n[models.weak_solver]\nmodel = "weak"\n'
-COMMANDS = ("run", "status", "show", "export", "init", "doctor", "demo", "graph")
+COMMANDS = ("run", "baseline", "compare", "status", "show", "export", "init", "doctor", "demo", "graph")
 
 
 async def _run(folder: Path, domain: str, max_rounds: int) -> None:

@@ -163,7 +163,7 @@ def test_a_failed_weak_gate_shows_only_weak_checks() -> None:
     assert not check(ruling, "weak mean").passed
 
 
-@pytest.mark.parametrize("preset", sorted(PRESETS))
+@pytest.mark.parametrize("preset", sorted({*PRESETS} - {"loop_judge"}))
 @pytest.mark.parametrize("planned", [THREE, FOUR, Planned(5, 2)])
 def test_attempts_are_asked_for_until_a_stage_is_complete(preset: str, planned: Planned) -> None:
     policy, wrong, right = PRESETS[preset], Fraction(1, 4), Fraction(9, 10)

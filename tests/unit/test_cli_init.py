@@ -15,7 +15,7 @@ from autodata.checkpoints.records import UserError
 from autodata.cli.app import app
 from autodata.cli.init import configuration
 from autodata.graphs.config import RunConfig, load_config, read_config
-from autodata.models.config import ROLES, ModelsConfig, ModelSettings
+from autodata.models.config import SOLVER_MODES, SOLVERS, ModelsConfig, ModelSettings
 from autodata.models.simulated import World
 from autodata.nodes.acceptance import PRESETS
 from autodata.nodes.domain import DOMAINS
@@ -40,7 +40,9 @@ def test_every_setting_is_there(domain: Any) -> None:
     values = tomllib.loads(uncommented(configuration(domain)))
     assert set(values) == names_of(RunConfig)
     assert set(values["models"]) == names_of(ModelsConfig)
-    assert set(values["models"]["default"]) == names_of(ModelSettings)
+    assert set(values["models"]["default"]) == names_of(ModelSettings) - {*SOLVER_MODES}
+    for role in SOLVERS:
+        assert set(values["models"][role]) == {"model", *SOLVER_MODES, *domain.role_defaults.get(role, {})}
     for table in ("local", "retries", "budget", "documents", "checkpoints"):
         info = RunConfig.model_fields[table].annotation
         assert isinstance(info, type)
@@ -72,8 +74,10 @@ def test_it_loads_as_written_but_has_no_model(domain: Any, tmp_path: Path) -> No
 @EVERY_DOMAIN
 def test_with_models_named_the_domain_s_defaults_hold(domain: Any) -> None:
     roles = read_config(named(configuration(domain)), "test").roles()
-    for role in ROLES:
-        expected = ModelSettings.model_validate({"provider": "openai", "model": "m", **domain.role_defaults[role]})
+    assert set(roles) == set(domain.roles)
+    for role in domain.roles:
+        defaults = domain.role_defaults.get(role, {})
+        expected = ModelSettings.model_validate({"provider": "openai", "model": "m", **defaults})
         assert roles[role] == expected
 
 
@@ -82,7 +86,7 @@ def test_all_of_it_can_be_uncommented(domain: Any) -> None:
     config = read_config(uncommented(named(configuration(domain))), "test")
     config.roles()
     assert config.models.challenger.max_tokens == domain.role_defaults["challenger"]["max_tokens"]
-    assert config.policy.name == "custom"
+    assert config.policy.name == (domain.acceptance if domain.loop_judge else "custom")
 
 
 @pytest.mark.parametrize("table", ["", "local", "simulated", "retries", "budget", "documents", "checkpoints"])

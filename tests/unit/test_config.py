@@ -20,8 +20,12 @@ from autodata.graphs.config import (
     write_resolved,
 )
 from autodata.models.chat import require_keys
-from autodata.models.config import ROLES, ModelSettings
+from autodata.models.config import ModelSettings
 from autodata.nodes.acceptance import PRESETS, Thresholds
+from autodata.nodes.domain import DOMAINS
+
+BOUNDED = sorted({*PRESETS} - {"loop_judge"})
+"""Presets that need no loop judge."""
 
 MINIMAL = '[models.default]\nmodel = "m"\n'
 SIMULATED = '[models.default]\nprovider = "simulated"\nmodel = "weak"\n'
@@ -61,7 +65,10 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     "too long": ('[documents]\ntoo_long = "shrink"', ["documents.too_long", "'cut' or 'refuse'"]),
     "address": ('[models.default]\nbase_url = "localhost:8000/v1"', ["models.default.base_url", "http://"]),
     "unknown domain": ('domain = "law"', ["domain", "'law'", "cs, facts"]),
-    "unknown preset": ('acceptance = "papers"', ["acceptance", "'papers'", "counts, deployed, majority, meta, paper"]),
+    "unknown preset": (
+        'acceptance = "papers"',
+        ["acceptance", "'papers'", "counts, deployed, loop_judge, majority, meta, paper"],
+    ),
     "neither preset nor bounds": ("acceptance = 5", ["acceptance", "got 5"]),
     "number for a bound": ("[acceptance]\nweak_mean = 0.5", ["acceptance.weak_mean", "0.5 is no bound", "'< 0.50'"]),
     "text for a bound": ('[acceptance]\ngap = "at least 0.2"', ["acceptance.gap", "is no bound"]),
@@ -176,7 +183,7 @@ def test_roles_inherit_from_default_then_domain_then_nothing() -> None:
     extra_body = {a = 1}
     """
     roles = read_config(text, "a.toml").roles()
-    assert set(roles) == set(ROLES)
+    assert set(roles) == set(DOMAINS["facts"].roles)
     weak, strong, judge = roles["weak_solver"], roles["strong_solver"], roles["verifier"]
     assert (weak.model, weak.temperature, weak.top_p, weak.max_tokens, weak.extra_body) == (
         "small",
@@ -253,7 +260,10 @@ def test_a_missing_key_is_found_before_anything_is_spent(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(
     ("text", "name"),
-    [("", "paper"), ('domain = "facts"', "counts"), *((f'acceptance = "{name}"', name) for name in sorted(PRESETS))],
+    [
+        *(("", "paper"), ('domain = "facts"', "counts"), ('domain = "legal"', "loop_judge")),
+        *((f'acceptance = "{name}"', name) for name in BOUNDED),
+    ],
 )
 def test_the_policy_is_a_preset_or_the_domains_own(text: str, name: str) -> None:
     assert read_config(text, "a.toml").policy is PRESETS[name]
@@ -298,7 +308,11 @@ abilities = {weak = -1.0, strong = 2.0}
 
 @pytest.mark.parametrize(
     "text",
-    [MINIMAL, SIMULATED, FULL, f'domain = "facts"\n{MINIMAL}', *(f'acceptance = "{p}"\n{MINIMAL}' for p in PRESETS)],
+    [
+        *(MINIMAL, SIMULATED, FULL),
+        *(f'domain = "{name}"\n{MINIMAL}' for name in ("facts", "legal")),
+        *(f'acceptance = "{p}"\n{MINIMAL}' for p in BOUNDED),
+    ],
 )
 def test_a_resolved_configuration_is_plain_and_makes_the_same_run(text: str, tmp_path: Path) -> None:
     config, path = read_config(text, "a.toml"), tmp_path / "config.toml"

@@ -106,6 +106,15 @@ async def test_rows_outlive_a_kill_right_after_save(path: Path) -> None:
     assert names(path.parent) == ["run.db"]
 
 
+@pytest.mark.parametrize("in_memory", [True, False])
+async def test_documents_with_a_text_are_listed_in_order(path: Path, in_memory: bool) -> None:
+    rows = [{"document_id": key, "name": key, "text": text} for key, text in (("d2", "b"), ("d1", "a"), ("x", ""))]
+    async with Ledger.open(path) as ledger:
+        blobs: Any = MemoryLedger() if in_memory else ledger
+        await blobs.save(documents=rows)
+        assert await blobs.documents() == ["d1", "d2"]
+
+
 async def test_the_file_is_written_as_promised(path: Path) -> None:
     async with Ledger.open(path) as ledger:
 
@@ -268,7 +277,7 @@ async def test_only_given_columns_change(store: Ledger | MemoryLedger) -> None:
     )
     one = await row_of(store, "documents", document_id="d1")
     two = await row_of(store, "documents", document_id="d2")
-    rest = {"status_reason": "", "epoch": 0, "note": "", "settled": 0}
+    rest = {"status_reason": "", "epoch": 0, "note": "", "settled": 0, "extract": None}
     assert one == DOCUMENT | {"status": "accepted", "rounds": 3} | rest
     assert (two["name"], two["epoch"], two["note"], two["status"]) == ("c.md", 1, "cut", "pending")
 

@@ -69,7 +69,7 @@ WRONG = {
     "misspelt": ("weak_solver", f"{GOOD}{{{{Context}}}}", "{{Context}} is no placeholder"),
     "logic": ("weak_solver", f"{GOOD}{{{{ question | upper }}}}", "{{ question | upper }} is no placeholder"),
     "attribute": ("weak_solver", f"{GOOD}{{{{question.__class__}}}}", "{{question.__class__}} is no placeholder"),
-    "unknown role": ("judge", GOOD, "no role is called 'judge': use one of challenger, feedback"),
+    "unknown role": ("judge", GOOD, "no role is called 'judge': use one of challenger, extractor, feedback"),
     "reference for a solver": (
         "weak_solver",
         f'{front("""["reference"]""")}# user\n{{{{reference}}}}',
@@ -102,7 +102,7 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
 
 
 def test_no_such_pack(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no prompt pack at law: give one of cs, facts or a folder"):
+    with pytest.raises(UserError, match="no prompt pack at law: give one of cs, facts, legal, science or a folder"):
         load_pack("law")
     with pytest.raises(UserError, match="no prompt pack at"):
         load_pack(tmp_path)
@@ -165,7 +165,7 @@ def filled(pack: PromptPack, role: str, text: str, only: str = "") -> tuple[str,
 EVERY_PLACEHOLDER = [
     (name, role, placeholder)
     for name in shipped_packs()
-    for role in PLACEHOLDERS
+    for role in load_pack(name).prompts
     for placeholder in load_pack(name)[role].front.placeholders
 ]
 
@@ -275,8 +275,8 @@ def test_a_diff_shows_roles_that_come_and_go() -> None:
 @pytest.mark.parametrize("name", shipped_packs())
 def test_shipped_packs_render_with_every_role(name: str) -> None:
     pack = DOMAINS[name].pack()
-    assert set(pack.prompts) == set(PLACEHOLDERS)
-    for role in PLACEHOLDERS:
+    assert set(pack.prompts) == {*DOMAINS[name].roles, "feedback"}
+    for role in pack.prompts:
         prompt = pack[role]
         rendered, values = filled(pack, role, "some text")
         assert all(value in rendered for value in values.values())

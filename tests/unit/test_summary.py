@@ -10,6 +10,7 @@ import pytest
 
 from autodata.checkpoints.ledger import Ledger, open_readonly
 from autodata.checkpoints.records import FailureMode
+from autodata.checkpoints.signals import signals
 from autodata.checkpoints.summary import summarise
 
 STATUSES = ["accepted", "accepted", "accepted", "rejected", "rejected", "skipped", "errored", "pending"]
@@ -93,6 +94,8 @@ async def test_every_number(ledger: Ledger, tmp_path: Path) -> None:
             "failed_on_strong": 0,
             "saturated_strong": 0,
             "gap_too_small": 0,
+            "post_filter": 0,
+            "sent_back_by_judge": 0,
             "final_check": 1,
         },
         "weak_mean": 0.375,
@@ -101,6 +104,7 @@ async def test_every_number(ledger: Ledger, tmp_path: Path) -> None:
         "rounds_per_accepted": pytest.approx(7 / 3),
         "calls_per_accepted": pytest.approx(5 / 3),
         "awaiting_review": 0,
+        **await signals(ledger),
     }
     summary = await summarise(ledger)
     assert summary == expected
@@ -117,7 +121,9 @@ async def test_an_empty_ledger(ledger: Ledger) -> None:
     assert nulls == means | {"cost_usd", "rounds_per_accepted", "calls_per_accepted"}
     assert summary["calls_by_role"] == {}
     assert summary["failure_modes"] == dict.fromkeys([mode.value for mode in FailureMode], 0)
-    assert all(summary[key] == 0 for key in summary.keys() - nulls - {"calls_by_role", "failure_modes"})
+    found = await signals(ledger)
+    assert {key: summary[key] for key in found} == found
+    assert all(summary[key] == 0 for key in summary.keys() - nulls - {"calls_by_role", "failure_modes", *found})
 
 
 async def test_free_calls_cost_nothing_and_unpriced_ones_cost_null(ledger: Ledger) -> None:

@@ -1,0 +1,128 @@
+"""Signals for the person at the dial, counted from a ledger: ceilings, cut-offs, lengths, borrowed numbers.
+
+A share is in 0..1 and null where there was nothing to count; a score is in 0..1. Rounds are told by their number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from autodata.checkpoints.ledger import Reader
+from autodata.checkpoints.records import FailureMode, Stage
+
+BANDS = (50, 200, 500, 1000, 2000, 4000)
+"""Bounds between bands of answers' lengths, in characters; a band holds its lower bound."""
+
+_ROUNDS = """
+SELECT n, count(*) AS closed, sum(failure_mode IS ?) AS failed FROM rounds WHERE outcome != 'open'
+GROUP BY n ORDER BY n
+"""
+_CUT = """
+SELECT a.stage, r.n, a.truncated, count(*) AS attempts, count(a.score_value) AS marked, total(a.score_value) AS score
+FROM attempts a JOIN rounds r USING (round_id) GROUP BY a.stage, r.n, a.truncated ORDER BY r.n
+"""
+_LENGTHS = f"""
+SELECT stage, {" + ".join(f"(chars >= {bound})" for bound in BANDS)} AS band, count(*) AS attempts,
+    count(score_value) AS marked, total(score_value) AS score
+FROM attempts GROUP BY stage, band ORDER BY band
+"""  # noqa: S608 - whole numbers of this module
+_QUESTIONS = """
+SELECT e.document_id, c.question FROM examples e JOIN rounds r USING (round_id) JOIN candidates c USING (candidate_id)
+ORDER BY e.rowid
+"""
+_NUMBER = re.compile(r"(?<![\w.,])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?!\d)")
+
+
+def particular_numbers(text: str) -> set[Decimal]:
+    """Return the numbers of a text with at least two significant digits: 1,250 and 0.35, but neither 300 nor 0.05."""
+    found = (match.group(0).replace(",", "") for match in _NUMBER.finditer(text))
+    return {Decimal(number).normalize() for number in found if _significant(number) >= 2}
+
+
+def _significant(number: str) -> int:
+    whole, point, _ = number.partition(".")
+    return len(number.replace(".", "").lstrip("0") if point else whole.strip("0"))
+
+
+async def signals(ledger: Reader) -> dict[str, Any]:
+    """Return all signals of a run so far, by name."""
+    cut = await ledger.read(_CUT)
+    rounds = await ledger.read(_ROUNDS, (FailureMode.FAILED_ON_STRONG.value,))
+    return {
+        "failed_on_strong": [{**row, "share": _share(row["failed"], row["closed"])} for row in rounds],
+        "tied_to_numbers": await _tied(ledger),
+        "attempts_by_length": _by_length(await ledger.read(_LENGTHS)),
+        "truncation": {"by_role": _by_role(cut), "by_round": _by_round(cut)},
+    }
+
+
+async def _tied(ledger: Reader) -> dict[str, Any]:
+    """Count the accepted questions that hold a number of their document."""
+    questions = await ledger.read(_QUESTIONS)
+    tied = 0
+    for row in questions:
+        # Most questions hold no such number, and then their document need not be read.
+        if numbers := particular_numbers(row["question"]):
+            tied += bool(numbers & particular_numbers(await ledger.get(f"document/{row['document_id']}")))
+    return {"questions": len(questions), "tied": tied, "share": _share(tied, len(questions))}
+
+
+def _by_length(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    bounds = [0, *BANDS]
+    return {
+        _role(stage): [
+            {
+                "from_chars": bounds[row["band"]],
+                "below_chars": BANDS[row["band"]] if row["band"] < len(BANDS) else None,
+                "attempts": row["attempts"],
+                "score": _share(row["score"], row["marked"]),
+            }
+            for row in rows
+            if row["stage"] == stage
+        ]
+        for stage in Stage
+    }
+
+
+def _by_role(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {
+        _role(stage): {**_cut_off(of_stage), "score_cut": _score(of_stage, 1), "score_whole": _score(of_stage, 0)}
+        for stage in Stage
+        for of_stage in [[row for row in rows if row["stage"] == stage]]
+    }
+
+
+def _by_round(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for stage in Stage:
+        by_number: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+        for row in rows:
+            if row["stage"] == stage:
+                by_number[row["n"]].append(row)
+        found[_role(stage)] = [{"n": n, **_cut_off(of_round)} for n, of_round in by_number.items()]
+    return found
+
+
+def _cut_off(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    attempts, cut = 0, 0
+    for row in rows:
+        attempts += row["attempts"]
+        cut += row["attempts"] * row["truncated"]
+    return {"attempts": attempts, "cut": cut, "share": _share(cut, attempts)}
+
+
+def _score(rows: Iterable[Mapping[str, Any]], truncated: int) -> float | None:
+    of_kind = [row for row in rows if row["truncated"] == truncated]
+    return _share(sum(row["score"] for row in of_kind), sum(row["marked"] for row in of_kind))
+
+
+def _role(stage: str) -> str:
+    return f"{stage}_solver"
+
+
+def _share(part: float, whole: float) -> float | None:
+    return part / whole if whole else None

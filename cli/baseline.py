@@ -1,0 +1,53 @@
+"""`autodata baseline`: the paper's baseline, CoT Self-Instruct: one round, nothing refused for its scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from autodata.cli.run import (
+    Concurrency,
+    ConfigFile,
+    Documents,
+    DomainName,
+    Limit,
+    MaxCalls,
+    MaxSeconds,
+    MaxUsd,
+    More,
+    Out,
+    StatusJson,
+    find_settings,
+    finish,
+)
+from autodata.graphs.baseline import BaselineConfig
+
+
+def baseline(
+    documents: Documents = None,
+    more: More = None,
+    out: Out = Path("baseline"),
+    config: ConfigFile = None,
+    domain: DomainName = None,
+    concurrency: Concurrency = None,
+    limit: Limit = None,
+    max_calls: MaxCalls = None,
+    max_usd: MaxUsd = None,
+    max_seconds: MaxSeconds = None,
+    as_json: StatusJson = False,
+) -> None:
+    """Write one question a document and measure both solvers on it: what a run is compared with.
+
+    The configuration is a run's; its acceptance and max_rounds take no part. The same command again resumes.
+
+    Example: autodata baseline --config autodata.toml --documents papers/ --out runs/baseline
+    """
+    flags = {
+        "domain": domain,
+        "concurrency": concurrency,
+        "limit": limit,
+        "budget.max_calls": max_calls,
+        "budget.max_usd": max_usd,
+        "budget.max_seconds": max_seconds,
+    }
+    settings = BaselineConfig.of(find_settings(config, out, flags, BaselineConfig.kind))
+    finish(settings, [*(documents or []), *(more or [])], out, as_json=as_json)

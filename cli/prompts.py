@@ -1,0 +1,81 @@
+"""`autodata prompts`: what the models are told, shown, compared and copied."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autodata.checkpoints.records import UserError
+from autodata.prompts import PromptPack, load_pack
+from autodata.prompts.pack import shipped_packs
+
+prompts = typer.Typer(
+    help="Show, compare and copy the prompts of domains.\n\nExample: autodata prompts show cs challenger",
+    no_args_is_help=True,
+)
+
+Source = Annotated[str, typer.Argument(metavar="DOMAIN", help="A shipped domain, or the folder of one of your own.")]
+
+
+@prompts.command("show")
+def show(
+    domain: Source,
+    role: Annotated[str, typer.Argument(metavar="[ROLE]", help="One role's prompt alone.", show_default=False)] = "",
+) -> None:
+    """Print the prompts of a domain, or of one role of it, as they stand in their files.
+
+    Example: autodata prompts show cs challenger
+    """
+    pack = find_pack(domain)
+    if role:
+        if role not in pack.prompts:
+            raise UserError(f"{domain}: no prompt for {role!r}: it has {', '.join(pack.prompts)}")
+        typer.echo(pack[role].text, nl=False)
+        return
+    for name, prompt in pack.prompts.items():
+        typer.echo(f"==> {name}.md, version {prompt.version} <==\n{prompt.text}")
+
+
+@prompts.command("diff")
+def diff(
+    before: Annotated[str, typer.Argument(metavar="A", help="A shipped domain, or a folder.")],
+    after: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+) -> None:
+    """Print the unified diff that turns the prompts of A into those of B; nothing when they are the same.
+
+    Example: autodata prompts diff cs facts
+    """
+    typer.echo(find_pack(before).diff(find_pack(after)), nl=False)
+
+
+@prompts.command("export")
+def export(
+    domain: Source, folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write to.")]
+) -> None:
+    """Copy the prompts of a domain into a folder, one file per role. Files that are there stay as they are.
+
+    Example: autodata prompts export cs my-prompts
+    """
+    pack = find_pack(domain)
+    write_pack(pack, folder)
+    typer.echo(f"{len(pack.prompts)} prompts written to {folder}", err=True)
+
+
+def find_pack(name_or_path: str) -> PromptPack:
+    """Return a shipped pack by its name, or the one of a folder. Raises UserError when there is none."""
+    return load_pack(name_or_path if name_or_path in shipped_packs() else Path(name_or_path).expanduser())
+
+
+def write_pack(pack: PromptPack, folder: Path) -> None:
+    """Write a pack's files into a folder, which is made. Raises UserError, with nothing written, when one exists."""
+    files = {folder / f"{role}.md": prompt.text for role, prompt in pack.prompts.items()}
+    if there := next((file for file in files if file.exists()), None):
+        raise UserError(f"{there} exists: choose another folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, text in files.items():
+            file.write_text(text, "utf-8", newline="\n")
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror}): choose another folder") from error

@@ -1,0 +1,63 @@
+"""Extractor: reads the document once, before the first round, and may find it unsuitable (paper, section 4).
+
+The same node fixes the documents that a challenger is shown as examples. Neither is ever made anew: not in a later
+round, not when the thread goes on after an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from autodata.checkpoints.records import DocumentStatus
+from autodata.models.structured import schema_text
+from autodata.nodes.grounding import sample_grounding
+from autodata.nodes.legal import Extract
+from autodata.nodes.state import Context, Desk, State
+from autodata.prompts import fence
+
+
+async def extractor(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Make what the thread needs before its first round. An unsuitable document ends `skipped`, with the note."""
+    desk = Desk(state, runtime)
+    domain = desk.services.domain
+    update: dict[str, Any] = {}
+    if domain.extractor and not state.get("extract"):
+        update |= await _extracted(desk)
+    if domain.grounding and not update.get("status") and "grounding" not in state:
+        update["grounding"] = await sample_grounding(desk)
+    return update
+
+
+async def _extracted(desk: Desk) -> dict[str, Any]:
+    services = desk.services
+    messages = services.pack["extractor"].render(
+        {
+            "source": fence("document", await services.blobs.get(f"document/{desk.document_id}")),
+            "title": fence("title", desk.state["document"]["title"]),
+            "schema": schema_text(Extract),
+        }
+    )
+    found, _ = await services.caller.parsed(desk.site("extractor"), messages, Extract)
+    extract = found.model_dump(mode="json")
+    row: dict[str, Any] = {"document_id": desk.document_id, "extract": extract}
+    update: dict[str, Any] = {"extract": extract}
+    if found.unsuitable:
+        ended = {"status": DocumentStatus.SKIPPED.value, "status_reason": found.suitability_note}
+        row, update = row | ended, update | ended
+    await services.store.save(documents=[row])
+    desk.emit("extract", extract=extract, skipped=found.unsuitable)
+    return update
+
+
+def shown_extract(extract: Mapping[str, Any] | None) -> str:
+    """Return what the writer is shown of an extract, fenced; empty without one."""
+    if not extract:
+        return ""
+    found = Extract.model_validate(extract)
+    parts = [f"Kind of document: {found.document_type}", f"Topics: {', '.join(found.topic_keywords)}"]
+    points = {"Issues": found.issues, "Facts": found.facts, "Holdings": found.holdings}
+    parts += ["\n".join([f"{name}:", *(f"- {line}" for line in lines)]) for name, lines in points.items() if lines]
+    return fence("extract", "\n\n".join(parts))

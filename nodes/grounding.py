@@ -1,0 +1,40 @@
+"""Grounding: other documents of the run, shown to challengers as examples (paper, section 5)."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from autodata.models.calls import seed_for
+from autodata.nodes.state import Desk
+from autodata.prompts import fence
+
+SHOWN_CHARS = 600
+"""A grounding document is shown by its beginning, at most this many characters."""
+
+
+async def sample_grounding(desk: Desk) -> list[str]:
+    """Return the ids of the documents shown as examples in this document's thread, sampled by the run's seed.
+
+    Call it once, when the thread starts, and keep the ids in `state["grounding"]`: documents added to the run later
+    change nothing then. There are as many as the domain asks for, or as many others as the run has.
+    """
+    services = desk.services
+    others = sorted({*await services.blobs.documents()} - {desk.document_id})
+    rng = random.Random(seed_for(services.run_seed, "grounding", desk.document_id))  # noqa: S311 - reproducible
+    return rng.sample(others, min(services.domain.grounding, len(others)))
+
+
+async def shown_grounding(desk: Desk) -> str:
+    """Return the beginnings of the thread's grounding documents, each fenced; empty without any."""
+    ids = desk.state.get("grounding") or []
+    texts = await asyncio.gather(*(desk.services.blobs.get(f"document/{one}") for one in ids))
+    return "\n\n".join(fence("example", beginning(text)) for text in texts)
+
+
+def beginning(text: str, limit: int = SHOWN_CHARS) -> str:
+    """Return the start of a text, whole words up to `limit` characters, marked when cut."""
+    if len(text) <= limit:
+        return text
+    head, _, _ = text[:limit].rpartition(" ")
+    return (head or text[:limit]).rstrip() + " …"

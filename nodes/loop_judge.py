@@ -1,0 +1,56 @@
+"""Loop judge: accepts a round by the pattern of its attempts, or sends it back (paper, section 4).
+
+Layer 1 is code: a question that breaks a post filter goes back whatever anybody says. Layer 2 asks a judge, who is
+given every number and states none that is used: its verdict decides.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from autodata.checkpoints.records import Decision, FailureMode, Verdict
+from autodata.models.structured import schema_text
+from autodata.nodes.legal import LoopJudgement
+from autodata.nodes.packet import Pattern, packet, shown
+from autodata.nodes.state import Context, Desk, State
+
+
+async def loop_judge(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Judge the round; what sends it back becomes its rejection, the judge's suggestion word for word."""
+    desk = Desk(state, runtime)
+    desk.require_passed()
+    verdict = Verdict.model_validate(state["verdict"])
+    if verdict.candidate_id != desk.candidate_id or verdict.decision is not Decision.JUDGE:
+        raise ValueError("only a round whose attempts at the current candidate were all made can be judged")
+    pattern = _pattern(desk)
+    found = packet(pattern)
+    if broken := found["post_filter_flags"]:
+        reason = "; ".join(f"{rule}: {what}" for rule, what in broken.items())
+        judgement: dict[str, Any] = {"layer": 1, "verdict": "improve", "verdict_reason": reason}
+        rejection = {"failure_mode": FailureMode.POST_FILTER.value, "reason": reason}
+    else:
+        said = await _asked(desk, shown(found, pattern.question))
+        judgement = {"layer": 2, **said.model_dump(mode="json")}
+        sent_back = {"failure_mode": FailureMode.SENT_BACK.value, "reason": said.suggestion_for_writer}
+        rejection = sent_back if said.verdict == "improve" else {}
+    judgement["candidate_id"] = desk.candidate_id
+    await desk.services.store.save(rounds=[{"round_id": desk.round_id, "judgement": judgement, "packet": found}])
+    desk.emit("judgement", judgement=judgement, rejection=rejection or None)
+    return {"judgement": judgement, "rejection": rejection or None}
+
+
+def _pattern(desk: Desk) -> Pattern:
+    candidate = desk.candidate
+    criteria = candidate.model_dump(mode="json").get("rubric")
+    if criteria is None:
+        criteria = [{"criterion": text, "weight": w} for text, w in desk.services.domain.scorer.criteria(candidate)]
+    return Pattern(candidate.question, criteria, desk.attempts, desk.rounds)
+
+
+async def _asked(desk: Desk, shown_packet: str) -> LoopJudgement:
+    services = desk.services
+    messages = services.pack["loop_judge"].render({"packet": shown_packet, "schema": schema_text(LoopJudgement)})
+    said, _ = await services.caller.parsed(desk.site("loop_judge"), messages, LoopJudgement)
+    return said
