@@ -144,7 +144,6 @@ STATES: st.SearchStrategy[Any] = st.fixed_dictionaries(
         "candidate": st.sampled_from([None, {}]),
     },
 )
-NODES = {*build_self_instruct(DOMAINS["facts"]).nodes, END}
 
 
 @given(state=STATES, node=st.sampled_from(sorted(ROUTERS)))
