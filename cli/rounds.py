@@ -149,7 +149,8 @@ class _Page:
         head.append(f"  {_score(attempt)}", style="bold cyan")
         notes = [attempt["model"]] if attempt["model"] else []
         notes += ["saw the source"] if attempt["mode"].get("privileged") else []
-        notes += {"code": ["marked by code"], "truncated": ["scored without a judge"]}.get(attempt["decided_by"], [])
+        decided = {"code": "marked by code", "truncated": "scored without a judge", "probe": "endpoint probed"}
+        notes += [decided[attempt["decided_by"]]] if attempt["decided_by"] in decided else []
         notes += ["cut off by the token limit"] if attempt["truncated"] else []
         notes += [] if attempt["answered"] else ["no answer"]
         head.append(printable(f"  {', '.join(notes)}"), style="dim not bold")

@@ -81,8 +81,8 @@ class ModelSettings(Settings):
     samples: int = Field(default=1, ge=1, le=64)
     """Solvers only: replies of which one attempt is made, as `aggregate` says."""
     aggregate: Literal["majority", "choice", "synthesis"] = "majority"
-    """Solvers only: the most frequent answer (short answers only), the sample that the model itself picks, or one answer
-    that it writes from all of them."""
+    """Solvers only: the most frequent answer (short answers only), the sample that the model itself picks, or one
+    answer that it writes from all of them."""
     tools: bool = False
     """Solvers only: whether it may ask for a calculator, by lines `CALC: expression`."""
     price_in: float | None = Field(default=None, ge=0)

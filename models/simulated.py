@@ -42,8 +42,8 @@ _FENCE = re.compile(
     r"<(document|title|sentence|question|reference|answer|packet)-([0-9a-f]{12})>\n(.*?)\n</\1-\2>", re.DOTALL
 )
 _SCHEMA = re.compile(
-    r'"title": ?"(RubricCandidate|RubricReview|RubricMarks|ReferenceDraft|SupportReview|ReferenceMark|Extract|LegalDraft'
-    r'|LoopJudgement|ScienceDraft|Screening|SampleChoice)"'
+    r'"title": ?"(RubricCandidate|RubricReview|RubricMarks|ReferenceDraft|SupportReview|ReferenceMark|Extract'
+    r'|LegalDraft|LoopJudgement|ScienceDraft|Screening|SampleChoice)"'
 )
 _WORDS = re.compile(r"[A-Za-z]{6,}")
 

@@ -1,4 +1,4 @@
-"""The simulated world's part of the domain `science`: problems with made-up exact answers, their screen, their solvers."""
+"""The simulated world's part of the domain `science`: problems with made-up exact answers, the screen, the solvers."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ time dies, which its parent takes for "cannot say". It knows no key and no file 
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import random
 import re
@@ -262,7 +263,8 @@ def answer(request: dict[str, Any]) -> str | None:
 def main() -> None:
     """Serve until standard input ends. The first argument is the processor time of a request, in seconds."""
     seconds = float(sys.argv[1])
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    with contextlib.suppress(ValueError, OSError):  # not every system knows this limit
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for line in sys.stdin:
         signal.setitimer(signal.ITIMER_PROF, seconds)  # unhandled, its signal ends the process, whatever it is doing

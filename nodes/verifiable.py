@@ -132,7 +132,7 @@ class VerifiableKind(ReferenceKind):
         if same is None:
             return None
         right = same == "equal"
-        return Scored(Fraction(int(right)), (right,), (f"{given!r} is {same} by the mathematics library",))
+        return Scored(Fraction(int(right)), (right,), (f"the mathematics library finds {given} {same}",))
 
 
 @lru_cache(maxsize=1)
