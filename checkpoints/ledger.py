@@ -22,7 +22,7 @@ from typing import Any, Self
 from sqlite_utils import Database
 from sqlite_utils.db import NotFoundError
 
-from autodata.checkpoints.records import RunFailed, UserError
+from autodata.checkpoints.records import DiskFailed, RunFailed, UserError
 from autodata.checkpoints.schema import SCHEMA_VERSION, TABLES, Rows, create_tables, encode
 
 BUSY_SECONDS = 30.0
@@ -54,7 +54,7 @@ def _told(path: Path, error: sqlite3.Error) -> UserError | RunFailed | None:
     if code in _SPOILT:
         return _refusal(path, error)
     if code in _UNWRITABLE:
-        return RunFailed(f"{path}: {error}: {_UNWRITABLE[code]}, then type the same command again to go on")
+        return DiskFailed(f"{path}: {error}: {_UNWRITABLE[code]}, then type the same command again to go on")
     return None
 
 
@@ -374,5 +374,5 @@ def run_lock(folder: Path) -> Iterator[None]:
             holder = file.read().strip() or "unknown"
             raise UserError(f"{folder} is in use by another process (pid {holder}): wait for it or stop it") from error
         except OSError as error:
-            raise RunFailed(f"{path}: {error.strerror}: make room and make the folder writable") from error
+            raise DiskFailed(f"{path}: {error.strerror}: make room and make the folder writable") from error
         yield

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +28,10 @@ class RunFailed(Exception):
     """The command could not do its work, told in one line. Exit code 1."""
 
 
+class DiskFailed(RunFailed):
+    """A full, read-only or failing disk: the run stops and loses nothing. Exit code 2, for the user must see to it."""
+
+
 class Record(BaseModel):
     """Base of all records: unknown keys are refused, values are immutable."""
 
@@ -48,7 +51,7 @@ def digest(value: object, length: int = 16) -> str:
 def normalise_text(text: str) -> str:
     """Return text in NFC with unix newlines, no trailing blanks on lines and no blank ends."""
     text = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
-    return re.sub(r"[ \t]+\n", "\n", text).strip()
+    return "\n".join(line.rstrip(" \t") for line in text.split("\n")).strip()
 
 
 def document_id(text: str) -> str:

@@ -21,7 +21,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.records import DiskFailed, RunFailed, UserError
 
 Keep = Literal["rounds", "all", "none"]
 """What stays of a document's checkpoints once it has ended: each round's last one, all of them, or none."""
@@ -209,6 +209,13 @@ async def open_saver(path: Path) -> AsyncIterator[BaseCheckpointSaver[str]]:
         yield saver
 
 
+def checkpoint_error(path: Path, error: sqlite3.Error) -> UserError | RunFailed:
+    """Return what a fault of the checkpoint file means to a person: a file to move away, or a disk to see to."""
+    if isinstance(error, sqlite3.DatabaseError) and _is_spoilt(error):
+        return UserError(_cannot_open(path, error))
+    return DiskFailed(f"{path}: {error}: see to the disk, then type the same command again to go on")
+
+
 async def keep_rounds(saver: BaseCheckpointSaver[str], thread_id: str, keep: Keep) -> None:
     """Drop what is no longer needed of the checkpoints of a document that has ended; doing it twice is harmless.
 
@@ -228,8 +235,12 @@ def _probe(path: Path) -> None:
         conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()
 
 
+def _is_spoilt(error: sqlite3.DatabaseError) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+
+
 def _cannot_open(path: Path, error: sqlite3.DatabaseError) -> str:
-    if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+    if _is_spoilt(error):
         aside = f"mv {shlex.quote(str(path))} {shlex.quote(f'{path}.bad')}"
         return (
             f"checkpoint file {path} cannot be read ({error}): type `{aside}` and repeat the command;"

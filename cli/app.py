@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from autodata.checkpoints.records import RunFailed, UserError
+from autodata.checkpoints.records import DiskFailed, RunFailed, UserError
 from autodata.cli import baseline, compare, demo, doctor, export, graph, init, prompts, run, show, status
 
 app = typer.Typer(
@@ -45,6 +45,8 @@ def main() -> None:
     try:
         app()
     except UserError as error:
+        sys.exit(_say(error, 2))
+    except DiskFailed as error:
         sys.exit(_say(error, 2))
     except RunFailed as error:
         sys.exit(_say(error, 1))

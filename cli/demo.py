@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -69,6 +70,7 @@ def demo(
     ),
     weak_model: Annotated[str, typer.Option(help="Another local model, or a GGUF file, as the weak solver.")] = "",
     out: Annotated[Path | None, typer.Option(help="The run's folder.", show_default="demo-run[-simulated]")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the final status as one JSON object.")] = False,
 ) -> None:
     """Make a few examples from the shipped documents, with no key and no server.
 
@@ -76,13 +78,18 @@ def demo(
     """
     output, console = Console(), Console(stderr=True)
     simulated = models is Models.SIMULATED
-    output.print(SIMULATED_NOTE if simulated else LOCAL_NOTE, style="bold", soft_wrap=True, highlight=False)
+    (console if as_json else output).print(
+        SIMULATED_NOTE if simulated else LOCAL_NOTE, style="bold", soft_wrap=True, highlight=False
+    )
     folder = out or Path("demo-run-simulated" if simulated else "demo-run")
     flags = {"models.weak_solver": {"model": weak_model}} if weak_model else {}
     config = read_config(SIMULATED if simulated else LOCAL, "demo", flags)
     started = time.monotonic()
     sitting = execute(config, [documents_folder()], folder, console)
     took = duration(time.monotonic() - started)
+    if as_json:
+        typer.echo(json.dumps(sitting.summary))
+        raise typer.Exit(sitting.exit_code)
     output.print(summary_table(sitting.summary))
     if sitting.examples:
         output.print(examples_table(sitting.examples))

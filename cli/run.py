@@ -103,6 +103,8 @@ def finish(settings: RunConfig, paths: list[Path], out: Path, *, as_json: bool) 
 
 def execute(config: RunConfig, paths: list[Path], out: Path, console: Console) -> Sitting:
     """Run one sitting with progress on `console`. The first Ctrl-C or SIGTERM drains, the second stops at once."""
+    if not paths and not (out / "run.db").exists():
+        raise UserError(f"{out} holds no documents yet: give --documents PATH")
     # Mistyped paths are found before a run folder is made.
     documents = _fitted(config, read_documents(paths, limit=config.limit)) if paths else iter(())
     with suppress(asyncio.CancelledError):
@@ -137,23 +139,24 @@ def closing_lines(sitting: Sitting, out: Path) -> list[str]:
     lines += [f"errored: {line}" for line in outcome.errored[:5]]
     left = summary["pending"] + summary["errored"]
     if left:
-        lines.append(f"{left} documents are left: the same command goes on, and pays for nothing twice")
+        what = "1 document is" if left == 1 else f"{left} documents are"
+        lines.append(f"{what} left: the same command goes on, and pays for nothing twice")
     if summary["accepted"]:
         lines.append(f"next: autodata show {out}   autodata export {out} --format jsonl --out examples.jsonl")
     return lines
 
 
 def find_settings(config: Path | None, out: Path, flags: Mapping[str, Any], kind: str = "run") -> RunConfig:
-    """Find the configuration: the given file, else that of the run folder, else `autodata.toml` here.
+    """Find the configuration: the given file, else `autodata.toml` here, else that of the run folder.
 
     Flags that are not None lie over it. Raises UserError, also when the folder is of another kind.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     stored = out / "config.toml"
-    if config is None and stored.exists():
-        return stored_config(stored, given, kind)
     if config is None and Path("autodata.toml").exists():
         config = Path("autodata.toml")
+    if stored.exists() and (config is None or config.resolve() == stored.resolve()):
+        return stored_config(stored, given, kind)
     if config is None:
         raise UserError("no configuration: give --config FILE, or write one with 'autodata init'")
     return load_config(config, given)
@@ -171,11 +174,14 @@ def _fitted(config: RunConfig, items: Iterator[Document | Skipped]) -> Iterator[
 
 def _on_signals(runner: Runner, progress: Progress) -> None:
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    signalled = False
 
     def stop() -> None:
-        if runner.outcome.stopped and task is not None:
+        nonlocal signalled
+        if signalled and task is not None:
             task.cancel()
         else:
+            signalled = True
             progress.say("stopping: calls in flight are waited for; Ctrl-C again stops at once")
             runner.drain("interrupted", failed=True)
 

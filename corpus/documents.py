@@ -26,7 +26,7 @@ SUFFIXES: Final = (".txt", ".md", ".pdf", ".jsonl")
 MAX_NAME_CHARS: Final = 200
 
 _BOM_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_HEADING: Final = re.compile(r"#[ \t]+(?P<title>\S.*?)(?:[ \t]+#+)?")
+_HEADING: Final = re.compile(r"#[ \t]+(?P<title>\S.*)")
 _FENCE: Final = re.compile(r"[ \t]*(?:```|~~~)")
 _SENTENCE_END: Final = re.compile(r"[.!?\u2026][\"'\u201d\u2019)\]]*(?=\s)|[\u3002\uff01\uff1f]")
 _LAST_WORD: Final = re.compile(r"\s\S*\Z")
@@ -259,7 +259,7 @@ def _heading(text: str) -> str:
         if _FENCE.match(line):
             in_code = not in_code
         elif not in_code and (match := _HEADING.fullmatch(line)):
-            return _one_line(match["title"])
+            return _one_line(match["title"].rstrip("# \t") or match["title"])
     return ""
 
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 import tomli_w
 from pydantic import Field, ValidationError, model_validator
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.records import DiskFailed, UserError
 from autodata.models.config import (
     ROLES,
     SOLVER_MODES,
@@ -32,6 +32,10 @@ MODEL_FIELDS_THAT_BEAR = frozenset(
     | {*SOLVER_MODES}
 )
 """Model settings that shape replies. The others may change between two sittings of a run."""
+
+
+SITTING = frozenset({"limit", "target", "budget"})
+"""What holds for one sitting only, and is not kept with the run."""
 
 
 class DocumentsConfig(Settings):
@@ -120,7 +124,7 @@ class RunConfig(Settings):
 
     def resolved(self, prompt_version: str) -> dict[str, Any]:
         """Return everything as plain values, defaults filled in and roles resolved: what `RUN/config.toml` holds."""
-        plain = self.model_dump(mode="json", exclude_none=True, exclude={"models", "acceptance"})
+        plain = self.model_dump(mode="json", exclude_none=True, exclude={"models", "acceptance", *SITTING})
         domain, acceptance = self.chosen_domain, self.policy
         plain["domain"] = str(domain.folder or domain.name)
         plain["domain_settings"] = domain.model_dump(mode="json", exclude_none=True)
@@ -158,7 +162,11 @@ def bearing(resolved: Mapping[str, Any]) -> dict[str, str]:
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """Return `name: old -> new` for every field that bears on results and differs between two configurations."""
-    old, new = bearing(before), bearing(after)
+    return changes(bearing(before), bearing(after))
+
+
+def changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """Return `name: old -> new` for every field that differs between what `bearing` gave of two configurations."""
     return [
         f"{name}: {old.get(name, 'not set')} -> {new.get(name, 'not set')}"
         for name in sorted({*old, *new}, key=lambda name: ("." in name, name))  # what explains the others comes first
@@ -224,8 +232,11 @@ def read_resolved(path: Path) -> dict[str, Any]:
 def write_resolved(path: Path, resolved: Mapping[str, Any]) -> None:
     """Write a resolved configuration, atomically."""
     part = path.with_suffix(".part")
-    part.write_bytes(tomli_w.dumps(dict(resolved)).encode())
-    part.replace(path)
+    try:
+        part.write_bytes(tomli_w.dumps(dict(resolved)).encode())
+        part.replace(path)
+    except OSError as error:
+        raise DiskFailed(f"{path}: {error.strerror}: make room and make the folder writable") from error
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

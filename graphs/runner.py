@@ -6,6 +6,7 @@ The ledger says which documents are open, checkpoints say where each stands, the
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
@@ -20,10 +21,10 @@ from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 
 from autodata.checkpoints.ledger import Ledger, run_lock
-from autodata.checkpoints.records import Document, DocumentStatus, RunFailed, Skipped, UserError, digest
-from autodata.checkpoints.saver import keep_rounds, open_saver
+from autodata.checkpoints.records import Document, DocumentStatus, RunFailed, Skipped, UserError, canonical_json, digest
+from autodata.checkpoints.saver import checkpoint_error, keep_rounds, open_saver
 from autodata.graphs.baseline import BaselineConfig, build_cot_baseline
-from autodata.graphs.config import RunConfig, differences, read_resolved, require_kind, write_resolved
+from autodata.graphs.config import RunConfig, bearing, changes, require_kind, write_resolved
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
 from autodata.models.calls import Budget, Caller, CallSite, Reply
 from autodata.models.chat import connect, require_keys
@@ -34,6 +35,8 @@ from autodata.nodes.modes import require_ready
 from autodata.nodes.state import Context, Services, new_state
 
 Event = Mapping[str, Any]
+CHARS_PER_TOKEN = 3
+"""A careful estimate, for prose."""
 BATCH = 200
 """Documents stored in one transaction while they are read."""
 
@@ -52,10 +55,17 @@ class Runner:
     """One sitting of a run: take up every open document until all have ended or something says stop."""
 
     def __init__(
-        self, config: RunConfig, ledger: Ledger, graph: Any, services: Services, keep: Callable[[str], Awaitable[None]]
+        self,
+        config: RunConfig,
+        ledger: Ledger,
+        graph: Any,
+        services: Services,
+        *,
+        checkpoints: Path,
+        keep: Callable[[str], Awaitable[None]],
     ) -> None:
         self._config, self.ledger, self._graph, self._services = config, ledger, graph, services
-        self._keep = keep
+        self._checkpoints, self._keep = checkpoints, keep
         self._controls: set[RunControl] = set()
         self._unanswered: dict[str, str] = {}  # errored for want of a reply: document_id -> its line in outcome.errored
         self._accepted = 0
@@ -80,9 +90,14 @@ class Runner:
             self.drain(f"target of {self._config.target} accepted reached")
         rows = await self.ledger.read(
             "select document_id, name, title, status, epoch from documents where status in ('pending', 'errored')"
-            " order by rowid"
+            " and document_id in (select document_id from documents where text != '' order by rowid limit ?)"
+            " order by rowid",
+            (self._config.limit or -1,),
         )
-        await self._settle_ended()
+        try:
+            await self._settle_ended()
+        except sqlite3.Error as error:
+            raise checkpoint_error(self._checkpoints, error) from error
         waiting = iter(rows)
         seconds = self._config.budget.max_seconds
         timer = (
@@ -137,7 +152,7 @@ class Runner:
             raise
         except sqlite3.Error as error:  # the ledger names its own; this is the checkpoint file
             self.drain("the run folder failed", failed=True)
-            raise RunFailed(f"checkpoints.db of the run: {error}: see to the disk, then repeat the command") from error
+            raise checkpoint_error(self._checkpoints, error) from error
         except Exception as error:  # noqa: BLE001 - one document's defect must not end the others; it is recorded whole
             await self._errored(row, error)
         finally:
@@ -261,14 +276,12 @@ async def open_run(config: RunConfig, folder: Path, progress: Progress | None = 
     require_ready(config.chosen_domain, roles)
     require_keys(roles)
     _require_prices(config, roles)
+    _require_room(config, roles)
     _make(folder)
     async with AsyncExitStack() as stack:
         stack.enter_context(run_lock(folder))
-        _same_configuration(folder, resolved)
         ledger = await stack.enter_async_context(Ledger.open(folder / "run.db"))
-        await ledger.save(
-            meta=[{"key": "kind", "value": config.kind}, {"key": "domain", "value": config.chosen_domain.name}]
-        )
+        await _bind(ledger, folder, resolved)
         saver = await stack.enter_async_context(open_saver(folder / "checkpoints.db"))
         serving = LocalServing(progress=progress, n_parallel=config.local.n_parallel, ctx=config.local.ctx)
         stack.push_async_callback(serving.aclose)
@@ -292,7 +305,7 @@ async def open_run(config: RunConfig, folder: Path, progress: Progress | None = 
         async def keep(thread_id: str) -> None:
             await keep_rounds(saver, thread_id, config.checkpoints.keep)
 
-        runner = Runner(config, ledger, graph, services, keep)
+        runner = Runner(config, ledger, graph, services, checkpoints=folder / "checkpoints.db", keep=keep)
         caller.on_call = runner.note_call
         budget.on_spent = runner.drain
         yield runner
@@ -307,6 +320,23 @@ def _require_prices(config: RunConfig, roles: Mapping[str, ModelSettings]) -> No
             raise UserError(f"max_usd cannot be kept without prices: set models.{role}.price_in and price_out")
 
 
+def _require_room(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None:
+    """A local server has the context it was started with: a document that cannot fit is refused before it is read."""
+    if config.chosen_domain.passage_words is not None:
+        return
+    for role in ("extractor", "challenger", "quality_verifier"):
+        settings = roles.get(role)
+        if settings is None or settings.provider != "local":
+            continue
+        most = (config.local.ctx - settings.max_tokens) * CHARS_PER_TOKEN
+        if config.documents.max_chars > most:
+            raise UserError(
+                f"documents.max_chars {config.documents.max_chars} does not fit models.{role}: local.ctx"
+                f" {config.local.ctx} less max_tokens {settings.max_tokens} leaves about {max(0, most)} characters:"
+                " set a larger local.ctx, or less of the others"
+            )
+
+
 def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -314,17 +344,20 @@ def _make(folder: Path) -> None:
         raise UserError(f"{folder}: cannot be made: {error.strerror}: choose another --out") from error
 
 
-def _same_configuration(folder: Path, resolved: Mapping[str, Any]) -> None:
-    path = folder / "config.toml"
-    if path.exists():
-        before = read_resolved(path)
-        require_kind(before, resolved["kind"], folder)
-        if changed := differences(before, resolved):
+async def _bind(ledger: Ledger, folder: Path, resolved: Mapping[str, Any]) -> None:
+    """Tie a run folder to its configuration, or refuse another. The ledger keeps it; `config.toml` is for people."""
+    known = {row["key"]: row["value"] for row in await ledger.read("select key, value from meta")}
+    if "bearing" in known:
+        require_kind(known, resolved["kind"], folder)
+        if changed := changes(json.loads(known["bearing"]), bearing(resolved)):
             raise UserError(
                 f"{folder} was made with another configuration ({'; '.join(changed[:5])}):"
-                " use another --out, or the old values"
+                f" use another --out, the old values, or --config {folder / 'config.toml'}"
             )
-    write_resolved(path, resolved)
+    domain = resolved["domain_settings"]["name"]
+    values = {"bearing": canonical_json(bearing(resolved)), "kind": resolved["kind"], "domain": domain}
+    await ledger.save(meta=[{"key": key, "value": value} for key, value in values.items()])
+    write_resolved(folder / "config.toml", resolved)
 
 
 async def take_in(ledger: Ledger, documents: Iterable[Document | Skipped]) -> list[Skipped]:
@@ -350,7 +383,7 @@ async def take_in(ledger: Ledger, documents: Iterable[Document | Skipped]) -> li
 def _row(item: Document | Skipped) -> dict[str, Any]:
     if isinstance(item, Skipped):
         return {
-            "document_id": f"skipped-{digest(item.name)}",
+            "document_id": f"skipped-{digest([item.name, item.reason])}",
             "name": item.name,
             "status": DocumentStatus.SKIPPED.value,
             "status_reason": item.reason,

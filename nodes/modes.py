@@ -97,7 +97,9 @@ def require_ready(domain: Domain, roles: Mapping[str, ModelSettings]) -> None:
 async def question_for(desk: Desk, stage: Stage, mode: Mode) -> Messages:
     """Return a solver's messages: context and question, and the source only in a privileged mode (law 6)."""
     candidate, prompt = desk.candidate, desk.services.pack[f"{stage.value}_solver"]
-    source = fence("document", await desk.source()) if mode.privileged else _NO_SOURCE
+    source = _NO_SOURCE
+    if mode.privileged:  # what the challenger saw, the title included: a question may name its subject by it
+        source = f"{fence('title', desk.state['document']['title'])}\n{fence('document', await desk.source())}"
     values = {"context": fence("context", candidate.context), "question": fence("question", candidate.question)}
     messages = prompt.render({**values, "source": source})
     if mode.privileged and "source" not in prompt.front.placeholders:

@@ -29,7 +29,7 @@ def sentences(paragraph: str) -> list[str]:
     parts = _SENTENCE_END.split(" ".join(paragraph.split()))
     joined: list[str] = []
     for part in parts:
-        if joined and _ABBREVIATION.search(joined[-1]):
+        if joined and _ABBREVIATION.search(joined[-1][-12:]):
             joined[-1] += " " + part
         else:
             joined.append(part)

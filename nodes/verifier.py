@@ -91,10 +91,16 @@ async def _mark(desk: Desk, attempt: Attempt) -> tuple[Scored, Decider]:
 
 
 def _verdict(desk: Desk, ruling: Ruling, attempts: list[Attempt]) -> Verdict:
-    """Attach the means: only of a solver whose planned attempts were all made, for a curtailed count is no mean."""
+    """Attach the means of the solvers whose planned attempts were all made.
+
+    Where attempts stop early there are none at all: whether all were made depends on how they came out, so the mean of
+    those would be a constant of the rule, not a figure of the model.
+    """
     planned = desk.services.domain.planned
     means = {
-        stage: mean(scores) if len(scores := desk.scores(stage, attempts)) == _planned(planned, stage) else None
+        stage: None
+        if planned.curtail or len(scores := desk.scores(stage, attempts)) != _planned(planned, stage)
+        else mean(scores)
         for stage in Stage
     }
     weak, strong = means[Stage.WEAK], means[Stage.STRONG]

@@ -15,6 +15,10 @@ def main() -> None:
             " type 'pip uninstall autodata'\n"
         )
         raise SystemExit(2)
-    from autodata.cli.app import main as command  # noqa: PLC0415 - the check comes first
+    try:
+        from autodata.cli.app import main as command  # noqa: PLC0415 - the check comes first
 
-    command()
+        command()
+    except KeyboardInterrupt:
+        sys.stderr.write("autodata: stopped\n")
+        raise SystemExit(1) from None

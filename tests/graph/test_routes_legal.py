@@ -114,9 +114,10 @@ async def test_a_post_filter_sends_a_round_back_without_the_judge(rule: str) -> 
     first = json.loads(bench.rows("rounds")[0]["judgement"])
     assert (first["layer"], first["verdict"]) == (1, "improve")
     assert list(json.loads(bench.rows("rounds")[0]["packet"])["post_filter_flags"]) == [rule]
-    assert f"## REFUSED BY A FIXED RULE: 1\n- round 1: weak average 0.20, strong average 0.80, gap 0.60 ({rule}: " in (
-        bench.of("challenger")[1].prompt
-    )
+    second = bench.of("challenger")[1]
+    told = "## REFUSED BY A FIXED RULE: 1\n- round 1: weak average 0.20, strong average 0.80, gap 0.60\n<reason-"
+    assert told in second.prompt
+    assert second.fenced("reason").startswith(f"{rule}: ")
 
 
 async def test_a_suggestion_reaches_the_next_writer_word_for_word() -> None:
@@ -143,7 +144,8 @@ async def test_each_round_has_its_own_suggestion() -> None:
     _, second, third = bench.of("challenger")
     assert second.fenced("suggestion") == "Take the first way."
     assert third.fenced("suggestion") == "Take the second way."
-    assert "round 1: weak average 0.20, strong average 0.80, gap 0.60 (Take the first way.)" in third.prompt
+    assert "round 1: weak average 0.20, strong average 0.80, gap 0.60\n<reason-" in third.prompt
+    assert third.fenced("reason") == "Take the first way."
 
 
 async def test_a_judgement_never_outlives_its_round() -> None:
