@@ -131,10 +131,15 @@ async def test_a_corrupt_file_is_refused_and_not_touched(file: str, tmp_path: Pa
     assert (tmp_path / file).read_bytes() == spoilt
 
 
-async def test_a_spoilt_config_is_refused(tmp_path: Path) -> None:
+async def test_the_ledger_knows_the_configuration_whatever_becomes_of_the_file(tmp_path: Path) -> None:
     await sit(tmp_path, settings(), DOCUMENTS[:1])
+    before = read_resolved(tmp_path / "config.toml")
     (tmp_path / "config.toml").write_text("domain = ")
-    assert str(tmp_path / "config.toml") in await refusal(tmp_path, settings())
+    assert "max_rounds: 3 -> 7" in await refusal(tmp_path, settings(max_rounds=7))
+    (tmp_path / "config.toml").unlink()
+    assert "max_rounds: 3 -> 7" in await refusal(tmp_path, settings(max_rounds=7))
+    await sit(tmp_path, settings(), DOCUMENTS[:1])
+    assert read_resolved(tmp_path / "config.toml") == before
 
 
 def remove_checkpoints(folder: Path) -> None:

@@ -112,7 +112,7 @@ def test_mistakes_of_every_kind_end_with_2(
     assert "Traceback" not in told.err
 
 
-def test_a_failing_disk_ends_with_1(
+def test_a_failing_disk_ends_with_2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A lock that is a folder stands for a run folder that cannot be written: it fails for root, too."""
@@ -120,6 +120,6 @@ def test_a_failing_disk_ends_with_1(
     config.write_text('models.default = { provider = "simulated", model = "m" }\n')
     (tmp_path / "run" / "lock").mkdir(parents=True)
     words = ["run", "--config", str(config), "--out", str(tmp_path / "run"), str(ROOT / "examples")]
-    assert main_with(words, monkeypatch) == 1
+    assert main_with(words, monkeypatch) == 2
     told = capsys.readouterr().err.splitlines()[-1]
     assert told == f"autodata: {tmp_path / 'run' / 'lock'}: Is a directory: make room and make the folder writable"

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from autodata.checkpoints.ledger import Ledger, MemoryLedger, open_readonly, run_lock
-from autodata.checkpoints.records import Blobs, Journal, RunFailed, Stage, Store, UserError
+from autodata.checkpoints.records import Blobs, DiskFailed, Journal, RunFailed, Stage, Store, UserError
 from autodata.checkpoints.schema import TABLES
 
 DOCUMENT = {"document_id": "d1", "name": "a.md", "title": "A", "text": "Once.", "chars": 5}
@@ -583,7 +583,7 @@ async def test_a_disk_that_fails_in_the_middle_of_a_run(path: Path, pragma: str,
         await asyncio.sleep(0)
         gate.set()
         outcomes = await asyncio.gather(*saves, return_exceptions=True)
-        assert [type(outcome) for outcome in outcomes] == [RunFailed] * 3
+        assert [type(outcome) for outcome in outcomes] == [DiskFailed] * 3
         ledger._writing.submit(lambda: ledger._write_db.execute("PRAGMA query_only = OFF")).result()
         with pytest.raises(RunFailed, match=words) as failed:
             await ledger.save(calls=[call("later")])
