@@ -49,7 +49,7 @@ async def challenger(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         }
     )
     try:
-        written, _ = await services.caller.parsed(desk.site("challenger"), messages, draft)
+        written, _ = await services.caller.parsed(desk.site("challenger"), messages, draft, shape_is_verdict=True)
     except UnusableReply as error:
         if not error.shape:
             raise
