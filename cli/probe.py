@@ -230,7 +230,11 @@ def _note_reply(found: Finding, message: AIMessage, seconds: float, model: RoleM
     if usage is None:
         found.usage = "not reported"
         priced = model.settings.price_in is not None or model.settings.price_out is not None
-        advice = "--max-usd cannot hold it" if priced else "its tokens will be missing from all counts"
+        advice = (
+            "--max-usd counts the most each reply can have cost"
+            if priced
+            else "its tokens will be missing from all counts"
+        )
         found.fault(found.roles, "replies carry no token counts", advice, fatal=False)
         return
     found.tokens_in, found.tokens_out = usage["input_tokens"], usage["output_tokens"]

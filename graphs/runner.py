@@ -29,7 +29,7 @@ from autodata.graphs.self_instruct import build_self_instruct, steps_for
 from autodata.models.calls import Budget, Caller, CallSite, Reply
 from autodata.models.chat import connect, require_keys
 from autodata.models.config import ModelSettings
-from autodata.models.errors import BudgetSpent, CallFailed, EndpointDown, PlumbingError
+from autodata.models.errors import BudgetSpent, CallFailed, Drained, EndpointDown, PlumbingError
 from autodata.models.serving import LocalServing, Progress
 from autodata.nodes.modes import require_ready
 from autodata.nodes.state import Context, Services, new_state
@@ -76,6 +76,7 @@ class Runner:
         """Take up nothing more and let every document in work stop at its next checkpoint."""
         if not self.outcome.stopped:
             self.outcome.stopped, self.outcome.failed = reason, failed
+        self._services.caller.drain()
         for control in self._controls:
             control.request_drain(reason)
 
@@ -139,6 +140,8 @@ class Runner:
             self.on_event({"event": "drained", "document_id": document_id})
         except BudgetSpent as error:
             self.drain(str(error))
+        except Drained:
+            self.on_event({"event": "drained", "document_id": document_id})
         except EndpointDown as error:
             await self._pause(str(error))
         except CallFailed as error:

@@ -5,10 +5,11 @@ A call is looked up in the journal first; only what is not there is paid for, an
 
 from __future__ import annotations
 
+import math
 import random
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -101,7 +102,7 @@ class Budget:
         self.in_flight += 1
 
     def settle(self, *, paid: bool, cost_usd: float | None) -> None:
-        """Return a reservation, as paid or not."""
+        """Return a reservation, as paid or not. `cost_usd` is the most it can have cost where usage is not told."""
         self.in_flight -= 1
         self.spent_calls += paid
         self.spent_usd += cost_usd or 0.0
@@ -137,6 +138,14 @@ class Caller:
         self._seed = (run_seed, block)
         self.on_call = on_call
 
+    def drain(self) -> None:
+        """Send nothing more: calls not yet sent raise Drained at once; those in flight are waited for and journalled.
+
+        What the journal holds is replayed all the same.
+        """
+        for model in self.roles.values():
+            model.endpoint.drain()
+
     async def text(self, site: CallSite, messages: Messages) -> Reply:
         """Return a free-text reply. An empty one is asked for again, unless the token limit cut it off.
 
@@ -149,14 +158,19 @@ class Caller:
 
         return (await self._usable(site, messages, read, None))[1]
 
-    async def parsed(self, site: CallSite, messages: Messages, schema: type[M]) -> tuple[M, Reply]:
-        """Return a reply read into `schema`, after at most `unusable_tries` replies; odd tries repair the one before.
+    async def parsed(
+        self, site: CallSite, messages: Messages, schema: type[M], *, shape_is_verdict: bool = False
+    ) -> tuple[M, Reply]:
+        """Return a reply read into `schema`, after at most `unusable_tries` replies; each repairs the one before.
 
+        With `shape_is_verdict`, an epoch whose last reply broke the schema's rules is final: no later one asks again.
         Raises UnusableReply when none could be read, and the errors of a call.
         """
-        return await self._usable(
-            site, messages, lambda reply: parse_reply(reply.text, schema, finish_reason=_finish(reply)), schema
-        )
+
+        def read(reply: Reply) -> M:
+            return parse_reply(reply.text, schema, finish_reason=_finish(reply))
+
+        return await self._usable(site, messages, read, schema, shape_is_verdict=shape_is_verdict)
 
     async def answers(self, site: CallSite, *, may_pay: bool = True) -> bool:
         """Return whether a role's endpoint answers a trivial question, which is asked once an epoch.
@@ -183,6 +197,7 @@ class Caller:
         *,
         tries: int | None = None,
         may_pay: bool = True,
+        shape_is_verdict: bool = False,
     ) -> tuple[T, Reply]:
         """Walk the tries of every epoch in order: old ones replay, and only the present epoch may pay."""
         last = Unusable("empty", "no reply")
@@ -197,9 +212,11 @@ class Caller:
                     return read(reply), reply
                 except Unusable as error:
                     last = error
-                repair = schema is not None and number % 2 == 0 and last.kind in {"not_json", "invalid"}
-                turn = [*messages, *_repair_turn(reply, last, schema)] if repair and schema else messages
-        raise UnusableReply(f"{site.role}: no usable reply: {last}", shape=last.kind == "invalid")
+                turn = _repair(messages, reply, last, repair_message(last, schema, number + 1)) if schema else messages
+            else:
+                if shape_is_verdict and last.shape:
+                    break
+        raise UnusableReply(f"{site.role}: no usable reply: {last}", shape=last.shape)
 
     async def _complete(self, request: _Request, *, may_pay: bool) -> Reply | None:
         site, model = request.site, self.roles[request.site.role]
@@ -225,6 +242,7 @@ class Caller:
             )
         if not may_pay:
             return None
+        model.endpoint.raise_if_stopped()
         self.budget.reserve()
         reply: Reply | None = None
         try:
@@ -253,25 +271,34 @@ class Caller:
             }
             await self._journal.save(calls=[row])
         finally:
-            self.budget.settle(paid=reply is not None, cost_usd=reply.cost_usd if reply else None)
+            self.budget.settle(paid=reply is not None, cost_usd=self._charge(request, reply) if reply else None)
         self.on_call(site, reply)
         return reply
+
+    def _charge(self, request: _Request, reply: Reply) -> float | None:
+        """Return what a reply counts towards `max_usd`: without its usage, the most it can have cost."""
+        if reply.cost_usd is not None or self.budget.config.max_usd is None:
+            return reply.cost_usd
+        model = self.roles[request.site.role]
+        asked = math.ceil(sum(len(message["content"]) for message in request.messages) / 3)
+        tokens_in = asked if reply.tokens_in is None else reply.tokens_in
+        return model.cost(tokens_in, model.settings.max_tokens if reply.tokens_out is None else reply.tokens_out)
 
     async def _request(self, request: _Request, model: RoleModel, seed: int) -> tuple[Reply, float]:
         """Send until a reply comes; return it and the seconds that its own request took.
 
-        Waits between attempts are random, doubling, and end at once when the endpoint is given up.
+        Waits between attempts are random, doubling, and end at once when the endpoint is given up or drained.
         """
         endpoint, retries = model.endpoint, self._retries
         for tried in range(1, retries.max_attempts + 1):
             try:
                 async with endpoint.slots:
-                    endpoint.raise_if_down()
+                    await endpoint.ready()
                     started = time.monotonic()
                     message = await model.send(request.messages, seed, request.schema)
                     seconds = time.monotonic() - started
             except Exception as error:
-                fault = classify(error)
+                fault = classify(error, answered=endpoint.answered)
                 if fault is None:
                     raise
                 await self._after_fault(model, fault, tried, error)
@@ -293,18 +320,23 @@ class Caller:
             endpoint.raise_if_down()
             raise CallFailed(f"{endpoint.name}: no reply in {tried} attempts: {fault.message}") from error
         wait = min(retries.max_seconds, retries.base_seconds * 2 ** (tried - 1)) * random.random()  # noqa: S311 - jitter
-        await endpoint.pause(max(wait, min(fault.retry_after or 0.0, retries.max_seconds)))
+        if told := min(fault.retry_after or 0.0, retries.retry_after_max_seconds):
+            await endpoint.hold(max(wait, told))
+        else:
+            await endpoint.pause(wait)
 
 
 def _finish(reply: Reply) -> str:
     return "length" if reply.truncated else reply.finish_reason
 
 
-def _repair_turn(reply: Reply, error: Unusable, schema: type[BaseModel]) -> Sequence[dict[str, str]]:
-    return (
-        {"role": "assistant", "content": reply.answer or reply.text},
-        {"role": "user", "content": repair_message(error, schema)},
-    )
+def _repair(messages: Messages, reply: Reply, error: Unusable, complaint: str) -> Messages:
+    """Return the messages that ask to repair a reply. One that was cut off or empty is not shown again."""
+    if error.kind in {"not_json", "invalid"}:
+        shown = {"role": "assistant", "content": reply.answer or reply.text}
+        return [*messages, shown, {"role": "user", "content": complaint}]
+    *earlier, last = messages  # one message: some servers refuse two turns of the same side in a row
+    return [*earlier, {**last, "content": f"{last['content']}\n\n{complaint}"}]
 
 
 def _to_reply(message: AIMessage, model: RoleModel) -> Reply:

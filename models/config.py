@@ -27,7 +27,10 @@ SOLVERS = ("weak_solver", "strong_solver")
 SOLVER_MODES = ("privileged", "samples", "aggregate", "tools")
 """Model settings that only mean something for a solver; they are recorded with every attempt."""
 
-_SECRET_KEY = re.compile(r"api[-_]?key|token|secret|password|authorization", re.IGNORECASE)
+_SECRET_KEY = re.compile(
+    r"api[-_]?key|token|secret|password|credential|bearer|auth(?!or(?!i))|(?<![a-z])sig(?:nature)?(?![a-z])",
+    re.IGNORECASE,
+)
 
 
 def _secret_in(value: object) -> str | None:
@@ -97,8 +100,10 @@ class ModelSettings(Settings):
     def _no_credentials_in_url(cls, url: str | None) -> str | None:
         if url is not None and not re.match(r"https?://", url):
             raise ValueError("an http:// or https:// address is needed")
-        if url is not None and ("@" in urlsplit(url).netloc or _SECRET_KEY.search(urlsplit(url).query)):
+        if url is not None and "@" in urlsplit(url).netloc:
             raise ValueError("credentials do not belong in an address: use api_key_env")
+        if url is not None and ("?" in url or "#" in url):  # whatever its name, it may be a key
+            raise ValueError("an address ends before any ? or #: put keys in api_key_env")
         return url
 
     @field_validator("api_key_env")
@@ -178,9 +183,11 @@ class RetryConfig(Settings):
     base_seconds: float = Field(default=1.0, ge=0)
     """Longest wait after the first failure; doubles with each further one. The wait is random below it."""
     max_seconds: float = Field(default=60.0, ge=0)
-    """Longest wait, a server's `Retry-After` included."""
+    """Longest of these waits."""
+    retry_after_max_seconds: float = Field(default=900.0, ge=0)
+    """Longest wait that a server's `Retry-After` is obeyed for; all calls to that endpoint are held back meanwhile."""
     unusable_tries: int = Field(default=4, ge=2)
-    """Replies asked for until one can be read: the first, a repair turn, then fresh ones with other seeds."""
+    """Replies asked for until one can be read; each is told what was wrong with the one before."""
     pause_after: int = Field(default=3, ge=1)
     """Given-up calls to one endpoint in a row after which the whole run pauses."""
 

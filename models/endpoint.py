@@ -17,7 +17,7 @@ from langchain_core.messages import AIMessage
 from pydantic import BaseModel
 
 from autodata.models.config import ModelSettings
-from autodata.models.errors import EndpointDown
+from autodata.models.errors import Drained, EndpointDown
 from autodata.models.structured import response_format
 
 WireFormat = Literal["json_schema", "json_object", "none"]
@@ -36,14 +36,17 @@ class Fault:
     status: int | None = None
 
 
-def classify(error: Exception) -> Fault | None:
-    """Tell what an exception of a request means; None when it is no failure of the plumbing but a defect in code."""
+def classify(error: Exception, *, answered: bool = False) -> Fault | None:
+    """Tell what an exception of a request means; None when it is no failure of the plumbing but a defect in code.
+
+    A 403 of an endpoint that has `answered` is about this very input (a gateway's moderation), not about the key.
+    """
     response = getattr(error, "response", None)
     status = getattr(error, "status_code", None) or getattr(response, "status_code", None)
     message = _one_line(error)
     if isinstance(status, int) and status >= 400:  # below it, the reply came but could not be read
         quota = "insufficient_quota" in {getattr(error, "code", None), getattr(error, "type", None)}
-        if status in _DOWN or quota or "insufficient_quota" in str(error):
+        if (status in _DOWN and not (answered and status == 403)) or quota or "insufficient_quota" in str(error):
             return Fault("down", message, status=status)
         if status in _RETRIED or status >= 500:
             return Fault("retry", message, _retry_after(response), status)
@@ -67,8 +70,16 @@ class Endpoint:
         """Why the endpoint was given up; None while it is in use."""
         self.wire_format: WireFormat | None = None if structured else "none"
         """The structured output it takes; None until the first structured reply has shown it."""
+        self.schema_formats: dict[str, WireFormat] = {}
+        """The structured output it has taken for each schema, by the schema's name."""
+        self.answered = False
+        """Whether any reply came from it yet."""
+        self._drained = False
         self._probe = asyncio.Lock()
-        self._given_up = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self._free = asyncio.Event()
+        self._free.set()
+        self._holding = 0
         self._failures_in_a_row = 0
 
     def raise_if_down(self) -> None:
@@ -76,8 +87,15 @@ class Endpoint:
         if self.down is not None:
             raise EndpointDown(self.down)
 
+    def raise_if_stopped(self) -> None:
+        """Raise EndpointDown once the endpoint was given up, Drained once the sitting is ending."""
+        self.raise_if_down()
+        if self._drained:
+            raise Drained(f"{self.name}: the call was not sent, for the run is ending")
+
     def succeeded(self) -> None:
         """Note a reply: the row of failures is broken."""
+        self.answered = True
         self._failures_in_a_row = 0
 
     def exhausted(self, message: str, pause_after: int) -> None:
@@ -89,13 +107,35 @@ class Endpoint:
     def give_up(self, message: str) -> None:
         """Mark the endpoint down; everybody waiting on it wakes."""
         self.down = self.down or f"{self.name}: {message}"
-        self._given_up.set()
+        self._stopped.set()
+
+    def drain(self) -> None:
+        """Send nothing more; everybody waiting on it wakes. Requests in flight go on."""
+        self._drained = True
+        self._stopped.set()
 
     async def pause(self, seconds: float) -> None:
-        """Wait before another attempt. Raises EndpointDown as soon as somebody else gives the endpoint up."""
+        """Wait before another attempt. Raises EndpointDown or Drained as soon as nothing may be sent any more."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._given_up.wait(), seconds)
-        self.raise_if_down()
+            await asyncio.wait_for(self._stopped.wait(), seconds)
+        self.raise_if_stopped()
+
+    async def hold(self, seconds: float) -> None:
+        """Pause as the server asked, and let no other request go out meanwhile."""
+        self._holding += 1
+        self._free.clear()
+        try:
+            await self.pause(seconds)
+        finally:
+            self._holding -= 1
+            if not self._holding:
+                self._free.set()
+
+    async def ready(self) -> None:
+        """Wait until a request may go out. Raises EndpointDown or Drained when none may any more."""
+        while not self._free.is_set():  # whoever holds it leaves at once when the endpoint is given up or drained
+            await self._free.wait()
+        self.raise_if_stopped()
 
 
 @dataclass(frozen=True)
@@ -122,18 +162,21 @@ class RoleModel:
         return (tokens_in * price_in + tokens_out * price_out) / 1e6
 
     async def send(self, messages: list[dict[str, str]], seed: int, schema: type[BaseModel] | None) -> AIMessage:
-        """Send one request. An endpoint's first structured one finds out which format it takes; the others wait."""
-        if schema is None:
+        """Send one request. The first one of a schema finds out which format is taken for it; the others wait."""
+        endpoint = self.endpoint
+        if schema is None or endpoint.wire_format == "none":
             return await self._send(messages, seed, None, "none")
-        if self.endpoint.wire_format is None:
-            async with self.endpoint._probe:
-                self.endpoint.raise_if_down()
-                if self.endpoint.wire_format is None:
+        if schema.__name__ not in endpoint.schema_formats:
+            async with endpoint._probe:
+                await endpoint.ready()
+                if schema.__name__ not in endpoint.schema_formats:
                     return await self._find_format(messages, seed, schema)
-        return await self._send(messages, seed, schema, self.endpoint.wire_format)
+        return await self._send(messages, seed, schema, endpoint.schema_formats[schema.__name__])
 
     async def _find_format(self, messages: list[dict[str, str]], seed: int, schema: type[BaseModel]) -> AIMessage:
-        for wire_format in _FORMATS:
+        """Send a schema's first request, from the format that the endpoint took for another schema downwards."""
+        for wire_format in _FORMATS[_FORMATS.index(self.endpoint.wire_format or _FORMATS[0]) :]:
+            self.endpoint.raise_if_stopped()
             try:
                 message = await self._send(messages, seed, schema, wire_format)
             except Exception as error:
@@ -141,7 +184,8 @@ class RoleModel:
                 if fault is None or fault.kind != "refused" or wire_format == _FORMATS[-1]:
                     raise
             else:
-                self.endpoint.wire_format = wire_format
+                self.endpoint.wire_format = self.endpoint.wire_format or wire_format
+                self.endpoint.schema_formats[schema.__name__] = wire_format
                 return message
         raise AssertionError("unreachable: the last format returns or raises")
 

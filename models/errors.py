@@ -48,3 +48,9 @@ class BudgetSpent(PlumbingError):
     """A budget is used up. The run drains; the document stays pending."""
 
     kind = "budget_spent"
+
+
+class Drained(PlumbingError):
+    """The sitting is ending and the call was not sent. The document stays pending."""
+
+    kind = "drained"

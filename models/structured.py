@@ -59,12 +59,14 @@ class Unusable(ValueError):
     """A reply that holds no usable answer. The message is one paragraph, fit to be shown back to the model.
 
     `kind` is `empty` (no answer at all), `truncated` (cut off before its end), `not_json` (nothing that reads as JSON)
-    or `invalid` (JSON that does not fit the schema, repeats a key, or holds a number that is not finite).
+    or `invalid` (JSON that does not fit the schema, repeats a key, or holds a number that is not finite). `shape` is
+    true for an invalid object that has a key of the schema: an attempt at an answer, not a server's error message.
     """
 
-    def __init__(self, kind: Kind, message: str) -> None:
+    def __init__(self, kind: Kind, message: str, *, shape: bool = False) -> None:
         super().__init__(" ".join(message.split()))
         self.kind: Kind = kind
+        self.shape = shape
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,8 @@ def parse_reply(text: str, schema: type[T], *, finish_reason: str | None = None)
                 return _validate(item.value, schema)
             except Unusable as unusable:
                 error = unusable
+        elif error.kind == "invalid":  # its value could not be kept
+            error.shape = any(f'"{key}"' in answer[item.start : item.end] for key in _keys(schema))
         first_error = first_error or error
     if first_error is not None and (finish_reason != "length" or first_error.kind == "invalid"):
         raise first_error
@@ -173,10 +177,13 @@ def response_format(
     return {"type": "json_schema", "json_schema": {"name": name, "strict": strict, "schema": form}}
 
 
-def repair_message(error: Unusable, schema: type[BaseModel]) -> str:
-    """Return the user message of the one repair turn: what was wrong with the reply, and what to send instead."""
+def repair_message(error: Unusable, schema: type[BaseModel], replies: int = 1) -> str:
+    """Return the user message of a repair turn: what was wrong with the latest reply, and what to send instead.
+
+    `replies` is how many could not be used so far: it makes every request another one, also for the same reply.
+    """
     return (
-        f"Your last reply could not be used. {error}\n\n"
+        f"Your last {'reply' if replies == 1 else f'{replies} replies'} could not be used. {error}\n\n"
         "Answer again with one JSON object alone, complete and valid: no other text, no code fence, no comments. "
         f"It must fit this JSON Schema:\n{schema_text(schema)}"
     )
@@ -331,14 +338,19 @@ def _validate(value: Any, schema: type[T]) -> T:
     shown = [f"{_path(problem['loc'])}: {_clip(problem['msg'], 200)}" for problem in problems[:MAX_ERRORS_SHOWN]]
     more = len(problems) - len(shown)
     rest = f"; and {more} more" if more > 0 else ""
-    raise Unusable("invalid", f"The JSON does not fit the schema. {'; '.join(shown)}{rest}.")
+    shape = isinstance(value, dict) and not _keys(schema).isdisjoint(value)
+    raise Unusable("invalid", f"The JSON does not fit the schema. {'; '.join(shown)}{rest}.", shape=shape)
+
+
+def _keys(schema: type[BaseModel]) -> set[str]:
+    return set(schema.model_fields) | {field.alias for field in schema.model_fields.values() if field.alias}
 
 
 def _unwrapped(value: Any, schema: type[BaseModel]) -> Any:
     """Return the object that stands alone under one key which the schema does not have, else the value as it is."""
     if issubclass(schema, RootModel) or not isinstance(value, dict) or len(value) != 1:
         return value
-    known = set(schema.model_fields) | {field.alias for field in schema.model_fields.values() if field.alias}
+    known = _keys(schema)
     ((key, inner),) = value.items()
     return inner if key not in known and isinstance(inner, dict) and known & inner.keys() else value
 

@@ -86,7 +86,8 @@ async def _written(desk: Desk, index: int) -> _Draft:
         }
     )
     try:
-        written, _ = await services.caller.parsed(desk.site("challenger", index=str(index)), messages, schema)
+        site = desk.site("challenger", index=str(index))
+        written, _ = await services.caller.parsed(site, messages, schema, shape_is_verdict=True)
     except UnusableReply as error:
         if not error.shape:
             raise

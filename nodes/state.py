@@ -29,7 +29,7 @@ from autodata.checkpoints.records import (
     preview,
 )
 from autodata.models.calls import Caller, CallSite
-from autodata.models.errors import BudgetSpent, EndpointDown
+from autodata.models.errors import BudgetSpent, Drained, EndpointDown
 from autodata.nodes.acceptance import AcceptancePolicy, Ruling
 from autodata.nodes.domain import Domain
 from autodata.prompts import PromptPack
@@ -246,7 +246,7 @@ def all_of(results: Sequence[T | BaseException]) -> list[T]:
     What stops the whole run comes before what ends one document as errored.
     """
     errors = [result for result in results if isinstance(result, BaseException)]
-    for grave in (UserError, RunFailed, EndpointDown, BudgetSpent, BaseException):
+    for grave in (UserError, RunFailed, EndpointDown, BudgetSpent, Drained, BaseException):
         for error in errors:
             if isinstance(error, grave):
                 raise error

@@ -11,9 +11,9 @@ from langgraph.checkpoint.memory import InMemorySaver
 from autodata.checkpoints.ledger import MemoryLedger
 from autodata.checkpoints.records import FailureMode
 from autodata.models.config import BudgetConfig
-from autodata.models.errors import BudgetSpent, CallFailed, EndpointDown, UnusableReply
+from autodata.models.errors import BudgetSpent, CallFailed, Drained, EndpointDown, UnusableReply
 from autodata.nodes.kinds import KINDS
-from autodata.nodes.state import Context
+from autodata.nodes.state import Context, all_of
 from tests.graph.support import DEFAULTS, Answer, Bench, Call, Cut, Script, candidate, judge, review, scored
 
 VARYING = {"latency_s", "created_at"}
@@ -106,6 +106,24 @@ async def test_a_request_that_fails_is_no_score_and_is_made_again(role: str) -> 
     state = await bench.run(resume=True)
     assert state["status"] == "accepted"
     assert tables(bench) == tables(reference)
+
+
+def test_of_errors_side_by_side_what_ends_the_sitting_comes_first() -> None:
+    errors = [CallFailed("one"), UnusableReply("two"), Drained("three"), EndpointDown("four")]
+    with pytest.raises(EndpointDown):
+        all_of(errors)
+    with pytest.raises(Drained):
+        all_of(errors[:3])
+
+
+async def test_a_malformed_draft_stays_a_rejected_round_in_a_later_epoch() -> None:
+    wrong: list[Answer] = [candidate(1) | {"rubric": []}] * 2
+    bench = Bench({"challenger": wrong}, max_rounds=1)
+    await bench.run()
+    before = bench.rows("rounds")
+    await bench.run(epoch=1)
+    assert bench.modes() == ["malformed_candidate"]
+    assert (bench.rows("rounds"), bench.counts()) == (before, {"challenger": 2})
 
 
 async def test_an_endpoint_found_down_by_parallel_calls_pauses_the_run_and_errs_no_document() -> None:

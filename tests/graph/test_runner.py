@@ -21,7 +21,13 @@ ENDED = {"accepted", "rejected"}
 def settings(domain: str = "cs", **changes: Any) -> dict[str, Any]:
     """Return a configuration on the simulated model."""
     models = {"default": {"provider": "simulated", "model": "strong"}, "weak_solver": {"model": "weak"}}
-    return {"domain": domain, "models": models, "max_rounds": 3 if domain == "cs" else 8, "retries": {"base_seconds": 0}, **changes}
+    return {
+        "domain": domain,
+        "models": models,
+        "max_rounds": 3 if domain == "cs" else 8,
+        "retries": {"base_seconds": 0},
+        **changes,
+    }
 
 
 class Watch:

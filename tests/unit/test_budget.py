@@ -15,7 +15,7 @@ from autodata.checkpoints.ledger import MemoryLedger
 from autodata.models.config import ModelSettings
 from autodata.models.endpoint import Endpoint, RoleModel
 from autodata.models.errors import BudgetSpent, CallFailed, EndpointDown
-from tests.unit.scripted import ASK, SITE, Scripted, Status, bench, calls
+from tests.unit.scripted import ASK, SITE, Scripted, Status, bench, calls, usage
 
 
 @pytest.mark.parametrize("allowed", [1, 7, 20])
@@ -71,6 +71,33 @@ async def test_money_is_spent_until_the_bound_is_reached() -> None:
         await caller.text(dataclasses.replace(SITE, index="3"), ASK)
     assert len(chat.asked) == 3  # at 0.0003 each; the third overshoots
     assert caller.budget.spent_usd == pytest.approx(0.0009)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "each"),
+    [
+        (None, (8 * 2.0 + 4096 * 10.0) / 1e6),  # the question has 23 characters
+        (usage(100, 10), (100 * 2.0 + 10 * 10.0) / 1e6),
+    ],
+)
+async def test_a_reply_without_usage_counts_as_the_most_it_can_have_cost(tokens: Any, each: float) -> None:
+    assert len(ASK[0]["content"]) == 23
+    journal = MemoryLedger()
+    caller, chat = bench(AIMessage("Yes.", usage_metadata=tokens), journal=journal, budget={"max_usd": 1.5 * each})
+    for n in range(2):
+        await caller.text(dataclasses.replace(SITE, index=str(n)), ASK)
+    assert caller.budget.spent_usd == pytest.approx(2 * each)
+    with pytest.raises(BudgetSpent, match="--max-usd"):
+        await caller.text(dataclasses.replace(SITE, index="2"), ASK)
+    assert len(chat.asked) == 2
+    costs = [row["cost_usd"] for row in calls(journal)]
+    assert costs == [None if tokens is None else pytest.approx(each)] * 2
+
+
+async def test_without_a_bound_on_money_nothing_is_made_up() -> None:
+    caller, _ = bench(AIMessage("Yes."))
+    await caller.text(SITE, ASK)
+    assert caller.budget.spent_usd == 0.0
 
 
 async def test_time_is_a_budget_too() -> None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from autodata.checkpoints.ledger import MemoryLedger
 from autodata.models.calls import CallSite, Reply, seed_for
-from autodata.models.errors import CallFailed, UnusableReply
+from autodata.models.errors import CallFailed, Drained, UnusableReply
 from tests.unit.scripted import ASK, SITE, Script, Status, bench, calls, said
 
 GOOD, BAD_SHAPE, NOT_JSON = '{"value": 3}', '{"value": "three"}', "I would rather not."
@@ -146,12 +146,13 @@ async def test_a_repair_turn_shows_the_reply_and_the_error() -> None:
 @pytest.mark.parametrize(
     ("script", "turns", "shape"),
     [
-        ((NOT_JSON,), [1, 3, 1, 3], False),
-        ((BAD_SHAPE,), [1, 3, 1, 3], True),
-        ((NOT_JSON, NOT_JSON, NOT_JSON, BAD_SHAPE), [1, 3, 1, 3], True),
-        ((BAD_SHAPE, BAD_SHAPE, BAD_SHAPE, NOT_JSON), [1, 3, 1, 3], False),
+        ((NOT_JSON,), [1, 3, 3, 3], False),
+        ((BAD_SHAPE,), [1, 3, 3, 3], True),
+        (('{"error": {"message": "overloaded"}}',), [1, 3, 3, 3], False),
+        ((NOT_JSON, NOT_JSON, NOT_JSON, BAD_SHAPE), [1, 3, 3, 3], True),
+        ((BAD_SHAPE, BAD_SHAPE, BAD_SHAPE, NOT_JSON), [1, 3, 3, 3], False),
         (("",), [1, 1, 1, 1], False),
-        ((said('{"value": 3', "length"),), [1, 1, 1, 1], False),  # what was cut off cannot be repaired
+        ((said('{"value": 3', "length"),), [1, 1, 1, 1], False),  # what was cut off is not shown again
     ],
 )
 async def test_a_reply_that_cannot_be_read_is_given_up(script: Sequence[Script], turns: list[int], shape: bool) -> None:
@@ -160,7 +161,71 @@ async def test_a_reply_that_cannot_be_read_is_given_up(script: Sequence[Script],
         await caller.parsed(SITE, ASK, Answer)
     assert raised.value.shape is shape
     assert [len(messages) for messages, _ in chat.asked] == turns
+    assert len({tuple(messages) for messages, _ in chat.asked}) == 4  # at temperature 0 the same request is wasted
     assert caller.budget.spent_calls == 4  # they were paid for all the same
+
+
+async def test_every_further_try_repairs_the_latest_reply_alone() -> None:
+    caller, chat = bench(NOT_JSON, BAD_SHAPE, said('{"value": 31', "length"), GOOD)
+    await caller.parsed(SITE, ASK, Answer)
+    asked = [messages for messages, _ in chat.asked]
+    assert [messages[:2] for messages in asked[1:3]] == [[ASK[0]["content"], NOT_JSON], [ASK[0]["content"], BAD_SHAPE]]
+    (cut,) = asked[3]
+    assert cut.startswith(ASK[0]["content"])
+    assert "be brief" in cut
+    assert '{"value": 31' not in cut
+
+
+async def test_a_verdict_on_the_shape_is_not_asked_for_again_in_a_later_epoch() -> None:
+    journal = MemoryLedger()
+    paid: list[int] = []
+    for epoch in (0, 0, 1, 1, 2):
+        caller, _ = bench(BAD_SHAPE, journal=journal)
+        with pytest.raises(UnusableReply) as raised:
+            await caller.parsed(dataclasses.replace(SITE, epoch=epoch), ASK, Answer, shape_is_verdict=True)
+        assert raised.value.shape
+        paid.append(len(calls(journal)))
+    assert paid == [4] * 5
+    caller, chat = bench(GOOD, journal=journal)
+    await caller.parsed(dataclasses.replace(SITE, epoch=1), ASK, Answer)
+    assert len(chat.asked) == 1  # a judge is asked again
+
+
+@pytest.mark.parametrize("script", [(NOT_JSON,), (BAD_SHAPE, BAD_SHAPE, BAD_SHAPE, NOT_JSON), (BAD_SHAPE, Status(400))])
+async def test_what_is_no_verdict_is_asked_for_again_in_a_later_epoch(script: Sequence[Script]) -> None:
+    journal = MemoryLedger()
+    caller, _ = bench(*script, journal=journal)
+    with pytest.raises((UnusableReply, CallFailed)):
+        await caller.parsed(SITE, ASK, Answer, shape_is_verdict=True)
+    caller, chat = bench(GOOD, journal=journal)
+    await caller.parsed(dataclasses.replace(SITE, epoch=1), ASK, Answer, shape_is_verdict=True)
+    assert len(chat.asked) == 1
+
+
+async def test_draining_replays_but_sends_nothing() -> None:
+    journal = MemoryLedger()
+    await bench("Yes.", journal=journal)[0].text(SITE, ASK)
+    caller, chat = bench(AssertionError("asked again"), journal=journal)
+    caller.drain()
+    assert (await caller.text(SITE, ASK)).replayed
+    with pytest.raises(Drained):
+        await caller.text(dataclasses.replace(SITE, index="1"), ASK)
+    assert (chat.asked, caller.budget.in_flight) == ([], 0)
+
+
+async def test_draining_waits_for_the_request_in_flight_and_starts_no_new_try() -> None:
+    journal = MemoryLedger()
+    caller, chat = bench(BAD_SHAPE, GOOD, journal=journal)
+    task = asyncio.create_task(caller.parsed(SITE, ASK, Answer))
+    for _ in range(100):
+        await asyncio.sleep(0)
+        if chat.asked:
+            break
+    caller.drain()
+    with pytest.raises(Drained):
+        await task
+    assert [row["response"] for row in calls(journal)] == [BAD_SHAPE]
+    assert (len(chat.asked), caller.budget.spent_calls, caller.budget.in_flight) == (1, 1, 0)
 
 
 @pytest.mark.parametrize("tries", [2, 3, 5])

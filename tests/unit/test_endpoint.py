@@ -21,7 +21,7 @@ from autodata.checkpoints.ledger import MemoryLedger
 from autodata.models.calls import Caller
 from autodata.models.config import ModelSettings, RetryConfig
 from autodata.models.endpoint import Endpoint, RoleModel, classify
-from autodata.models.errors import CallFailed, EndpointDown
+from autodata.models.errors import CallFailed, Drained, EndpointDown
 from tests.unit.scripted import ASK, SITE, Script, Scripted, Status
 
 REQUEST: Any = httpx.Request("POST", "http://endpoint.test/v1/chat/completions")
@@ -165,6 +165,26 @@ def test_what_an_exception_means(error: Exception, kind: str | None) -> None:
     assert fault is None or fault.message
 
 
+async def test_a_403_is_about_the_input_once_the_endpoint_has_answered() -> None:
+    chat, _ = over_http(httpx.Response(200, json=reply()), refusal(403), httpx.Response(200, json=reply()))
+    caller = caller_of(chat)
+    await caller.text(SITE, ASK)
+    with pytest.raises(CallFailed, match="refused the request") as raised:
+        await caller.text(dataclasses.replace(SITE, index="1"), ASK)
+    assert raised.value.refused
+    assert endpoint_of(caller).down is None
+    await caller.text(dataclasses.replace(SITE, index="2"), ASK)
+
+
+@pytest.mark.parametrize("response", [refusal(401), refusal(403, "insufficient_quota")])
+async def test_other_refusals_of_the_key_give_up_an_endpoint_that_has_answered(response: httpx.Response) -> None:
+    chat, _ = over_http(httpx.Response(200, json=reply()), response)
+    caller = caller_of(chat)
+    await caller.text(SITE, ASK)
+    with pytest.raises(EndpointDown):
+        await caller.text(dataclasses.replace(SITE, index="1"), ASK)
+
+
 async def test_a_defect_surfaces_as_it_is() -> None:
     chat = Scripted(script=[ZeroDivisionError("a defect")])
     with pytest.raises(ZeroDivisionError, match="a defect"):
@@ -220,8 +240,9 @@ def at(seconds: float) -> str:
     [
         ("7", 7, 7),
         ("0.5", 0.5, 0.5),
-        ("900", 60, 60),
-        pytest.param(at(1e6), 60, 60, id="a date ahead"),
+        ("70", 70, 70),  # the longest wait of our own is no bound
+        ("1000", 900, 900),
+        pytest.param(at(1e6), 900, 900, id="a date ahead"),
         pytest.param(at(-1e6), 0, 0, id="a date gone by"),
         ("soon", 0, 0),
         ("-3", 0, 0),
@@ -281,23 +302,73 @@ async def test_a_refused_request_says_nothing_about_the_endpoint(status: int) ->
     assert endpoint_of(caller).down is None
 
 
-async def test_everybody_who_waits_wakes_when_the_endpoint_is_given_up() -> None:
-    busy = Status(429)
-    busy.response = httpx.Response(429, headers={"Retry-After": str(FOREVER)})  # type: ignore[attr-defined]
-    chat = Scripted(script=[busy, busy, busy, Status(401)])
-    caller = caller_of(chat, max_seconds=FOREVER)
-    waiting = [asyncio.create_task(caller.text(dataclasses.replace(SITE, index=str(n)), ASK)) for n in range(3)]
+def busy(seconds: float) -> Status:
+    error = Status(429)
+    error.response = httpx.Response(429, headers={"Retry-After": str(seconds)})  # type: ignore[attr-defined]
+    return error
+
+
+async def settle() -> None:
     for _ in range(200):
         await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(("drained", "error"), [(False, EndpointDown), (True, Drained)])
+async def test_everybody_who_waits_wakes_when_nothing_may_be_sent_any_more(
+    drained: bool, error: type[Exception]
+) -> None:
+    """Three wait for their retry, one held back by them has a slot and one is in the queue for it."""
+    chat = Scripted(script=[busy(FOREVER)])
+    caller = caller_of(chat, Endpoint("m", 3, structured=False), retry_after_max_seconds=FOREVER)
+    sites = [dataclasses.replace(SITE, index=str(n)) for n in range(8)]
+    waiting = [asyncio.create_task(caller.text(site, ASK)) for site in sites[:3]]
+    await settle()
+    waiting += [asyncio.create_task(caller.text(site, ASK)) for site in sites[3:]]
+    await settle()
     assert len(chat.asked) == 3
     assert not any(task.done() for task in waiting)
-    with pytest.raises(EndpointDown):
-        await caller.text(dataclasses.replace(SITE, index="last"), ASK)
+    if drained:
+        caller.drain()
+    else:
+        endpoint_of(caller).give_up("gone")
     async with asyncio.timeout(30):
         results = await asyncio.gather(*waiting, return_exceptions=True)
-    assert [type(result) for result in results] == [EndpointDown] * 3
-    assert len(chat.asked) == 4
-    assert caller.budget.in_flight == 0
+    assert [type(result) for result in results] == [error] * 8
+    assert len(chat.asked) == 3
+    assert (caller.budget.in_flight, caller.budget.spent_calls) == (0, 0)
+
+
+async def test_a_wait_without_retry_after_ends_at_a_drain_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random, "random", lambda: 1.0)
+    chat = Scripted(script=[Status(503)])
+    caller = caller_of(chat, base_seconds=FOREVER, max_seconds=FOREVER)
+    task = asyncio.create_task(caller.text(SITE, ASK))
+    await settle()
+    assert not task.done()
+    caller.drain()
+    async with asyncio.timeout(30):
+        with pytest.raises(Drained):
+            await task
+    assert len(chat.asked) == 1
+
+
+async def test_retry_after_holds_back_all_calls_to_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = asyncio.Event()
+
+    async def until_over(self: Endpoint, seconds: float) -> None:
+        await over.wait()
+
+    monkeypatch.setattr(Endpoint, "pause", until_over)
+    chat = Scripted(script=[busy(5), "Yes."])
+    caller = caller_of(chat)
+    first = asyncio.create_task(caller.text(SITE, ASK))
+    await settle()
+    other = asyncio.create_task(caller.text(dataclasses.replace(SITE, index="1"), ASK))
+    await settle()
+    assert len(chat.asked) == 1
+    over.set()
+    assert [reply.text for reply in await asyncio.gather(first, other)] == ["Yes.", "Yes."]
+    assert len(chat.asked) == 3
 
 
 async def test_those_in_the_queue_of_a_dead_endpoint_ask_no_more() -> None:
@@ -334,12 +405,14 @@ class Picky(Scripted):
     """Refuses the named types of `response_format`."""
 
     refuses: frozenset[str] = frozenset()
+    refuses_schema: str = ""
     extra_body: dict[str, Any] | None = None
 
     async def _agenerate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
         self.asked.append(([], kwargs))
         await asyncio.sleep(0)
-        if self.formats[-1] in self.refuses:
+        sent = kwargs.get("extra_body", {}).get("response_format", {}).get("json_schema", {}).get("name")
+        if self.formats[-1] in self.refuses or (sent and sent == self.refuses_schema):
             raise Status(400)
         return ChatResult(generations=[ChatGeneration(message=AIMessage('{"value": 3}'))])
 
@@ -374,6 +447,30 @@ async def test_a_request_that_every_format_has_refused_teaches_nothing() -> None
     with pytest.raises(CallFailed):
         await caller.parsed(SITE, ASK, Answer)
     assert endpoint_of(caller).wire_format is None
+
+
+class Harder(Answer):
+    pass
+
+
+async def test_a_schema_that_is_refused_gets_a_format_of_its_own() -> None:
+    chat = Picky(script=[], refuses_schema="Harder")
+    caller = caller_of(chat, Endpoint("m", 16))
+    for n, schema in enumerate((Answer, Harder, Harder, Answer)):
+        answer, _ = await caller.parsed(dataclasses.replace(SITE, index=str(n)), ASK, schema)
+        assert answer.value == 3
+    assert chat.formats == ["json_schema", "json_schema", "json_object", "json_object", "json_schema"]
+    assert endpoint_of(caller).wire_format == "json_schema"
+
+
+async def test_a_schema_once_taken_is_not_doubted_for_one_refused_request() -> None:
+    chat = Picky(script=[])
+    caller = caller_of(chat, Endpoint("m", 16))
+    await caller.parsed(SITE, ASK, Answer)
+    chat.refuses_schema = "Answer"
+    with pytest.raises(CallFailed):
+        await caller.parsed(dataclasses.replace(SITE, index="1"), ASK, Answer)
+    assert chat.formats == ["json_schema"] * 2
 
 
 async def test_the_schema_goes_out_beside_the_endpoints_own_fields() -> None:

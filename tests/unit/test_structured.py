@@ -367,3 +367,23 @@ def test_repair_message_shows_what_was_wrong_and_the_schema() -> None:
     message = repair_message(refused.value, Verdict)
     assert "verdict: Field required" in message
     assert message.endswith(schema_text(Verdict))
+    assert repair_message(refused.value, Verdict, 2) != message
+
+
+@pytest.mark.parametrize(
+    ("text", "shape"),
+    [
+        ('{"reason": "r"}', True),
+        ('{"answer": {"reason": "r"}}', True),
+        ('{"reason": "r", "reason": "s"}', True),
+        ('{"verdict": "pass", "score": NaN}', True),
+        ('{"error": {"message": "overloaded", "code": 529}}', False),
+        ('{"error": {"code": 1, "code": 2}}', False),
+        ("{}", False),
+        ('"pass"', False),
+    ],
+)
+def test_only_an_object_with_a_key_of_the_schema_is_an_attempt_at_it(text: str, shape: bool) -> None:
+    with pytest.raises(Unusable) as refused:
+        parse_reply(text, Verdict)
+    assert (refused.value.kind, refused.value.shape) == ("invalid", shape)
