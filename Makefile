@@ -58,7 +58,7 @@ check: lint types test e2e kill
 docs: $(READY)
 	$(RUN) docs/make.py
 
-# The simulated tables of docs/tables.md; tests/graph/test_tables.py says when they are out of date.
+# The simulated tables of docs/tables.md; tests/e2e/test_tables.py says when they are out of date.
 tables: $(READY)
 	$(RUN) benchmarks/tables.py
 
