@@ -9,7 +9,7 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
 from autodata.checkpoints.ledger import MemoryLedger
-from tests.graph.test_resume import tables, two_rounds
+from tests.graph.test_resume import by_identity, tables, two_rounds
 
 
 class Fragile:
