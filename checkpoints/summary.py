@@ -43,7 +43,7 @@ MEANINGS: Mapping[tuple[str, ...], str] = {
     ("failure_modes",): "Every failure mode with the number of closed rounds that ended so, zeros included.",
     ("weak_mean", "strong_mean", "gap_mean"): (
         "Mean over accepted examples, not over all candidates, of the example's own mean score (0..1) and gap (-1..1)."
-        " An example whose attempts were curtailed has none and is left out; null when no example has one."
+        " Where a domain stops attempts early there are none; null when no example has one."
     ),
     ("rounds_per_accepted",): "Mean number of rounds of the accepted documents; null when there are none.",
     ("calls_per_accepted",): (

@@ -2,27 +2,68 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from importlib.metadata import version
 from typing import Annotated
 
+import click
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from autodata.checkpoints.records import DiskFailed, RunFailed, UserError
-from autodata.cli import baseline, compare, demo, doctor, export, graph, init, prompts, run, show, status
+
+COMMANDS = (
+    "run",
+    "baseline",
+    "status",
+    "show",
+    "compare",
+    "export",
+    "init",
+    "doctor",
+    "demo",
+    "graph",
+    "prompts",
+)
+"""Each is a module of this folder that holds a function or a typer application of its own name."""
+
+
+class Commands(TyperGroup):
+    """Imports a command's module when the command is asked for: `status` need not wait for what `run` needs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, imported now if it was not yet."""
+        if cmd_name in COMMANDS and cmd_name not in self.commands:
+            self.commands[cmd_name] = _load(cmd_name)
+        return self.commands.get(cmd_name)
+
+
+def _load(name: str) -> click.Command:
+    found = getattr(importlib.import_module(f"autodata.cli.{name}"), name)
+    if isinstance(found, typer.Typer):
+        group = get_command(found)
+        group.name = name
+        return group
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+    alone.command(name)(found)
+    return get_command(alone)
+
 
 app = typer.Typer(
     name="autodata",
+    cls=Commands,
     help="Synthetic data whose difficulty is a dial: what the strong model can do and the weak one cannot yet.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for module in (run, baseline, status, show, compare, export, init, doctor, demo, graph):
-    name = module.__name__.rpartition(".")[2]
-    app.command(name)(getattr(module, name))
-app.add_typer(prompts.prompts, name="prompts")
 
 
 def _print_version(wanted: bool) -> None:

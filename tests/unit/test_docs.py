@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import tomli_w
+from click import Context
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from typer.core import TyperGroup
@@ -114,7 +115,8 @@ def lines_of(block: Block) -> list[list[str]]:
 def commands() -> Mapping[str, Any]:
     group = get_command(app)
     assert isinstance(group, TyperGroup)
-    return group.commands
+    context = Context(group)
+    return {name: group.get_command(context, name) for name in group.list_commands(context)}
 
 
 def prose(path: Path) -> str:
