@@ -6,22 +6,15 @@ accept -> END. A candidate that a check refuses is closed by feedback, and its d
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import Any, ClassVar, Self
 
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import END, StateGraph
 
 from autodata.graphs.config import RunConfig
-from autodata.graphs.self_instruct import after_challenger, after_extractor, after_quality, after_verifier
+from autodata.graphs.self_instruct import after_verifier, opening
 from autodata.nodes.acceptance import AcceptancePolicy, Measure
-from autodata.nodes.challenger import challenger
-from autodata.nodes.closing import accept, feedback
 from autodata.nodes.domain import CS, Domain
-from autodata.nodes.extractor import extractor
-from autodata.nodes.quality import quality_verifier
-from autodata.nodes.solvers import strong_solver, weak_solver
 from autodata.nodes.state import Context, State
-from autodata.nodes.verifier import verifier
 
 
 def one_shot(domain: Domain) -> Domain:
@@ -60,31 +53,7 @@ def build_cot_baseline(domain: Domain = CS) -> StateGraph[State, Context, State,
     Compile it with a checkpointer of your choice; the services must hold the policy and the domain of a
     `BaselineConfig`, and one round.
     """
-    graph = StateGraph(State, context_schema=Context)
-    graph.add_node("challenger", challenger)
-    graph.add_node("weak_solver", weak_solver)
-    graph.add_node("verifier", verifier)
-    graph.add_node("strong_solver", strong_solver)
-    graph.add_node("feedback", feedback)
-    graph.add_node("accept", accept)
-    if domain.extractor or domain.grounding:
-        graph.add_node("extractor", extractor)
-        graph.add_edge(START, "extractor")
-        graph.add_conditional_edges("extractor", after_extractor, ["challenger", *([END] if domain.extractor else [])])
-    else:
-        graph.add_edge(START, "challenger")
-    checked = "weak_solver"
-    if domain.quality_check:
-        graph.add_node("quality_verifier", quality_verifier)
-        graph.add_conditional_edges("quality_verifier", after_quality, ["weak_solver", "feedback"])
-        checked = "quality_verifier"
-    ways: dict[Hashable, str] = {"go_on": checked, "feedback": "feedback"}
-    if domain.passage_words:
-        ways[END] = END
-    graph.add_conditional_edges("challenger", after_challenger, ways)
-    graph.add_edge("weak_solver", "verifier")
-    graph.add_edge("strong_solver", "verifier")
-    graph.add_conditional_edges("verifier", after_verifier, ["strong_solver", "accept"])
+    graph = opening(one_shot(domain))
+    graph.add_conditional_edges("verifier", after_verifier, ["weak_solver", "strong_solver", "accept"])
     graph.add_edge("feedback", END)
-    graph.add_edge("accept", END)
     return graph

@@ -68,6 +68,21 @@ def build_self_instruct(domain: Domain = CS) -> StateGraph[State, Context, State
     makes them in waves, and in any domain a person who edits the candidate before the verifier makes all missing.
     Compile it with a checkpointer of your choice; the context carries the services.
     """
+    graph = opening(domain)
+    after = ["weak_solver", "strong_solver", "feedback"]
+    if domain.loop_judge:
+        graph.add_node("loop_judge", loop_judge)
+        graph.add_conditional_edges("loop_judge", after_judge, ["accept", "feedback"])
+        after.append("loop_judge")
+    else:
+        after.append("accept")
+    graph.add_conditional_edges("verifier", after_verifier, after)
+    graph.add_conditional_edges("feedback", after_feedback, ["challenger", END])
+    return graph
+
+
+def opening(domain: Domain) -> StateGraph[State, Context, State, State]:
+    """Return what the loop and the baseline share: all from the start to the verifier, and the end behind accept."""
     graph = StateGraph(State, context_schema=Context)
     graph.add_node("challenger", challenger)
     graph.add_node("weak_solver", weak_solver)
@@ -99,15 +114,6 @@ def build_self_instruct(domain: Domain = CS) -> StateGraph[State, Context, State
         graph.add_conditional_edges("challenger", after_challenger, ways)
     graph.add_edge("weak_solver", "verifier")
     graph.add_edge("strong_solver", "verifier")
-    after = ["weak_solver", "strong_solver", "feedback"]
-    if domain.loop_judge:
-        graph.add_node("loop_judge", loop_judge)
-        graph.add_conditional_edges("loop_judge", after_judge, ["accept", "feedback"])
-        after.append("loop_judge")
-    else:
-        after.append("accept")
-    graph.add_conditional_edges("verifier", after_verifier, after)
-    graph.add_conditional_edges("feedback", after_feedback, ["challenger", END])
     graph.add_edge("accept", END)
     return graph
 
