@@ -4,7 +4,7 @@ PYTHON ?= python3
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check lint types e2e kill wheel docs tables lock clean
+.PHONY: help demo test check lint types e2e kill wheel docs tables golden lock clean
 
 help:
 	@echo "make demo   the main job on a real model, no key, no server"
@@ -61,6 +61,10 @@ docs: $(READY)
 # The simulated tables of docs/tables.md; tests/e2e/test_tables.py says when they are out of date.
 tables: $(READY)
 	$(RUN) benchmarks/tables.py
+
+# The recorded runs in tests/golden; tests/graph/test_golden.py says when a prompt is no longer the recorded one.
+golden: $(READY)
+	$(RUN) -m tests.support.golden
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras pyproject.toml -o requirements.lock

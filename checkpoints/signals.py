@@ -17,10 +17,30 @@ from autodata.checkpoints.records import FailureMode, Stage
 BANDS = (50, 200, 500, 1000, 2000, 4000)
 """Bounds between bands of answers' lengths, in characters; a band holds its lower bound."""
 
+REFUSALS: Mapping[str, str] = {
+    "leakage": "leakage:",
+    "question_quality": "question quality",
+    "not_single": "more than one question",
+    "rubric_counts": "the rubric has",
+    "positive_without_reasoning": "a positive criterion",
+    "negative_without_error": "a negative criterion",
+    "tests_format": "a criterion tests format",
+    "type_mismatch": "the question does not match",
+    "refers_to_its_source": "refers to its source",
+    "short_context": "the context has",
+    "does_not_stand_alone": "the question points at its source",
+    "dangling_pronoun": "the question has a dangling pronoun",
+    "gives_its_answer_away": "the question gives its answer away",
+    "unsupported": "the reference answer is not supported",
+    "screened_out": "screened out",
+}
+"""Why a quality check refuses a candidate: the kind, and how the reason in the ledger begins."""
+
 _ROUNDS = """
 SELECT n, count(*) AS closed, sum(failure_mode IS ?) AS failed FROM rounds WHERE outcome != 'open'
 GROUP BY n ORDER BY n
 """
+_REASONS = "SELECT failure_mode, reason FROM rounds WHERE failure_mode IN (?, ?)"
 _CUT = """
 SELECT a.stage, r.n, a.truncated, count(*) AS attempts, count(a.score_value) AS marked, total(a.score_value) AS score
 FROM attempts a JOIN rounds r USING (round_id) GROUP BY a.stage, r.n, a.truncated ORDER BY r.n
@@ -48,11 +68,25 @@ def _significant(number: str) -> int:
     return len(number.replace(".", "").lstrip("0") if point else whole.strip("0"))
 
 
+def _refusals(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    """Count the kinds of reasons by failure mode; a round refused for two reasons counts in both."""
+    counted: dict[str, dict[str, int]] = {mode.value: {} for mode in (FailureMode.QUALITY, FailureMode.FINAL_CHECK)}
+    for row in rows:
+        parts = row["reason"].split("; ")
+        kinds = [kind for kind, phrase in REFUSALS.items() if any(part.startswith(phrase) for part in parts)]
+        of_mode = counted[row["failure_mode"]]
+        for kind in kinds or ["other"]:
+            of_mode[kind] = of_mode.get(kind, 0) + 1
+    return {mode: dict(sorted(kinds.items())) for mode, kinds in counted.items()}
+
+
 async def signals(ledger: Reader) -> dict[str, Any]:
     """Return all signals of a run so far, by name."""
     cut = await ledger.read(_CUT)
     rounds = await ledger.read(_ROUNDS, (FailureMode.FAILED_ON_STRONG.value,))
+    refused = await ledger.read(_REASONS, (FailureMode.QUALITY.value, FailureMode.FINAL_CHECK.value))
     return {
+        "refusals": _refusals(refused),
         "failed_on_strong": [{**row, "share": _share(row["failed"], row["closed"])} for row in rounds],
         "tied_to_numbers": await _tied(ledger),
         "attempts_by_length": _by_length(await ledger.read(_LENGTHS)),

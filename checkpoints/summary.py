@@ -50,6 +50,10 @@ MEANINGS: Mapping[tuple[str, ...], str] = {
         "All calls, those of failed documents too, per accepted document; null when there are none."
     ),
     ("awaiting_review",): "Accepted examples that a person has yet to look at; 0, for there is no review yet.",
+    ("refusals",): (
+        "Why quality checks refused candidates, for `failed_quality_check` and `final_check` each: kind of reason and"
+        " number of rounds. A round refused for two reasons counts in both."
+    ),
     ("failed_on_strong",): (
         "By number of the round: rounds closed, those that failed on the strong solver, and their share. A share that"
         " rises with the rounds is the strong model's ceiling."

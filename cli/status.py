@@ -63,6 +63,10 @@ def _show(
     if any(summary["failure_modes"].values()):
         out.print()
         out.print(_failures(summary["failure_modes"]))
+    for mode, kinds in summary["refusals"].items():
+        if kinds:
+            told = ", ".join(f"{kind.replace('_', ' ')} {count:,}" for kind, count in kinds.items())
+            out.print(f"  {mode.replace('_', ' ')}: {told}", highlight=False)
     if told := {label: text for label, text in signal_rows(summary).items() if text}:
         out.print()
         out.print(_signals(told))

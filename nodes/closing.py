@@ -94,7 +94,9 @@ async def feedback(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     suggestion = rejection["reason"] if rejection["failure_mode"] == FailureMode.SENT_BACK else ""
     failures = grouped(rounds, show_rejected=services.domain.show_rejected, suggestion=suggestion)
     text = services.pack["feedback"].render({"failures": failures})[-1]["content"]
-    rows: dict[str, list[dict[str, Any]]] = {"rounds": [{**_round_row(desk, closed), "feedback": text}]}
+    rows: dict[str, list[dict[str, Any]]] = {
+        "rounds": [{**_round_row(desk, closed), "reason": rejection["reason"], "feedback": text}]
+    }
     update: dict[str, Any] = {"rounds": [plain(row) for row in rounds], "feedback": text}
     status = DocumentStatus.REJECTED if over else DocumentStatus.PENDING
     reason = "max_rounds" if over else ""
@@ -122,9 +124,10 @@ async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         if not problems:
             problems = (await review(desk, "accept"))[1]
         if problems:
-            closed = _closed(desk, FailureMode.FINAL_CHECK, "; ".join(problems))
+            reason = "; ".join(problems)
+            closed = _closed(desk, FailureMode.FINAL_CHECK, reason)
             await services.store.save(
-                rounds=[_round_row(desk, closed)],
+                rounds=[{**_round_row(desk, closed), "reason": reason}],
                 documents=[_document_row(desk, DocumentStatus.REJECTED, FailureMode.FINAL_CHECK.value)],
             )
             desk.emit("rejected", reason=closed.reason)

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from autodata.checkpoints.ledger import Ledger
-from autodata.checkpoints.signals import BANDS, particular_numbers, signals
+from autodata.checkpoints.signals import BANDS, REFUSALS, particular_numbers, signals
 from autodata.cli.signals import signal_rows
+from autodata.nodes.candidates import RubricReview, SupportReview
+from autodata.nodes.kinds import KINDS
 
 
 @pytest.fixture
@@ -47,6 +49,53 @@ def an_attempt(
 ) -> dict[str, Any]:
     row = {"attempt_id": f"a{number}", "round_id": of_round, "candidate_id": "c1", "stage": stage, "idx": number}
     return row | {"answer": "x", "chars": chars, "score": score, "truncated": cut}
+
+
+def all_reasons() -> list[str]:
+    """Every reason that code gives for a refusal, from the code itself."""
+    rubric, reference = KINDS["rubric"], KINDS["reference"]
+    draft = {"question_type": "t", "skills": ["s"], "reference_answer": "r", "context": "In this paper."}
+    one = rubric.candidate({**draft, "question": "Q?", "rubric": [{"criterion": "c", "weight": 1}]})
+    with_error = [{"criterion": "c", "weight": 1}, {"criterion": "d", "weight": -1}]
+    two = rubric.candidate({**draft, "question": "Q?", "rubric": with_error})
+    flags = ("every_positive_needs_reasoning", "every_negative_names_an_error", "no_item_tests_format", "type_matches")
+    bad = {
+        "leak_reason": "x",
+        "leaks": True,
+        "question_quality": "RECALL",
+        "single_question": False,
+        "feedback": "other",
+    }
+    review = RubricReview.model_validate(bad | dict.fromkeys(flags, False))
+    pointing = reference.candidate({"question": "What does the text say of Delft?", "reference_answer": "Delft"})
+    dangling = reference.candidate({"question": "When was it built?", "reference_answer": "1900"})
+    unsupported = reference.findings(SupportReview(reason="x", supported=False), dangling, {})
+    return [
+        *rubric.findings(review, two, {"items_min": 5})[:-1],
+        *rubric.final_problems(one),
+        *reference.problems(pointing),
+        *reference.problems(dangling),
+        *unsupported,
+    ]
+
+
+async def test_refusals_are_counted_by_kind(ledger: Ledger) -> None:
+    reasons = all_reasons()
+    rounds = [a_round(1, k, "rejected", "failed_quality_check") | {"reason": text} for k, text in enumerate(reasons)]
+    rounds += [
+        a_round(2, 90, "rejected", "final_check") | {"reason": "leakage: a; b; the context has 3 characters"},
+        a_round(2, 91, "rejected", "final_check") | {"reason": "the model disliked it"},
+        a_round(2, 92, "rejected", "too_easy") | {"reason": "leakage: none of ours"},
+    ]
+    await ledger.save(
+        documents=[{"document_id": "d1", "name": "a"}],
+        candidates=[{"candidate_id": "c1", "question": "q", "reference_answer": "", "candidate": {}}],
+        rounds=rounds,
+    )
+    found = (await signals(ledger))["refusals"]
+    assert found["final_check"] == {"leakage": 1, "other": 1, "short_context": 1}
+    assert set(found["failed_quality_check"]) == set(REFUSALS) - {"screened_out"}, "every reason of code has its kind"
+    assert sum(found["failed_quality_check"].values()) == len(reasons)
 
 
 async def test_rounds_that_failed_on_strong_by_number(ledger: Ledger) -> None:
@@ -147,6 +196,7 @@ async def test_an_empty_ledger_has_every_signal_and_no_share(ledger: Ledger) -> 
     found = await signals(ledger)
     nothing = {"attempts": 0, "cut": 0, "share": None, "score_cut": None, "score_whole": None}
     assert found == {
+        "refusals": {"failed_quality_check": {}, "final_check": {}},
         "failed_on_strong": [],
         "tied_to_numbers": {"questions": 0, "tied": 0, "share": None},
         "attempts_by_length": {"weak_solver": [], "strong_solver": []},
