@@ -5,9 +5,8 @@ from __future__ import annotations
 import importlib
 import sys
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
@@ -33,18 +32,18 @@ COMMANDS = (
 class Commands(TyperGroup):
     """Imports a command's module when the command is asked for: `status` need not wait for what `run` needs."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """Return the names in the order of the help."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a command, imported now if it was not yet."""
         if cmd_name in COMMANDS and cmd_name not in self.commands:
             self.commands[cmd_name] = _load(cmd_name)
         return self.commands.get(cmd_name)
 
 
-def _load(name: str) -> click.Command:
+def _load(name: str) -> Any:
     found = getattr(importlib.import_module(f"autodata.cli.{name}"), name)
     if isinstance(found, typer.Typer):
         group = get_command(found)

@@ -65,8 +65,8 @@ def _show(
         out.print(_failures(summary["failure_modes"]))
     for mode, kinds in summary["refusals"].items():
         if kinds:
-            told = ", ".join(f"{kind.replace('_', ' ')} {count:,}" for kind, count in kinds.items())
-            out.print(f"  {mode.replace('_', ' ')}: {told}", highlight=False)
+            counted = ", ".join(f"{kind.replace('_', ' ')} {count:,}" for kind, count in kinds.items())
+            out.print(f"  {mode.replace('_', ' ')}: {counted}", highlight=False)
     if told := {label: text for label, text in signal_rows(summary).items() if text}:
         out.print()
         out.print(_signals(told))
