@@ -22,7 +22,7 @@ from autodata.nodes import domain
 
 pytest.importorskip("math_verify")
 
-BUDGET_CALLS = 28
+BUDGET_CALLS = 24
 """One document through one full round takes 20. Counted in calls, so that a slow machine comes as far as a fast one."""
 ENOUGH_MARKS = 4
 TEXTS = {
