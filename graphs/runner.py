@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +73,15 @@ class Runner:
         self.outcome = Outcome()
         self.on_event: Callable[[Event], None] = lambda event: None
 
-    def drain(self, reason: str, *, failed: bool = False) -> None:
-        """Take up nothing more and let every document in work stop at its next checkpoint."""
+    def drain(self, reason: str, *, failed: bool = False, keep_reserved: bool = False) -> None:
+        """Take up nothing more and let every document in work stop at its next checkpoint.
+
+        Calls that were not sent yet stay unsent, unless `keep_reserved`: a budget has counted them in already.
+        """
         if not self.outcome.stopped:
             self.outcome.stopped, self.outcome.failed = reason, failed
-        self._services.caller.drain()
+        if not keep_reserved:
+            self._services.caller.drain()
         for control in self._controls:
             control.request_drain(reason)
 
@@ -139,7 +144,7 @@ class Runner:
         except GraphDrained:
             self.on_event({"event": "drained", "document_id": document_id})
         except BudgetSpent as error:
-            self.drain(str(error))
+            self.drain(str(error), keep_reserved=True)
         except Drained:
             self.on_event({"event": "drained", "document_id": document_id})
         except EndpointDown as error:
@@ -310,7 +315,7 @@ async def open_run(config: RunConfig, folder: Path, progress: Progress | None = 
 
         runner = Runner(config, ledger, graph, services, checkpoints=folder / "checkpoints.db", keep=keep)
         caller.on_call = runner.note_call
-        budget.on_spent = runner.drain
+        budget.on_spent = partial(runner.drain, keep_reserved=True)
         yield runner
 
 
