@@ -22,7 +22,8 @@ from autodata.cli.compare import FIGURES, to_markdown
 from autodata.corpus.compare import compare
 from autodata.graphs.baseline import BaselineConfig
 from autodata.graphs.config import RunConfig
-from autodata.graphs.runner import open_run, take_in
+from autodata.graphs.intake import take_in
+from autodata.graphs.runner import open_run
 from autodata.models.simulated import TOO_HARD, World
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"

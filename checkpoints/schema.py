@@ -11,7 +11,7 @@ from sqlite_utils import Database
 
 from autodata.checkpoints.records import canonical_json
 
-SCHEMA_VERSION = "2"
+SCHEMA_VERSION = "3"
 """Kept in table `meta` under `schema_version`. A file of another version is refused."""
 
 Rows = dict[str, list[dict[str, Any]]]

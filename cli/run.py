@@ -20,7 +20,8 @@ from autodata.cli.progress import Progress
 from autodata.cli.report import summary_table
 from autodata.corpus.documents import fit, read_documents
 from autodata.graphs.config import RunConfig, load_config, stored_config
-from autodata.graphs.runner import Outcome, Runner, open_run, take_in
+from autodata.graphs.intake import take_in
+from autodata.graphs.runner import Outcome, Runner, open_run
 
 SHOWN_SKIPPED = 10
 """Skipped inputs that are named one by one."""

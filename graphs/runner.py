@@ -9,7 +9,7 @@ import asyncio
 import json
 import sqlite3
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 
 from autodata.checkpoints.ledger import Ledger, run_lock
-from autodata.checkpoints.records import Document, DocumentStatus, RunFailed, Skipped, UserError, canonical_json, digest
+from autodata.checkpoints.records import Document, DocumentStatus, RunFailed, UserError, canonical_json, digest
 from autodata.checkpoints.saver import checkpoint_error, keep_rounds, open_saver
 from autodata.graphs.baseline import BaselineConfig, build_cot_baseline
 from autodata.graphs.config import RunConfig, bearing, changes, require_kind, write_resolved
@@ -38,8 +38,6 @@ from autodata.nodes.state import Context, Services, new_state
 Event = Mapping[str, Any]
 CHARS_PER_TOKEN = 3
 """A careful estimate, for prose."""
-BATCH = 200
-"""Documents stored in one transaction while they are read."""
 
 
 @dataclass
@@ -366,43 +364,3 @@ async def _bind(ledger: Ledger, folder: Path, resolved: Mapping[str, Any]) -> No
     values = {"bearing": canonical_json(bearing(resolved)), "kind": resolved["kind"], "domain": domain}
     await ledger.save(meta=[{"key": key, "value": value} for key, value in values.items()])
     write_resolved(folder / "config.toml", resolved)
-
-
-async def take_in(ledger: Ledger, documents: Iterable[Document | Skipped]) -> list[Skipped]:
-    """Store documents that the ledger does not hold yet, and inputs that are none as skipped, with the reason."""
-    known = {row["document_id"] for row in await ledger.read("select document_id from documents")}
-    refused: list[Skipped] = []
-    rows: list[dict[str, Any]] = []
-    for item in documents:
-        row = _row(item)
-        if isinstance(item, Skipped):
-            refused.append(item)
-        if row["document_id"] not in known:
-            known.add(row["document_id"])
-            rows.append(row)
-        if len(rows) >= BATCH:
-            await ledger.save(documents=rows)
-            rows = []
-    if rows:
-        await ledger.save(documents=rows)
-    return refused
-
-
-def _row(item: Document | Skipped) -> dict[str, Any]:
-    if isinstance(item, Skipped):
-        return {
-            "document_id": f"skipped-{digest([item.name, item.reason])}",
-            "name": item.name,
-            "status": DocumentStatus.SKIPPED.value,
-            "status_reason": item.reason,
-            "settled": 1,
-        }
-    return {
-        "document_id": item.document_id,
-        "name": item.name,
-        "title": item.title,
-        "text": item.text,
-        "chars": len(item.text),
-        "note": item.note,
-        "status": DocumentStatus.PENDING.value,
-    }

@@ -15,7 +15,8 @@ from autodata.checkpoints.records import Decision, Document, Stage, UserError
 from autodata.checkpoints.signals import signals
 from autodata.graphs.baseline import BaselineConfig, build_cot_baseline, one_shot
 from autodata.graphs.config import RunConfig, read_resolved
-from autodata.graphs.runner import Event, Runner, open_run, take_in
+from autodata.graphs.intake import take_in
+from autodata.graphs.runner import Event, Runner, open_run
 from autodata.nodes.acceptance import Measure, Planned
 from autodata.nodes.domain import CS, DOMAINS, FACTS, Domain
 from tests.graph.test_runner import EXAMPLES, settings

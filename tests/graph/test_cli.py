@@ -21,7 +21,8 @@ from autodata.cli import app as command_line
 from autodata.corpus.documents import read_documents
 from autodata.examples import documents_folder
 from autodata.graphs.config import read_config
-from autodata.graphs.runner import open_run, take_in
+from autodata.graphs.intake import take_in
+from autodata.graphs.runner import open_run
 from tests.support.commands import invoke, parsed, printed, refusal, words
 
 MODELS = '[models.default]\nprovider = "simulated"\nmodel = "strong"\n[models.weak_solver]\nmodel = "weak"\n'

@@ -11,7 +11,8 @@ import pytest
 
 from autodata.checkpoints.records import UserError
 from autodata.graphs.config import RunConfig, read_config, stored_config
-from autodata.graphs.runner import open_run, take_in
+from autodata.graphs.intake import take_in
+from autodata.graphs.runner import open_run
 from autodata.models.chat import connect
 from autodata.models.config import ModelSettings
 from autodata.nodes import maths

@@ -12,7 +12,8 @@ import pytest
 from autodata.checkpoints.records import Document, Example, document_id
 from autodata.corpus.export import jsonl_row
 from autodata.graphs.config import RunConfig
-from autodata.graphs.runner import open_run, take_in
+from autodata.graphs.intake import take_in
+from autodata.graphs.runner import open_run
 from autodata.models.errors import CallFailed, UnusableReply
 from autodata.models.simulated import TOO_HARD
 from autodata.nodes.domain import LEGAL

@@ -15,7 +15,8 @@ import pytest
 
 from autodata.checkpoints.records import Document, RunFailed, Skipped, UserError, document_id
 from autodata.graphs.config import RunConfig, read_resolved
-from autodata.graphs.runner import Event, Runner, open_run, take_in
+from autodata.graphs.intake import take_in
+from autodata.graphs.runner import Event, Runner, open_run
 from autodata.models.simulated import SimulatedChatModel, SimulatedError
 from tests.graph.test_runner import EXAMPLES, settings
 from tests.support.runs import Sitting, read_tables, sit

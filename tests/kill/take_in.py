@@ -12,7 +12,8 @@ from pathlib import Path
 
 from autodata.checkpoints.records import Document
 from autodata.graphs.config import RunConfig
-from autodata.graphs.runner import open_run, take_in
+from autodata.graphs.intake import take_in
+from autodata.graphs.runner import open_run
 
 
 def documents() -> Iterator[Document]:

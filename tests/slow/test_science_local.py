@@ -16,7 +16,8 @@ import pytest
 
 from autodata.checkpoints.records import Document, document_id
 from autodata.graphs.config import RunConfig
-from autodata.graphs.runner import open_run, take_in
+from autodata.graphs.intake import take_in
+from autodata.graphs.runner import open_run
 from autodata.models.errors import UnusableReply
 from autodata.nodes import domain
 

@@ -13,7 +13,8 @@ from typing import Any
 from autodata.checkpoints.records import Document, document_id
 from autodata.checkpoints.schema import TABLES
 from autodata.graphs.config import RunConfig
-from autodata.graphs.runner import Event, Outcome, Runner, open_run, take_in
+from autodata.graphs.intake import take_in
+from autodata.graphs.runner import Event, Outcome, Runner, open_run
 from tests.support.server import call_id
 
 CLOCK = frozenset({"latency_s", "created_at"})

@@ -1,0 +1,52 @@
+"""Taking documents into a run's ledger: each once, and what is none as skipped, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from autodata.checkpoints.ledger import Ledger
+from autodata.checkpoints.records import Document, DocumentStatus, Skipped, digest
+
+BATCH = 200
+"""Documents stored in one transaction while they are read."""
+
+
+async def take_in(ledger: Ledger, documents: Iterable[Document | Skipped]) -> list[Skipped]:
+    """Store documents that the ledger does not hold yet, and inputs that are none as skipped, with the reason."""
+    known = {row["document_id"] for row in await ledger.read("select document_id from documents")}
+    refused: list[Skipped] = []
+    rows: list[dict[str, Any]] = []
+    for item in documents:
+        row = _row(item)
+        if isinstance(item, Skipped):
+            refused.append(item)
+        if row["document_id"] not in known:
+            known.add(row["document_id"])
+            rows.append(row)
+        if len(rows) >= BATCH:
+            await ledger.save(documents=rows)
+            rows = []
+    if rows:
+        await ledger.save(documents=rows)
+    return refused
+
+
+def _row(item: Document | Skipped) -> dict[str, Any]:
+    if isinstance(item, Skipped):
+        return {
+            "document_id": f"skipped-{digest([item.name, item.reason])}",
+            "name": item.name,
+            "status": DocumentStatus.SKIPPED.value,
+            "status_reason": item.reason,
+            "settled": 1,
+        }
+    return {
+        "document_id": item.document_id,
+        "name": item.name,
+        "title": item.title,
+        "text": item.text,
+        "chars": len(item.text),
+        "note": item.note,
+        "status": DocumentStatus.PENDING.value,
+    }
