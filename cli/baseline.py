@@ -12,6 +12,7 @@ from autodata.cli.run import (
     Limit,
     MaxCalls,
     MaxSeconds,
+    MaxTokens,
     MaxUsd,
     More,
     Out,
@@ -31,6 +32,7 @@ def baseline(
     concurrency: Concurrency = None,
     limit: Limit = None,
     max_calls: MaxCalls = None,
+    max_tokens: MaxTokens = None,
     max_usd: MaxUsd = None,
     max_seconds: MaxSeconds = None,
     as_json: StatusJson = False,
@@ -46,6 +48,7 @@ def baseline(
         "concurrency": concurrency,
         "limit": limit,
         "budget.max_calls": max_calls,
+        "budget.max_tokens": max_tokens,
         "budget.max_usd": max_usd,
         "budget.max_seconds": max_seconds,
     }

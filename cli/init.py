@@ -16,7 +16,7 @@ from autodata.checkpoints.records import UserError
 from autodata.cli.commented import WIDTH, allowed, comment, toml
 from autodata.cli.new_domain import typed, write_domain
 from autodata.graphs.config import RunConfig
-from autodata.models.config import ROLES, SOLVER_MODES, SOLVERS, ModelSettings
+from autodata.models.config import OPTIMIZER_ROLES, ROLES, SOLVER_MODES, SOLVERS, ModelSettings
 from autodata.models.local import KNOWN_MODELS
 from autodata.nodes.acceptance import PRESETS, Counts, Majority, Thresholds
 from autodata.nodes.domain import DOMAINS, Domain, find_domain
@@ -42,6 +42,8 @@ _SAID: Mapping[str, str] = {
     "models.strong_solver": "Must succeed where the weak solver fails.",
     "models.verifier": "Marks the solvers' answers.",
     "models.loop_judge": "Reads the pattern over all attempts, in a domain with a loop judge.",
+    "models.analyst": "Reads failures and says what causes them: `autodata optimize` only.",
+    "models.editor": "Edits the prompts: `autodata optimize` only. Name a strong model.",
 }
 """What the models' own docstrings do not say."""
 
@@ -58,6 +60,7 @@ _EXAMPLES: Mapping[str, Any] = {
     "price_in": 0.5,
     "price_out": 1.5,
     "max_calls": 10_000,
+    "max_tokens": 50_000_000,
     "max_usd": 5.0,
     "max_seconds": 3600.0,
 }
@@ -138,7 +141,7 @@ def _models(domain: Domain) -> list[str]:
     lines = ["", *comment(f"The models, by role. A key left out of a role's table is inherited: {_INHERITANCE}")]
     lines += ["", *comment(_SAID["models.default"])]
     lines += ["[models.default]", *_fields(ModelSettings, "models.default", domain)]
-    for role in ROLES:
+    for role in (*ROLES, *OPTIMIZER_ROLES):
         path = f"models.{role}"
         lines += ["", *comment(_SAID[path]), f"[{path}]"]
         lines += [_line(f"{path}.model", "model", "" if f"{path}.model" in _ACTIVE else "another-model")]

@@ -35,6 +35,7 @@ DomainName = Annotated[str | None, typer.Option("--domain", help="A shipped doma
 Concurrency = Annotated[int | None, typer.Option(help="Documents in work at once.")]
 Limit = Annotated[int | None, typer.Option(help="Documents to take at most.")]
 MaxCalls = Annotated[int | None, typer.Option(help="Model calls the run may make in all.")]
+MaxTokens = Annotated[int | None, typer.Option(help="Tokens the run may use in all, in and out.")]
 MaxUsd = Annotated[float | None, typer.Option(help="US dollars the run may cost in all.")]
 MaxSeconds = Annotated[float | None, typer.Option(help="Seconds this sitting may take.")]
 StatusJson = Annotated[bool, typer.Option("--json", help="Print the final status as one JSON object.")]
@@ -66,6 +67,7 @@ def run(
     limit: Limit = None,
     target: Annotated[int | None, typer.Option(help="Stop at this many accepted examples.")] = None,
     max_calls: MaxCalls = None,
+    max_tokens: MaxTokens = None,
     max_usd: MaxUsd = None,
     max_seconds: MaxSeconds = None,
     as_json: StatusJson = False,
@@ -82,6 +84,7 @@ def run(
         "limit": limit,
         "target": target,
         "budget.max_calls": max_calls,
+        "budget.max_tokens": max_tokens,
         "budget.max_usd": max_usd,
         "budget.max_seconds": max_seconds,
     }

@@ -12,7 +12,9 @@ import tomli_w
 from pydantic import Field, ValidationError, model_validator
 
 from autodata.checkpoints.records import DiskFailed, UserError
+from autodata.graphs.optimize_config import OptimizeConfig
 from autodata.models.config import (
+    OPTIMIZER_ROLES,
     ROLES,
     SOLVER_MODES,
     BudgetConfig,
@@ -91,6 +93,7 @@ class RunConfig(Settings):
     budget: BudgetConfig = BudgetConfig()
     documents: DocumentsConfig = DocumentsConfig()
     checkpoints: CheckpointsConfig = CheckpointsConfig()
+    optimize: OptimizeConfig = OptimizeConfig()
 
     @model_validator(mode="after")
     def _possible(self) -> RunConfig:
@@ -124,7 +127,7 @@ class RunConfig(Settings):
 
     def resolved(self, prompt_version: str) -> dict[str, Any]:
         """Return everything as plain values, defaults filled in and roles resolved: what `RUN/config.toml` holds."""
-        plain = self.model_dump(mode="json", exclude_none=True, exclude={"models", "acceptance", *SITTING})
+        plain = self.model_dump(mode="json", exclude_none=True, exclude={"models", "acceptance", "optimize", *SITTING})
         domain, acceptance = self.chosen_domain, self.policy
         plain["domain"] = str(domain.folder or domain.name)
         plain["domain_settings"] = domain.model_dump(mode="json", exclude_none=True)
@@ -249,4 +252,5 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     return rows
 
 
-assert set(ModelsConfig.model_fields) == {"default", *ROLES}  # a role without a table could not be configured
+# A role without a table could not be configured.
+assert set(ModelsConfig.model_fields) == {"default", *ROLES, *OPTIMIZER_ROLES}

@@ -292,8 +292,7 @@ async def open_run(config: RunConfig, folder: Path, progress: Progress | None = 
         serving = LocalServing(progress=progress, n_parallel=config.local.n_parallel, ctx=config.local.ctx)
         stack.push_async_callback(serving.aclose)
         models = await connect(roles, stack, serving=serving, world=config.simulated)
-        spent = (await ledger.read("select count(*) as calls, coalesce(sum(cost_usd), 0.0) as usd from calls"))[0]
-        budget = Budget(config.budget, spent["calls"], spent["usd"])
+        budget = await spent_budget(config, ledger)
         caller = Caller(ledger, models, retries=config.retries, budget=budget, run_seed=config.seed)
         services = Services(
             domain=config.chosen_domain,
@@ -315,6 +314,15 @@ async def open_run(config: RunConfig, folder: Path, progress: Progress | None = 
         caller.on_call = runner.note_call
         budget.on_spent = partial(runner.drain, keep_reserved=True)
         yield runner
+
+
+async def spent_budget(config: RunConfig, ledger: Ledger) -> Budget:
+    """Return the budget with what the folder's journal says was spent already."""
+    rows = await ledger.read(
+        "select count(*) as calls, coalesce(sum(cost_usd), 0.0) as usd,"
+        " coalesce(sum(coalesce(tokens_in, 0) + coalesce(tokens_out, 0)), 0) as tokens from calls"
+    )
+    return Budget(config.budget, rows[0]["calls"], rows[0]["usd"], rows[0]["tokens"])
 
 
 def _require_prices(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None:

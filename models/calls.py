@@ -76,11 +76,12 @@ class Reply:
 
 @dataclass
 class Budget:
-    """What may still be spent. `spent_calls` and `spent_usd` start at what the run folder's journal already holds."""
+    """What may still be spent. What is `spent` starts at what the run folder's journal already holds."""
 
     config: BudgetConfig
     spent_calls: int = 0
     spent_usd: float = 0.0
+    spent_tokens: int = 0
     started: float = field(default_factory=time.monotonic)
     in_flight: int = 0
     on_spent: Callable[[str], None] = lambda reason: None
@@ -91,6 +92,8 @@ class Budget:
         reason = ""
         if config.max_calls is not None and self.spent_calls + self.in_flight >= config.max_calls:
             reason = f"--max-calls {config.max_calls}"
+        elif config.max_tokens is not None and self.spent_tokens >= config.max_tokens:
+            reason = f"--max-tokens {config.max_tokens}"
         elif config.max_usd is not None and self.spent_usd >= config.max_usd:
             reason = f"--max-usd {config.max_usd:g}"
         elif config.max_seconds is not None and time.monotonic() - self.started >= config.max_seconds:
@@ -101,10 +104,11 @@ class Budget:
             raise BudgetSpent(reason)
         self.in_flight += 1
 
-    def settle(self, *, paid: bool, cost_usd: float | None) -> None:
+    def settle(self, *, paid: bool, cost_usd: float | None, tokens: int = 0) -> None:
         """Return a reservation, as paid or not. `cost_usd` is the most it can have cost where usage is not told."""
         self.in_flight -= 1
         self.spent_calls += paid
+        self.spent_tokens += tokens
         self.spent_usd += cost_usd or 0.0
 
 
@@ -271,18 +275,23 @@ class Caller:
             }
             await self._journal.save(calls=[row])
         finally:
-            self.budget.settle(paid=reply is not None, cost_usd=self._charge(request, reply) if reply else None)
+            self._settle(request, reply)
         self.on_call(site, reply)
         return reply
 
-    def _charge(self, request: _Request, reply: Reply) -> float | None:
-        """Return what a reply counts towards `max_usd`: without its usage, the most it can have cost."""
-        if reply.cost_usd is not None or self.budget.config.max_usd is None:
-            return reply.cost_usd
-        model = self.roles[request.site.role]
-        asked = math.ceil(sum(len(message["content"]) for message in request.messages) / 3)
-        tokens_in = asked if reply.tokens_in is None else reply.tokens_in
-        return model.cost(tokens_in, model.settings.max_tokens if reply.tokens_out is None else reply.tokens_out)
+    def _settle(self, request: _Request, reply: Reply | None) -> None:
+        """Return a reservation. Under a bound, a reply without usage counts as the most it can have used."""
+        if reply is None:
+            self.budget.settle(paid=False, cost_usd=None)
+            return
+        bounds, model = self.budget.config, self.roles[request.site.role]
+        tokens_in, tokens_out, cost = reply.tokens_in, reply.tokens_out, reply.cost_usd
+        if bounds.max_usd is not None or bounds.max_tokens is not None:
+            if tokens_in is None:
+                tokens_in = math.ceil(sum(len(message["content"]) for message in request.messages) / 3)
+            tokens_out = model.settings.max_tokens if tokens_out is None else tokens_out
+            cost = model.cost(tokens_in, tokens_out) if cost is None else cost
+        self.budget.settle(paid=True, cost_usd=cost, tokens=(tokens_in or 0) + (tokens_out or 0))
 
     async def _request(self, request: _Request, model: RoleModel, seed: int) -> tuple[Reply, float]:
         """Send until a reply comes; return it and the seconds that its own request took.

@@ -23,6 +23,9 @@ ROLES = (
 )
 """The roles that call a model; a role is the name of its node. A domain uses some of them."""
 
+OPTIMIZER_ROLES = ("analyst", "editor")
+"""The roles of the optimiser that call a model: one reads failures, the other edits prompts."""
+
 SOLVERS = ("weak_solver", "strong_solver")
 SOLVER_MODES = ("privileged", "samples", "aggregate", "tools")
 """Model settings that only mean something for a solver; they are recorded with every attempt."""
@@ -133,10 +136,12 @@ class ModelsConfig(Settings):
     strong_solver: ModelSettings = ModelSettings()
     verifier: ModelSettings = ModelSettings()
     loop_judge: ModelSettings = ModelSettings()
+    analyst: ModelSettings = ModelSettings()
+    editor: ModelSettings = ModelSettings()
 
     @model_validator(mode="after")
     def _modes_of_solvers_only(self) -> ModelsConfig:
-        for role in ("default", *ROLES):
+        for role in ("default", *ROLES, *OPTIMIZER_ROLES):
             settings: ModelSettings = getattr(self, role)
             for name in SOLVER_MODES:
                 if role not in SOLVERS and getattr(settings, name) != ModelSettings.model_fields[name].default:
@@ -197,6 +202,8 @@ class BudgetConfig(Settings):
 
     max_calls: int | None = Field(default=None, ge=1)
     """Paid model calls of the run folder, all its sittings together."""
+    max_tokens: int | None = Field(default=None, ge=1)
+    """Tokens of the run folder, prompts and replies of all its sittings; calls in flight may overshoot it."""
     max_usd: float | None = Field(default=None, gt=0)
     """Money of the run folder, all its sittings together; calls in flight may overshoot it."""
     max_seconds: float | None = Field(default=None, gt=0)

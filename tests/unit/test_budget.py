@@ -134,3 +134,12 @@ async def test_unknown_usage_is_unknown_not_nothing() -> None:
     assert (reply.tokens_in, reply.tokens_out, reply.cost_usd) == (None, None, None)
     (row,) = calls(journal)
     assert (row["tokens_in"], row["tokens_out"], row["cost_usd"]) == (None, None, None)
+
+
+async def test_a_token_budget_counts_prompts_and_replies() -> None:
+    caller, chat = bench(AIMessage("Yes.", usage_metadata=usage(30, 20)), budget={"max_tokens": 80})
+    await caller.text(SITE, ASK)
+    await caller.text(dataclasses.replace(SITE, index="1"), ASK)
+    with pytest.raises(BudgetSpent, match="--max-tokens 80"):
+        await caller.text(dataclasses.replace(SITE, index="2"), ASK)
+    assert len(chat.asked) == 2

@@ -43,7 +43,7 @@ def test_every_setting_is_there(domain: Any) -> None:
     assert set(values["models"]["default"]) == names_of(ModelSettings) - {*SOLVER_MODES}
     for role in SOLVERS:
         assert set(values["models"][role]) == {"model", *SOLVER_MODES, *domain.role_defaults.get(role, {})}
-    for table in ("local", "retries", "budget", "documents", "checkpoints"):
+    for table in ("local", "retries", "budget", "documents", "checkpoints", "optimize"):
         info = RunConfig.model_fields[table].annotation
         assert isinstance(info, type)
         assert set(values[table]) == names_of(info)
@@ -89,7 +89,9 @@ def test_all_of_it_can_be_uncommented(domain: Any) -> None:
     assert config.policy.name == (domain.acceptance if domain.loop_judge else "custom")
 
 
-@pytest.mark.parametrize("table", ["", "local", "simulated", "retries", "budget", "documents", "checkpoints"])
+@pytest.mark.parametrize(
+    "table", ["", "local", "simulated", "retries", "budget", "documents", "checkpoints", "optimize"]
+)
 def test_the_defaults_shown_are_the_defaults(table: str) -> None:
     config: Any = read_config(uncommented(configuration(DOMAINS["cs"])), "test")
     shown, default = (getattr(value, table) if table else value for value in (config, RunConfig()))
