@@ -12,7 +12,6 @@ import tomli_w
 from pydantic import Field, ValidationError, model_validator
 
 from autodata.checkpoints.records import DiskFailed, UserError
-from autodata.graphs.optimize_config import OptimizeConfig
 from autodata.models.config import (
     OPTIMIZER_ROLES,
     ROLES,
@@ -27,6 +26,7 @@ from autodata.models.problems import problems
 from autodata.models.simulated import World
 from autodata.nodes.acceptance import AcceptancePolicy, LoopJudge
 from autodata.nodes.domain import Domain, find_domain
+from autodata.nodes.optimizer.settings import OptimizeConfig
 from autodata.nodes.policy import policy_of
 
 MODEL_FIELDS_THAT_BEAR = frozenset(
