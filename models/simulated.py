@@ -30,7 +30,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import Field, PrivateAttr
 
 from autodata.checkpoints.records import digest
-from autodata.models import simulated_legal, simulated_science
+from autodata.models import simulated_legal, simulated_optimizer, simulated_science
 from autodata.models.simulated_rules import effects_on_review, effects_on_writing
 from autodata.models.simulated_world import (
     META_WORLD,
@@ -58,7 +58,7 @@ _FENCE = re.compile(
 )
 _SCHEMA = re.compile(
     r'"title": ?"(RubricCandidate|RubricReview|RubricMarks|ReferenceDraft|SupportReview|ReferenceMark|Extract'
-    r'|LegalDraft|LoopJudgement|ScienceDraft|Screening|SampleChoice)"'
+    r'|LegalDraft|LoopJudgement|ScienceDraft|Screening|SampleChoice|Analysis|EditorTurn)"'
 )
 _WORDS = re.compile(r"[A-Za-z]{6,}")
 LOOSE_WEIGHT = '"weight": 7.5'
@@ -259,6 +259,14 @@ def _sample_choice(world: World, prompt: str, rng: random.Random) -> dict[str, A
     return simulated_science.choice(prompt, rng)
 
 
+def _analysis(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
+    return simulated_optimizer.analysis(prompt, rng)
+
+
+def _editor_turn(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
+    return simulated_optimizer.editor_turn(prompt, rng)
+
+
 _ROLES: Mapping[str, Callable[[World, str, random.Random], dict[str, Any]]] = {
     "RubricCandidate": _rubric_candidate,
     "RubricReview": _rubric_review,
@@ -272,6 +280,8 @@ _ROLES: Mapping[str, Callable[[World, str, random.Random], dict[str, Any]]] = {
     "ScienceDraft": _science_draft,
     "Screening": _screening,
     "SampleChoice": _sample_choice,
+    "Analysis": _analysis,
+    "EditorTurn": _editor_turn,
 }
 
 

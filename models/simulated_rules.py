@@ -24,7 +24,7 @@ class Rule(Settings):
     pattern: str
     name: str = ""
     kind: Literal["helpful", "harmful", "gaming"] = "helpful"
-    """What it does to the pass rate, by itself, at the shipped prompts. `gaming`: it would help if nothing were frozen."""
+    """What it does to the pass rate, by itself, at the shipped prompts. `gaming` would help, were nothing frozen."""
     file: Literal["challenger", "quality_verifier", "feedback"] = "challenger"
     """In which prompt it belongs. The challenger reads the feedback prompt's text too, from the second round on."""
     cures: tuple[str, ...] = ()
@@ -38,6 +38,10 @@ class Rule(Settings):
     sloppy: float = 0.0
     detects: float = 0.0
     false_alarms: float = 0.0
+
+    def stands_in(self, text: str) -> bool:
+        """Whether a text in lower case holds the rule."""
+        return re.search(self.pattern.lower(), text) is not None
 
 
 RULES: tuple[Rule, ...] = (
@@ -144,14 +148,12 @@ _HARMFUL = (
             "Ask what hardly any expert could answer.",
             "Aim for questions that are next to impossible to answer.",
         ),
-        cures=("too_easy",),
         difficulty=3.0,
     ),
     Rule(
         kind="harmful",
         name="for beginners",
         pattern=r"keep (?:it|the question) simple|for beginners|so that a newcomer",
-        cures=("failed_on_strong",),
         phrases=(
             "Keep the question simple.",
             "Write for beginners.",
@@ -164,7 +166,6 @@ _HARMFUL = (
         name="full context",
         pattern=r"(?:everything|all that is) needed (?:to answer|for the answer)"
         r"|context (?:should|must) (?:contain|hold) (?:the|all) (?:facts|parts) of the answer",
-        cures=("failed_on_strong",),
         phrases=(
             "Put everything needed to answer into the context.",
             "The context should hold all parts of the answer.",
@@ -177,7 +178,6 @@ _HARMFUL = (
         name="details",
         pattern=r"exact (?:figures|numbers) (?:given|stated|named)"
         r"|ask for (?:facts|definitions|details)|recall of details",
-        cures=("gap_too_small",),
         phrases=(
             "Ask for facts that can be looked up.",
             "Prefer questions about the exact figures stated in the text.",
@@ -191,7 +191,6 @@ _HARMFUL = (
         name="general criteria",
         pattern=r"(?:clarity|structure|style) (?:and|or) (?:clarity|structure|style)"
         r"|criteria (?:that fit|fit for) any (?:answer|question)|general criteria",
-        cures=("gap_too_small",),
         phrases=(
             "Include criteria about clarity and structure.",
             "Use criteria that fit any question.",
@@ -203,7 +202,6 @@ _HARMFUL = (
         kind="harmful",
         name="fine weights",
         pattern=r"weights? (?:may|can) be (?:fractions|decimals)|fine-grained weights|weights? with (?:a )?decimals?",
-        cures=("malformed_candidate", "saturated_strong"),
         phrases=(
             "Weights may be fractions where that is fairer.",
             "Use fine-grained weights.",
@@ -217,7 +215,6 @@ _HARMFUL = (
         file="feedback",
         pattern=r"(?:repair|patch|keep) the (?:rejected|last|old) question|change only (?:its|the) wording"
         r"|small changes? (?:to|of) the (?:rejected|last) question",
-        cures=("failed_quality_check", "duplicate_question"),
         phrases=(
             "Better keep the rejected question and change only its wording.",
             "Patch the last question rather than start anew.",
@@ -231,7 +228,6 @@ _HARMFUL = (
         name="pass in doubt",
         file="quality_verifier",
         pattern=r"(?:in|when in) doubt,? (?:let it )?pass|when unsure,? (?:let it )?pass|be lenient|always PASS",
-        cures=("failed_quality_check",),
         phrases=(
             "When in doubt, let it pass.",
             "Be lenient.",
@@ -246,7 +242,6 @@ _HARMFUL = (
         file="quality_verifier",
         pattern=r"(?:in|when in) doubt,? (?:it )?fails?\b|when unsure,? (?:it )?fails?\b"
         r"|be merciless|find a fault in every",
-        cures=("final_check", "too_easy"),
         phrases=(
             "When in doubt, fail it.",
             "Be merciless.",
@@ -308,9 +303,10 @@ def obeyed(rulebook: str, prompt: str) -> tuple[Rule, ...]:
 
     In the rulebook `meta`, fenced material is no rule: a document may say what it likes.
     """
-    text = prompt if rulebook == "first" else _FENCED.sub("", prompt)
-    text = " ".join(text.split()) if rulebook != "first" else text
-    return tuple(rule for rule in RULEBOOKS[rulebook] if re.search(rule.pattern, text, re.IGNORECASE))
+    if rulebook == "first":
+        return tuple(rule for rule in RULES if re.search(rule.pattern, prompt, re.IGNORECASE))
+    text = " ".join(_FENCED.sub("", prompt).lower().split())
+    return tuple(rule for rule in RULEBOOKS[rulebook] if rule.stands_in(text))
 
 
 def effects_on_writing(rulebook: str, prompt: str) -> Effects:
