@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +31,13 @@ class Refusal:
     action: str
     """`view`, `replace`, `insert`, or `check` for a complaint about the whole."""
     file: str
+    """The name as it was given, cut when long; empty for the whole."""
     reason: str
+    """One line, as it was told to the editor."""
+
+    def __str__(self) -> str:
+        """Return it as one line."""
+        return f"turn {self.turn}: {self.action}: {self.reason}"
 
 
 class Refused(ValueError):
@@ -63,39 +68,45 @@ class Workbench:
     def __init__(self, pack: PromptPack) -> None:
         """Take a copy. Raises UserError when the pack has no editable prompt."""
         self.start = pack
-        self._texts = {f"{role}.md": pack[role].text for role in editable_roles(pack)}
-        if not self._texts:
+        self._prompts = {f"{role}.md": pack[role] for role in editable_roles(pack)}
+        if not self._prompts:
             raise UserError(f"prompt pack {pack.name}: no prompt is editable: set editable = true in one of them")
         self.refusals: list[Refusal] = []
         self.turn = 0
         self._numbers: dict[str, list[int]] = {}
         self._changed: set[str] = set()
+        self._viewed: set[str] = set()
         self.begin_turn()
 
     @property
     def files(self) -> tuple[str, ...]:
         """The names that may be used."""
-        return tuple(self._texts)
+        return tuple(self._prompts)
 
     def text(self, file: str) -> str:
         """Return the present text of one of `files`."""
-        return self._texts[file]
+        return self._prompts[file].text
 
     def begin_turn(self) -> None:
         """Start a turn: from here on line numbers mean the files as they are now."""
         self.turn += 1
-        self._changed = set()
-        self._numbers = {file: list(range(1, len(lines_of(text)) + 1)) for file, text in self._texts.items()}
+        self._changed, self._viewed = set(), set()
+        self._numbers = {file: list(range(1, len(lines_of(self.text(file))) + 1)) for file in self._prompts}
 
     def changed(self) -> tuple[str, ...]:
         """Return the files that this turn changed."""
-        return tuple(file for file in self._texts if file in self._changed)
+        return tuple(file for file in self._prompts if file in self._changed)
+
+    def viewed(self) -> tuple[str, ...]:
+        """Return the files that this turn asked to see."""
+        return tuple(file for file in self._prompts if file in self._viewed)
 
     def act(self, edit: Edit) -> str:
         """Carry out one action and return what is told of it. Raises Refused, having recorded it."""
         try:
             self._require_name(edit.file)
             if edit.action == "view":
+                self._viewed.add(edit.file)
                 return self.view(edit.file)
             if edit.action == "replace":
                 self._replace(edit.file, _unix(edit.old), _visible(edit.new))
@@ -112,24 +123,21 @@ class Workbench:
 
     def view(self, file: str) -> str:
         """Return one of `files` with line numbers, fenced: the prompt speaks to others."""
-        lines = self._texts[file].split("\n")
+        lines = self.text(file).split("\n")
         if not lines[-1]:
             lines.pop()
         return f"{file}:\n" + fence("file", "\n".join(f"{n:>3}| {line}" for n, line in enumerate(lines, 1)))
 
     def pack(self) -> PromptPack:
-        """Return the pack as edited. Raises UserError, one line, when a text is no prompt any more."""
-        edited = dict(self.start.prompts)
-        for file, text in self._texts.items():
-            role = file.removesuffix(".md")
-            edited[role] = parse_prompt(role, text, file)
-        return PromptPack(self.start.name, edited)
+        """Return the pack as edited."""
+        edited = {prompt.role: prompt for prompt in self._prompts.values()}
+        return PromptPack(self.start.name, {**self.start.prompts, **edited})
 
     def _require_name(self, name: str) -> None:
         """Raise Refused unless a name is, to the letter, one that may be edited."""
-        if name in self._texts:
+        if name in self._prompts:
             return
-        use = f"use one of {', '.join(self._texts)}"
+        use = f"use one of {', '.join(self._prompts)}"
         stem = name.removesuffix(".md").lower()
         if not name.isascii() or not name.isprintable():
             raise Refused(f"{shown_name(name)}: a file's name is plain letters: {use}")
@@ -144,7 +152,7 @@ class Workbench:
         raise Refused(f"{shown_name(name)}: no such file: {use}")
 
     def _replace(self, file: str, old: str, new: str) -> None:
-        text = self._texts[file]
+        text = self.text(file)
         if not old:
             raise Refused(f"{file}: 'old' is empty: copy the text to replace from the file")
         count = text.count(old)
@@ -161,7 +169,7 @@ class Workbench:
         self._put(file, text[:at] + new + text[at + len(old) :], first, last + 1)
 
     def _insert(self, file: str, line: int, new: str) -> None:
-        lines = lines_of(self._texts[file])
+        lines = lines_of(self.text(file))
         numbers = self._numbers[file]
         if not new.strip():
             raise Refused(f"{file}: 'new' is empty: give the lines to insert")
@@ -177,16 +185,19 @@ class Workbench:
 
     def _put(self, file: str, text: str, first: int, last: int) -> None:
         """Make a text the file's, whose lines `first` (from 0) up to before `last` have changed."""
-        before = self._texts[file]
+        before = self.text(file)
         if head_of(text) != head_of(before):
             raise Refused(f"{file}: the head between the lines +++ stays as it is: edit what comes below it")
+        try:
+            self._prompts[file] = parse_prompt(file.removesuffix(".md"), text, file)
+        except UserError as error:
+            raise Refused(f"{error}: one action must leave the file whole") from error
         numbers = self._numbers[file]
         length = len(lines_of(text)) - (len(numbers) - (last - first))
         inner = numbers[first:last]
         if len(inner) != length:  # the lines have no numbers of their own; behind the last is behind the last
             inner = [0] * (length - 1) + inner[-1:] if inner and length > 0 else [0] * max(length, 0)
         self._numbers[file] = [*numbers[:first], *inner, *numbers[last:]]
-        self._texts[file] = text
         self._changed.add(file)
 
 
@@ -198,11 +209,6 @@ def invisible(text: str) -> str:
 def shown_name(name: str) -> str:
     """Return a name fit for one line: plain, and cut when long."""
     return name if name.isascii() and name.isprintable() and len(name) <= 60 else ascii(name[:60])
-
-
-def numbered(bench: Workbench, files: Sequence[str]) -> str:
-    """Return several files with line numbers."""
-    return "\n\n".join(bench.view(file) for file in files)
 
 
 def _unix(text: str) -> str:

@@ -207,6 +207,20 @@ WRONG_EDITS: dict[str, tuple[dict[str, Any], str]] = {
     "a head before the head": ({"action": "insert", "line": 0, "new": "+++\n+++"}, "the head between the lines +++"),
     "the head's end": ({"old": "negative_max = 5\n+++\n", "new": "negative_max = 5\n"}, "the head between the lines"),
     "over the head's end": ({"old": "max = 5\n+++\n# system\n", "new": "max = 6\n+++\n# system\n"}, "the head"),
+    "a placeholder that goes": (
+        {"old": "{{source}}", "new": ""},
+        "challenger.md: placeholder 'source' is declared but never used: one action must leave the file whole",
+    ),
+    "a placeholder that comes": (
+        {"action": "insert", "line": 20, "new": "{{reference}}"},
+        "challenger.md: {{reference}} is not declared: add it to 'placeholders': one action must leave the file whole",
+    ),
+    "a template's logic": (
+        {"action": "insert", "line": 20, "new": "{{ source.upper() }}"},
+        "{{ source.upper() }} is no placeholder",
+    ),
+    "a section that goes": ({"old": "# user\n", "new": ""}, "come '# system' and '# user', each once"),
+    "a section twice": ({"action": "insert", "line": 20, "new": "# system"}, "come '# system' and '# user', each once"),
     "not there": ({"old": "no such text", "new": "x"}, "'old' does not stand in the file: copy it to the letter"),
     "with numbers": ({"old": " 14| You write one", "new": "x"}, "(leave the line numbers out)"),
     "twice": ({"old": "question", "new": "x"}, "'old' stands in the file more than once"),
@@ -240,13 +254,6 @@ def test_wrong_edits_are_refused_and_recorded(values: dict[str, Any], said: str)
 def test_text_that_overlaps_itself_is_not_there_once() -> None:
     with pytest.raises(Refused, match="more than once"):
         bench("# user\naaa\n").act(edit("replace", old="aa", new="b"))
-
-
-def test_a_text_that_is_no_prompt_any_more() -> None:
-    workbench = Workbench(CS)
-    workbench.act(edit("replace", old="{{source}}", new=""))
-    with pytest.raises(UserError, match=r"challenger\.md: placeholder 'source' is declared but never used"):
-        workbench.pack()
 
 
 def test_a_link_in_a_folder_is_refused(tmp_path: Path) -> None:
