@@ -74,7 +74,7 @@ TABLES: dict[str, Table] = {
         required=frozenset({"document_id", "thread_id", "n"}),
         defaults={"passage": "", "outcome": "open", "reason": "", "feedback": "", "prompt_version": ""},
         foreign={"document_id": "documents", "candidate_id": "candidates"},
-        indexes=(("document_id", "n"), ("candidate_id",)),
+        indexes=(("document_id", "n"), ("thread_id",), ("candidate_id",)),
     ),
     "attempts": Table(
         _columns(
@@ -114,7 +114,7 @@ TABLES: dict[str, Table] = {
         defaults={"thread_id": "", "params": "{}", "messages_hash": "", "prompt_version": "", "finish_reason": ""}
         | {"n": 0, "node": "", "idx": "0", "try": 0, "epoch": 0, "latency_s": 0},
         # The second index holds all that a summary adds up, so that no reply has to be read for it.
-        indexes=(("document_id",), ("role", "tokens_in", "tokens_out", "cost_usd")),
+        indexes=(("document_id",), ("thread_id",), ("role", "tokens_in", "tokens_out", "cost_usd")),
     ),
     "examples": Table(
         _columns("example_id document_id round_id example", "rounds", _MEANS),
@@ -171,7 +171,6 @@ TABLES: dict[str, Table] = {
         required=frozenset({"lane", "parent", "probabilities"}),
         defaults={"outcome": "open", "reason": "", "summary": "", "minibatch": "[]", "edits": "[]"}
         | {"sampled": 1, "block": 0, "record": 0, "created_at": ""},
-        foreign={"parent": "packs"},
         indexes=(("parent",),),
     ),
 }

@@ -19,6 +19,7 @@ COMMANDS = (
     "status",
     "show",
     "compare",
+    "optimize",
     "export",
     "init",
     "doctor",

@@ -48,6 +48,7 @@ _SAID: Mapping[str, str] = {
 """What the models' own docstrings do not say."""
 
 _EXAMPLES: Mapping[str, Any] = {
+    "prompts": "runs/optimised/winner",
     "limit": 100,
     "target": 20,
     "base_url": "http://127.0.0.1:8000/v1",

@@ -28,6 +28,7 @@ from autodata.nodes.acceptance import AcceptancePolicy, LoopJudge
 from autodata.nodes.domain import Domain, find_domain
 from autodata.nodes.optimizer.settings import OptimizeConfig
 from autodata.nodes.policy import policy_of
+from autodata.prompts import PromptPack
 
 MODEL_FIELDS_THAT_BEAR = frozenset(
     {"provider", "model", "temperature", "top_p", "max_tokens", "send_seed", "extra_body", "reasoning_effort"}
@@ -76,6 +77,8 @@ class RunConfig(Settings):
     (clients' questions over a source of law), science (questions with a checkable answer), or a folder: ./mydomain."""
     acceptance: str | dict[str, Any] | None = None
     """A preset's name, or own bounds, perhaps over a preset. None: the domain's own preset."""
+    prompts: str | None = None
+    """Folder of prompts to use in place of the domain's own, for instance the winner of an optimisation."""
     max_rounds: int = Field(default=15, ge=1, le=100)
     """Rounds after which a document is rejected."""
     seed: int = 0
@@ -121,6 +124,10 @@ class RunConfig(Settings):
         """The acceptance policy that `acceptance` describes. Raises ValueError when it describes none."""
         return policy_of(self.acceptance or self.chosen_domain.acceptance)
 
+    def pack(self) -> PromptPack:
+        """Load the prompts. Raises UserError when there are none, or they do not fit the domain."""
+        return self.chosen_domain.pack(Path(self.prompts).expanduser() if self.prompts else None)
+
     def roles(self) -> dict[str, ModelSettings]:
         """Return every role's full model settings. Raises UserError when one has no model."""
         return self.models.resolve(self.chosen_domain.role_defaults, self.chosen_domain.roles)
@@ -154,6 +161,7 @@ def bearing(resolved: Mapping[str, Any]) -> dict[str, str]:
     models: Mapping[str, Mapping[str, Any]] = resolved["models"]
     for role, settings in models.items():
         kept[f"models.{role}"] = {name: value for name, value in settings.items() if name in MODEL_FIELDS_THAT_BEAR}
+    kept |= {name: resolved[name] for name in ("optimize", "splits") if name in resolved}
     if any(settings["provider"] == "local" for settings in models.values()):
         kept["local.ctx"] = resolved["local"]["ctx"]
     if any(settings["provider"] == "simulated" for settings in models.values()):

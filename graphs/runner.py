@@ -295,7 +295,7 @@ async def open_house(config: RunConfig, folder: Path, progress: Progress | None 
 
     Raises UserError for a folder of another configuration, one in use, a missing key; RunFailed for a failing disk.
     """
-    pack = config.chosen_domain.pack()
+    pack = config.pack()
     resolved = config.resolved(pack.version)
     roles = config.roles()
     require_ready(config.chosen_domain, roles)

@@ -102,9 +102,13 @@ class Domain(Settings):
         """The kind of candidate, with its checks and its scorer."""
         return load_kind(self.kind) if ":" in self.kind else ALL_KINDS[self.kind]
 
-    def pack(self) -> PromptPack:
-        """Load the domain's prompts. Raises UserError when a solver would see more than it may."""
-        pack = load_pack(self._folder or self.name)
+    def pack(self, folder: Path | None = None) -> PromptPack:
+        """Load the domain's prompts, or a folder's. Raises UserError when a solver would see more than it may."""
+        pack = load_pack(folder or self._folder or self.name)
+        if missing := [role for role in (*self.roles, "feedback") if role not in pack.prompts]:
+            raise UserError(
+                f"prompt pack {folder or pack.name}: {missing[0]}.md is missing: domain {self.name} needs it"
+            )
         if not self.privileged_strong and "source" in pack["strong_solver"].front.placeholders:
             raise UserError(f"prompt pack {pack.name}: strong_solver may not see {{{{source}}}}: it is not privileged")
         return pack

@@ -16,9 +16,9 @@ import sqlite3
 import sys
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, closing
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +122,7 @@ class Campaign:
     folder: Path
     server: CountingServer
     nursery: Pipes
+    command: list[str]
     lives: list[Life] = field(default_factory=list)
 
     @property
@@ -131,7 +132,12 @@ class Campaign:
     async def live(self, name: str, plan: Plan | None = None) -> Life:
         """Start the command and wait for its end, its own or the one that the plan gives it."""
         before, stderr = self.journal(), self.folder / f"stderr-{name}"
-        order = {"folder": str(self.folder), "environment": {KEY: name}, "stderr": str(stderr), "arguments": COMMAND}
+        order = {
+            "folder": str(self.folder),
+            "environment": {KEY: name},
+            "stderr": str(stderr),
+            "arguments": self.command,
+        }
         orders, answers = self.nursery
         orders.write(json.dumps(order).encode() + b"\n")
         pid = json.loads(await answers.readline())["pid"]
@@ -158,17 +164,28 @@ class Campaign:
             return frozenset(journalled([dict(row) for row in db.execute("select * from calls")]))
 
 
+Campaigning = Callable[[Path], AbstractAsyncContextManager[Campaign]]
+"""Writes the inputs of a command into a folder, and starts what it needs beside it."""
+
+
 @asynccontextmanager
-async def campaign(folder: Path) -> AsyncIterator[Campaign]:
-    """Write the inputs of a run and start what it needs beside it."""
-    documents = folder / "documents"
-    documents.mkdir(parents=True)
-    for document in generated(DOCUMENTS):
-        (documents / document.name).write_text(document.text, "utf-8")
+async def campaign(
+    folder: Path,
+    command: list[str] = COMMAND,
+    splits: Mapping[str, int] = {"": DOCUMENTS},
+    **values: Any,
+) -> AsyncIterator[Campaign]:
+    """Write documents, so many in each folder, and a configuration over HTTP; start server and nursery."""
+    made = iter(generated(sum(splits.values())))
+    for split, count_of_split in splits.items():
+        documents = folder / "documents" / split
+        documents.mkdir(parents=True)
+        for document in islice(made, count_of_split):
+            (documents / document.name).write_text(document.text, "utf-8")
     async with CountingServer.start() as server, child("tests.kill.lives") as nursery:
-        values = settings(server.base_url, {"default": {"api_key_env": KEY}}, max_rounds=3, concurrency=8)
-        (folder / "autodata.toml").write_text(tomli_w.dumps(values), "utf-8")
-        yield Campaign(folder, server, nursery)
+        written = settings(server.base_url, {"default": {"api_key_env": KEY}}, max_rounds=3, concurrency=8, **values)
+        (folder / "autodata.toml").write_text(tomli_w.dumps(written), "utf-8")
+        yield Campaign(folder, server, nursery, command)
 
 
 async def kept_rounds(run: Path) -> dict[str, list[int]]:
@@ -194,19 +211,21 @@ class Reference:
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
-    async def run() -> Reference:
-        async with campaign(tmp_path_factory.mktemp("reference")) as whole:
-            life = await whole.live("reference")
-        assert not life.killed
-        with closing(sqlite3.connect(whole.run / "run.db")) as db:
-            db.row_factory = sqlite3.Row
-            rows = [dict(row) for row in db.execute("select * from calls order by rowid")]
-        steps = {identity(row): (row["document_id"], row["n"], row["node"]) for row in rows}
-        last_calls = frozenset({row["document_id"]: identity(row) for row in rows}.values())
-        assert Counter(whole.server.asked["reference"]) == Counter(life.after) == Counter(list(steps))
-        return Reference(read_tables(whole.run), await kept_rounds(whole.run), steps, last_calls)
+    return asyncio.run(undisturbed(campaign, tmp_path_factory.mktemp("reference")))
 
-    return asyncio.run(run())
+
+async def undisturbed(campaigning: Campaigning, folder: Path) -> Reference:
+    """Let the command run to its end."""
+    async with campaigning(folder) as whole:
+        life = await whole.live("reference")
+    assert not life.killed
+    with closing(sqlite3.connect(whole.run / "run.db")) as db:
+        db.row_factory = sqlite3.Row
+        rows = [dict(row) for row in db.execute("select * from calls order by rowid")]
+    steps = {identity(row): (row["document_id"], row["n"], row["node"]) for row in rows}
+    last_calls = frozenset({row["document_id"]: identity(row) for row in rows}.values())
+    assert Counter(whole.server.asked["reference"]) == Counter(life.after) == Counter(list(steps))
+    return Reference(read_tables(whole.run), await kept_rounds(whole.run), steps, last_calls)
 
 
 def planned(rng: random.Random, life: str, last_calls: frozenset[str]) -> Plan:
@@ -259,21 +278,23 @@ def taken_in(folder: Path) -> list[tuple[str, ...]]:
         return list(db.execute("select document_id, name, text, status from documents order by rowid"))
 
 
-async def killed_often(reference: Reference, folder: Path, seed: int) -> list[Campaign]:
-    """Kill a run `KILLS_EACH` times and let it end then; take a fresh folder if it ends before."""
+async def killed_often(
+    reference: Reference, folder: Path, seed: int, campaigning: Campaigning = campaign, kills_each: int = KILLS_EACH
+) -> list[Campaign]:
+    """Kill a command so many times and let it end then; take a fresh folder if it ends before."""
     rng = random.Random(seed)
     done: list[Campaign] = []
     kills = 0
     for number in count():
-        async with campaign(folder / str(number)) as one:
+        async with campaigning(folder / str(number)) as one:
             for life in count():
                 name = f"life-{life}"
-                plan = planned(rng, name, reference.last_calls) if kills < KILLS_EACH else None
+                plan = planned(rng, name, reference.last_calls) if kills < kills_each else None
                 if not (await one.live(name, plan)).killed:
                     break
                 kills += 1
         done.append(one)
-        if kills >= KILLS_EACH:
+        if kills >= kills_each:
             return done
     raise AssertionError("unreachable")
 

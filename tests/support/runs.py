@@ -17,7 +17,7 @@ from autodata.graphs.intake import take_in
 from autodata.graphs.runner import Event, Outcome, Runner, open_run
 from tests.support.server import call_id
 
-CLOCK = frozenset({"latency_s", "created_at"})
+CLOCK = frozenset({"latency_s", "created_at", "ended_at"})
 """Columns that hold times: the only ones in which two runs of one configuration may differ."""
 
 Tables = dict[str, list[tuple[Any, ...]]]
