@@ -49,7 +49,9 @@ async def examine(
             row = {**head, "documents": len(wanted), "iteration": iteration, "created_at": now}
             await archive.save(evaluations=[row])
         search.on_event({"event": "evaluating", **head, "iteration": iteration, "documents": len(wanted)})
-        trials = await search.evaluator.evaluate(EvaluationRequest(evaluation, pack, split, block, wanted, lost=lost))
+        trials = await search.evaluator.evaluate(
+            EvaluationRequest(evaluation, pack, split, block, wanted, lost, search.settings.wave)
+        )
         result = Result(evaluation, pack.version, split, block, trials, complete=len(trials) == len(wanted))
         await archive.save(
             trials=[_trial_row(evaluation, position, trial) for position, trial in enumerate(trials)],
