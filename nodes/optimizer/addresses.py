@@ -73,7 +73,7 @@ _PATTERNS: Final = tuple(
         (PASSES_ON, rf"\b{_AGENT} (?:must|should|shall|can|may|will|has to|is to|are to) be (?:{_TOLD}|asked to)\b"),
         (
             PASSES_ON,
-            rf"\b(?:giv|hand|provid|suppl|send|show)(?:e|es|s|y|ies|ing|ying)? (?:it|them|{_AGENT})\b.{{0,30}}\b{_ORDER}\b",
+            rf"\b(?:giv|hand|provid|send|show)(?:e|es|s|ing)? (?:it|them|{_AGENT})\b.{{0,30}}\b{_ORDER}\b",
         ),
         (PASSES_ON, rf"\b(?:limit|restrict|confin|constrain)(?:e|es|s|ing)? {_AGENT} to\b"),
         (PASSES_ON, rf"\bask(?:s|ing)? {_AGENT} (?:not to|to|that|for)\b"),
