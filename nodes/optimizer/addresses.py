@@ -26,7 +26,7 @@ MARKS: Final = "says how answers are to be marked"
 
 _THE = r"(?:(?:the|an?|any|each|every|both|all|our|your|this|that|these|those|weak|strong|loop|other) ){0,6}"
 _AGENT = (
-    rf"{_THE}(?:(?:quality )?(?:solver|grader|verifier|marker|examinee|test[- ]taker|evaluator|student|judge)s?"
+    rf"{_THE}(?:(?:quality )?(?:solver|grader|verifier|marker|examinee|test taker|evaluator|student|judge)s?"
     r"|(?:weak|weaker|weakest|strong|stronger|strongest|small|smaller|large|larger|answering|judging|grading|solving)"
     r" (?:language )?(?:model|one|llm|ai|assistant|agent|side)s?"
     r"|whoever (?:answers|solves|grades|marks|judges|attempts|verifies)(?: it| this| the question)?)"
@@ -170,7 +170,9 @@ def _windows(all_sentences: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _plain(sentence: str) -> str:
-    return " ".join(folded(sentence).replace("_", " ").replace("\u2019", "'").split())
+    """Return a sentence folded, without emphasis, and with the parts of compound words apart."""
+    bare = re.sub(r"[*`]", "", folded(sentence).replace("\u2019", "'"))
+    return " ".join(re.sub(r"_|(?<=\w)[-\u2010\u2011](?=\w)", " ", bare).split())
 
 
 def _hits(regex: re.Pattern[str], text: str) -> bool:
