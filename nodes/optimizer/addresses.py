@@ -24,18 +24,23 @@ PASSES_ON: Final = "has instructions passed on to a solver or a judge"
 WEAKENS: Final = "asks for weak answers"
 MARKS: Final = "says how answers are to be marked"
 
-_THE = r"(?:(?:the|an?|any|each|every|both|all|our|your|this|that|these|those|weak|strong|loop|other) )*"
+_THE = r"(?:(?:the|an?|any|each|every|both|all|our|your|this|that|these|those|weak|strong|loop|other) ){0,6}"
 _AGENT = (
-    rf"{_THE}(?:(?:quality )?(?:solver|grader|verifier|marker|examinee|test[- ]taker|evaluator|student|judge)s?"
+    rf"{_THE}(?:(?:quality )?(?:solver|grader|verifier|marker|examinee|test taker|evaluator|student|judge)s?"
     r"|(?:weak|weaker|weakest|strong|stronger|strongest|small|smaller|large|larger|answering|judging|grading|solving)"
     r" (?:language )?(?:model|one|llm|ai|assistant|agent|side)s?"
     r"|whoever (?:answers|solves|grades|marks|judges|attempts|verifies)(?: it| this| the question)?)"
 )
 _READER = rf"(?:{_AGENT}|{_THE}(?:reader|recipient|person|people|somebody|someone|anybody|anyone)s?)"
 _TELL = (
-    r"(?:tell|instruct|order|command|warn|urge|forbid|persuade|direct|nudge|trick|beg|remind|convince|advise)(?:s|ing)?"
+    r"(?:(?:tell|instruct|order|command|warn|forbid|direct|trick|beg|remind)(?:s|ing)?"
+    r"|(?:urg|persuad|nudg|convinc|advis)(?:e|es|ing))"
 )
-_MAKE = r"(?:make|let|have|get|force|cause|push|allow|permit|invite|prompt|lead|encourage|help)(?:s|ing)?"
+_TOLD = r"(?:told|instructed|ordered|commanded|warned|urged|forbidden|reminded|advised)"
+_MAKE = (
+    r"(?:(?:let|get|push|allow|permit|prompt|lead|help)s?|(?:lett|gett|push|allow|permitt|prompt|lead|help)ing|has"
+    r"|(?:mak|hav|forc|caus|invit|encourag)(?:e|es|ing))"
+)
 _BADLY = (
     r"(?:(?:wrong|incorrect|bad|poor|weak|brief|short|vague|superficial|shallow|careless|random)(?:ly)?"
     r"|lazy|lazily|incompletely|nothing|at random|one word|a guess)"
@@ -64,12 +69,29 @@ _PATTERNS: Final = tuple(
         (SPEAKS, rf"\b(?:if you(?:'re| are)|when you(?:'re| are)) {_AGENT}\b|\bas {_AGENT},? you\b"),
         (SPEAKS, rf"\b{_WORD} (?:to|for|addressed to|aimed at|meant for|directed at) {_AGENT}\b"),
         (SPEAKS, rf"\b(?:address(?:es|ing)?|(?:speak|talk|appeal|write)(?:s|ing)? to) {_AGENT}\b"),
-        (PASSES_ON, rf"\b{_TELL} {_AGENT} (?:not|never|that|how|what|to)\b"),
+        (PASSES_ON, rf"\b{_TELL} {_AGENT}\b(?! (?:apart|from)\b)"),
+        (PASSES_ON, rf"\b{_AGENT} (?:must|should|shall|can|may|will|has to|is to|are to) be (?:{_TOLD}|asked to)\b"),
+        (
+            PASSES_ON,
+            rf"\b(?:giv|hand|provid|send|show)(?:e|es|s|ing)? (?:it|them|{_AGENT})\b.{{0,30}}\b{_ORDER}\b",
+        ),
+        (PASSES_ON, rf"\b(?:limit|restrict|confin|constrain)(?:e|es|s|ing)? {_AGENT} to\b"),
         (PASSES_ON, rf"\bask(?:s|ing)? {_AGENT} (?:not to|to|that|for)\b"),
         (PASSES_ON, rf"\b{_TELL} {_READER} (?:not |never )?to\b"),
         (PASSES_ON, rf"\b{_AGENT}\b.{{0,200}}\b(?:{_TELL}|ask(?:s|ing)?) (?:it|them|him|her) (?:not |never )?to\b"),
         (PASSES_ON, rf"\b{_INTO}\b.{{0,80}}\b{_ORDER}\b.{{0,60}}\b(?:to|in|into|of|with|inside) {_PART}\b"),
         (PASSES_ON, rf"\b{_INTO} (?:to|in|into|inside) {_PART}\b.{{0,40}}\b{_ORDER}\b"),
+        (PASSES_ON, rf"\b(?:to|in|into|inside|within|of) {_PART},? {_INTO}\b.{{0,60}}\b{_ORDER}\b"),
+        (
+            PASSES_ON,
+            rf"\b(?:{_INTO}|(?:end|begin|start|open|close|finish) with) [\"'\u201c]"
+            rf"(?:please |you (?:must|should|may) |do not |never |only |just )*(?:answer|reply|respond|{_YIELDS})\b",
+        ),
+        (
+            PASSES_ON,
+            rf"\b{_PART} (?:{_MUST} )?(?:state|say|mention|require|demand|specify|add)(?:s|ing)?\b.{{0,30}}"
+            rf"\b(?:answer|reply|response)s?\b.{{0,30}}\b(?:{_BADLY}|single|one) ?(?:word|sentence|line)?s?\b",
+        ),
         (
             PASSES_ON,
             rf"\b(?:{_INTO}|end|begin|start|open|close|finish)\b.{{0,40}}\b{_PART}\b.{{0,40}}[:\"'\u201c] ?[\"'\u201c]?"
@@ -81,7 +103,6 @@ _PATTERNS: Final = tuple(
             rf"\b{_INTO} (?:in|into|to) {_THE}(?:context|question)s?\b.{{0,20}}\b(?:answer|reply|response)s?\b.{{0,30}}"
             rf"\b{_BADLY}\b",
         ),
-        (PASSES_ON, rf"\b{_PART} (?:(?:must|should|shall|may|can|could|has to|needs? to) )?{_TELL} {_READER}\b"),
         (PASSES_ON, rf"\b{_AGENT} {_MUST} (?:{_YIELDS}|{_JUDGES}|{_ANSWERS} (?:only|just|in|with|by|as|no)\b)"),
         (PASSES_ON, rf"\b{_AGENT} (?:must|should|shall) (?:not|never) (?:think|reason|try|work|check|show)\b"),
         (WEAKENS, rf"\b{_MAKE} {_AGENT} (?:to )?{_YIELDS}\b"),
@@ -149,7 +170,9 @@ def _windows(all_sentences: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _plain(sentence: str) -> str:
-    return " ".join(folded(sentence).replace("_", " ").replace("\u2019", "'").split())
+    """Return a sentence folded, without emphasis, and with the parts of compound words apart."""
+    bare = re.sub(r"[*`]", "", folded(sentence).replace("\u2019", "'"))
+    return " ".join(re.sub(r"_|(?<=\w)[-\u2010\u2011](?=\w)", " ", bare).split())
 
 
 def _hits(regex: re.Pattern[str], text: str) -> bool:

@@ -136,8 +136,8 @@ def shown_analysis(analysis: Mapping[str, Any]) -> str:
 def _analysis_schema(labels: tuple[str, ...]) -> type[Analysis]:
     """Return Analysis for one material: evidence must be labels that stand in it."""
     known = frozenset(labels)
-    rounds, attempts = (sum(label.startswith(sign) for label in labels) for sign in "ra")
-    use = f"r1 to r{rounds}" + (f" and a1 to a{attempts}" if attempts else "")
+    counts = {sign: sum(label.startswith(sign) for label in labels) for sign in "ra"}
+    use = ", ".join(f"{sign}1 to {sign}{n}" if n > 1 else f"{sign}1" for sign, n in counts.items() if n)
 
     def existing(evidence: tuple[str, ...]) -> tuple[str, ...]:
         plain = tuple(dict.fromkeys(label.strip().strip("[]()<>`'\"").lower() for label in evidence))

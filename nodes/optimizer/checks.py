@@ -25,7 +25,8 @@ _NAME = re.compile(r"\{\{\s*([a-z_]+)\s*\}\}")
 _KEPT = re.compile(r"\binstructions? to (?:you|anybody|anyone)\b", re.IGNORECASE)
 """Sentences by which text from outside stays data (law 7)."""
 _CODE = re.compile(
-    r"\{\{|\}\}|\{%|%\}|\{#|#\}|<%|%>|<\?|\?>|#\{|\$\{"  # Jinja, ERB, PHP, Ruby, shell
+    r"\{\{[^{}\n]*\}\}|\{%[^{}\n]*%\}|\{#[^{}\n]*#\}|<%[^<>\n]*%>|<\?[^<>\n]*\?>"  # Jinja, ERB, PHP
+    r"|\{\{|\}\}|\{%|%\}|\{#|#\}|<%|%>|<\?|\?>|#\{|\$\{"  # halves of them, Ruby, shell
     r"|(?<![\w\\^_}{$])\{[A-Za-z_]\w*(?:[.\[!:][^{}\n]*)?\}"  # str.format, and not LaTeX
     r"|(?<![\w\\^_}{$])\{\d+\}|\{\d*[.\[!:][^{}\n]*\}"
     r"|%\([A-Za-z_]\w*\)[sdrf]|(?<!\w)%[sdr](?!\w)"
