@@ -28,7 +28,8 @@ from autodata.cli.app import app
 from autodata.graphs.config import RunConfig, read_config
 from autodata.graphs.self_instruct import build_self_instruct
 from autodata.models.local import KNOWN_MODELS
-from autodata.nodes.acceptance import PRESETS, AcceptancePolicy, Bounds, Counts, LoopJudge, Majority, Thresholds
+from autodata.nodes.acceptance import PRESETS, AcceptancePolicy, Counts, LoopJudge, Majority, Thresholds
+from autodata.nodes.bounds import Bounds
 from autodata.nodes.domain import DOMAINS, Domain
 from docs import make
 
