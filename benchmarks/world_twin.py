@@ -69,6 +69,15 @@ class Obeyed:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """One attempt: its level, what the judge found of each criterion, and its score."""
+
+    level: float
+    met: tuple[bool, ...]
+    score: Fraction
+
+
 @dataclass(frozen=True)
 class RoundPlayed:
     """One round: how it failed (None: accepted), and its numbers, where it came to have them."""
@@ -76,18 +85,22 @@ class RoundPlayed:
     failure_mode: FailureMode | None
     item: Item | None = None
     rubric: tuple[Criterion, ...] = ()
-    weak: tuple[Fraction, ...] = ()
-    strong: tuple[Fraction, ...] = ()
+    weak: tuple[Marked, ...] = ()
+    strong: tuple[Marked, ...] = ()
     reason: str = ""
+    """Which fault the quality verifier saw, or the checks of the verdict."""
 
 
 @dataclass(frozen=True)
 class Played:
-    """How a document came out. `calls` are those that the pipeline would pay for."""
+    """How a document came out."""
 
     status: DocumentStatus
     calls: int
+    """Those that the pipeline would pay for."""
     rounds: tuple[RoundPlayed, ...] = field(default=())
+    taken: int = 0
+    """How many rounds it took; `rounds` may hold fewer."""
 
 
 class Twin:
@@ -124,11 +137,11 @@ class Twin:
             calls += paid
             if played.failure_mode in {None, FailureMode.FINAL_CHECK}:
                 status = DocumentStatus.REJECTED if played.failure_mode else DocumentStatus.ACCEPTED
-                return Played(status, calls, tuple(rounds))
+                return Played(status, calls, tuple(rounds), len(rounds))
             easy += played.failure_mode in EASY
             hard += played.failure_mode in HARD
             key = f"{key}:{played.failure_mode}"
-        return Played(DocumentStatus.REJECTED, calls, tuple(rounds))
+        return Played(DocumentStatus.REJECTED, calls, tuple(rounds), len(rounds))
 
     def _round(self, rules: Obeyed, key: str, easy: int, hard: int, effects: Effects) -> tuple[RoundPlayed, int]:
         item, rubric, calls = self._written(key, easy, hard, effects)
@@ -162,21 +175,21 @@ class Twin:
     def _finding(self, item: Item, rules: Obeyed, key: str) -> str:
         return draw_finding(self.world, item.fault, random.Random(f"{key}/{rules.verifier}"), rules.review)
 
-    def _attempts(
-        self, item: Item, rubric: Sequence[Criterion], key: str
-    ) -> tuple[Ruling, list[Fraction], list[Fraction]]:
+    def _attempts(self, item: Item, rubric: Sequence[Criterion], key: str) -> tuple[Ruling, list[Marked], list[Marked]]:
         """Make the attempts that the policy asks for, as the graph does, until it accepts or rejects."""
+        made: dict[Stage, list[Marked]] = {Stage.WEAK: [], Stage.STRONG: []}
         scores: dict[Stage, list[Fraction]] = {Stage.WEAK: [], Stage.STRONG: []}
-        streams = {stage: random.Random(f"{key}/{stage}") for stage in scores}
+        streams = {stage: random.Random(f"{key}/{stage}") for stage in made}
         while True:
             ruling = self._policy.rule(scores[Stage.WEAK], scores[Stage.STRONG], self._planned)
             if ruling.decision in {Decision.ACCEPT, Decision.REJECT}:
-                return ruling, scores[Stage.WEAK], scores[Stage.STRONG]
+                return ruling, made[Stage.WEAK], made[Stage.STRONG]
             stage = Stage.STRONG if ruling.decision is Decision.STRONG else ruling.stage
             for _ in range(ruling.more):
-                scores[stage].append(self._score(item, rubric, self._theta[stage], streams[stage]))
+                made[stage].append(self._attempt(item, rubric, self._theta[stage], streams[stage]))
+                scores[stage].append(made[stage][-1].score)
 
-    def _score(self, item: Item, rubric: Sequence[Criterion], theta: float, rng: random.Random) -> Fraction:
+    def _attempt(self, item: Item, rubric: Sequence[Criterion], theta: float, rng: random.Random) -> Marked:
         level = draw_level(self.world, item, theta, rng)
-        met = [draw_met(self.world, level, row.b, row.weight < 0, rng) for row in rubric]
-        return rubric_score([row.weight for row in rubric], met)
+        met = tuple(draw_met(self.world, level, row.b, row.weight < 0, rng) for row in rubric)
+        return Marked(level, met, rubric_score([row.weight for row in rubric], met))

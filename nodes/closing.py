@@ -20,7 +20,7 @@ from autodata.checkpoints.records import (
     digest,
     preview,
 )
-from autodata.nodes.acceptance import decimal
+from autodata.nodes.bounds import decimal
 from autodata.nodes.quality import review
 from autodata.nodes.questions import normalised
 from autodata.nodes.rubric import rubric_figures

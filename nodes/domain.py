@@ -50,7 +50,8 @@ class Domain(Settings):
     acceptance: str | dict[str, Any] = "paper"
     """The preset, or own bounds, that a run uses unless its configuration says otherwise."""
     curtail: bool = False
-    """Whether attempts stop once the verdict is settled. Curtailed counts are kept out of means."""
+    """Whether attempts stop once the verdict is settled: with any policy but a loop judge, verdict and failure mode are
+    those of all attempts. Curtailed scores are kept out of means."""
     passage_words: int | None = Field(default=None, ge=20)
     """Longest passage, in words, that code picks for each round; None: the whole document is the source."""
     privileged_strong: bool = False

@@ -29,7 +29,8 @@ from autodata.graphs.config import RunConfig, read_config
 from autodata.graphs.optimizer import build_optimizer
 from autodata.graphs.self_instruct import build_self_instruct
 from autodata.models.local import KNOWN_MODELS
-from autodata.nodes.acceptance import PRESETS, AcceptancePolicy, Bounds, Counts, LoopJudge, Majority, Thresholds
+from autodata.nodes.acceptance import PRESETS, AcceptancePolicy, Counts, LoopJudge, Majority, Thresholds
+from autodata.nodes.bounds import Bounds
 from autodata.nodes.domain import DOMAINS, Domain
 from docs import make
 
