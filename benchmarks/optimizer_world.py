@@ -88,12 +88,17 @@ class WorldEvaluator:
     async def evaluate(self, request: EvaluationRequest) -> tuple[Trial, ...]:
         """Return the trials in the order of the documents; fewer than asked for when `lost` stopped it."""
         trials: list[Trial] = []
+        if request.lost and request.lost(trials):
+            return ()
         for first in range(0, len(request.documents), request.wave):
             wave = request.documents[first : first + request.wave]
             trials += await self._wave(request, wave)
             if request.lost and first + request.wave < len(request.documents) and request.lost(trials):
                 break
         return tuple(trials)
+
+    def drain(self, reason: str, *, failed: bool = False, keep_reserved: bool = False) -> None:
+        """Nothing is in work that could be stopped."""
 
     async def _wave(self, request: EvaluationRequest, wave: Sequence[str]) -> list[Trial]:
         longest = 0
@@ -110,7 +115,9 @@ class WorldEvaluator:
         return [Trial(document, played.status, played.taken, played.calls) for document, played in found]
 
     def _rules(self, pack: PromptPack) -> Obeyed:
-        return self._obeyed.setdefault(pack.version, self._twin.obeyed(pack))
+        if pack.version not in self._obeyed:
+            self._obeyed[pack.version] = self._twin.obeyed(pack)
+        return self._obeyed[pack.version]
 
     async def failures(self, evaluation: str, documents: tuple[str, ...]) -> list[Failure]:
         """Return the failed rounds of an evaluation on these documents, in order of document and round."""
