@@ -80,6 +80,12 @@ class Kind(Protocol):
     def scored_by_code(self, candidate: Candidate, answer: str) -> Scored | None:
         """Return a score that needs no judge, or None."""
 
+    def holds_answer(self, cut: str) -> bool:
+        """Return whether a text that the token limit cut off gives a final answer all the same.
+
+        Without one the attempt scores 0, and no judge is asked (paper, section 3).
+        """
+
 
 class RubricKind:
     """Weighted binary criteria (paper, section 3)."""
@@ -161,6 +167,9 @@ class RubricKind:
     def scored_by_code(self, candidate: Candidate, answer: str) -> Scored | None:
         return None
 
+    def holds_answer(self, cut: str) -> bool:
+        return bool(cut)  # prose answers as it goes: what was said counts
+
 
 class ReferenceKind:
     """A question with a one-sentence reference answer; attempts are right or wrong."""
@@ -209,6 +218,9 @@ class ReferenceKind:
         if contains_tokens(answer, candidate.reference_answer):
             return Scored(Fraction(1), (True,), ("the answer contains the reference word for word",))
         return None
+
+    def holds_answer(self, cut: str) -> bool:
+        return bool(cut)  # the answer is a sentence, and may be its first words
 
 
 @lru_cache(maxsize=64)

@@ -77,11 +77,18 @@ def screening_schema(n: int) -> type[Screening]:
 
 def final_answer(text: str) -> str | None:
     """Return what an attempt gives as its answer: its last line `Answer: ...`, its last box, or all of one line."""
+    if (marked := marked_answer(text)) is not None:
+        return marked
+    return maths.unwrapped(text) if "\n" not in text.strip() else None
+
+
+def marked_answer(text: str) -> str | None:
+    """Return what an attempt says is its answer: its last line `Answer: ...`, or its last box."""
     if found := _FINAL.findall(text):
         return maths.unwrapped(found[-1])
     if boxes := _BOXED.findall(text):
         return str(boxes[-1]).strip()
-    return maths.unwrapped(text) if "\n" not in text.strip() else None
+    return None
 
 
 def answer_problems(answer: str) -> list[str]:
@@ -133,6 +140,9 @@ class VerifiableKind(ReferenceKind):
             return None
         right = same == "equal"
         return Scored(Fraction(int(right)), (right,), (f"the mathematics library finds {given} {same}",))
+
+    def holds_answer(self, cut: str) -> bool:
+        return marked_answer(cut) is not None  # one line alone may be the first of a derivation
 
 
 @lru_cache(maxsize=1)
