@@ -24,6 +24,7 @@ from autodata.nodes.candidates import (
     RubricReview,
     SupportReview,
     Weighted,
+    each_once,
 )
 from autodata.nodes.questions import contains_tokens, normalised, not_standing_alone, paper_references
 from autodata.nodes.rubric import count_problems, rubric_score
@@ -250,12 +251,5 @@ def _rubric(candidate: Candidate) -> RubricCandidate:
 @lru_cache(maxsize=64)
 def _marks_schema(n: int) -> type[RubricMarks]:
     """Return RubricMarks for exactly the criteria 1..n."""
-
-    def complete(marks: tuple[CriterionMark, ...]) -> tuple[CriterionMark, ...]:
-        numbers = sorted(mark.number for mark in marks)
-        if numbers != list(range(1, n + 1)):
-            raise ValueError(f"one mark for each criterion 1 to {n} is needed, got numbers {numbers}")
-        return marks
-
-    field = Annotated[tuple[CriterionMark, ...], AfterValidator(complete)]
+    field = Annotated[tuple[CriterionMark, ...], AfterValidator(each_once(n, "mark for each criterion"))]
     return create_model("RubricMarks", __base__=RubricMarks, marks=(field, Field(min_length=n, max_length=n)))

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from autodata.checkpoints.records import Candidate
 from autodata.nodes import maths
-from autodata.nodes.candidates import ReferenceMark
+from autodata.nodes.candidates import Finding, ReferenceMark, each_once
 from autodata.nodes.kinds import ReferenceKind, Scored
 from autodata.nodes.passages import sentences
 from autodata.nodes.questions import paper_references
@@ -47,10 +47,9 @@ class VerifiableCandidate(Candidate):
     reference_answer: Answer
 
 
-class ScreenFinding(BaseModel):
+class ScreenFinding(Finding):
     """What the screen thinks of one candidate."""
 
-    number: int = Field(ge=1)
     reason: Annotated[str, StringConstraints(max_length=300)] = ""
     promising: bool
 
@@ -64,14 +63,7 @@ class Screening(BaseModel):
 @lru_cache(maxsize=8)
 def screening_schema(n: int) -> type[Screening]:
     """Return Screening for exactly the candidates 1..n."""
-
-    def complete(found: tuple[ScreenFinding, ...]) -> tuple[ScreenFinding, ...]:
-        numbers = sorted(item.number for item in found)
-        if numbers != list(range(1, n + 1)):
-            raise ValueError(f"one finding for each candidate 1 to {n} is needed, got numbers {numbers}")
-        return found
-
-    field = Annotated[tuple[ScreenFinding, ...], AfterValidator(complete)]
+    field = Annotated[tuple[ScreenFinding, ...], AfterValidator(each_once(n, "finding for each candidate"))]
     return create_model("Screening", __base__=Screening, candidates=(field, Field(min_length=n, max_length=n)))
 
 

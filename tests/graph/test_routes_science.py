@@ -128,7 +128,12 @@ async def test_a_judge_decides_only_where_the_library_cannot() -> None:
 
 async def test_cut_off_before_its_answer_an_attempt_scores_nothing_and_no_judge_is_asked() -> None:
     def weak(call: Call) -> Answer:
-        texts = ("So the period is", "The period, to begin with,\nis sqrt", f"{right(call)}\nTo check", "Answer: that of Leiden\nor")
+        texts = (
+            "So the period is",
+            "The period, to begin with,\nis sqrt",
+            f"{right(call)}\nTo check",
+            "Answer: that of Leiden\nor",
+        )
         return Cut(texts[call.number - 1])
 
     made = bench({"weak_solver": weak})
