@@ -4,7 +4,7 @@ PYTHON ?= python3
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check lint types e2e kill slow wheel docs tables golden lock clean
+.PHONY: help demo test check lint types e2e kill wheel docs tables golden lock clean
 
 help:
 	@echo "make demo   the main job on a real model, no key, no server"
@@ -52,10 +52,6 @@ e2e: $(READY)
 
 kill: $(READY)
 	$(RUN) -m pytest tests/kill
-
-# Minutes on a real model; its outcome varies more than a build machine may, so it is no part of `check` yet.
-slow: $(READY)
-	$(RUN) -m pytest tests/slow
 
 check: lint types test e2e kill
 
