@@ -135,7 +135,7 @@ class Attempt(Record):
     truncated: bool = False
     """Cut off by the token limit."""
     answered: bool = True
-    """False when nothing but reasoning came before the cut."""
+    """False when the cut came before a final answer, or nothing but reasoning came."""
     mark: Mark | None = None
 
 

@@ -123,7 +123,7 @@ class _Page:
         if row["verdicts"]:
             self._verdict(row["verdicts"][-1])
         if row["judgement"]:
-            self._judgement(row["judgement"])
+            self._judgement(row["judgement"], accepted=row["outcome"] == "accepted")
         if mode in _NOT_BY_SCORES:
             self._text("Final check failed" if mode == FailureMode.FINAL_CHECK else "Why", row["reason"])
         self._text("Feedback to the challenger", row["feedback"])
@@ -182,11 +182,12 @@ class _Page:
         head.append(f"  means: {', '.join(means)}" if means else "", style="dim not bold")
         self._block(head, grid)
 
-    def _judgement(self, judgement: Mapping[str, Any]) -> None:
+    def _judgement(self, judgement: Mapping[str, Any], *, accepted: bool) -> None:
         told = {name: text for name, text in judgement.items() if name not in {"candidate_id", "layer", "verdict"}}
         body = Text("\n".join(f"{name.replace('_', ' ')}: {printable(text)}" for name, text in told.items() if text))
         by = "the fixed rules" if judgement["layer"] == 1 else "the loop judge"
-        self._block(Text.assemble((f"Judged by {by}: ", "bold"), judgement["verdict"]), body)
+        unheeded = " (for the figures only)" if accepted and judgement["verdict"] != "accept" else ""
+        self._block(Text.assemble((f"Judged by {by}: ", "bold"), judgement["verdict"], unheeded), body)
 
     def _text(self, title: str, text: str, *, whole: bool = False) -> None:
         if text:

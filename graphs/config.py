@@ -24,7 +24,7 @@ from autodata.models.config import (
 )
 from autodata.models.problems import problems
 from autodata.models.simulated import World
-from autodata.nodes.acceptance import AcceptancePolicy, LoopJudge
+from autodata.nodes.acceptance import AcceptancePolicy, LoopJudge, Measure
 from autodata.nodes.domain import Domain, find_domain
 from autodata.nodes.optimizer.settings import OptimizeConfig
 from autodata.nodes.policy import policy_of
@@ -105,7 +105,8 @@ class RunConfig(Settings):
         except UserError as error:
             raise ValueError(f"domain: {error}") from error
         policy = self.policy
-        if isinstance(policy, LoopJudge) is not domain.loop_judge:
+        # The policy of a baseline goes with every domain: it gates nothing, whatever a judge says.
+        if isinstance(policy, LoopJudge) is not domain.loop_judge and type(policy) is not Measure:
             has = "has a loop judge: leave acceptance out" if domain.loop_judge else "has no loop judge: choose another"
             raise ValueError(f"acceptance: {policy.name!r} cannot be used, for domain {domain.name!r} {has}")
         try:

@@ -11,7 +11,7 @@ from hypothesis import settings
 settings.register_profile("house", deadline=None)  # a busy machine is no defect
 settings.load_profile("house")
 
-STRICT_STAGES = ("e2e", "kill", "slow")
+STRICT_STAGES = ("e2e", "kill")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
