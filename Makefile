@@ -58,9 +58,10 @@ slow: $(READY)
 
 check: lint types test e2e kill
 
-# The generated parts of docs/configuration.md; tests/unit/test_docs.py says when they are out of date.
+# The generated parts of docs; tests/unit/test_docs.py and tests/unit/test_api.py say when they are out of date.
 docs: $(READY)
 	$(RUN) docs/make.py
+	$(RUN) docs/public.py
 
 # The simulated tables of docs/tables.md; tests/e2e/test_tables.py says when they are out of date.
 tables: $(READY)

@@ -281,13 +281,13 @@ async def open_run(config: RunConfig, folder: Path, progress: Progress | None = 
     roles = config.roles()
     require_ready(config.chosen_domain, roles)
     require_keys(roles)
-    _require_prices(config, roles)
-    _require_room(config, roles)
-    _make(folder)
+    require_prices(config, roles)
+    require_room(config, roles)
+    make_folder(folder)
     async with AsyncExitStack() as stack:
         stack.enter_context(run_lock(folder))
         ledger = await stack.enter_async_context(Ledger.open(folder / "run.db"))
-        await _bind(ledger, folder, resolved)
+        await bind(ledger, folder, resolved)
         saver = await stack.enter_async_context(open_saver(folder / "checkpoints.db"))
         serving = LocalServing(progress=progress, n_parallel=config.local.n_parallel, ctx=config.local.ctx)
         stack.push_async_callback(serving.aclose)
@@ -325,7 +325,8 @@ async def spent_budget(config: RunConfig, ledger: Ledger) -> Budget:
     return Budget(config.budget, rows[0]["calls"], rows[0]["usd"], rows[0]["tokens"])
 
 
-def _require_prices(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None:
+def require_prices(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None:
+    """Raise UserError when money is bounded and a paid model has no price."""
     if config.budget.max_usd is None:
         return
     for role, settings in roles.items():
@@ -334,8 +335,8 @@ def _require_prices(config: RunConfig, roles: Mapping[str, ModelSettings]) -> No
             raise UserError(f"max_usd cannot be kept without prices: set models.{role}.price_in and price_out")
 
 
-def _require_room(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None:
-    """A local server has the context it was started with: a document that cannot fit is refused before it is read."""
+def require_room(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None:
+    """Raise UserError when a document may be longer than the context that a local server is started with."""
     if config.chosen_domain.passage_words is not None:
         return
     for role in ("extractor", "challenger", "quality_verifier"):
@@ -351,14 +352,15 @@ def _require_room(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None
             )
 
 
-def _make(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a run folder that is not there yet. Raises UserError when it cannot be made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{folder}: cannot be made: {error.strerror}: choose another --out") from error
 
 
-async def _bind(ledger: Ledger, folder: Path, resolved: Mapping[str, Any]) -> None:
+async def bind(ledger: Ledger, folder: Path, resolved: Mapping[str, Any]) -> None:
     """Tie a run folder to its configuration, or refuse another. The ledger keeps it; `config.toml` is for people."""
     known = {row["key"]: row["value"] for row in await ledger.read("select key, value from meta")}
     if "bearing" in known:
