@@ -40,7 +40,7 @@ async def open_services(
     `config` is a whole configuration, or what its `domain` may be. `models` lies over its models: by role, or `default`
     for all roles that are not named, a LangChain chat model, or settings as a configuration's table has them. A chat
     model is called as it is: the domain's temperatures and token limits are for models given by settings, and so is
-    the seed of an attempt. With a `folder` every reply is durable before it is used, and the folder is a run folder that
+    the seed of an attempt. With a `folder` every reply is durable before it is used, and the folder is one that
     `autodata status`, `show` and `export` read; without one all is in memory and gone at the end.
 
     Raises UserError for a configuration that cannot work, a missing key, a folder of another configuration or one in
