@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from functools import cached_property
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import tomli_w
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from autodata.checkpoints.records import DiskFailed, UserError
 from autodata.graphs.optimize_config import OptimizeConfig
@@ -50,10 +51,21 @@ class DocumentsConfig(Settings):
 
 
 class CheckpointsConfig(Settings):
-    """What stays of a document's checkpoints once it has ended."""
+    """Where a run's checkpoints are, and what stays of a document's once it has ended."""
 
     keep: Literal["rounds", "all", "none"] = "rounds"
     """The last one of each round, all of them, or none."""
+    saver: Literal["sqlite", "postgres"] = "sqlite"
+    """A file in the run folder, or a Postgres server that many runs may share (`autodata-langgraph[postgres]`)."""
+    dsn_env: str = "AUTODATA_POSTGRES_DSN"
+    """Name of the environment variable that holds the server's address, which itself never stands here."""
+
+    @field_validator("dsn_env")
+    @classmethod
+    def _name_of_a_variable(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+            raise ValueError("this is the name of an environment variable that holds the address, never the address")
+        return name
 
 
 class LocalConfig(Settings):

@@ -23,9 +23,10 @@ from langgraph.runtime import RunControl
 
 from autodata.checkpoints.ledger import Ledger, run_lock
 from autodata.checkpoints.records import Document, DocumentStatus, RunFailed, UserError, canonical_json, digest
-from autodata.checkpoints.saver import checkpoint_error, keep_rounds, open_saver
+from autodata.checkpoints.saver import checkpoint_error, keep_rounds
 from autodata.graphs.baseline import BaselineConfig, build_cot_baseline
 from autodata.graphs.config import RunConfig, bearing, changes, require_kind, write_resolved
+from autodata.graphs.savers import open_run_saver
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
 from autodata.models.calls import Budget, Caller, CallSite, Reply
 from autodata.models.chat import connect, require_keys
@@ -288,7 +289,7 @@ async def open_run(config: RunConfig, folder: Path, progress: Progress | None = 
         stack.enter_context(run_lock(folder))
         ledger = await stack.enter_async_context(Ledger.open(folder / "run.db"))
         await bind(ledger, folder, resolved)
-        saver = await stack.enter_async_context(open_saver(folder / "checkpoints.db"))
+        saver = await stack.enter_async_context(open_run_saver(config.checkpoints, folder, ledger))
         serving = LocalServing(progress=progress, n_parallel=config.local.n_parallel, ctx=config.local.ctx)
         stack.push_async_callback(serving.aclose)
         models = await connect(roles, stack, serving=serving, world=config.simulated)
