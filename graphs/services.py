@@ -86,7 +86,8 @@ async def open_services(
 
 def _configured(config: RunConfig | str, models: Mapping[str, BaseChatModel | Mapping[str, Any]]) -> RunConfig:
     """Return the configuration with the given models laid over it."""
-    shape, values = (RunConfig, {"domain": config}) if isinstance(config, str) else (type(config), _set(config))
+    shape: type[RunConfig] = RunConfig if isinstance(config, str) else type(config)
+    values: dict[str, Any] = {"domain": config} if isinstance(config, str) else _set(config)
     tables: dict[str, dict[str, Any]] = dict(values.get("models", {}))
     for role, model in models.items():
         if isinstance(model, BaseChatModel):

@@ -191,7 +191,7 @@ async def test_what_cannot_work_is_refused_before_anything_is_spent(
 
 
 async def test_a_role_that_names_a_model_of_a_chat_model_is_refused() -> None:
-    models = {"default": Untold(seen=[]), "weak_solver": {"model": "weak"}}
+    models: dict[str, Any] = {"default": Untold(seen=[]), "weak_solver": {"model": "weak"}}
     with pytest.raises(UserError, match=r"model 'weak' needs a provider: models\.default is a chat model"):
         async with open_services("cs", models=models):
             pass

@@ -79,7 +79,7 @@ def postgres() -> Iterator[Server]:
         settings = ("fsync=off", "shared_buffers=16MB", "listen_addresses=", f"unix_socket_directories={folder}")
         flags = [part for setting in settings for part in ("-c", setting)]
         pipe = subprocess.PIPE
-        command = ["/bin/sh", "-c", _KEEPER, "keeper", bin_folder / "postgres", "-D", "data", *flags]
+        command = ["/bin/sh", "-c", _KEEPER, "keeper", str(bin_folder / "postgres"), "-D", "data", *flags]
         with subprocess.Popen(command, **run, stdin=pipe, stderr=pipe, text=True) as keeper:
             assert keeper.stdin
             assert keeper.stderr
