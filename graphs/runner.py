@@ -300,7 +300,7 @@ async def open_house(config: RunConfig, folder: Path, progress: Progress | None 
     roles = config.roles()
     require_ready(config.chosen_domain, roles)
     require_keys(roles)
-    _require_prices(config, roles)
+    require_prices(config, roles)
     _require_room(config, roles)
     _make(folder)
     async with AsyncExitStack() as stack:
@@ -348,7 +348,8 @@ async def spent_budget(config: RunConfig, ledger: Ledger) -> Budget:
     return Budget(config.budget, rows[0]["calls"], rows[0]["usd"], rows[0]["tokens"])
 
 
-def _require_prices(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None:
+def require_prices(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None:
+    """Raise UserError when money is bounded and a role's model has no price."""
     if config.budget.max_usd is None:
         return
     for role, settings in roles.items():
