@@ -73,9 +73,11 @@ docs: $(READY)
 tables: $(READY)
 	$(RUN) benchmarks/tables.py
 
-# The recorded runs in tests/golden; tests/graph/test_golden.py says when a prompt is no longer the recorded one.
+# The recorded runs and served schemas in tests/golden; tests/graph/test_golden.py and test_schemas.py say when a prompt
+# or a schema is no longer the recorded one.
 golden: $(READY)
 	$(RUN) -m tests.support.golden
+	$(RUN) -m tests.support.schemas
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras pyproject.toml -o requirements.lock

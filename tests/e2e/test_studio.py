@@ -18,6 +18,7 @@ from langgraph_sdk.client import LangGraphClient
 from autodata.graphs.served import EXPORTS
 from autodata.graphs.workshop import SIMULATED_NOTE
 from autodata.nodes.domain import DOMAINS
+from tests.support import schemas
 from tests.support import studio as support
 from tests.support.runs import generated
 from tests.support.studio import Models, Studio
@@ -98,6 +99,13 @@ async def test_every_graph_is_served_by_its_name(studio: Studio, client: LangGra
     assert {name: spec["path"] for name, spec in named.items()} == {
         name: f"autodata.graphs.served:{name}" for name in EXPORTS
     }
+
+
+async def test_served_schemas_are_those_checked_in(client: LangGraphClient) -> None:
+    for name in EXPORTS:
+        served: Any = await client.assistants.get_schemas(name)
+        wanted = {kind: served[kind] for kind in ("input_schema", "output_schema", "state_schema", "context_schema")}
+        assert schemas.kept(wanted) == (schemas.FOLDER / f"{name}.json").read_text("utf-8"), f"{name}: make golden"
 
 
 async def test_nodes_on_the_canvas_say_what_they_do(studio: Studio, client: LangGraphClient) -> None:

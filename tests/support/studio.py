@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -166,6 +167,11 @@ class Models:
     def requests(self) -> list[dict[str, Any]]:
         lines = [json.loads(line) for line in self.path.read_text("utf-8").splitlines()]
         return [line for line in lines if "call" in line]
+
+    async def asked(self, count: int) -> None:
+        """Return once so many requests have arrived, however long that takes."""
+        while len(self.requests()) < count:  # noqa: ASYNC110 - the log is another process's
+            await asyncio.sleep(0.01)
 
 
 @contextmanager
