@@ -124,17 +124,60 @@ TABLES: dict[str, Table] = {
         indexes=(("document_id",), ("round_id",)),
     ),
     "failures": Table(
-        _columns("failure_id document_id kind message created_at", "epoch"),
+        _columns("failure_id document_id thread_id kind message created_at", "epoch"),
         pk=("failure_id",),
         required=frozenset({"document_id", "kind", "message", "created_at"}),
-        defaults={"epoch": 0},
+        defaults={"epoch": 0, "thread_id": ""},
         foreign={"document_id": "documents"},
         indexes=(("document_id",),),
     ),
+    # The optimiser's: which documents are for what, where each stands in each evaluation, and the search itself.
+    "splits": Table(
+        _columns("document_id split", "position"),
+        pk=("document_id",),
+        required=frozenset({"split", "position"}),
+        foreign={"document_id": "documents"},
+    ),
+    "trials": Table(
+        _columns("evaluation document_id status status_reason extract", "position rounds epoch settled calls"),
+        pk=("evaluation", "document_id"),
+        defaults={"status": "pending", "status_reason": ""}
+        | {"position": 0, "rounds": 0, "epoch": 0, "settled": 0, "calls": 0},
+        foreign={"document_id": "documents"},
+        indexes=(("document_id",),),
+    ),
+    "packs": Table(
+        _columns("pack parent state diff summary created_at", "iteration"),
+        pk=("pack",),
+        required=frozenset({"state", "diff", "iteration"}),
+        defaults={"summary": "", "created_at": ""},
+    ),
+    "evaluations": Table(
+        _columns("evaluation pack split state created_at", "block documents passed errored calls iteration", "score"),
+        pk=("evaluation",),
+        required=frozenset({"pack", "split", "block"}),
+        defaults={"state": "open", "created_at": "", "iteration": 0}
+        | {"documents": 0, "passed": 0, "errored": 0, "calls": 0},
+        foreign={"pack": "packs"},
+        indexes=(("pack", "split"),),
+    ),
+    "iterations": Table(
+        _columns(
+            "parent probabilities minibatch analysis edits mutant outcome reason summary created_at ended_at",
+            "iteration lane sampled block record",
+            "draw parent_score mutant_score",
+        ),
+        pk=("iteration",),
+        required=frozenset({"lane", "parent", "probabilities"}),
+        defaults={"outcome": "open", "reason": "", "summary": "", "minibatch": "[]", "edits": "[]"}
+        | {"sampled": 1, "block": 0, "record": 0, "created_at": ""},
+        foreign={"parent": "packs"},
+        indexes=(("parent",),),
+    ),
 }
 """Every table, those that others refer to first. The columns `extract`, `candidate`, `quality`, `judgement`, `packet`,
-`screen`, `mode`, `checks`, `params` and `example` are JSON texts; `score` is an exact fraction as text ("5/8") and
-`score_value` the same as a number."""
+`screen`, `mode`, `checks`, `params`, `example`, `probabilities`, `minibatch`, `analysis` and `edits` are JSON texts;
+`score` of an attempt is an exact fraction as text ("5/8") and `score_value` the same as a number."""
 
 
 def encode(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> Rows:

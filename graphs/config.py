@@ -13,7 +13,7 @@ import tomli_w
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from autodata.checkpoints.records import DiskFailed, UserError
-from autodata.graphs.optimize_config import OptimizeConfig
+from autodata.graphs.serve_config import ServeConfig
 from autodata.models.config import (
     OPTIMIZER_ROLES,
     ROLES,
@@ -28,6 +28,7 @@ from autodata.models.problems import problems
 from autodata.models.simulated import World
 from autodata.nodes.acceptance import AcceptancePolicy, LoopJudge
 from autodata.nodes.domain import Domain, find_domain
+from autodata.nodes.optimizer.settings import OptimizeConfig
 from autodata.nodes.policy import policy_of
 
 MODEL_FIELDS_THAT_BEAR = frozenset(
@@ -106,6 +107,7 @@ class RunConfig(Settings):
     documents: DocumentsConfig = DocumentsConfig()
     checkpoints: CheckpointsConfig = CheckpointsConfig()
     optimize: OptimizeConfig = OptimizeConfig()
+    serve: ServeConfig = ServeConfig()
 
     @model_validator(mode="after")
     def _possible(self) -> RunConfig:
@@ -139,7 +141,9 @@ class RunConfig(Settings):
 
     def resolved(self, prompt_version: str) -> dict[str, Any]:
         """Return everything as plain values, defaults filled in and roles resolved: what `RUN/config.toml` holds."""
-        plain = self.model_dump(mode="json", exclude_none=True, exclude={"models", "acceptance", "optimize", *SITTING})
+        plain = self.model_dump(
+            mode="json", exclude_none=True, exclude={"models", "acceptance", "optimize", "serve", *SITTING}
+        )
         domain, acceptance = self.chosen_domain, self.policy
         plain["domain"] = str(domain.folder or domain.name)
         plain["domain_settings"] = domain.model_dump(mode="json", exclude_none=True)

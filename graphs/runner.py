@@ -18,23 +18,27 @@ from pathlib import Path
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 
+from autodata.checkpoints.book import Book
 from autodata.checkpoints.ledger import Ledger, run_lock
 from autodata.checkpoints.records import Document, DocumentStatus, RunFailed, UserError, canonical_json, digest
 from autodata.checkpoints.saver import checkpoint_error, keep_rounds
 from autodata.graphs.baseline import BaselineConfig, build_cot_baseline
 from autodata.graphs.config import RunConfig, bearing, changes, require_kind, write_resolved
-from autodata.graphs.savers import open_run_saver
+from autodata.graphs.savers import CHECKPOINTS, open_run_saver
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
 from autodata.models.calls import Budget, Caller, CallSite, Reply
 from autodata.models.chat import connect, require_keys
 from autodata.models.config import ModelSettings
+from autodata.models.endpoint import RoleModel
 from autodata.models.errors import BudgetSpent, CallFailed, Drained, EndpointDown, PlumbingError
 from autodata.models.serving import LocalServing, Progress
 from autodata.nodes.modes import require_ready
 from autodata.nodes.state import Context, Services, new_state
+from autodata.prompts import PromptPack
 
 Event = Mapping[str, Any]
 CHARS_PER_TOKEN = 3
@@ -57,14 +61,15 @@ class Runner:
     def __init__(
         self,
         config: RunConfig,
-        ledger: Ledger,
+        book: Book,
         graph: Any,
         services: Services,
         *,
         checkpoints: Path,
         keep: Callable[[str], Awaitable[None]],
     ) -> None:
-        self._config, self.ledger, self._graph, self._services = config, ledger, graph, services
+        self._config, self._book, self._graph, self._services = config, book, graph, services
+        self.ledger = book.ledger
         self._checkpoints, self._keep = checkpoints, keep
         self._controls: set[RunControl] = set()
         self._unanswered: dict[str, str] = {}  # errored for want of a reply: document_id -> its line in outcome.errored
@@ -90,15 +95,10 @@ class Runner:
 
     async def run(self) -> Outcome:
         """Run all open documents, `concurrency` at a time."""
-        self._accepted = (await self._count("accepted"))["n"]
+        self._accepted = await self._book.accepted()
         if self._config.target and self._accepted >= self._config.target:
             self.drain(f"target of {self._config.target} accepted reached")
-        rows = await self.ledger.read(
-            "select document_id, name, title, status, epoch from documents where status in ('pending', 'errored')"
-            " and document_id in (select document_id from documents where text != '' order by rowid limit ?)"
-            " order by rowid",
-            (self._config.limit or -1,),
-        )
+        rows = await self._book.open(self._config.limit)
         try:
             await self._settle_ended()
         except sqlite3.Error as error:
@@ -130,9 +130,6 @@ class Runner:
             if timer:
                 timer.cancel()
         return self.outcome
-
-    async def _count(self, status: str) -> dict[str, Any]:
-        return (await self.ledger.read("select count(*) as n from documents where status = ?", (status,)))[0]
 
     async def _document(self, row: Mapping[str, Any]) -> None:
         document_id = row["document_id"]
@@ -170,7 +167,7 @@ class Runner:
         document_id, epoch = row["document_id"], row["epoch"]
         if row["status"] == DocumentStatus.ERRORED:
             epoch += 1
-            await self.ledger.save(
+            await self._book.save(
                 documents=[{"document_id": document_id, "status": DocumentStatus.PENDING.value, "epoch": epoch}]
             )
         thread = self._thread(document_id)
@@ -182,7 +179,7 @@ class Runner:
         stream = self._graph.astream(
             start,
             thread,
-            context=Context(self._services, epoch=epoch),
+            context=self._context(epoch),
             stream_mode="custom",
             durability="sync",
             control=control,
@@ -195,22 +192,25 @@ class Runner:
 
     async def _settle_ended(self) -> None:
         """Finish the threads of documents whose end is recorded: a kill came in between. Replies are all replayed."""
-        rows = await self.ledger.read(
-            "select document_id, epoch from documents where settled = 0 and status not in ('pending', 'errored')"
-        )
-        for row in rows:
+        for row in await self._book.unsettled():
             thread = self._thread(row["document_id"])
             if (await self._graph.aget_state(thread)).next:
-                context = Context(self._services, epoch=row["epoch"])
+                context = self._context(row["epoch"])
                 await self._graph.ainvoke(None, thread, context=context, durability="sync")
             await self._settled(row["document_id"])
 
     async def _settled(self, document_id: str) -> None:
-        await self._keep(self._thread(document_id)["configurable"]["thread_id"])
-        await self.ledger.save(documents=[{"document_id": document_id, "settled": 1}])
+        await self._keep(self._thread_id(document_id))
+        await self._book.save(documents=[{"document_id": document_id, "settled": 1}])
+
+    def _context(self, epoch: int) -> Context:
+        return Context(self._services, evaluation=self._book.evaluation, epoch=epoch)
+
+    def _thread_id(self, document_id: str) -> str:
+        return f"{self._book.evaluation}/{document_id}"
 
     def _thread(self, document_id: str) -> RunnableConfig:
-        return {"configurable": {"thread_id": f"main/{document_id}"}, "recursion_limit": self._steps()}
+        return {"configurable": {"thread_id": self._thread_id(document_id)}, "recursion_limit": self._steps()}
 
     def _on_event(self, event: Event) -> None:
         self.on_event(event)
@@ -230,7 +230,7 @@ class Runner:
         self.outcome.errored.append(line)
         if isinstance(error, CallFailed) and not error.refused:
             self._unanswered[document_id] = line
-        await self.ledger.save(
+        await self._book.save(
             documents=[
                 {
                     "document_id": document_id,
@@ -240,8 +240,9 @@ class Runner:
             ],
             failures=[
                 {
-                    "failure_id": digest([document_id, epoch, kind, message]),
+                    "failure_id": digest([self._thread_id(document_id), epoch, kind, message]),
                     "document_id": document_id,
+                    "thread_id": self._thread_id(document_id),
                     "epoch": epoch,
                     "kind": kind,
                     "message": message,
@@ -259,7 +260,7 @@ class Runner:
         reopened, self._unanswered = self._unanswered, {}
         if reopened:
             self.outcome.errored = [line for line in self.outcome.errored if line not in reopened.values()]
-            await self.ledger.save(
+            await self._book.save(
                 documents=[
                     {"document_id": document_id, "status": DocumentStatus.PENDING.value, "status_reason": ""}
                     for document_id in reopened
@@ -271,9 +272,26 @@ class Runner:
         return steps_for(self._config.max_rounds, domain.weak_attempts + domain.strong_attempts)
 
 
+@dataclass(frozen=True)
+class House:
+    """What an open run folder holds: everything a sitting needs, whatever it does there."""
+
+    folder: Path
+    pack: PromptPack
+    ledger: Ledger
+    saver: BaseCheckpointSaver[str]
+    models: Mapping[str, RoleModel]
+    budget: Budget
+
+    @property
+    def checkpoints(self) -> Path:
+        """The checkpoint file."""
+        return self.folder / CHECKPOINTS
+
+
 @asynccontextmanager
-async def open_run(config: RunConfig, folder: Path, progress: Progress | None = None) -> AsyncIterator[Runner]:
-    """Open or create a run folder and everything a sitting needs. Nothing is spent yet.
+async def open_house(config: RunConfig, folder: Path, progress: Progress | None = None) -> AsyncIterator[House]:
+    """Open or create a run folder. Nothing is spent yet.
 
     Raises UserError for a folder of another configuration, one in use, a missing key; RunFailed for a failing disk.
     """
@@ -293,27 +311,31 @@ async def open_run(config: RunConfig, folder: Path, progress: Progress | None = 
         serving = LocalServing(progress=progress, n_parallel=config.local.n_parallel, ctx=config.local.ctx)
         stack.push_async_callback(serving.aclose)
         models = await connect(roles, stack, serving=serving, world=config.simulated)
-        budget = await spent_budget(config, ledger)
-        caller = Caller(ledger, models, retries=config.retries, budget=budget, run_seed=config.seed)
+        yield House(folder, pack, ledger, saver, models, await spent_budget(config, ledger))
+
+
+@asynccontextmanager
+async def open_run(config: RunConfig, folder: Path, progress: Progress | None = None) -> AsyncIterator[Runner]:
+    """Open or create a run folder and the runner of a sitting. Raises as `open_house`."""
+    async with open_house(config, folder, progress) as house:
+        book = Book(house.ledger)
+        caller = Caller(house.ledger, house.models, retries=config.retries, budget=house.budget, run_seed=config.seed)
         services = Services(
             domain=config.chosen_domain,
             policy=config.policy,
-            pack=pack,
+            pack=house.pack,
             caller=caller,
-            store=ledger,
-            blobs=ledger,
+            store=book,
+            blobs=book,
             max_rounds=config.max_rounds,
             run_seed=config.seed,
         )
         build = build_cot_baseline if config.kind == BaselineConfig.kind else build_self_instruct
-        graph = build(config.chosen_domain).compile(checkpointer=saver)
-
-        async def keep(thread_id: str) -> None:
-            await keep_rounds(saver, thread_id, config.checkpoints.keep)
-
-        runner = Runner(config, ledger, graph, services, checkpoints=folder / "checkpoints.db", keep=keep)
+        graph = build(config.chosen_domain).compile(checkpointer=house.saver)
+        keep = partial(keep_rounds, house.saver, keep=config.checkpoints.keep)
+        runner = Runner(config, book, graph, services, checkpoints=house.checkpoints, keep=keep)
         caller.on_call = runner.note_call
-        budget.on_spent = partial(runner.drain, keep_reserved=True)
+        house.budget.on_spent = partial(runner.drain, keep_reserved=True)
         yield runner
 
 

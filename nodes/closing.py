@@ -121,8 +121,8 @@ async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         _require_accepted_by_judge(desk)
     if services.domain.final_check:
         problems = services.domain.scorer.final_problems(desk.candidate)
-        if not problems:
-            problems = (await review(desk, "accept"))[1]
+        if not problems and services.domain.quality_check:
+            problems = (await review(desk, "accept", services.frozen))[1]
         if problems:
             reason = "; ".join(problems)
             closed = _closed(desk, FailureMode.FINAL_CHECK, reason)

@@ -9,16 +9,17 @@ from langgraph.runtime import Runtime
 from autodata.checkpoints.records import FailureMode, canonical_json
 from autodata.models.structured import schema_text
 from autodata.nodes.state import Context, Desk, State
-from autodata.prompts import fence
+from autodata.prompts import PromptPack, fence
 
 
-async def review(desk: Desk, node: str) -> tuple[dict[str, Any], list[str]]:
+async def review(desk: Desk, node: str, pack: PromptPack | None = None) -> tuple[dict[str, Any], list[str]]:
     """Ask the quality verifier about the current candidate; return its findings and why it fails (empty: it passes).
 
-    Whether a candidate passes is code's decision over the findings and the limits of the prompt's front matter.
+    `pack` is where its prompt comes from, by default the one in use. Whether a candidate passes is code's decision over
+    the findings and the limits of the prompt's front matter.
     """
     services, candidate = desk.services, desk.candidate
-    kind, prompt = services.domain.scorer, services.pack["quality_verifier"]
+    kind, prompt = services.domain.scorer, (pack or services.pack)["quality_verifier"]
     messages = prompt.render(
         {
             "source": fence("document", await desk.source()),

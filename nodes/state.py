@@ -95,6 +95,8 @@ class Services:
     blobs: Blobs
     max_rounds: int = 15
     run_seed: int = 0
+    frozen: PromptPack | None = None
+    """The pack whose quality verifier makes the final check, where another one is being tried out. None: `pack`."""
 
 
 @dataclass(frozen=True)

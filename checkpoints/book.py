@@ -1,0 +1,113 @@
+"""The book of an evaluation: which documents are in it and where each stands.
+
+A run has one, kept in table `documents`. The optimiser evaluates the same documents many times: each evaluation then
+has a book of its own, kept in table `trials`, and whoever saves to it need not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from autodata.checkpoints.ledger import Ledger
+
+MAIN = "main"
+"""The evaluation of a plain run."""
+
+
+class Book:
+    """The documents of a run. Store and Blobs of its nodes."""
+
+    evaluation = MAIN
+
+    def __init__(self, ledger: Ledger) -> None:
+        """Keep the book in a ledger."""
+        self.ledger = ledger
+
+    async def open(self, limit: int | None = None) -> list[dict[str, Any]]:
+        """Return the rows (document_id, name, title, status, epoch) that are left to do, among the first `limit`."""
+        return await self.ledger.read(
+            "select document_id, name, title, status, epoch from documents where status in ('pending', 'errored')"
+            " and document_id in (select document_id from documents where text != '' order by rowid limit ?)"
+            " order by rowid",
+            (limit or -1,),
+        )
+
+    async def unsettled(self) -> list[dict[str, Any]]:
+        """Return the rows (document_id, epoch) of documents whose end is recorded, but perhaps not their thread's."""
+        return await self.ledger.read(
+            "select document_id, epoch from documents where settled = 0 and status not in ('pending', 'errored')"
+        )
+
+    async def accepted(self) -> int:
+        """Return how many documents were accepted."""
+        rows = await self.ledger.read("select count(*) as n from documents where status = 'accepted'")
+        return int(rows[0]["n"])
+
+    async def save(self, **tables: Sequence[Mapping[str, Any]]) -> None:
+        """Save rows as `Ledger.save` does."""
+        await self.ledger.save(**tables)
+
+    async def get(self, ref: str) -> str:
+        """Return the text behind a reference. Raises KeyError when there is none."""
+        return await self.ledger.get(ref)
+
+    async def documents(self) -> list[str]:
+        """Return the ids of all documents that have a text, in order."""
+        return await self.ledger.documents()
+
+
+class TrialBook(Book):
+    """The documents of one evaluation of the optimiser: rows for `documents` go to `trials`."""
+
+    def __init__(self, ledger: Ledger, evaluation: str, documents: Sequence[str]) -> None:
+        """Name the evaluation and those of its documents that are to be worked on now."""
+        super().__init__(ledger)
+        self.evaluation = evaluation
+        self._documents = tuple(documents)
+
+    async def enter(self, documents: Sequence[str]) -> None:
+        """Enter documents, in order, that the evaluation does not hold yet."""
+        known = {row["document_id"] for row in await self.trials()}
+        rows = [
+            {"evaluation": self.evaluation, "document_id": document, "position": position}
+            for position, document in enumerate(documents)
+            if document not in known
+        ]
+        if rows:
+            await self.ledger.save(trials=rows)
+
+    async def trials(self) -> list[dict[str, Any]]:
+        """Return the evaluation's rows of table `trials`, in the order of its documents."""
+        return await self.ledger.read("select * from trials where evaluation = ? order by position", (self.evaluation,))
+
+    async def open(self, limit: int | None = None) -> list[dict[str, Any]]:
+        """Return the rows that are left to do among the documents to be worked on now."""
+        rows = await self.ledger.read(
+            "select t.document_id, d.name, d.title, t.status, t.epoch from trials t"
+            " join documents d using (document_id)"
+            " where t.evaluation = ? and t.status in ('pending', 'errored') order by t.position",
+            (self.evaluation,),
+        )
+        return [row for row in rows if row["document_id"] in self._documents][:limit]
+
+    async def unsettled(self) -> list[dict[str, Any]]:
+        """Return the rows of trials whose end is recorded, but perhaps not their thread's."""
+        return await self.ledger.read(
+            "select document_id, epoch from trials"
+            " where evaluation = ? and settled = 0 and status not in ('pending', 'errored')",
+            (self.evaluation,),
+        )
+
+    async def documents(self) -> list[str]:
+        """Return the ids of the evaluation's own documents, in order; no other is shown to a challenger."""
+        return sorted(row["document_id"] for row in await self.trials())
+
+    async def accepted(self) -> int:
+        """Return how many documents were accepted."""
+        return sum(row["status"] == "accepted" for row in await self.trials())
+
+    async def save(self, **tables: Sequence[Mapping[str, Any]]) -> None:
+        """Save rows; what is said of documents is said of this evaluation's trials."""
+        trials = [{"evaluation": self.evaluation, **row} for row in tables.pop("documents", ())]
+        await self.ledger.save(**tables, **({"trials": trials} if trials else {}))
