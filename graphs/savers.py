@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import os
 from collections.abc import AsyncIterator
@@ -30,7 +31,8 @@ async def open_run_saver(
         async with open_saver(folder / CHECKPOINTS) as file:
             yield file
         return
-    library, dsn = _postgres(), _dsn(config)
+    dsn = _dsn(config)
+    library = await asyncio.to_thread(_postgres)  # a server lets nothing read files on its event loop
     async with library.open_postgres(dsn, config.dsn_env, await run_prefix(ledger)) as saver:
         yield saver
 
@@ -39,7 +41,8 @@ async def describe_saver(config: CheckpointsConfig) -> str:
     """Say what a shared server's database holds; empty for the file. Raises UserError when it cannot be used."""
     if config.saver == "sqlite":
         return ""
-    found: str = await _postgres().describe(_dsn(config), config.dsn_env)
+    library = await asyncio.to_thread(_postgres)
+    found: str = await library.describe(_dsn(config), config.dsn_env)
     return found
 
 
@@ -51,7 +54,7 @@ async def run_prefix(ledger: Ledger) -> str:
     """
     rows = await ledger.read("select key, value from meta where key in ('run_id', 'run_file')")
     known = {row["key"]: row["value"] for row in rows}
-    file = str(ledger.path.stat().st_ino)
+    file = str((await asyncio.to_thread(ledger.path.stat)).st_ino)
     if known.get("run_file") != file or "run_id" not in known:
         known = {"run_id": uuid4().hex, "run_file": file}
         await ledger.save(meta=[{"key": key, "value": value} for key, value in known.items()])

@@ -26,6 +26,7 @@ from autodata.graphs.savers import run_prefix
 from tests.support.commands import invoke, parsed, printed
 from tests.support.postgres import PASSWORD, Server, postgres
 from tests.support.runs import generated, read_tables, sit
+from tests.support.studio import Studio, studio
 from tests.unit.test_saver import ROUNDS, history, rounds_graph, run, thread
 
 VARIABLE = "AUTODATA_POSTGRES_DSN"
@@ -248,6 +249,44 @@ async def test_a_server_that_cuts_its_connections_fails_the_run_and_the_same_com
     again = await sit(tmp_path / "cut", SHARED, DOCUMENTS)
     del reference.tables["meta"], again.tables["meta"]
     assert again.tables == reference.tables
+
+
+def test_a_server_that_is_killed_goes_on_from_a_shared_database(database: str, tmp_path: Path) -> None:
+    """`langgraph dev` with its checkpoints at a Postgres server: what a thread held is there after kill -9."""
+    config = {**SIMULATED, "max_rounds": 15, "checkpoints": {"saver": "postgres"}}
+    environment = {VARIABLE: database}
+
+    async def first(running: Studio) -> tuple[str, dict[str, Any]]:
+        async with running.client() as client:
+            made = await client.threads.create()
+            values = await client.runs.wait(
+                made["thread_id"],
+                "self_instruct_cs",
+                input={"text": DOCUMENTS[0].text},
+                interrupt_before=["verifier"],
+            )
+            return made["thread_id"], dict(values)  # type: ignore[arg-type]
+
+    async def second(running: Studio, thread_id: str) -> dict[str, Any]:
+        async with running.client() as client:
+            # The development server keeps its list of threads elsewhere, and may not have written it yet.
+            await client.threads.create(thread_id=thread_id, if_exists="do_nothing", graph_id="self_instruct_cs")
+            state = await client.threads.get_state(thread_id)
+            assert state["next"] == ["verifier"]
+            return dict(await client.runs.wait(thread_id, "self_instruct_cs", input=None))  # type: ignore[arg-type]
+
+    with studio(tmp_path, config, environment) as running:
+        thread_id, before = asyncio.run(first(running))
+        assert before["attempts"]
+        running.kill()
+    with studio(tmp_path, None, environment) as running:
+        after = asyncio.run(second(running, thread_id))
+        assert running.left_the_machine() == []
+        assert PASSWORD not in running.log()
+    assert after["status"] in {"accepted", "rejected"}
+    [(prefixed,)] = stored(database, "SELECT DISTINCT thread_id FROM checkpoints")
+    assert prefixed.partition("/")[2] == thread_id
+    assert not list(tmp_path.rglob("checkpoints.db"))
 
 
 # What is refused, and how it is told
