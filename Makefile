@@ -4,10 +4,11 @@ PYTHON ?= python3
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check lint types e2e kill wheel docs tables golden lock clean
+.PHONY: help demo studio test check lint types e2e kill wheel docs tables golden lock clean
 
 help:
 	@echo "make demo   the main job on a real model, no key, no server"
+	@echo "make studio the graphs on a server for LangGraph Studio, no key"
 	@echo "make test   unit and graph tests"
 	@echo "make check  all that CI runs: lint, types, tests, end-to-end tests, kill test"
 
@@ -28,6 +29,12 @@ $(READY): requirements.lock pyproject.toml
 
 demo: $(READY)
 	@$(VENV)/bin/autodata demo
+
+# The graphs of langgraph.json on a server of this machine, for LangGraph Studio: no key, nothing is sent anywhere.
+STUDIO_PORT ?= 2024
+studio: $(READY)
+	LANGGRAPH_CLI_NO_ANALYTICS=1 LANGGRAPH_NO_VERSION_CHECK=true LANGSMITH_TRACING=false \
+	  $(VENV)/bin/langgraph dev --host 127.0.0.1 --port $(STUDIO_PORT) --no-browser --no-reload --n-jobs-per-worker 10
 
 test: $(READY)
 	$(RUN) -m pytest -n auto --dist worksteal
@@ -55,17 +62,20 @@ kill: $(READY)
 
 check: lint types test e2e kill
 
-# The generated parts of docs/configuration.md; tests/unit/test_docs.py says when they are out of date.
+# The generated parts of docs; tests/unit/test_docs.py and tests/unit/test_api.py say when they are out of date.
 docs: $(READY)
 	$(RUN) docs/make.py
+	$(RUN) docs/public.py
 
 # The simulated tables of docs/tables.md; tests/e2e/test_tables.py says when they are out of date.
 tables: $(READY)
 	$(RUN) benchmarks/tables.py
 
-# The recorded runs in tests/golden; tests/graph/test_golden.py says when a prompt is no longer the recorded one.
+# The recorded runs and served schemas in tests/golden; tests/graph/test_golden.py and test_schemas.py say when a prompt
+# or a schema is no longer the recorded one.
 golden: $(READY)
 	$(RUN) -m tests.support.golden
+	$(RUN) -m tests.support.schemas
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras pyproject.toml -o requirements.lock

@@ -60,6 +60,7 @@ _EXAMPLES: Mapping[str, Any] = {
     "privileged": True,
     "price_in": 0.5,
     "price_out": 1.5,
+    "profiles": {"small": {"model": "another-small-model"}},
     "max_calls": 10_000,
     "max_tokens": 50_000_000,
     "max_usd": 5.0,

@@ -71,7 +71,10 @@ def _exit_codes() -> str:
     assert of_run is not None, "the docstring of Sitting.exit_code no longer tells 0 from 1"
     rows = [
         ("0", f"The command did its work. `run`: {of_run[1]}."),
-        ("1", f"{said[RunFailed]} `run`: {of_run[2]}. `doctor`: a role could not be used."),
+        (
+            "1",
+            f"{said[RunFailed]} `run`: {of_run[2]}. `doctor`: a role, or a server for checkpoints, could not be used.",
+        ),
         ("2", said[UserError]),
     ]
     return _table(("code", "meaning"), rows)

@@ -17,7 +17,7 @@ from autodata.graphs.self_instruct import after_verifier, opening
 from autodata.nodes.acceptance import AcceptancePolicy, Measure
 from autodata.nodes.domain import CS, Domain
 from autodata.nodes.loop_judge import loop_judge
-from autodata.nodes.state import Context, State
+from autodata.nodes.state import Context, Output, State
 
 
 def one_shot(domain: Domain) -> Domain:
@@ -50,7 +50,7 @@ class BaselineConfig(RunConfig):
         return {name: value for name, value in super().resolved(prompt_version).items() if name != "acceptance"}
 
 
-def build_cot_baseline(domain: Domain = CS) -> StateGraph[State, Context, State, State]:
+def build_cot_baseline(domain: Domain = CS) -> StateGraph[State, Context, State, Output]:
     """Return a domain's uncompiled baseline graph, of the same nodes as its loop.
 
     Compile it with a checkpointer of your choice; the services must hold the policy and the domain of a

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from functools import cached_property
@@ -9,9 +10,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import tomli_w
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from autodata.checkpoints.records import DiskFailed, UserError
+from autodata.graphs.serve_config import ServeConfig
 from autodata.models.config import (
     OPTIMIZER_ROLES,
     ROLES,
@@ -51,10 +53,21 @@ class DocumentsConfig(Settings):
 
 
 class CheckpointsConfig(Settings):
-    """What stays of a document's checkpoints once it has ended."""
+    """Where a run's checkpoints are, and what stays of a document's once it has ended."""
 
     keep: Literal["rounds", "all", "none"] = "rounds"
     """The last one of each round, all of them, or none."""
+    saver: Literal["sqlite", "postgres"] = "sqlite"
+    """A file in the run folder, or a Postgres server that many runs may share (`autodata-langgraph[postgres]`)."""
+    dsn_env: str = "AUTODATA_POSTGRES_DSN"
+    """Name of the environment variable that holds the server's address, which itself never stands here."""
+
+    @field_validator("dsn_env")
+    @classmethod
+    def _name_of_a_variable(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+            raise ValueError("this is the name of an environment variable that holds the address, never the address")
+        return name
 
 
 class LocalConfig(Settings):
@@ -97,6 +110,7 @@ class RunConfig(Settings):
     documents: DocumentsConfig = DocumentsConfig()
     checkpoints: CheckpointsConfig = CheckpointsConfig()
     optimize: OptimizeConfig = OptimizeConfig()
+    serve: ServeConfig = ServeConfig()
 
     @model_validator(mode="after")
     def _possible(self) -> RunConfig:
@@ -135,7 +149,9 @@ class RunConfig(Settings):
 
     def resolved(self, prompt_version: str) -> dict[str, Any]:
         """Return everything as plain values, defaults filled in and roles resolved: what `RUN/config.toml` holds."""
-        plain = self.model_dump(mode="json", exclude_none=True, exclude={"models", "acceptance", "optimize", *SITTING})
+        plain = self.model_dump(
+            mode="json", exclude_none=True, exclude={"models", "acceptance", "optimize", "serve", *SITTING}
+        )
         domain, acceptance = self.chosen_domain, self.policy
         plain["domain"] = str(domain.folder or domain.name)
         plain["domain_settings"] = domain.model_dump(mode="json", exclude_none=True)

@@ -25,9 +25,10 @@ from langgraph.runtime import RunControl
 from autodata.checkpoints.book import Book
 from autodata.checkpoints.ledger import Ledger, run_lock
 from autodata.checkpoints.records import Document, DocumentStatus, RunFailed, UserError, canonical_json, digest
-from autodata.checkpoints.saver import checkpoint_error, keep_rounds, open_saver
+from autodata.checkpoints.saver import checkpoint_error, keep_rounds
 from autodata.graphs.baseline import BaselineConfig, build_cot_baseline
 from autodata.graphs.config import RunConfig, bearing, changes, require_kind, write_resolved
+from autodata.graphs.savers import CHECKPOINTS, open_run_saver
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
 from autodata.models.calls import Budget, Caller, CallSite, Reply
 from autodata.models.chat import connect, require_keys
@@ -40,7 +41,6 @@ from autodata.nodes.state import Context, Services, new_state
 from autodata.prompts import PromptPack
 
 Event = Mapping[str, Any]
-CHECKPOINTS = "checkpoints.db"
 CHARS_PER_TOKEN = 3
 """A careful estimate, for prose."""
 
@@ -300,14 +300,14 @@ async def open_house(config: RunConfig, folder: Path, progress: Progress | None 
     roles = config.roles()
     require_ready(config.chosen_domain, roles)
     require_keys(roles)
-    _require_prices(config, roles)
-    _require_room(config, roles)
-    _make(folder)
+    require_prices(config, roles)
+    require_room(config, roles)
+    make_folder(folder)
     async with AsyncExitStack() as stack:
         stack.enter_context(run_lock(folder))
         ledger = await stack.enter_async_context(Ledger.open(folder / "run.db"))
-        await _bind(ledger, folder, resolved)
-        saver = await stack.enter_async_context(open_saver(folder / CHECKPOINTS))
+        await bind(ledger, folder, resolved)
+        saver = await stack.enter_async_context(open_run_saver(config.checkpoints, folder, ledger))
         serving = LocalServing(progress=progress, n_parallel=config.local.n_parallel, ctx=config.local.ctx)
         stack.push_async_callback(serving.aclose)
         models = await connect(roles, stack, serving=serving, world=config.simulated)
@@ -348,7 +348,8 @@ async def spent_budget(config: RunConfig, ledger: Ledger) -> Budget:
     return Budget(config.budget, rows[0]["calls"], rows[0]["usd"], rows[0]["tokens"])
 
 
-def _require_prices(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None:
+def require_prices(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None:
+    """Raise UserError when money is bounded and a paid model has no price."""
     if config.budget.max_usd is None:
         return
     for role, settings in roles.items():
@@ -357,8 +358,8 @@ def _require_prices(config: RunConfig, roles: Mapping[str, ModelSettings]) -> No
             raise UserError(f"max_usd cannot be kept without prices: set models.{role}.price_in and price_out")
 
 
-def _require_room(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None:
-    """A local server has the context it was started with: a document that cannot fit is refused before it is read."""
+def require_room(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None:
+    """Raise UserError when a document may be longer than the context that a local server is started with."""
     if config.chosen_domain.passage_words is not None:
         return
     for role in ("extractor", "challenger", "quality_verifier"):
@@ -374,14 +375,15 @@ def _require_room(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None
             )
 
 
-def _make(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a run folder that is not there yet. Raises UserError when it cannot be made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{folder}: cannot be made: {error.strerror}: choose another --out") from error
 
 
-async def _bind(ledger: Ledger, folder: Path, resolved: Mapping[str, Any]) -> None:
+async def bind(ledger: Ledger, folder: Path, resolved: Mapping[str, Any]) -> None:
     """Tie a run folder to its configuration, or refuse another. The ledger keeps it; `config.toml` is for people."""
     known = {row["key"]: row["value"] for row in await ledger.read("select key, value from meta")}
     if "bearing" in known:

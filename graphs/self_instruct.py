@@ -20,7 +20,7 @@ from autodata.nodes.loop_judge import loop_judge
 from autodata.nodes.quality import quality_verifier
 from autodata.nodes.screen import screen
 from autodata.nodes.solvers import strong_solver, weak_solver
-from autodata.nodes.state import Context, State
+from autodata.nodes.state import Context, Output, State
 from autodata.nodes.verifier import verifier
 
 
@@ -61,7 +61,7 @@ def after_feedback(state: State) -> str:
     return END if state.get("status") else "challenger"
 
 
-def build_self_instruct(domain: Domain = CS) -> StateGraph[State, Context, State, State]:
+def build_self_instruct(domain: Domain = CS) -> StateGraph[State, Context, State, Output]:
     """Return a domain's uncompiled graph: only the nodes that the domain has are drawn.
 
     The edge from the verifier back to the weak solver is there for every domain: a domain that stops attempts early
@@ -81,9 +81,9 @@ def build_self_instruct(domain: Domain = CS) -> StateGraph[State, Context, State
     return graph
 
 
-def opening(domain: Domain) -> StateGraph[State, Context, State, State]:
+def opening(domain: Domain) -> StateGraph[State, Context, State, Output]:
     """Return what the loop and the baseline share: all from the start to the verifier, and the end behind accept."""
-    graph = StateGraph(State, context_schema=Context)
+    graph = StateGraph(State, context_schema=Context, output_schema=Output)
     graph.add_node("challenger", challenger)
     graph.add_node("weak_solver", weak_solver)
     graph.add_node("verifier", verifier)

@@ -6,6 +6,7 @@ import importlib
 import os
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import openai
@@ -35,20 +36,34 @@ def require_keys(roles: Mapping[str, ModelSettings]) -> None:
             _key(role, settings)
 
 
+@dataclass
+class Pool:
+    """What several calls of `connect` may share: one HTTP client, and the endpoints known so far."""
+
+    clients: list[openai.DefaultAioHttpClient] = field(default_factory=list)
+    endpoints: dict[tuple[str, str, str], Endpoint] = field(default_factory=dict)
+
+    def forget_down(self) -> None:
+        """Drop the endpoints that were given up: the next `connect` makes them anew."""
+        self.endpoints = {where: endpoint for where, endpoint in self.endpoints.items() if endpoint.down is None}
+
+
 async def connect(
     roles: Mapping[str, ModelSettings],
     stack: AsyncExitStack,
     *,
     serving: Serving | None = None,
     world: World | None = None,
+    pool: Pool | None = None,
 ) -> dict[str, RoleModel]:
     """Build the chat model of every role. Clients are closed with `stack`.
 
-    Roles that share provider, address and model share one Endpoint: its slots, its breaker and its wire format.
-    Raises UserError for a provider that is not installed, a missing key, or a local model without a server.
+    Roles that share provider, address and model share one Endpoint: its slots, its breaker and its wire format; those
+    of calls with the same `pool` and `stack` do, too. Raises UserError for a provider that is not installed, a missing
+    key, or a local model without a server.
     """
-    clients: list[openai.DefaultAioHttpClient] = []
-    endpoints: dict[tuple[str, str, str], Endpoint] = {}
+    pool = pool or Pool()
+    clients, endpoints = pool.clients, pool.endpoints
     connected: dict[str, RoleModel] = {}
     for role, settings in roles.items():
         base_url = settings.base_url

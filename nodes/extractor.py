@@ -26,7 +26,7 @@ async def extractor(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     update: dict[str, Any] = {}
     if domain.extractor and not state.get("extract"):
         update |= await _extracted(desk)
-    if domain.grounding and not update.get("status") and "grounding" not in state:
+    if domain.grounding and not update.get("status") and state.get("grounding") is None:
         update["grounding"] = await sample_grounding(desk)
     return update
 

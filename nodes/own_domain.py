@@ -59,7 +59,7 @@ def load_domain(folder: Path) -> Domain:
             domain.scorer  # noqa: B018 - importing it is the check
         except UserError as error:
             raise UserError(f"{file}: kind: {error}") from error
-    _require_fitting(domain, load_pack(folder), folder)
+    require_fitting(domain, load_pack(folder), folder)
     return domain
 
 
@@ -122,8 +122,11 @@ def _domain(folder: Path, file: Path, values: Mapping[str, Any]) -> Domain:
     return domain.at(folder)
 
 
-def _require_fitting(domain: Domain, pack: PromptPack, folder: Path) -> None:
-    """Raise UserError unless the prompts are those of the domain's roles and name what the domain can show them."""
+def require_fitting(domain: Domain, pack: PromptPack, folder: Path) -> None:
+    """Raise UserError unless the prompts are those of the domain's roles and name what the domain can show them.
+
+    `folder` is where the error says that a prompt stands.
+    """
     roles = (*domain.roles, "feedback")
     for role in roles:
         if role not in pack.prompts:

@@ -26,6 +26,8 @@ from autodata.checkpoints.records import (
     Store,
     UserError,
     canonical_json,
+    document_id,
+    normalise_text,
     preview,
 )
 from autodata.models.calls import Caller, CallSite
@@ -69,6 +71,18 @@ class State(TypedDict, total=False):
     example: dict[str, Any] | None
 
 
+class Output(TypedDict, total=False):
+    """What a graph answers with: the example and how it came about, whole. Nothing in it refers to a ledger (law 5)."""
+
+    status: str
+    """A DocumentStatus: accepted, rejected or skipped."""
+    status_reason: str
+    example: dict[str, Any] | None
+    """An Example as plain JSON; None unless the document was accepted."""
+    rounds: list[dict[str, Any]]
+    """Every closed round, a Round each, in order."""
+
+
 @dataclass(frozen=True)
 class Services:
     """What the nodes of one evaluation share."""
@@ -94,6 +108,19 @@ class Context:
     epoch: int = 0
     """How often the document was taken up again after an error."""
 
+    async def take(self, text: str, *, title: str = "", name: str = "") -> State:
+        """Store a document and return the input of its thread, for a graph that is run without a document runner.
+
+        The same text again is the same document: what its calls replied in this evaluation is replayed, not paid for.
+        Raises UserError for a text without words.
+        """
+        whole = normalise_text(text)
+        if not whole:
+            raise UserError(f"the document {name or title} is empty: give one with text".replace("  ", " "))
+        known = {"document_id": document_id(text), "name": name or title or "document", "title": title, "text": whole}
+        await self.services.store.save(documents=[{**known, "chars": len(whole)}])
+        return new_state(Document(**known))
+
 
 def new_state(document: Document) -> State:
     """Return the input of a document's thread."""
@@ -109,6 +136,8 @@ def new_state(document: Document) -> State:
         rounds=[],
         feedback="",
         status="",
+        status_reason="",
+        example=None,
     )
 
 
@@ -238,7 +267,7 @@ class Desk:
         )
 
     def emit(self, event: str, **values: Any) -> None:
-        """Stream a typed event (`stream_mode="custom"`)."""
+        """Stream an event (`stream_mode="custom"`): its name and values are those of a type in `nodes/events.py`."""
         self._emit({"event": event, "document_id": self.document_id, "n": self.n, **values})
 
 

@@ -98,7 +98,9 @@ def anchors(path: Path) -> set[str]:
 BLOCKS = [
     Block(path, (token.map or [0])[0] + 1, token.info, token.content)
     for path in PROSE
-    if path.name != "domains.md"  # a tutorial with files of its own, run as written by tests/e2e/test_tutorial.py
+    # A tutorial with files of its own, run as written by tests/e2e/test_tutorial.py, and whole programs, run by
+    # tests/graph/test_composition.py.
+    if path.name not in {"domains.md", "composition.md", "api.md"}
     for token in tokens(path)
     if token.type in {"fence", "code_block"}
 ]

@@ -1,0 +1,207 @@
+"""What a caller of a served graph may choose: the context schema of each domain, and what its values mean.
+
+A caller names model profiles and writes prompt texts. Addresses, names of key variables, request bodies and providers
+are the server's own and never taken from a caller: there is no field for them, and unknown fields are refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from autodata.checkpoints.records import UserError
+from autodata.graphs.serve_config import CONFIGURED
+from autodata.models.config import ROLES
+from autodata.models.problems import problems
+from autodata.nodes.acceptance import PRESETS, AcceptancePolicy, LoopJudge, Thresholds
+from autodata.nodes.domain import Domain
+from autodata.nodes.own_domain import require_fitting
+from autodata.nodes.policy import policy_of
+from autodata.prompts import PromptPack
+from autodata.prompts.pack import EDITABLE, Prompt, parse_prompt
+
+MOST_CHARS = 40_000
+"""Longest prompt that a caller may give, in characters."""
+
+SHOWN_ON: Mapping[str, list[str]] = {
+    "quality_verifier": ["quality_verifier", "accept"],
+    "feedback": ["feedback"],
+}
+"""The nodes on which a role's fields are shown, where they are not the one of its own name."""
+
+BOUNDS = ("weak_mean", "weak_best", "strong_mean", "gap")
+COUNTS = ("weak_right", "strong_right")
+
+_OWN_NAMES = frozenset({"thread_id", "run_id", "graph_id", "assistant_id", "user_id", "recursion_limit"})
+"""Names that a server or a remote caller puts beside a context; they are not read."""
+
+
+class ServedContext(BaseModel):
+    """What a caller may choose for a run. Every field may be left out."""
+
+    # A refused value may be a secret sent by mistake: an error never repeats it.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True, str_max_length=MOST_CHARS
+    )
+
+    seed: int = 0
+    """Seed of everything random in the run; another one draws again."""
+
+    def profiles(self) -> dict[str, str]:
+        """Return the profile chosen for each role."""
+        return {role: value for role in ROLES if (value := getattr(self, f"{role}_model", CONFIGURED)) != CONFIGURED}
+
+    def prompts(self) -> dict[str, str]:
+        """Return the prompt text given for each role, line ends as in a file."""
+        given = {role: getattr(self, f"{role}_prompt", "") for role in (*ROLES, "feedback")}
+        return {role: text.replace("\r\n", "\n") for role, text in given.items() if text.strip()}
+
+
+class LoopContext(ServedContext):
+    """A context of a graph that asks again and again."""
+
+    max_rounds: int | None = Field(default=None, ge=1, le=100, json_schema_extra={"langgraph_nodes": ["feedback"]})
+    """Rounds after which a document is rejected. Left empty: as the server is configured."""
+
+
+_AT_VERIFIER = {"langgraph_nodes": ["verifier"]}
+_PRESETS = tuple(name for name, policy in PRESETS.items() if not isinstance(policy, LoopJudge))
+
+
+class GatedContext(LoopContext):
+    """A context of a graph whose acceptance is decided by bounds."""
+
+    acceptance: Literal[("", *_PRESETS)] = Field(default="", json_schema_extra=_AT_VERIFIER)  # type: ignore[valid-type]
+    """Acceptance preset. Left empty: as the server is configured, else the domain's own."""
+    weak_mean: str = Field(default="", json_schema_extra=_AT_VERIFIER)
+    """Own bounds of the weak solver's mean score, such as `< 0.50` or `> 0.10, < 0.50`. Empty: the preset's."""
+    weak_best: str = Field(default="", json_schema_extra=_AT_VERIFIER)
+    """Own bounds of the weak solver's best score. Empty: the preset's."""
+    strong_mean: str = Field(default="", json_schema_extra=_AT_VERIFIER)
+    """Own bounds of the strong solver's mean score, such as `>= 0.65`. Empty: the preset's."""
+    gap: str = Field(default="", json_schema_extra=_AT_VERIFIER)
+    """Own bounds of strong mean minus weak mean, such as `>= 0.20`. Empty: the preset's."""
+    weak_right: int | None = Field(default=None, ge=0, json_schema_extra=_AT_VERIFIER)
+    """Counting presets: weak attempts that may be right at most. Empty: the preset's."""
+    strong_right: int | None = Field(default=None, ge=0, json_schema_extra=_AT_VERIFIER)
+    """Counting presets: strong attempts that must be right at least. Empty: the preset's."""
+
+
+def context_schema(domain: Domain, base: type[ServedContext], *, texts: bool = True) -> type[ServedContext]:
+    """Return the context schema of a domain's graph: of each of its roles the model profile and the prompt.
+
+    With `texts` a prompt's default is the domain's own text, so that a person has it before them to change.
+    """
+    pack = domain.pack() if texts else None
+    fields: dict[str, Any] = {}
+    for role in domain.roles:
+        fields[f"{role}_model"] = (str, _model_field(role))
+    for role in (*domain.roles, "feedback"):
+        fields[f"{role}_prompt"] = (str, _prompt_field(role, pack[role].text if pack else ""))
+    name = "".join(part.title() for part in domain.name.split("_")) + base.__name__
+    return create_model(name, __base__=base, __doc__=base.__doc__, **fields)
+
+
+def union_schema(domains: Mapping[str, Domain], base: type[ServedContext]) -> type[ServedContext]:
+    """Return the context schema of a graph that serves several domains: the fields of all their roles."""
+    roles = [role for role in ROLES if any(role in domain.roles for domain in domains.values())]
+    fields: dict[str, Any] = {f"{role}_model": (str, _model_field(role)) for role in roles}
+    fields |= {f"{role}_prompt": (str, _prompt_field(role, "")) for role in (*roles, "feedback")}
+    return create_model(f"Any{base.__name__}", __base__=base, __doc__=base.__doc__, **fields)
+
+
+def _model_field(role: str) -> Any:
+    return Field(
+        default=CONFIGURED,
+        max_length=60,
+        description=f"Model profile of the role {role}: a name from the server's configuration.",
+        json_schema_extra={"langgraph_nodes": SHOWN_ON.get(role, [role])},
+    )
+
+
+def _prompt_field(role: str, text: str) -> Any:
+    return Field(
+        default=text,
+        description=f"Prompt of the role {role}: the whole file, front matter included. Empty: the domain's own.",
+        json_schema_extra={"langgraph_nodes": SHOWN_ON.get(role, [role]), "langgraph_type": "prompt"},
+    )
+
+
+def require_known(schema: type[ServedContext], given: Mapping[str, Any]) -> None:
+    """Raise UserError for keys that a caller may not choose. A server drops them in silence before a graph sees them.
+
+    Their values are not repeated: one may be a secret.
+    """
+    unknown = sorted(
+        key
+        for key in given
+        if key not in schema.model_fields and key not in _OWN_NAMES and not re.match(r"__|langgraph_|checkpoint_", key)
+    )
+    if unknown:
+        raise UserError(
+            f"context.{unknown[0][:60]}: not for a caller to choose: models are named by profiles of the server's"
+            f" configuration; the fields are {', '.join(schema.model_fields)}"
+        )
+
+
+def read_context(schema: type[ServedContext], given: Mapping[str, Any] | None) -> ServedContext:
+    """Return a context's values as the schema has them. Raises UserError, which repeats no value."""
+    require_known(schema, given or {})
+    known = {key: value for key, value in (given or {}).items() if key in schema.model_fields}
+    try:
+        return schema.model_validate(known)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        raise UserError(f"context.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def policy_for(domain: Domain, context: ServedContext, configured: str | dict[str, Any] | None) -> AcceptancePolicy:
+    """Return the acceptance policy that a context asks for. `configured` is the server's own wish for this domain.
+
+    Raises UserError for bounds that cannot be read, or that no scores can pass.
+    """
+    preset = getattr(context, "acceptance", "")
+    own: dict[str, Any] = {}
+    for name in BOUNDS:
+        if value := getattr(context, name, ""):
+            own[name] = [part.strip() for part in re.split(r",|\band\b", value)]
+    own |= {name: value for name in COUNTS if (value := getattr(context, name, None)) is not None}
+    wanted: Any = preset or configured or domain.acceptance
+    if own:
+        wanted = {"preset": wanted, **own} if isinstance(wanted, str) else {**wanted, **own}
+    try:
+        policy = policy_of(wanted)
+        policy.require_possible(domain.planned)
+    except (ValueError, ValidationError) as error:
+        told = problems(error, Thresholds) if isinstance(error, ValidationError) else str(error)
+        raise UserError(f"context: {told}") from None
+    if isinstance(policy, LoopJudge) is not domain.loop_judge:
+        raise UserError(f"context.acceptance: {policy.name!r} cannot be used in domain {domain.name}: leave it empty")
+    return policy
+
+
+def pack_for(
+    domain: Domain, shipped: PromptPack, texts: Mapping[str, str], allowed: Literal["all", "editable", "none"]
+) -> PromptPack:
+    """Return a domain's prompts with a caller's texts in place of its own.
+
+    A text is checked as a file is: what a role may be shown, what it needs, its sections. Raises UserError.
+    """
+    replaced: dict[str, Prompt] = {}
+    for role, text in texts.items():
+        if role not in shipped.prompts:
+            raise UserError(f"context.{role}_prompt: domain {domain.name} has no such role: leave it empty")
+        if text.strip() == shipped[role].text.strip():
+            continue
+        if allowed == "none" or (allowed == "editable" and role not in EDITABLE):
+            raise UserError(f"context.{role}_prompt: this server lets nobody replace it (serve.prompts = {allowed!r})")
+        replaced[role] = parse_prompt(role, text if text.endswith("\n") else f"{text}\n", f"context.{role}_prompt")
+    if not replaced:
+        return shipped
+    pack = PromptPack(shipped.name, {**shipped.prompts, **replaced})
+    require_fitting(domain, pack, Path("context"))
+    return pack

@@ -1,0 +1,118 @@
+"""A server that is killed loses no thread, and pays again only for calls that were in flight."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from langgraph_sdk.client import LangGraphClient
+
+from tests.support import studio as support
+from tests.support.runs import generated, journalled
+from tests.support.studio import Models, Studio
+
+pytestmark = pytest.mark.enable_socket
+
+DOCUMENTS = generated(4)
+KILLS = 2
+CONTEXT = {"max_rounds": 3, "weak_mean": "< 0.30"}
+
+
+def config(models: Models) -> dict[str, Any]:
+    default = {"model": "strong", "base_url": models.base_url}
+    return {"models": {"default": default, "weak_solver": {"model": "weak"}}, "retries": {"base_seconds": 0}}
+
+
+def paste(number: int) -> dict[str, str]:
+    document = DOCUMENTS[number]
+    return {"text": document.text, "title": document.title, "name": document.name}
+
+
+def journal(studio: Studio) -> frozenset[str]:
+    with closing(sqlite3.connect(f"file:{studio.ledger}?mode=ro", uri=True)) as db:
+        db.row_factory = sqlite3.Row
+        return frozenset(journalled([dict(row) for row in db.execute("select * from calls")]))
+
+
+async def go_on(client: LangGraphClient, thread: str, graph: str, given: dict[str, Any]) -> None:
+    """Submit a thread's input, or go on with what its checkpoints hold; wait for nothing."""
+    await client.threads.create(thread_id=thread, if_exists="do_nothing", graph_id=graph)
+    state = await client.threads.get_state(thread)
+    begun = bool(state["next"])
+    await client.runs.create(
+        thread, graph, input=None if begun else given, context=CONTEXT, multitask_strategy="interrupt"
+    )
+
+
+async def ended(client: LangGraphClient, thread: str) -> dict[str, Any]:
+    while True:
+        for run in await client.runs.list(thread, limit=1):
+            await client.runs.join(thread, run["run_id"])
+        if (await client.threads.get(thread))["status"] not in {"busy"}:
+            break
+    state: Any = await client.threads.get_state(thread)
+    assert state["next"] == []
+    values: dict[str, Any] = state["values"]
+    return values
+
+
+def told(values: dict[str, Any]) -> list[Any]:
+    """What a result says, ids of its thread left out."""
+    entries = values.get("results") or [values]
+    return [
+        [entry["status"], [[row["n"], row["outcome"], row["candidate"], row["weak_mean"]] for row in entry["history"]]]
+        for entry in entries
+    ]
+
+
+async def test_kills_lose_no_thread_and_pay_nothing_twice(tmp_path: Path) -> None:
+    graphs = {
+        str(uuid4()): ("self_instruct_cs", paste(0)),
+        str(uuid4()): ("self_instruct_cs", paste(1)),
+        str(uuid4()): ("dataset", {"texts": [paste(2), paste(3)]}),
+    }
+    with support.models(tmp_path, latency_s=0.03) as models:
+        folder, asked_before, lost = tmp_path / "studio", 0, 0
+        paid: frozenset[str] = frozenset()
+        for life in range(KILLS + 1):
+            studio = support.start(folder, config(models))
+            try:
+                async with studio.client() as client:
+                    states = (
+                        {thread: await values_of(client, thread, graph) for thread, (graph, _) in graphs.items()}
+                        if life
+                        else {}
+                    )
+                    for thread, (graph, given) in graphs.items():
+                        await go_on(client, thread, graph, given)
+                    if life == KILLS:
+                        results = {thread: await ended(client, thread) for thread in graphs}
+                        break
+                    await models.asked(asked_before + 12)
+                studio.kill()
+            finally:
+                studio.stop()
+            assert life == 0 or any(states.values()), "a thread lost its state"
+            asked = [request["call"] for request in models.requests()][asked_before:]
+            assert not paid & set(asked), "a call was made that was paid for in an earlier life"
+            assert journal(studio) >= paid
+            lost += len(set(asked) - journal(studio))
+            paid, asked_before = journal(studio), asked_before + len(asked)
+        asked = [request["call"] for request in models.requests()][asked_before:]
+        assert not paid & set(asked)
+        assert lost > 0, "no kill met a call in flight"
+        assert len(models.requests()) <= len(journal(studio)) + lost
+        with support.studio(tmp_path / "unkilled", config(models)) as reference:
+            async with reference.client() as client:
+                for thread, (graph, given) in graphs.items():
+                    await go_on(client, thread, graph, given)
+                    assert told(await ended(client, thread)) == told(results[thread])
+
+
+async def values_of(client: LangGraphClient, thread: str, graph: str) -> Any:
+    await client.threads.create(thread_id=thread, if_exists="do_nothing", graph_id=graph)
+    return (await client.threads.get_state(thread))["values"]
