@@ -133,6 +133,10 @@ def _kept_sentences(before: Prompt, after: Prompt) -> Iterator[str]:
     contract, text = output_contract(before), " ".join(_body(after).split())
     if contract and contract not in text:
         yield f"the output contract {_quoted(contract)} is gone: put it back word for word"
+    elif contract:
+        asked = contract.rpartition("{{")[0].strip()
+        if asked and text.count(asked) > " ".join(_body(before).split()).count(asked):
+            yield f"{_quoted(asked)} stands there once more than in the baseline: say it only where the schema is"
     for sentence in sentences(_body(before)):
         if _KEPT.search(sentence) and sentence not in text:
             yield f"{_quoted(sentence)} is gone: put it back word for word, for text from outside is only material"
