@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +70,12 @@ def run(
     max_tokens: MaxTokens = None,
     max_usd: MaxUsd = None,
     max_seconds: MaxSeconds = None,
+    server: Annotated[str | None, typer.Option(help="Let the LangGraph server at this address do the work.")] = None,
+    graph: Annotated[
+        str | None, typer.Option(help="With --server: its graph.", show_default="self_instruct_DOMAIN")
+    ] = None,
+    profile: Annotated[list[str] | None, typer.Option(help="With --server: ROLE=NAME of a model profile.")] = None,
+    server_key_env: Annotated[str | None, typer.Option(help="With --server: variable that holds its key.")] = None,
     as_json: StatusJson = False,
 ) -> None:
     """Make examples from documents. The same command again resumes.
@@ -88,19 +94,30 @@ def run(
         "budget.max_usd": max_usd,
         "budget.max_seconds": max_seconds,
     }
-    settings = find_settings(config, out, flags)
-    finish(settings, [*(documents or []), *(more or [])], out, as_json=as_json)
+    paths = [*(documents or []), *(more or [])]
+    if server is not None:
+        from autodata.cli.server_engine import run_on_server  # noqa: PLC0415 - it needs this module
+
+        sitting, notes = run_on_server(server, graph, profile or [], server_key_env, config, flags, paths, out)
+        conclude(sitting, out, as_json=as_json, notes=notes)
+    if graph or profile or server_key_env:
+        raise UserError("--graph, --profile and --server-key-env go with --server URL")
+    finish(find_settings(config, out, flags), paths, out, as_json=as_json)
 
 
 def finish(settings: RunConfig, paths: list[Path], out: Path, *, as_json: bool) -> NoReturn:
     """Run one sitting, print its status, what a person must know and what to type next, and exit."""
+    conclude(execute(settings, paths, out, Console(stderr=True)), out, as_json=as_json)
+
+
+def conclude(sitting: Sitting, out: Path, *, as_json: bool, notes: Sequence[str] = ()) -> NoReturn:
+    """Print a sitting's status, what a person must know and what to type next, and exit."""
     console = Console(stderr=True)
-    sitting = execute(settings, paths, out, console)
     if as_json:
         typer.echo(json.dumps(sitting.summary))
     else:
         Console().print(summary_table(sitting.summary))
-    for line in closing_lines(sitting, out):
+    for line in [*notes, *closing_lines(sitting, out)]:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     raise typer.Exit(sitting.exit_code)
 
@@ -110,7 +127,7 @@ def execute(config: RunConfig, paths: list[Path], out: Path, console: Console) -
     if not paths and not (out / "run.db").exists():
         raise UserError(f"{out} holds no documents yet: give --documents PATH")
     # Mistyped paths are found before a run folder is made.
-    documents = _fitted(config, read_documents(paths, limit=config.limit)) if paths else iter(())
+    documents = fitted(config, read_documents(paths, limit=config.limit)) if paths else iter(())
     with suppress(asyncio.CancelledError):
         return asyncio.run(_sit(config, documents, out, Progress(console, target=config.target)))
     raise RunFailed(f"stopped at once; the same command goes on: nothing paid for is lost ({out})")
@@ -166,7 +183,7 @@ def find_settings(config: Path | None, out: Path, flags: Mapping[str, Any], kind
     return load_config(config, given)
 
 
-def _fitted(config: RunConfig, items: Iterator[Document | Skipped]) -> Iterator[Document | Skipped]:
+def fitted(config: RunConfig, items: Iterator[Document | Skipped]) -> Iterator[Document | Skipped]:
     """Cut or refuse what is too long, unless the domain picks passages anyway."""
     whole = config.chosen_domain.passage_words is not None
     for item in items:

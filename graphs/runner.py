@@ -302,7 +302,7 @@ async def open_house(config: RunConfig, folder: Path, progress: Progress | None 
     require_keys(roles)
     require_prices(config, roles)
     _require_room(config, roles)
-    _make(folder)
+    make_folder(folder)
     async with AsyncExitStack() as stack:
         stack.enter_context(run_lock(folder))
         ledger = await stack.enter_async_context(Ledger.open(folder / "run.db"))
@@ -375,7 +375,8 @@ def _require_room(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None
             )
 
 
-def _make(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a run folder where there is none. Raises UserError when it cannot be made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
