@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,13 @@ from aiohttp import web
 
 from autodata.checkpoints.records import Example
 from tests.support import studio as support
+from tests.support.commands import invoke, printed, refusal, words
 from tests.support.runs import generated
 from tests.support.studio import Models, Studio
 
 pytestmark = pytest.mark.enable_socket
 
-DOCUMENTS = generated(6)
+DOCUMENTS = generated(4)
 AUTODATA = str(Path(sys.executable).with_name("autodata"))
 
 
@@ -57,17 +57,20 @@ def papers(tmp_path: Path) -> Path:
     return folder
 
 
-def start(folder: Path, url: str, *more: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    command = [AUTODATA, "run", "--server", url, "--documents", "papers", "--out", "run", "--json", *more]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=folder, env={**os.environ, **(env or {})}, stdout=pipe, stderr=pipe, text=True)
+@pytest.fixture(autouse=True)
+def _in_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
 
 
-def run(folder: Path, url: str, *more: str, env: Mapping[str, str] | None = None) -> tuple[int, str, str]:
-    process = start(folder, url, *more, env=env)
-    out, err = process.communicate()
-    assert "Traceback" not in err
-    return process.returncode, out, err
+def command(url: str, *more: str) -> list[str]:
+    return ["run", "--server", url, "--documents", "papers", "--out", "run", "--json", *more]
+
+
+def ran(url: str, *more: str) -> tuple[dict[str, Any], str]:
+    """Run the command in this process; return its status and what it told besides."""
+    result = invoke(*command(url, *more))
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout), words(result.stderr)
 
 
 def rows(folder: Path, sql: str) -> list[dict[str, Any]]:
@@ -76,70 +79,61 @@ def rows(folder: Path, sql: str) -> list[dict[str, Any]]:
         return [dict(row) for row in db.execute(sql)]
 
 
-async def test_results_come_back_whole_and_a_repeated_command_asks_nothing(
+def test_results_come_back_whole_and_a_repeated_command_asks_nothing(
     studio: Studio, models: Models, papers: Path, tmp_path: Path
 ) -> None:
-    more = ("--max-rounds", "3", "--profile", "verifier=other")
-    code, out, err = await asyncio.to_thread(run, tmp_path, studio.url, *more)
-    assert code == 0, err
-    status = json.loads(out)
+    more = ("--max-rounds", "9", "--profile", "verifier=other")
+    status, told = ran(studio.url, *more)
     assert status["accepted"] + status["rejected"] == len(DOCUMENTS)
-    assert "model calls at" in err
+    assert "model calls at" in told
     documents = {row["name"]: row for row in rows(tmp_path, "select * from documents")}
     assert {row["settled"] for row in documents.values()} == {1}
     closed = Counter(row["document_id"] for row in rows(tmp_path, "select * from rounds where outcome != 'open'"))
     assert {row["document_id"]: row["rounds"] for row in documents.values()} == dict(closed)
-    assert all(
-        row["candidate_id"] is None or row["question"]
-        for row in rows(
-            tmp_path, "select r.candidate_id, question from rounds r left join candidates using (candidate_id)"
-        )
-    )
+    joined = "select r.candidate_id, question from rounds r left join candidates using (candidate_id)"
+    assert all(row["candidate_id"] is None or row["question"] for row in rows(tmp_path, joined))
     assert rows(tmp_path, "select 1 from verdicts")
     examples = [Example.model_validate_json(row["example"]) for row in rows(tmp_path, "select example from examples")]
     assert len(examples) == status["accepted"] > 0
     assert {one.models["verifier"] for one in examples} == {"other-judge"}
+    assert {one.document_id for one in examples} <= {row["document_id"] for row in documents.values()}
     asked = len(models.requests())
-    code, again, _ = await asyncio.to_thread(run, tmp_path, studio.url, *more)
-    assert code == 0
-    assert json.loads(again) == status
+    assert ran(studio.url, *more)[0] == status
     assert len(models.requests()) == asked
-    exported = subprocess.run([AUTODATA, "export", "run", "--format", "jsonl", "--out", "x.jsonl"], cwd=tmp_path)
-    assert exported.returncode == 0
+    printed("export", "run", "--format", "jsonl", "--out", "x.jsonl")
     assert len((tmp_path / "x.jsonl").read_text("utf-8").splitlines()) == len(examples)
-    for command in (["show", "run"], ["status", "run"], ["compare", "run", "run"]):
-        assert subprocess.run([AUTODATA, *command], cwd=tmp_path, stdout=subprocess.PIPE).returncode == 0
-    code, _, err = await asyncio.to_thread(run, tmp_path, studio.url, "--max-rounds", "4")
-    assert code == 2
-    assert "context.max_rounds: 3 -> 4" in err
+    for looking in (["show", "run"], ["status", "run"], ["compare", "run", "run"]):
+        printed(*looking)
+    assert "context.max_rounds: 9 -> 4" in refusal(*command(studio.url, "--max-rounds", "4"))
+    assert "holds a run --server: go on with 'autodata run --server'" in refusal("run", "--out", "run")
 
 
 async def test_a_killed_client_joins_what_is_under_way(
     studio: Studio, models: Models, papers: Path, tmp_path: Path
 ) -> None:
     before = len(models.requests())
-    for wanted in (10, 40):
-        process = start(tmp_path, studio.url, "--concurrency", "3")
+    for wanted in (8, 25):
+        process = await asyncio.create_subprocess_exec(
+            AUTODATA, *command(studio.url, "--concurrency", "3"), cwd=tmp_path
+        )
         await models.asked(before + wanted)
         process.kill()
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL
-    code, out, err = await asyncio.to_thread(run, tmp_path, studio.url, "--concurrency", "3")
-    assert code == 0, err
-    status = json.loads(out)
+        assert await process.wait() == -signal.SIGKILL
+    status, _ = await asyncio.to_thread(ran_in_a_process, tmp_path, command(studio.url, "--concurrency", "3"))
     assert status["accepted"] + status["rejected"] == len(DOCUMENTS)
     asked = Counter(request["call"] for request in models.requests()[before:])
     assert set(asked.values()) == {1}, "a call was paid for twice"
+    threads = [row["thread_id"] for row in rows(tmp_path, "select distinct thread_id from rounds")]
+    assert len(threads) == len(DOCUMENTS)
     async with studio.client() as client:
-        threads = await client.threads.search(metadata={"graph_id": "self_instruct_cs"}, limit=100)
-        ours = {row["document_id"] for row in rows(tmp_path, "select document_id from documents")}
-        folder_id = rows(tmp_path, "select value from meta where key = 'folder_id'")[0]["value"]
-        assert folder_id
-        mine = rows(tmp_path, "select distinct thread_id from rounds")
-        assert len(mine) == len(ours)
-        assert {row["thread_id"] for row in mine} <= {thread["thread_id"] for thread in threads}
-        for thread in mine:
-            assert len(await client.runs.list(thread["thread_id"], limit=10)) == 1, "a document was submitted twice"
+        for thread in threads:
+            assert len(await client.runs.list(thread, limit=10)) == 1, "a document was submitted twice"
+
+
+def ran_in_a_process(folder: Path, arguments: list[str]) -> tuple[dict[str, Any], str]:
+    """Run the command as a person does: this process's own loop is busy."""
+    done = subprocess.run([AUTODATA, *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout), done.stderr
 
 
 @pytest.mark.parametrize(
@@ -153,58 +147,61 @@ async def test_a_killed_client_joins_what_is_under_way(
         (["--server-key-env", "NOT_SET_ANYWHERE"], "export NOT_SET_ANYWHERE=..."),
     ],
 )
-async def test_mistakes_are_told_in_one_line(
-    studio: Studio, models: Models, papers: Path, tmp_path: Path, more: list[str], said: str
+def test_mistakes_are_told_in_one_line(
+    studio: Studio, models: Models, papers: Path, more: list[str], said: str
 ) -> None:
     asked = len(models.requests())
-    code, _, err = await asyncio.to_thread(run, tmp_path, studio.url, *more)
-    assert code == 2, err
-    assert said in " ".join(err.split())
+    assert said in refusal(*command(studio.url, *more))
     assert len(models.requests()) == asked
 
 
-async def test_a_server_that_is_not_there_leaves_everything_open(papers: Path, tmp_path: Path) -> None:
-    code, out, err = await asyncio.to_thread(run, tmp_path, f"http://127.0.0.1:{support.free_port()}")
-    assert code == 1
-    assert "cannot be reached" in err
-    assert json.loads(out)["pending"] == len(DOCUMENTS)
+def test_options_of_a_server_need_one(papers: Path) -> None:
+    assert "go with --server URL" in refusal("run", "--documents", "papers", "--profile", "verifier=other")
 
 
-async def test_only_the_key_that_is_named_is_sent(papers: Path, tmp_path: Path) -> None:
+def test_a_server_that_is_not_there_leaves_everything_open(papers: Path) -> None:
+    result = invoke(*command(f"http://127.0.0.1:{support.free_port()}"))
+    assert result.exit_code == 1
+    assert "cannot be reached" in result.stderr
+    assert json.loads(result.stdout)["pending"] == len(DOCUMENTS)
+
+
+async def test_only_the_key_that_is_named_is_sent(
+    papers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[str | None] = []
 
     async def refuse(request: web.Request) -> web.Response:
         seen.append(request.headers.get("x-api-key"))
         return web.json_response({"detail": "who are you?"}, status=401)
 
+    for name, value in {"LANGSMITH_API_KEY": "not-for-you", "LANGGRAPH_API_KEY": "nor-this", "MINE": "the-key"}.items():
+        monkeypatch.setenv(name, value)
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", refuse)
     runner = web.AppRunner(app)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    env = {"LANGSMITH_API_KEY": "not-for-you", "LANGGRAPH_API_KEY": "nor-this", "MINE": "the-key"}
     try:
-        code, _, err = await asyncio.to_thread(run, tmp_path, url, env=env)
-        assert code == 2
-        assert "the server refused" in err
-        assert set(seen) == {None}
-        seen.clear()
-        await asyncio.to_thread(run, tmp_path, url, "--server-key-env", "MINE", env=env)
-        assert set(seen) == {"the-key"}
+        for more, key in (([], None), (["--server-key-env", "MINE"], "the-key")):
+            process = await asyncio.create_subprocess_exec(
+                AUTODATA, *command(url, *more), cwd=tmp_path, stderr=subprocess.PIPE
+            )
+            _, told = await process.communicate()
+            assert process.returncode == 2
+            assert b"the server refused" in told
+            assert set(seen) == {key}
+            seen.clear()
     finally:
         await runner.cleanup()
-    stored = b"".join(path.read_bytes() for path in (tmp_path / "run").iterdir())
-    assert b"the-key" not in stored
+    assert b"the-key" not in b"".join(path.read_bytes() for path in (tmp_path / "run").iterdir())
 
 
-async def test_a_key_is_not_sent_in_the_clear(papers: Path, tmp_path: Path) -> None:
-    env = {"MINE": "the-key"}
-    code, _, err = await asyncio.to_thread(run, tmp_path, "http://server.example", "--server-key-env", "MINE", env=env)
-    assert code == 2
-    assert "a key is not sent without encryption" in err
-    code, _, err = await asyncio.to_thread(run, tmp_path, "http://user:word@server.example")
-    assert code == 2
-    assert "credentials do not belong in an address" in err
-    assert "word" not in err
+def test_a_key_is_not_sent_in_the_clear(papers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINE", "the-key")
+    said = refusal(*command("http://server.example", "--server-key-env", "MINE"))
+    assert "a key is not sent without encryption" in said
+    said = refusal(*command("http://user:word@server.example"))
+    assert "credentials do not belong in an address" in said
+    assert "word" not in said
