@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +89,12 @@ def run(
     max_tokens: MaxTokens = None,
     max_usd: MaxUsd = None,
     max_seconds: MaxSeconds = None,
+    server: Annotated[str | None, typer.Option(help="Let the LangGraph server at this address do the work.")] = None,
+    graph: Annotated[
+        str | None, typer.Option(help="With --server: its graph.", show_default="self_instruct_DOMAIN")
+    ] = None,
+    profile: Annotated[list[str] | None, typer.Option(help="With --server: ROLE=NAME of a model profile.")] = None,
+    server_key_env: Annotated[str | None, typer.Option(help="With --server: variable that holds its key.")] = None,
     as_json: StatusJson = False,
 ) -> None:
     """Make examples from documents. The same command again resumes.
@@ -108,19 +114,30 @@ def run(
         "budget.max_usd": max_usd,
         "budget.max_seconds": max_seconds,
     }
-    settings = find_settings(config, out, flags)
-    finish(settings, [*(documents or []), *(more or [])], out, as_json=as_json)
+    paths = [*(documents or []), *(more or [])]
+    if server is not None:
+        from autodata.cli.server_engine import run_on_server  # noqa: PLC0415 - it needs this module
+
+        sitting, notes = run_on_server(server, graph, profile or [], server_key_env, config, flags, paths, out)
+        conclude(sitting, out, as_json=as_json, notes=notes)
+    if graph or profile or server_key_env:
+        raise UserError("--graph, --profile and --server-key-env go with --server URL")
+    finish(find_settings(config, out, flags), paths, out, as_json=as_json)
 
 
 def finish(settings: RunConfig, paths: list[Path], out: Path, *, as_json: bool) -> NoReturn:
     """Run one sitting, print its status, what a person must know and what to type next, and exit."""
+    conclude(execute(settings, paths, out, Console(stderr=True)), out, as_json=as_json)
+
+
+def conclude(sitting: Sitting, out: Path, *, as_json: bool, notes: Sequence[str] = ()) -> NoReturn:
+    """Print a sitting's status, what a person must know and what to type next, and exit."""
     console = Console(stderr=True)
-    sitting = execute(settings, paths, out, console)
     if as_json:
         typer.echo(json.dumps(sitting.summary))
     else:
         Console().print(summary_table(sitting.summary))
-    for line in closing_lines(sitting, out):
+    for line in [*notes, *closing_lines(sitting, out)]:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     raise typer.Exit(sitting.exit_code)
 

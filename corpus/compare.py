@@ -21,6 +21,7 @@ from autodata.corpus.paper import PAPER
 SUITABILITIES = ("high", "medium", "low")
 OVER: Mapping[str, str] = {
     "run": "accepted examples",
+    "run --server": "accepted examples",
     "baseline": "all examples that passed the quality check",
 }
 """What the figures of a kind of run are over."""

@@ -1,4 +1,4 @@
-"""Write the generated parts of docs/configuration.md: `python docs/make.py`, or `make docs`.
+"""Write the generated parts of docs/configuration.md and the pictures of docs/graphs: `make docs`.
 
 A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`; all other text is written by hand.
 """
@@ -11,14 +11,17 @@ from pathlib import Path
 
 from autodata.checkpoints.records import FailureMode, RunFailed, UserError
 from autodata.checkpoints.summary import MEANINGS
+from autodata.cli.draw import draw
 from autodata.cli.init import configuration
 from autodata.cli.run import Sitting
 from autodata.graphs.config import MODEL_FIELDS_THAT_BEAR, bearing, read_config
+from autodata.graphs.served import EXPORTS, compiled
 from autodata.models.config import ModelSettings, Settings
 from autodata.models.simulated import Faults
 from autodata.nodes.domain import CS
 
 PAGE = Path(__file__).with_name("configuration.md")
+PICTURES = Path(__file__).with_name("graphs")
 
 _PART = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -95,5 +98,15 @@ def rendered(text: str) -> str:
     return _PART.sub(lambda match: f"{match[1]}{PARTS[match[2]]()}\n{match[3]}", text)
 
 
+def picture(name: str, folder: Path = PICTURES) -> Path:
+    """Draw a served graph into a folder; return the file."""
+    file = folder / f"{name}.svg"
+    draw(compiled(name).get_graph(), file)
+    return file
+
+
 if __name__ == "__main__":
     PAGE.write_text(rendered(PAGE.read_text("utf-8")), "utf-8")
+    PICTURES.mkdir(exist_ok=True)
+    for export in EXPORTS:
+        picture(export)

@@ -103,7 +103,8 @@ async def test_every_graph_is_served_by_its_name(studio: Studio, client: LangGra
 
 async def test_served_schemas_are_those_checked_in(client: LangGraphClient) -> None:
     for name in EXPORTS:
-        served: Any = await client.assistants.get_schemas(name)
+        (assistant,) = await client.assistants.search(graph_id=name)
+        served: Any = await client.assistants.get_schemas(assistant["assistant_id"])
         wanted = {kind: served[kind] for kind in ("input_schema", "output_schema", "state_schema", "context_schema")}
         assert schemas.kept(wanted) == (schemas.FOLDER / f"{name}.json").read_text("utf-8"), f"{name}: make golden"
 

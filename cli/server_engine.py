@@ -1,0 +1,140 @@
+"""`autodata run --server`: the documents go to a LangGraph Agent Server as background runs, results come back here."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from autodata.checkpoints.records import Document, RunFailed, Skipped, UserError
+from autodata.checkpoints.summary import summarise
+from autodata.cli.progress import Progress
+from autodata.cli.run import SHOWN_SKIPPED, Sitting, fitted
+from autodata.corpus.documents import read_documents
+from autodata.graphs.config import RunConfig, load_config
+from autodata.graphs.intake import take_in
+from autodata.graphs.remote import RemoteRun, RemoteRunner, open_remote
+
+_BOUNDS = ("weak_mean", "weak_best", "strong_mean", "gap")
+_COUNTS = ("weak_right", "strong_right")
+
+
+def run_on_server(
+    url: str,
+    graph: str | None,
+    profiles: list[str],
+    key_env: str | None,
+    config: Path | None,
+    flags: Mapping[str, Any],
+    paths: list[Path],
+    out: Path,
+) -> tuple[Sitting, list[str]]:
+    """Run one sitting; return it and what a person must know besides. Raises UserError and RunFailed."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    if spent := next((name for name in given if name.startswith("budget.")), None):
+        raise UserError(
+            f"--{spent.partition('.')[2].replace('_', '-')}: the server pays: set [budget] in its configuration"
+        )
+    if config is None and Path("autodata.toml").exists():
+        config = Path("autodata.toml")
+    settings = load_config(config, given)
+    run = RemoteRun(
+        graph or f"self_instruct_{settings.chosen_domain.name}",
+        context_of(settings, profiles),
+        concurrency=settings.concurrency,
+        limit=settings.limit,
+        target=settings.target,
+    )
+    if run.graph == "dataset":
+        raise UserError(
+            "--graph dataset: it takes all documents in one run: name a graph that takes one, or leave it out"
+        )
+    key = _key(key_env)
+    if not paths and not (out / "run.db").exists():
+        raise UserError(f"{out} holds no documents yet: give --documents PATH")
+    documents = fitted(settings, read_documents(paths, limit=settings.limit)) if paths else iter(())
+    with suppress(asyncio.CancelledError):
+        return asyncio.run(_sit(run, documents, out, url, key))
+    raise RunFailed(f"stopped at once; the same command goes on: nothing paid for is lost ({out})")
+
+
+def context_of(settings: RunConfig, profiles: list[str]) -> dict[str, Any]:
+    """Return what a caller's configuration asks of a server: acceptance, rounds, seed and model profiles.
+
+    The models are the server's own. Raises UserError for a bound that a server does not take from a caller.
+    """
+    context: dict[str, Any] = {}
+    for item in profiles:
+        role, sign, name = item.partition("=")
+        if not (sign and role and name):
+            raise UserError(f"--profile {item}: write ROLE=NAME, for instance weak_solver=small")
+        context[f"{role}_model"] = name
+    if "max_rounds" in settings.model_fields_set:
+        context["max_rounds"] = settings.max_rounds
+    if settings.seed:
+        context["seed"] = settings.seed
+    acceptance = settings.acceptance
+    if isinstance(acceptance, str):
+        context["acceptance"] = acceptance
+    for name, value in acceptance.items() if isinstance(acceptance, Mapping) else ():
+        if name == "preset":
+            context["acceptance"] = value
+        elif name in _BOUNDS:
+            context[name] = ", ".join(value) if isinstance(value, list) else value
+        elif name in _COUNTS:
+            context[name] = value
+        else:
+            raise UserError(f"acceptance.{name}: a server takes no such bound from a caller: leave it out")
+    return context
+
+
+def _key(variable: str | None) -> str | None:
+    if variable is None:
+        return None
+    if not (key := os.environ.get(variable)):
+        raise UserError(f"--server-key-env: the environment variable {variable} is not set: export {variable}=...")
+    return key
+
+
+async def _sit(
+    run: RemoteRun, documents: Iterable[Document | Skipped], out: Path, url: str, key: str | None
+) -> tuple[Sitting, list[str]]:
+    with Progress(Console(stderr=True), target=run.target) as progress:
+        async with open_remote(run, out, url, key) as runner:
+            _on_signals(runner, progress)
+            runner.on_event = progress.on_event
+            for item in (await take_in(runner.ledger, documents))[:SHOWN_SKIPPED]:
+                progress.say(f"skipped: {item.name}: {item.reason}")
+            waiting = "select count(*) as n from documents where status in ('pending', 'errored')"
+            progress.total = (await runner.ledger.read(waiting))[0]["n"]
+            outcome = await runner.run()
+            examples = await runner.ledger.read("select example from examples order by rowid")
+            sitting = Sitting(outcome, await summarise(runner.ledger), [json.loads(row["example"]) for row in examples])
+            return sitting, _notes(runner, url)
+
+
+def _notes(runner: RemoteRunner, url: str) -> list[str]:
+    used = runner.usage
+    if not used["calls"]:
+        return []
+    cost = f", {used['cost_usd']:.4f} US dollars" if used["cost_usd"] else ""
+    tokens = f"{used['tokens_in']:,.0f} tokens in and {used['tokens_out']:,.0f} out"
+    return [f"the documents collected now took {used['calls']:,.0f} model calls at {url}, {tokens}{cost}"]
+
+
+def _on_signals(runner: RemoteRunner, progress: Progress) -> None:
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        progress.say("stopping: runs go on at the server; the same command joins them")
+        runner.drain("interrupted", failed=True)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
