@@ -31,6 +31,7 @@ from autodata.checkpoints.records import (
 from autodata.models.calls import Caller, CallSite
 from autodata.models.errors import BudgetSpent, Drained, EndpointDown
 from autodata.nodes.acceptance import AcceptancePolicy, Ruling
+from autodata.nodes.borderline import NO_REVIEW, Reviewing
 from autodata.nodes.domain import Domain
 from autodata.prompts import PromptPack
 
@@ -64,6 +65,8 @@ class State(TypedDict, total=False):
     feedback: str
     """What the next challenger is told of the failures so far."""
     rounds: list[dict[str, Any]]
+    reviews: int
+    """How many answers people gave in this thread."""
     status: str
     status_reason: str
     example: dict[str, Any] | None
@@ -81,6 +84,8 @@ class Services:
     blobs: Blobs
     max_rounds: int = 15
     run_seed: int = 0
+    review: Reviewing = NO_REVIEW
+    """Which candidates wait for a person, in a graph that has the node for it."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,9 @@ def new_state(document: Document) -> State:
             "preview": preview(document.text),
         },
         n=0,
+        queue=[],
         rounds=[],
+        reviews=0,
         feedback="",
         status="",
     )
