@@ -123,6 +123,28 @@ TABLES: dict[str, Table] = {
         foreign={"document_id": "documents", "round_id": "rounds"},
         indexes=(("document_id",), ("round_id",)),
     ),
+    # What people were asked of candidates, and what they said: `decision` is null until they have.
+    "labels": Table(
+        _columns(
+            "label_id document_id thread_id round_id candidate_id verdict why decision reason edited edited_id reviewer"
+            " created_at",
+            "n",
+        ),
+        pk=("label_id",),
+        required=frozenset({"document_id", "thread_id", "round_id", "candidate_id", "verdict", "n"}),
+        defaults={"why": "", "reason": "", "reviewer": "", "created_at": ""},
+        foreign={"document_id": "documents", "round_id": "rounds"},
+        indexes=(("document_id",), ("round_id",)),
+    ),
+    # Documents taken back to one of their rounds and sent on with something changed, each in a folder of its own.
+    "forks": Table(
+        _columns("fork document_id thread_id round_id folder changed change created_at", "n"),
+        pk=("fork",),
+        required=frozenset({"document_id", "thread_id", "n", "changed"}),
+        defaults={"folder": "", "change": "", "created_at": ""},
+        foreign={"document_id": "documents"},
+        indexes=(("document_id",),),
+    ),
     "failures": Table(
         _columns("failure_id document_id thread_id kind message created_at", "epoch"),
         pk=("failure_id",),
@@ -175,8 +197,8 @@ TABLES: dict[str, Table] = {
     ),
 }
 """Every table, those that others refer to first. The columns `extract`, `candidate`, `quality`, `judgement`, `packet`,
-`screen`, `mode`, `checks`, `params`, `example`, `probabilities`, `minibatch`, `analysis` and `edits` are JSON texts;
-`score` of an attempt is an exact fraction as text ("5/8") and `score_value` the same as a number."""
+`screen`, `mode`, `checks`, `params`, `example`, `probabilities`, `minibatch`, `analysis`, `edits` and `edited` are JSON
+texts; `score` of an attempt is an exact fraction as text ("5/8") and `score_value` the same as a number."""
 
 
 def encode(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> Rows:

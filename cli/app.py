@@ -15,6 +15,8 @@ from autodata.checkpoints.records import DiskFailed, RunFailed, UserError
 
 COMMANDS = (
     "run",
+    "review",
+    "fork",
     "baseline",
     "status",
     "show",

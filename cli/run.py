@@ -82,6 +82,9 @@ def run(
         Path | None, typer.Option(help="A folder of prompts, or a search of 'autodata optimize': its winner.")
     ] = None,
     max_rounds: Annotated[int | None, typer.Option(help="Rounds until a document is rejected.")] = None,
+    review: Annotated[
+        str | None, typer.Option(help="Candidates that wait for a person: accepted, borderline, all.")
+    ] = None,
     concurrency: Concurrency = None,
     limit: Limit = None,
     target: Annotated[int | None, typer.Option(help="Stop at this many accepted examples.")] = None,
@@ -106,6 +109,7 @@ def run(
         "acceptance": acceptance,
         "prompts": str(prompts_folder(prompts)) if prompts else None,
         "max_rounds": max_rounds,
+        "review": review,
         "concurrency": concurrency,
         "limit": limit,
         "target": target,
@@ -166,7 +170,7 @@ async def _sit(config: RunConfig, documents: Iterable[Document | Skipped], out: 
             rows = await runner.ledger.read("select count(*) as n from documents")
             if not rows[0]["n"]:
                 raise UserError(f"{out} holds no documents yet: give --documents PATH")
-            waiting = "select count(*) as n from documents where status in ('pending', 'errored')"
+            waiting = "select count(*) as n from documents where status in ('pending', 'waiting', 'errored')"
             progress.total = (await runner.ledger.read(waiting))[0]["n"]
             outcome = await runner.run()
             examples = await runner.ledger.read("select example from examples order by rowid")
@@ -182,6 +186,9 @@ def closing_lines(sitting: Sitting, out: Path) -> list[str]:
     if left:
         what = "1 document is" if left == 1 else f"{left} documents are"
         lines.append(f"{what} left: the same command goes on, and pays for nothing twice")
+    if asked := summary["awaiting_review"]:
+        what = "1 candidate waits" if asked == 1 else f"{asked} candidates wait"
+        lines.append(f"{what} for a person: autodata review {out}, then the same command goes on")
     if summary["accepted"]:
         lines.append(f"next: autodata show {out}   autodata export {out} --format jsonl --out examples.jsonl")
     return lines

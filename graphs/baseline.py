@@ -33,7 +33,9 @@ class BaselineConfig(RunConfig):
     @classmethod
     def of(cls, config: RunConfig) -> Self:
         """Return the baseline of a run: its bounds and its number of rounds take no part."""
-        return cls.model_validate({**config.model_dump(exclude_unset=True), "acceptance": None, "max_rounds": 1})
+        return cls.model_validate(
+            {**config.model_dump(exclude_unset=True), "acceptance": None, "max_rounds": 1, "review": "none"}
+        )
 
     @property
     def chosen_domain(self) -> Domain:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -27,6 +28,7 @@ from autodata.models.config import (
 from autodata.models.problems import problems
 from autodata.models.simulated import World
 from autodata.nodes.acceptance import AcceptancePolicy, LoopJudge, Measure
+from autodata.nodes.borderline import Reviewing, ReviewMode
 from autodata.nodes.domain import Domain, find_domain
 from autodata.nodes.optimizer.settings import OptimizeConfig
 from autodata.nodes.policy import policy_of
@@ -98,6 +100,11 @@ class RunConfig(Settings):
     """Seed of everything random in a run."""
     concurrency: int = Field(default=8, ge=1, le=1000)
     """Documents in work at once."""
+    review: ReviewMode = "none"
+    """Which candidates wait for a person, who approves, edits or rejects them: none, accepted (all that pass every
+    gate), borderline (those that nearly failed, or failed nearly) or all (every one with a verdict)."""
+    review_margin: float = Field(default=0.05, ge=0, le=1)
+    """How near to a bound a score is borderline. A count is when one attempt made the difference."""
     limit: int | None = Field(default=None, ge=1)
     """Documents to take at most."""
     target: int | None = Field(default=None, ge=1)
@@ -127,6 +134,8 @@ class RunConfig(Settings):
             policy.require_possible(domain.planned)
         except ValueError as error:
             raise ValueError(f"acceptance: {error}") from error
+        if self.review == "borderline" and domain.loop_judge:
+            raise ValueError("review: 'borderline' needs gates to be near to, and a judge decides here: choose another")
         return self
 
     @cached_property
@@ -142,6 +151,11 @@ class RunConfig(Settings):
     def pack(self) -> PromptPack:
         """Load the prompts. Raises UserError when there are none, or they do not fit the domain."""
         return self.chosen_domain.pack(Path(self.prompts).expanduser() if self.prompts else None)
+
+    @property
+    def reviewing(self) -> Reviewing:
+        """Which candidates wait for a person, as the nodes read it."""
+        return Reviewing(self.review, Fraction(str(self.review_margin)))
 
     def roles(self) -> dict[str, ModelSettings]:
         """Return every role's full model settings. Raises UserError when one has no model."""
@@ -167,7 +181,16 @@ def bearing(resolved: Mapping[str, Any]) -> dict[str, str]:
     """Return the fields of a resolved configuration that bear on results, dotted name to value."""
     kept = {
         name: resolved.get(name)
-        for name in ("prompt_version", "domain", "acceptance", "max_rounds", "seed", "documents")
+        for name in (
+            "prompt_version",
+            "domain",
+            "acceptance",
+            "max_rounds",
+            "review",
+            "review_margin",
+            "seed",
+            "documents",
+        )
     }
     settings_of_domain = dict(resolved.get("domain_settings", {}))
     kept["domain"] = settings_of_domain.pop("name", kept["domain"])  # its folder may move

@@ -9,7 +9,7 @@ import asyncio
 import json
 import sqlite3
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,8 +19,10 @@ from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.errors import GraphDrained
-from langgraph.runtime import RunControl
+from langgraph.errors import GraphDrained, is_invalid_resume
+from langgraph.graph import StateGraph
+from langgraph.runtime import RunControl, Runtime
+from pydantic import ValidationError
 
 from autodata.checkpoints.book import Book
 from autodata.checkpoints.ledger import Ledger, run_lock
@@ -30,14 +32,17 @@ from autodata.graphs.baseline import BaselineConfig, build_cot_baseline
 from autodata.graphs.config import RunConfig, bearing, changes, require_kind, write_resolved
 from autodata.graphs.savers import CHECKPOINTS, open_run_saver
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
+from autodata.graphs.waiting import answer_to, answered, set_aside
 from autodata.models.calls import Budget, Caller, CallSite, Reply
 from autodata.models.chat import connect, require_keys
 from autodata.models.config import ModelSettings
 from autodata.models.endpoint import RoleModel
 from autodata.models.errors import BudgetSpent, CallFailed, Drained, EndpointDown, PlumbingError
+from autodata.models.problems import problems
 from autodata.models.serving import LocalServing, Progress
 from autodata.nodes.modes import require_ready
-from autodata.nodes.state import Context, Services, new_state
+from autodata.nodes.review import ReviewAnswer
+from autodata.nodes.state import Context, Desk, Services, State, new_state
 from autodata.prompts import PromptPack
 
 Event = Mapping[str, Any]
@@ -99,11 +104,11 @@ class Runner:
         if self._config.target and self._accepted >= self._config.target:
             self.drain(f"target of {self._config.target} accepted reached")
         rows = await self._book.open(self._config.limit)
+        rows += await answered(self.ledger)
         try:
             await self._settle_ended()
         except sqlite3.Error as error:
             raise checkpoint_error(self._checkpoints, error) from error
-        waiting = iter(rows)
         seconds = self._config.budget.max_seconds
         timer = (
             asyncio.get_running_loop().call_later(seconds, self.drain, f"the budget --max-seconds {seconds:g} is spent")
@@ -111,16 +116,11 @@ class Runner:
             else None
         )
 
-        async def work() -> None:
-            for row in waiting:
-                if self.outcome.stopped:
-                    return
-                await self._document(row)
-
         try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(self._config.concurrency, len(rows))):
-                    group.create_task(work())
+            while rows:
+                await self._all(rows)
+                # What a person answered meanwhile goes on in this sitting.
+                rows = [] if self.outcome.stopped else await answered(self.ledger)
         except ExceptionGroup as failures:
             first: Exception = failures.subgroup((RunFailed, UserError)) or failures
             while isinstance(first, ExceptionGroup):
@@ -130,6 +130,27 @@ class Runner:
             if timer:
                 timer.cancel()
         return self.outcome
+
+    async def begin_at(self, document_id: str, state: Mapping[str, Any], after: str) -> None:
+        """Start a document's thread in the midst: with this state, as if the node `after` had just returned it."""
+        await self._graph.aupdate_state(self._thread(document_id), dict(state), as_node=after)
+        if state.get("candidate") and state.get("verdict") is None:
+            values: Any = state
+            desk = Desk(values, Runtime(context=self._context(0)))
+            await self._services.store.save(**desk.opening())
+
+    async def _all(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        waiting = iter(rows)
+
+        async def work() -> None:
+            for row in waiting:
+                if self.outcome.stopped:
+                    return
+                await self._document(row)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self._config.concurrency, len(rows))):
+                group.create_task(work())
 
     async def _document(self, row: Mapping[str, Any]) -> None:
         document_id = row["document_id"]
@@ -157,6 +178,9 @@ class Runner:
         except sqlite3.Error as error:  # the ledger names its own; this is the checkpoint file
             self.drain("the run folder failed", failed=True)
             raise checkpoint_error(self._checkpoints, error) from error
+        except ValidationError as error:
+            bad = is_invalid_resume(error)
+            await (self._ask_again(row, error) if bad else self._errored(row, error))
         except Exception as error:  # noqa: BLE001 - one document's defect must not end the others; it is recorded whole
             await self._errored(row, error)
         finally:
@@ -165,8 +189,8 @@ class Runner:
     async def _walk(self, row: Mapping[str, Any], control: RunControl) -> None:
         """Take a document from where its checkpoint left it to its end."""
         document_id, epoch = row["document_id"], row["epoch"]
-        if row["status"] == DocumentStatus.ERRORED:
-            epoch += 1
+        epoch += row["status"] == DocumentStatus.ERRORED
+        if row["status"] != DocumentStatus.PENDING:
             await self._book.save(
                 documents=[{"document_id": document_id, "status": DocumentStatus.PENDING.value, "epoch": epoch}]
             )
@@ -174,8 +198,12 @@ class Runner:
         snapshot = await self._graph.aget_state(thread)
         text = await self.ledger.get(f"document/{document_id}")
         document = Document(document_id=document_id, name=row["name"], title=row["title"], text=text)
-        start = None if snapshot.next else new_state(document)
-        self.on_event({"event": "started", "document_id": document_id, "name": row["name"], "resumed": start is None})
+        # A step that was cut off between its node and its router has nothing next: such a document begins anew, and all
+        # that was paid for or answered is found again.
+        start: Any = await answer_to(self.ledger, snapshot) if snapshot.next else new_state(document)
+        self.on_event(
+            {"event": "started", "document_id": document_id, "name": row["name"], "resumed": bool(snapshot.next)}
+        )
         stream = self._graph.astream(
             start,
             thread,
@@ -187,8 +215,20 @@ class Runner:
         async with aclosing(stream) as events:
             async for event in events:
                 self._on_event(event)
+        if self._services.review.mode != "none" and (await self._graph.aget_state(thread)).next:
+            await self._book.save(documents=[{"document_id": document_id, "status": DocumentStatus.WAITING.value}])
+            self.on_event({"event": "waiting", "document_id": document_id})
+            return
         await self._settled(document_id)
         self.on_event({"event": "ended", "document_id": document_id})
+
+    async def _ask_again(self, row: Mapping[str, Any], error: ValidationError) -> None:
+        """Set aside an answer that the question does not take: the document waits as before."""
+        snapshot = await self._graph.aget_state(self._thread(row["document_id"]))
+        await set_aside(self.ledger, snapshot)
+        await self.ledger.save(documents=[{"document_id": row["document_id"], "status": DocumentStatus.WAITING.value}])
+        self.outcome.errored.append(f"{row['name']}: the answer cannot be used: {problems(error, ReviewAnswer)}")
+        self.on_event({"event": "waiting", "document_id": row["document_id"]})
 
     async def _settle_ended(self) -> None:
         """Finish the threads of documents whose end is recorded: a kill came in between. Replies are all replayed."""
@@ -329,14 +369,21 @@ async def open_run(config: RunConfig, folder: Path, progress: Progress | None = 
             blobs=book,
             max_rounds=config.max_rounds,
             run_seed=config.seed,
+            review=config.reviewing,
         )
-        build = build_cot_baseline if config.kind == BaselineConfig.kind else build_self_instruct
-        graph = build(config.chosen_domain).compile(checkpointer=house.saver)
+        graph = graph_of(config).compile(checkpointer=house.saver)
         keep = partial(keep_rounds, house.saver, keep=config.checkpoints.keep)
         runner = Runner(config, book, graph, services, checkpoints=house.checkpoints, keep=keep)
         caller.on_call = runner.note_call
         house.budget.on_spent = partial(runner.drain, keep_reserved=True)
         yield runner
+
+
+def graph_of(config: RunConfig) -> StateGraph[State, Context, State, State]:
+    """Return the uncompiled graph that documents of a configuration walk."""
+    if config.kind == BaselineConfig.kind:
+        return build_cot_baseline(config.chosen_domain)
+    return build_self_instruct(config.chosen_domain, review=config.review != "none")
 
 
 async def spent_budget(config: RunConfig, ledger: Ledger) -> Budget:

@@ -33,6 +33,7 @@ from autodata.checkpoints.records import (
 from autodata.models.calls import Caller, CallSite
 from autodata.models.errors import BudgetSpent, Drained, EndpointDown
 from autodata.nodes.acceptance import AcceptancePolicy, Ruling
+from autodata.nodes.borderline import NO_REVIEW, Reviewing
 from autodata.nodes.domain import Domain
 from autodata.prompts import PromptPack
 
@@ -66,6 +67,8 @@ class State(TypedDict, total=False):
     feedback: str
     """What the next challenger is told of the failures so far."""
     rounds: list[dict[str, Any]]
+    reviews: int
+    """How many answers people gave in this thread."""
     status: str
     status_reason: str
     example: dict[str, Any] | None
@@ -97,6 +100,8 @@ class Services:
     run_seed: int = 0
     frozen: PromptPack | None = None
     """The pack whose quality verifier makes the final check, where another one is being tried out. None: `pack`."""
+    review: Reviewing = NO_REVIEW
+    """Which candidates wait for a person, in a graph that has the node for it."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,9 @@ def new_state(document: Document) -> State:
             "preview": preview(document.text),
         },
         n=0,
+        queue=[],
         rounds=[],
+        reviews=0,
         feedback="",
         status="",
         status_reason="",
