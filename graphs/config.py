@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from autodata.checkpoints.records import DiskFailed, UserError
 from autodata.graphs.optimize_config import OptimizeConfig
+from autodata.graphs.trace_config import TracingConfig
 from autodata.models.config import (
     OPTIMIZER_ROLES,
     ROLES,
@@ -93,6 +94,7 @@ class RunConfig(Settings):
     budget: BudgetConfig = BudgetConfig()
     documents: DocumentsConfig = DocumentsConfig()
     checkpoints: CheckpointsConfig = CheckpointsConfig()
+    tracing: TracingConfig = TracingConfig()
     optimize: OptimizeConfig = OptimizeConfig()
 
     @model_validator(mode="after")

@@ -27,6 +27,8 @@ from autodata.checkpoints.saver import checkpoint_error, keep_rounds, open_saver
 from autodata.graphs.baseline import BaselineConfig, build_cot_baseline
 from autodata.graphs.config import RunConfig, bearing, changes, require_kind, write_resolved
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
+from autodata.graphs.trace_open import open_tracing
+from autodata.graphs.tracing import Tracer
 from autodata.models.calls import Budget, Caller, CallSite, Reply
 from autodata.models.chat import connect, require_keys
 from autodata.models.config import ModelSettings
@@ -48,6 +50,8 @@ class Outcome:
     failed: bool = False
     errored: list[str] = field(default_factory=list)
     """Names of the documents that ended errored in this sitting, with the reason."""
+    notes: list[str] = field(default_factory=list)
+    """What else a person must know; complete once the run is closed."""
 
 
 class Runner:
@@ -62,13 +66,14 @@ class Runner:
         *,
         checkpoints: Path,
         keep: Callable[[str], Awaitable[None]],
+        tracer: Tracer,
     ) -> None:
         self._config, self.ledger, self._graph, self._services = config, ledger, graph, services
-        self._checkpoints, self._keep = checkpoints, keep
+        self._checkpoints, self._keep, self._tracer = checkpoints, keep, tracer
         self._controls: set[RunControl] = set()
         self._unanswered: dict[str, str] = {}  # errored for want of a reply: document_id -> its line in outcome.errored
         self._accepted = 0
-        self.outcome = Outcome()
+        self.outcome = Outcome(notes=tracer.notes)
         self.on_event: Callable[[Event], None] = lambda event: None
 
     def drain(self, reason: str, *, failed: bool = False, keep_reserved: bool = False) -> None:
@@ -178,17 +183,18 @@ class Runner:
         document = Document(document_id=document_id, name=row["name"], title=row["title"], text=text)
         start = None if snapshot.next else new_state(document)
         self.on_event({"event": "started", "document_id": document_id, "name": row["name"], "resumed": start is None})
-        stream = self._graph.astream(
-            start,
-            thread,
-            context=Context(self._services, epoch=epoch),
-            stream_mode="custom",
-            durability="sync",
-            control=control,
-        )
-        async with aclosing(stream) as events:
-            async for event in events:
-                self._on_event(event)
+        with self._tracer.document(thread["configurable"]["thread_id"], document, epoch) as callbacks:
+            stream = self._graph.astream(
+                start,
+                {**thread, "callbacks": callbacks},
+                context=Context(self._services, epoch=epoch),
+                stream_mode="custom",
+                durability="sync",
+                control=control,
+            )
+            async with aclosing(stream) as events:
+                async for event in events:
+                    self._on_event(event)
         await self._settled(document_id)
         self.on_event({"event": "ended", "document_id": document_id})
 
@@ -293,7 +299,11 @@ async def open_run(config: RunConfig, folder: Path, progress: Progress | None = 
         stack.push_async_callback(serving.aclose)
         models = await connect(roles, stack, serving=serving, world=config.simulated)
         budget = await spent_budget(config, ledger)
-        caller = Caller(ledger, models, retries=config.retries, budget=budget, run_seed=config.seed)
+        tracing = open_tracing(
+            config.tracing, ledger, folder, roles=roles, domain=config.chosen_domain.name, prompt_version=pack.version
+        )
+        tracer = await stack.enter_async_context(tracing)
+        caller = Caller(ledger, models, retries=config.retries, budget=budget, run_seed=config.seed, watch=tracer)
         services = Services(
             domain=config.chosen_domain,
             policy=config.policy,
@@ -310,7 +320,9 @@ async def open_run(config: RunConfig, folder: Path, progress: Progress | None = 
         async def keep(thread_id: str) -> None:
             await keep_rounds(saver, thread_id, config.checkpoints.keep)
 
-        runner = Runner(config, ledger, graph, services, checkpoints=folder / "checkpoints.db", keep=keep)
+        runner = Runner(
+            config, ledger, graph, services, checkpoints=folder / "checkpoints.db", keep=keep, tracer=tracer
+        )
         caller.on_call = runner.note_call
         budget.on_spent = partial(runner.drain, keep_reserved=True)
         yield runner
