@@ -18,6 +18,7 @@ COMMANDS = (
     "baseline",
     "status",
     "show",
+    "trace",
     "compare",
     "export",
     "init",

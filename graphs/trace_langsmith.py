@@ -77,6 +77,7 @@ class LangSmithExporter:
         self.project = project or utils.get_tracer_project() or "default"
         self._redactor, self._texts = redactor, texts
         self._problem: Exception | None = None
+        self._unscored = 0
         self._client = open_client(tracing_error_callback=self._note)
         self._project_id: UUID | None = None
         self._outbox: Outbox[_Item] = Outbox("autodata-langsmith", self._deliver)
@@ -115,10 +116,12 @@ class LangSmithExporter:
         """Send what is left for at most so many seconds."""
         lost = self._outbox.close(seconds)
         self._client.close(timeout=0)
-        if not lost:
-            return ""
-        why = f": {_brief(self._problem)}" if self._problem else ""
-        return f"LangSmith: {lost:,} pieces of the trace were not sent{why}; the run itself is whole"
+        why = f" ({_brief(self._problem)})" if self._problem else ""
+        if lost:
+            return f"LangSmith: {lost:,} pieces of the trace were not sent{why}; the run itself is whole"
+        if self._unscored:
+            return f"LangSmith: {self._unscored:,} scores were not taken{why}; the run itself is whole"
+        return f"traced to LangSmith, project {self.project}"
 
     def _put(self, item: _Posted, span: Span) -> None:
         size = sum(len(message["content"]) for message in span.inputs.get("messages", ()) if self._texts)
@@ -154,19 +157,26 @@ class LangSmithExporter:
         return {"end_time": span.ended, "outputs": outputs} | ({"error": span.error} if failed else {})
 
     def _deliver(self, batch: list[_Item]) -> Delivery:
-        self._problem = None
+        problem_before, self._problem = self._problem, None
         runs = [(item.new, self._redactor.clean(item.run)) for item in batch if isinstance(item, _Posted)]
         new = [run for is_new, run in runs if is_new]
         changed = [run for is_new, run in runs if not is_new]
+        feedback = [item for item in batch if isinstance(item, FeedbackCreate)]
+        sent = False
         try:
             self._client.multipart_ingest(create=new, update=changed)
-            if not self._problem:
-                self._send_feedback([item for item in batch if isinstance(item, FeedbackCreate)])
-        except (utils.LangSmithError, requests.RequestException) as error:
+            sent = self._problem is None
+            if sent:
+                self._send_feedback(feedback)
+        except Exception as error:  # noqa: BLE001 - an answer can be anything; a person is told of it at the end
             self._problem = error
         if self._problem is None:
+            self._problem = problem_before if self._unscored else None
             return Delivery.DONE
-        return Delivery.LATER if isinstance(self._problem, _LATER) else Delivery.REFUSED
+        if isinstance(self._problem, _LATER):
+            return Delivery.LATER
+        self._unscored += len(feedback) if sent else 0
+        return Delivery.DONE if sent else Delivery.REFUSED
 
     def _send_feedback(self, feedback: list[FeedbackCreate]) -> None:
         if not feedback:
