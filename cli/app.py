@@ -21,6 +21,7 @@ COMMANDS = (
     "trace",
     "compare",
     "export",
+    "push",
     "init",
     "doctor",
     "demo",

@@ -82,7 +82,7 @@ class LangSmith:
             "GET /info": lambda: {"version": "0.13.0", "instance_flags": {}, "batch_ingest_config": None},
             "POST /runs/batch": lambda: self._batch(plain),
             "POST /feedback": lambda: self.feedback.setdefault(plain["id"], plain),
-            "GET /sessions": lambda: self._project(request.query["name"]),
+            "GET /sessions": lambda: self._project(request.query.get("name")),
             "POST /sessions": lambda: self._make_project(plain["name"]),
             "POST /runs/query": lambda: self._query(plain),
             "GET /datasets": lambda: [d for d in self.datasets.values() if d["name"] == request.query.get("name")],
@@ -123,8 +123,8 @@ class LangSmith:
                 self._make_project(run.get("session_name") or "default")
         return {}
 
-    def _project(self, name: str) -> list[Json]:
-        return [self._shown(name)] if name in self.projects else []
+    def _project(self, wanted: str | None) -> list[Json]:
+        return [self._shown(name) for name in self.projects if wanted in {None, name}]
 
     def _make_project(self, name: str) -> Json:
         self.projects.setdefault(name, str(uuid4()))
