@@ -13,21 +13,22 @@ _NAMED_LIKE_A_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|BEARER|OTL
 _LEAST_GUESSED, _LEAST_NAMED = 12, 6
 """Shortest value of a variable that counts as a key: of one that only has such a name, and of one that is said to."""
 
-SHAPES = (
-    r"\bsk-[\w-]{16,}",
-    r"\blsv2_(?:pt|sk)_\w{16,}",
-    r"\bhf_[A-Za-z0-9]{20,}",
-    r"\bgh[pousr]_[A-Za-z0-9]{20,}",
-    r"\bgithub_pat_\w{20,}",
-    r"\bxox[abeoprs]-[\w-]{10,}",
-    r"\bAIza[\w-]{30,}",
-    r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
-    r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}",
-    r"(?i:\bbearer\s+)[\w.~+/=-]{12,}",
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:.|\n)*?-----END [A-Z ]*PRIVATE KEY-----",
-    r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)",
+_SHAPES: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("sk-",), r"\bsk-[\w-]{16,}"),
+    (("lsv2_",), r"\blsv2_(?:pt|sk)_\w{16,}"),
+    (("hf_",), r"\bhf_[A-Za-z0-9]{20,}"),
+    (("gho_", "ghp_", "ghr_", "ghs_", "ghu_"), r"\bgh[pousr]_[A-Za-z0-9]{20,}"),
+    (("github_pat_",), r"\bgithub_pat_\w{20,}"),
+    (("xox",), r"\bxox[abeoprs]-[\w-]{10,}"),
+    (("AIza",), r"\bAIza[\w-]{30,}"),
+    (("AKIA", "ASIA"), r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
+    (("eyJ",), r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"),
+    (("earer", "EARER"), r"(?i:\bbearer\s+)[\w.~+/=-]{12,}"),
+    (("PRIVATE KEY",), r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:.|\n)*?-----END [A-Z ]*PRIVATE KEY-----"),
+    (("://",), r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),
 )
-"""What keys look like: model providers', code hosts', clouds', tokens, and credentials in an address."""
+"""What keys look like: model providers', code hosts', clouds', tokens, and credentials in an address. Each with what a
+text must hold to have one, for to look for that costs next to nothing."""
 
 
 class Redactor:
@@ -35,13 +36,17 @@ class Redactor:
 
     def __init__(self, patterns: Iterable[str] = (), key_variables: Iterable[str] = ()) -> None:
         """Know the patterns, and the values that the environment's variables of keys have now."""
-        values = sorted(_secrets({*key_variables}), key=len, reverse=True)
-        self._known = re.compile("|".join([*map(re.escape, values), *SHAPES]))
+        self._values = sorted(_secrets({*key_variables}), key=len, reverse=True)
+        self._shapes = [(hints, re.compile(pattern)) for hints, pattern in _SHAPES]
         self._own = [re.compile(pattern) for pattern in patterns]
 
     def text(self, text: str) -> str:
         """Return a text without them."""
-        text = self._known.sub(REDACTED, text)
+        for value in self._values:
+            text = text.replace(value, REDACTED)
+        for hints, shape in self._shapes:
+            if any(hint in text for hint in hints):
+                text = shape.sub(REDACTED, text)
         for pattern in self._own:
             text = pattern.sub(REDACTED, text)
         return text

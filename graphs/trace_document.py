@@ -140,10 +140,11 @@ class DocumentTrace(BaseCallbackHandler):
         span.metadata |= {"verdict": verdict, "round_id": closed["round_id"]} | told({"failure_mode": mode, **figures})
         span.tags += [f"verdict:{verdict}", *([f"failure_mode:{mode}"] if mode else [])]
         span.outputs = told({"failure_mode": mode, "reason": closed.get("reason"), "feedback": feedback, **figures})
-        span.scores = [Score(name, value) for name, value in figures.items() if value is not None]
-        span.scores.append(Score("verdict", float(not mode), mode or verdict, str(closed.get("reason") or "")))
-        for score in span.scores:
+        scores = [Score(name, value) for name, value in figures.items() if value is not None]
+        scores.append(Score("verdict", float(not mode), mode or verdict, str(closed.get("reason") or "")))
+        for score in scores:
             self._tracer.score(span, score)
+        span.scores += scores
         self._root.n = max(self._root.n, span.n)
         self._tracer.end_round(span, closed["round_id"])
 
@@ -151,11 +152,13 @@ class DocumentTrace(BaseCallbackHandler):
         """Attach a mark to the call that made the attempt; to the round, where another sitting made it."""
         stage, index, mark = attempt["stage"], str(attempt["index"]), attempt["mark"]
         score = float(Fraction(mark["score"]))
-        made_by = self._attempts.get((n, f"{stage}_solver", index))
+        made_by, of_round = self._attempts.get((n, f"{stage}_solver", index)), Score(f"score_{stage}_{index}", score)
+        if self._round is not None:
+            self._round.scores.append(of_round)
         if made_by is not None:
             self._tracer.score(made_by, Score("score", score, comment=f"decided by {mark['decided_by']}"))
         elif self._round is not None:
-            self._tracer.score(self._round, Score(f"score_{stage}_{index}", score))
+            self._tracer.score(self._round, of_round)
 
 
 def _number(value: Any) -> float | None:

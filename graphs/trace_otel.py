@@ -92,9 +92,9 @@ class _Maker:
                 made.append(span)
 
         release = version("autodata-langgraph")
-        resource = Resource({"service.name": "autodata", "service.version": release}).merge(Resource.create())
-        if resource.attributes["service.name"] == "unknown_service":
-            resource = resource.merge(Resource({"service.name": "autodata"}))
+        resource = Resource.create()  # what the standard variables say
+        if str(resource.attributes["service.name"]).startswith("unknown_service"):
+            resource = resource.merge(Resource({"service.name": "autodata", "service.version": release}))
         provider = TracerProvider(sampler=ALWAYS_ON, resource=resource, id_generator=Given(), shutdown_on_exit=False)
         provider.add_span_processor(Collect())
         self._tracer = provider.get_tracer("autodata", release)
