@@ -150,7 +150,7 @@ def _notes(span: Span, calls: bool) -> Text:
 
     if span["outcome"] != "cut off":
         tone = "green" if span["outcome"] in {"accepted", "accept", "strong", "judge"} else "yellow"
-        add(_DECISIONS.get(span["outcome"], span["outcome"]).replace("_", " "), tone)
+        add(str(_DECISIONS.get(span["outcome"]) or span["outcome"]).replace("_", " "), tone)
     means = [(name, span.get(f"{name}_mean")) for name in ("weak", "strong") if span["status"] == "ok"]
     add(", ".join(f"{name} {figure(mean)}" for name, mean in means if mean is not None))
     if span["kind"] == "call":

@@ -97,10 +97,10 @@ async def test_the_tree_holds_together(service: LangSmith, tmp_path: Path) -> No
     above = {"round": "document", "node": "round", "call": "node"}
     for identity, run in service.runs.items():
         assert run["end_time"] >= run["start_time"]
-        kind, parent = metadata(run)["kind"], run.get("parent_run_id")
+        kind, parent = metadata(run)["kind"], str(run.get("parent_run_id") or "")
         assert run["dotted_order"].endswith(identity)
         if kind == "document":
-            assert parent is None
+            assert not parent
             assert run["trace_id"] == identity
             continue
         assert metadata(service.runs[parent])["kind"] == above[kind]

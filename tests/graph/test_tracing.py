@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.callbacks import BaseCallbackHandler
 from rich.console import Console
 
 from autodata.checkpoints.ledger import open_readonly
@@ -16,6 +17,7 @@ from autodata.cli.waterfall import draw, duration
 from autodata.corpus.documents import read_documents
 from autodata.examples import documents_folder
 from autodata.graphs.tracing import Tracer
+from tests.graph.support import Bench
 from tests.support.commands import invoke, parsed, printed, refusal, words
 from tests.support.runs import sit
 
@@ -151,6 +153,30 @@ async def test_turning_it_off_and_on_is_no_other_configuration(tmp_path: Path) -
     await sit(tmp_path, simulated(max_rounds=1), EXAMPLES[:1])
     changed = {"local": False, "redact": ["secret"], "otel_endpoint": "http://127.0.0.1:4318/v1/traces"}
     await sit(tmp_path, simulated(max_rounds=1, tracing=changed), EXAMPLES[:1])
+
+
+async def test_an_application_around_the_graph_can_filter_its_own_traces_by_the_calls() -> None:
+    seen: list[dict[str, Any]] = []
+
+    class Watching(BaseCallbackHandler):
+        run_inline = True
+
+        def on_chat_model_start(self, serialized: Any, messages: Any, **more: Any) -> None:
+            seen.append({"name": more["name"], "tags": more["tags"], **more["metadata"]})
+
+    bench = Bench()
+    bench.config["callbacks"] = [Watching()]
+    await bench.run()
+    journal = bench.rows("calls")
+    assert len(seen) == len(journal)
+    for row in journal:
+        [found] = [one for one in seen if one["call_key"] == row["key"]]
+        assert found["name"] == row["role"]
+        assert f"role:{row['role']}" in found["tags"]
+        expected = {"thread": row["thread_id"], "document_id": row["document_id"], "round": row["n"]}
+        expected |= {"node": row["node"], "role": row["role"], "attempt": row["idx"]}
+        expected |= {"role_prompt_version": row["prompt_version"]}
+        assert expected.items() <= found.items()
 
 
 # The command
