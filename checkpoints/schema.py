@@ -195,6 +195,20 @@ TABLES: dict[str, Table] = {
         | {"sampled": 1, "block": 0, "record": 0, "created_at": ""},
         indexes=(("parent",),),
     ),
+    # The run tree, from document to call. Its rows point at others by key, never by a foreign key: they may come first.
+    "spans": Table(
+        _columns(
+            "span_id parent_id thread_id document_id kind name role idx model call_key status outcome error started"
+            " ended",
+            "n try epoch requests replayed tokens_in tokens_out",
+            "cost_usd",
+        ),
+        pk=("span_id",),
+        required=frozenset({"thread_id", "kind", "name", "started"}),
+        defaults={"document_id": "", "role": "", "idx": "", "model": "", "status": "open", "outcome": "", "error": ""}
+        | {"n": 0, "try": 0, "epoch": 0, "requests": 0, "replayed": 0},
+        indexes=(("document_id",), ("thread_id",)),
+    ),
 }
 """Every table, those that others refer to first. The columns `extract`, `candidate`, `quality`, `judgement`, `packet`,
 `screen`, `mode`, `checks`, `params`, `example`, `probabilities`, `minibatch`, `analysis`, `edits` and `edited` are JSON

@@ -182,6 +182,7 @@ def closing_lines(sitting: Sitting, out: Path) -> list[str]:
     outcome, summary = sitting.outcome, sitting.summary
     lines = [f"stopped: {outcome.stopped}"] if outcome.stopped else []
     lines += [f"errored: {line}" for line in outcome.errored[:5]]
+    lines += outcome.notes
     left = summary["pending"] + summary["errored"]
     if left:
         what = "1 document is" if left == 1 else f"{left} documents are"

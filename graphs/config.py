@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from autodata.checkpoints.records import DiskFailed, UserError
 from autodata.graphs.serve_config import ServeConfig
+from autodata.graphs.trace_config import TracingConfig
 from autodata.models.config import (
     OPTIMIZER_ROLES,
     ROLES,
@@ -116,6 +117,7 @@ class RunConfig(Settings):
     budget: BudgetConfig = BudgetConfig()
     documents: DocumentsConfig = DocumentsConfig()
     checkpoints: CheckpointsConfig = CheckpointsConfig()
+    tracing: TracingConfig = TracingConfig()
     optimize: OptimizeConfig = OptimizeConfig()
     serve: ServeConfig = ServeConfig()
 

@@ -12,7 +12,6 @@ from autodata.checkpoints.saver import keep_rounds
 from autodata.graphs.config import RunConfig
 from autodata.graphs.runner import House, Runner
 from autodata.graphs.self_instruct import build_self_instruct
-from autodata.models.calls import Caller
 from autodata.models.errors import Stopped
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Trial
 from autodata.nodes.state import Services
@@ -72,14 +71,7 @@ class DocumentEvaluator:
 
     def _runner(self, request: EvaluationRequest, book: TrialBook) -> Runner:
         config, house = self._config, self._house
-        caller = Caller(
-            house.ledger,
-            house.models,
-            retries=config.retries,
-            budget=house.budget,
-            run_seed=config.seed,
-            block=request.block,
-        )
+        caller = house.caller(config, request.block)
         services = Services(
             domain=config.chosen_domain,
             policy=config.policy,
@@ -92,7 +84,9 @@ class DocumentEvaluator:
             frozen=house.pack,
         )
         keep = partial(keep_rounds, house.saver, keep=config.checkpoints.keep)
-        runner = Runner(config, book, self._graph, services, checkpoints=house.checkpoints, keep=keep)
+        runner = Runner(
+            config, book, self._graph, services, checkpoints=house.checkpoints, keep=keep, tracer=house.tracer
+        )
         runner.on_event = lambda event: self.on_event({**event, "evaluation": request.evaluation})
         caller.on_call = runner.note_call
         return runner

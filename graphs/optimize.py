@@ -24,7 +24,6 @@ from autodata.graphs.intake import take_in
 from autodata.graphs.optimizer import STEPS, build_optimizer
 from autodata.graphs.runner import House, open_house
 from autodata.graphs.trajectories import LedgerTrajectories
-from autodata.models.calls import Caller
 from autodata.models.config import OPTIMIZER_ROLES, ModelSettings
 from autodata.models.errors import BudgetSpent, Drained, EndpointDown, Stopped
 from autodata.models.serving import Progress
@@ -101,9 +100,7 @@ class Optimization:
         self._trajectories = trajectories or LedgerTrajectories(house.ledger)
         self._graph: Any = build_optimizer().compile(checkpointer=house.saver)
         self._controls: set[RunControl] = set()
-        self._caller = Caller(
-            house.ledger, house.models, retries=config.retries, budget=house.budget, run_seed=config.seed
-        )
+        self._caller = house.caller(config)
         self.on_event: Callable[[Mapping[str, Any]], None] = lambda event: None
 
     def drain(self, reason: str, *, failed: bool = False, keep_reserved: bool = False) -> None:

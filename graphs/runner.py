@@ -32,6 +32,8 @@ from autodata.graphs.baseline import BaselineConfig, build_cot_baseline
 from autodata.graphs.config import RunConfig, bearing, changes, require_kind, write_resolved
 from autodata.graphs.savers import CHECKPOINTS, open_run_saver
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
+from autodata.graphs.trace_open import open_tracing
+from autodata.graphs.tracing import Tracer
 from autodata.graphs.waiting import answer_to, answered, set_aside
 from autodata.models.calls import Budget, Caller, CallSite, Reply
 from autodata.models.chat import connect, require_keys
@@ -58,6 +60,8 @@ class Outcome:
     failed: bool = False
     errored: list[str] = field(default_factory=list)
     """Names of the documents that ended errored in this sitting, with the reason."""
+    notes: list[str] = field(default_factory=list)
+    """What else a person must know; complete once the run is closed."""
 
 
 class Runner:
@@ -72,14 +76,15 @@ class Runner:
         *,
         checkpoints: Path,
         keep: Callable[[str], Awaitable[None]],
+        tracer: Tracer,
     ) -> None:
         self._config, self._book, self._graph, self._services = config, book, graph, services
         self.ledger = book.ledger
-        self._checkpoints, self._keep = checkpoints, keep
+        self._checkpoints, self._keep, self._tracer = checkpoints, keep, tracer
         self._controls: set[RunControl] = set()
         self._unanswered: dict[str, str] = {}  # errored for want of a reply: document_id -> its line in outcome.errored
         self._accepted = 0
-        self.outcome = Outcome()
+        self.outcome = Outcome(notes=tracer.notes)
         self.on_event: Callable[[Event], None] = lambda event: None
 
     def drain(self, reason: str, *, failed: bool = False, keep_reserved: bool = False) -> None:
@@ -204,17 +209,18 @@ class Runner:
         self.on_event(
             {"event": "started", "document_id": document_id, "name": row["name"], "resumed": bool(snapshot.next)}
         )
-        stream = self._graph.astream(
-            start,
-            thread,
-            context=self._context(epoch),
-            stream_mode="custom",
-            durability="sync",
-            control=control,
-        )
-        async with aclosing(stream) as events:
-            async for event in events:
-                self._on_event(event)
+        with self._tracer.document(self._thread_id(document_id), document, epoch) as callbacks:
+            stream = self._graph.astream(
+                start,
+                {**thread, "callbacks": callbacks},
+                context=self._context(epoch),
+                stream_mode="custom",
+                durability="sync",
+                control=control,
+            )
+            async with aclosing(stream) as events:
+                async for event in events:
+                    self._on_event(event)
         if self._services.review.mode != "none" and (await self._graph.aget_state(thread)).next:
             await self._book.save(documents=[{"document_id": document_id, "status": DocumentStatus.WAITING.value}])
             self.on_event({"event": "waiting", "document_id": document_id})
@@ -322,6 +328,19 @@ class House:
     saver: BaseCheckpointSaver[str]
     models: Mapping[str, RoleModel]
     budget: Budget
+    tracer: Tracer
+
+    def caller(self, config: RunConfig, block: int = 0) -> Caller:
+        """Return what makes calls under the seeds of a block, on the folder's journal, models and budget."""
+        return Caller(
+            self.ledger,
+            self.models,
+            retries=config.retries,
+            budget=self.budget,
+            run_seed=config.seed,
+            block=block,
+            watch=self.tracer,
+        )
 
     @property
     def checkpoints(self) -> Path:
@@ -351,7 +370,11 @@ async def open_house(config: RunConfig, folder: Path, progress: Progress | None 
         serving = LocalServing(progress=progress, n_parallel=config.local.n_parallel, ctx=config.local.ctx)
         stack.push_async_callback(serving.aclose)
         models = await connect(roles, stack, serving=serving, world=config.simulated)
-        yield House(folder, pack, ledger, saver, models, await spent_budget(config, ledger))
+        tracing = open_tracing(
+            config.tracing, ledger, folder, roles=roles, domain=config.chosen_domain.name, prompt_version=pack.version
+        )
+        tracer = await stack.enter_async_context(tracing)
+        yield House(folder, pack, ledger, saver, models, await spent_budget(config, ledger), tracer)
 
 
 @asynccontextmanager
@@ -359,7 +382,7 @@ async def open_run(config: RunConfig, folder: Path, progress: Progress | None = 
     """Open or create a run folder and the runner of a sitting. Raises as `open_house`."""
     async with open_house(config, folder, progress) as house:
         book = Book(house.ledger)
-        caller = Caller(house.ledger, house.models, retries=config.retries, budget=house.budget, run_seed=config.seed)
+        caller = house.caller(config)
         services = Services(
             domain=config.chosen_domain,
             policy=config.policy,
@@ -373,7 +396,7 @@ async def open_run(config: RunConfig, folder: Path, progress: Progress | None = 
         )
         graph = graph_of(config).compile(checkpointer=house.saver)
         keep = partial(keep_rounds, house.saver, keep=config.checkpoints.keep)
-        runner = Runner(config, book, graph, services, checkpoints=house.checkpoints, keep=keep)
+        runner = Runner(config, book, graph, services, checkpoints=house.checkpoints, keep=keep, tracer=house.tracer)
         caller.on_call = runner.note_call
         house.budget.on_spent = partial(runner.drain, keep_reserved=True)
         yield runner

@@ -93,6 +93,8 @@ def read_tables(folder: Path) -> Tables:
     tables: Tables = {}
     with closing(sqlite3.connect(f"file:{folder / 'run.db'}?mode=ro", uri=True)) as db:
         for name, table in TABLES.items():
+            if name == "spans":  # times and random ids: tests/graph/test_tracing.py looks at them
+                continue
             columns = ", ".join(f'"{column}"' for column in sorted(table.columns.keys() - CLOCK))
             tables[name] = sorted(db.execute(f'select {columns} from "{name}"'), key=repr)
     return tables
