@@ -62,9 +62,10 @@ check: lint types test e2e kill
 docs: $(READY)
 	$(RUN) docs/make.py
 
-# The simulated tables of docs/tables.md; tests/e2e/test_tables.py says when they are out of date.
+# The simulated tables of docs/tables.md and docs/optimizer-world.md; tests say when they are out of date.
 tables: $(READY)
 	$(RUN) benchmarks/tables.py
+	$(RUN) -m benchmarks.world_tables
 
 # The recorded runs in tests/golden; tests/graph/test_golden.py says when a prompt is no longer the recorded one.
 golden: $(READY)

@@ -30,6 +30,7 @@ from autodata.models.simulated_world import (
     draw_met,
     draw_rubric,
     draw_sloppy,
+    logit_of,
 )
 from autodata.nodes.acceptance import AcceptancePolicy, Planned, Ruling
 from autodata.nodes.rubric import rubric_score
@@ -191,5 +192,6 @@ class Twin:
 
     def _attempt(self, item: Item, rubric: Sequence[Criterion], theta: float, rng: random.Random) -> Marked:
         level = draw_level(self.world, item, theta, rng)
-        met = tuple(draw_met(self.world, level, row.b, row.weight < 0, rng) for row in rubric)
+        logit = logit_of(level)
+        met = tuple(draw_met(self.world, logit, row.b, row.weight < 0, rng) for row in rubric)
         return Marked(level, met, rubric_score([row.weight for row in rubric], met))
