@@ -2,7 +2,7 @@
 
 It draws with the functions of `models/simulated_world.py`, which the simulated model draws with, scores with the real
 rubric arithmetic and decides with the real acceptance policy. Left out are text, the graph, the ledger and plumbing
-errors, of which the world has none. tests/graph/test_world_twin.py compares both.
+errors, of which the world has none. tests/e2e/test_world_twin.py compares both.
 
 Random numbers are keyed as the simulated model's are, by what a prompt says: two packs share the draws of a step if,
 and only if, all prompts that bear on it are the same. So a challenger's edit makes a new, independent draw of the
