@@ -55,6 +55,13 @@ def _read_bound(value: object) -> object:
     raise ValueError(f"{value!r} is no bound: write for instance '< 0.50' or '>= 0.65'")
 
 
+def read_bound(text: str) -> Bound:
+    """Return the bound that a text such as `<= 0.65` or `>= 3` states. Raises ValueError when it states none."""
+    bound = _read_bound(text)
+    assert isinstance(bound, Bound)
+    return bound
+
+
 def _read_bounds(value: object) -> object:
     return tuple(_read_bound(item) for item in (value if isinstance(value, list | tuple) else [value]))
 
