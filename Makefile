@@ -67,9 +67,10 @@ docs: $(READY)
 	$(RUN) docs/make.py
 	$(RUN) docs/public.py
 
-# The simulated tables of docs/tables.md; tests/e2e/test_tables.py says when they are out of date.
+# The simulated tables of docs/tables.md and docs/optimizer-world.md; tests say when they are out of date.
 tables: $(READY)
 	$(RUN) benchmarks/tables.py
+	$(RUN) -m benchmarks.world_tables
 
 # The recorded runs and served schemas in tests/golden; tests/graph/test_golden.py and test_schemas.py say when a prompt
 # or a schema is no longer the recorded one.

@@ -21,8 +21,8 @@ from autodata.prompts.pack import parse_prompt
 from benchmarks.optimizer_world import twin_of, world_config
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-DOCUMENTS = 20_000
-SLICE = 300
+DOCUMENTS = 4_000
+SLICE = 100
 """How many of the documents of each row the tests play again."""
 BEGIN, END = "<!-- tables: written by make tables -->", "<!-- end of tables -->"
 

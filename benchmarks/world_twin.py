@@ -2,7 +2,7 @@
 
 It draws with the functions of `models/simulated_world.py`, which the simulated model draws with, scores with the real
 rubric arithmetic and decides with the real acceptance policy. Left out are text, the graph, the ledger and plumbing
-errors, of which the world has none. tests/graph/test_world_twin.py compares both.
+errors, of which the world has none. tests/e2e/test_world_twin.py compares both.
 
 Random numbers are keyed as the simulated model's are, by what a prompt says: two packs share the draws of a step if,
 and only if, all prompts that bear on it are the same. So a challenger's edit makes a new, independent draw of the
@@ -30,6 +30,7 @@ from autodata.models.simulated_world import (
     draw_met,
     draw_rubric,
     draw_sloppy,
+    logit_of,
 )
 from autodata.nodes.acceptance import AcceptancePolicy, Planned, Ruling
 from autodata.nodes.rubric import rubric_score
@@ -191,5 +192,6 @@ class Twin:
 
     def _attempt(self, item: Item, rubric: Sequence[Criterion], theta: float, rng: random.Random) -> Marked:
         level = draw_level(self.world, item, theta, rng)
-        met = tuple(draw_met(self.world, level, row.b, row.weight < 0, rng) for row in rubric)
+        logit = logit_of(level)
+        met = tuple(draw_met(self.world, logit, row.b, row.weight < 0, rng) for row in rubric)
         return Marked(level, met, rubric_score([row.weight for row in rubric], met))

@@ -45,6 +45,7 @@ from autodata.models.simulated_world import (
     draw_rubric,
     draw_sloppy,
     key_of,
+    logit_of,
 )
 
 __all__ = ["META_WORLD", "TOO_HARD", "Faults", "SimulatedChatModel", "SimulatedError", "World"]
@@ -172,7 +173,7 @@ def _challenger(world: World, prompt: str, rng: random.Random) -> tuple[str, str
 
 def _rubric_candidate(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
     subject, item = _challenger(world, prompt, rng)
-    rubric = [
+    rubric: list[dict[str, Any]] = [
         {
             "criterion": f"{'States step' if row.weight > 0 else 'Commits error'} {k} about {subject} [b={row.b:+.2f}]",
             "weight": row.weight,
@@ -209,10 +210,10 @@ def _rubric_review(world: World, prompt: str, rng: random.Random) -> dict[str, A
 
 def _rubric_marks(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
     found = _LEVEL.search(_fenced(prompt).get("answer", ""))
-    level = float(found["p"]) if found else 0.02
+    logit = logit_of(float(found["p"]) if found else 0.02)
     marks = []
     for number, text, b in _CRITERION.findall(prompt):
-        met = draw_met(world, level, float(b), text.startswith("Commits"), rng)
+        met = draw_met(world, logit, float(b), text.startswith("Commits"), rng)
         marks.append({"number": int(number), "reason": "simulated", "met": met})
     return {"marks": marks}
 

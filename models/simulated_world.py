@@ -157,10 +157,15 @@ def draw_level(world: World, item: Item, theta: float, rng: random.Random) -> fl
     return round(logistic(item.a * (theta - item.d) + rng.gauss(0, world.attempt_noise)), 4)
 
 
-def draw_met(world: World, level: float, b: float, negative: bool, rng: random.Random) -> bool:
-    """Draw a judge's finding on one criterion of an answer of this level."""
+def logit_of(level: float) -> float:
+    """Return the logit of a level, which is held within 0.001 and 0.999."""
     level = min(0.999, max(0.001, level))
-    right = logistic(math.log(level / (1 - level)) - b)
+    return math.log(level / (1 - level))
+
+
+def draw_met(world: World, logit: float, b: float, negative: bool, rng: random.Random) -> bool:
+    """Draw a judge's finding on one criterion of an answer whose level has this logit."""
+    right = logistic(logit - b)
     chance = 0.4 * (1 - right) if negative else right
     return (rng.random() < chance) != (rng.random() < world.judge_noise)
 

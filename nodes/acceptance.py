@@ -15,9 +15,26 @@ from pydantic import ConfigDict, Field, model_validator
 
 from autodata.checkpoints.records import Check, Decision, FailureMode, Stage
 from autodata.models.config import Settings
-from autodata.nodes.bounds import Bound, Bounds, decimal
+from autodata.nodes.bounds import Bound, Bounds, decimal, read_bound
 from autodata.nodes.rubric import mean
 from autodata.nodes.settled import Limit, judged, limits_of, unsettled
+
+__all__ = [
+    "HALF",
+    "PRESETS",
+    "AcceptancePolicy",
+    "Bound",
+    "Bounds",
+    "Counts",
+    "LoopJudge",
+    "Majority",
+    "Measure",
+    "Planned",
+    "Ruling",
+    "Thresholds",
+    "decimal",
+    "read_bound",
+]
 
 HALF = Fraction(1, 2)
 ABOVE_ZERO = Bound(">", Fraction(0))

@@ -42,7 +42,8 @@ class Limit:
 
     def check(self, solver: str, scores: Sequence[Fraction]) -> Check:
         """Hold the limit against the scores of all planned attempts."""
-        figure = {"mean": mean, "best": max, "worst": min}[self.what](scores) - (self.over or 0)
+        found = mean(scores) if self.what == "mean" else max(scores) if self.what == "best" else min(scores)
+        figure = found - (self.over or 0)
         name = f"{solver} {self.what}" if self.over is None else "gap"
         return Check(name=name, value=decimal(figure), bound=str(self.bound), passed=self.bound.holds(figure))
 
@@ -84,13 +85,18 @@ def judged(
         checks = tuple(limit.check(solver, scores) for limit in limits)
         return checks, next((limit.mode for limit, check in zip(limits, checks, strict=True) if not check.passed), None)
     mode = Settling(limits, scores, planned).outcome()[1]
-    ends = [(limit, *(limit.check(solver, [*scores, *[end] * missing]) for end in _ENDS)) for limit in limits]
-    sure = [row for row in ends if row[1].passed is row[2].passed]
-    if mode and not any(limit.mode is mode and not check.passed for limit, check, _ in sure):
-        sure += [
-            (limit, low.model_copy(update={"passed": False}), high) for limit, low, high in ends if limit.mode is mode
-        ]
-    return tuple(_ranged(low, high, len(scores), planned) for _, low, high in sure), mode
+    sure: list[tuple[Check, Check]] = []
+    open_ones: list[tuple[Check, Check]] = []
+    failed = False
+    for limit in limits:
+        low, high = (limit.check(solver, [*scores, *[end] * missing]) for end in _ENDS)
+        if low.passed is high.passed:
+            sure.append((low, high))
+            failed |= limit.mode is mode and not low.passed
+        elif limit.mode is mode:
+            open_ones.append((low.model_copy(update={"passed": False}), high))
+    told = sure if mode is None or failed else [*sure, *open_ones]
+    return tuple(_ranged(low, high, len(scores), planned) for low, high in told), mode
 
 
 def _ranged(low: Check, high: Check, made: int, planned: int) -> Check:
@@ -116,12 +122,13 @@ class Settling:
         eps = 4 * (planned + 2)
         self._one = eps * math.lcm(*(fraction.denominator for fraction in fractions), 1)
         self._limits = [(limit, self._closed(limit, planned)) for limit in limits]
-        values = [int(score * self._one) for score in scores]
+        values = [score.numerator * (self._one // score.denominator) for score in scores]
         self._made = _Made(sum(values), max(values, default=-1), 0 in values, planned - len(values))
 
     def _closed(self, limit: Limit, planned: int) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return a limit as a closed interval of the figure, or of the total for a mean, and what breaks it."""
-        at = int(limit.number * self._one) * (planned if limit.what == "mean" else 1)
+        number = limit.number
+        at = number.numerator * (self._one // number.denominator) * (planned if limit.what == "mean" else 1)
         far = 2 * planned * self._one + abs(at)
         sign = limit.bound.sign
         below, above = (-far, at - (sign in {"<", ">="})), (at + (sign in {"<=", ">"}), far)

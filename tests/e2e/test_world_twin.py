@@ -14,6 +14,7 @@ from autodata.graphs.intake import take_in
 from autodata.graphs.runner import open_run
 from autodata.models.simulated import META_WORLD
 from autodata.models.simulated_rules import META_RULES
+from autodata.nodes import domain
 from autodata.prompts import PromptPack, load_pack
 from autodata.prompts.pack import parse_prompt
 from benchmarks.tables import documents
@@ -54,7 +55,7 @@ async def piped(
     pack: PromptPack, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[list[bool], list[int], Counter[str]]:
     """Whether each document passed, the calls each took, and the failure modes of all rounds, in the real pipeline."""
-    monkeypatch.setattr("autodata.nodes.domain.load_pack", lambda name: pack)
+    monkeypatch.setattr(domain, "load_pack", lambda name: pack)
     async with open_run(config(), folder) as runner:
         await take_in(runner.ledger, documents("cs", COUNT))
         outcome = await runner.run()
@@ -79,9 +80,14 @@ def twinned(pack: PromptPack) -> list[Played]:
     return [twin.play(rules, 0, f"d{number}") for number in range(TWIN)]
 
 
-@pytest.mark.parametrize("names", [(), RULES_ON], ids=["shipped", "with rules"])
-async def test_twin_and_pipeline_agree(names: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("names", "curtail"), [((), False), (RULES_ON, True)], ids=["shipped", "with rules, settled stops"]
+)
+async def test_twin_and_pipeline_agree(
+    names: tuple[str, ...], curtail: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pack = with_rules(*names)
+    monkeypatch.setattr(domain, "DOMAINS", {"cs": domain.CS.model_copy(update={"curtail": curtail})})
     passed, calls, modes = await piped(pack, tmp_path / "run", monkeypatch)
     played = twinned(pack)
     rate = fmean(one.status == "accepted" for one in played)
