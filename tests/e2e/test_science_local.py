@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.runnables import RunnableConfig
 
 from autodata.checkpoints.ledger import MemoryLedger
 from autodata.checkpoints.records import Attempt, Document, Stage, document_id
@@ -214,7 +215,7 @@ async def measured(
             assert services.domain.scorer.problems(problem) == []
             # A candidate that waits is taken before any challenger is asked.
             state: Any = {**new_state(document), "queue": [problem.model_dump(mode="json")]}
-            limit = {"recursion_limit": steps_for(1, SCIENCE.weak_attempts + SCIENCE.strong_attempts)}
+            limit: RunnableConfig = {"recursion_limit": steps_for(1, SCIENCE.weak_attempts + SCIENCE.strong_attempts)}
             state = await graph.ainvoke(state, limit, context=Context(services))
             assert state["status"] == "accepted"
             for attempt in map(Attempt.model_validate, state["attempts"]):
