@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.runnables import RunnableConfig
 
 from autodata.checkpoints.ledger import MemoryLedger
 from autodata.checkpoints.records import Attempt, Document, Stage, document_id
@@ -54,8 +55,8 @@ WORKED: Mapping[str, tuple[str, tuple[Worked, ...]]] = {
     "dorl": (
         "The Dorl equation with the numbers a and b is a*x + b = 9.",
         (
-            ("Which x solves the Dorl equation with 7 and 4?", "7x + 4 = 9\n7x = 5", "x = 5/7"),
-            ("Which x solves the Dorl equation with 3 and 1?", "3x + 1 = 9\n3x = 8", "x = 8/3"),
+            ("Which x solves the Dorl equation with a = 7 and b = 4?", "7x + 4 = 9\n7x = 5", "x = 5/7"),
+            ("Which x solves the Dorl equation with a = 3 and b = 1?", "3x + 1 = 9\n3x = 8", "x = 8/3"),
         ),
     ),
     "vosk": (
@@ -76,8 +77,8 @@ WORKED: Mapping[str, tuple[str, tuple[Worked, ...]]] = {
 """A rule that nobody can know, for it is made up, and two problems worked by it: by the name of the document."""
 PROBLEMS = {
     "brell": ("What is the Brell mean of 3 and 4?", "15/7"),
-    "dorl": ("Which x solves the Dorl equation with 5 and 2?", "7/5"),
-    "vosk": ("What is the Vosk sum of 1 and 3?", "16/21"),
+    "dorl": ("Which x solves the Dorl equation with a = 5 and b = 2?", "7/5"),
+    "vosk": ("What is the Vosk sum of 1 and 4?", "19/21"),
     "quill": ("What is the Quill polynomial of 3 and 4 in x?", "x^2 - x - 12"),
 }
 """One more problem on each rule, which no document works."""
@@ -95,6 +96,7 @@ CONFIG: dict[str, Any] = {
         "strong_solver": {**SOLVER, "privileged": True},
         "verifier": {"max_tokens": 200},
     },
+    "local": {"n_parallel": 1},  # one after another, calls whose prompts begin alike share what was read
     "documents": {"max_chars": 2000},
     "budget": {"max_calls": BUDGET_CALLS},
 }
@@ -213,12 +215,12 @@ async def measured(
             assert services.domain.scorer.problems(problem) == []
             # A candidate that waits is taken before any challenger is asked.
             state: Any = {**new_state(document), "queue": [problem.model_dump(mode="json")]}
-            limit = {"recursion_limit": steps_for(1, SCIENCE.weak_attempts + SCIENCE.strong_attempts)}
+            limit: RunnableConfig = {"recursion_limit": steps_for(1, SCIENCE.weak_attempts + SCIENCE.strong_attempts)}
             state = await graph.ainvoke(state, limit, context=Context(services))
             assert state["status"] == "accepted"
             for attempt in map(Attempt.model_validate, state["attempts"]):
                 attempts[attempt.stage].append(attempt)
-                right[attempt.stage] += ends_on(await ledger.get(attempt.answer_ref), answer)
+                right[attempt.stage] += attempt.answered and ends_on(await ledger.get(attempt.answer_ref), answer)
     return right, attempts
 
 
@@ -228,9 +230,9 @@ def marks(attempts: Sequence[Attempt]) -> Counter[tuple[str, bool]]:
 
 
 def ends_on(text: str, answer: str) -> bool:
-    """Whether the last line of an attempt gives the answer, in the form of its document, after any words before it."""
-    last = maths.answer_key(text.strip().rpartition("\n")[2])
-    return re.search(rf"(?<![\w/^*.+-]){re.escape(maths.answer_key(answer))}$", last) is not None
+    """Whether what stands at the very end of a text is the answer, as the mathematics library compares them."""
+    last = text.strip().rpartition("\n")[2]
+    return maths.compare(answer, re.split(r"=|:|\bis\b", last)[-1]) == "equal"
 
 
 @asynccontextmanager
