@@ -183,7 +183,10 @@ class Runner:
         document = Document(document_id=document_id, name=row["name"], title=row["title"], text=text)
         start = None if snapshot.next else new_state(document)
         self.on_event({"event": "started", "document_id": document_id, "name": row["name"], "resumed": start is None})
-        with self._tracer.document(thread["configurable"]["thread_id"], document, epoch) as callbacks:
+        traced = self._tracer.document(
+            thread["configurable"]["thread_id"], document, epoch, self._services.pack.version
+        )
+        with traced as callbacks:
             stream = self._graph.astream(
                 start,
                 {**thread, "callbacks": callbacks},

@@ -61,8 +61,12 @@ class Tracer:
         return bool(self._exporters)
 
     @contextmanager
-    def document(self, thread_id: str, document: Document, epoch: int = 0) -> Iterator[list[BaseCallbackHandler]]:
+    def document(
+        self, thread_id: str, document: Document, epoch: int = 0, prompt_version: str = ""
+    ) -> Iterator[list[BaseCallbackHandler]]:
         """Trace one document's walk in one sitting; the value goes into the graph's `callbacks`.
+
+        `prompt_version` is the prompt pack's, where it is not the run's own.
 
         LangChain's own tracing, which LANGSMITH_TRACING=true would switch on, is off meanwhile: it would send all
         twice, and not redacted.
@@ -73,7 +77,7 @@ class Tracer:
                 return
             root = Span(SpanKind.DOCUMENT, document.name, thread_id, document.document_id, epoch=epoch)
             root.inputs = {"document_id": document.document_id, "name": document.name, "title": document.title}
-            root.metadata = {"document": document.name}
+            root.metadata = told({"document": document.name, "prompt_version": prompt_version})
             trace = self._threads[thread_id] = DocumentTrace(self, root)
             self.start(root)
             ended: BaseException | None = None
@@ -205,7 +209,7 @@ class Tracer:
             "round": span.n,
             "epoch": span.epoch,
         }
-        named["document"] = span.root.metadata.get("document")
+        named |= {name: span.root.metadata.get(name) for name in ("document", "prompt_version")}
         # LangSmith shows the sittings of one document together by it.
         named["thread_id"] = f"{self._base.get('run_id', '')}:{span.thread_id}"
         return told(named)
