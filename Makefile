@@ -20,7 +20,7 @@ $(READY): requirements.lock pyproject.toml
 	  uv pip install --quiet --python $(RUN) --no-deps --no-build-isolation -e . ; \
 	else \
 	  $(PYTHON) -m venv $(VENV) && \
-	  $(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
+	  $(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock && \
 	  $(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . ; \
 	fi
 	@touch $(READY)
