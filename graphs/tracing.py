@@ -56,9 +56,8 @@ class Tracer:
         self._gathering: set[asyncio.Task[None]] = set()
 
     @property
-    def exporting(self) -> bool:
-        """Whether spans leave the machine, with texts."""
-        return bool(self._exporters)
+    def _active(self) -> bool:
+        return self._local or bool(self._exporters)
 
     @contextmanager
     def document(
@@ -72,7 +71,7 @@ class Tracer:
         twice, and not redacted.
         """
         with tracing_context(enabled=False):
-            if not (self._local or self._exporters):
+            if not self._active:
                 yield []
                 return
             root = Span(SpanKind.DOCUMENT, document.name, thread_id, document.document_id, epoch=epoch)
@@ -134,11 +133,14 @@ class Tracer:
     @harmless
     def call_started(self, call: Call) -> None:
         """Begin the span of a call that is about to be sent."""
-        self._calls[id(call)] = self._begun(call)
+        if self._active:
+            self._calls[id(call)] = self._begun(call)
 
     @harmless
     def call_ended(self, call: Call) -> None:
         """End the span of a call; one that was replayed is begun and ended at once."""
+        if not self._active:
+            return
         span = self._calls.pop(id(call), None) or self._begun(call)
         span.requests = call.requests
         if reply := call.reply:
