@@ -12,7 +12,7 @@ help:
 	@echo "make test   unit and graph tests"
 	@echo "make check  all that CI runs: lint, types, tests, end-to-end tests, kill test"
 
-# uv where present, else venv + pip; both from the one lock file, whose extras a pip before 23.3 cannot match.
+# uv where present, else venv + pip; both from the one lock file, which is whole: nothing is resolved.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	@if command -v uv >/dev/null 2>&1; then \
@@ -21,8 +21,7 @@ $(READY): requirements.lock pyproject.toml
 	  uv pip install --quiet --python $(RUN) --no-deps --no-build-isolation -e . ; \
 	else \
 	  $(PYTHON) -m venv $(VENV) && \
-	  $(RUN) -m pip install --quiet --disable-pip-version-check 'pip>=25' && \
-	  $(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
+	  $(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock && \
 	  $(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . ; \
 	fi
 	@touch $(READY)

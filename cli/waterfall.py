@@ -87,7 +87,7 @@ def _title(sitting: Span, number: int, of: int) -> Text:
         "ok": "",
         "stopped": "stopped: the same command goes on",
         "error": "errored",
-        "open": "open: killed, or still at work",
+        "open": "killed" if number < of else "killed, or still at work",
     }
     if said := ends.get(sitting["status"], sitting["status"]):
         title.append(f", {said}", style="not bold red" if sitting["status"] == "error" else "not bold yellow")

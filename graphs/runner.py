@@ -209,7 +209,8 @@ class Runner:
         self.on_event(
             {"event": "started", "document_id": document_id, "name": row["name"], "resumed": bool(snapshot.next)}
         )
-        with self._tracer.document(self._thread_id(document_id), document, epoch) as callbacks:
+        version = self._services.pack.version
+        with self._tracer.document(self._thread_id(document_id), document, epoch, version) as callbacks:
             stream = self._graph.astream(
                 start,
                 {**thread, "callbacks": callbacks},

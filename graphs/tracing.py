@@ -56,24 +56,27 @@ class Tracer:
         self._gathering: set[asyncio.Task[None]] = set()
 
     @property
-    def exporting(self) -> bool:
-        """Whether spans leave the machine, with texts."""
-        return bool(self._exporters)
+    def _active(self) -> bool:
+        return self._local or bool(self._exporters)
 
     @contextmanager
-    def document(self, thread_id: str, document: Document, epoch: int = 0) -> Iterator[list[BaseCallbackHandler]]:
+    def document(
+        self, thread_id: str, document: Document, epoch: int = 0, prompt_version: str = ""
+    ) -> Iterator[list[BaseCallbackHandler]]:
         """Trace one document's walk in one sitting; the value goes into the graph's `callbacks`.
+
+        `prompt_version` is the prompt pack's, where it is not the run's own.
 
         LangChain's own tracing, which LANGSMITH_TRACING=true would switch on, is off meanwhile: it would send all
         twice, and not redacted.
         """
         with tracing_context(enabled=False):
-            if not (self._local or self._exporters):
+            if not self._active:
                 yield []
                 return
             root = Span(SpanKind.DOCUMENT, document.name, thread_id, document.document_id, epoch=epoch)
             root.inputs = {"document_id": document.document_id, "name": document.name, "title": document.title}
-            root.metadata = {"document": document.name}
+            root.metadata = told({"document": document.name, "prompt_version": prompt_version})
             trace = self._threads[thread_id] = DocumentTrace(self, root)
             self.start(root)
             ended: BaseException | None = None
@@ -130,11 +133,14 @@ class Tracer:
     @harmless
     def call_started(self, call: Call) -> None:
         """Begin the span of a call that is about to be sent."""
-        self._calls[id(call)] = self._begun(call)
+        if self._active:
+            self._calls[id(call)] = self._begun(call)
 
     @harmless
     def call_ended(self, call: Call) -> None:
         """End the span of a call; one that was replayed is begun and ended at once."""
+        if not self._active:
+            return
         span = self._calls.pop(id(call), None) or self._begun(call)
         span.requests = call.requests
         if reply := call.reply:
@@ -205,7 +211,7 @@ class Tracer:
             "round": span.n,
             "epoch": span.epoch,
         }
-        named["document"] = span.root.metadata.get("document")
+        named |= {name: span.root.metadata.get(name) for name in ("document", "prompt_version")}
         # LangSmith shows the sittings of one document together by it.
         named["thread_id"] = f"{self._base.get('run_id', '')}:{span.thread_id}"
         return told(named)
