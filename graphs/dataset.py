@@ -127,7 +127,12 @@ def errored(state: Any, error: NodeError) -> Command[Any]:
     if not isinstance(error.error, Errored):
         raise error.error
     reason = " ".join(str(error.error).split())[:300]
-    ended = {"status": DocumentStatus.ERRORED.value, "status_reason": reason, "example": None, "rounds": []}
+    ended: dict[str, Any] = {
+        "status": DocumentStatus.ERRORED.value,
+        "status_reason": reason,
+        "example": None,
+        "rounds": [],
+    }
     entry = {"document": state["document"], **ended, "history": [], "usage": []}
     return Command(update={"results": [entry]}, goto="collect")
 
