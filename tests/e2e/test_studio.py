@@ -112,7 +112,7 @@ async def test_served_schemas_are_those_checked_in(client: LangGraphClient) -> N
 async def test_nodes_on_the_canvas_say_what_they_do(studio: Studio, client: LangGraphClient) -> None:
     for name in EXPORTS:
         drawn: Any = await client.assistants.get_graph(name)
-        nodes = {node["id"]: node for node in drawn["nodes"] if not node["id"].startswith("__")}
+        nodes = {node["id"]: node for node in drawn["nodes"] if node["id"] not in {"__start__", "__end__"}}
         assert nodes
         assert all(node["metadata"]["description"].endswith(".") for node in nodes.values()), name
 
@@ -318,6 +318,7 @@ async def test_a_dataset_takes_each_document_through_its_loop(studio: Studio, do
     assert sum(values["counts"].values()) == len(values["results"]) == 2
     assert values["examples"] == [one["example"] for one in values["results"] if one["example"]]
     assert all(one["history"] and one["usage"] for one in values["results"])
+    assert all(len(one["rounds"]) <= 2 for one in values["results"]), "the context did not reach the loop"
     assert "texts" not in values
 
 
