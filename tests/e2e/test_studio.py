@@ -166,7 +166,8 @@ async def test_a_fork_from_a_round_goes_on_with_what_a_person_wrote(studio: Stud
     thread, values = await ran(studio, "self_instruct_cs", paste(2), context={"weak_mean": "< 0.01", "max_rounds": 2})
     assert values["status"] == "rejected"
     history = await client.threads.get_history(thread, limit=200)
-    before = next(state for state in history if state["next"] == ["quality_verifier"] and state["values"]["n"] == 1)
+    of_rounds: list[Any] = [state for state in history if state["next"] == ["quality_verifier"]]
+    before = next(state for state in of_rounds if state["values"]["n"] == 1)
     candidate = {
         **before["values"]["candidate"],
         "question": "What would a person ask here? [item d=+0.50 a=1.00 fault=none]",
@@ -333,7 +334,7 @@ async def test_one_dead_document_does_not_end_the_others_and_the_same_input_goes
         support.studio(tmp_path / "studio", config(models.base_url), {"AUTODATA_TEST_KEY": "key"}) as studio,
     ):
         async with studio.client() as client:
-            given = {"texts": [paste(0), paste(1)]}
+            given: dict[str, Any] = {"texts": [paste(0), paste(1)]}
             thread, values = await ran(studio, "dataset", given)
             assert [one["status"] == "errored" for one in values["results"]] == [False, True]
             assert values["counts"]["errored"] == 1
