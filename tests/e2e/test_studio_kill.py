@@ -20,7 +20,7 @@ pytestmark = pytest.mark.enable_socket
 
 DOCUMENTS = generated(4)
 KILLS = 2
-CONTEXT = {"max_rounds": 3, "weak_mean": "< 0.30"}
+CONTEXT: dict[str, Any] = {"max_rounds": 3, "weak_mean": "< 0.30"}
 
 
 def config(models: Models) -> dict[str, Any]:
@@ -46,7 +46,7 @@ async def go_on(client: LangGraphClient, thread: str, graph: str, given: dict[st
     if runs and runs[0]["status"] in {"pending", "running"}:
         return  # the server has taken it up again by itself
     state = await client.threads.get_state(thread)
-    await client.runs.create(thread, graph, input=None if state["next"] else given, context=CONTEXT)  # type: ignore[call-overload]
+    await client.runs.create(thread, graph, input=None if state["next"] else given, context=CONTEXT)
 
 
 async def ended(client: LangGraphClient, thread: str) -> dict[str, Any]:
