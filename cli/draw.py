@@ -107,19 +107,27 @@ def _columns(after: Mapping[str, Sequence[str]], layers: Mapping[str, int]) -> d
 
 def _route(source: Point, target: Point, lanes: Mapping[str, float], *, back: bool) -> list[Point]:
     """Return an edge's corners, so that no line crosses a box."""
+    return _up(source, target, lanes["right"]) if back else _down(source, target, lanes["left"])
+
+
+def _up(source: Point, target: Point, lane: float) -> list[Point]:
     (x, y), (to_x, to_y) = source, target
-    if back and abs(y - to_y) > DOWN * 1.5:  # far back: up the lane on the right
-        return [(x + WIDE, y), (lanes["right"], y), (lanes["right"], to_y - 0.12), (to_x + WIDE, to_y - 0.12)]
-    if back and x == to_x:  # one back, in the same column: close by on the left
-        lane = x - WIDE - 0.3
-        return [(x - WIDE, y - 0.14), (lane, y - 0.14), (lane, to_y + 0.14), (to_x - WIDE, to_y + 0.14)]
-    if back:  # one back, to the middle: up, then across
-        return [(x + WIDE / 2, y - HIGH), (x + WIDE / 2, to_y + 0.14), (to_x - WIDE, to_y + 0.14)]
+    if abs(y - to_y) > DOWN * 1.5:  # far back: up the lane on the right
+        return [(x + WIDE, y), (lane, y), (lane, to_y - 0.12), (to_x + WIDE, to_y - 0.12)]
+    if x == to_x:  # one back, in the same column: close by on the left
+        near = x - WIDE - 0.3
+        return [(x - WIDE, y - 0.14), (near, y - 0.14), (near, to_y + 0.14), (to_x - WIDE, to_y + 0.14)]
+    # one back, to the middle: up, then across
+    return [(x + WIDE / 2, y - HIGH), (x + WIDE / 2, to_y + 0.14), (to_x - WIDE, to_y + 0.14)]
+
+
+def _down(source: Point, target: Point, lane: float) -> list[Point]:
+    (x, y), (to_x, to_y) = source, target
+    side = 1 if to_x > x else -1
     if x == to_x and to_y - y < DOWN * 1.5:
         return [(x, y + HIGH), (to_x, to_y - HIGH)]
     if x == to_x:  # a long way down the same column: by the lane on the left
-        return [(x - WIDE, y), (lanes["left"], y), (lanes["left"], to_y), (to_x - WIDE, to_y)]
-    side = 1 if to_x > x else -1
+        return [(x - WIDE, y), (lane, y), (lane, to_y), (to_x - WIDE, to_y)]
     if abs(to_x) > abs(x):  # outwards: across, then down
         return [(x + side * WIDE, y), (to_x, y), (to_x, to_y - HIGH)]
     return [(x, y + HIGH), (x, to_y), (to_x - side * WIDE, to_y)]  # inwards: down, then across

@@ -11,10 +11,9 @@ from typing import Annotated, Any, Literal
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.channels import EphemeralValue
-from langgraph.errors import NodeError
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
-from langgraph.types import Command, Overwrite, Send
+from langgraph.types import Overwrite, Send
 from pydantic import BaseModel, ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
@@ -81,8 +80,7 @@ def build_dataset() -> AnyGraph:
     graph.add_conditional_edges("intake", fan_out, [_loop_of(name) for name in SERVED])
     for name, domain in domains.items():
         loop = part(build_self_instruct(domain), domain, schema, _Collected).compile()
-        said = {"description": f"The loop of domain {name}, once for each document."}
-        graph.add_node(_loop_of(name), loop, metadata=said, error_handler=errored)
+        add_described(graph, _loop_of(name), _walk(loop, name))
         graph.add_edge(_loop_of(name), "collect")
     graph.add_edge("collect", END)
     return graph
@@ -119,17 +117,20 @@ def fan_out(state: Dataset) -> Sequence[Send]:
     return [Send(_loop_of(state["domain"]), {"document": document, **start}) for document in state["documents"]]
 
 
-def errored(state: Any, error: NodeError) -> Command[Any]:
-    """Keep what the plumbing did to one document from ending the others; the same input again goes on with it.
+def _walk(loop: Any, name: str) -> Any:
+    async def walk(state: Any) -> dict[str, Any]:
+        """Walk one document through its domain's loop; what the plumbing does to it does not end the others."""
+        try:
+            entry: dict[str, Any] = await loop.ainvoke(state)
+        except Errored as error:  # a dead endpoint, a spent budget or a mistake in the context ends them all
+            reason = " ".join(str(error).split())[:300]
+            ended: dict[str, Any] = {"status": DocumentStatus.ERRORED.value, "status_reason": reason, "example": None}
+            ended |= {"document": state["document"], "rounds": [], "history": [], "usage": []}
+            return {"results": [ended]}
+        return entry
 
-    What stops them all (a dead endpoint, a spent budget, a mistake in the context) is raised.
-    """
-    if not isinstance(error.error, Errored):
-        raise error.error
-    reason = " ".join(str(error.error).split())[:300]
-    ended = {"status": DocumentStatus.ERRORED.value, "status_reason": reason, "example": None, "rounds": []}
-    entry = {"document": state["document"], **ended, "history": [], "usage": []}
-    return Command(update={"results": [entry]}, goto="collect")
+    walk.__name__ = _loop_of(name)
+    return walk
 
 
 async def collect(state: Dataset) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, create_model
+from pydantic.config import JsonDict
 
 from autodata.checkpoints.records import UserError
 from autodata.graphs.serve_config import CONFIGURED
@@ -27,7 +28,7 @@ from autodata.prompts.pack import EDITABLE, Prompt, parse_prompt
 MOST_CHARS = 40_000
 """Longest prompt that a caller may give, in characters."""
 
-SHOWN_ON: Mapping[str, list[str]] = {
+SHOWN_ON: Mapping[str, list[JsonValue]] = {
     "quality_verifier": ["quality_verifier", "accept"],
     "feedback": ["feedback"],
 }
@@ -68,7 +69,7 @@ class LoopContext(ServedContext):
     """Rounds after which a document is rejected. Left empty: as the server is configured."""
 
 
-_AT_VERIFIER = {"langgraph_nodes": ["verifier"]}
+_AT_VERIFIER: JsonDict = {"langgraph_nodes": ["verifier"]}
 _PRESETS = tuple(name for name, policy in PRESETS.items() if not isinstance(policy, LoopJudge))
 
 

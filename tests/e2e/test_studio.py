@@ -112,7 +112,7 @@ async def test_served_schemas_are_those_checked_in(client: LangGraphClient) -> N
 async def test_nodes_on_the_canvas_say_what_they_do(studio: Studio, client: LangGraphClient) -> None:
     for name in EXPORTS:
         drawn: Any = await client.assistants.get_graph(name)
-        nodes = {node["id"]: node for node in drawn["nodes"] if not node["id"].startswith("__")}
+        nodes = {node["id"]: node for node in drawn["nodes"] if node["id"] not in {"__start__", "__end__"}}
         assert nodes
         assert all(node["metadata"]["description"].endswith(".") for node in nodes.values()), name
 
@@ -166,7 +166,8 @@ async def test_a_fork_from_a_round_goes_on_with_what_a_person_wrote(studio: Stud
     thread, values = await ran(studio, "self_instruct_cs", paste(2), context={"weak_mean": "< 0.01", "max_rounds": 2})
     assert values["status"] == "rejected"
     history = await client.threads.get_history(thread, limit=200)
-    before = next(state for state in history if state["next"] == ["quality_verifier"] and state["values"]["n"] == 1)
+    of_rounds: list[Any] = [state for state in history if state["next"] == ["quality_verifier"]]
+    before = next(state for state in of_rounds if state["values"]["n"] == 1)
     candidate = {
         **before["values"]["candidate"],
         "question": "What would a person ask here? [item d=+0.50 a=1.00 fault=none]",
@@ -318,6 +319,7 @@ async def test_a_dataset_takes_each_document_through_its_loop(studio: Studio, do
     assert sum(values["counts"].values()) == len(values["results"]) == 2
     assert values["examples"] == [one["example"] for one in values["results"] if one["example"]]
     assert all(one["history"] and one["usage"] for one in values["results"])
+    assert all(len(one["rounds"]) <= 2 for one in values["results"]), "the context did not reach the loop"
     assert "texts" not in values
 
 
@@ -332,7 +334,7 @@ async def test_one_dead_document_does_not_end_the_others_and_the_same_input_goes
         support.studio(tmp_path / "studio", config(models.base_url), {"AUTODATA_TEST_KEY": "key"}) as studio,
     ):
         async with studio.client() as client:
-            given = {"texts": [paste(0), paste(1)]}
+            given: dict[str, Any] = {"texts": [paste(0), paste(1)]}
             thread, values = await ran(studio, "dataset", given)
             assert [one["status"] == "errored" for one in values["results"]] == [False, True]
             assert values["counts"]["errored"] == 1

@@ -21,7 +21,8 @@ FOLDER = Path(__file__).resolve().parents[1] / "golden" / "schemas"
 def schemas(name: str) -> dict[str, Any]:
     """Return the schemas of an export as a server serves them."""
     graph = compiled(name)
-    fields: dict[str, Any] = {key: (graph.channels[key].UpdateType, None) for key in graph.stream_channels_list}
+    channels: dict[str, Any] = dict(graph.channels)
+    fields: dict[str, Any] = {key: (channels[key].UpdateType, None) for key in graph.stream_channels_list}
     return {
         "input_schema": graph.get_input_jsonschema(),
         "output_schema": graph.get_output_jsonschema(),
@@ -34,7 +35,7 @@ def kept(of_export: dict[str, Any]) -> str:
     """Return schemas as their file holds them."""
     texts = {
         prompt.text: f"prompts/{name}/{role}.md"
-        for name, domain in reversed(DOMAINS.items())
+        for name, domain in reversed([*DOMAINS.items()])
         for role, prompt in domain.pack().prompts.items()
     }
     short = json.loads(json.dumps(of_export))

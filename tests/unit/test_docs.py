@@ -28,6 +28,7 @@ from autodata.cli.app import app
 from autodata.graphs.config import RunConfig, read_config
 from autodata.graphs.optimizer import build_optimizer
 from autodata.graphs.self_instruct import build_self_instruct
+from autodata.graphs.served import EXPORTS
 from autodata.models.local import KNOWN_MODELS
 from autodata.nodes.acceptance import PRESETS, AcceptancePolicy, Counts, LoopJudge, Majority, Thresholds
 from autodata.nodes.bounds import Bounds
@@ -251,7 +252,7 @@ def test_help_holds_an_example_that_is_real(name: str) -> None:
 
 
 def needs_a_model(words: Sequence[str]) -> bool:
-    return list(words) == ["autodata", "demo"]
+    return list(words) == ["autodata", "demo"] or "--server" in words
 
 
 def simulated(path: Path) -> None:
@@ -379,6 +380,16 @@ def test_files_that_are_named_exist(path: Path) -> None:
     for span in spans(path):
         if re.fullmatch(r"[\w./]+/\w+\.py|tests/\w+", span):
             assert (ROOT / span).exists(), span
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_pictures_are_up_to_date(name: str, tmp_path: Path) -> None:
+    assert make.picture(name, tmp_path).read_bytes() == (make.PICTURES / f"{name}.svg").read_bytes(), "type: make docs"
+
+
+def test_there_is_a_picture_of_every_served_graph() -> None:
+    assert {path.stem for path in make.PICTURES.iterdir()} == set(EXPORTS)
+    assert {row[0] for row in tables(ROOT / "docs" / "studio.md")["graph"]} == set(EXPORTS)
 
 
 PICTURES = {
