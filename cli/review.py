@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
+import signal
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +23,7 @@ from rich.text import Text
 from autodata.checkpoints.ledger import Ledger, Reader
 from autodata.checkpoints.records import Candidate, UserError
 from autodata.cli.editing import in_editor
+from autodata.cli.keys import read_key, read_line
 from autodata.cli.rounds import read_round, show_round
 from autodata.cli.run import finish
 from autodata.cli.terminal import AsJson, RunFolder, console, ledger_of, print_json, printable
@@ -92,6 +92,7 @@ class _Queue:
 
     async def work(self) -> None:
         """Show each candidate that waits and store what is answered, until all are seen or the person stops."""
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C breaks off a line, not only an awaited call
         async with Ledger.open(self.run / "run.db") as ledger:
             rows = await ledger.read(_QUEUE)
             for position, row in enumerate(rows, 1):
@@ -120,11 +121,11 @@ class _Queue:
         """Return the answer, an empty one to skip, None to stop."""
         while True:
             self.out.print(_KEYS[item["verdict"]], style="bold")
-            match _key():
+            match read_key():
                 case "a":
                     return {"decision": "approve"}
                 case "r":
-                    if reason := _line("Why? (empty: not rejected) "):
+                    if reason := read_line("Why? (empty: not rejected) "):
                         return {"decision": "reject", "reason": reason[:2000]}
                 case "e":
                     if candidate := self._edit(item["round"]["candidate"]):
@@ -152,7 +153,7 @@ class _Queue:
         def again(problem: str) -> bool:
             self.out.print(Text(f"Not yet: {printable(problem)}", style="red"))
             self.out.print("[e]dit again, or any other key to leave it as it was", style="bold")
-            return _key() == "e"
+            return read_key() == "e"
 
         try:
             changes = in_editor(fields, check, again)
@@ -180,20 +181,3 @@ class _Queue:
         if done:
             command = f"autodata run --config {self.run / 'config.toml'} --out {self.run}"
             self.out.print(f"next: a run that is going takes them up; else type: {command}", soft_wrap=True)
-
-
-def _key() -> str:
-    """Return the key a person presses, or without a terminal the first character of a line; `q` at the end of input."""
-    with suppress(KeyboardInterrupt, EOFError):
-        if sys.stdin.isatty():
-            return typer.getchar().lower()
-        if line := sys.stdin.readline():
-            return line.strip()[:1].lower()
-    return "q"
-
-
-def _line(prompt: str) -> str:
-    """Return a line that a person types, without blank ends; empty when it is broken off."""
-    with suppress(KeyboardInterrupt, EOFError):
-        return input(prompt).strip()
-    return ""
