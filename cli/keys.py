@@ -7,7 +7,6 @@ import select
 import sys
 import termios
 import tty
-from contextlib import suppress
 
 END = "q"
 """What the end of the input, Ctrl-C and Ctrl-D stand for."""
@@ -36,6 +35,8 @@ def read_key() -> str:
 
 def read_line(prompt: str) -> str:
     """Return a line that a person types, without blank ends; empty when it is broken off."""
-    with suppress(KeyboardInterrupt, EOFError):
+    try:
         return input(prompt).strip()
-    return ""
+    except (KeyboardInterrupt, EOFError):
+        sys.stdout.write("\n")
+        return ""

@@ -38,8 +38,7 @@ _OPEN = "SELECT decision, reviewer FROM labels WHERE label_id = ?"
 
 _KEYS: Mapping[str, str] = {
     "accept": "[a]pprove  [e]dit  [r]eject  [f]ull text  [s]kip  [q]uit",
-    "reject": "[a] good all the same: a label, the gates' verdict stands  [e]dit  [r] a reason for the challenger"
-    "  [f]ull text  [s]kip  [q]uit",
+    "reject": "[a] good all the same (a label)  [e]dit  [r]eason to tell  [f]ull text  [s]kip  [q]uit",
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pty
 import re
@@ -11,7 +10,6 @@ import shlex
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
@@ -22,15 +20,12 @@ import pytest
 from autodata.examples import documents_folder
 
 MODELS = '[models.default]\nprovider = "simulated"\nmodel = "strong"\n[models.weak_solver]\nmodel = "weak"\n'
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 30
 """How long a silent command is waited for before the test gives it up."""
 AUTODATA = [sys.executable, "-c", "from autodata_launch import main; main()"]
+CONTROLLED = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)"
+"""Makes standard input the terminal whose Ctrl-C reaches the process."""
 CTRL_C, CTRL_D, UP = "\x03", "\x04", "\x1b[A"
-
-
-def controlled() -> None:
-    """Make standard input the terminal whose Ctrl-C reaches the process."""
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 class Terminal:
@@ -41,14 +36,13 @@ class Terminal:
         environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "40", "USER": "ada", "EDITOR": editor}
         environment.pop("VISUAL", None)
         self.process = subprocess.Popen(
-            [*AUTODATA, *arguments],
+            [sys.executable, "-c", f"{CONTROLLED}; {AUTODATA[-1]}", *arguments],
             cwd=folder,
             env=environment,
             stdin=slave,
             stdout=slave,
             stderr=slave,
             start_new_session=True,
-            preexec_fn=controlled,
         )
         os.close(slave)
         self.shown = ""
@@ -104,7 +98,7 @@ def labels(folder: Path) -> list[tuple[str, str, str]]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
+def folder(tmp_path: Path) -> Path:
     """A folder with a run of which at least three candidates wait."""
     (tmp_path / "given.toml").write_text(f'max_rounds = 6\nreview = "all"\n{MODELS}', "utf-8")
     said = run(tmp_path, str(documents_folder()))
@@ -134,7 +128,7 @@ def test_keys_are_taken_one_by_one(folder: Path) -> None:
         terminal.wait_for("[q]uit")
         terminal.type("r")
         terminal.wait_for("Why?")
-        terminal.type(CTRL_C)
+        terminal.type(CTRL_C + "\n")  # a signal just before the read is only seen with the next key
         terminal.wait_for("[q]uit")
         terminal.type(UP + "s")
         terminal.wait_for("5 of 5: ")

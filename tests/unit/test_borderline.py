@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autodata.nodes.acceptance import PRESETS, Counts, Planned, Thresholds
+from autodata.nodes.acceptance import PRESETS, AcceptancePolicy, Counts, Planned, Thresholds
 from autodata.nodes.borderline import Reviewing, borderline
 
 MARGIN = Fraction(1, 20)
 PAPER = PRESETS["paper"]
 
 
-def near(policy: object, weak: list[str], strong: list[str], planned: Planned = Planned(3, 3)) -> list[str]:  # noqa: B008
-    found = borderline(policy, list(map(Fraction, weak)), list(map(Fraction, strong)), planned, MARGIN)  # type: ignore[arg-type]
+def near(policy: AcceptancePolicy, weak: list[str], strong: list[str], planned: Planned = Planned(3, 3)) -> list[str]:  # noqa: B008
+    found = borderline(policy, list(map(Fraction, weak)), list(map(Fraction, strong)), planned, MARGIN)
     return [str(check) for check in found]
 
 
@@ -111,7 +111,7 @@ def test_a_count_that_is_not_near_survives_any_one_attempt(
 def test_who_is_asked() -> None:
     check = borderline(PAPER, [Fraction(1, 2)] * 3, [], Planned(3, 3), MARGIN)
     asked = {
-        (mode, accepted, bool(found)): Reviewing(mode).asks(accepted=accepted, near=found)  # type: ignore[arg-type]
+        (mode, accepted, bool(found)): Reviewing(mode).asks(accepted=accepted, near=found)
         for mode in ("none", "accepted", "borderline", "all")
         for accepted in (True, False)
         for found in (check, ())
