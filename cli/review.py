@@ -9,7 +9,8 @@ import asyncio
 import os
 import signal
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ from rich.text import Text
 from autodata.checkpoints.ledger import Ledger, Reader
 from autodata.checkpoints.records import Candidate, UserError
 from autodata.cli.editing import in_editor
-from autodata.cli.keys import read_key, read_line
+from autodata.cli.keys import held, read_key, read_line
 from autodata.cli.rounds import read_round, show_round
 from autodata.cli.run import finish
 from autodata.cli.terminal import AsJson, RunFolder, console, ledger_of, print_json, printable
@@ -88,10 +89,18 @@ class _Queue:
     reviewer: str
     out: Console
     answered: Counter[str] = field(default_factory=Counter)
+    released: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Lets go of the terminal while something else uses it."""
 
     async def work(self) -> None:
         """Show each candidate that waits and store what is answered, until all are seen or the person stops."""
         signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C breaks off a line, not only an awaited call
+        with held() as self.released:
+            left = await self._answers()
+        self._closing(left)
+
+    async def _answers(self) -> int:
+        """Go through the queue; return how many candidates are left in it."""
         async with Ledger.open(self.run / "run.db") as ledger:
             rows = await ledger.read(_QUEUE)
             for position, row in enumerate(rows, 1):
@@ -102,8 +111,7 @@ class _Queue:
                     break
                 if answer:
                     await self._store(ledger, item, answer)
-            left = len(await ledger.read(_QUEUE))
-        self._closing(left)
+            return len(await ledger.read(_QUEUE))
 
     def _show(self, item: Mapping[str, Any], position: int, of: int, *, full: bool = False) -> None:
         self.out.print()
@@ -124,7 +132,9 @@ class _Queue:
                 case "a":
                     return {"decision": "approve"}
                 case "r":
-                    if reason := read_line("Why? (empty: not rejected) "):
+                    with self.released():
+                        reason = read_line("Why? (empty: no answer) ")
+                    if reason:
                         return {"decision": "reject", "reason": reason[:2000]}
                 case "e":
                     if candidate := self._edit(item["round"]["candidate"]):
@@ -155,7 +165,8 @@ class _Queue:
             return read_key() == "e"
 
         try:
-            changes = in_editor(fields, check, again)
+            with self.released():
+                changes = in_editor(fields, check, again)
         except UserError as error:
             self.out.print(Text(str(error), style="red"))
             return None

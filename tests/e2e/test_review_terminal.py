@@ -128,7 +128,8 @@ def test_keys_are_taken_one_by_one(folder: Path) -> None:
         terminal.wait_for("[q]uit")
         terminal.type("r")
         terminal.wait_for("Why?")
-        terminal.type(CTRL_C + "\n")  # a signal just before the read is only seen with the next key
+        terminal.type(CTRL_C)
+        terminal.type("\n")  # a signal just before the read is only seen with the next key
         terminal.wait_for("[q]uit")
         terminal.type(UP + "s")
         terminal.wait_for("5 of 5: ")

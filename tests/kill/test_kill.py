@@ -26,7 +26,7 @@ import pytest
 import tomli_w
 
 from autodata.checkpoints.saver import ROUND_KEY, open_saver
-from autodata.graphs.runner import BATCH
+from autodata.graphs.intake import BATCH
 from tests.support.runs import Tables, generated, identity, journalled, read_tables, settings
 
 COMMAND = ["run", "--config", "autodata.toml", "--documents", "documents", "--out", "run"]
