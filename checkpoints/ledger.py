@@ -138,7 +138,7 @@ class Reader:
         finally:
             await asyncio.to_thread(ledger._stop)
 
-    async def read(self, sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[dict[str, Any]]:
+    async def read(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> list[dict[str, Any]]:
         """Return the rows of a SELECT. Everything that a `save` of this process has returned for is seen."""
         return await asyncio.get_running_loop().run_in_executor(self._reading, self._query, sql, params)
 
@@ -176,7 +176,7 @@ class Reader:
             if _is_new(self._read_db, self.path):
                 raise _refusal(self.path, "it holds no tables")
 
-    def _query(self, sql: str, params: Sequence[Any] | Mapping[str, Any]) -> list[dict[str, Any]]:
+    def _query(self, sql: str, params: Sequence[Any] | dict[str, Any]) -> list[dict[str, Any]]:
         with _telling(self.path):
             return list(self._read_db.query(sql, params))
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
+import signal
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from rich.text import Text
 from autodata.checkpoints.ledger import Ledger, Reader
 from autodata.checkpoints.records import Candidate, UserError
 from autodata.cli.editing import in_editor
+from autodata.cli.keys import held, read_key, read_line
 from autodata.cli.rounds import read_round, show_round
 from autodata.cli.run import finish
 from autodata.cli.terminal import AsJson, RunFolder, console, ledger_of, print_json, printable
@@ -38,8 +39,7 @@ _OPEN = "SELECT decision, reviewer FROM labels WHERE label_id = ?"
 
 _KEYS: Mapping[str, str] = {
     "accept": "[a]pprove  [e]dit  [r]eject  [f]ull text  [s]kip  [q]uit",
-    "reject": "[a] good all the same: a label, the gates' verdict stands  [e]dit  [r] a reason for the challenger"
-    "  [f]ull text  [s]kip  [q]uit",
+    "reject": "[a] good all the same (a label)  [e]dit  [r]eason to tell  [f]ull text  [s]kip  [q]uit",
 }
 
 
@@ -89,9 +89,18 @@ class _Queue:
     reviewer: str
     out: Console
     answered: Counter[str] = field(default_factory=Counter)
+    released: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Lets go of the terminal while something else uses it."""
 
     async def work(self) -> None:
         """Show each candidate that waits and store what is answered, until all are seen or the person stops."""
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C breaks off a line, not only an awaited call
+        with held() as self.released:
+            left = await self._answers()
+        self._closing(left)
+
+    async def _answers(self) -> int:
+        """Go through the queue; return how many candidates are left in it."""
         async with Ledger.open(self.run / "run.db") as ledger:
             rows = await ledger.read(_QUEUE)
             for position, row in enumerate(rows, 1):
@@ -102,8 +111,7 @@ class _Queue:
                     break
                 if answer:
                     await self._store(ledger, item, answer)
-            left = len(await ledger.read(_QUEUE))
-        self._closing(left)
+            return len(await ledger.read(_QUEUE))
 
     def _show(self, item: Mapping[str, Any], position: int, of: int, *, full: bool = False) -> None:
         self.out.print()
@@ -120,11 +128,13 @@ class _Queue:
         """Return the answer, an empty one to skip, None to stop."""
         while True:
             self.out.print(_KEYS[item["verdict"]], style="bold")
-            match _key():
+            match read_key():
                 case "a":
                     return {"decision": "approve"}
                 case "r":
-                    if reason := _line("Why? (empty: not rejected) "):
+                    with self.released():
+                        reason = read_line("Why? (empty: no answer) ")
+                    if reason:
                         return {"decision": "reject", "reason": reason[:2000]}
                 case "e":
                     if candidate := self._edit(item["round"]["candidate"]):
@@ -152,10 +162,11 @@ class _Queue:
         def again(problem: str) -> bool:
             self.out.print(Text(f"Not yet: {printable(problem)}", style="red"))
             self.out.print("[e]dit again, or any other key to leave it as it was", style="bold")
-            return _key() == "e"
+            return read_key() == "e"
 
         try:
-            changes = in_editor(fields, check, again)
+            with self.released():
+                changes = in_editor(fields, check, again)
         except UserError as error:
             self.out.print(Text(str(error), style="red"))
             return None
@@ -180,20 +191,3 @@ class _Queue:
         if done:
             command = f"autodata run --config {self.run / 'config.toml'} --out {self.run}"
             self.out.print(f"next: a run that is going takes them up; else type: {command}", soft_wrap=True)
-
-
-def _key() -> str:
-    """Return the key a person presses, or without a terminal the first character of a line; `q` at the end of input."""
-    with suppress(KeyboardInterrupt, EOFError):
-        if sys.stdin.isatty():
-            return typer.getchar().lower()
-        if line := sys.stdin.readline():
-            return line.strip()[:1].lower()
-    return "q"
-
-
-def _line(prompt: str) -> str:
-    """Return a line that a person types, without blank ends; empty when it is broken off."""
-    with suppress(KeyboardInterrupt, EOFError):
-        return input(prompt).strip()
-    return ""

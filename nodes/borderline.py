@@ -67,7 +67,7 @@ def _near(
 
 def _values(weak: Sequence[Fraction], strong: Sequence[Fraction]) -> Mapping[str, Fraction]:
     """Return the exact figures behind the names that acceptance policies give to their checks."""
-    values = {}
+    values: dict[str, Fraction] = {}
     for name, scores in (("weak", weak), ("strong", strong)):
         if scores:
             values |= {f"{name} mean": mean(scores), f"{name} best": max(scores), f"{name} worst": min(scores)}

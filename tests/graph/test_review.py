@@ -158,7 +158,7 @@ async def test_the_question_tells_what_an_answer_looks_like() -> None:
     bench = Bench(review="accepted")
     await bench.run()
     (interrupt,) = (await bench.graph.aget_state(bench.config)).interrupts
-    schema = interrupt.response_schema
+    schema: Any = interrupt.response_schema
     assert schema["title"] == "ReviewAnswer"
     assert schema["properties"]["decision"]["enum"] == ["approve", "edit", "reject"]
     assert set(schema["properties"]) == {"decision", "reason", "candidate", "reviewer", "at"}

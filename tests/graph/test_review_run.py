@@ -324,7 +324,7 @@ def test_an_answer_of_somebody_else_is_not_overwritten(waiting: Path, monkeypatc
             db.execute("update labels set decision = 'reject', reason = 'no', reviewer = 'Grace'")
         return "a"
 
-    monkeypatch.setattr("autodata.cli.review._key", meanwhile)
+    monkeypatch.setattr("autodata.cli.review.read_key", meanwhile)
     out = words(printed("review", waiting))
     assert "Grace answered it meanwhile: left as it is" in out
     assert "0 answered" in out
