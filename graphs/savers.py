@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
-from autodata.checkpoints.ledger import Ledger
+from autodata.checkpoints.ledger import Ledger, Reader
 from autodata.checkpoints.records import UserError
 from autodata.checkpoints.saver import open_saver
 from autodata.graphs.config import CheckpointsConfig
@@ -37,6 +37,31 @@ async def open_run_saver(
         yield saver
 
 
+@asynccontextmanager
+async def open_kept(
+    config: CheckpointsConfig, folder: Path, ledger: Reader
+) -> AsyncIterator[BaseCheckpointSaver[str] | None]:
+    """Open the checkpoints that are left of a run to look into them; None when there are none.
+
+    Raises UserError when they cannot be read.
+    """
+    if config.saver == "sqlite":
+        if not await asyncio.to_thread((folder / CHECKPOINTS).exists):
+            yield None
+            return
+        async with open_saver(folder / CHECKPOINTS) as file:
+            yield file
+        return
+    prefix = await known_prefix(ledger)
+    if prefix is None:
+        yield None
+        return
+    dsn = _dsn(config)
+    library = await asyncio.to_thread(_postgres)
+    async with library.open_postgres(dsn, config.dsn_env, prefix) as saver:
+        yield saver
+
+
 async def describe_saver(config: CheckpointsConfig) -> str:
     """Say what a shared server's database holds; empty for the file. Raises UserError when it cannot be used."""
     if config.saver == "sqlite":
@@ -52,13 +77,23 @@ async def run_prefix(ledger: Ledger) -> str:
     It belongs to this very file: a copy of the folder is another run and gets another id, and so does a folder that
     was moved to another disk. Its unfinished documents start again, with the replies that the journal holds.
     """
+    known = await known_prefix(ledger)
+    if known is not None:
+        return known
+    new = {"run_id": uuid4().hex, "run_file": await _file(ledger)}
+    await ledger.save(meta=[{"key": key, "value": value} for key, value in new.items()])
+    return f"{new['run_id']}/"
+
+
+async def known_prefix(ledger: Reader) -> str | None:
+    """Return what `run_prefix` made for this very file; None when it has made nothing yet."""
     rows = await ledger.read("select key, value from meta where key in ('run_id', 'run_file')")
     known = {row["key"]: row["value"] for row in rows}
-    file = str((await asyncio.to_thread(ledger.path.stat)).st_ino)
-    if known.get("run_file") != file or "run_id" not in known:
-        known = {"run_id": uuid4().hex, "run_file": file}
-        await ledger.save(meta=[{"key": key, "value": value} for key, value in known.items()])
-    return f"{known['run_id']}/"
+    return f"{known['run_id']}/" if known.get("run_file") == await _file(ledger) else None
+
+
+async def _file(ledger: Reader) -> str:
+    return str((await asyncio.to_thread(ledger.path.stat)).st_ino)
 
 
 def _postgres() -> Any:

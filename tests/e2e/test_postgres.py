@@ -16,13 +16,13 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.conformance import checkpointer_test, validate
 from langgraph.checkpoint.conformance.capabilities import Capability
 
-from autodata.checkpoints.ledger import Ledger
+from autodata.checkpoints.ledger import Ledger, open_readonly
 from autodata.checkpoints.postgres import PostgresSaver, describe, open_postgres
 from autodata.checkpoints.records import RunFailed, UserError
 from autodata.checkpoints.saver import ROUND_KEY, keep_rounds
 from autodata.graphs.config import RunConfig
 from autodata.graphs.runner import open_run
-from autodata.graphs.savers import run_prefix
+from autodata.graphs.savers import open_kept, run_prefix
 from tests.support.commands import invoke, parsed, printed
 from tests.support.postgres import PASSWORD, Server, postgres
 from tests.support.runs import generated, read_tables, sit
@@ -209,6 +209,39 @@ async def test_a_run_keeps_its_id_and_a_copy_gets_another(tmp_path: Path) -> Non
     shutil.copy(tmp_path / "moved" / "run.db", tmp_path / "run.db")
     async with Ledger.open(tmp_path / "run.db") as ledger:
         assert await run_prefix(ledger) != first
+
+
+async def test_what_is_left_of_a_run_can_be_looked_into(database: str, tmp_path: Path) -> None:
+    await sit(tmp_path / "run", SHARED, DOCUMENTS)
+    shutil.copytree(tmp_path / "run", tmp_path / "copy")
+    config = RunConfig.model_validate(SHARED).checkpoints
+    config_line = thread(f"main/{DOCUMENTS[0].document_id}")
+    run = tmp_path / "run"
+    async with open_readonly(run / "run.db") as ledger, open_kept(config, run, ledger) as saver:
+        assert saver
+        kept = [item.checkpoint["channel_values"].get(ROUND_KEY, 0) async for item in saver.alist(config_line)]
+    assert kept == sorted(kept, reverse=True)
+    assert kept[0] >= 1
+    copy = tmp_path / "copy"
+    async with open_readonly(copy / "run.db") as ledger, open_kept(config, copy, ledger) as none:
+        assert none is None
+
+
+async def test_the_saver_may_change_between_sittings_and_nothing_is_paid_twice(database: str, tmp_path: Path) -> None:
+    """Every sitting but the last stops soon; the savers take turns, so each finds a place that is long past."""
+    reference = await sit(tmp_path / "reference", SIMULATED, DOCUMENTS)
+
+    def soon(runner: Any, event: Any) -> None:
+        if event["event"] in {"verdict", "feedback"}:
+            runner.drain("enough")
+
+    for number in range(4):
+        half = await sit(tmp_path / "run", (SIMULATED, SHARED)[number % 2], DOCUMENTS, soon)
+        assert "pending" in half.statuses or number == 3
+    for values in (SHARED, SIMULATED):
+        whole = await sit(tmp_path / "run", values, DOCUMENTS)
+    del whole.tables["meta"], reference.tables["meta"]
+    assert whole.tables == reference.tables
 
 
 @pytest.mark.parametrize("keep", ["rounds", "all", "none"])

@@ -51,7 +51,7 @@ def test_a_transcript_is_fit_to_be_kept(transcript: Transcript) -> None:
 
 
 def test_there_is_one_for_each_domain() -> None:
-    assert sorted(path.stem for path in golden.FOLDER.iterdir()) == sorted(DOMAINS)
+    assert sorted(path.stem for path in golden.FOLDER.glob("*.json")) == sorted(DOMAINS)
 
 
 def reworded(pack: PromptPack, role: str) -> PromptPack:
