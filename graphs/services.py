@@ -80,6 +80,7 @@ async def open_services(
                 blobs=ledger,
                 max_rounds=run.max_rounds,
                 run_seed=run.seed,
+                review=run.reviewing,
             )
         )
 
