@@ -4,7 +4,7 @@ PYTHON ?= python3
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: help demo studio test check lint types e2e kill slow wheel docs tables golden lock clean
+.PHONY: help demo studio test check lint types e2e kill wheel docs tables golden lock clean
 
 help:
 	@echo "make demo   the main job on a real model, no key, no server"
@@ -12,7 +12,7 @@ help:
 	@echo "make test   unit and graph tests"
 	@echo "make check  all that CI runs: lint, types, tests, end-to-end tests, kill test"
 
-# uv where present, else venv + pip; both from the one lock file.
+# uv where present, else venv + pip; both from the one lock file, whose extras a pip before 23.3 cannot match.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	@if command -v uv >/dev/null 2>&1; then \
@@ -21,6 +21,7 @@ $(READY): requirements.lock pyproject.toml
 	  uv pip install --quiet --python $(RUN) --no-deps --no-build-isolation -e . ; \
 	else \
 	  $(PYTHON) -m venv $(VENV) && \
+	  $(RUN) -m pip install --quiet --disable-pip-version-check 'pip>=25' && \
 	  $(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
 	  $(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . ; \
 	fi
@@ -59,15 +60,12 @@ e2e: $(READY)
 kill: $(READY)
 	$(RUN) -m pytest tests/kill
 
-# Minutes on a real model; its outcome varies more than a build machine may, so it is no part of `check` yet.
-slow: $(READY)
-	$(RUN) -m pytest tests/slow
-
 check: lint types test e2e kill
 
-# The generated parts of docs/configuration.md; tests/unit/test_docs.py says when they are out of date.
+# The generated parts of docs; tests/unit/test_docs.py and tests/unit/test_api.py say when they are out of date.
 docs: $(READY)
 	$(RUN) docs/make.py
+	$(RUN) docs/public.py
 
 # The simulated tables of docs/tables.md; tests/e2e/test_tables.py says when they are out of date.
 tables: $(READY)

@@ -36,7 +36,8 @@ class Book:
     async def unsettled(self) -> list[dict[str, Any]]:
         """Return the rows (document_id, epoch) of documents whose end is recorded, but perhaps not their thread's."""
         return await self.ledger.read(
-            "select document_id, epoch from documents where settled = 0 and status not in ('pending', 'errored')"
+            "select document_id, epoch from documents where settled = 0"
+            " and status not in ('pending', 'waiting', 'errored')"
         )
 
     async def accepted(self) -> int:

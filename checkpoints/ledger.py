@@ -17,6 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, closing, contextmanager
 from itertools import groupby
 from pathlib import Path
+from threading import Lock
 from typing import Any, Self
 
 from sqlite_utils import Database
@@ -137,7 +138,7 @@ class Reader:
         finally:
             await asyncio.to_thread(ledger._stop)
 
-    async def read(self, sql: str, params: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    async def read(self, sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[dict[str, Any]]:
         """Return the rows of a SELECT. Everything that a `save` of this process has returned for is seen."""
         return await asyncio.get_running_loop().run_in_executor(self._reading, self._query, sql, params)
 
@@ -175,7 +176,7 @@ class Reader:
             if _is_new(self._read_db, self.path):
                 raise _refusal(self.path, "it holds no tables")
 
-    def _query(self, sql: str, params: Sequence[Any]) -> list[dict[str, Any]]:
+    def _query(self, sql: str, params: Sequence[Any] | Mapping[str, Any]) -> list[dict[str, Any]]:
         with _telling(self.path):
             return list(self._read_db.query(sql, params))
 
@@ -218,6 +219,8 @@ class Ledger(Reader):
         self._write_files = ExitStack()
         self._write_db: Database
         self._pending: deque[_Save] = deque()
+        self._carried: dict[tuple[str, tuple[Any, ...]], dict[str, Any]] = {}
+        self._carrying = Lock()
         self._keys: set[str] = set()
         self._broken: UserError | RunFailed | None = None
 
@@ -237,6 +240,17 @@ class Ledger(Reader):
         self._writing.submit(self._commit)
         await asyncio.wrap_future(item.done)
 
+    def carry(self, **tables: Sequence[Mapping[str, Any]]) -> None:
+        """Save whole rows along with whatever is saved next, or when the ledger is closed; nobody waits for it.
+
+        For rows whose loss would be no harm: a row that does not fit its table is lost, and so is what has not yet
+        travelled when the process is killed.
+        """
+        encoded = encode(tables)
+        with self._carrying:
+            for name, rows in encoded.items():
+                self._carried |= {(name, TABLES[name].key(row)): row for row in rows}
+
     async def find_call(self, key: str) -> Mapping[str, Any] | None:
         """Return the stored row of table `calls` with this key, or None, which costs nothing."""
         if key not in self._keys:
@@ -250,6 +264,7 @@ class Ledger(Reader):
     def _stop(self) -> None:
         # The writer closes last: the last connection to close is the one that tidies the side files away.
         super()._stop()
+        self._writing.submit(self._commit, closing=True).result()
         self._writing.submit(self._write_files.close).result()
         self._writing.shutdown()
 
@@ -279,8 +294,10 @@ class Ledger(Reader):
         finally:
             db.rollback()  # after a commit there is nothing left to undo
 
-    def _commit(self) -> None:
+    def _commit(self, *, closing: bool = False) -> None:
         batch = [self._pending.popleft() for _ in range(len(self._pending))]
+        if (batch or closing) and (carried := self._taken()):
+            batch.append(_Save(carried))
         try:
             if batch and self._broken is None:
                 self._write(batch)
@@ -293,6 +310,15 @@ class Ledger(Reader):
                 if self._broken is not None:
                     item.error = type(self._broken)(*self._broken.args)
                 item.resolve()
+
+    def _taken(self) -> Rows:
+        """Take what is carried."""
+        with self._carrying:
+            taken, self._carried = self._carried, {}
+        rows: Rows = {}
+        for (name, _), row in taken.items():
+            rows.setdefault(name, []).append(row)
+        return rows
 
     def _write(self, batch: Sequence[_Save]) -> None:
         with self._transaction():

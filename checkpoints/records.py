@@ -135,7 +135,7 @@ class Attempt(Record):
     truncated: bool = False
     """Cut off by the token limit."""
     answered: bool = True
-    """False when nothing but reasoning came before the cut."""
+    """False when the cut came before a final answer, or nothing but reasoning came."""
     mark: Mark | None = None
 
 
@@ -182,6 +182,8 @@ class FailureMode(StrEnum):
     SENT_BACK = "sent_back_by_judge"
     """Layer 2 of the legal loop: the loop judge asks for another round."""
     FINAL_CHECK = "final_check"
+    REVIEWER = "rejected_by_reviewer"
+    """All gates passed, but a person said no."""
 
 
 class Verdict(Record):
@@ -230,12 +232,16 @@ class Round(Record):
     gap: Fraction | None = None
     rubric: RubricFigures | None = None
     """Kept where a loop judge compares the rubrics of rounds."""
+    reviewer: str = ""
+    """What a person said of a round that code had rejected already, at most 300 characters."""
 
 
 class DocumentStatus(StrEnum):
-    """Where a document stands. All but `pending` and `errored` are final."""
+    """Where a document stands. All but `pending`, `waiting` and `errored` are final."""
 
     PENDING = "pending"
+    WAITING = "waiting"
+    """A person has been asked about its candidate."""
     ACCEPTED = "accepted"
     REJECTED = "rejected"
     SKIPPED = "skipped"

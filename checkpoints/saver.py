@@ -37,7 +37,7 @@ _ROUND_LABEL = "round_of(type, checkpoint)"
 _RUN_LABEL = "json_extract(CAST(metadata AS TEXT), '$.run_id')"
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
     """A checkpoint without its state, as far as deciding whether it may go needs it."""
 
     namespace: str
@@ -82,7 +82,7 @@ class FileSaver(AsyncSqliteSaver):
                     await cursor.execute("DELETE FROM checkpoints WHERE thread_id = ?", (thread_id,))
                     await cursor.execute("DELETE FROM writes WHERE thread_id = ?", (thread_id,))
                 else:
-                    await _thin(cursor, thread_id, _NO_LABEL, _last_of_each)
+                    await _thin(cursor, thread_id, _NO_LABEL, last_of_each)
 
     async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
         """Delete the checkpoints, and their writes, whose metadata names one of the runs; unknown runs are no error.
@@ -92,7 +92,7 @@ class FileSaver(AsyncSqliteSaver):
         """
         doomed = set(run_ids)
 
-        def of_other_runs(rows: Sequence[_Row]) -> list[_Row]:
+        def of_other_runs(rows: Sequence[Row]) -> list[Row]:
             return [row for row in rows if row.label not in doomed]
 
         async with self._transaction() as cursor:
@@ -132,7 +132,7 @@ class FileSaver(AsyncSqliteSaver):
         may name a checkpoint that is gone.
         """
         async with self._transaction() as cursor:
-            await _thin(cursor, thread_id, _ROUND_LABEL, _last_of_each)
+            await _thin(cursor, thread_id, _ROUND_LABEL, last_of_each)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[aiosqlite.Cursor]:
@@ -151,13 +151,28 @@ class FileSaver(AsyncSqliteSaver):
         return number if isinstance(number, int) else 0
 
 
-def _last_of_each(rows: Sequence[_Row]) -> list[_Row]:
+def last_of_each(rows: Sequence[Row]) -> list[Row]:
     """Return the newest row of each namespace and label; rows come oldest first."""
     return list({(row.namespace, row.label): row for row in rows}.values())
 
 
+def unneeded(rows: Sequence[Row], choose: Callable[[Sequence[Row]], list[Row]]) -> list[tuple[str, str]]:
+    """Return namespace and id of the checkpoints that may go: all but the chosen ones and those these lean on."""
+    by_key = {row[:2]: row for row in rows}
+    kept = {row[:2] for row in choose(rows)}
+    for chosen in list(kept):
+        row = by_key[chosen]
+        while row.leans_on_parent and row.parent_id:
+            parent = (row.namespace, row.parent_id)
+            if parent in kept or parent not in by_key:
+                break
+            kept.add(parent)
+            row = by_key[parent]
+    return [key for key in by_key if key not in kept]
+
+
 async def _thin(
-    cursor: aiosqlite.Cursor, thread_id: str, label: str, choose: Callable[[Sequence[_Row]], list[_Row]]
+    cursor: aiosqlite.Cursor, thread_id: str, label: str, choose: Callable[[Sequence[Row]], list[Row]]
 ) -> None:
     """Delete the thread's checkpoints but the chosen ones and those these lean on. `label` is an SQL expression."""
     # LangGraph counts in the metadata, per DeltaChannel, the steps since its value was last stored whole.
@@ -167,17 +182,7 @@ async def _thin(
         f" {label} FROM checkpoints WHERE thread_id = ? ORDER BY checkpoint_id",
         (thread_id,),
     )
-    rows = {row[:2]: row for row in map(_Row._make, await cursor.fetchall())}
-    kept = {row[:2] for row in choose(list(rows.values()))}
-    for chosen in list(kept):
-        row = rows[chosen]
-        while row.leans_on_parent and row.parent_id:
-            parent = (row.namespace, row.parent_id)
-            if parent in kept or parent not in rows:
-                break
-            kept.add(parent)
-            row = rows[parent]
-    doomed = [(thread_id, *key) for key in rows if key not in kept]
+    doomed = [(thread_id, *key) for key in unneeded([Row._make(row) for row in await cursor.fetchall()], choose)]
     of_one = "WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?"
     await cursor.executemany(f"DELETE FROM checkpoints {of_one}", doomed)  # noqa: S608
     await cursor.executemany(f"DELETE FROM writes {of_one}", doomed)  # noqa: S608

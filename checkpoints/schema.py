@@ -74,7 +74,7 @@ TABLES: dict[str, Table] = {
         required=frozenset({"document_id", "thread_id", "n"}),
         defaults={"passage": "", "outcome": "open", "reason": "", "feedback": "", "prompt_version": ""},
         foreign={"document_id": "documents", "candidate_id": "candidates"},
-        indexes=(("document_id", "n"), ("candidate_id",)),
+        indexes=(("document_id", "n"), ("thread_id",), ("candidate_id",)),
     ),
     "attempts": Table(
         _columns(
@@ -114,7 +114,7 @@ TABLES: dict[str, Table] = {
         defaults={"thread_id": "", "params": "{}", "messages_hash": "", "prompt_version": "", "finish_reason": ""}
         | {"n": 0, "node": "", "idx": "0", "try": 0, "epoch": 0, "latency_s": 0},
         # The second index holds all that a summary adds up, so that no reply has to be read for it.
-        indexes=(("document_id",), ("role", "tokens_in", "tokens_out", "cost_usd")),
+        indexes=(("document_id",), ("thread_id",), ("role", "tokens_in", "tokens_out", "cost_usd")),
     ),
     "examples": Table(
         _columns("example_id document_id round_id example", "rounds", _MEANS),
@@ -122,6 +122,28 @@ TABLES: dict[str, Table] = {
         required=frozenset({"document_id", "round_id", "example", "rounds"}),
         foreign={"document_id": "documents", "round_id": "rounds"},
         indexes=(("document_id",), ("round_id",)),
+    ),
+    # What people were asked of candidates, and what they said: `decision` is null until they have.
+    "labels": Table(
+        _columns(
+            "label_id document_id thread_id round_id candidate_id verdict why decision reason edited edited_id reviewer"
+            " created_at",
+            "n",
+        ),
+        pk=("label_id",),
+        required=frozenset({"document_id", "thread_id", "round_id", "candidate_id", "verdict", "n"}),
+        defaults={"why": "", "reason": "", "reviewer": "", "created_at": ""},
+        foreign={"document_id": "documents", "round_id": "rounds"},
+        indexes=(("document_id",), ("round_id",)),
+    ),
+    # Documents taken back to one of their rounds and sent on with something changed, each in a folder of its own.
+    "forks": Table(
+        _columns("fork document_id thread_id round_id folder changed change created_at", "n"),
+        pk=("fork",),
+        required=frozenset({"document_id", "thread_id", "n", "changed"}),
+        defaults={"folder": "", "change": "", "created_at": ""},
+        foreign={"document_id": "documents"},
+        indexes=(("document_id",),),
     ),
     "failures": Table(
         _columns("failure_id document_id thread_id kind message created_at", "epoch"),
@@ -171,13 +193,26 @@ TABLES: dict[str, Table] = {
         required=frozenset({"lane", "parent", "probabilities"}),
         defaults={"outcome": "open", "reason": "", "summary": "", "minibatch": "[]", "edits": "[]"}
         | {"sampled": 1, "block": 0, "record": 0, "created_at": ""},
-        foreign={"parent": "packs"},
         indexes=(("parent",),),
+    ),
+    # The run tree, from document to call. Its rows point at others by key, never by a foreign key: they may come first.
+    "spans": Table(
+        _columns(
+            "span_id parent_id thread_id document_id kind name role idx model call_key status outcome error started"
+            " ended",
+            "n try epoch requests replayed tokens_in tokens_out",
+            "cost_usd",
+        ),
+        pk=("span_id",),
+        required=frozenset({"thread_id", "kind", "name", "started"}),
+        defaults={"document_id": "", "role": "", "idx": "", "model": "", "status": "open", "outcome": "", "error": ""}
+        | {"n": 0, "try": 0, "epoch": 0, "requests": 0, "replayed": 0},
+        indexes=(("document_id",), ("thread_id",)),
     ),
 }
 """Every table, those that others refer to first. The columns `extract`, `candidate`, `quality`, `judgement`, `packet`,
-`screen`, `mode`, `checks`, `params`, `example`, `probabilities`, `minibatch`, `analysis` and `edits` are JSON texts;
-`score` of an attempt is an exact fraction as text ("5/8") and `score_value` the same as a number."""
+`screen`, `mode`, `checks`, `params`, `example`, `probabilities`, `minibatch`, `analysis`, `edits` and `edited` are JSON
+texts; `score` of an attempt is an exact fraction as text ("5/8") and `score_value` the same as a number."""
 
 
 def encode(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> Rows:

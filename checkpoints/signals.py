@@ -37,7 +37,8 @@ REFUSALS: Mapping[str, str] = {
 """Why a quality check refuses a candidate: the kind, and how the reason in the ledger begins."""
 
 _ROUNDS = """
-SELECT n, count(*) AS closed, sum(failure_mode IS ?) AS failed FROM rounds WHERE outcome != 'open'
+SELECT n, count(*) AS closed, sum(failure_mode IS ?) AS failed FROM rounds
+WHERE outcome IN ('accepted', 'rejected')
 GROUP BY n ORDER BY n
 """
 _REASONS = "SELECT failure_mode, reason FROM rounds WHERE failure_mode IN (?, ?)"

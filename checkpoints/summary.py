@@ -16,7 +16,7 @@ SELECT
     (SELECT count(*) FROM documents) AS documents,
     (SELECT json_group_object(status, n) FROM (SELECT status, count(*) AS n FROM documents GROUP BY status))
         AS statuses,
-    (SELECT count(*) FROM rounds WHERE outcome != 'open') AS rounds,
+    (SELECT count(*) FROM rounds WHERE outcome IN ('accepted', 'rejected')) AS rounds,
     (SELECT json_group_object(role, n) FROM (SELECT role, count(*) AS n FROM calls GROUP BY role)) AS calls_by_role,
     (SELECT coalesce(sum(tokens_in), 0) FROM calls) AS tokens_in,
     (SELECT coalesce(sum(tokens_out), 0) FROM calls) AS tokens_out,
@@ -25,6 +25,9 @@ SELECT
     (SELECT json_group_object(failure_mode, n) FROM
         (SELECT failure_mode, count(*) AS n FROM rounds
          WHERE outcome != 'open' AND failure_mode IS NOT NULL GROUP BY failure_mode)) AS failure_modes,
+    (SELECT count(*) FROM labels WHERE decision IS NULL) AS awaiting_review,
+    (SELECT json_group_object(decision, n) FROM
+        (SELECT decision, count(*) AS n FROM labels WHERE decision IS NOT NULL GROUP BY decision)) AS labels,
     (SELECT avg(weak_mean) FROM examples) AS weak_mean,
     (SELECT avg(strong_mean) FROM examples) AS strong_mean,
     (SELECT avg(gap) FROM examples) AS gap_mean,
@@ -33,7 +36,14 @@ SELECT
 
 MEANINGS: Mapping[tuple[str, ...], str] = {
     ("documents",): "Documents known to the run, whatever became of them.",
-    ("accepted", "rejected", "skipped", "errored", "pending"): "Documents of that status; they add up to `documents`.",
+    (
+        "accepted",
+        "rejected",
+        "skipped",
+        "errored",
+        "pending",
+        "waiting",
+    ): "Documents of that status; they add up to `documents`.",
     ("rounds",): "Closed rounds, accepted or rejected; a round under way is not counted.",
     ("calls",): "Completed model calls in the journal, those whose reply was unusable included.",
     ("calls_by_role",): "The same by role, roles in alphabetical order; they add up to `calls`.",
@@ -49,7 +59,8 @@ MEANINGS: Mapping[tuple[str, ...], str] = {
     ("calls_per_accepted",): (
         "All calls, those of failed documents too, per accepted document; null when there are none."
     ),
-    ("awaiting_review",): "Accepted examples that a person has yet to look at; 0, for there is no review yet.",
+    ("awaiting_review",): "Candidates that a person has been asked about and has not answered yet.",
+    ("labels",): "Answers of people so far, by decision: approve, edit, reject.",
     ("refusals",): (
         "Why quality checks refused candidates, for `failed_quality_check` and `final_check` each: kind of reason and"
         " number of rounds. A round refused for two reasons counts in both."
@@ -77,6 +88,7 @@ async def summarise(ledger: Reader) -> dict[str, Any]:
     """Return the numbers of a run so far, by the keys of `MEANINGS`, in its order."""
     (numbers,) = await ledger.read(_NUMBERS)
     statuses, roles, modes = (json.loads(numbers[key]) for key in ("statuses", "calls_by_role", "failure_modes"))
+    labels = json.loads(numbers["labels"])
     by_status = {status: statuses.get(status.value, 0) for status in DocumentStatus}
     calls = sum(roles.values())
     accepted = by_status[DocumentStatus.ACCEPTED]
@@ -87,6 +99,7 @@ async def summarise(ledger: Reader) -> dict[str, Any]:
         "skipped": by_status[DocumentStatus.SKIPPED],
         "errored": by_status[DocumentStatus.ERRORED],
         "pending": by_status[DocumentStatus.PENDING],
+        "waiting": by_status[DocumentStatus.WAITING],
         "rounds": numbers["rounds"],
         "calls": calls,
         "calls_by_role": dict(sorted(roles.items())),
@@ -100,6 +113,7 @@ async def summarise(ledger: Reader) -> dict[str, Any]:
         "gap_mean": numbers["gap_mean"],
         "rounds_per_accepted": numbers["rounds_per_accepted"],
         "calls_per_accepted": calls / accepted if accepted else None,
-        "awaiting_review": 0,
+        "awaiting_review": numbers["awaiting_review"],
+        "labels": {decision: labels.get(decision, 0) for decision in ("approve", "edit", "reject")},
         **await signals(ledger),
     }

@@ -15,11 +15,16 @@ from autodata.checkpoints.records import DiskFailed, RunFailed, UserError
 
 COMMANDS = (
     "run",
+    "review",
+    "fork",
     "baseline",
     "status",
     "show",
+    "trace",
     "compare",
+    "optimize",
     "export",
+    "push",
     "init",
     "doctor",
     "demo",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -13,9 +13,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from autodata.checkpoints.records import UserError
 from autodata.cli.probe import Finding, group, probe
 from autodata.cli.terminal import AsJson, console, print_json, printable
-from autodata.graphs.config import load_config
+from autodata.graphs.config import CheckpointsConfig, load_config
+from autodata.graphs.savers import describe_saver
 from autodata.models.config import ModelSettings
 from autodata.models.serving import LocalServing
 
@@ -28,7 +30,8 @@ def doctor(
     """Try every endpoint of a configuration with a few tiny calls and say what each can do.
 
     Looks for the key's variable, then asks for plain text and for structured output, with the settings that a run
-    would send. Local weights that are not cached yet are fetched. Exit code 1 if a role could not be used.
+    would send. Local weights that are not cached yet are fetched. A Postgres server for checkpoints is reached, and
+    nothing is changed there. Exit code 1 if a role, or that server, could not be used.
 
     Example: autodata doctor --config autodata.toml
     """
@@ -36,7 +39,7 @@ def doctor(
     roles = {role: _bounded(one, timeout) for role, one in settings.roles().items()}
     errors = Console(stderr=True, markup=False, highlight=False)
 
-    async def try_all() -> list[Finding]:
+    async def try_all() -> tuple[list[Finding], SaverFinding | None]:
         with errors.status("") as line:
 
             def say(what: str, done: int = 0, total: int = 0) -> None:
@@ -45,18 +48,44 @@ def doctor(
 
             serving = LocalServing(progress=say, n_parallel=settings.local.n_parallel, ctx=settings.local.ctx)
             try:
-                return [await probe(part, serving, say) for part in group(roles)]
+                findings = [await probe(part, serving, say) for part in group(roles)]
+                return findings, await _try_saver(settings.checkpoints)
             finally:
                 await serving.aclose()
 
-    findings = asyncio.run(try_all())
-    usable = all(finding.usable for finding in findings)
+    findings, saver = asyncio.run(try_all())
+    usable = all(finding.usable for finding in findings) and not (saver and saver.problem)
     if as_json:
         endpoints = [{**asdict(finding), "usable": finding.usable} for finding in findings]
-        print_json({"config": str(config), "domain": settings.domain, "usable": usable, "endpoints": endpoints})
+        print_json(
+            {"config": str(config), "domain": settings.domain, "usable": usable, "endpoints": endpoints}
+            | {"checkpoints": asdict(saver) if saver else None}
+        )
     else:
         _show(console(), findings)
+        if saver:
+            told = Text(printable(saver.problem or saver.found), style="bold red" if saver.problem else "bold green")
+            console().print(Text("Checkpoints: ").append(told), soft_wrap=True)
     raise typer.Exit(0 if usable else 1)
+
+
+@dataclass(frozen=True)
+class SaverFinding:
+    """What was found out about a shared server for checkpoints. `problem` is set when it cannot be used."""
+
+    saver: str
+    found: str
+    problem: str | None = None
+
+
+async def _try_saver(config: CheckpointsConfig) -> SaverFinding | None:
+    """Reach the server that checkpoints go to; None where they go to a file."""
+    if config.saver == "sqlite":
+        return None
+    try:
+        return SaverFinding(config.saver, await describe_saver(config))
+    except UserError as error:
+        return SaverFinding(config.saver, "", str(error))
 
 
 def _bounded(settings: ModelSettings, seconds: float) -> ModelSettings:

@@ -26,11 +26,12 @@ def export(
     """
     if format_name not in FORMATS:
         raise UserError(f"unknown format {format_name!r}: use --format with one of {', '.join(FORMATS)}")
-    count = FORMATS[format_name](asyncio.run(_examples(run)), out)
+    count = FORMATS[format_name](asyncio.run(read_examples(run)), out)
     where = "standard output" if out == STDOUT else str(out)
     typer.echo(f"{count:,} example{'' if count == 1 else 's'} written to {where}", err=True)
 
 
-async def _examples(run: Path) -> list[Example]:
+async def read_examples(run: Path) -> list[Example]:
+    """Return the accepted examples of a run, in the order of their documents."""
     async with ledger_of(run) as ledger:
         return [Example.model_validate_json(row["example"]) for row in await ledger.read(_EXAMPLES)]

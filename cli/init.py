@@ -48,6 +48,7 @@ _SAID: Mapping[str, str] = {
 """What the models' own docstrings do not say."""
 
 _EXAMPLES: Mapping[str, Any] = {
+    "prompts": "runs/optimised/winner",
     "limit": 100,
     "target": 20,
     "base_url": "http://127.0.0.1:8000/v1",
@@ -64,6 +65,8 @@ _EXAMPLES: Mapping[str, Any] = {
     "max_tokens": 50_000_000,
     "max_usd": 5.0,
     "max_seconds": 3600.0,
+    "project": "my-project",
+    "otel_endpoint": "http://127.0.0.1:4318/v1/traces",
 }
 """Shown where the default is nothing."""
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from autodata.checkpoints.records import UserError
 from autodata.cli.commented import allowed, comment, toml
-from autodata.cli.prompts import write_pack
 from autodata.nodes.domain import DOMAINS, Domain
 from autodata.nodes.own_domain import FILE, require_own_name
 from autodata.prompts import PromptPack
+from autodata.prompts.patch import write_pack
 
 _HEAD = """\
 A domain of your own, begun as a copy of "{like}". Every setting is here: a line like "# name = value" shows the \

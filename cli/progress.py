@@ -31,6 +31,8 @@ _STAGES = {
     "verdict": "judged",
     "judgement": "pattern judged",
     "feedback": "new question",
+    "review": "waiting for a person",
+    "reviewed": "answered",
 }
 
 
@@ -95,7 +97,7 @@ class Progress:
                 "n": 0,
                 "stage": "resuming" if event["resumed"] else "new",
             }
-        elif name in {"ended", "drained", "errored"}:
+        elif name in {"ended", "drained", "errored", "waiting"}:
             self._left(name, self._working.pop(document_id, {}), event)
         elif name in {"accepted", "rejected"}:
             work["outcome"] = name

@@ -10,13 +10,16 @@ import typer
 from autodata.checkpoints.records import UserError
 from autodata.prompts import PromptPack, load_pack
 from autodata.prompts.pack import shipped_packs
+from autodata.prompts.patch import write_pack
 
 prompts = typer.Typer(
     help="Show, compare and copy the prompts of domains.\n\nExample: autodata prompts show cs challenger",
     no_args_is_help=True,
 )
 
-Source = Annotated[str, typer.Argument(metavar="DOMAIN", help="A shipped domain, or the folder of one of your own.")]
+Source = Annotated[
+    str, typer.Argument(metavar="DOMAIN", help="A shipped domain, or the folder of one of your own, or: optimizer.")
+]
 
 
 @prompts.command("show")
@@ -65,17 +68,5 @@ def export(
 
 def find_pack(name_or_path: str) -> PromptPack:
     """Return a shipped pack by its name, or the one of a folder. Raises UserError when there is none."""
-    return load_pack(name_or_path if name_or_path in shipped_packs() else Path(name_or_path).expanduser())
-
-
-def write_pack(pack: PromptPack, folder: Path) -> None:
-    """Write a pack's files into a folder, which is made. Raises UserError, with nothing written, when one exists."""
-    files = {folder / f"{role}.md": prompt.text for role, prompt in pack.prompts.items()}
-    if there := next((file for file in files if file.exists()), None):
-        raise UserError(f"{there} exists: choose another folder")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for file, text in files.items():
-            file.write_text(text, "utf-8", newline="\n")
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({error.strerror}): choose another folder") from error
+    shipped = {*shipped_packs(), "optimizer"}
+    return load_pack(name_or_path if name_or_path in shipped else Path(name_or_path).expanduser())

@@ -29,6 +29,7 @@ def summary_table(summary: Mapping[str, Any]) -> Table:
         "accepted": f"{summary['accepted']:,}",
         "rejected": f"{summary['rejected']:,}",
         "skipped / errored / pending": " / ".join(f"{summary[k]:,}" for k in ("skipped", "errored", "pending")),
+        **({"waiting for a person": f"{summary['waiting']:,}"} if summary["waiting"] else {}),
         "weak / strong / gap (means)": " / ".join(figure(summary[k]) for k in ("weak_mean", "strong_mean", "gap_mean")),
         "rounds, per accepted": f"{summary['rounds']:,}, {figure(summary['rounds_per_accepted'])}",
         "calls, per accepted": f"{summary['calls']:,}, {figure(summary['calls_per_accepted'], 1)}",

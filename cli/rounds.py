@@ -12,10 +12,11 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from autodata.checkpoints.ledger import Reader
+from autodata.checkpoints.ledger import Reader, open_readonly
 from autodata.checkpoints.records import FailureMode
 from autodata.cli.report import figure
 from autodata.cli.terminal import printable
+from autodata.graphs.forks import told_of
 
 CUT_CHARS = 600
 """Longest text shown whole unless all is asked for."""
@@ -29,9 +30,11 @@ _MARKS = """
 SELECT m.* FROM marks m JOIN attempts a USING (attempt_id) WHERE a.round_id = ? ORDER BY m.attempt_id, m.criterion
 """
 _VERDICTS = "SELECT * FROM verdicts WHERE round_id = ? ORDER BY stage = 'strong'"
+_LABELS = "SELECT * FROM labels WHERE round_id = ? ORDER BY rowid"
 _FAILURES = "SELECT epoch, kind, message, created_at FROM failures WHERE document_id = ? ORDER BY created_at"
 
 _TONES = {"accepted": "green", "rejected": "yellow", "errored": "red", "skipped": "dim", "open": "cyan"}
+_TONES |= {"waiting": "cyan", "edited": "cyan"}
 
 
 async def read_rounds(ledger: Reader, document: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,8 +44,29 @@ async def read_rounds(ledger: Reader, document: Mapping[str, Any]) -> dict[str, 
     failures = await ledger.read(_FAILURES, (document_id,))
     [found] = await ledger.read("SELECT extract FROM documents WHERE document_id = ?", (document_id,))
     extract = json.loads(found["extract"]) if found["extract"] else None
-    made = document["rounds"]
-    return {**document, "extract": extract, "rounds_made": made, "failures": failures, "rounds": rounds}
+    told = {"rounds_made": document["rounds"], "failures": failures, "forks": await _read_forks(ledger, document_id)}
+    return {**document, "extract": extract, **told, "rounds": rounds}
+
+
+async def _read_forks(ledger: Reader, document_id: str) -> list[dict[str, Any]]:
+    """Return a document's forks, each with the status that its own folder tells, `unknown` where it is gone."""
+    forks = await ledger.read("SELECT * FROM forks WHERE document_id = ? ORDER BY rowid", (document_id,))
+    for row in forks:
+        row["status"], path = "unknown", ledger.path.parent / row["folder"] / "run.db"
+        if path.is_file():
+            async with open_readonly(path) as own:
+                found = await own.read("SELECT status FROM documents WHERE document_id = ?", (document_id,))
+            row["status"] = found[0]["status"] if found else "unknown"
+    return forks
+
+
+async def read_round(ledger: Reader, round_id: str) -> dict[str, Any]:
+    """Return one round as `read_rounds` has it."""
+    rows = await ledger.read(
+        "SELECT r.*, c.candidate FROM rounds r LEFT JOIN candidates c USING (candidate_id) WHERE r.round_id = ?",
+        (round_id,),
+    )
+    return await _read_round(ledger, rows[0])
 
 
 async def _read_round(ledger: Reader, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,6 +74,7 @@ async def _read_round(ledger: Reader, row: Mapping[str, Any]) -> dict[str, Any]:
     marks = await ledger.read(_MARKS, key)
     attempts = await ledger.read(_ATTEMPTS, key)
     verdicts = await ledger.read(_VERDICTS, key)
+    labels = await ledger.read(_LABELS, key)
     for attempt in attempts:
         own = [mark for mark in marks if mark["attempt_id"] == attempt["attempt_id"]]
         attempt["mode"] = json.loads(attempt["mode"])
@@ -62,12 +87,17 @@ async def _read_round(ledger: Reader, row: Mapping[str, Any]) -> dict[str, Any]:
         verdict["checks"] = json.loads(verdict["checks"])
     columns = ("candidate", "quality", "judgement", "packet", "screen")
     read = {name: json.loads(row[name]) if row[name] else None for name in columns}
-    return {**row, **read, "attempts": attempts, "verdicts": verdicts}
+    return {**row, **read, "attempts": attempts, "verdicts": verdicts, "labels": labels}
 
 
 def show_rounds(out: Console, found: Mapping[str, Any], *, only: int | None = None, full: bool = False) -> None:
     """Print what `read_rounds` returned. `only` picks one round by number; `full` cuts no text."""
     _Page(out, full).document(found, only)
+
+
+def show_round(out: Console, row: Mapping[str, Any], *, full: bool = False) -> None:
+    """Print one round as `read_round` returned it."""
+    _Page(out, full).round(row)
 
 
 class _Page:
@@ -93,11 +123,13 @@ class _Page:
             lines = failure["message"].strip().splitlines() or [""]
             message = failure["message"].strip() if self._full else lines[-1]
             self._text(f"Failed at {failure['created_at']} ({failure['kind']})", message)
+        for row in found["forks"]:
+            self._text(f"Fork {row['folder']}, {row['status']}", told_of(row))
         for row in found["rounds"]:
             if only in {None, row["n"]}:
-                self._round(row)
+                self.round(row)
 
-    def _round(self, row: Mapping[str, Any]) -> None:
+    def round(self, row: Mapping[str, Any]) -> None:
         mode, outcome = row["failure_mode"], row["outcome"]
         said = "under way" if outcome == "open" else outcome + (f": {mode.replace('_', ' ')}" if mode else "")
         self._out.print()
@@ -123,9 +155,11 @@ class _Page:
         if row["verdicts"]:
             self._verdict(row["verdicts"][-1])
         if row["judgement"]:
-            self._judgement(row["judgement"])
+            self._judgement(row["judgement"], accepted=row["outcome"] == "accepted")
         if mode in _NOT_BY_SCORES:
             self._text("Final check failed" if mode == FailureMode.FINAL_CHECK else "Why", row["reason"])
+        for label in row["labels"]:
+            self._label(label)
         self._text("Feedback to the challenger", row["feedback"])
 
     def _quality(self, quality: Mapping[str, Any]) -> None:
@@ -182,11 +216,18 @@ class _Page:
         head.append(f"  means: {', '.join(means)}" if means else "", style="dim not bold")
         self._block(head, grid)
 
-    def _judgement(self, judgement: Mapping[str, Any]) -> None:
+    def _judgement(self, judgement: Mapping[str, Any], *, accepted: bool) -> None:
         told = {name: text for name, text in judgement.items() if name not in {"candidate_id", "layer", "verdict"}}
         body = Text("\n".join(f"{name.replace('_', ' ')}: {printable(text)}" for name, text in told.items() if text))
         by = "the fixed rules" if judgement["layer"] == 1 else "the loop judge"
-        self._block(Text.assemble((f"Judged by {by}: ", "bold"), judgement["verdict"]), body)
+        unheeded = " (for the figures only)" if accepted and judgement["verdict"] != "accept" else ""
+        self._block(Text.assemble((f"Judged by {by}: ", "bold"), judgement["verdict"], unheeded), body)
+
+    def _label(self, label: Mapping[str, Any]) -> None:
+        who = f" by {printable(label['reviewer'])}" if label["reviewer"] else ""
+        said = {None: "a person is asked", "approve": "approved", "edit": "edited", "reject": "rejected"}
+        head = f"Review: {said[label['decision']]}{who if label['decision'] else ''}"
+        self._block(head, Text(printable("\n".join(text for text in (label["why"], label["reason"]) if text))))
 
     def _text(self, title: str, text: str, *, whole: bool = False) -> None:
         if text:
@@ -208,6 +249,7 @@ _NOT_BY_SCORES = {
     FailureMode.DUPLICATE,
     FailureMode.QUALITY,
     FailureMode.FINAL_CHECK,
+    FailureMode.REVIEWER,
 }
 """Failure modes whose reason no verdict shows."""
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, Protocol
 
 import typer
 from rich.console import Console
@@ -21,7 +21,9 @@ from autodata.cli.report import summary_table
 from autodata.corpus.documents import fit, read_documents
 from autodata.graphs.config import RunConfig, load_config, stored_config
 from autodata.graphs.intake import take_in
-from autodata.graphs.runner import Outcome, Runner, open_run
+from autodata.graphs.runner import Outcome, open_run
+from autodata.prompts import load_pack
+from autodata.prompts.patch import write_pack
 
 SHOWN_SKIPPED = 10
 """Skipped inputs that are named one by one."""
@@ -39,6 +41,20 @@ MaxTokens = Annotated[int | None, typer.Option(help="Tokens the run may use in a
 MaxUsd = Annotated[float | None, typer.Option(help="US dollars the run may cost in all.")]
 MaxSeconds = Annotated[float | None, typer.Option(help="Seconds this sitting may take.")]
 StatusJson = Annotated[bool, typer.Option("--json", help="Print the final status as one JSON object.")]
+
+
+class Drainable(Protocol):
+    """What can be told to stop: a run, or a search."""
+
+    def drain(self, reason: str, *, failed: bool = False) -> None:
+        """Begin nothing more; stop at the next checkpoint."""
+
+
+class Says(Protocol):
+    """What shows a line that stays."""
+
+    def say(self, text: str) -> None:
+        """Print a line."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +78,13 @@ def run(
     config: ConfigFile = None,
     domain: DomainName = None,
     acceptance: Annotated[str | None, typer.Option(help="A preset: paper, deployed, meta, majority, counts.")] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help="A folder of prompts, or a search of 'autodata optimize': its winner.")
+    ] = None,
     max_rounds: Annotated[int | None, typer.Option(help="Rounds until a document is rejected.")] = None,
+    review: Annotated[
+        str | None, typer.Option(help="Candidates that wait for a person: accepted, borderline, all.")
+    ] = None,
     concurrency: Concurrency = None,
     limit: Limit = None,
     target: Annotated[int | None, typer.Option(help="Stop at this many accepted examples.")] = None,
@@ -85,7 +107,9 @@ def run(
     flags = {
         "domain": domain,
         "acceptance": acceptance,
+        "prompts": str(prompts_folder(prompts)) if prompts else None,
         "max_rounds": max_rounds,
+        "review": review,
         "concurrency": concurrency,
         "limit": limit,
         "target": target,
@@ -136,7 +160,7 @@ def execute(config: RunConfig, paths: list[Path], out: Path, console: Console) -
 async def _sit(config: RunConfig, documents: Iterable[Document | Skipped], out: Path, progress: Progress) -> Sitting:
     with progress:
         async with open_run(config, out, progress=progress.preparing) as runner:
-            _on_signals(runner, progress)
+            on_signals(runner, progress)
             runner.on_event = progress.on_event
             skipped = await take_in(runner.ledger, documents)
             for item in skipped[:SHOWN_SKIPPED]:
@@ -146,7 +170,7 @@ async def _sit(config: RunConfig, documents: Iterable[Document | Skipped], out: 
             rows = await runner.ledger.read("select count(*) as n from documents")
             if not rows[0]["n"]:
                 raise UserError(f"{out} holds no documents yet: give --documents PATH")
-            waiting = "select count(*) as n from documents where status in ('pending', 'errored')"
+            waiting = "select count(*) as n from documents where status in ('pending', 'waiting', 'errored')"
             progress.total = (await runner.ledger.read(waiting))[0]["n"]
             outcome = await runner.run()
             examples = await runner.ledger.read("select example from examples order by rowid")
@@ -158,13 +182,32 @@ def closing_lines(sitting: Sitting, out: Path) -> list[str]:
     outcome, summary = sitting.outcome, sitting.summary
     lines = [f"stopped: {outcome.stopped}"] if outcome.stopped else []
     lines += [f"errored: {line}" for line in outcome.errored[:5]]
+    lines += outcome.notes
     left = summary["pending"] + summary["errored"]
     if left:
         what = "1 document is" if left == 1 else f"{left} documents are"
         lines.append(f"{what} left: the same command goes on, and pays for nothing twice")
+    if asked := summary["awaiting_review"]:
+        what = "1 candidate waits" if asked == 1 else f"{asked} candidates wait"
+        lines.append(f"{what} for a person: autodata review {out}, then the same command goes on")
     if summary["accepted"]:
         lines.append(f"next: autodata show {out}   autodata export {out} --format jsonl --out examples.jsonl")
     return lines
+
+
+def prompts_folder(given: Path) -> Path:
+    """Return a folder of prompts as it is, and for a search the folder of its winner's, which is written if need be."""
+    if not (given / "run.db").exists():
+        return given.absolute()
+    from autodata.cli.optimize_report import SearchReport  # noqa: PLC0415 - a plain run need not wait for it
+
+    report = asyncio.run(SearchReport.of(given))
+    folder = given.absolute() / "winners" / report.winner_pack.version
+    if not folder.exists():
+        write_pack(report.winner_pack, folder)
+    if load_pack(folder).version != report.winner_pack.version:
+        raise UserError(f"{folder} was changed by hand: move it away, or name it yourself with --prompts")
+    return folder
 
 
 def find_settings(config: Path | None, out: Path, flags: Mapping[str, Any], kind: str = "run") -> RunConfig:
@@ -193,7 +236,8 @@ def fitted(config: RunConfig, items: Iterator[Document | Skipped]) -> Iterator[D
             yield fit(item, config.documents.max_chars, config.documents.too_long)
 
 
-def _on_signals(runner: Runner, progress: Progress) -> None:
+def on_signals(sitting: Drainable, progress: Says) -> None:
+    """Let the first Ctrl-C or SIGTERM drain a sitting, and the second end it at once."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     signalled = False
 
@@ -204,7 +248,7 @@ def _on_signals(runner: Runner, progress: Progress) -> None:
         else:
             signalled = True
             progress.say("stopping: calls in flight are waited for; Ctrl-C again stops at once")
-            runner.drain("interrupted", failed=True)
+            sitting.drain("interrupted", failed=True)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)

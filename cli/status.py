@@ -54,7 +54,7 @@ def _show(
     errored: list[dict[str, Any]],
 ) -> None:
     out.print(Text(f"{run}: {summary['accepted']:,} of {summary['documents']:,} documents accepted", style="bold"))
-    others = ("rejected", "skipped", "errored", "pending")
+    others = ("rejected", "skipped", "errored", "pending", *(["waiting"] if summary["waiting"] else []))
     out.print(", ".join(f"{name} {summary[name]:,}" for name in others) + f"; {summary['rounds']:,} rounds closed")
     out.print()
     out.print(_calls(summary, roles))
@@ -70,6 +70,13 @@ def _show(
     if told := {label: text for label, text in signal_rows(summary).items() if text}:
         out.print()
         out.print(_signals(told))
+    if any(summary["labels"].values()):
+        counted = ", ".join(f"{decision} {count:,}" for decision, count in summary["labels"].items())
+        out.print(f"\nReviewed by people: {counted}", highlight=False)
+    if summary["awaiting_review"]:
+        out.print(
+            f"\n{summary['awaiting_review']:,} to look at: autodata review {run}", highlight=False, soft_wrap=True
+        )
     if errored:
         out.print()
         out.print(Text("Errored documents: the next 'autodata run' takes them up again", style="bold"))

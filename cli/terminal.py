@@ -6,7 +6,8 @@ import io
 import json
 import re
 import sys
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -22,13 +23,26 @@ RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
-def ledger_of(run: Path) -> AbstractAsyncContextManager[Reader]:
-    """Open a run folder's ledger to look into it, also while the run goes on. Raises UserError when there is none."""
+@asynccontextmanager
+async def ledger_of(run: Path, *, search: bool = False) -> AsyncIterator[Reader]:
+    """Open a folder's ledger to look into it, also while a command works on it.
+
+    Raises UserError when there is none, or when it is a search's and a run's was asked for, or the other way round.
+    """
+    async with open_readonly(_ledger_file(run)) as ledger:
+        rows = await ledger.read("select value from meta where key = 'kind'")
+        if (bool(rows) and rows[0]["value"] == "optimize") is not search:
+            holds = "a run" if search else "a search: look at it with 'autodata optimize status'"
+            raise UserError(f"{run} holds {holds}")
+        yield ledger
+
+
+def _ledger_file(run: Path) -> Path:
     path = run / "run.db"
     if not path.is_file():
         what = "holds no run.db" if run.is_dir() else "no such folder"
         raise UserError(f"{run}: {what}: name a folder that 'autodata run --out' made")
-    return open_readonly(path)
+    return path
 
 
 def console() -> Console:

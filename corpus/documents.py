@@ -109,7 +109,7 @@ def _files_of(path: Path) -> list[_File]:
             raise UserError(f"{path}: no {kinds} file in this folder: name files or a folder that holds some")
         return files
     if not os.path.lexists(path):
-        raise UserError(f"{path}: no such file or folder: check the path given as --documents")
+        raise UserError(f"{path}: no such file or folder: check the path")
     return [_File(path, _one_line(path.name))]
 
 

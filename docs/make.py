@@ -36,6 +36,7 @@ FAILURE_MODES: Mapping[FailureMode, str] = {
     FailureMode.GAP_TOO_SMALL: "Strong mean minus weak mean lies outside the bounds of the gap.",
     FailureMode.POST_FILTER: "The question breaks a fixed rule: too long, a forbidden phrase, or an old year.",
     FailureMode.SENT_BACK: "The loop judge asked for another round; its suggestion reached the writer word for word.",
+    FailureMode.REVIEWER: "All gates passed, but a person rejected the candidate; the reason reached the challenger.",
     FailureMode.FINAL_CHECK: "All gates passed, but not the last quality check; the document ends with this round.",
 }
 """What each failure mode of a round means, in one line."""
@@ -74,7 +75,10 @@ def _exit_codes() -> str:
     assert of_run is not None, "the docstring of Sitting.exit_code no longer tells 0 from 1"
     rows = [
         ("0", f"The command did its work. `run`: {of_run[1]}."),
-        ("1", f"{said[RunFailed]} `run`: {of_run[2]}. `doctor`: a role could not be used."),
+        (
+            "1",
+            f"{said[RunFailed]} `run`: {of_run[2]}. `doctor`: a role, or a server for checkpoints, could not be used.",
+        ),
         ("2", said[UserError]),
     ]
     return _table(("code", "meaning"), rows)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import tomli_w
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from autodata.checkpoints.records import DiskFailed, UserError
 from autodata.graphs.serve_config import ServeConfig
+from autodata.graphs.trace_config import TracingConfig
 from autodata.models.config import (
     OPTIMIZER_ROLES,
     ROLES,
@@ -25,10 +28,12 @@ from autodata.models.config import (
 )
 from autodata.models.problems import problems
 from autodata.models.simulated import World
-from autodata.nodes.acceptance import AcceptancePolicy, LoopJudge
+from autodata.nodes.acceptance import AcceptancePolicy, LoopJudge, Measure
+from autodata.nodes.borderline import Reviewing, ReviewMode
 from autodata.nodes.domain import Domain, find_domain
 from autodata.nodes.optimizer.settings import OptimizeConfig
 from autodata.nodes.policy import policy_of
+from autodata.prompts import PromptPack
 
 MODEL_FIELDS_THAT_BEAR = frozenset(
     {"provider", "model", "temperature", "top_p", "max_tokens", "send_seed", "extra_body", "reasoning_effort"}
@@ -51,10 +56,21 @@ class DocumentsConfig(Settings):
 
 
 class CheckpointsConfig(Settings):
-    """What stays of a document's checkpoints once it has ended."""
+    """Where a run's checkpoints are, and what stays of a document's once it has ended."""
 
     keep: Literal["rounds", "all", "none"] = "rounds"
     """The last one of each round, all of them, or none."""
+    saver: Literal["sqlite", "postgres"] = "sqlite"
+    """A file in the run folder, or a Postgres server that many runs may share (`autodata-langgraph[postgres]`)."""
+    dsn_env: str = "AUTODATA_POSTGRES_DSN"
+    """Name of the environment variable that holds the server's address, which itself never stands here."""
+
+    @field_validator("dsn_env")
+    @classmethod
+    def _name_of_a_variable(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+            raise ValueError("this is the name of an environment variable that holds the address, never the address")
+        return name
 
 
 class LocalConfig(Settings):
@@ -77,12 +93,19 @@ class RunConfig(Settings):
     (clients' questions over a source of law), science (questions with a checkable answer), or a folder: ./mydomain."""
     acceptance: str | dict[str, Any] | None = None
     """A preset's name, or own bounds, perhaps over a preset. None: the domain's own preset."""
+    prompts: str | None = None
+    """Folder of prompts to use in place of the domain's own, for instance the winner of an optimisation."""
     max_rounds: int = Field(default=15, ge=1, le=100)
     """Rounds after which a document is rejected."""
     seed: int = 0
     """Seed of everything random in a run."""
     concurrency: int = Field(default=8, ge=1, le=1000)
     """Documents in work at once."""
+    review: ReviewMode = "none"
+    """Which candidates wait for a person, who approves, edits or rejects them: none, accepted (all that pass every
+    gate), borderline (those that nearly failed, or failed nearly) or all (every one with a verdict)."""
+    review_margin: float = Field(default=0.05, ge=0, le=1)
+    """How near to a bound a score is borderline. A count is when one attempt made the difference."""
     limit: int | None = Field(default=None, ge=1)
     """Documents to take at most."""
     target: int | None = Field(default=None, ge=1)
@@ -94,6 +117,7 @@ class RunConfig(Settings):
     budget: BudgetConfig = BudgetConfig()
     documents: DocumentsConfig = DocumentsConfig()
     checkpoints: CheckpointsConfig = CheckpointsConfig()
+    tracing: TracingConfig = TracingConfig()
     optimize: OptimizeConfig = OptimizeConfig()
     serve: ServeConfig = ServeConfig()
 
@@ -104,13 +128,16 @@ class RunConfig(Settings):
         except UserError as error:
             raise ValueError(f"domain: {error}") from error
         policy = self.policy
-        if isinstance(policy, LoopJudge) is not domain.loop_judge:
+        # The policy of a baseline goes with every domain: it gates nothing, whatever a judge says.
+        if isinstance(policy, LoopJudge) is not domain.loop_judge and type(policy) is not Measure:
             has = "has a loop judge: leave acceptance out" if domain.loop_judge else "has no loop judge: choose another"
             raise ValueError(f"acceptance: {policy.name!r} cannot be used, for domain {domain.name!r} {has}")
         try:
             policy.require_possible(domain.planned)
         except ValueError as error:
             raise ValueError(f"acceptance: {error}") from error
+        if self.review == "borderline" and domain.loop_judge:
+            raise ValueError("review: 'borderline' needs gates to be near to, and a judge decides here: choose another")
         return self
 
     @cached_property
@@ -122,6 +149,15 @@ class RunConfig(Settings):
     def policy(self) -> AcceptancePolicy:
         """The acceptance policy that `acceptance` describes. Raises ValueError when it describes none."""
         return policy_of(self.acceptance or self.chosen_domain.acceptance)
+
+    def pack(self) -> PromptPack:
+        """Load the prompts. Raises UserError when there are none, or they do not fit the domain."""
+        return self.chosen_domain.pack(Path(self.prompts).expanduser() if self.prompts else None)
+
+    @property
+    def reviewing(self) -> Reviewing:
+        """Which candidates wait for a person, as the nodes read it."""
+        return Reviewing(self.review, Fraction(str(self.review_margin)))
 
     def roles(self) -> dict[str, ModelSettings]:
         """Return every role's full model settings. Raises UserError when one has no model."""
@@ -147,7 +183,16 @@ def bearing(resolved: Mapping[str, Any]) -> dict[str, str]:
     """Return the fields of a resolved configuration that bear on results, dotted name to value."""
     kept = {
         name: resolved.get(name)
-        for name in ("prompt_version", "domain", "acceptance", "max_rounds", "seed", "documents")
+        for name in (
+            "prompt_version",
+            "domain",
+            "acceptance",
+            "max_rounds",
+            "review",
+            "review_margin",
+            "seed",
+            "documents",
+        )
     }
     settings_of_domain = dict(resolved.get("domain_settings", {}))
     kept["domain"] = settings_of_domain.pop("name", kept["domain"])  # its folder may move
@@ -158,6 +203,7 @@ def bearing(resolved: Mapping[str, Any]) -> dict[str, str]:
     models: Mapping[str, Mapping[str, Any]] = resolved["models"]
     for role, settings in models.items():
         kept[f"models.{role}"] = {name: value for name, value in settings.items() if name in MODEL_FIELDS_THAT_BEAR}
+    kept |= {name: resolved[name] for name in ("optimize", "splits") if name in resolved}
     if any(settings["provider"] == "local" for settings in models.values()):
         kept["local.ctx"] = resolved["local"]["ctx"]
     if any(settings["provider"] == "simulated" for settings in models.values()):

@@ -9,7 +9,7 @@ import asyncio
 import json
 import sqlite3
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,28 +19,35 @@ from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.errors import GraphDrained
-from langgraph.runtime import RunControl
+from langgraph.errors import GraphDrained, is_invalid_resume
+from langgraph.graph import StateGraph
+from langgraph.runtime import RunControl, Runtime
+from pydantic import ValidationError
 
 from autodata.checkpoints.book import Book
 from autodata.checkpoints.ledger import Ledger, run_lock
 from autodata.checkpoints.records import Document, DocumentStatus, RunFailed, UserError, canonical_json, digest
-from autodata.checkpoints.saver import checkpoint_error, keep_rounds, open_saver
+from autodata.checkpoints.saver import checkpoint_error, keep_rounds
 from autodata.graphs.baseline import BaselineConfig, build_cot_baseline
 from autodata.graphs.config import RunConfig, bearing, changes, require_kind, write_resolved
+from autodata.graphs.savers import CHECKPOINTS, open_run_saver
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
+from autodata.graphs.trace_open import open_tracing
+from autodata.graphs.tracing import Tracer
+from autodata.graphs.waiting import answer_to, answered, set_aside
 from autodata.models.calls import Budget, Caller, CallSite, Reply
 from autodata.models.chat import connect, require_keys
 from autodata.models.config import ModelSettings
 from autodata.models.endpoint import RoleModel
 from autodata.models.errors import BudgetSpent, CallFailed, Drained, EndpointDown, PlumbingError
+from autodata.models.problems import problems
 from autodata.models.serving import LocalServing, Progress
 from autodata.nodes.modes import require_ready
-from autodata.nodes.state import Context, Services, new_state
+from autodata.nodes.review import ReviewAnswer
+from autodata.nodes.state import Context, Desk, Services, State, new_state
 from autodata.prompts import PromptPack
 
 Event = Mapping[str, Any]
-CHECKPOINTS = "checkpoints.db"
 CHARS_PER_TOKEN = 3
 """A careful estimate, for prose."""
 
@@ -53,6 +60,8 @@ class Outcome:
     failed: bool = False
     errored: list[str] = field(default_factory=list)
     """Names of the documents that ended errored in this sitting, with the reason."""
+    notes: list[str] = field(default_factory=list)
+    """What else a person must know; complete once the run is closed."""
 
 
 class Runner:
@@ -67,14 +76,15 @@ class Runner:
         *,
         checkpoints: Path,
         keep: Callable[[str], Awaitable[None]],
+        tracer: Tracer,
     ) -> None:
         self._config, self._book, self._graph, self._services = config, book, graph, services
         self.ledger = book.ledger
-        self._checkpoints, self._keep = checkpoints, keep
+        self._checkpoints, self._keep, self._tracer = checkpoints, keep, tracer
         self._controls: set[RunControl] = set()
         self._unanswered: dict[str, str] = {}  # errored for want of a reply: document_id -> its line in outcome.errored
         self._accepted = 0
-        self.outcome = Outcome()
+        self.outcome = Outcome(notes=tracer.notes)
         self.on_event: Callable[[Event], None] = lambda event: None
 
     def drain(self, reason: str, *, failed: bool = False, keep_reserved: bool = False) -> None:
@@ -99,11 +109,11 @@ class Runner:
         if self._config.target and self._accepted >= self._config.target:
             self.drain(f"target of {self._config.target} accepted reached")
         rows = await self._book.open(self._config.limit)
+        rows += await answered(self.ledger)
         try:
             await self._settle_ended()
         except sqlite3.Error as error:
             raise checkpoint_error(self._checkpoints, error) from error
-        waiting = iter(rows)
         seconds = self._config.budget.max_seconds
         timer = (
             asyncio.get_running_loop().call_later(seconds, self.drain, f"the budget --max-seconds {seconds:g} is spent")
@@ -111,16 +121,11 @@ class Runner:
             else None
         )
 
-        async def work() -> None:
-            for row in waiting:
-                if self.outcome.stopped:
-                    return
-                await self._document(row)
-
         try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(self._config.concurrency, len(rows))):
-                    group.create_task(work())
+            while rows:
+                await self._all(rows)
+                # What a person answered meanwhile goes on in this sitting.
+                rows = [] if self.outcome.stopped else await answered(self.ledger)
         except ExceptionGroup as failures:
             first: Exception = failures.subgroup((RunFailed, UserError)) or failures
             while isinstance(first, ExceptionGroup):
@@ -130,6 +135,27 @@ class Runner:
             if timer:
                 timer.cancel()
         return self.outcome
+
+    async def begin_at(self, document_id: str, state: Mapping[str, Any], after: str) -> None:
+        """Start a document's thread in the midst: with this state, as if the node `after` had just returned it."""
+        await self._graph.aupdate_state(self._thread(document_id), dict(state), as_node=after)
+        if state.get("candidate") and state.get("verdict") is None:
+            values: Any = state
+            desk = Desk(values, Runtime(context=self._context(0)))
+            await self._services.store.save(**desk.opening())
+
+    async def _all(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        waiting = iter(rows)
+
+        async def work() -> None:
+            for row in waiting:
+                if self.outcome.stopped:
+                    return
+                await self._document(row)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self._config.concurrency, len(rows))):
+                group.create_task(work())
 
     async def _document(self, row: Mapping[str, Any]) -> None:
         document_id = row["document_id"]
@@ -157,6 +183,9 @@ class Runner:
         except sqlite3.Error as error:  # the ledger names its own; this is the checkpoint file
             self.drain("the run folder failed", failed=True)
             raise checkpoint_error(self._checkpoints, error) from error
+        except ValidationError as error:
+            bad = is_invalid_resume(error)
+            await (self._ask_again(row, error) if bad else self._errored(row, error))
         except Exception as error:  # noqa: BLE001 - one document's defect must not end the others; it is recorded whole
             await self._errored(row, error)
         finally:
@@ -165,8 +194,8 @@ class Runner:
     async def _walk(self, row: Mapping[str, Any], control: RunControl) -> None:
         """Take a document from where its checkpoint left it to its end."""
         document_id, epoch = row["document_id"], row["epoch"]
-        if row["status"] == DocumentStatus.ERRORED:
-            epoch += 1
+        epoch += row["status"] == DocumentStatus.ERRORED
+        if row["status"] != DocumentStatus.PENDING:
             await self._book.save(
                 documents=[{"document_id": document_id, "status": DocumentStatus.PENDING.value, "epoch": epoch}]
             )
@@ -174,21 +203,38 @@ class Runner:
         snapshot = await self._graph.aget_state(thread)
         text = await self.ledger.get(f"document/{document_id}")
         document = Document(document_id=document_id, name=row["name"], title=row["title"], text=text)
-        start = None if snapshot.next else new_state(document)
-        self.on_event({"event": "started", "document_id": document_id, "name": row["name"], "resumed": start is None})
-        stream = self._graph.astream(
-            start,
-            thread,
-            context=self._context(epoch),
-            stream_mode="custom",
-            durability="sync",
-            control=control,
+        # A step that was cut off between its node and its router has nothing next: such a document begins anew, and all
+        # that was paid for or answered is found again.
+        start: Any = await answer_to(self.ledger, snapshot) if snapshot.next else new_state(document)
+        self.on_event(
+            {"event": "started", "document_id": document_id, "name": row["name"], "resumed": bool(snapshot.next)}
         )
-        async with aclosing(stream) as events:
-            async for event in events:
-                self._on_event(event)
+        with self._tracer.document(self._thread_id(document_id), document, epoch) as callbacks:
+            stream = self._graph.astream(
+                start,
+                {**thread, "callbacks": callbacks},
+                context=self._context(epoch),
+                stream_mode="custom",
+                durability="sync",
+                control=control,
+            )
+            async with aclosing(stream) as events:
+                async for event in events:
+                    self._on_event(event)
+        if self._services.review.mode != "none" and (await self._graph.aget_state(thread)).next:
+            await self._book.save(documents=[{"document_id": document_id, "status": DocumentStatus.WAITING.value}])
+            self.on_event({"event": "waiting", "document_id": document_id})
+            return
         await self._settled(document_id)
         self.on_event({"event": "ended", "document_id": document_id})
+
+    async def _ask_again(self, row: Mapping[str, Any], error: ValidationError) -> None:
+        """Set aside an answer that the question does not take: the document waits as before."""
+        snapshot = await self._graph.aget_state(self._thread(row["document_id"]))
+        await set_aside(self.ledger, snapshot)
+        await self.ledger.save(documents=[{"document_id": row["document_id"], "status": DocumentStatus.WAITING.value}])
+        self.outcome.errored.append(f"{row['name']}: the answer cannot be used: {problems(error, ReviewAnswer)}")
+        self.on_event({"event": "waiting", "document_id": row["document_id"]})
 
     async def _settle_ended(self) -> None:
         """Finish the threads of documents whose end is recorded: a kill came in between. Replies are all replayed."""
@@ -282,6 +328,19 @@ class House:
     saver: BaseCheckpointSaver[str]
     models: Mapping[str, RoleModel]
     budget: Budget
+    tracer: Tracer
+
+    def caller(self, config: RunConfig, block: int = 0) -> Caller:
+        """Return what makes calls under the seeds of a block, on the folder's journal, models and budget."""
+        return Caller(
+            self.ledger,
+            self.models,
+            retries=config.retries,
+            budget=self.budget,
+            run_seed=config.seed,
+            block=block,
+            watch=self.tracer,
+        )
 
     @property
     def checkpoints(self) -> Path:
@@ -295,23 +354,27 @@ async def open_house(config: RunConfig, folder: Path, progress: Progress | None 
 
     Raises UserError for a folder of another configuration, one in use, a missing key; RunFailed for a failing disk.
     """
-    pack = config.chosen_domain.pack()
+    pack = config.pack()
     resolved = config.resolved(pack.version)
     roles = config.roles()
     require_ready(config.chosen_domain, roles)
     require_keys(roles)
     require_prices(config, roles)
-    _require_room(config, roles)
+    require_room(config, roles)
     make_folder(folder)
     async with AsyncExitStack() as stack:
         stack.enter_context(run_lock(folder))
         ledger = await stack.enter_async_context(Ledger.open(folder / "run.db"))
-        await _bind(ledger, folder, resolved)
-        saver = await stack.enter_async_context(open_saver(folder / CHECKPOINTS))
+        await bind(ledger, folder, resolved)
+        saver = await stack.enter_async_context(open_run_saver(config.checkpoints, folder, ledger))
         serving = LocalServing(progress=progress, n_parallel=config.local.n_parallel, ctx=config.local.ctx)
         stack.push_async_callback(serving.aclose)
         models = await connect(roles, stack, serving=serving, world=config.simulated)
-        yield House(folder, pack, ledger, saver, models, await spent_budget(config, ledger))
+        tracing = open_tracing(
+            config.tracing, ledger, folder, roles=roles, domain=config.chosen_domain.name, prompt_version=pack.version
+        )
+        tracer = await stack.enter_async_context(tracing)
+        yield House(folder, pack, ledger, saver, models, await spent_budget(config, ledger), tracer)
 
 
 @asynccontextmanager
@@ -319,7 +382,7 @@ async def open_run(config: RunConfig, folder: Path, progress: Progress | None = 
     """Open or create a run folder and the runner of a sitting. Raises as `open_house`."""
     async with open_house(config, folder, progress) as house:
         book = Book(house.ledger)
-        caller = Caller(house.ledger, house.models, retries=config.retries, budget=house.budget, run_seed=config.seed)
+        caller = house.caller(config)
         services = Services(
             domain=config.chosen_domain,
             policy=config.policy,
@@ -329,14 +392,21 @@ async def open_run(config: RunConfig, folder: Path, progress: Progress | None = 
             blobs=book,
             max_rounds=config.max_rounds,
             run_seed=config.seed,
+            review=config.reviewing,
         )
-        build = build_cot_baseline if config.kind == BaselineConfig.kind else build_self_instruct
-        graph = build(config.chosen_domain).compile(checkpointer=house.saver)
+        graph = graph_of(config).compile(checkpointer=house.saver)
         keep = partial(keep_rounds, house.saver, keep=config.checkpoints.keep)
-        runner = Runner(config, book, graph, services, checkpoints=house.checkpoints, keep=keep)
+        runner = Runner(config, book, graph, services, checkpoints=house.checkpoints, keep=keep, tracer=house.tracer)
         caller.on_call = runner.note_call
         house.budget.on_spent = partial(runner.drain, keep_reserved=True)
         yield runner
+
+
+def graph_of(config: RunConfig) -> StateGraph[State, Context, State, State]:
+    """Return the uncompiled graph that documents of a configuration walk."""
+    if config.kind == BaselineConfig.kind:
+        return build_cot_baseline(config.chosen_domain)
+    return build_self_instruct(config.chosen_domain, review=config.review != "none")
 
 
 async def spent_budget(config: RunConfig, ledger: Ledger) -> Budget:
@@ -349,7 +419,7 @@ async def spent_budget(config: RunConfig, ledger: Ledger) -> Budget:
 
 
 def require_prices(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None:
-    """Raise UserError when money is bounded and a role's model has no price."""
+    """Raise UserError when money is bounded and a paid model has no price."""
     if config.budget.max_usd is None:
         return
     for role, settings in roles.items():
@@ -358,8 +428,8 @@ def require_prices(config: RunConfig, roles: Mapping[str, ModelSettings]) -> Non
             raise UserError(f"max_usd cannot be kept without prices: set models.{role}.price_in and price_out")
 
 
-def _require_room(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None:
-    """A local server has the context it was started with: a document that cannot fit is refused before it is read."""
+def require_room(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None:
+    """Raise UserError when a document may be longer than the context that a local server is started with."""
     if config.chosen_domain.passage_words is not None:
         return
     for role in ("extractor", "challenger", "quality_verifier"):
@@ -376,14 +446,14 @@ def _require_room(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None
 
 
 def make_folder(folder: Path) -> None:
-    """Make a run folder where there is none. Raises UserError when it cannot be made."""
+    """Make a run folder that is not there yet. Raises UserError when it cannot be made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{folder}: cannot be made: {error.strerror}: choose another --out") from error
 
 
-async def _bind(ledger: Ledger, folder: Path, resolved: Mapping[str, Any]) -> None:
+async def bind(ledger: Ledger, folder: Path, resolved: Mapping[str, Any]) -> None:
     """Tie a run folder to its configuration, or refuse another. The ledger keeps it; `config.toml` is for people."""
     known = {row["key"]: row["value"] for row in await ledger.read("select key, value from meta")}
     if "bearing" in known:

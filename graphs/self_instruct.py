@@ -18,9 +18,10 @@ from autodata.nodes.domain import CS, Domain
 from autodata.nodes.extractor import extractor
 from autodata.nodes.loop_judge import loop_judge
 from autodata.nodes.quality import quality_verifier
+from autodata.nodes.review import human_review
 from autodata.nodes.screen import screen
 from autodata.nodes.solvers import strong_solver, weak_solver
-from autodata.nodes.state import Context, State
+from autodata.nodes.state import Context, Output, State
 from autodata.nodes.verifier import verifier
 
 
@@ -61,29 +62,46 @@ def after_feedback(state: State) -> str:
     return END if state.get("status") else "challenger"
 
 
-def build_self_instruct(domain: Domain = CS) -> StateGraph[State, Context, State, State]:
+def after_review(state: State) -> str:
+    """Verify an edited candidate anew; else end the round as the gates and the person have it."""
+    if not state.get("verdict"):
+        return "anew"
+    return "feedback" if state.get("rejection") else "accept"
+
+
+def build_self_instruct(domain: Domain = CS, *, review: bool = False) -> StateGraph[State, Context, State, Output]:
     """Return a domain's uncompiled graph: only the nodes that the domain has are drawn.
+
+    With `review`, every candidate with a verdict passes the node `human_review`; which of them a person is asked about
+    is the services' to say (`Services.review`), so a graph that is served can have the node and pass through it. Such a
+    graph needs a checkpointer: it stops with an interrupt, and goes on with `Command(resume=...)`.
 
     The edge from the verifier back to the weak solver is there for every domain: a domain that stops attempts early
     makes them in waves, and in any domain a person who edits the candidate before the verifier makes all missing.
     Compile it with a checkpointer of your choice; the context carries the services.
     """
     graph = opening(domain)
-    after = ["weak_solver", "strong_solver", "feedback"]
+    after: dict[Hashable, str] = {name: name for name in ("weak_solver", "strong_solver")}
+    ends: dict[Hashable, str] = {"accept": "accept", "feedback": "feedback"}
+    if review:
+        graph.add_node("human_review", human_review)
+        anew = "quality_verifier" if domain.quality_check else "weak_solver"
+        graph.add_conditional_edges("human_review", after_review, {**ends, "anew": anew})
+        ends = dict.fromkeys(ends, "human_review")
     if domain.loop_judge:
         graph.add_node("loop_judge", loop_judge)
-        graph.add_conditional_edges("loop_judge", after_judge, ["accept", "feedback"])
-        after.append("loop_judge")
+        graph.add_conditional_edges("loop_judge", after_judge, ends)
+        after |= {"loop_judge": "loop_judge", "feedback": ends["feedback"]}
     else:
-        after.append("accept")
+        after |= ends
     graph.add_conditional_edges("verifier", after_verifier, after)
     graph.add_conditional_edges("feedback", after_feedback, ["challenger", END])
     return graph
 
 
-def opening(domain: Domain) -> StateGraph[State, Context, State, State]:
+def opening(domain: Domain) -> StateGraph[State, Context, State, Output]:
     """Return what the loop and the baseline share: all from the start to the verifier, and the end behind accept."""
-    graph = StateGraph(State, context_schema=Context)
+    graph = StateGraph(State, context_schema=Context, output_schema=Output)
     graph.add_node("challenger", challenger)
     graph.add_node("weak_solver", weak_solver)
     graph.add_node("verifier", verifier)
@@ -119,5 +137,8 @@ def opening(domain: Domain) -> StateGraph[State, Context, State, State]:
 
 
 def steps_for(max_rounds: int, attempts: int) -> int:
-    """Return a recursion limit that no legal run reaches: a round takes four nodes and two per attempt at most."""
-    return max_rounds * (6 + 2 * attempts) + 10
+    """Return a recursion limit that no legal run reaches: a round takes five nodes and two per attempt at most.
+
+    A person's answer starts the count again, so that edits do not count.
+    """
+    return max_rounds * (7 + 2 * attempts) + 10

@@ -11,12 +11,12 @@ from langgraph.graph import END, START, StateGraph
 from autodata.graphs.served_context import ServedContext
 from autodata.graphs.served_nodes import Paste, Result, entry_node, intake_node, result, served
 from autodata.nodes.domain import Domain
-from autodata.nodes.state import Context, State
+from autodata.nodes.state import Context, Output, State
 
 AnyGraph = StateGraph[Any, Any, Any, Any]
 
 
-def framed(loop: StateGraph[State, Context, State, State], domain: Domain, schema: type[ServedContext]) -> AnyGraph:
+def framed(loop: StateGraph[State, Context, State, Output], domain: Domain, schema: type[ServedContext]) -> AnyGraph:
     """Return a loop that starts with a pasted document and ends with its whole result."""
     graph: AnyGraph = StateGraph(State, context_schema=schema, input_schema=Paste, output_schema=Result)
     add_described(graph, "intake", intake_node(schema, domain))
@@ -28,7 +28,7 @@ def framed(loop: StateGraph[State, Context, State, State], domain: Domain, schem
 
 
 def part(
-    loop: StateGraph[State, Context, State, State], domain: Domain, schema: type[ServedContext], output: type
+    loop: StateGraph[State, Context, State, Output], domain: Domain, schema: type[ServedContext], output: type
 ) -> AnyGraph:
     """Return a loop that starts with a document's fresh state and hands over `results`: one of many in a graph."""
     graph: AnyGraph = StateGraph(State, context_schema=schema, output_schema=output)
@@ -40,7 +40,7 @@ def part(
 
 def redraw(
     graph: AnyGraph,
-    loop: StateGraph[State, Context, State, State],
+    loop: StateGraph[State, Context, State, Output],
     domain: Domain,
     schema: type[ServedContext],
     ends: dict[str, str],

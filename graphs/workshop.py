@@ -21,10 +21,10 @@ from pydantic import ValidationError
 from autodata.checkpoints.book import TrialBook
 from autodata.checkpoints.ledger import Ledger, run_lock
 from autodata.checkpoints.records import DocumentStatus, UserError, canonical_json
-from autodata.checkpoints.saver import open_saver
 from autodata.graphs.config import RunConfig, load_config, read_config
 from autodata.graphs.intake import take_in
-from autodata.graphs.runner import CHECKPOINTS, require_prices, spent_budget
+from autodata.graphs.runner import require_prices, spent_budget
+from autodata.graphs.savers import open_run_saver
 from autodata.graphs.serve_config import CONFIGURED
 from autodata.graphs.served_context import LoopContext, ServedContext, pack_for, policy_for
 from autodata.models.calls import Budget, Caller
@@ -206,7 +206,7 @@ async def open_workshop() -> AsyncIterator[Workshop]:
         await asyncio.to_thread(stack.enter_context, run_lock(folder))
         ledger = await stack.enter_async_context(Ledger.open(folder / "run.db"))
         await _bind(ledger, folder)
-        saver = await stack.enter_async_context(open_saver(folder / CHECKPOINTS))
+        saver = await stack.enter_async_context(open_run_saver(config.checkpoints, folder, ledger))
         serving = LocalServing(n_parallel=config.local.n_parallel, ctx=config.local.ctx)
         stack.push_async_callback(serving.aclose)
         budget = await spent_budget(config, ledger)

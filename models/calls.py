@@ -22,6 +22,7 @@ from autodata.models.config import BudgetConfig, RetryConfig
 from autodata.models.endpoint import Fault, RoleModel, classify
 from autodata.models.errors import BudgetSpent, CallFailed, EndpointDown, UnusableReply
 from autodata.models.structured import Unusable, parse_reply, repair_message, strip_reasoning
+from autodata.models.watch import Call, NoWatch, Watch
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -134,6 +135,7 @@ class Caller:
         run_seed: int = 0,
         block: int = 0,
         on_call: Callable[[CallSite, Reply], None] = lambda site, reply: None,
+        watch: Watch | None = None,
     ) -> None:
         self._journal = journal
         self.roles = roles
@@ -141,6 +143,7 @@ class Caller:
         self.budget = budget or Budget(BudgetConfig())
         self._seed = (run_seed, block)
         self.on_call = on_call
+        self.watch: Watch = watch or NoWatch()
 
     def drain(self) -> None:
         """Send nothing more: calls not yet sent raise Drained at once; those in flight are waited for and journalled.
@@ -209,20 +212,23 @@ class Caller:
             turn = messages
             for number in range(tries or self._retries.unusable_tries):
                 request = _Request(site, epoch, number, turn, schema)
-                reply = await self._complete(request, may_pay=may_pay and epoch == site.epoch)
-                if reply is None:
+                completed = await self._complete(request, may_pay=may_pay and epoch == site.epoch)
+                if completed is None:
                     break
+                call, reply = completed
                 try:
                     return read(reply), reply
                 except Unusable as error:
-                    last = error
+                    last, call.unusable = error, str(error)
+                finally:
+                    self.watch.call_ended(call)
                 turn = _repair(messages, reply, last, repair_message(last, schema, number + 1)) if schema else messages
             else:
                 if shape_is_verdict and last.shape:
                     break
         raise UnusableReply(f"{site.role}: no usable reply: {last}", shape=last.shape)
 
-    async def _complete(self, request: _Request, *, may_pay: bool) -> Reply | None:
+    async def _complete(self, request: _Request, *, may_pay: bool) -> tuple[Call, Reply] | None:
         site, model = request.site, self.roles[request.site.role]
         seed = seed_for(
             *self._seed, site.document_id, site.n, f"{site.node}/{site.role}", site.index, request.number, request.epoch
@@ -240,17 +246,20 @@ class Caller:
             "messages": request.messages,
         }
         key = digest(identity, 64)
+        call = Call(key, site, request.number, request.epoch, model.settings, params, request.messages)
         if row := await self._journal.find_call(key):
-            return Reply(
+            call.reply = Reply(
                 row["response"], row["finish_reason"], row["tokens_in"], row["tokens_out"], row["cost_usd"], True
             )
+            return call, call.reply
         if not may_pay:
             return None
         model.endpoint.raise_if_stopped()
         self.budget.reserve()
         reply: Reply | None = None
+        self.watch.call_started(call)
         try:
-            reply, seconds = await self._request(request, model, seed)
+            reply, seconds = await self._request(request, model, seed, call)
             row = {
                 "key": key,
                 "document_id": site.document_id,
@@ -274,10 +283,15 @@ class Caller:
                 "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
             }
             await self._journal.save(calls=[row])
+        except BaseException as error:  # told to the tracer, and raised as it is
+            call.reply, call.error = reply, error
+            self.watch.call_ended(call)
+            raise
         finally:
             self._settle(request, reply)
+        call.reply = reply
         self.on_call(site, reply)
-        return reply
+        return call, reply
 
     def _settle(self, request: _Request, reply: Reply | None) -> None:
         """Return a reservation. Under a bound, a reply without usage counts as the most it can have used."""
@@ -293,7 +307,7 @@ class Caller:
             cost = model.cost(tokens_in, tokens_out) if cost is None else cost
         self.budget.settle(paid=True, cost_usd=cost, tokens=(tokens_in or 0) + (tokens_out or 0))
 
-    async def _request(self, request: _Request, model: RoleModel, seed: int) -> tuple[Reply, float]:
+    async def _request(self, request: _Request, model: RoleModel, seed: int, call: Call) -> tuple[Reply, float]:
         """Send until a reply comes; return it and the seconds that its own request took.
 
         Waits between attempts are random, doubling, and end at once when the endpoint is given up or drained.
@@ -304,7 +318,8 @@ class Caller:
                 async with endpoint.slots:
                     await endpoint.ready()
                     started = time.monotonic()
-                    message = await model.send(request.messages, seed, request.schema)
+                    call.requests = tried
+                    message = await model.send(request.messages, seed, request.schema, call.metadata)
                     seconds = time.monotonic() - started
             except Exception as error:
                 fault = classify(error, answered=endpoint.answered)

@@ -14,6 +14,7 @@ import httpx
 import openai
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
+from langchain_core.runnables import RunnableConfig
 from pydantic import BaseModel
 
 from autodata.models.config import ModelSettings
@@ -161,24 +162,35 @@ class RoleModel:
             return None
         return (tokens_in * price_in + tokens_out * price_out) / 1e6
 
-    async def send(self, messages: list[dict[str, str]], seed: int, schema: type[BaseModel] | None) -> AIMessage:
-        """Send one request. The first one of a schema finds out which format is taken for it; the others wait."""
-        endpoint = self.endpoint
+    async def send(
+        self,
+        messages: list[dict[str, str]],
+        seed: int,
+        schema: type[BaseModel] | None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> AIMessage:
+        """Send one request. The first one of a schema finds out which format is taken for it; the others wait.
+
+        `metadata` is for LangChain's callbacks, those of an application around this one, say; it is not sent.
+        """
+        endpoint, told = self.endpoint, _config(metadata or {})
         if schema is None or endpoint.wire_format == "none":
-            return await self._send(messages, seed, None, "none")
+            return await self._send(messages, seed, None, "none", told)
         if schema.__name__ not in endpoint.schema_formats:
             async with endpoint._probe:
                 await endpoint.ready()
                 if schema.__name__ not in endpoint.schema_formats:
-                    return await self._find_format(messages, seed, schema)
-        return await self._send(messages, seed, schema, endpoint.schema_formats[schema.__name__])
+                    return await self._find_format(messages, seed, schema, told)
+        return await self._send(messages, seed, schema, endpoint.schema_formats[schema.__name__], told)
 
-    async def _find_format(self, messages: list[dict[str, str]], seed: int, schema: type[BaseModel]) -> AIMessage:
+    async def _find_format(
+        self, messages: list[dict[str, str]], seed: int, schema: type[BaseModel], told: RunnableConfig
+    ) -> AIMessage:
         """Send a schema's first request, from the format that the endpoint took for another schema downwards."""
         for wire_format in _FORMATS[_FORMATS.index(self.endpoint.wire_format or _FORMATS[0]) :]:
             self.endpoint.raise_if_stopped()
             try:
-                message = await self._send(messages, seed, schema, wire_format)
+                message = await self._send(messages, seed, schema, wire_format, told)
             except Exception as error:
                 fault = classify(error)
                 if fault is None or fault.kind != "refused" or wire_format == _FORMATS[-1]:
@@ -190,7 +202,12 @@ class RoleModel:
         raise AssertionError("unreachable: the last format returns or raises")
 
     async def _send(
-        self, messages: list[dict[str, str]], seed: int, schema: type[BaseModel] | None, wire_format: WireFormat
+        self,
+        messages: list[dict[str, str]],
+        seed: int,
+        schema: type[BaseModel] | None,
+        wire_format: WireFormat,
+        told: RunnableConfig,
     ) -> AIMessage:
         kwargs: dict[str, Any] = {"seed": seed} if self.sends_seed else {}
         body = dict(getattr(self.chat, "extra_body", None) or {})
@@ -199,10 +216,17 @@ class RoleModel:
         if body:
             kwargs["extra_body"] = body
         async with asyncio.timeout(self.settings.timeout):
-            message = await self.chat.ainvoke(messages, **kwargs)
+            message = await self.chat.ainvoke(messages, told, **kwargs)
         if not isinstance(message, AIMessage):
             raise TypeError(f"a chat model answered with {type(message).__name__}")
         return message
+
+
+def _config(metadata: Mapping[str, Any]) -> RunnableConfig:
+    config = RunnableConfig(metadata=dict(metadata))
+    if role := metadata.get("role"):
+        config |= RunnableConfig(run_name=role, tags=[f"role:{role}"])
+    return config
 
 
 def _retry_after(response: object) -> float | None:

@@ -54,3 +54,13 @@ class Drained(PlumbingError):
     """The sitting is ending and the call was not sent. The document stays pending."""
 
     kind = "drained"
+
+
+class Stopped(PlumbingError):
+    """A sitting is over before its work is: `failed` says whether that was a failure. What was begun stays open."""
+
+    kind = "stopped"
+
+    def __init__(self, reason: str, failed: bool = False) -> None:
+        super().__init__(reason)
+        self.failed = failed

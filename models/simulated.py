@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import random
 import re
 from collections import Counter
@@ -31,8 +30,24 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import Field, PrivateAttr
 
 from autodata.checkpoints.records import digest
-from autodata.models import simulated_legal, simulated_science
-from autodata.models.config import Settings
+from autodata.models import simulated_legal, simulated_optimizer, simulated_science
+from autodata.models.simulated_rules import effects_on_review, effects_on_writing
+from autodata.models.simulated_world import (
+    META_WORLD,
+    TOO_HARD,
+    Faults,
+    Item,
+    World,
+    draw_finding,
+    draw_item,
+    draw_level,
+    draw_met,
+    draw_rubric,
+    draw_sloppy,
+    key_of,
+)
+
+__all__ = ["META_WORLD", "TOO_HARD", "Faults", "SimulatedChatModel", "SimulatedError", "World"]
 
 _ITEM = re.compile(r"\[item d=(?P<d>[-+.\d]+) a=(?P<a>[.\d]+) fault=(?P<fault>\w+)\]")
 _LEVEL = re.compile(r"\[level p=(?P<p>[.\d]+) draw=\w+\]")
@@ -43,82 +58,11 @@ _FENCE = re.compile(
 )
 _SCHEMA = re.compile(
     r'"title": ?"(RubricCandidate|RubricReview|RubricMarks|ReferenceDraft|SupportReview|ReferenceMark|Extract'
-    r'|LegalDraft|LoopJudgement|ScienceDraft|Screening|SampleChoice)"'
+    r'|LegalDraft|LoopJudgement|ScienceDraft|Screening|SampleChoice|Analysis|EditorTurn)"'
 )
 _WORDS = re.compile(r"[A-Za-z]{6,}")
-
-
-class Faults(Settings):
-    """Failures of the plumbing that the simulated endpoint injects."""
-
-    malformed: float = Field(default=0.0, ge=0, le=1)
-    """Share of structured replies that are cut JSON or prose."""
-    truncated: float = Field(default=0.0, ge=0, le=1)
-    """Share of answers cut off by the token limit before anything was said."""
-    empty: float = Field(default=0.0, ge=0, le=1)
-    """Share of answers that are empty though nothing cut them off."""
-    rate_limited: float = Field(default=0.0, ge=0, le=1)
-    """Share of calls whose first request is refused with 429."""
-    outage: bool = False
-    """Whether every request fails with 503."""
-    latency_s: float = Field(default=0.0, ge=0)
-    """Seconds a request takes."""
-
-
-class World(Settings):
-    """Constants of the item-response world. The defaults start out too easy, as computer science did in the paper."""
-
-    abilities: dict[str, float] = Field(default_factory=lambda: {"weak": 0.0, "strong": 1.6})
-    """Ability of a solver by the name of its model; an unknown name has ability 0."""
-    difficulty: float = -1.2
-    """Mean difficulty of a first question."""
-    discrimination: float = Field(default=0.6, gt=0)
-    """Mean discrimination of a first question."""
-    spread: float = Field(default=0.5, ge=0)
-    """Standard deviation of difficulty, and of the log of discrimination."""
-    learns: float = 0.45
-    """How far one reported failure moves the next question's difficulty."""
-    sharpens: float = 0.2
-    """How much one reported failure raises the next question's discrimination."""
-    attempt_noise: float = Field(default=0.5, ge=0)
-    """Standard deviation of an attempt's level, in logits."""
-    fault_rate: float = Field(default=0.12, ge=0, le=1)
-    """Share of questions with a fault: a leak, a recall question, or one with a bad rubric."""
-    detects: float = Field(default=0.9, ge=0, le=1)
-    """Share of faults that the quality verifier sees."""
-    false_alarms: float = Field(default=0.03, ge=0, le=1)
-    """Share of sound questions that the quality verifier fails."""
-    judge_noise: float = Field(default=0.03, ge=0, le=0.5)
-    """Share of criteria that the judge gets wrong."""
-    document_bonus: float = 4.0
-    """Ability that seeing the source adds."""
-    criterion_spread: float = Field(default=0.6, ge=0)
-    """Standard deviation of the difficulties of a rubric's criteria, in logits."""
-    faults: Faults = Faults()
-
-
-TOO_HARD = World(difficulty=1.0, discrimination=2.0, spread=0.3, attempt_noise=0.25, criterion_spread=1.2)
-"""A world that starts out too hard, as law did in the paper: weak attempts score little, and all alike."""
-
-
-class Rule(Settings):
-    """A sentence a challenger's prompt may hold, and what it does in the world."""
-
-    pattern: str
-    difficulty: float = 0.0
-    discrimination: float = 0.0
-    fault_rate: float = 0.0
-
-
-RULES: tuple[Rule, ...] = (
-    Rule(pattern=r"particular to (?:this|the) document|document-specific", difficulty=0.3, discrimination=0.15),
-    Rule(pattern=r"answerable by rephrasing|rephrase the context", fault_rate=-0.05),
-    Rule(pattern=r"(?:only|all) positive (?:weights|items)|weights? (?:of )?at most 7", discrimination=0.1),
-    Rule(pattern=r"integers? without (?:a )?sign|never \"?\+8", fault_rate=-0.02),
-    Rule(pattern=r"as hard as possible|impossible to answer", difficulty=1.5),
-    Rule(pattern=r"keep it simple|for beginners", difficulty=-1.0),
-)
-"""What the simulated challenger obeys, by pattern. Anything else in a prompt is neutral."""
+LOOSE_WEIGHT = '"weight": 7.5'
+"""What a sloppy rubric holds: the challenger that is shown it again is repairing."""
 
 
 class SimulatedError(Exception):
@@ -172,8 +116,7 @@ class SimulatedChatModel(BaseChatModel):
     def reply(self, turns: Sequence[Mapping[str, str]], seed: int) -> tuple[str, str]:
         """Return the reply's text and finish reason. Raises SimulatedError where the world injects one."""
         prompt = "\n\n".join(turn["content"] for turn in turns)
-        sound = self.world.model_copy(update={"faults": Faults()})  # faults take replies away, and change no other
-        key = digest([[turn["content"] for turn in turns], seed, sound.model_dump(mode="json"), self.solver], 64)
+        key = digest([[turn["content"] for turn in turns], seed, key_of(self.world), self.solver], 64)
         rng = random.Random(key)  # noqa: S311 - a reproducible world
         faults = self.world.faults
         if faults.outage:
@@ -199,10 +142,9 @@ class SimulatedChatModel(BaseChatModel):
         return text, "stop"
 
     def _solve(self, prompt: str, rng: random.Random) -> str:
-        item = _item(prompt)
         seen = _fenced(prompt)
         theta = self.world.abilities.get(self.solver, 0.0) + (self.world.document_bonus if "document" in seen else 0.0)
-        level = _logistic(item["a"] * (theta - item["d"]) + rng.gauss(0, self.world.attempt_noise))
+        level = draw_level(self.world, _item(prompt), theta, rng)
         draw = f"{rng.getrandbits(32):08x}"
         if ("context" in prompt and "<context-" in prompt) or simulated_legal.CLIENT in seen.get("question", ""):
             return f"A reasoned answer of the simulated {self.solver} solver. [level p={level:.4f} draw={draw}]"
@@ -221,31 +163,25 @@ def _challenger(world: World, prompt: str, rng: random.Random) -> tuple[str, str
     hard = told.get("FAILED ON STRONG", 0) + told.get("NO SIGNAL FROM THE WEAK SOLVER", 0)
     easier = simulated_legal.told_easier(prompt)
     easy, hard = easy + max(0, -easier), hard + max(0, easier)
-    obeyed = [rule for rule in RULES if re.search(rule.pattern, prompt, re.IGNORECASE)]
-    difficulty = world.difficulty + world.learns * (easy - hard) + sum(rule.difficulty for rule in obeyed)
-    sharpness = world.discrimination + world.sharpens * (easy + hard) + sum(rule.discrimination for rule in obeyed)
-    d = rng.gauss(difficulty, world.spread)
-    a = min(3.0, sharpness * math.exp(rng.gauss(0, world.spread)))
-    faulty = rng.random() < max(0.0, world.fault_rate + sum(rule.fault_rate for rule in obeyed))
-    fault = rng.choice(("leak", "recall", "rubric")) if faulty else "none"
+    item = draw_item(world, effects_on_writing(world.rulebook, prompt), easy, hard, rng)
     seen = _fenced(prompt)
     words = _WORDS.findall(seen.get("sentence") or seen.get("document", "")) or ["subject"]
     subject = " ".join(rng.sample(words, min(3, len(words)))).lower()
-    return subject, f"[item d={d:+.3f} a={a:.3f} fault={fault}]"
+    return subject, f"[item d={item.d:+.3f} a={item.a:.3f} fault={item.fault}]"
 
 
 def _rubric_candidate(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
     subject, item = _challenger(world, prompt, rng)
-    positive, negative = rng.randint(8, 10), rng.randint(3, 4)
     rubric = [
         {
-            "criterion": f"{'States step' if k <= positive else 'Commits error'} {k} about {subject}"
-            f" [b={rng.gauss(0, world.criterion_spread):+.2f}]",
-            "weight": rng.randint(3, 10) if k <= positive else -rng.randint(3, 8),
-            "category": "reasoning" if k <= positive else "error",
+            "criterion": f"{'States step' if row.weight > 0 else 'Commits error'} {k} about {subject} [b={row.b:+.2f}]",
+            "weight": row.weight,
+            "category": "reasoning" if row.weight > 0 else "error",
         }
-        for k in range(1, positive + negative + 1)
+        for k, row in enumerate(draw_rubric(world, rng), 1)
     ]
+    if draw_sloppy(world, effects_on_writing(world.rulebook, prompt), LOOSE_WEIGHT in prompt, rng):
+        rubric[0]["weight"] = 7.5
     return {
         "question_type": "counterfactual analysis",
         "skills": ["causal reasoning", "trade-offs"],
@@ -273,12 +209,10 @@ def _rubric_review(world: World, prompt: str, rng: random.Random) -> dict[str, A
 
 def _rubric_marks(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
     found = _LEVEL.search(_fenced(prompt).get("answer", ""))
-    level = min(0.999, max(0.001, float(found["p"]))) if found else 0.02
+    level = float(found["p"]) if found else 0.02
     marks = []
     for number, text, b in _CRITERION.findall(prompt):
-        right = _logistic(math.log(level / (1 - level)) - float(b))
-        chance = 0.4 * (1 - right) if text.startswith("Commits") else right
-        met = (rng.random() < chance) != (rng.random() < world.judge_noise)
+        met = draw_met(world, level, float(b), text.startswith("Commits"), rng)
         marks.append({"number": int(number), "reason": "simulated", "met": met})
     return {"marks": marks}
 
@@ -325,6 +259,14 @@ def _sample_choice(world: World, prompt: str, rng: random.Random) -> dict[str, A
     return simulated_science.choice(prompt, rng)
 
 
+def _analysis(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
+    return simulated_optimizer.analysis(prompt, rng)
+
+
+def _editor_turn(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
+    return simulated_optimizer.editor_turn(prompt, rng)
+
+
 _ROLES: Mapping[str, Callable[[World, str, random.Random], dict[str, Any]]] = {
     "RubricCandidate": _rubric_candidate,
     "RubricReview": _rubric_review,
@@ -338,22 +280,18 @@ _ROLES: Mapping[str, Callable[[World, str, random.Random], dict[str, Any]]] = {
     "ScienceDraft": _science_draft,
     "Screening": _screening,
     "SampleChoice": _sample_choice,
+    "Analysis": _analysis,
+    "EditorTurn": _editor_turn,
 }
 
 
 def _seen_fault(world: World, prompt: str, rng: random.Random) -> str:
-    """Return what the quality verifier believes: it misses some faults and sees some that are not there."""
-    fault = str(_item(prompt)["fault"])
-    if fault == "none":
-        return "leak" if rng.random() < world.false_alarms else "none"
-    return fault if rng.random() < world.detects else "none"
+    return draw_finding(world, _item(prompt).fault, rng, effects_on_review(world.rulebook, prompt))
 
 
-def _item(prompt: str) -> dict[str, Any]:
+def _item(prompt: str) -> Item:
     items = list(_ITEM.finditer(prompt))
-    if not items:
-        return {"d": 0.0, "a": 1.0, "fault": "none"}
-    return {"d": float(items[-1]["d"]), "a": float(items[-1]["a"]), "fault": items[-1]["fault"]}
+    return Item(float(items[-1]["d"]), float(items[-1]["a"]), items[-1]["fault"]) if items else Item(0.0, 1.0)
 
 
 def _fact(question: str) -> str:
@@ -364,7 +302,3 @@ def _fact(question: str) -> str:
 def _fenced(prompt: str) -> dict[str, str]:
     """Return the fenced texts of a prompt by label, the last of each."""
     return {label: text for label, _, text in _FENCE.findall(prompt)}
-
-
-def _logistic(x: float) -> float:
-    return 1 / (1 + math.exp(-max(-30.0, min(30.0, x))))

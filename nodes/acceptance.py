@@ -6,71 +6,21 @@ comparison it makes is kept with its numbers. An impossible gate is refused when
 
 from __future__ import annotations
 
-import operator
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated, Any, Literal, Protocol
+from typing import Protocol
 
-from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from autodata.checkpoints.records import Check, Decision, FailureMode, Stage
 from autodata.models.config import Settings
+from autodata.nodes.bounds import Bound, Bounds, decimal
 from autodata.nodes.rubric import mean
+from autodata.nodes.settled import Limit, judged, limits_of, unsettled
 
-_OPERATORS: Mapping[str, Callable[[Fraction, Fraction], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 HALF = Fraction(1, 2)
-
-
-@dataclass(frozen=True)
-class Bound:
-    """One comparison against a number, for instance `< 0.50`."""
-
-    sign: Literal["<", "<=", ">", ">="]
-    number: Fraction
-
-    def holds(self, value: Fraction) -> bool:
-        """Whether a value lies within the bound."""
-        return _OPERATORS[self.sign](value, self.number)
-
-    def __str__(self) -> str:
-        """Return the bound as it is written in a configuration, with every digit it has."""
-        digits = f"{Decimal(self.number.numerator) / self.number.denominator:f}"
-        whole, _, places = digits.partition(".")
-        return f"{self.sign} {whole}.{places:0<2}"
-
-
-def decimal(value: Fraction, places: int = 4) -> str:
-    """Return a fraction as a short decimal, for people."""
-    text = f"{float(value):.{places}f}".rstrip("0")
-    return text + "0" * max(0, 2 - len(text.partition(".")[2]))
-
-
-def _read_bound(value: object) -> object:
-    if isinstance(value, str) and (match := re.fullmatch(r"\s*(<=|>=|<|>)\s*(-?\d+(?:\.\d+)?)\s*", value)):
-        sign: Any = match.group(1)
-        return Bound(sign, Fraction(Decimal(match.group(2))))
-    if isinstance(value, Bound):
-        return value
-    raise ValueError(f"{value!r} is no bound: write for instance '< 0.50' or '>= 0.65'")
-
-
-def _read_bounds(value: object) -> object:
-    return tuple(_read_bound(item) for item in (value if isinstance(value, list | tuple) else [value]))
-
-
-Bounds = Annotated[
-    tuple[Bound, ...],
-    BeforeValidator(_read_bounds),
-    PlainSerializer(lambda bounds: [str(bound) for bound in bounds], return_type=list[str]),
-]
+ABOVE_ZERO = Bound(">", Fraction(0))
 
 
 @dataclass(frozen=True)
@@ -129,35 +79,45 @@ class Thresholds(Settings):
         return self
 
     def rule(self, weak: Sequence[Fraction], strong: Sequence[Fraction], planned: Planned) -> Ruling:
-        """Weak gate first; the strong solver runs only behind it; then the strong and gap gates."""
-        if len(weak) < planned.weak:
-            return Ruling(Decision.MORE, Stage.WEAK, more=planned.weak - len(weak))
-        weak_mean = mean(weak)
+        """Weak gate first; the strong solver runs only behind it; then the strong and gap gates.
+
+        With `planned.curtail`, a stage stops, after one attempt at least, as soon as its outcome is settled: that it
+        passes, or by which failure mode it fails, is then the same whatever the missing attempts score. A weak stage
+        that passes is made whole all the same where the gap needs its mean.
+        """
+        limits = self._of_weak()
+        if more := unsettled(limits, weak, planned.weak, planned.curtail, passing_counts=not self.gap):
+            return Ruling(Decision.MORE, Stage.WEAK, more=more)
+        checks, mode = judged("weak", limits, weak, planned.weak)
+        if mode:
+            return Ruling(Decision.REJECT, Stage.WEAK, checks, mode)
+        limits = self._of_strong(weak)
+        if more := unsettled(limits, strong, planned.strong, planned.curtail):
+            if not strong:
+                return Ruling(Decision.STRONG, Stage.WEAK, checks, more=more)
+            return Ruling(Decision.MORE, Stage.STRONG, more=more)
+        of_strong, mode = judged("strong", limits, strong, planned.strong)
+        return Ruling(Decision.REJECT if mode else Decision.ACCEPT, Stage.STRONG, (*checks, *of_strong), mode)
+
+    def _of_weak(self) -> list[Limit]:
         high, low = FailureMode.TOO_EASY, FailureMode.DEGENERATE_WEAK
-        gates = [
-            *self._gate("weak mean", weak_mean, self.weak_mean, high, low),
-            *self._gate("weak best", max(weak), self.weak_best, high, low),
-            *self._no_zeros("weak", weak, self.weak_zeros, low),
+        return [
+            *limits_of("mean", self.weak_mean, high, low),
+            *limits_of("best", self.weak_best, high, low),
+            *([] if self.weak_zeros else [Limit("worst", ABOVE_ZERO, low)]),
         ]
-        if mode := _first_failure(gates):
-            return Ruling(Decision.REJECT, Stage.WEAK, _checks(gates), mode)
-        if not strong:
-            return Ruling(Decision.STRONG, Stage.WEAK, _checks(gates), more=planned.strong)
-        if len(strong) < planned.strong:
-            return Ruling(Decision.MORE, Stage.STRONG, more=planned.strong - len(strong))
-        strong_mean = mean(strong)
-        high, low = FailureMode.SATURATED_STRONG, FailureMode.FAILED_ON_STRONG
-        gates += self._gate("strong mean", strong_mean, self.strong_mean, high, low)
-        gates += self._no_zeros("strong", strong, self.strong_zeros, low)
-        small = FailureMode.GAP_TOO_SMALL
-        gates += self._gate("gap", strong_mean - weak_mean, self.gap, small, small)
-        mode_found = _first_failure(gates)
-        decision = Decision.REJECT if mode_found else Decision.ACCEPT
-        return Ruling(decision, Stage.STRONG, _checks(gates), mode_found)
+
+    def _of_strong(self, weak: Sequence[Fraction]) -> list[Limit]:
+        high, low, small = FailureMode.SATURATED_STRONG, FailureMode.FAILED_ON_STRONG, FailureMode.GAP_TOO_SMALL
+        return [
+            *limits_of("mean", self.strong_mean, high, low),
+            *([] if self.strong_zeros else [Limit("worst", ABOVE_ZERO, low)]),
+            *(limits_of("mean", self.gap, small, small, over=mean(weak)) if self.gap else []),
+        ]
 
     def require_possible(self, planned: Planned) -> None:
         """Look for means and a gap between them within all bounds; raise ValueError when there are none."""
-        above_zero = [Bound(">", Fraction(0))]
+        above_zero = [ABOVE_ZERO]
         best = _interval(self.weak_best, "weak best")
         # The mean is highest when all attempts equal the best, and lowest when all others score next to nothing.
         lowest_in = best.low_in and (self.weak_zeros or planned.weak == 1)
@@ -171,27 +131,6 @@ class Thresholds(Settings):
         except ValueError as error:
             gap = " and ".join(map(str, self.gap))
             raise ValueError(f"no scores can pass: gap {gap} with weak {weak} and strong {strong}") from error
-
-    @staticmethod
-    def _gate(
-        name: str, value: Fraction, bounds: Bounds, too_high: FailureMode, too_low: FailureMode
-    ) -> list[tuple[Check, FailureMode]]:
-        return [
-            (
-                Check(name=name, value=decimal(value), bound=str(bound), passed=bound.holds(value)),
-                too_high if bound.sign.startswith("<") else too_low,
-            )
-            for bound in bounds
-        ]
-
-    @staticmethod
-    def _no_zeros(
-        name: str, scores: Sequence[Fraction], zeros: bool, mode: FailureMode
-    ) -> list[tuple[Check, FailureMode]]:
-        if zeros:
-            return []
-        worst = min(scores)
-        return [(Check(name=f"{name} worst", value=decimal(worst), bound="> 0.00", passed=worst > 0), mode)]
 
 
 class Counts(Settings):
@@ -355,11 +294,3 @@ def _missing(right: int, made: int, planned: int, to_settle: int, curtail: bool)
 def _count_check(name: str, right: int, made: int, planned: int, bound: str, passed: bool) -> Check:
     value = f"{right} of {made}" + (f", {planned} planned" if made < planned else "")
     return Check(name=name, value=value, bound=bound, passed=passed)
-
-
-def _first_failure(gates: Sequence[tuple[Check, FailureMode]]) -> FailureMode | None:
-    return next((mode for check, mode in gates if not check.passed), None)
-
-
-def _checks(gates: Sequence[tuple[Check, FailureMode]]) -> tuple[Check, ...]:
-    return tuple(check for check, _ in gates)

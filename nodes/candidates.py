@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal, Protocol, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -96,10 +96,30 @@ class SupportReview(BaseModel):
     supported: bool
 
 
-class CriterionMark(BaseModel):
-    """A judge's finding on one criterion."""
+class Finding(BaseModel):
+    """What a model finds about one of several numbered things."""
 
     number: int = Field(ge=1)
+
+
+Found = TypeVar("Found", bound=Finding)
+
+
+def each_once(n: int, of: str) -> Callable[[tuple[Found, ...]], tuple[Found, ...]]:
+    """Return a validator of findings: one for each thing 1..n. `of` says what is wanted of which."""
+
+    def complete(found: tuple[Found, ...]) -> tuple[Found, ...]:
+        numbers = sorted(finding.number for finding in found)
+        if numbers != list(range(1, n + 1)):
+            raise ValueError(f"one {of} 1 to {n} is needed, got numbers {numbers}")
+        return found
+
+    return complete
+
+
+class CriterionMark(Finding):
+    """A judge's finding on one criterion."""
+
     reason: Annotated[str, StringConstraints(max_length=400)] = ""
     met: bool
 

@@ -13,13 +13,14 @@ from autodata.checkpoints.records import Candidate, DocumentStatus, FailureMode,
 from autodata.models.calls import seed_for
 from autodata.models.errors import UnusableReply
 from autodata.models.structured import schema_text
+from autodata.nodes.domain import Domain
 from autodata.nodes.extractor import shown_extract
 from autodata.nodes.grounding import shown_grounding
 from autodata.nodes.passages import pick
 from autodata.nodes.questions import normalised
 from autodata.nodes.rubric import count_problems
 from autodata.nodes.state import Context, Desk, State, all_of
-from autodata.prompts import fence
+from autodata.prompts import PromptPack, fence
 
 NO_ANCHOR = "no sentence with a name, a number or a date"
 _KEPT = (
@@ -95,7 +96,7 @@ async def _written(desk: Desk, index: int) -> _Draft:
     candidate = services.domain.scorer.candidate(written.model_dump())
     if _key(candidate) in {row.question_key for row in desk.rounds}:
         return _Draft(candidate, FailureMode.DUPLICATE, "this question was tried before")
-    if found := code_problems(desk, candidate):
+    if found := code_problems(services.domain, services.pack, candidate):
         return _Draft(candidate, FailureMode.QUALITY, "; ".join(found))
     return _Draft(candidate)
 
@@ -117,16 +118,15 @@ def _key(candidate: Candidate) -> str:
     return digest(normalised(candidate.question))
 
 
-def code_problems(desk: Desk, candidate: Candidate) -> list[str]:
+def code_problems(domain: Domain, pack: PromptPack, candidate: Candidate) -> list[str]:
     """Return what code finds wrong before anybody is paid to look.
 
     Without a quality verifier the numbers of rubric items that the writer's prompt asks for are counted here.
     """
-    domain = desk.services.domain
     found = domain.scorer.problems(candidate)
     if not domain.quality_check:
         weights = [weight for _, weight in domain.scorer.criteria(candidate)]
-        found = [*found, *count_problems(weights, desk.services.pack["challenger"].front.limits)]
+        found = [*found, *count_problems(weights, pack["challenger"].front.limits)]
     return found
 
 

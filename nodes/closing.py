@@ -20,7 +20,7 @@ from autodata.checkpoints.records import (
     digest,
     preview,
 )
-from autodata.nodes.acceptance import decimal
+from autodata.nodes.bounds import decimal
 from autodata.nodes.quality import review
 from autodata.nodes.questions import normalised
 from autodata.nodes.rubric import rubric_figures
@@ -28,6 +28,7 @@ from autodata.nodes.state import Context, Desk, State, plain
 from autodata.nodes.verifier import as_float
 from autodata.prompts import fence
 
+BY_REVIEWER = "WHAT A REVIEWER SAID"
 GROUPS: Sequence[tuple[str, frozenset[FailureMode]]] = (
     ("TOO EASY (the weak solver did too well)", frozenset({FailureMode.TOO_EASY})),
     ("NO SIGNAL FROM THE WEAK SOLVER (an attempt scored nothing)", frozenset({FailureMode.DEGENERATE_WEAK})),
@@ -38,6 +39,7 @@ GROUPS: Sequence[tuple[str, frozenset[FailureMode]]] = (
     ("SATURATED (the strong solver found nothing hard in it)", frozenset({FailureMode.SATURATED_STRONG})),
     ("FAILED QUALITY CHECK", frozenset({FailureMode.QUALITY})),
     ("SENT BACK BY THE JUDGE", frozenset({FailureMode.SENT_BACK})),
+    (BY_REVIEWER, frozenset({FailureMode.REVIEWER})),
     ("REFUSED BY A FIXED RULE", frozenset({FailureMode.POST_FILTER})),
     ("ALREADY TRIED", frozenset({FailureMode.DUPLICATE})),
     ("MALFORMED", frozenset({FailureMode.MALFORMED})),
@@ -47,28 +49,32 @@ GROUPS: Sequence[tuple[str, frozenset[FailureMode]]] = (
 SHOWN_PER_GROUP = 5
 
 
-def grouped(rounds: Sequence[Round], *, show_rejected: bool, suggestion: str = "") -> str:
+def grouped(rounds: Sequence[Round], *, show_rejected: bool, suggestion: str = "", reviewer: str = "") -> str:
     """Return the failures so far by mode, the latest of each first; empty without any.
 
-    `suggestion` is what the loop judge says to the last round: it is shown word for word, for its `reason` may be cut.
+    `suggestion` is what the loop judge says to the last round, `reviewer` what a person says: both are shown word for
+    word, for the round's own texts may be cut. What a person said of a round that code rejected stands beside it.
     """
     blocks: list[str] = []
     for title, modes in GROUPS:
-        entries = [row for row in reversed(rounds) if row.failure_mode in modes]
+        of_person = title == BY_REVIEWER
+        entries = [row for row in reversed(rounds) if row.failure_mode in modes or (of_person and row.reviewer)]
         if not entries:
             continue
         lines = [f"## {title}: {len(entries)}"]
-        lines += [
-            _entry(row, show_rejected, suggestion if row is rounds[-1] else "") for row in entries[:SHOWN_PER_GROUP]
-        ]
+        for row in entries[:SHOWN_PER_GROUP]:
+            last = row is rounds[-1]
+            lines.append(
+                _said(row, show_rejected, reviewer if last else "")
+                if of_person
+                else _entry(row, show_rejected, suggestion if last else "")
+            )
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 
 
 def _entry(row: Round, show_rejected: bool, suggestion: str) -> str:
-    means = (("weak average", row.weak_mean), ("strong average", row.strong_mean), ("gap", row.gap))
-    figures = ", ".join(f"{name} {decimal(value, 2)}" for name, value in means if value is not None)
-    text = f"- round {row.n}" + (f": {figures}" if figures else "")
+    text = _headed(row)
     if suggestion:
         return f"{text}\n{fence('suggestion', suggestion)}" + _question(row, show_rejected)
     if not (show_rejected or row.failure_mode is FailureMode.SENT_BACK):
@@ -77,6 +83,18 @@ def _entry(row: Round, show_rejected: bool, suggestion: str) -> str:
     if row.reason:  # it may quote a model: data, not an instruction (law 7)
         text += f"\n{fence('reason', row.reason)}"
     return text + _question(row, show_rejected)
+
+
+def _said(row: Round, show_rejected: bool, whole: str) -> str:
+    """Return what a person said of a round: never left out, and fenced, for a rejected question may stand in it."""
+    words = whole or row.reviewer or row.reason
+    return f"{_headed(row)}\n{fence('reviewer', words)}" + _question(row, show_rejected)
+
+
+def _headed(row: Round) -> str:
+    means = (("weak average", row.weak_mean), ("strong average", row.strong_mean), ("gap", row.gap))
+    figures = ", ".join(f"{name} {decimal(value, 2)}" for name, value in means if value is not None)
+    return f"- round {row.n}" + (f": {figures}" if figures else "")
 
 
 def _question(row: Round, show_rejected: bool) -> str:
@@ -88,11 +106,17 @@ async def feedback(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     desk = Desk(state, runtime)
     services = desk.services
     rejection = state.get("rejection") or {}
-    closed = _closed(desk, FailureMode(rejection["failure_mode"]), rejection["reason"])
+    closed = _closed(desk, FailureMode(rejection["failure_mode"]), rejection["reason"], rejection.get("reviewer", ""))
     rounds = [*desk.rounds, closed]
     over = desk.n >= services.max_rounds
     suggestion = rejection["reason"] if rejection["failure_mode"] == FailureMode.SENT_BACK else ""
-    failures = grouped(rounds, show_rejected=services.domain.show_rejected, suggestion=suggestion)
+    by_reviewer = rejection["reason"] if rejection["failure_mode"] == FailureMode.REVIEWER else ""
+    failures = grouped(
+        rounds,
+        show_rejected=services.domain.show_rejected,
+        suggestion=suggestion,
+        reviewer=rejection.get("reviewer", "") or by_reviewer,
+    )
     text = services.pack["feedback"].render({"failures": failures})[-1]["content"]
     rows: dict[str, list[dict[str, Any]]] = {
         "rounds": [{**_round_row(desk, closed), "reason": rejection["reason"], "feedback": text}]
@@ -170,7 +194,7 @@ def _require_accepted_by_judge(desk: Desk) -> None:
         raise ValueError("only the exact candidate that the loop judge accepted can be accepted")
 
 
-def _closed(desk: Desk, mode: FailureMode | None, reason: str) -> Round:
+def _closed(desk: Desk, mode: FailureMode | None, reason: str, reviewer: str = "") -> Round:
     verdict = desk.state.get("verdict")
     ruled = Verdict.model_validate(verdict) if verdict else None
     question = (desk.state.get("candidate") or {}).get("question", "")
@@ -186,6 +210,7 @@ def _closed(desk: Desk, mode: FailureMode | None, reason: str) -> Round:
         strong_mean=ruled.strong_mean if ruled else None,
         gap=ruled.gap if ruled else None,
         rubric=_figures_of_rubric(desk) if desk.services.domain.loop_judge else None,
+        reviewer=preview(reviewer),
     )
 
 

@@ -50,7 +50,8 @@ class Domain(Settings):
     acceptance: str | dict[str, Any] = "paper"
     """The preset, or own bounds, that a run uses unless its configuration says otherwise."""
     curtail: bool = False
-    """Whether attempts stop once the verdict is settled. Curtailed counts are kept out of means."""
+    """Whether attempts stop once the verdict is settled: with any policy but a loop judge, verdict and failure mode are
+    those of all attempts. Curtailed scores are kept out of means."""
     passage_words: int | None = Field(default=None, ge=20)
     """Longest passage, in words, that code picks for each round; None: the whole document is the source."""
     privileged_strong: bool = False
@@ -102,9 +103,13 @@ class Domain(Settings):
         """The kind of candidate, with its checks and its scorer."""
         return load_kind(self.kind) if ":" in self.kind else ALL_KINDS[self.kind]
 
-    def pack(self) -> PromptPack:
-        """Load the domain's prompts. Raises UserError when a solver would see more than it may."""
-        pack = load_pack(self._folder or self.name)
+    def pack(self, folder: Path | None = None) -> PromptPack:
+        """Load the domain's prompts, or a folder's. Raises UserError when a solver would see more than it may."""
+        pack = load_pack(folder or self._folder or self.name)
+        if missing := [role for role in (*self.roles, "feedback") if role not in pack.prompts]:
+            raise UserError(
+                f"prompt pack {folder or pack.name}: {missing[0]}.md is missing: domain {self.name} needs it"
+            )
         if not self.privileged_strong and "source" in pack["strong_solver"].front.placeholders:
             raise UserError(f"prompt pack {pack.name}: strong_solver may not see {{{{source}}}}: it is not privileged")
         return pack

@@ -24,6 +24,7 @@ from autodata.nodes.candidates import (
     RubricReview,
     SupportReview,
     Weighted,
+    each_once,
 )
 from autodata.nodes.questions import contains_tokens, normalised, not_standing_alone, paper_references
 from autodata.nodes.rubric import count_problems, rubric_score
@@ -79,6 +80,12 @@ class Kind(Protocol):
 
     def scored_by_code(self, candidate: Candidate, answer: str) -> Scored | None:
         """Return a score that needs no judge, or None."""
+
+    def holds_answer(self, cut: str) -> bool:
+        """Return whether a text that the token limit cut off gives a final answer all the same.
+
+        Without one the attempt scores 0, and no judge is asked (paper, section 3).
+        """
 
 
 class RubricKind:
@@ -161,6 +168,9 @@ class RubricKind:
     def scored_by_code(self, candidate: Candidate, answer: str) -> Scored | None:
         return None
 
+    def holds_answer(self, cut: str) -> bool:
+        return bool(cut)  # prose answers as it goes: what was said counts
+
 
 class ReferenceKind:
     """A question with a one-sentence reference answer; attempts are right or wrong."""
@@ -210,6 +220,9 @@ class ReferenceKind:
             return Scored(Fraction(1), (True,), ("the answer contains the reference word for word",))
         return None
 
+    def holds_answer(self, cut: str) -> bool:
+        return bool(cut)  # the answer is a sentence, and may be its first words
+
 
 @lru_cache(maxsize=64)
 def _reference_schema(reference: str) -> type[ReferenceMark]:
@@ -238,12 +251,5 @@ def _rubric(candidate: Candidate) -> RubricCandidate:
 @lru_cache(maxsize=64)
 def _marks_schema(n: int) -> type[RubricMarks]:
     """Return RubricMarks for exactly the criteria 1..n."""
-
-    def complete(marks: tuple[CriterionMark, ...]) -> tuple[CriterionMark, ...]:
-        numbers = sorted(mark.number for mark in marks)
-        if numbers != list(range(1, n + 1)):
-            raise ValueError(f"one mark for each criterion 1 to {n} is needed, got numbers {numbers}")
-        return marks
-
-    field = Annotated[tuple[CriterionMark, ...], AfterValidator(complete)]
+    field = Annotated[tuple[CriterionMark, ...], AfterValidator(each_once(n, "mark for each criterion"))]
     return create_model("RubricMarks", __base__=RubricMarks, marks=(field, Field(min_length=n, max_length=n)))

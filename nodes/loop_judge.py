@@ -1,7 +1,8 @@
 """Loop judge: accepts a round by the pattern of its attempts, or sends it back (paper, section 4).
 
 Layer 1 is code: a question that breaks a post filter goes back whatever anybody says. Layer 2 asks a judge, who is
-given every number and states none that is used: its verdict decides.
+given every number and states none that is used: its verdict decides. In a baseline nothing is sent back: the judge is
+asked all the same, for what it thinks of the question's worth.
 """
 
 from __future__ import annotations
@@ -18,15 +19,19 @@ from autodata.nodes.state import Context, Desk, State
 
 
 async def loop_judge(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
-    """Judge the round; what sends it back becomes its rejection, the judge's suggestion word for word."""
+    """Judge the round; what sends it back becomes its rejection, the judge's suggestion word for word.
+
+    A round that the policy has accepted already is judged for the figures only.
+    """
     desk = Desk(state, runtime)
     desk.require_passed()
     verdict = Verdict.model_validate(state["verdict"])
-    if verdict.candidate_id != desk.candidate_id or verdict.decision is not Decision.JUDGE:
+    if verdict.candidate_id != desk.candidate_id or verdict.decision not in {Decision.JUDGE, Decision.ACCEPT}:
         raise ValueError("only a round whose attempts at the current candidate were all made can be judged")
+    decides = verdict.decision is Decision.JUDGE
     pattern = _pattern(desk)
     found = packet(pattern)
-    if broken := found["post_filter_flags"]:
+    if decides and (broken := found["post_filter_flags"]):
         reason = "; ".join(f"{rule}: {what}" for rule, what in broken.items())
         judgement: dict[str, Any] = {"layer": 1, "verdict": "improve", "verdict_reason": reason}
         rejection = {"failure_mode": FailureMode.POST_FILTER.value, "reason": reason}
@@ -34,7 +39,7 @@ async def loop_judge(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         said = await _asked(desk, shown(found, pattern.question))
         judgement = {"layer": 2, **said.model_dump(mode="json")}
         sent_back = {"failure_mode": FailureMode.SENT_BACK.value, "reason": said.suggestion_for_writer}
-        rejection = sent_back if said.verdict == "improve" else {}
+        rejection = sent_back if decides and said.verdict == "improve" else {}
     judgement["candidate_id"] = desk.candidate_id
     await desk.services.store.save(rounds=[{"round_id": desk.round_id, "judgement": judgement, "packet": found}])
     desk.emit("judgement", judgement=judgement, rejection=rejection or None)

@@ -112,7 +112,8 @@ async def question_for(desk: Desk, stage: Stage, mode: Mode) -> Messages:
 async def answered(desk: Desk, stage: Stage, index: int, mode: Mode) -> Reply:
     """Make one attempt and return the reply that is its answer.
 
-    A sample that stayed empty has no vote; raises UnusableReply when all did, and the errors of a call.
+    A sample that stayed empty, or was cut off before its answer, has no vote; raises UnusableReply when all stayed
+    empty, and the errors of a call.
     """
     role, messages = f"{stage.value}_solver", await question_for(desk, stage, mode)
     if mode.samples == 1:
@@ -125,11 +126,12 @@ async def answered(desk: Desk, stage: Stage, index: int, mode: Mode) -> Reply:
     replies = all_of([result for result in results if not isinstance(result, UnusableReply)])
     if not replies:
         raise empty[0]
-    spoken = [reply for reply in replies if reply.answer]
+    kind = desk.services.domain.scorer
+    spoken = [reply for reply in replies if (kind.holds_answer(reply.answer) if reply.truncated else reply.answer)]
     if len(spoken) < 2:
         return (spoken or replies)[0]
     if mode.aggregate == "majority":
-        return spoken[majority([vote(desk.services.domain.scorer, reply.answer) for reply in spoken])]
+        return spoken[majority([vote(kind, reply.answer) for reply in spoken])]
     shown = "\n\n".join(fence(f"sample-{k}", reply.answer) for k, reply in enumerate(spoken, 1))
     task = f"{messages[-1]['content']}\n\n{shown}\n\n"
     if mode.aggregate == "choice":

@@ -62,7 +62,7 @@ async def _solve(desk: Desk, stage: Stage) -> dict[str, Any]:
 
 
 async def _attempt(desk: Desk, stage: Stage, index: int, mode: Mode) -> tuple[Attempt, str]:
-    reply = await _answer(desk, stage, index, mode)
+    reply, kind = await _answer(desk, stage, index, mode), desk.services.domain.scorer
     identity = attempt_id(desk.round_id, stage, index)
     attempt = Attempt(
         attempt_id=identity,
@@ -73,7 +73,7 @@ async def _attempt(desk: Desk, stage: Stage, index: int, mode: Mode) -> tuple[At
         preview=preview(reply.answer),
         chars=len(reply.answer),
         truncated=reply.truncated,
-        answered=bool(reply.answer),
+        answered=kind.holds_answer(reply.answer) if reply.truncated else bool(reply.answer),
     )
     return attempt, reply.answer
 

@@ -26,11 +26,14 @@ from autodata.checkpoints.records import (
     Store,
     UserError,
     canonical_json,
+    document_id,
+    normalise_text,
     preview,
 )
 from autodata.models.calls import Caller, CallSite
 from autodata.models.errors import BudgetSpent, Drained, EndpointDown
 from autodata.nodes.acceptance import AcceptancePolicy, Ruling
+from autodata.nodes.borderline import NO_REVIEW, Reviewing
 from autodata.nodes.domain import Domain
 from autodata.prompts import PromptPack
 
@@ -64,9 +67,23 @@ class State(TypedDict, total=False):
     feedback: str
     """What the next challenger is told of the failures so far."""
     rounds: list[dict[str, Any]]
+    reviews: int
+    """How many answers people gave in this thread."""
     status: str
     status_reason: str
     example: dict[str, Any] | None
+
+
+class Output(TypedDict, total=False):
+    """What a graph answers with: the example and how it came about, whole. Nothing in it refers to a ledger (law 5)."""
+
+    status: str
+    """A DocumentStatus: accepted, rejected or skipped."""
+    status_reason: str
+    example: dict[str, Any] | None
+    """An Example as plain JSON; None unless the document was accepted."""
+    rounds: list[dict[str, Any]]
+    """Every closed round, a Round each, in order."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +100,8 @@ class Services:
     run_seed: int = 0
     frozen: PromptPack | None = None
     """The pack whose quality verifier makes the final check, where another one is being tried out. None: `pack`."""
+    review: Reviewing = NO_REVIEW
+    """Which candidates wait for a person, in a graph that has the node for it."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +112,19 @@ class Context:
     evaluation: str = "main"
     epoch: int = 0
     """How often the document was taken up again after an error."""
+
+    async def take(self, text: str, *, title: str = "", name: str = "") -> State:
+        """Store a document and return the input of its thread, for a graph that is run without a document runner.
+
+        The same text again is the same document: what its calls replied in this evaluation is replayed, not paid for.
+        Raises UserError for a text without words.
+        """
+        whole = normalise_text(text)
+        if not whole:
+            raise UserError(f"the document {name or title} is empty: give one with text".replace("  ", " "))
+        known = {"document_id": document_id(text), "name": name or title or "document", "title": title, "text": whole}
+        await self.services.store.save(documents=[{**known, "chars": len(whole)}])
+        return new_state(Document(**known))
 
 
 def new_state(document: Document) -> State:
@@ -106,9 +138,13 @@ def new_state(document: Document) -> State:
             "preview": preview(document.text),
         },
         n=0,
+        queue=[],
         rounds=[],
+        reviews=0,
         feedback="",
         status="",
+        status_reason="",
+        example=None,
     )
 
 
@@ -238,7 +274,7 @@ class Desk:
         )
 
     def emit(self, event: str, **values: Any) -> None:
-        """Stream a typed event (`stream_mode="custom"`)."""
+        """Stream an event (`stream_mode="custom"`): its name and values are those of a type in `nodes/events.py`."""
         self._emit({"event": event, "document_id": self.document_id, "n": self.n, **values})
 
 

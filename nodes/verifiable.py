@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from autodata.checkpoints.records import Candidate
 from autodata.nodes import maths
-from autodata.nodes.candidates import ReferenceMark
+from autodata.nodes.candidates import Finding, ReferenceMark, each_once
 from autodata.nodes.kinds import ReferenceKind, Scored
 from autodata.nodes.passages import sentences
 from autodata.nodes.questions import paper_references
@@ -47,10 +47,9 @@ class VerifiableCandidate(Candidate):
     reference_answer: Answer
 
 
-class ScreenFinding(BaseModel):
+class ScreenFinding(Finding):
     """What the screen thinks of one candidate."""
 
-    number: int = Field(ge=1)
     reason: Annotated[str, StringConstraints(max_length=300)] = ""
     promising: bool
 
@@ -64,24 +63,24 @@ class Screening(BaseModel):
 @lru_cache(maxsize=8)
 def screening_schema(n: int) -> type[Screening]:
     """Return Screening for exactly the candidates 1..n."""
-
-    def complete(found: tuple[ScreenFinding, ...]) -> tuple[ScreenFinding, ...]:
-        numbers = sorted(item.number for item in found)
-        if numbers != list(range(1, n + 1)):
-            raise ValueError(f"one finding for each candidate 1 to {n} is needed, got numbers {numbers}")
-        return found
-
-    field = Annotated[tuple[ScreenFinding, ...], AfterValidator(complete)]
+    field = Annotated[tuple[ScreenFinding, ...], AfterValidator(each_once(n, "finding for each candidate"))]
     return create_model("Screening", __base__=Screening, candidates=(field, Field(min_length=n, max_length=n)))
 
 
 def final_answer(text: str) -> str | None:
     """Return what an attempt gives as its answer: its last line `Answer: ...`, its last box, or all of one line."""
+    if (marked := marked_answer(text)) is not None:
+        return marked
+    return maths.unwrapped(text) if "\n" not in text.strip() else None
+
+
+def marked_answer(text: str) -> str | None:
+    """Return what an attempt says is its answer: its last line `Answer: ...`, or its last box."""
     if found := _FINAL.findall(text):
         return maths.unwrapped(found[-1])
     if boxes := _BOXED.findall(text):
         return str(boxes[-1]).strip()
-    return maths.unwrapped(text) if "\n" not in text.strip() else None
+    return None
 
 
 def answer_problems(answer: str) -> list[str]:
@@ -133,6 +132,9 @@ class VerifiableKind(ReferenceKind):
             return None
         right = same == "equal"
         return Scored(Fraction(int(right)), (right,), (f"the mathematics library finds {given} {same}",))
+
+    def holds_answer(self, cut: str) -> bool:
+        return marked_answer(cut) is not None  # one line alone may be the first of a derivation
 
 
 @lru_cache(maxsize=1)

@@ -31,6 +31,12 @@ PLACEHOLDERS: Mapping[str, frozenset[str]] = {
 }
 """What each role may be shown. Solvers see context + question (law 6); `source` is for a privileged strong solver."""
 
+OPTIMIZER_PLACEHOLDERS: Mapping[str, frozenset[str]] = {
+    "analyst": frozenset({"prompts", "material", "history", "schema"}),
+    "editor": frozenset({"files", "analysis", "history", "schema"}),
+}
+"""The same for the roles of the optimiser, which stand in a pack of their own, `optimizer`."""
+
 EDITABLE = frozenset({"challenger", "quality_verifier", "feedback"})
 """Roles whose prompts an optimiser may edit; solver and judge prompts never are (law 6)."""
 
@@ -102,7 +108,9 @@ class PromptPack:
         """Return the unified diff that turns this pack into another; empty when they are the same."""
         lines: list[str] = []
         for role in sorted({*self.prompts, *other.prompts}):
-            before, after = (_lines(pack.prompts[role].text if role in pack.prompts else "") for pack in (self, other))
+            before, after = (
+                lines_of(pack.prompts[role].text if role in pack.prompts else "") for pack in (self, other)
+            )
             lines += difflib.unified_diff(before, after, f"a/{role}.md", f"b/{role}.md")
         return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
@@ -130,9 +138,9 @@ def parse_prompt(role: str, text: str, where: str) -> Prompt:
         raise UserError(f"{where}: placeholder {min(set(front.placeholders) - used)!r} is declared but never used")
     if clash := set(front.limits) & set(front.placeholders):
         raise UserError(f"{where}: {min(clash)!r} is both a placeholder and a limit: rename the limit")
-    if role not in PLACEHOLDERS:
+    if role not in {*PLACEHOLDERS, *OPTIMIZER_PLACEHOLDERS}:
         raise UserError(f"{where}: no role is called {role!r}: use one of {', '.join(sorted(PLACEHOLDERS))}")
-    if forbidden := set(front.placeholders) - PLACEHOLDERS[role]:
+    if forbidden := set(front.placeholders) - {**PLACEHOLDERS, **OPTIMIZER_PLACEHOLDERS}[role]:
         raise UserError(f"{where}: {role} may not see {{{{{min(forbidden)}}}}}")
     if front.editable and role not in EDITABLE:
         raise UserError(f"{where}: the prompt of {role} can never be editable")
@@ -153,7 +161,7 @@ def load_pack(source: str | Path) -> PromptPack:
 
 
 def shipped_packs() -> list[str]:
-    """Return the names of the packs that come with the package."""
+    """Return the names of the domains' packs that come with the package."""
     return sorted(file.parent.name for file in Path(__file__).parent.glob("*/challenger.md"))
 
 
@@ -164,7 +172,7 @@ def _text(file: Path) -> str:
         raise UserError(f"{file}: cannot be read: {error}") from error
 
 
-def _lines(text: str) -> list[str]:
+def lines_of(text: str) -> list[str]:
     """Return the lines of a text with their ends: unlike `splitlines`, line feeds alone end one."""
     return [line for line in re.split(r"(?<=\n)", text) if line]
 

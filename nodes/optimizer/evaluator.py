@@ -26,7 +26,7 @@ class Trial:
 
 
 Lost = Callable[[Sequence[Trial]], bool]
-"""Whether an evaluation may stop, told the trials so far, in the order of the documents."""
+"""Whether an evaluation may stop, told the trials so far, in the order of the documents; asked before any, too."""
 
 
 @dataclass(frozen=True)
@@ -57,3 +57,6 @@ class Evaluator(Protocol):
         Raises the errors that end a sitting (BudgetSpent, Drained, EndpointDown, RunFailed). A document that errored is
         a trial with that status.
         """
+
+    def drain(self, reason: str, *, failed: bool = False, keep_reserved: bool = False) -> None:
+        """Begin nothing more, and let what is in work stop where it can go on later."""

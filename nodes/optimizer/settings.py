@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -32,6 +33,8 @@ class OptimizeConfig(Settings):
     """Stop a mutant that can no longer win (`exact`), or that a sign test over the documents gives up (`paired`)."""
     racing_error: float = Field(default=0.05, gt=0, lt=0.5)
     """`paired` only: chance that a mutant as good as its parent is given up, over all looks together."""
+    wave: int = Field(default=5, ge=1)
+    """Validation documents between two looks at a race. A look waits for its whole wave, so small waves cost time."""
     confirm: int = Field(default=0, ge=0, le=50)
     """Fresh blocks on which a new record must beat the one before it on average, before it is believed."""
     failures: int = Field(default=6, ge=1, le=50)
@@ -44,3 +47,13 @@ class OptimizeConfig(Settings):
     """Words in a row of a validation or test document that a prompt may not hold."""
     history: int = Field(default=12, ge=0, le=200)
     """Latest entries of the history log that analyst and editor are shown."""
+
+
+OPTIMIZER_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "analyst": {"temperature": 0.7, "max_tokens": 4096},
+    "editor": {"temperature": 1.0, "max_tokens": 8192},
+}
+"""Model settings of the optimiser's roles that a configuration may override."""
+
+FREE = frozenset({"iterations", "parallel"})
+"""Settings that may change between two sittings of a search."""

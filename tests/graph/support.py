@@ -18,6 +18,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Command
 from pydantic import ConfigDict
 
 from autodata.checkpoints.ledger import MemoryLedger
@@ -27,6 +28,7 @@ from autodata.graphs.self_instruct import build_self_instruct, steps_for
 from autodata.models.calls import Budget, Caller
 from autodata.models.config import ROLES, BudgetConfig, ModelSettings, RetryConfig
 from autodata.models.endpoint import Endpoint, RoleModel
+from autodata.nodes.borderline import ReviewMode
 from autodata.nodes.state import Context, Services, new_state
 
 SCHEMAS = {
@@ -230,12 +232,15 @@ class Bench:
     text: str = DOCUMENT_TEXT
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Model settings of single roles."""
+    review: ReviewMode = "none"
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     retries: RetryConfig = field(default_factory=lambda: RetryConfig(base_seconds=0, max_attempts=2, unusable_tries=2))
 
     def __post_init__(self) -> None:
         """Build everything anew; nothing is shared between benches."""
-        config = RunConfig(domain=self.domain, acceptance=self.acceptance, max_rounds=self.max_rounds)
+        config = RunConfig(
+            domain=self.domain, acceptance=self.acceptance, max_rounds=self.max_rounds, review=self.review
+        )
         self.ledger, self.saver = MemoryLedger(), InMemorySaver()
         self.calls: list[Call] = []
         self.events: list[dict[str, Any]] = []
@@ -257,10 +262,11 @@ class Bench:
             store=self.ledger,
             blobs=self.ledger,
             max_rounds=self.max_rounds,
+            review=config.reviewing,
         )
         self.document_id = document_id(self.text)
         self.document = Document(document_id=self.document_id, name="pumps.md", title="Pumps of Delft", text=self.text)
-        self.graph = build_self_instruct(domain).compile(checkpointer=self.saver)
+        self.graph = build_self_instruct(domain, review=self.review != "none").compile(checkpointer=self.saver)
         self.config: Any = {
             "configurable": {"thread_id": f"main/{self.document_id}"},
             "recursion_limit": steps_for(self.max_rounds, domain.weak_attempts + domain.strong_attempts),
@@ -270,13 +276,17 @@ class Bench:
         """Replace a role's script from now on."""
         self.chats[role].script = as_function(script)
 
-    async def stream(self, *, resume: bool = False, epoch: int = 0) -> AsyncIterator[dict[str, Any]]:
-        """Run the document from its start or from its last checkpoint; yields the custom events."""
+    async def stream(
+        self, *, resume: bool = False, epoch: int = 0, answer: Mapping[str, Any] | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Run the document from its start, its last checkpoint or a person's answer; yields the custom events."""
         document = self.document
         columns = {"document_id": document.document_id, "name": document.name, "title": document.title}
         await self.ledger.save(documents=[columns | {"text": document.text}])
         context = Context(self.services, epoch=epoch)
-        start = None if resume else new_state(document)
+        start: Any = None if resume else new_state(document)
+        if answer is not None:
+            start = Command(resume=dict(answer))
         async for event in self.graph.astream(
             start, self.config, context=context, stream_mode="custom", durability="sync"
         ):
@@ -288,6 +298,17 @@ class Bench:
         async for _ in self.stream(resume=resume, epoch=epoch):
             pass
         return await self.state()
+
+    async def answer(self, **answer: Any) -> dict[str, Any]:
+        """Answer the open question, run on to the next stop and return the state."""
+        async for _ in self.stream(answer=answer):
+            pass
+        return await self.state()
+
+    async def question(self) -> dict[str, Any] | None:
+        """Return the question that the thread waits with, if it does."""
+        interrupts = (await self.graph.aget_state(self.config)).interrupts
+        return interrupts[0].value if interrupts else None
 
     async def state(self) -> dict[str, Any]:
         """Return the thread's newest state."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,15 +15,18 @@ import pytest
 from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.records import Decision, Document, Stage, UserError
 from autodata.checkpoints.signals import signals
+from autodata.corpus.compare import SUITABILITIES
 from autodata.graphs.baseline import BaselineConfig, build_cot_baseline, one_shot
 from autodata.graphs.config import RunConfig, read_resolved
 from autodata.graphs.intake import take_in
 from autodata.graphs.runner import Event, Runner, open_run
+from autodata.models.simulated import TOO_HARD
 from autodata.nodes.acceptance import Measure, Planned
-from autodata.nodes.domain import CS, DOMAINS, FACTS, Domain
+from autodata.nodes.domain import CS, DOMAINS, FACTS, LEGAL, Domain
+from tests.graph.legal import draft, improve, legal
 from tests.graph.test_runner import EXAMPLES, settings
 from tests.support.commands import invoke, parsed, printed, refusal
-from tests.support.runs import Tables, read_tables, sit
+from tests.support.runs import Tables, generated, read_tables, sit
 
 Watching = Callable[[Runner, Event], None]
 
@@ -75,13 +80,14 @@ async def test_both_solvers_make_all_attempts_and_nothing_is_refused_for_its_sco
 
 
 async def test_a_document_ends_after_its_one_round(done: tuple[Domain, Path]) -> None:
-    _, folder = done
+    domain, folder = done
     documents = await rows(folder, "select status, rounds, settled from documents")
     assert "accepted" in {row["status"] for row in documents} <= {"accepted", "rejected", "skipped"}
     assert {(row["rounds"], row["settled"]) for row in documents if row["status"] != "skipped"} == {(1, 1)}
     assert {row["settled"] for row in documents} == {1}
     nodes = {row["node"] for row in await rows(folder, "select distinct node from calls")}
-    assert not nodes & {"accept", "screen", "loop_judge"}
+    assert not nodes & {"accept", "screen"}
+    assert ("loop_judge" in nodes) is domain.loop_judge
 
 
 async def test_ledger_and_configuration_name_the_kind(done: tuple[Domain, Path], tmp_path: Path) -> None:
@@ -149,6 +155,56 @@ async def test_a_baseline_is_no_run_and_a_run_no_baseline(done: tuple[Domain, Pa
             pass
 
 
+# The loop judge, who decides nothing here
+
+OLD = "My neighbour cut the tree of my deed of 1912. What can I ask for?"
+"""A question that a run's fixed rules send back before any judge is asked."""
+
+
+@pytest.mark.parametrize(
+    "question", ["", OLD, "Why? " * 201], ids=["sound", "a forbidden year", "more than 1,000 characters"]
+)
+async def test_a_loop_judge_is_asked_once_for_the_figures_only(question: str) -> None:
+    bench = legal({"challenger": [draft(1, question=question)], "loop_judge": [improve("Ask something else.")]})
+    domain = one_shot(LEGAL)
+    bench.services = replace(bench.services, domain=domain, policy=Measure(), max_rounds=1)
+    bench.graph = build_cot_baseline(domain).compile(checkpointer=bench.saver)
+    state = await bench.run()
+    assert (state["status"], state["n"], bench.modes()) == ("accepted", 1, [None])
+    assert len(bench.of("loop_judge")) == 1
+    [row] = bench.rows("rounds")
+    said = improve("Ask something else.") | {"layer": 2, "candidate_id": row["candidate_id"]}
+    assert json.loads(row["judgement"]) == said
+    assert bool(json.loads(row["packet"])["post_filter_flags"]) is bool(question)
+    assert (state["example"]["grpo_suitability"], state["example"]["judgement"]) == ("low", said)
+    assert state["example"]["preset"] == "measure"
+
+
+def test_compare_tells_the_suitability_of_both(tmp_path: Path) -> None:
+    folders = {"base": tmp_path / "base", "run": tmp_path / "run"}
+    asyncio.run(measured(folders["base"], baseline("legal", simulated=TOO_HARD.model_dump()), generated(8)))
+    run = RunConfig.model_validate(settings("legal", simulated=TOO_HARD.model_dump()))
+    asyncio.run(measured(folders["run"], run, generated(8)))
+    report = parsed("compare", *map(str, folders.values()), "--json")
+    shares = [[of["figures"][f"grpo:{level}"]["value"] for level in SUITABILITIES] for of in report["runs"]]
+    assert [sum(of_run) for of_run in shares] == [1, 1]
+    by_level = "select judgement ->> 'grpo_suitability' as s, count(*) as n from rounds group by s"
+    counted = asyncio.run(rows(folders["base"], by_level))
+    judged = {row["s"]: row["n"] for row in counted if row["s"]}
+    accepted = report["runs"][0]["accepted"]
+    assert sum(judged.values()) == accepted > 0
+    assert shares[0] == [judged.get(level, 0) / accepted for level in SUITABILITIES]
+    shown = printed("compare", *map(str, folders.values()), "--paper", columns=200)
+    lines = [line for line in shown.splitlines() if "grpo suitability high" in line]
+    assert len(lines) == 1
+    assert lines[0].count("%") > 4, "both runs with their intervals, and both columns of the paper"
+    judge = "select document_id, n, candidate_id, judgement ->> 'verdict' as verdict from rounds where judgement != ''"
+    sent_back = [row for row in asyncio.run(rows(folders["base"], judge)) if row["verdict"] == "improve"]
+    assert sent_back, "in this world first questions are too hard, and the judge says so"
+    told = printed("show", str(folders["base"]), sent_back[0]["document_id"])
+    assert "Judged by the loop judge: improve (for the figures only)" in told
+
+
 # The command
 
 
@@ -204,11 +260,19 @@ def test_the_graph_is_a_line_with_ways_out() -> None:
 
 
 def test_options_of_a_domain_in_one_shot() -> None:
-    rich = CS.model_copy(update={"extractor": True, "quality_check": False, "challengers": 4, "loop_judge": True})
+    rich = CS.model_copy(update={"extractor": True, "quality_check": False, "challengers": 4})
     found = edges(one_shot(rich))
     assert {("__start__", "extractor"), ("extractor", "challenger"), ("extractor", "__end__")} <= found
     assert ("challenger", "weak_solver") in found
     assert not {"quality_verifier", "loop_judge", "screen"} & {name for edge in found for name in edge}
+    line = ["__start__", "extractor", "challenger", "weak_solver", "verifier", "strong_solver", "verifier"]
+    assert edges(one_shot(LEGAL)) == {
+        *pairwise([*line, "loop_judge", "accept", "__end__"]),
+        ("verifier", "weak_solver"),
+        ("extractor", "__end__"),
+        ("challenger", "feedback"),
+        ("feedback", "__end__"),
+    }
     shot = one_shot(FACTS)
     assert (shot.curtail, shot.final_check, shot.challengers) == (False, False, 1)
     assert shot.pack().version == FACTS.pack().version

@@ -167,6 +167,11 @@ async def test_a_sample_that_says_nothing_has_no_vote() -> None:
     made = science({"samples": 3}, weak_solver=weak)
     await made.run()
     assert answers(made, "weak") == [said("sqrt(2)/98")] * 4
+    half = science(
+        {"samples": 3}, weak_solver=lambda call: weak(call) if call.number % 3 == 2 else Cut("So it is\nthe")
+    )
+    await half.run()
+    assert answers(half, "weak") == [said("sqrt(2)/98")] * 4
     everything_cut = science({"samples": 3}, weak_solver=lambda call: Cut())
     await everything_cut.run()
     assert {row["decided_by"] for row in everything_cut.rows("attempts") if row["stage"] == "weak"} == {"truncated"}

@@ -211,7 +211,8 @@ async def test_attempts_at_another_candidate_are_ignored() -> None:
     draft, identity = edited()
     config = await fork(bench, "strong_solver", {"candidate": draft}, "challenger")
     assert len((await bench.graph.aget_state(config)).values["attempts"]) == 3, "the old ones are still in state"
-    state = await bench.graph.ainvoke(None, config, context=Context(bench.services), durability="sync")
+    await bench.graph.ainvoke(None, config, context=Context(bench.services), durability="sync")
+    state = await bench.state()
     assert len(first["attempts"]) == len(state["attempts"]) == 6
     assert {attempt["candidate_id"] for attempt in state["attempts"]} == {identity}
     assert state["example"]["candidate_id"] == identity
@@ -256,7 +257,8 @@ async def test_a_candidate_edited_before_its_quality_check_runs_as_if_the_challe
     await bench.run()
     draft, identity = edited()
     config = await fork(bench, "quality_verifier", {"candidate": draft}, "challenger")
-    state = await bench.graph.ainvoke(None, config, context=Context(bench.services), durability="sync")
+    await bench.graph.ainvoke(None, config, context=Context(bench.services), durability="sync")
+    state = await bench.state()
     assert (state["status"], state["candidate_id"], state["example"]["candidate_id"]) == ("accepted", *[identity] * 2)
     assert identity in {row["candidate_id"] for row in bench.rows("candidates")}
     assert f"main/{bench.document_id}/1/{identity}" in {row["round_id"] for row in bench.rows("rounds")}

@@ -126,6 +126,28 @@ async def test_a_judge_decides_only_where_the_library_cannot() -> None:
     assert len(made.of("verifier")) == 2
 
 
+async def test_cut_off_before_its_answer_an_attempt_scores_nothing_and_no_judge_is_asked() -> None:
+    def weak(call: Call) -> Answer:
+        texts = (
+            "So the period is",
+            "The period, to begin with,\nis sqrt",
+            f"{right(call)}\nTo check",
+            "Answer: that of Leiden\nor",
+        )
+        return Cut(texts[call.number - 1])
+
+    made = bench({"weak_solver": weak})
+    state = await made.run()
+    assert made.modes() == [None], "two of four weak attempts would be too many"
+    rows = sorted((row for row in made.rows("attempts") if row["stage"] == "weak"), key=lambda row: row["idx"])
+    found = [(row["score"], row["decided_by"], row["answered"], row["truncated"]) for row in rows]
+    assert found == [("0", "truncated", 0, 1)] * 2 + [("1", "code", 1, 1), ("0", "judge", 1, 1)]
+    assert all(row["answer"] for row in rows), "what was said is kept"
+    assert not {row["attempt_id"] for row in made.rows("marks")} & {row["attempt_id"] for row in rows[:2]}
+    assert len(made.of("verifier")) == 1
+    assert state["example"]["weak_scores"] == ["0", "0", "1", "0"]
+
+
 async def test_what_code_refuses_never_reaches_the_screen() -> None:
     drafts = [
         problem(1, answer="42"),

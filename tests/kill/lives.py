@@ -18,7 +18,8 @@ from typing import Any
 
 from autodata_launch import main as command
 
-import autodata.cli.app  # noqa: F401 - what every life needs
+import autodata.checkpoints.postgres
+import autodata.cli.run  # noqa: F401 - what every life needs
 
 
 def live(order: dict[str, Any]) -> int:

@@ -16,14 +16,13 @@ from autodata.checkpoints.records import Check, Decision, FailureMode, Stage
 from autodata.nodes.acceptance import (
     PRESETS,
     AcceptancePolicy,
-    Bound,
     Counts,
     Majority,
     Planned,
     Ruling,
     Thresholds,
-    decimal,
 )
+from autodata.nodes.bounds import Bound, decimal
 
 THREE = Planned(3, 3)
 FOUR = Planned(4, 4)

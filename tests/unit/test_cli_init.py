@@ -43,7 +43,7 @@ def test_every_setting_is_there(domain: Any) -> None:
     assert set(values["models"]["default"]) == names_of(ModelSettings) - {*SOLVER_MODES}
     for role in SOLVERS:
         assert set(values["models"][role]) == {"model", *SOLVER_MODES, *domain.role_defaults.get(role, {})}
-    for table in ("local", "retries", "budget", "documents", "checkpoints", "optimize"):
+    for table in ("local", "retries", "budget", "documents", "checkpoints", "optimize", "tracing"):
         info = RunConfig.model_fields[table].annotation
         assert isinstance(info, type)
         assert set(values[table]) == names_of(info)

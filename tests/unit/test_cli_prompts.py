@@ -39,6 +39,11 @@ def test_all_prompts_with_their_versions(name: str) -> None:
     assert all(prompt.text in text for prompt in pack.prompts.values())
 
 
+def test_the_prompts_of_the_optimiser() -> None:
+    assert printed("prompts", "show", "optimizer", "editor") == load_pack("optimizer")["editor"].text
+    assert re.findall(r"^==> (\w+)\.md", printed("prompts", "show", "optimizer"), re.MULTILINE) == ["analyst", "editor"]
+
+
 def test_a_diff_is_the_unified_diff_of_the_files(here: Path) -> None:
     printed("prompts", "export", "cs", "mine")
     assert printed("prompts", "diff", "cs", "mine") == ""

@@ -26,10 +26,12 @@ from autodata.checkpoints.summary import MEANINGS, summarise
 from autodata.cli import demo
 from autodata.cli.app import app
 from autodata.graphs.config import RunConfig, read_config
+from autodata.graphs.optimizer import build_optimizer
 from autodata.graphs.self_instruct import build_self_instruct
 from autodata.graphs.served import EXPORTS
 from autodata.models.local import KNOWN_MODELS
-from autodata.nodes.acceptance import PRESETS, AcceptancePolicy, Bounds, Counts, LoopJudge, Majority, Thresholds
+from autodata.nodes.acceptance import PRESETS, AcceptancePolicy, Counts, LoopJudge, Majority, Thresholds
+from autodata.nodes.bounds import Bounds
 from autodata.nodes.domain import DOMAINS, Domain
 from docs import make
 
@@ -97,7 +99,9 @@ def anchors(path: Path) -> set[str]:
 BLOCKS = [
     Block(path, (token.map or [0])[0] + 1, token.info, token.content)
     for path in PROSE
-    if path.name != "domains.md"  # a tutorial with files of its own, run as written by tests/e2e/test_tutorial.py
+    # A tutorial with files of its own, run as written by tests/e2e/test_tutorial.py, and whole programs, run by
+    # tests/graph/test_composition.py.
+    if path.name not in {"domains.md", "composition.md", "api.md"}
     for token in tokens(path)
     if token.type in {"fence", "code_block"}
 ]
@@ -187,6 +191,13 @@ def test_the_samples_of_own_bounds_say_what_they_seem_to() -> None:
 # Commands
 
 
+def command_of(words: Sequence[str]) -> Any:
+    """The command that a line's words name, which may stand in a group."""
+    command = commands()[words[0]]
+    inner = getattr(command, "commands", {})
+    return inner[words[1]] if len(words) > 1 and words[1] in inner else command
+
+
 MAKE_TARGETS = set(re.findall(r"^([a-z0-9]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
 
 
@@ -212,7 +223,7 @@ def test_commands_in_running_text_are_real(path: Path) -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
     for span in spans(path):
         if match := re.match(r"autodata (\w+)", span):
-            options = {option for param in commands()[match[1]].params for option in param.opts}
+            options = {option for param in command_of(span.split()[1:]).params for option in param.opts}
             assert set(re.findall(r"--[\w-]+", span)) <= options, span
         elif match := re.match(r"make (\w+)", span):
             assert match[1] in MAKE_TARGETS, span
@@ -254,6 +265,10 @@ def simulated(path: Path) -> None:
 def test_commands_run_in_their_order(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [words for block in blocks("sh") if block.path == path for words in lines_of(block)]
     shutil.copytree(ROOT / "examples" / "documents", tmp_path / "papers")
+    for number, paper in enumerate(sorted((tmp_path / "papers").iterdir())):
+        split = tmp_path / "notes" / ("held-out" if number % 2 else "train")
+        split.mkdir(parents=True, exist_ok=True)
+        shutil.copy(paper, split)
     monkeypatch.chdir(tmp_path)
     if ["autodata", "init"] not in lines:
         simulated(Path("autodata.toml"))
@@ -377,9 +392,17 @@ def test_there_is_a_picture_of_every_served_graph() -> None:
     assert {row[0] for row in tables(ROOT / "docs" / "studio.md")["graph"]} == set(EXPORTS)
 
 
-def test_the_picture_of_the_graph_is_the_graph() -> None:
-    picture = next(block.text for block in blocks("mermaid") if block.path.name == "architecture.md")
+PICTURES = {
+    "architecture.md": lambda: build_self_instruct(DOMAINS["cs"]),
+    "optimizer.md": build_optimizer,
+}
+
+
+@pytest.mark.parametrize("page", PICTURES)
+def test_the_picture_of_the_graph_is_the_graph(page: str) -> None:
+    picture = next(block.text for block in blocks("mermaid") if block.path.name == page)
     ends = {"start": "__start__", "ended": "__end__"}
     drawn = re.findall(r"^ *(\w+)(?:\(\[\w+\]\))? (?:-->|-\.->)(?:\|[^|]*\|)? (\w+)", picture, re.MULTILINE)
-    edges = build_self_instruct(DOMAINS["cs"]).compile().get_graph().edges
+    build: Any = PICTURES[page]
+    edges = build().compile().get_graph().edges
     assert {tuple(ends.get(name, name) for name in edge) for edge in drawn} == {(e.source, e.target) for e in edges}

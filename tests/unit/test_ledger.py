@@ -150,6 +150,35 @@ async def test_saves_that_wait_together_share_a_commit(path: Path) -> None:
         assert await ledger.read("SELECT count(*) AS n FROM calls") == [{"n": 201}]
 
 
+def span(key: str, **more: Any) -> dict[str, Any]:
+    return {"span_id": key, "thread_id": "main/d", "kind": "node", "name": "n", "started": "2026", **more}
+
+
+async def test_what_is_carried_travels_with_the_next_save(path: Path) -> None:
+    async with Ledger.open(path) as ledger:
+        ledger.carry(spans=[span("a")])
+        ledger.carry(spans=[span("a", status="ok"), span("b")])
+        assert await ledger.read("select * from spans") == []
+        before = ledger.commits
+        await ledger.save(calls=[call("k")])
+        assert ledger.commits == before + 1
+        rows = await ledger.read("select span_id, status from spans order by span_id")
+        assert rows == [{"span_id": "a", "status": "ok"}, {"span_id": "b", "status": "open"}]
+        ledger.carry(spans=[span("c")])
+    async with open_readonly(path) as reader:
+        assert len(await reader.read("select * from spans")) == 3
+
+
+async def test_what_is_carried_and_does_not_fit_harms_nobody(path: Path) -> None:
+    async with Ledger.open(path) as ledger:
+        ledger.carry(attempts=[{"attempt_id": "a", "round_id": "none", "candidate_id": "c", "stage": "weak", "idx": 0}])
+        ledger.carry(attempts=[{"attempt_id": "a", "round_id": "none"}])
+        await ledger.save(calls=[call("k")])
+        assert await ledger.find_call("k")
+        with pytest.raises(ValueError, match="no column"):
+            ledger.carry(spans=[span("a", nonsense=1)])
+
+
 async def test_saves_in_turn_are_each_committed(path: Path) -> None:
     async with Ledger.open(path) as ledger:
         for i in range(3):

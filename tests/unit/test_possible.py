@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autodata.checkpoints.records import Decision
-from autodata.nodes.acceptance import PRESETS, Bounds, Counts, Majority, Planned, Thresholds
+from autodata.nodes.acceptance import PRESETS, Counts, Majority, Planned, Thresholds
+from autodata.nodes.bounds import Bounds
 from autodata.nodes.domain import DOMAINS
 from autodata.nodes.rubric import mean
 

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autodata.checkpoints.records import UserError
+from autodata.models.config import OPTIMIZER_ROLES
 from autodata.nodes.domain import DOMAINS
 from autodata.prompts import PromptPack, fence, load_pack
-from autodata.prompts.pack import EDITABLE, PLACEHOLDERS, parse_prompt, shipped_packs
+from autodata.prompts.pack import EDITABLE, OPTIMIZER_PLACEHOLDERS, PLACEHOLDERS, parse_prompt, shipped_packs
 
 SOLVERS = ("weak_solver", "strong_solver")
 GOOD = '+++\nplaceholders = ["question"]\n+++\n# system\nBe brief.\n# user\nNow: {{question}}\n'
@@ -286,6 +287,20 @@ def test_shipped_packs_render_with_every_role(name: str) -> None:
     for role in SOLVERS:
         assert {"question"} <= set(pack[role].front.placeholders)
     assert {"question", "answer", "schema"} <= set(pack["verifier"].front.placeholders)
+
+
+def test_the_prompts_of_the_optimiser() -> None:
+    pack = load_pack("optimizer")
+    assert "optimizer" not in shipped_packs()
+    assert set(pack.prompts) == set(OPTIMIZER_PLACEHOLDERS) == {*OPTIMIZER_ROLES}
+    assert not set(OPTIMIZER_PLACEHOLDERS) & {*EDITABLE, *PLACEHOLDERS}
+    for role, prompt in pack.prompts.items():
+        assert not prompt.front.editable
+        assert set(prompt.front.placeholders) == OPTIMIZER_PLACEHOLDERS[role]
+        rendered, values = filled(pack, role, "some text")
+        assert all(value in rendered for value in values.values())
+        with pytest.raises(UserError, match=f"the prompt of {role} can never be editable"):
+            parse_prompt(role, prompt.text.replace("]\n+++", "]\neditable = true\n+++", 1), "x")
 
 
 def test_the_judge_of_a_rubric_does_not_see_the_reference() -> None:

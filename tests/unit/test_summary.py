@@ -78,6 +78,7 @@ async def test_every_number(ledger: Ledger, tmp_path: Path) -> None:
         "skipped": 1,
         "errored": 1,
         "pending": 1,
+        "waiting": 0,
         "rounds": 4,
         "calls": 5,
         "calls_by_role": {"challenger": 1, "verifier": 1, "weak_solver": 3},
@@ -97,6 +98,7 @@ async def test_every_number(ledger: Ledger, tmp_path: Path) -> None:
             "post_filter": 0,
             "sent_back_by_judge": 0,
             "final_check": 1,
+            "rejected_by_reviewer": 0,
         },
         "weak_mean": 0.375,
         "strong_mean": 0.75,
@@ -104,6 +106,7 @@ async def test_every_number(ledger: Ledger, tmp_path: Path) -> None:
         "rounds_per_accepted": pytest.approx(7 / 3),
         "calls_per_accepted": pytest.approx(5 / 3),
         "awaiting_review": 0,
+        "labels": {"approve": 0, "edit": 0, "reject": 0},
         **await signals(ledger),
     }
     summary = await summarise(ledger)
@@ -123,7 +126,9 @@ async def test_an_empty_ledger(ledger: Ledger) -> None:
     assert summary["failure_modes"] == dict.fromkeys([mode.value for mode in FailureMode], 0)
     found = await signals(ledger)
     assert {key: summary[key] for key in found} == found
-    assert all(summary[key] == 0 for key in summary.keys() - nulls - {"calls_by_role", "failure_modes", *found})
+    assert summary["labels"] == dict.fromkeys(("approve", "edit", "reject"), 0)
+    tables = {"calls_by_role", "failure_modes", "labels"}
+    assert all(summary[key] == 0 for key in summary.keys() - nulls - tables - found.keys())
 
 
 async def test_free_calls_cost_nothing_and_unpriced_ones_cost_null(ledger: Ledger) -> None:

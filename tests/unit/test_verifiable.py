@@ -93,6 +93,24 @@ def test_the_answer_of_an_attempt(text: str, answer: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("cut", "answer"),
+    [
+        ("First step.\nSecond st", False),
+        ("x = 3", False),  # whole, one line is its answer; cut off, it may be the first of many
+        ("", False),
+        ("First step.\nAnswer:", False),
+        ("First step.\nThe answer is wr", False),
+        ("First step.\nAnswer: 2/3\nTo check this, we", True),
+        ("First step.\nAnswer: 2/", True),
+        (r"Hence \boxed{2/3}. To check", True),
+        (r"Hence \boxed{2/", False),
+    ],
+)
+def test_a_text_that_was_cut_off_holds_an_answer_only_where_it_says_so(cut: str, answer: bool) -> None:
+    assert KIND.holds_answer(cut) is answer
+
+
+@pytest.mark.parametrize(
     ("attempt", "score"),
     [
         (r"So\nAnswer: $\frac{\sqrt{2}}{3}$".replace(r"\n", "\n"), Fraction(1)),

@@ -1,0 +1,184 @@
+"""`autodata optimize`: search for better prompts, and look at what a search found."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from autodata.checkpoints.records import Document, RunFailed, Skipped, UserError
+from autodata.cli.optimize_progress import OptimizeProgress
+from autodata.cli.optimize_report import SearchReport, blamed, read_search, show_search
+from autodata.cli.run import (
+    ConfigFile,
+    DomainName,
+    MaxCalls,
+    MaxSeconds,
+    MaxTokens,
+    MaxUsd,
+    find_settings,
+    fitted,
+    on_signals,
+)
+from autodata.cli.terminal import AsJson, console, print_json
+from autodata.corpus.documents import read_documents
+from autodata.graphs.config import RunConfig
+from autodata.graphs.optimize import Ending, OptimizeRunConfig, open_optimization
+from autodata.prompts.patch import write_pack
+
+optimize = typer.Typer(
+    help="Search for better prompts: rewrite them from traced failures, keep what wins on held-out documents.\n\n"
+    "Example: autodata optimize --config autodata.toml --train papers/train --validate papers/held-out --out OPT",
+    invoke_without_command=True,
+    no_args_is_help=True,
+)
+
+Searched = Annotated[Path, typer.Argument(metavar="OPT", help="The folder of a search: --out of 'autodata optimize'.")]
+
+
+@optimize.callback()
+def search(
+    context: typer.Context,
+    train: Annotated[list[Path] | None, typer.Option(help="Documents whose failures are read.")] = None,
+    validate: Annotated[list[Path] | None, typer.Option(help="Held-out documents that decide.")] = None,
+    test: Annotated[list[Path] | None, typer.Option(help="Sealed documents, looked at once, at the end.")] = None,
+    out: Annotated[Path, typer.Option("--out", help="The search's folder.")] = Path("optimized"),
+    config: ConfigFile = None,
+    domain: DomainName = None,
+    iterations: Annotated[int | None, typer.Option(help="Iterations in all.")] = None,
+    parallel: Annotated[int | None, typer.Option(help="Iterations at once; only 1 is reproducible to the bit.")] = None,
+    confirm: Annotated[int | None, typer.Option(help="Fresh blocks before a new record is believed.")] = None,
+    max_calls: MaxCalls = None,
+    max_tokens: MaxTokens = None,
+    max_usd: MaxUsd = None,
+    max_seconds: MaxSeconds = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search for better prompts. The same command again goes on, and pays for nothing twice."""
+    if context.invoked_subcommand is not None:
+        return
+    flags = {
+        "domain": domain,
+        "optimize.iterations": iterations,
+        "optimize.parallel": parallel,
+        "optimize.confirm": confirm,
+        "budget.max_calls": max_calls,
+        "budget.max_tokens": max_tokens,
+        "budget.max_usd": max_usd,
+        "budget.max_seconds": max_seconds,
+    }
+    settings = OptimizeRunConfig.of(find_settings(config, out, flags, OptimizeRunConfig.kind))
+    paths = {"train": train or [], "validate": validate or [], "test": test or []}
+    terminal = Console(stderr=True)
+    ending, report = execute(settings, paths, out, terminal)
+    if as_json:
+        print_json(report.summary)
+    else:
+        show_search(console(), out, report)
+    for line in closing_lines(ending, report, out):
+        terminal.print(line, highlight=False, markup=False, soft_wrap=True)
+    raise typer.Exit(int(ending.failed))
+
+
+def execute(
+    config: OptimizeRunConfig, paths: Mapping[str, list[Path]], out: Path, terminal: Console
+) -> tuple[Ending, SearchReport]:
+    """Run one sitting with progress on a terminal. The first Ctrl-C or SIGTERM drains, the second stops at once."""
+    splits = {split: _documents(config, files, split) for split, files in paths.items() if files}
+    if not splits and not (out / "run.db").exists():
+        raise UserError(f"{out} holds no search yet: give --train PATH and --validate PATH")
+    with suppress(asyncio.CancelledError):
+        return asyncio.run(_sit(config, splits, out, OptimizeProgress(terminal, config.optimize.iterations)))
+    raise RunFailed(f"stopped at once; the same command goes on: nothing paid for is lost ({out})")
+
+
+def _documents(config: RunConfig, files: list[Path], split: str) -> list[Document]:
+    """Return the documents of a split. Raises UserError for an input that is none: a split is what was named."""
+    found: list[Document] = []
+    for item in fitted(config, read_documents(files)):
+        if isinstance(item, Skipped):
+            raise UserError(f"--{split}: {item.name}: {item.reason}")
+        found.append(item)
+    return list({document.document_id: document for document in found}.values())
+
+
+async def _sit(
+    config: OptimizeRunConfig, splits: Mapping[str, list[Document]], out: Path, progress: OptimizeProgress
+) -> tuple[Ending, SearchReport]:
+    with progress:
+        async with open_optimization(config, out, progress=progress.preparing) as sitting:
+            on_signals(sitting, progress)
+            sitting.on_event = progress.on_event
+            await sitting.take_in(splits)
+            ending = await sitting.run()
+            return ending, await read_search(sitting.ledger, sitting.archive, config)
+
+
+def closing_lines(ending: Ending, report: SearchReport, out: Path) -> list[str]:
+    """Return what a person must know at the end: whether a budget or the search ended it, and what to type next."""
+    summary = report.summary
+    if ending.stopped:
+        lines = [
+            f"stopped: {ending.stopped}, after {summary['iterations_ended']} of {summary['iterations']} iterations:"
+            " the same command goes on, and pays for nothing twice"
+        ]
+    else:
+        lines = [f"the search ended: all {summary['iterations']} iterations are done"]
+    lines.append(f"next: autodata optimize export {out} --out prompts   autodata run --prompts {out} ...")
+    return lines
+
+
+@optimize.command("status")
+def status(
+    folder: Searched,
+    as_json: AsJson = False,
+    picture: Annotated[Path | None, typer.Option(help="Draw the search: FILE.svg or FILE.png.")] = None,
+) -> None:
+    """Print how a search stands: scores, the winner, what was accepted and refused, what it cost.
+
+    Example: autodata optimize status OPT --picture search.svg
+    """
+    report = asyncio.run(SearchReport.of(folder))
+    if picture is not None:
+        from autodata.cli.optimize_picture import draw  # noqa: PLC0415 - matplotlib is an extra
+
+        draw(report, picture)
+        typer.echo(f"drawn: {picture}", err=True)
+    if as_json:
+        print_json(report.summary)
+    else:
+        show_search(console(), folder, report)
+
+
+@optimize.command("blame")
+def blame(
+    folder: Searched,
+    role: Annotated[str, typer.Argument(metavar="[ROLE]", help="One prompt alone.", show_default=False)] = "",
+) -> None:
+    """Print the winning prompts, each line with the iteration that wrote it and the score it brought.
+
+    Example: autodata optimize blame OPT challenger
+    """
+    for line in asyncio.run(blamed(folder, role)):
+        typer.echo(line)
+
+
+@optimize.command("export")
+def export(
+    folder: Searched,
+    out: Annotated[Path, typer.Option("--out", help="The folder to write the winning prompts to.")] = Path("prompts"),
+) -> None:
+    """Write the winning prompts into a folder, one file per role.
+
+    Example: autodata optimize export OPT --out prompts
+    """
+    report = asyncio.run(SearchReport.of(folder))
+    write_pack(report.winner_pack, out)
+    typer.echo(
+        f"{len(report.winner_pack.prompts)} prompts of iteration {report.winner_iteration} written to {out}", err=True
+    )

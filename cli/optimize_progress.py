@@ -1,0 +1,98 @@
+"""What a person sees while a search works: a line for each step of an iteration, and live figures on a terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from autodata.cli.progress import LOG_EVERY_SECONDS, duration
+
+
+class OptimizeProgress:
+    """Follows a search's events. Use as a context manager around it."""
+
+    def __init__(self, console: Console, iterations: int) -> None:
+        self._console, self._iterations = console, iterations
+        self._started = self._last_line = time.monotonic()
+        self._live: Live | None = None
+        self._ended = self._accepted = self._calls = self._tokens = 0
+        self._working: dict[str, str] = {}
+        self._documents: dict[str, list[int]] = {}
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=8, transient=True)
+            self._live.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._live:
+            self._live.__exit__(kind, error, at)
+
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+        self._last_line = time.monotonic()
+        self._console.print(f"[{self._elapsed()}] {text}", highlight=False, markup=False, soft_wrap=True)
+
+    def preparing(self, what: str, done: int, total: int) -> None:
+        """Say what is being fetched or loaded."""
+        if self._working.get("") != what:
+            self._working = {"": what}
+            self.say(what)
+
+    def on_event(self, event: Mapping[str, Any]) -> None:
+        """Take note of one event of the search or of a document in an evaluation."""
+        name = event["event"]
+        if name == "call":
+            self._calls += 1
+            self._tokens += (event["reply"].tokens_in or 0) + (event["reply"].tokens_out or 0)
+        elif name == "evaluating":
+            self._working.pop("", None)
+            self._documents[event["evaluation"]] = [0, event["documents"]]
+        elif name in {"ended", "errored"} and event.get("evaluation") in self._documents:
+            self._documents[event["evaluation"]][0] += 1
+        elif name == "evaluated":
+            self._documents.pop(event["evaluation"], None)
+            self._evaluated(event)
+        elif name == "recorded":
+            self._ended += 1
+            self._accepted += event["outcome"] == "accepted"
+            leads = ", leads now" if event["record"] else ""
+            self.say(f"iteration {event['iteration']}: {event['outcome']}{leads}: {event['reason']}")
+        elif name == "edited" and event["refusals"]:
+            self.say(f"iteration {event['n']}: refused: {event['refusals'][0]}")
+        if self._live is None and time.monotonic() - self._last_line > LOG_EVERY_SECONDS:
+            self.say(self._headline())
+
+    def _evaluated(self, event: Mapping[str, Any]) -> None:
+        result = event["result"]
+        passed = sum(trial.passed for trial in result.trials)
+        early = "" if result.complete else ", stopped early"
+        where = f"{event['split']} block {event['block']}"
+        self.say(f"pack {event['pack']} on {where}: {passed} of {len(result.trials)} passed{early}")
+
+    def _elapsed(self) -> str:
+        return duration(time.monotonic() - self._started)
+
+    def _headline(self) -> str:
+        return (
+            f"iterations {self._ended}/{self._iterations}, accepted {self._accepted},"
+            f" calls {self._calls:,}, tokens {self._tokens:,}"
+        )
+
+    def _render(self) -> Table:
+        rows = Table.grid(padding=(0, 1))
+        rows.add_row(Spinner("dots"), Text(f"{self._elapsed()}  {self._headline()}", style="bold"))
+        for evaluation, (done, total) in self._documents.items():
+            rows.add_row("", Text(f"{evaluation}: {done} of {total} documents", style="cyan"))
+        if what := self._working.get(""):
+            rows.add_row("", Text(what, style="cyan"))
+        return rows

@@ -1,0 +1,194 @@
+"""What a search found, read from its folder: for the terminal, for programs, for the picture."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from autodata.checkpoints.ledger import Reader
+from autodata.checkpoints.records import UserError
+from autodata.cli.terminal import ledger_of
+from autodata.graphs.archive import LedgerArchive
+from autodata.graphs.config import read_resolved, stored_config
+from autodata.graphs.optimize import OptimizeRunConfig, sealed_results
+from autodata.nodes.optimizer.blame import Version, blame
+from autodata.nodes.optimizer.selection import Member, wilson
+from autodata.nodes.optimizer.state import Result
+from autodata.prompts import PromptPack
+
+SHOWN = 12
+"""Latest iterations that the terminal shows."""
+
+
+@dataclass(frozen=True)
+class SearchReport:
+    """A search as it stands."""
+
+    summary: dict[str, Any]
+    iterations: list[dict[str, Any]]
+    """Rows of table `iterations`, in order."""
+    winner_pack: PromptPack
+    winner_iteration: int
+
+    @classmethod
+    async def of(cls, folder: Path) -> Self:
+        """Read the folder of a search. Raises UserError when it is none."""
+        config = search_config(folder)
+        async with ledger_of(folder, search=True) as ledger:
+            return await cls.read(ledger, LedgerArchive(ledger, config.pack()), config)
+
+    @classmethod
+    async def read(cls, ledger: Reader, archive: LedgerArchive, config: OptimizeRunConfig) -> Self:
+        """Read an open search."""
+        rows = await ledger.read("select * from iterations order by iteration")
+        members = await archive.members()
+        winner = await archive.winner(confirmed=bool(config.optimize.confirm))
+        member = next(member for member in members if member.pack == winner)
+        summary = {
+            "iterations": config.optimize.iterations,
+            "iterations_begun": len(rows),
+            "iterations_ended": sum(row["outcome"] != "open" for row in rows),
+            "outcomes": dict(sorted(Counter(row["outcome"] for row in rows).items())),
+            "population": len(members),
+            "baseline": _member(members[0]),
+            "winner": {**_member(member), "confirmed": bool(config.optimize.confirm) and member.iteration > 0},
+            "refused_edits": sum(
+                len(json.loads(row["edits"]).get("refusals", ())) for row in rows if row["edits"] != "[]"
+            ),
+            **await _spent(ledger),
+            "test": _sealed(await sealed_results(archive, ledger)),
+        }
+        return cls(summary, rows, await archive.pack(winner), member.iteration)
+
+
+async def read_search(ledger: Reader, archive: LedgerArchive, config: OptimizeRunConfig) -> SearchReport:
+    """Return the report of an open search."""
+    return await SearchReport.read(ledger, archive, config)
+
+
+def search_config(folder: Path) -> OptimizeRunConfig:
+    """Return the configuration that a search was made with. Raises UserError when the folder holds none."""
+    path = folder / "config.toml"
+    if not path.exists():
+        raise UserError(f"{folder}: no such search: name the folder that 'autodata optimize --out' made")
+    if read_resolved(path).get("kind") != OptimizeRunConfig.kind:
+        raise UserError(f"{folder} holds no search: name the folder that 'autodata optimize --out' made")
+    return OptimizeRunConfig.of(stored_config(path, kind=OptimizeRunConfig.kind))
+
+
+def _refusals(row: Mapping[str, Any]) -> int:
+    edits = json.loads(row["edits"])
+    return len(edits["refusals"]) if isinstance(edits, dict) else 0
+
+
+def _member(member: Member) -> dict[str, Any]:
+    return {
+        "pack": member.pack,
+        "iteration": member.iteration,
+        "score": None if member.reported is None else float(member.reported),
+        "mean": None if member.score is None else float(member.score),
+        "blocks": len(member.blocks),
+    }
+
+
+async def _spent(ledger: Reader) -> dict[str, Any]:
+    rows = await ledger.read(
+        "select count(*) as calls, coalesce(sum(tokens_in), 0) as tokens_in,"
+        " coalesce(sum(tokens_out), 0) as tokens_out, sum(cost_usd) as cost_usd from calls"
+    )
+    return rows[0]
+
+
+def _sealed(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """Return the sealed test's figures, with Wilson's 95% intervals."""
+    found = []
+    for result in results:
+        passed = sum(trial.passed for trial in result.trials)
+        counted = sum(trial.status.value != "errored" for trial in result.trials)
+        found.append(
+            {
+                "pack": result.pack,
+                "passed": passed,
+                "documents": counted,
+                "rate": passed / counted if counted else None,
+                "interval": list(wilson(passed, counted)) if counted else None,
+            }
+        )
+    return found
+
+
+async def blamed(folder: Path, role: str = "") -> list[str]:
+    """Return the winning prompts line by line, each with the iteration that wrote it and its score."""
+    config = search_config(folder)
+    async with ledger_of(folder, search=True) as ledger:
+        archive = LedgerArchive(ledger, config.pack())
+        winner = await archive.winner(confirmed=bool(config.optimize.confirm))
+        scores = {
+            row["mutant"]: row["mutant_score"]
+            for row in await ledger.read("select mutant, mutant_score from iterations where mutant is not null")
+        }
+        versions = [
+            Version(row["iteration"], scores.get(row["pack"]), await archive.pack(row["pack"]))
+            for row in await archive.lineage(winner)
+        ]
+    found = blame(versions)
+    if role and role not in found:
+        raise UserError(f"{folder}: no prompt for {role!r}: it has {', '.join(found)}")
+    lines: list[str] = []
+    for name, of_role in found.items():
+        if role in ("", name):
+            lines += [] if role else [f"==> {name}.md <=="]
+            lines += [f"{_origin(line.iteration, line.score)} | {line.text}" for line in of_role]
+    return lines
+
+
+def _origin(iteration: int, score: float | None) -> str:
+    if not iteration:
+        return "baseline".ljust(14)
+    told = "" if score is None else f" {score:.3f}"
+    return f"#{iteration}{told}".ljust(14)
+
+
+def show_search(out: Console, folder: Path, report: SearchReport) -> None:
+    """Print a report."""
+    summary = report.summary
+    winner, baseline = summary["winner"], summary["baseline"]
+    out.print(Text(f"{folder}: {summary['iterations_ended']} of {summary['iterations']} iterations done", style="bold"))
+    counted = ", ".join(f"{name} {count}" for name, count in summary["outcomes"].items()) or "nothing yet"
+    out.print(f"{counted}; population {summary['population']}, refused edits {summary['refused_edits']}")
+    out.print(
+        f"calls {summary['calls']:,}, tokens {summary['tokens_in'] + summary['tokens_out']:,}"
+        + (f", ${summary['cost_usd']:,.2f}" if summary["cost_usd"] else "")
+    )
+    table = Table(box=None, pad_edge=False)
+    for name in ("", "pack", "iteration", "validation", "blocks"):
+        table.add_column(name)
+    for name, row in (("baseline", baseline), ("winner", winner)):
+        table.add_row(name, row["pack"], str(row["iteration"]), _rate(row["score"]), str(row["blocks"]))
+    out.print(table)
+    if not winner["confirmed"] and winner["iteration"]:
+        out.print("not confirmed: the best of many noisy scores flatters itself; see --confirm and --test")
+    for row in summary["test"]:
+        low, high = row["interval"] or (0.0, 1.0)
+        name = "baseline" if row["pack"] == baseline["pack"] else "winner"
+        out.print(
+            f"sealed test, {name}: {row['passed']} of {row['documents']}, {_rate(row['rate'])} [{low:.3f}, {high:.3f}]"
+        )
+    for row in report.iterations[-SHOWN:]:
+        out.print(Text(f"  {row['iteration']:>4} {row['outcome']:<9} {_scores(row)} {row['reason'] or ''}"[:160]))
+
+
+def _scores(row: Mapping[str, Any]) -> str:
+    return f"{_rate(row['parent_score'])} -> {_rate(row['mutant_score'])}"
+
+
+def _rate(value: float | None) -> str:
+    return "    -" if value is None else f"{value:.3f}"

@@ -1,0 +1,199 @@
+"""`autodata review`: the candidates that wait for a person, one after another, answered with a key each.
+
+Answers go into the ledger, at once and durably, also while the run goes on; the next sitting takes the documents up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.rule import Rule
+from rich.text import Text
+
+from autodata.checkpoints.ledger import Ledger, Reader
+from autodata.checkpoints.records import Candidate, UserError
+from autodata.cli.editing import in_editor
+from autodata.cli.rounds import read_round, show_round
+from autodata.cli.run import finish
+from autodata.cli.terminal import AsJson, RunFolder, console, ledger_of, print_json, printable
+from autodata.graphs.config import RunConfig, stored_config
+from autodata.nodes.review import edited
+from autodata.prompts import PromptPack
+
+_QUEUE = """
+SELECT l.*, d.name FROM labels l JOIN documents d USING (document_id) WHERE l.decision IS NULL ORDER BY d.rowid, l.rowid
+"""
+_OPEN = "SELECT decision, reviewer FROM labels WHERE label_id = ?"
+
+_KEYS: Mapping[str, str] = {
+    "accept": "[a]pprove  [e]dit  [r]eject  [f]ull text  [s]kip  [q]uit",
+    "reject": "[a] good all the same: a label, the gates' verdict stands  [e]dit  [r] a reason for the challenger"
+    "  [f]ull text  [s]kip  [q]uit",
+}
+
+
+def review(
+    run: RunFolder,
+    reviewer: Annotated[
+        str | None, typer.Option("--reviewer", help="Who answers, kept with each answer.", show_default="$USER")
+    ] = None,
+    go: Annotated[bool, typer.Option("--go", help="Then go on with the run at once.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look at the candidates that wait for a person: approve, edit or reject each with a key.
+
+    Works while the run goes on. The run takes the answers up by itself, or when its command is typed again.
+
+    Example: autodata review runs/first
+    """
+    if as_json:
+        print_json(asyncio.run(_listed(run)))
+        return
+    asyncio.run(_listed(run))  # a folder that is none is told before its settings are missed
+    settings = stored_config(run / "config.toml")
+    who = reviewer if reviewer is not None else os.environ.get("USER") or os.environ.get("LOGNAME") or ""
+    out = console()
+    asyncio.run(_Queue(run, settings, settings.chosen_domain.pack(), who[:200], out).work())
+    if go:
+        finish(settings, [], run, as_json=False)
+
+
+async def _listed(run: Path) -> list[dict[str, Any]]:
+    async with ledger_of(run) as ledger:
+        return [await _item(ledger, row) for row in await ledger.read(_QUEUE)]
+
+
+async def _item(ledger: Reader, label: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("label_id", "document_id", "name", "n", "verdict", "why")
+    return {name: label[name] for name in names} | {"round": await read_round(ledger, label["round_id"])}
+
+
+@dataclass
+class _Queue:
+    """One sitting of a reviewer."""
+
+    run: Path
+    settings: RunConfig
+    pack: PromptPack
+    reviewer: str
+    out: Console
+    answered: Counter[str] = field(default_factory=Counter)
+
+    async def work(self) -> None:
+        """Show each candidate that waits and store what is answered, until all are seen or the person stops."""
+        async with Ledger.open(self.run / "run.db") as ledger:
+            rows = await ledger.read(_QUEUE)
+            for position, row in enumerate(rows, 1):
+                item = await _item(ledger, row)
+                self._show(item, position, len(rows))
+                answer = self._ask(item)
+                if answer is None:
+                    break
+                if answer:
+                    await self._store(ledger, item, answer)
+            left = len(await ledger.read(_QUEUE))
+        self._closing(left)
+
+    def _show(self, item: Mapping[str, Any], position: int, of: int, *, full: bool = False) -> None:
+        self.out.print()
+        self.out.print(Rule(Text(f"{position} of {of}: {printable(item['name'])}", style="bold"), characters="="))
+        show_round(self.out, item["round"], full=full)
+        self.out.print()
+        passed = item["verdict"] == "accept"
+        told = "Every gate passed." if passed else "The gates rejected it."
+        self.out.print(
+            Text(f"{told} {printable(item['why'])}".strip(), style="bold green" if passed else "bold yellow")
+        )
+
+    def _ask(self, item: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the answer, an empty one to skip, None to stop."""
+        while True:
+            self.out.print(_KEYS[item["verdict"]], style="bold")
+            match _key():
+                case "a":
+                    return {"decision": "approve"}
+                case "r":
+                    if reason := _line("Why? (empty: not rejected) "):
+                        return {"decision": "reject", "reason": reason[:2000]}
+                case "e":
+                    if candidate := self._edit(item["round"]["candidate"]):
+                        return {
+                            "decision": "edit",
+                            "edited": candidate.model_dump(mode="json"),
+                            "edited_id": candidate.candidate_id,
+                        }
+                    self.out.print("nothing is changed")
+                case "f":
+                    show_round(self.out, item["round"], full=True)
+                case "s":
+                    return {}
+                case "q":
+                    return None
+                case _:
+                    pass
+
+    def _edit(self, fields: Mapping[str, Any]) -> Candidate | None:
+        current = self.settings.chosen_domain.scorer.candidate(fields)
+
+        def check(changes: Mapping[str, Any]) -> Candidate:
+            return edited(self.settings.chosen_domain, self.pack, current, changes)
+
+        def again(problem: str) -> bool:
+            self.out.print(Text(f"Not yet: {printable(problem)}", style="red"))
+            self.out.print("[e]dit again, or any other key to leave it as it was", style="bold")
+            return _key() == "e"
+
+        try:
+            changes = in_editor(fields, check, again)
+        except UserError as error:
+            self.out.print(Text(str(error), style="red"))
+            return None
+        return check(changes) if changes else None
+
+    async def _store(self, ledger: Ledger, item: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+        now = (await ledger.read(_OPEN, (item["label_id"],)))[0]
+        if now["decision"]:
+            self.out.print(f"{now['reviewer'] or 'somebody'} answered it meanwhile: left as it is")
+            return
+        made = {"reviewer": self.reviewer, "created_at": datetime.now(UTC).isoformat(timespec="milliseconds")}
+        await ledger.save(labels=[{"label_id": item["label_id"], **answer, **made}])
+        self.answered[answer["decision"]] += 1
+        said = {"approve": "approved", "edit": "edited", "reject": "rejected"}[answer["decision"]]
+        self.out.print(Text(f"{said}: kept", style="green"))
+
+    def _closing(self, left: int) -> None:
+        done = sum(self.answered.values())
+        counted = ", ".join(f"{decision} {count}" for decision, count in sorted(self.answered.items()))
+        self.out.print()
+        self.out.print(f"{done} answered" + (f" ({counted})" if counted else "") + f", {left} left to look at")
+        if done:
+            command = f"autodata run --config {self.run / 'config.toml'} --out {self.run}"
+            self.out.print(f"next: a run that is going takes them up; else type: {command}", soft_wrap=True)
+
+
+def _key() -> str:
+    """Return the key a person presses, or without a terminal the first character of a line; `q` at the end of input."""
+    with suppress(KeyboardInterrupt, EOFError):
+        if sys.stdin.isatty():
+            return typer.getchar().lower()
+        if line := sys.stdin.readline():
+            return line.strip()[:1].lower()
+    return "q"
+
+
+def _line(prompt: str) -> str:
+    """Return a line that a person types, without blank ends; empty when it is broken off."""
+    with suppress(KeyboardInterrupt, EOFError):
+        return input(prompt).strip()
+    return ""

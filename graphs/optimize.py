@@ -1,0 +1,292 @@
+"""An optimisation in its folder: three splits of documents, lanes of the optimiser's graph, a sealed test."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.errors import GraphDrained
+from langgraph.runtime import RunControl
+
+from autodata.checkpoints.records import Document, RunFailed, UserError
+from autodata.checkpoints.saver import checkpoint_error, keep_rounds
+from autodata.graphs.archive import LedgerArchive
+from autodata.graphs.config import RunConfig
+from autodata.graphs.evaluation import DocumentEvaluator
+from autodata.graphs.intake import take_in
+from autodata.graphs.optimizer import STEPS, build_optimizer
+from autodata.graphs.runner import House, open_house
+from autodata.graphs.trajectories import LedgerTrajectories
+from autodata.models.config import OPTIMIZER_ROLES, ModelSettings
+from autodata.models.errors import BudgetSpent, Drained, EndpointDown, Stopped
+from autodata.models.serving import Progress
+from autodata.nodes.domain import Domain
+from autodata.nodes.optimizer.evaluator import Evaluator
+from autodata.nodes.optimizer.examiner import examine
+from autodata.nodes.optimizer.settings import FREE, OPTIMIZER_DEFAULTS
+from autodata.nodes.optimizer.shingles import Shingles
+from autodata.nodes.optimizer.state import OptContext, Result, Search
+from autodata.nodes.optimizer.trajectories import Trajectories
+from autodata.prompts import load_pack
+
+SPLITS = ("train", "validate", "test")
+
+
+class OptimizeRunConfig(RunConfig):
+    """A run's configuration, read as an optimisation: its rounds, the final check always on, the optimiser's roles."""
+
+    kind: ClassVar[str] = "optimize"
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Self:
+        """Return the optimisation of a run's configuration; `limit` and `target` take no part."""
+        given = config.model_dump(exclude_unset=True, exclude={"limit", "target"})
+        return cls.model_validate({**given, "max_rounds": config.optimize.max_rounds})
+
+    @cached_property
+    def chosen_domain(self) -> Domain:
+        """The domain, with the final check that counts an acceptance, and attempts curtailed where that is wanted."""
+        domain: Domain = super().chosen_domain
+        curtail = domain.curtail or self.optimize.curtail
+        return domain.model_copy(update={"final_check": True, "curtail": curtail})
+
+    def roles(self) -> dict[str, ModelSettings]:
+        """Return every role's full model settings, the analyst's and the editor's too."""
+        defaults = {**self.chosen_domain.role_defaults, **OPTIMIZER_DEFAULTS}
+        return self.models.resolve(defaults, [*self.chosen_domain.roles, *OPTIMIZER_ROLES])
+
+    def resolved(self, prompt_version: str) -> dict[str, Any]:
+        """Return everything as plain values, the settings of the search that bear on its results included."""
+        plain = super().resolved(prompt_version)
+        return {**plain, "optimize": self.optimize.model_dump(mode="json", exclude={*FREE})}
+
+    @property
+    def of_evaluations(self) -> RunConfig:
+        """The configuration of single evaluations: the clock is the search's."""
+        return self.model_copy(update={"budget": self.budget.model_copy(update={"max_seconds": None})})
+
+
+@dataclass
+class Ending:
+    """How a sitting ended. `stopped` says why it ended early; empty when the search itself ended it."""
+
+    stopped: str = ""
+    failed: bool = False
+    sealed: list[Result] = field(default_factory=list)
+    """The test evaluations, of the baseline and of the winner, once they were made."""
+
+
+class Optimization:
+    """One sitting of a search."""
+
+    def __init__(
+        self,
+        config: OptimizeRunConfig,
+        house: House,
+        evaluator: Evaluator | None = None,
+        trajectories: Trajectories | None = None,
+    ) -> None:
+        self._config, self._house = config, house
+        self.ledger, self.ending = house.ledger, Ending()
+        self.archive = LedgerArchive(house.ledger, house.pack, house.ledger)
+        self._evaluator = evaluator or self._documents_evaluator()
+        self._trajectories = trajectories or LedgerTrajectories(house.ledger)
+        self._graph: Any = build_optimizer().compile(checkpointer=house.saver)
+        self._controls: set[RunControl] = set()
+        self._caller = house.caller(config)
+        self.on_event: Callable[[Mapping[str, Any]], None] = lambda event: None
+
+    def drain(self, reason: str, *, failed: bool = False, keep_reserved: bool = False) -> None:
+        """Begin nothing more, and let every thread stop at its next checkpoint. What was paid for is kept."""
+        if not self.ending.stopped:
+            self.ending.stopped, self.ending.failed = reason, failed
+        self._evaluator.drain(reason, failed=failed, keep_reserved=keep_reserved)
+        if not keep_reserved:
+            self._caller.drain()
+        for control in self._controls:
+            control.request_drain(reason)
+
+    async def take_in(self, splits: Mapping[str, Sequence[Document]]) -> None:
+        """Take in the documents of the splits; those of an earlier sitting must be the same.
+
+        Raises UserError for a document in two splits, or for splits other than the folder's.
+        """
+        known = {split: await self.archive.documents(split) for split in SPLITS}
+        if any(known.values()):
+            _require_same(known, splits)
+            return
+        _require_apart(splits)
+        for split in ("train", "validate"):
+            if not splits.get(split):
+                raise UserError(f"no documents to {split} with: give --{split} PATH")
+        await take_in(self.ledger, [document for documents in splits.values() for document in documents])
+        rows = [
+            {"document_id": document.document_id, "split": split, "position": position}
+            for split, documents in splits.items()
+            for position, document in enumerate(documents)
+        ]
+        await self.ledger.save(splits=rows)
+
+    async def run(self) -> Ending:
+        """Search until no iteration is left or something says stop; then open the sealed test, once."""
+        await self.archive.enter_baseline()
+        search = await self._search()
+        rows = await self.ledger.read("select distinct lane from iterations where outcome = 'open'")
+        lanes = sorted({row["lane"] for row in rows} | {*range(self._config.optimize.parallel)})
+        seconds = self._config.budget.max_seconds
+        loop = asyncio.get_running_loop()
+        spent = f"the budget --max-seconds {seconds:g} is spent" if seconds else ""
+        timer = loop.call_later(seconds, self.drain, spent) if seconds else None
+        try:
+            async with asyncio.TaskGroup() as group:
+                for lane in lanes:
+                    group.create_task(self._guarded(self._lane(search, lane)))
+            if not self.ending.stopped and await self._over():
+                await self._guarded(self._unseal(search))
+        except ExceptionGroup as failures:
+            first: Exception = failures.subgroup((RunFailed, UserError)) or failures
+            while isinstance(first, ExceptionGroup):
+                first = first.exceptions[0]
+            raise first from None
+        finally:
+            if timer:
+                timer.cancel()
+        self.ending.sealed = await sealed_results(self.archive, self.ledger)
+        return self.ending
+
+    async def _guarded(self, work: Any) -> None:
+        """Await what may stop the sitting; whatever stops it stops all lanes, and loses nothing."""
+        try:
+            await work
+        except GraphDrained:
+            pass
+        except Stopped as error:
+            self.drain(str(error), failed=error.failed)
+        except BudgetSpent as error:
+            self.drain(str(error), keep_reserved=True)
+        except Drained:
+            pass
+        except EndpointDown as error:
+            self.drain(str(error), failed=True)
+        except sqlite3.Error as error:
+            self.drain("the folder failed", failed=True)
+            raise checkpoint_error(self._house.checkpoints, error) from error
+        except Exception:
+            self.drain("an iteration failed", failed=True)
+            raise
+
+    async def _lane(self, search: Search, lane: int) -> None:
+        settings, control = self._config.optimize, RunControl()
+        self._controls.add(control)
+        thread: RunnableConfig = {
+            "configurable": {"thread_id": f"lane/{lane}"},
+            "recursion_limit": (STEPS + 1) * (settings.iterations + 1) + 10,
+        }
+        try:
+            snapshot = await self._graph.aget_state(thread)
+            await self._graph.ainvoke(
+                None if snapshot.next else {"lane": lane},
+                thread,
+                context=OptContext(search, lanes=settings.parallel),
+                durability="sync",
+                control=control,
+            )
+            await keep_rounds(self._house.saver, f"lane/{lane}", keep=self._config.checkpoints.keep)
+        finally:
+            self._controls.discard(control)
+
+    async def _search(self) -> Search:
+        settings = self._config.optimize
+        held_out = [*await self.archive.documents("validate"), *await self.archive.documents("test")]
+        texts = [await self.ledger.get(f"document/{document}") for document in held_out]
+        return Search(
+            settings=settings,
+            archive=self.archive,
+            evaluator=self._evaluator,
+            trajectories=self._trajectories,
+            caller=self._caller,
+            prompts=load_pack("optimizer"),
+            baseline=self._house.pack,
+            protected=Shingles(texts, settings.ngram),
+            run_seed=self._config.seed,
+            on_event=self._tell,
+        )
+
+    def _documents_evaluator(self) -> DocumentEvaluator:
+        evaluator = DocumentEvaluator(self._config.of_evaluations, self._house)
+        evaluator.on_event = self._tell
+        return evaluator
+
+    def _tell(self, event: Mapping[str, Any]) -> None:
+        self.on_event(event)
+
+    async def _over(self) -> bool:
+        rows = await self.ledger.read("select count(*) as n from iterations where outcome != 'open'")
+        return int(rows[0]["n"]) >= self._config.optimize.iterations
+
+    async def _unseal(self, search: Search) -> None:
+        """Evaluate the baseline and the winner on the test split: once, whatever is searched later."""
+        if not await self.archive.documents("test"):
+            return
+        opened = await self.ledger.read("select value from meta where key = 'sealed'")
+        if opened:
+            winner = opened[0]["value"]
+        else:
+            winner = await self.archive.winner(confirmed=bool(search.settings.confirm))
+            await self.ledger.save(meta=[{"key": "sealed", "value": winner}])
+        for version in dict.fromkeys([self._house.pack.version, winner]):
+            await examine(search, await self.archive.pack(version), "test", 0, iteration=0)
+
+
+@asynccontextmanager
+async def open_optimization(
+    config: OptimizeRunConfig,
+    folder: Path,
+    progress: Progress | None = None,
+    *,
+    evaluator: Evaluator | None = None,
+    trajectories: Trajectories | None = None,
+) -> AsyncIterator[Optimization]:
+    """Open or create an optimisation's folder. Nothing is spent yet. Raises as `open_house`.
+
+    Without an evaluator documents go through the inner graph; without trajectories failures are read from the ledger.
+    """
+    async with open_house(config, folder, progress) as house:
+        sitting = Optimization(config, house, evaluator, trajectories)
+        house.budget.on_spent = partial(sitting.drain, keep_reserved=True)
+        yield sitting
+
+
+async def sealed_results(archive: LedgerArchive, ledger: Any) -> list[Result]:
+    """Return the finished test evaluations, the baseline's first."""
+    rows = await ledger.read(
+        "select evaluation from evaluations where split = 'test' and state = 'done' order by rowid"
+    )
+    found = [await archive.result(row["evaluation"]) for row in rows]
+    return [result for result in found if result is not None]
+
+
+def _require_apart(splits: Mapping[str, Sequence[Document]]) -> None:
+    seen: dict[str, tuple[str, str]] = {}
+    for split, documents in splits.items():
+        for document in documents:
+            other, name = seen.setdefault(document.document_id, (split, document.name))
+            if other != split:
+                raise UserError(
+                    f"{document.name} is in --{other} (as {name}) and in --{split}: keep held-out documents out"
+                )
+
+
+def _require_same(known: Mapping[str, Sequence[str]], splits: Mapping[str, Sequence[Document]]) -> None:
+    for split, documents in splits.items():
+        if documents and [document.document_id for document in documents] != list(known[split]):
+            raise UserError(
+                f"--{split} names other documents than this search began with: use another --out, or leave it out"
+            )

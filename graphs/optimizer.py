@@ -1,0 +1,66 @@
+"""The meta-optimiser as a second state graph: it rewrites the prompts from traced failures (paper, section 6).
+
+START -> select_parent -> evaluate_parent -> analyse -> edit -> check -> validate -> decide -> record -> select_parent,
+until no iteration is left. Iterations made at once are lanes: each is a thread of its own.
+"""
+
+from __future__ import annotations
+
+from langgraph.graph import END, START, StateGraph
+
+from autodata.nodes.optimizer.judgement import decide, record, validate
+from autodata.nodes.optimizer.parents import evaluate_parent, select_parent
+from autodata.nodes.optimizer.proposal import analyse, check, edit
+from autodata.nodes.optimizer.state import OptContext, OptState
+
+
+def after_select(state: OptState) -> str:
+    """Go on with the iteration that was begun, or end the lane."""
+    return END if state.get("over") else "evaluate_parent"
+
+
+def after_parent(state: OptState) -> str:
+    """Read the parent's failures, unless nothing came of its evaluation."""
+    return "record" if state.get("outcome") else "analyse"
+
+
+def after_analyse(state: OptState) -> str:
+    """Edit, unless there was nothing to learn from."""
+    return "record" if state.get("outcome") else "edit"
+
+
+def after_edit(state: OptState) -> str:
+    """Check what was written, if anything was."""
+    return "record" if state.get("outcome") else "check"
+
+
+def after_check(state: OptState) -> str:
+    """Pay for a validation only where the edit is sound."""
+    return "record" if state.get("outcome") else "validate"
+
+
+def build_optimizer() -> StateGraph[OptState, OptContext, OptState, OptState]:
+    """Return the uncompiled graph. Compile it with a checkpointer of your choice; the context carries the search."""
+    graph = StateGraph(OptState, context_schema=OptContext)
+    graph.add_node("select_parent", select_parent)
+    graph.add_node("evaluate_parent", evaluate_parent)
+    graph.add_node("analyse", analyse)
+    graph.add_node("edit", edit)
+    graph.add_node("check", check)
+    graph.add_node("validate", validate)
+    graph.add_node("decide", decide)
+    graph.add_node("record", record)
+    graph.add_edge(START, "select_parent")
+    graph.add_conditional_edges("select_parent", after_select, ["evaluate_parent", END])
+    graph.add_conditional_edges("evaluate_parent", after_parent, ["analyse", "record"])
+    graph.add_conditional_edges("analyse", after_analyse, ["edit", "record"])
+    graph.add_conditional_edges("edit", after_edit, ["check", "record"])
+    graph.add_conditional_edges("check", after_check, ["validate", "record"])
+    graph.add_edge("validate", "decide")
+    graph.add_edge("decide", "record")
+    graph.add_edge("record", "select_parent")
+    return graph
+
+
+STEPS = 8
+"""Nodes that an iteration visits at most."""

@@ -1,0 +1,59 @@
+"""Failures of an evaluation, read from the ledger."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from autodata.checkpoints.ledger import Reader
+from autodata.nodes.optimizer.trajectories import Exchange, Failure
+
+
+class LedgerTrajectories:
+    """`Trajectories` over a ledger: what was asked, answered, marked and told, as the run stored it."""
+
+    def __init__(self, ledger: Reader) -> None:
+        self._ledger = ledger
+
+    async def failures(self, evaluation: str, documents: tuple[str, ...]) -> list[Failure]:
+        """Return the failed rounds of an evaluation's threads on these documents, in order of document and round."""
+        found: list[Failure] = []
+        for document in documents:
+            rows = await self._ledger.read(
+                "select r.*, c.candidate from rounds r left join candidates c using (candidate_id)"
+                " where r.thread_id = ? and r.outcome = 'rejected' order by r.n",
+                (f"{evaluation}/{document}",),
+            )
+            found += [await self._failure(row) for row in rows]
+        return found
+
+    async def _failure(self, row: dict[str, Any]) -> Failure:
+        attempts = await self._ledger.read(
+            "select * from attempts where round_id = ? order by stage desc, idx", (row["round_id"],)
+        )
+        return Failure(
+            round_id=row["round_id"],
+            document_id=row["document_id"],
+            n=row["n"],
+            failure_mode=row["failure_mode"] or "",
+            reason=row["reason"],
+            candidate=json.loads(row["candidate"]) if row["candidate"] else {},
+            quality=json.loads(row["quality"]) if row["quality"] else None,
+            weak_mean=row["weak_mean"],
+            strong_mean=row["strong_mean"],
+            feedback=row["feedback"],
+            exchanges=tuple([await self._exchange(attempt) for attempt in attempts]),
+        )
+
+    async def _exchange(self, attempt: dict[str, Any]) -> Exchange:
+        marks = await self._ledger.read(
+            "select text as criterion, weight, met, reason from marks where attempt_id = ? order by criterion",
+            (attempt["attempt_id"],),
+        )
+        return Exchange(
+            attempt_id=attempt["attempt_id"],
+            stage=attempt["stage"],
+            answer=attempt["answer"],
+            score=attempt["score_value"],
+            marks=tuple({**mark, "met": bool(mark["met"])} for mark in marks),
+        )

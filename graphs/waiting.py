@@ -1,0 +1,49 @@
+"""Documents that wait for a person: which of them have their answer, and how a thread goes on with it.
+
+An answer is in table `labels` before anything is done with it, whoever wrote it there and when: a run that is killed
+between the answer and the thread's next checkpoint finds it again. Answers by API or in Studio need none of this.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from langgraph.types import Command
+
+from autodata.checkpoints.ledger import Ledger
+
+
+async def answered(ledger: Ledger) -> list[dict[str, Any]]:
+    """Return the rows (document_id, name, title, status, epoch) of waiting documents without an open question."""
+    return await ledger.read(
+        "select document_id, name, title, status, epoch from documents d where status = 'waiting' and not exists"
+        " (select 1 from labels where document_id = d.document_id and decision is null) order by d.rowid"
+    )
+
+
+async def answer_to(ledger: Ledger, snapshot: Any) -> Command[Any] | None:
+    """Return what a thread is resumed with: the stored answer to its open question; None when there is none."""
+    row = await _label(ledger, snapshot)
+    if row is None or row["decision"] is None:
+        return None
+    answer = {name: row[name] for name in ("decision", "reason", "reviewer")} | {"at": row["created_at"]}
+    if row["edited"]:
+        answer["candidate"] = json.loads(row["edited"])
+    return Command(resume=answer)
+
+
+async def set_aside(ledger: Ledger, snapshot: Any) -> None:
+    """Forget the stored answer to a thread's open question: the question is open again."""
+    row = await _label(ledger, snapshot)
+    if row is not None:
+        await ledger.save(labels=[{"label_id": row["label_id"], "decision": None, "edited": None}])
+
+
+async def _label(ledger: Ledger, snapshot: Any) -> Mapping[str, Any] | None:
+    for interrupt in snapshot.interrupts:
+        if isinstance(interrupt.value, Mapping) and "label_id" in interrupt.value:
+            rows = await ledger.read("select * from labels where label_id = ?", (interrupt.value["label_id"],))
+            return rows[0] if rows else None
+    return None

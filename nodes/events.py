@@ -1,0 +1,160 @@
+"""What a graph streams while it works (`stream_mode="custom"`): one typed event for each thing that happens in a round.
+
+On the wire an event is a plain JSON object, so that it passes through a parent graph or a server as it is;
+`parse_event` reads one. Scores and means are exact fractions in 0..1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from autodata.checkpoints.records import Attempt, Example, FailureMode, Mark, Stage, Verdict
+
+
+class Rejection(BaseModel):
+    """Why the round goes no further: its failure mode, and the reason in words."""
+
+    model_config = ConfigDict(frozen=True)
+
+    failure_mode: FailureMode
+    reason: str
+
+
+class _Event(BaseModel):
+    """What all events hold. Keys that a later version adds are dropped."""
+
+    model_config = ConfigDict(frozen=True)
+
+    document_id: str
+    """The document that the event is about."""
+    n: int = Field(ge=0)
+    """The round, from 1; 0 before the first one."""
+
+
+class ExtractEvent(_Event):
+    """The extractor read the document, once, before the first round (paper, section 4)."""
+
+    event: Literal["extract"]
+    extract: dict[str, Any]
+    skipped: bool
+    """Whether the document was found unsuitable, and has ended."""
+
+
+class DraftsEvent(_Event):
+    """Challengers side by side have written; the screen is next (paper, section 5)."""
+
+    event: Literal["drafts"]
+    drafts: int = Field(ge=1)
+    """How many were written."""
+    dropped: list[str]
+    """Why code dropped some of them, one reason each."""
+
+
+class ScreenEvent(_Event):
+    """The screen picked the promising drafts; the first is the round's candidate, the others wait."""
+
+    event: Literal["screen"]
+    picked: int = Field(ge=0)
+    of: int = Field(ge=1)
+    rejection: Rejection | None
+    """Set when none was picked."""
+
+
+class CandidateEvent(_Event):
+    """A round was opened with a question; or with none, when the challenger's reply was malformed."""
+
+    event: Literal["candidate"]
+    candidate: dict[str, Any] | None
+    """The candidate, whole; its keys depend on the domain's kind."""
+    rejection: Rejection | None
+    """Set when code rejected it at once: malformed, tried before, or faulty."""
+
+
+class QualityEvent(_Event):
+    """The quality verifier looked at the candidate."""
+
+    event: Literal["quality"]
+    quality: dict[str, Any]
+    """Its findings, with `passed`, which code decided."""
+    rejection: Rejection | None
+
+
+class AttemptEvent(_Event):
+    """A solver made one attempt, which has no mark yet."""
+
+    event: Literal["attempt"]
+    attempt: Attempt
+
+
+class MarkEvent(_Event):
+    """One attempt was marked."""
+
+    event: Literal["mark"]
+    mark: Mark
+    stage: Stage
+
+
+class VerdictEvent(_Event):
+    """The acceptance policy ruled over all attempts of a stage."""
+
+    event: Literal["verdict"]
+    verdict: Verdict
+
+
+class JudgementEvent(_Event):
+    """The loop judge read the pattern of the attempts (paper, section 4)."""
+
+    event: Literal["judgement"]
+    judgement: dict[str, Any]
+    rejection: Rejection | None
+
+
+class FeedbackEvent(_Event):
+    """A rejected round was closed; another begins unless it was the `last`."""
+
+    event: Literal["feedback"]
+    failure_mode: FailureMode
+    reason: str
+    last: bool
+
+
+class RejectedEvent(_Event):
+    """The final check failed: the document ends without an example."""
+
+    event: Literal["rejected"]
+    reason: str
+
+
+class AcceptedEvent(_Event):
+    """The document ends with an example, which is here whole."""
+
+    event: Literal["accepted"]
+    example: Example
+
+
+GraphEvent = Annotated[
+    ExtractEvent
+    | DraftsEvent
+    | ScreenEvent
+    | CandidateEvent
+    | QualityEvent
+    | AttemptEvent
+    | MarkEvent
+    | VerdictEvent
+    | JudgementEvent
+    | FeedbackEvent
+    | RejectedEvent
+    | AcceptedEvent,
+    Field(discriminator="event"),
+]
+"""Any event of a graph, told apart by `event`."""
+
+_EVENTS: TypeAdapter[GraphEvent] = TypeAdapter(GraphEvent)
+
+
+def parse_event(value: Mapping[str, Any]) -> GraphEvent:
+    """Read a streamed event. Raises pydantic's ValidationError, a ValueError, for what is none of ours."""
+    return _EVENTS.validate_python(value)

@@ -1,0 +1,76 @@
+"""Runs of words of documents that no prompt may hold: the optimiser is shown no validation or test document (law 6)."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import blake2b
+
+_WORD = re.compile(r"\w+")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_LOOKALIKES = str.maketrans(
+    "\u0430\u0435\u043e\u0440\u0441\u0445\u0443\u0456\u0458\u0455\u0501\u04bb\u051b\u051d"
+    "\u03bf\u03b1\u03bd\u03b9\u03ba\u03c1\u03c5\u03c7\u0131\u0261",
+    "aeopcxyijsdhqwoavikpuxig",
+)
+"""Cyrillic and Greek letters, and some more, that a reader takes for Latin ones."""
+
+
+def folded(text: str) -> str:
+    """Return a text in lower case, compatible forms and letters that look alike made one, accents dropped."""
+    plain = unicodedata.normalize("NFKD", text).casefold().translate(_LOOKALIKES)
+    return _NOT_ASCII.sub(lambda sign: "" if _is_mark(sign[0]) else sign[0], plain)
+
+
+def _is_mark(sign: str) -> bool:
+    return unicodedata.category(sign) in {"Mn", "Cf"}
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words and numbers of a text, folded; signs between them do not count."""
+    return _WORD.findall(folded(text).replace("_", " "))
+
+
+class Shingles:
+    """Every run of `n` words in a row of some texts, kept as hashes. A text of fewer words has none."""
+
+    def __init__(self, texts: Iterable[str], n: int) -> None:
+        self.n = n
+        self._hashes = frozenset(_hash(run) for text in texts for run in _runs(words_of(text), n))
+
+    def __len__(self) -> int:
+        """Return how many different runs there are."""
+        return len(self._hashes)
+
+    def __contains__(self, run: Sequence[str]) -> bool:
+        """Whether exactly these words stand in one of the texts in a row."""
+        return _hash(run) in self._hashes
+
+    def found_in(self, text: str, known: Shingles | None = None) -> list[str]:
+        """Return the passages of a text, as folded words, that stand in these texts and not in the `known` ones.
+
+        Runs that overlap are one passage.
+        """
+        words = words_of(text)
+        passages: list[str] = []
+        end = start = -1
+        for at, run in enumerate(_runs(words, self.n)):
+            if run not in self or (known is not None and run in known):
+                continue
+            if at > end:
+                if end >= 0:
+                    passages.append(" ".join(words[start:end]))
+                start = at
+            end = at + self.n
+        if end >= 0:
+            passages.append(" ".join(words[start:end]))
+        return passages
+
+
+def _runs(words: Sequence[str], n: int) -> Iterator[Sequence[str]]:
+    return (words[at : at + n] for at in range(len(words) - n + 1))
+
+
+def _hash(run: Sequence[str]) -> bytes:
+    return blake2b("\x1f".join(run).encode(), digest_size=8).digest()

@@ -1,0 +1,151 @@
+"""What travels through the optimiser's graph, and what every node of it can reach."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Protocol
+
+from typing_extensions import TypedDict
+
+from autodata.models.calls import Caller, CallSite
+from autodata.nodes.optimizer.evaluator import Evaluator, Trial
+from autodata.nodes.optimizer.racing import score_of
+from autodata.nodes.optimizer.selection import Member
+from autodata.nodes.optimizer.settings import OptimizeConfig
+from autodata.nodes.optimizer.shingles import Shingles
+from autodata.nodes.optimizer.trajectories import Trajectories
+from autodata.prompts import PromptPack
+
+
+class OptState(TypedDict, total=False):
+    """State of one lane: the iteration it is in. Packs, evaluations and traces are rows of the ledger."""
+
+    lane: int
+    """Which of the iterations made at once."""
+    n: int
+    """Number of the iteration, from 1."""
+    parent: str
+    """Version of the sampled pack."""
+    sampled: int
+    """How often it was sampled, this time included."""
+    block: int
+    """The seed block on which parent and mutant are compared."""
+    training: str
+    """The evaluation whose failures are read."""
+    minibatch: list[str]
+    analysis: dict[str, Any] | None
+    """The analyst's root causes, with ids of attempts and rounds as evidence."""
+    mutant: str
+    """Version of the edited pack; empty without one."""
+    summary: str
+    """What the edit is for, in the editor's words."""
+    refusals: list[str]
+    """What the editor tried and was refused."""
+    problems: list[str]
+    """Why the edited pack may not be validated; empty when it may."""
+    scores: dict[str, str]
+    """Exact scores of `parent` and `mutant` on the block, as fractions."""
+    record: bool
+    """Whether the mutant is the new best pack."""
+    outcome: str
+    """`accepted`, `rejected`, `invalid` (refused before it cost anything), `unchanged`, `errored`; empty while open."""
+    reason: str
+    over: bool
+    """Whether the lane has nothing left to do."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A pack's evaluation on a split under one seed block."""
+
+    evaluation: str
+    pack: str
+    split: str
+    block: int
+    trials: tuple[Trial, ...]
+    complete: bool
+    """False when it was stopped early: then it tells that the pack lost, not its score."""
+
+    @property
+    def score(self) -> Fraction | None:
+        """Accepted / (documents - errored); None when every document errored."""
+        return score_of(self.trials)
+
+
+class Archive(Protocol):
+    """The search as it stands in the ledger."""
+
+    async def members(self) -> list[Member]:
+        """Return the population, in the order of iterations."""
+
+    async def pack(self, version: str) -> PromptPack:
+        """Return a pack, rebuilt from the baseline and its diff. Raises KeyError for an unknown one."""
+
+    async def result(self, evaluation: str) -> Result | None:
+        """Return a finished or stopped evaluation, or None."""
+
+    async def open_iteration(self, lane: int) -> dict[str, Any] | None:
+        """Return the row of the iteration that a lane has begun and not ended, or None."""
+
+    async def begun(self) -> int:
+        """Return how many iterations were begun."""
+
+    async def sampled(self, pack: str) -> int:
+        """Return how often a pack was sampled as parent."""
+
+    async def documents(self, split: str) -> tuple[str, ...]:
+        """Return the ids of a split's documents, in order."""
+
+    async def history(self, most: int) -> list[str]:
+        """Return the latest entries of the history log, oldest first."""
+
+    async def record(self) -> str:
+        """Return the version of the pack that is believed to be the best so far."""
+
+    async def save(self, **tables: Sequence[Mapping[str, Any]]) -> None:
+        """Save rows; return when they are durable."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """What the nodes of an optimisation share."""
+
+    settings: OptimizeConfig
+    archive: Archive
+    evaluator: Evaluator
+    trajectories: Trajectories
+    caller: Caller
+    prompts: PromptPack
+    """The analyst's prompt and the editor's."""
+    baseline: PromptPack
+    protected: Shingles
+    """N-grams of validation and test documents, which no prompt may hold."""
+    run_seed: int = 0
+    selecting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a parent is sampled: what one lane writes, the next must see."""
+    on_event: Callable[[Mapping[str, Any]], None] = lambda event: None
+    evaluating: dict[str, asyncio.Lock] = field(default_factory=dict)
+    """One lock an evaluation: two lanes that want the same one pay for it once."""
+
+    def site(self, node: str, role: str, iteration: int) -> CallSite:
+        """Where a call of an iteration stands."""
+        return CallSite(
+            thread_id=f"iteration/{iteration}",
+            document_id="",
+            n=iteration,
+            node=node,
+            role=role,
+            prompt_version=self.prompts[role].version,
+        )
+
+
+@dataclass(frozen=True)
+class OptContext:
+    """The graph's runtime context."""
+
+    search: Search
+    lanes: int = 1
+    """Lanes of this sitting: a lane beyond them ends with the iteration that it is in."""

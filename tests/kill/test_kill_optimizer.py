@@ -1,0 +1,47 @@
+"""A search that is killed again and again ends as the undisturbed one, and pays again only for calls in flight.
+
+One iteration at a time: only then is a search reproducible, so only then can two of them be compared row by row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+from tests.kill.test_kill import Campaign, campaign, check, kept_rounds, killed_often, undisturbed
+
+ITERATIONS = 20
+KILLS_EACH = 14
+SPLITS = {"train": 6, "validate": 5, "test": 3}
+COMMAND = [
+    *("optimize", "--config", "autodata.toml", "--out", "run"),
+    *(word for split in SPLITS for word in (f"--{split}", f"documents/{split}")),
+]
+SETTINGS = {"iterations": ITERATIONS, "minibatch": 2, "max_rounds": 2, "confirm": 1, "editor_turns": 4, "wave": 2}
+
+searching = partial(campaign, command=COMMAND, splits=SPLITS, acceptance="meta", optimize=SETTINGS)
+
+
+async def test_kills_lose_and_double_nothing_of_a_search(tmp_path: Path) -> None:
+    reference = await undisturbed(searching, tmp_path / "reference")
+    assert len(reference.tables["iterations"]) == ITERATIONS
+    campaigns = await asyncio.gather(
+        *(killed_often(reference, tmp_path / f"seed-{seed}", seed, searching, KILLS_EACH) for seed in (1, 2))
+    )
+    kills = sum(life.killed for each in campaigns for one in each for life in one.lives)
+    assert kills >= 25
+    for each in campaigns:
+        for one in each:
+            check(one, reference)
+            assert await kept_rounds(one.run) == reference.rounds
+            assert once_ever(one)
+
+
+def once_ever(one: Campaign) -> bool:
+    """Whether every pack was validated once on a block, whatever was killed meanwhile."""
+    with closing(sqlite3.connect(one.run / "run.db")) as db:
+        evaluated = list(db.execute("select pack, split, block from evaluations where split != 'train'"))
+    return len(evaluated) == len(set(evaluated))

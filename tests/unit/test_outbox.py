@@ -1,0 +1,131 @@
+"""The outbox: batches, bounds, and an end that does not wait for the dead."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from autodata.graphs import outbox
+from autodata.graphs.outbox import Delivery, Outbox
+
+LONG = 60.0
+"""Seconds that no test takes: a wait for what comes at once."""
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "BACKOFF_SECONDS", (0.0, 0.0))
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    """What a delivery waits for that nobody answers; opened at the end, so that its thread ends."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def test_what_comes_together_goes_together() -> None:
+    batches: list[list[int]] = []
+
+    def deliver(batch: list[int]) -> Delivery:
+        batches.append(batch)
+        return Delivery.DONE
+
+    box: Outbox[int] = Outbox("test", deliver, gather=LONG)
+    for number in range(450):
+        box.put(number)
+    assert box.close(LONG) == 0
+    assert [number for batch in batches for number in batch] == list(range(450))
+    assert [len(batch) for batch in batches] == [200, 200, 50]
+
+
+def test_a_batch_is_no_larger_than_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "BATCH_BYTES", 250)
+    sizes: list[int] = []
+
+    def deliver(batch: list[str]) -> Delivery:
+        sizes.append(len(batch))
+        return Delivery.DONE
+
+    box: Outbox[str] = Outbox("test", deliver, gather=LONG)
+    for _ in range(6):
+        box.put("x", size=100)
+    assert box.close(LONG) == 0
+    assert sizes == [3, 3]
+
+
+def test_nobody_answers_and_then_somebody_does() -> None:
+    fates = [Delivery.LATER, Delivery.LATER, Delivery.DONE]
+    seen: list[list[int]] = []
+    done = threading.Event()
+
+    def deliver(batch: list[int]) -> Delivery:
+        seen.append(batch)
+        fate = fates.pop(0)
+        if fate is Delivery.DONE:
+            done.set()
+        return fate
+
+    box: Outbox[int] = Outbox("test", deliver, gather=0.0)
+    box.put(7)
+    assert done.wait(LONG)
+    assert box.close(LONG) == 0
+    assert seen == [[7], [7], [7]]
+
+
+def test_what_is_refused_again_and_again_is_given_up() -> None:
+    tries: list[int] = []
+
+    def deliver(batch: list[int]) -> Delivery:
+        tries.append(len(batch))
+        if len(tries) == 2:
+            raise ValueError("whatever it is")
+        return Delivery.REFUSED
+
+    box: Outbox[int] = Outbox("test", deliver, gather=LONG)
+    for number in range(1000):
+        box.put(number)
+    assert box.close(LONG) == 1000
+    assert tries == [200, 200, 200]
+    box.put(1)
+    assert box.lost == 1001
+
+
+def test_the_end_does_not_wait_for_the_dead(gate: threading.Event) -> None:
+    busy = threading.Event()
+
+    def deliver(batch: list[int]) -> Delivery:
+        busy.set()
+        gate.wait()
+        return Delivery.DONE
+
+    box: Outbox[int] = Outbox("test", deliver, gather=0.0)
+    box.put(1)
+    assert busy.wait(LONG)
+    box.put(2)
+    box.put(3)
+    assert box.close(0.01) == 3
+    assert box._thread.is_alive()
+    assert box._thread.daemon, "the process must not wait for it"
+
+
+def test_what_has_no_room_is_lost_and_counted(monkeypatch: pytest.MonkeyPatch, gate: threading.Event) -> None:
+    monkeypatch.setattr(outbox, "MOST_BYTES", 1000)
+    busy = threading.Event()
+
+    def deliver(batch: list[int]) -> Delivery:
+        busy.set()
+        gate.wait()
+        return Delivery.DONE
+
+    box: Outbox[int] = Outbox("test", deliver, gather=0.0)
+    box.put(0, size=10)
+    assert busy.wait(LONG)
+    for number in range(15):
+        box.put(number, size=100)
+    assert box.lost == 5
+    gate.set()
+    assert box.close(LONG) == 5
