@@ -178,8 +178,8 @@ TABLES: dict[str, Table] = {
         _columns("evaluation pack split state created_at", "block documents passed errored calls iteration", "score"),
         pk=("evaluation",),
         required=frozenset({"pack", "split", "block"}),
-        defaults={"state": "open", "created_at": "", "iteration": 0}
-        | {"documents": 0, "passed": 0, "errored": 0, "calls": 0},
+        defaults={"state": "open", "created_at": ""}
+        | {"iteration": 0, "documents": 0, "passed": 0, "errored": 0, "calls": 0},
         foreign={"pack": "packs"},
         indexes=(("pack", "split"),),
     ),

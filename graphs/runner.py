@@ -44,7 +44,7 @@ from autodata.models.problems import problems
 from autodata.models.serving import LocalServing, Progress
 from autodata.nodes.modes import require_ready
 from autodata.nodes.review import ReviewAnswer
-from autodata.nodes.state import Context, Desk, Services, State, new_state
+from autodata.nodes.state import Context, Desk, Output, Services, State, new_state
 from autodata.prompts import PromptPack
 
 Event = Mapping[str, Any]
@@ -403,7 +403,7 @@ async def open_run(config: RunConfig, folder: Path, progress: Progress | None = 
         yield runner
 
 
-def graph_of(config: RunConfig) -> StateGraph[State, Context, State, State]:
+def graph_of(config: RunConfig) -> StateGraph[State, Context, State, Output]:
     """Return the uncompiled graph that documents of a configuration walk."""
     if config.kind == BaselineConfig.kind:
         return build_cot_baseline(config.chosen_domain)

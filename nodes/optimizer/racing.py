@@ -62,4 +62,5 @@ def hardly_wins(parent: Sequence[Trial], documents: int, wave: int, error: float
 
 def at_least(k: int, n: int) -> float:
     """Return the probability of `k` heads or more in `n` tosses of a fair coin."""
-    return sum(math.comb(n, i) for i in range(k, n + 1)) / 2**n
+    heads: int = sum(math.comb(n, i) for i in range(k, n + 1))
+    return heads / 2.0**n
