@@ -113,7 +113,7 @@ async def test_a_spent_budget_keeps_what_was_paid_for(tmp_path: Path) -> None:
 
 
 async def test_a_dead_endpoint_stops_the_sitting_and_scores_nothing(tmp_path: Path) -> None:
-    dead = {"simulated": {"faults": {"outage": True}}, "retries": {"max_attempts": 1, "base_seconds": 0}}
+    dead: dict[str, Any] = {"simulated": {"faults": {"outage": True}}, "retries": {"max_attempts": 1, "base_seconds": 0}}
     async with opened(tmp_path / "opt", **dead) as (evaluator, house, ids):
         with pytest.raises(Stopped) as stopped:
             await evaluator.evaluate(request(house.pack, ids))
