@@ -129,6 +129,7 @@ def closing_lines(ending: Ending, report: SearchReport, out: Path) -> list[str]:
         ]
     else:
         lines = [f"the search ended: all {summary['iterations']} iterations are done"]
+    lines += ending.notes
     lines.append(f"next: autodata optimize export {out} --out prompts   autodata run --prompts {out} ...")
     return lines
 

@@ -10,7 +10,8 @@ from autodata.checkpoints.book import TrialBook
 from autodata.checkpoints.records import DocumentStatus
 from autodata.checkpoints.saver import keep_rounds
 from autodata.graphs.config import RunConfig
-from autodata.graphs.runner import House, Runner
+from autodata.graphs.house import House
+from autodata.graphs.runner import Runner
 from autodata.graphs.self_instruct import build_self_instruct
 from autodata.models.errors import Stopped
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Trial

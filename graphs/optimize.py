@@ -20,10 +20,11 @@ from autodata.checkpoints.saver import checkpoint_error, keep_rounds
 from autodata.graphs.archive import LedgerArchive
 from autodata.graphs.config import RunConfig
 from autodata.graphs.evaluation import DocumentEvaluator
+from autodata.graphs.house import House, open_house
 from autodata.graphs.intake import take_in
 from autodata.graphs.optimizer import STEPS, build_optimizer
-from autodata.graphs.runner import House, open_house
-from autodata.graphs.trajectories import LedgerTrajectories
+from autodata.graphs.trace_langsmith import langsmith_wanted, project_name
+from autodata.graphs.trajectories import LedgerTrajectories, TracedTrajectories
 from autodata.models.config import OPTIMIZER_ROLES, ModelSettings
 from autodata.models.errors import BudgetSpent, Drained, EndpointDown, Stopped
 from autodata.models.serving import Progress
@@ -34,6 +35,7 @@ from autodata.nodes.optimizer.settings import FREE, OPTIMIZER_DEFAULTS
 from autodata.nodes.optimizer.shingles import Shingles
 from autodata.nodes.optimizer.state import OptContext, Result, Search
 from autodata.nodes.optimizer.trajectories import Trajectories
+from autodata.nodes.optimizer.workbench import Workbench, require_own_files
 from autodata.prompts import load_pack
 
 SPLITS = ("train", "validate", "test")
@@ -81,6 +83,8 @@ class Ending:
     failed: bool = False
     sealed: list[Result] = field(default_factory=list)
     """The test evaluations, of the baseline and of the winner, once they were made."""
+    notes: list[str] = field(default_factory=list)
+    """What else a person should know, for instance what the traces lost."""
 
 
 class Optimization:
@@ -94,10 +98,10 @@ class Optimization:
         trajectories: Trajectories | None = None,
     ) -> None:
         self._config, self._house = config, house
-        self.ledger, self.ending = house.ledger, Ending()
+        self.ledger, self.ending = house.ledger, Ending(notes=house.tracer.notes)
         self.archive = LedgerArchive(house.ledger, house.pack, house.ledger)
         self._evaluator = evaluator or self._documents_evaluator()
-        self._trajectories = trajectories or LedgerTrajectories(house.ledger)
+        self._trajectories = trajectories or _trajectories(config, house)
         self._graph: Any = build_optimizer().compile(checkpointer=house.saver)
         self._controls: set[RunControl] = set()
         self._caller = house.caller(config)
@@ -258,10 +262,30 @@ async def open_optimization(
 
     Without an evaluator documents go through the inner graph; without trajectories failures are read from the ledger.
     """
+    _require_ready(config)
     async with open_house(config, folder, progress) as house:
         sitting = Optimization(config, house, evaluator, trajectories)
         house.budget.on_spent = partial(sitting.drain, keep_reserved=True)
         yield sitting
+
+
+def _require_ready(config: OptimizeRunConfig) -> None:
+    """Raise UserError for what would only fail once the first evaluation is paid for."""
+    pack, folder = config.pack(), Path(config.prompts) if config.prompts else config.chosen_domain.folder
+    Workbench(pack)
+    if folder is not None:
+        require_own_files(pack, folder.expanduser())
+    if config.optimize.traces == "langsmith" and not (config.tracing.langsmith and langsmith_wanted()):
+        raise UserError("optimize.traces = 'langsmith' reads what was traced there: export LANGSMITH_API_KEY=...")
+
+
+def _trajectories(config: OptimizeRunConfig, house: House) -> Trajectories:
+    ledger = LedgerTrajectories(house.ledger)
+    if config.optimize.traces == "ledger":
+        return ledger
+    from autodata.graphs.langsmith_trajectories import LangSmithTrajectories  # noqa: PLC0415 - few need it
+
+    return TracedTrajectories(ledger, LangSmithTrajectories(project_name(config.tracing.project)), house.tracer.notes)
 
 
 async def sealed_results(archive: LedgerArchive, ledger: Any) -> list[Result]:
