@@ -31,7 +31,7 @@ from autodata.models.serving import Progress
 from autodata.nodes.domain import Domain
 from autodata.nodes.optimizer.evaluator import Evaluator
 from autodata.nodes.optimizer.examiner import examine
-from autodata.nodes.optimizer.settings import FREE, OPTIMIZER_DEFAULTS
+from autodata.nodes.optimizer.settings import OPTIMIZER_DEFAULTS
 from autodata.nodes.optimizer.shingles import Shingles
 from autodata.nodes.optimizer.state import OptContext, Result, Search
 from autodata.nodes.optimizer.trajectories import Trajectories
@@ -65,9 +65,8 @@ class OptimizeRunConfig(RunConfig):
         return self.models.resolve(defaults, [*self.chosen_domain.roles, *OPTIMIZER_ROLES])
 
     def resolved(self, prompt_version: str) -> dict[str, Any]:
-        """Return everything as plain values, the settings of the search that bear on its results included."""
-        plain = super().resolved(prompt_version)
-        return {**plain, "optimize": self.optimize.model_dump(mode="json", exclude={*FREE})}
+        """Return everything as plain values, the settings of the search included."""
+        return {**super().resolved(prompt_version), "optimize": self.optimize.model_dump(mode="json")}
 
     @property
     def of_evaluations(self) -> RunConfig:
