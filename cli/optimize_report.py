@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autodata.checkpoints.ledger import Reader
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.records import DocumentStatus, UserError
 from autodata.cli.terminal import ledger_of
 from autodata.graphs.archive import LedgerArchive
 from autodata.graphs.config import read_resolved, stored_config
@@ -43,7 +43,7 @@ class SearchReport:
         """Read the folder of a search. Raises UserError when it is none."""
         config = search_config(folder)
         async with ledger_of(folder, search=True) as ledger:
-            return await cls.read(ledger, LedgerArchive(ledger, config.pack()), config)
+            return await cls.read(ledger, await LedgerArchive.of(ledger, str(folder)), config)
 
     @classmethod
     async def read(cls, ledger: Reader, archive: LedgerArchive, config: OptimizeRunConfig) -> Self:
@@ -51,7 +51,7 @@ class SearchReport:
         rows = await ledger.read("select * from iterations order by iteration")
         members = await archive.members()
         winner = await archive.winner(confirmed=bool(config.optimize.confirm))
-        member = next(member for member in members if member.pack == winner)
+        member = await archive.member(winner)
         summary = {
             "iterations": config.optimize.iterations,
             "iterations_begun": len(rows),
@@ -64,7 +64,7 @@ class SearchReport:
                 len(json.loads(row["edits"]).get("refusals", ())) for row in rows if row["edits"] != "[]"
             ),
             **await _spent(ledger),
-            "test": _sealed(await sealed_results(archive, ledger)),
+            "test": [await _sealed(archive, result) for result in await sealed_results(archive, ledger)],
         }
         return cls(summary, rows, await archive.pack(winner), member.iteration)
 
@@ -107,29 +107,25 @@ async def _spent(ledger: Reader) -> dict[str, Any]:
     return rows[0]
 
 
-def _sealed(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Return the sealed test's figures, with Wilson's 95% intervals."""
-    found = []
-    for result in results:
-        passed = sum(trial.passed for trial in result.trials)
-        counted = sum(trial.status.value != "errored" for trial in result.trials)
-        found.append(
-            {
-                "pack": result.pack,
-                "passed": passed,
-                "documents": counted,
-                "rate": passed / counted if counted else None,
-                "interval": list(wilson(passed, counted)) if counted else None,
-            }
-        )
-    return found
+async def _sealed(archive: LedgerArchive, result: Result) -> dict[str, Any]:
+    """Return a sealed test's figures, with Wilson's 95% interval."""
+    passed = sum(trial.passed for trial in result.trials)
+    counted = sum(trial.status is not DocumentStatus.ERRORED for trial in result.trials)
+    return {
+        "pack": result.pack,
+        "iteration": (await archive.member(result.pack)).iteration,
+        "passed": passed,
+        "documents": counted,
+        "rate": passed / counted if counted else None,
+        "interval": list(wilson(passed, counted)) if counted else None,
+    }
 
 
 async def blamed(folder: Path, role: str = "") -> list[str]:
     """Return the winning prompts line by line, each with the iteration that wrote it and its score."""
     config = search_config(folder)
     async with ledger_of(folder, search=True) as ledger:
-        archive = LedgerArchive(ledger, config.pack())
+        archive = await LedgerArchive.of(ledger, str(folder))
         winner = await archive.winner(confirmed=bool(config.optimize.confirm))
         scores = {
             row["mutant"]: row["mutant_score"]
@@ -178,10 +174,11 @@ def show_search(out: Console, folder: Path, report: SearchReport) -> None:
         out.print("not confirmed: the best of many noisy scores flatters itself; see --confirm and --test")
     for row in summary["test"]:
         low, high = row["interval"] or (0.0, 1.0)
-        name = "baseline" if row["pack"] == baseline["pack"] else "winner"
-        out.print(
-            f"sealed test, {name}: {row['passed']} of {row['documents']}, {_rate(row['rate'])} [{low:.3f}, {high:.3f}]"
-        )
+        name = "baseline" if row["pack"] == baseline["pack"] else f"winner of iteration {row['iteration']}"
+        passed = f"{row['passed']} of {row['documents']}, {_rate(row['rate'])}"
+        out.print(f"sealed test, {name}: {passed}, 95% interval {low:.3f} to {high:.3f}")
+    if summary["test"] and winner["pack"] not in {row["pack"] for row in summary["test"]}:
+        out.print("the present winner was not tested: the test split was opened before, and is opened once")
     for row in report.iterations[-SHOWN:]:
         out.print(Text(f"  {row['iteration']:>4} {row['outcome']:<9} {_scores(row)} {row['reason'] or ''}"[:160]))
 

@@ -32,6 +32,7 @@ from autodata.nodes.acceptance import AcceptancePolicy, LoopJudge, Measure
 from autodata.nodes.borderline import Reviewing, ReviewMode
 from autodata.nodes.domain import Domain, find_domain
 from autodata.nodes.optimizer.settings import FREE, OptimizeConfig
+from autodata.nodes.own_domain import require_fitting
 from autodata.nodes.policy import policy_of
 from autodata.prompts import PromptPack
 
@@ -152,7 +153,12 @@ class RunConfig(Settings):
 
     def pack(self) -> PromptPack:
         """Load the prompts. Raises UserError when there are none, or they do not fit the domain."""
-        return self.chosen_domain.pack(Path(self.prompts).expanduser() if self.prompts else None)
+        if not self.prompts:
+            return self.chosen_domain.pack()
+        folder = Path(self.prompts).expanduser()
+        pack = self.chosen_domain.pack(folder)
+        require_fitting(self.chosen_domain, pack, folder)
+        return pack
 
     @property
     def reviewing(self) -> Reviewing:

@@ -82,6 +82,8 @@ class Ending:
     failed: bool = False
     sealed: list[Result] = field(default_factory=list)
     """The test evaluations, of the baseline and of the winner, once they were made."""
+    errored: list[str] = field(default_factory=list)
+    """Documents that errored in this sitting, each with its evaluation and the reason."""
     notes: list[str] = field(default_factory=list)
     """What else a person should know, for instance what the traces lost."""
 
@@ -125,10 +127,7 @@ class Optimization:
         if any(known.values()):
             _require_same(known, splits)
             return
-        _require_apart(splits)
-        for split in ("train", "validate"):
-            if not splits.get(split):
-                raise UserError(f"no documents to {split} with: give --{split} PATH")
+        require_splits(splits)
         await take_in(self.ledger, [document for documents in splits.values() for document in documents])
         rows = [
             {"document_id": document.document_id, "split": split, "position": position}
@@ -225,6 +224,7 @@ class Optimization:
     def _documents_evaluator(self) -> DocumentEvaluator:
         evaluator = DocumentEvaluator(self._config.of_evaluations, self._house)
         evaluator.on_event = self._tell
+        self.ending.errored = evaluator.errored
         return evaluator
 
     def _tell(self, event: Mapping[str, Any]) -> None:
@@ -284,7 +284,8 @@ def _trajectories(config: OptimizeRunConfig, house: House) -> Trajectories:
         return ledger
     from autodata.graphs.langsmith_trajectories import LangSmithTrajectories  # noqa: PLC0415 - few need it
 
-    return TracedTrajectories(ledger, LangSmithTrajectories(project_name(config.tracing.project)), house.tracer.notes)
+    traced = LangSmithTrajectories(project_name(config.tracing.project), run_id=house.tracer.run_id)
+    return TracedTrajectories(ledger, traced, house.tracer.notes)
 
 
 async def sealed_results(archive: LedgerArchive, ledger: Any) -> list[Result]:
@@ -296,7 +297,11 @@ async def sealed_results(archive: LedgerArchive, ledger: Any) -> list[Result]:
     return [result for result in found if result is not None]
 
 
-def _require_apart(splits: Mapping[str, Sequence[Document]]) -> None:
+def require_splits(splits: Mapping[str, Sequence[Document]]) -> None:
+    """Raise UserError unless there are documents to train and to validate with, and none is in two splits."""
+    for split in ("train", "validate"):
+        if not splits.get(split):
+            raise UserError(f"no documents to {split} with: give --{split} PATH")
     seen: dict[str, tuple[str, str]] = {}
     for split, documents in splits.items():
         for document in documents:
