@@ -213,9 +213,9 @@ TABLES: dict[str, Table] = {
 }
 """Every table, those that others refer to first.
 
-The columns `extract`, `candidate`, `quality`, `judgement`, `packet`, `screen`, `mode`, `checks`, `params`, `example`,
-`probabilities`, `minibatch`, `history`, `confirmed`, `texts`, `analysis`, `edits` and `edited` are JSON texts; `score` of
-an attempt is an exact fraction as text ("5/8") and `score_value` the same as a number.
+JSON texts are in the columns `extract`, `candidate`, `quality`, `judgement`, `packet`, `screen`, `mode`, `checks`,
+`params`, `example`, `edited`, `probabilities`, `minibatch`, `history`, `confirmed`, `texts`, `analysis` and `edits`.
+`score` of an attempt is an exact fraction as text ("5/8") and `score_value` the same as a number.
 """
 
 

@@ -26,6 +26,8 @@ from autodata.nodes.optimizer.proposal import analyse, edit
 from autodata.nodes.optimizer.selection import CONFIRM
 from autodata.nodes.optimizer.state import OptContext
 from autodata.nodes.optimizer.trajectories import Exchange, Failure
+from autodata.prompts import load_pack
+from autodata.prompts.patch import write_pack
 from tests.support.runs import generated, read_tables
 
 A, R, E = DocumentStatus.ACCEPTED, DocumentStatus.REJECTED, DocumentStatus.ERRORED
@@ -498,6 +500,30 @@ async def test_another_setting_of_the_search_is_refused(tmp_path: Path) -> None:
     await searched(tmp_path / "opt", config(2, parallel=2), Scripted(half))
     with pytest.raises(UserError, match=r"optimize\.temperature: 0\.1 -> 0\.2"):
         await searched(tmp_path / "opt", config(2, temperature=0.2), Scripted(half))
+
+
+async def test_traces_of_langsmith_need_its_key(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="export LANGSMITH_API_KEY"):
+        await searched(tmp_path / "opt", config(traces="langsmith"), Scripted(half))
+    assert not (tmp_path / "opt").exists()
+
+
+async def test_prompts_of_which_none_is_editable_are_refused_before_anything_is_paid(tmp_path: Path) -> None:
+    for role, prompt in load_pack("cs").prompts.items():
+        (tmp_path / f"{role}.md").write_text(prompt.text.replace("editable = true", "editable = false"), "utf-8")
+    settings = config().model_copy(update={"prompts": str(tmp_path)})
+    with pytest.raises(UserError, match="no prompt is editable"):
+        await searched(tmp_path / "opt", settings, Scripted(half))
+
+
+async def test_an_editable_prompt_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "prompts"
+    write_pack(load_pack("cs"), folder)
+    (folder / "feedback.md").rename(tmp_path / "elsewhere.md")
+    (folder / "feedback.md").symlink_to(tmp_path / "elsewhere.md")
+    settings = config().model_copy(update={"prompts": str(folder)})
+    with pytest.raises(UserError, match="is a symbolic link"):
+        await searched(tmp_path / "opt", settings, Scripted(half))
 
 
 # Attacks: all refused and recorded, and the loop goes on
