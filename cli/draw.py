@@ -1,7 +1,7 @@
 """Pictures of graphs, drawn on this machine: layers from top to bottom, ways back on the right.
 
-A graph reads downwards along its middle column. A node that leads far back stands on the right, one that only leads
-back to the node above it on the left.
+A graph reads downwards along its middle column. A node that only leads back, and far, stands on the right, one that
+only leads back to the node above it on the left.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def _columns(after: Mapping[str, Sequence[str]], layers: Mapping[str, int]) -> d
     for layer in range(max(layers.values()) + 1):
         here = sorted(node for node in layers if layers[node] == layer)
         steps = {node: [layers[target] - layer for target in after.get(node, ())] for node in here}
-        right = [node for node in here if node == ASIDE or any(step < -1 for step in steps[node])]
+        right = [node for node in here if node == ASIDE or (min(steps[node], default=0) < -1 and max(steps[node]) < 1)]
         left = [node for node in here if steps[node] and all(step == -1 for step in steps[node])]
         middle = [node for node in here if node not in {*left, *right}]
         columns |= {node: -1 - k for k, node in enumerate(left)}

@@ -73,7 +73,8 @@ async def _confirmed(search: Search, n: int, mutant: PromptPack, result: Result)
     async with search.leading:
         row = await archive.iteration(n)
         if row["led"]:
-            return json.loads(row["confirmed"])
+            kept: dict[str, str] = json.loads(row["confirmed"])
+            return kept
         leader = row["leader"]
         if leader is None:
             known = await archive.member(await archive.record())
