@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -19,9 +19,8 @@ from autodata.cli.terminal import ledger_of
 from autodata.graphs.archive import LedgerArchive
 from autodata.graphs.config import read_resolved, stored_config
 from autodata.graphs.optimize import OptimizeRunConfig, sealed_results
+from autodata.graphs.search_figures import member_figures, sealed_figures
 from autodata.nodes.optimizer.blame import Version, blame
-from autodata.nodes.optimizer.selection import Member, wilson
-from autodata.nodes.optimizer.state import Result
 from autodata.prompts import PromptPack
 
 SHOWN = 12
@@ -58,13 +57,13 @@ class SearchReport:
             "iterations_ended": sum(row["outcome"] != "open" for row in rows),
             "outcomes": dict(sorted(Counter(row["outcome"] for row in rows).items())),
             "population": len(members),
-            "baseline": _member(members[0]),
-            "winner": {**_member(member), "confirmed": bool(config.optimize.confirm) and member.iteration > 0},
+            "baseline": member_figures(members[0]),
+            "winner": {**member_figures(member), "confirmed": bool(config.optimize.confirm) and member.iteration > 0},
             "refused_edits": sum(
                 len(json.loads(row["edits"]).get("refusals", ())) for row in rows if row["edits"] != "[]"
             ),
             **await _spent(ledger),
-            "test": _sealed(await sealed_results(archive, ledger)),
+            "test": sealed_figures(await sealed_results(archive, ledger)),
         }
         return cls(summary, rows, await archive.pack(winner), member.iteration)
 
@@ -89,40 +88,12 @@ def _refusals(row: Mapping[str, Any]) -> int:
     return len(edits["refusals"]) if isinstance(edits, dict) else 0
 
 
-def _member(member: Member) -> dict[str, Any]:
-    return {
-        "pack": member.pack,
-        "iteration": member.iteration,
-        "score": None if member.reported is None else float(member.reported),
-        "mean": None if member.score is None else float(member.score),
-        "blocks": len(member.blocks),
-    }
-
-
 async def _spent(ledger: Reader) -> dict[str, Any]:
     rows = await ledger.read(
         "select count(*) as calls, coalesce(sum(tokens_in), 0) as tokens_in,"
         " coalesce(sum(tokens_out), 0) as tokens_out, sum(cost_usd) as cost_usd from calls"
     )
     return rows[0]
-
-
-def _sealed(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Return the sealed test's figures, with Wilson's 95% intervals."""
-    found = []
-    for result in results:
-        passed = sum(trial.passed for trial in result.trials)
-        counted = sum(trial.status.value != "errored" for trial in result.trials)
-        found.append(
-            {
-                "pack": result.pack,
-                "passed": passed,
-                "documents": counted,
-                "rate": passed / counted if counted else None,
-                "interval": list(wilson(passed, counted)) if counted else None,
-            }
-        )
-    return found
 
 
 async def blamed(folder: Path, role: str = "") -> list[str]:

@@ -25,7 +25,7 @@ from langgraph.runtime import RunControl, Runtime
 from pydantic import ValidationError
 
 from autodata.checkpoints.book import Book
-from autodata.checkpoints.ledger import Ledger, run_lock
+from autodata.checkpoints.ledger import Ledger, Reader, run_lock
 from autodata.checkpoints.records import Document, DocumentStatus, RunFailed, UserError, canonical_json, digest
 from autodata.checkpoints.saver import checkpoint_error, keep_rounds
 from autodata.graphs.baseline import BaselineConfig, build_cot_baseline
@@ -410,7 +410,7 @@ def graph_of(config: RunConfig) -> StateGraph[State, Context, State, State]:
     return build_self_instruct(config.chosen_domain, review=config.review != "none")
 
 
-async def spent_budget(config: RunConfig, ledger: Ledger) -> Budget:
+async def spent_budget(config: RunConfig, ledger: Reader) -> Budget:
     """Return the budget with what the folder's journal says was spent already."""
     rows = await ledger.read(
         "select count(*) as calls, coalesce(sum(cost_usd), 0.0) as usd,"
@@ -467,4 +467,4 @@ async def bind(ledger: Ledger, folder: Path, resolved: Mapping[str, Any]) -> Non
     domain = resolved["domain_settings"]["name"]
     values = {"bearing": canonical_json(bearing(resolved)), "kind": resolved["kind"], "domain": domain}
     await ledger.save(meta=[{"key": key, "value": value} for key, value in values.items()])
-    write_resolved(folder / "config.toml", resolved)
+    await asyncio.to_thread(write_resolved, folder / "config.toml", resolved)
