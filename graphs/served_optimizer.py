@@ -58,7 +58,7 @@ class Splits(BaseModel):
     )
     held_out: Annotated[list[Paste], EphemeralValue] = Field(
         min_length=1,
-        description="Documents to validate with: they decide which prompts are better; analyst and editor never see them.",
+        description="Documents to validate with: they decide which prompts are better, and no agent sees them.",
     )
     test: Annotated[list[Paste], EphemeralValue] = Field(
         default=[], description="Sealed documents, looked at once, at the end. May be left empty."
