@@ -11,7 +11,6 @@ import json
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from contextvars import Context
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,12 @@ from typing import Any
 from autodata.checkpoints.ledger import Ledger, open_readonly, run_lock
 from autodata.checkpoints.records import UserError, canonical_json, digest
 from autodata.graphs.config import RunConfig, bearing, changes
-from autodata.graphs.evaluation import DocumentEvaluator
 from autodata.graphs.optimize import Optimization, OptimizeRunConfig
 from autodata.graphs.runner import House, bind, make_folder, spent_budget
 from autodata.graphs.savers import open_run_saver
 from autodata.graphs.trace_open import open_tracing
 from autodata.models.calls import Budget, Caller
 from autodata.models.endpoint import RoleModel
-from autodata.nodes.optimizer.evaluator import EvaluationRequest, Trial
 from autodata.nodes.optimizer.state import Search
 from autodata.prompts import PromptPack, load_pack
 from autodata.prompts.patch import write_pack
@@ -83,24 +80,6 @@ class _SharedHouse(House):
         )
 
 
-class _Apart:
-    """An evaluator whose graphs know nothing of the graph that it is called from.
-
-    A graph that is called within a node takes itself for a part of the outer one, and would write into its thread.
-    """
-
-    def __init__(self, inner: DocumentEvaluator) -> None:
-        self._inner = inner
-
-    async def evaluate(self, request: EvaluationRequest) -> tuple[Trial, ...]:
-        """Evaluate, as a task without what surrounds the caller."""
-        return await asyncio.get_running_loop().create_task(self._inner.evaluate(request), context=Context())
-
-    def drain(self, reason: str, *, failed: bool = False, keep_reserved: bool = False) -> None:
-        """Begin nothing more."""
-        self._inner.drain(reason, failed=failed, keep_reserved=keep_reserved)
-
-
 @dataclass
 class Sitting:
     """A search that is being worked on."""
@@ -155,8 +134,7 @@ class Room:
                 await asyncio.to_thread(_keep_baseline, order.pack, self.folder / BASELINE)
             await bind(self.ledger, self.folder, resolved)
             house = await self._house(order, budget)
-            evaluator = _Apart(DocumentEvaluator(order.config.of_evaluations, house))
-            optimization = Optimization(order.config, house, evaluator)
+            optimization = Optimization(order.config, house)
             await optimization.archive.enter_baseline()
             self.sitting = Sitting(optimization, order)
         return self.sitting

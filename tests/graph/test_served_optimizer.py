@@ -106,7 +106,7 @@ def test_it_has_the_optimisers_own_nodes_and_edges() -> None:
 async def test_a_search_ends_with_its_whole_result(server: Server) -> None:
     seen: dict[str, list[Any]] = {"custom": [], "updates": []}
     given = splits(iterations=2, test=pastes(4, 5))
-    modes: Any = ["custom", "updates"]
+    modes: Any = [*seen]
     async for mode, part in server.graph.astream(given, thread("one"), context=CONTEXT, stream_mode=modes):
         seen[mode].append(part)
     values = await server.values("one")
