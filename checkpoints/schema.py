@@ -169,7 +169,7 @@ TABLES: dict[str, Table] = {
         indexes=(("document_id",),),
     ),
     "packs": Table(
-        _columns("pack parent state diff summary created_at", "iteration"),
+        _columns("pack parent state diff texts summary created_at", "iteration"),
         pk=("pack",),
         required=frozenset({"state", "diff", "iteration"}),
         defaults={"summary": "", "created_at": ""},
@@ -178,20 +178,21 @@ TABLES: dict[str, Table] = {
         _columns("evaluation pack split state created_at", "block documents passed errored calls iteration", "score"),
         pk=("evaluation",),
         required=frozenset({"pack", "split", "block"}),
-        defaults={"state": "open", "created_at": "", "iteration": 0}
-        | {"documents": 0, "passed": 0, "errored": 0, "calls": 0},
+        defaults={"state": "open", "created_at": ""}
+        | {"iteration": 0, "documents": 0, "passed": 0, "errored": 0, "calls": 0},
         foreign={"pack": "packs"},
         indexes=(("pack", "split"),),
     ),
     "iterations": Table(
         _columns(
-            "parent probabilities minibatch analysis edits mutant outcome reason summary created_at ended_at",
-            "iteration lane sampled block record",
+            "parent probabilities minibatch history analysis edits mutant leader confirmed outcome reason summary"
+            " created_at ended_at",
+            "iteration lane sampled block record led",
             "draw parent_score mutant_score",
         ),
         pk=("iteration",),
         required=frozenset({"lane", "parent", "probabilities"}),
-        defaults={"outcome": "open", "reason": "", "summary": "", "minibatch": "[]", "edits": "[]"}
+        defaults={"outcome": "open", "reason": "", "summary": "", "minibatch": "[]", "history": "[]", "edits": "[]"}
         | {"sampled": 1, "block": 0, "record": 0, "created_at": ""},
         indexes=(("parent",),),
     ),
@@ -210,9 +211,12 @@ TABLES: dict[str, Table] = {
         indexes=(("document_id",), ("thread_id",)),
     ),
 }
-"""Every table, those that others refer to first. The columns `extract`, `candidate`, `quality`, `judgement`, `packet`,
-`screen`, `mode`, `checks`, `params`, `example`, `probabilities`, `minibatch`, `analysis`, `edits` and `edited` are JSON
-texts; `score` of an attempt is an exact fraction as text ("5/8") and `score_value` the same as a number."""
+"""Every table, those that others refer to first.
+
+The columns `extract`, `candidate`, `quality`, `judgement`, `packet`, `screen`, `mode`, `checks`, `params`, `example`,
+`probabilities`, `minibatch`, `history`, `confirmed`, `texts`, `analysis`, `edits` and `edited` are JSON texts; `score` of
+an attempt is an exact fraction as text ("5/8") and `score_value` the same as a number.
+"""
 
 
 def encode(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> Rows:

@@ -28,7 +28,7 @@ from autodata.cli.run import (
 from autodata.cli.terminal import AsJson, console, print_json
 from autodata.corpus.documents import read_documents
 from autodata.graphs.config import RunConfig
-from autodata.graphs.optimize import Ending, OptimizeRunConfig, open_optimization
+from autodata.graphs.optimize import Ending, OptimizeRunConfig, open_optimization, require_splits
 from autodata.prompts.patch import write_pack
 
 optimize = typer.Typer(
@@ -90,8 +90,10 @@ def execute(
 ) -> tuple[Ending, SearchReport]:
     """Run one sitting with progress on a terminal. The first Ctrl-C or SIGTERM drains, the second stops at once."""
     splits = {split: _documents(config, files, split) for split, files in paths.items() if files}
-    if not splits and not (out / "run.db").exists():
-        raise UserError(f"{out} holds no search yet: give --train PATH and --validate PATH")
+    if not (out / "run.db").exists():
+        if not splits:
+            raise UserError(f"{out} holds no search yet: give --train PATH and --validate PATH")
+        require_splits(splits)
     with suppress(asyncio.CancelledError):
         return asyncio.run(_sit(config, splits, out, OptimizeProgress(terminal, config.optimize.iterations)))
     raise RunFailed(f"stopped at once; the same command goes on: nothing paid for is lost ({out})")
@@ -129,6 +131,10 @@ def closing_lines(ending: Ending, report: SearchReport, out: Path) -> list[str]:
         ]
     else:
         lines = [f"the search ended: all {summary['iterations']} iterations are done"]
+    lines += [f"errored: {line}" for line in ending.errored[:5]]
+    if len(ending.errored) > 5:
+        lines.append(f"errored: {len(ending.errored) - 5} more; they are left out of their scores")
+    lines += ending.notes
     lines.append(f"next: autodata optimize export {out} --out prompts   autodata run --prompts {out} ...")
     return lines
 

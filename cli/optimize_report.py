@@ -42,7 +42,7 @@ class SearchReport:
         """Read the folder of a search. Raises UserError when it is none."""
         config = search_config(folder)
         async with ledger_of(folder, search=True) as ledger:
-            return await cls.read(ledger, LedgerArchive(ledger, config.pack()), config)
+            return await cls.read(ledger, await LedgerArchive.of(ledger, str(folder)), config)
 
     @classmethod
     async def read(cls, ledger: Reader, archive: LedgerArchive, config: OptimizeRunConfig) -> Self:
@@ -50,7 +50,7 @@ class SearchReport:
         rows = await ledger.read("select * from iterations order by iteration")
         members = await archive.members()
         winner = await archive.winner(confirmed=bool(config.optimize.confirm))
-        member = next(member for member in members if member.pack == winner)
+        member = await archive.member(winner)
         summary = {
             "iterations": config.optimize.iterations,
             "iterations_begun": len(rows),
@@ -63,7 +63,7 @@ class SearchReport:
                 len(json.loads(row["edits"]).get("refusals", ())) for row in rows if row["edits"] != "[]"
             ),
             **await _spent(ledger),
-            "test": sealed_figures(await sealed_results(archive, ledger)),
+            "test": [await sealed_figures(archive, result) for result in await sealed_results(archive, ledger)],
         }
         return cls(summary, rows, await archive.pack(winner), member.iteration)
 
@@ -100,7 +100,7 @@ async def blamed(folder: Path, role: str = "") -> list[str]:
     """Return the winning prompts line by line, each with the iteration that wrote it and its score."""
     config = search_config(folder)
     async with ledger_of(folder, search=True) as ledger:
-        archive = LedgerArchive(ledger, config.pack())
+        archive = await LedgerArchive.of(ledger, str(folder))
         winner = await archive.winner(confirmed=bool(config.optimize.confirm))
         scores = {
             row["mutant"]: row["mutant_score"]
@@ -149,10 +149,11 @@ def show_search(out: Console, folder: Path, report: SearchReport) -> None:
         out.print("not confirmed: the best of many noisy scores flatters itself; see --confirm and --test")
     for row in summary["test"]:
         low, high = row["interval"] or (0.0, 1.0)
-        name = "baseline" if row["pack"] == baseline["pack"] else "winner"
-        out.print(
-            f"sealed test, {name}: {row['passed']} of {row['documents']}, {_rate(row['rate'])} [{low:.3f}, {high:.3f}]"
-        )
+        name = "baseline" if row["pack"] == baseline["pack"] else f"winner of iteration {row['iteration']}"
+        passed = f"{row['passed']} of {row['documents']}, {_rate(row['rate'])}"
+        out.print(f"sealed test, {name}: {passed}, 95% interval {low:.3f} to {high:.3f}")
+    if summary["test"] and winner["pack"] not in {row["pack"] for row in summary["test"]}:
+        out.print("the present winner was not tested: the test split was opened before, and is opened once")
     for row in report.iterations[-SHOWN:]:
         out.print(Text(f"  {row['iteration']:>4} {row['outcome']:<9} {_scores(row)} {row['reason'] or ''}"[:160]))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
+import shutil
 import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -204,9 +206,14 @@ def prompts_folder(given: Path) -> Path:
     report = asyncio.run(SearchReport.of(given))
     folder = given.absolute() / "winners" / report.winner_pack.version
     if not folder.exists():
-        write_pack(report.winner_pack, folder)
-    if load_pack(folder).version != report.winner_pack.version:
-        raise UserError(f"{folder} was changed by hand: move it away, or name it yourself with --prompts")
+        part = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}.part")
+        write_pack(report.winner_pack, part)
+        with suppress(OSError):  # another command has just put it there
+            part.rename(folder)
+        shutil.rmtree(part, ignore_errors=True)
+    if diff := report.winner_pack.diff(load_pack(folder)):
+        file = diff.split("\n", 1)[0].removeprefix("--- a/")
+        raise UserError(f"{folder / file} is not the winner's: move the folder away, or name it yourself")
     return folder
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
-from typing import Any
+from typing import Any, Self
 
 from autodata.checkpoints.ledger import Reader
-from autodata.checkpoints.records import DocumentStatus, Store, UserError
+from autodata.checkpoints.records import DocumentStatus, Store, UserError, canonical_json
 from autodata.nodes.optimizer.evaluator import Trial
 from autodata.nodes.optimizer.selection import Member, best
 from autodata.nodes.optimizer.state import Result
 from autodata.prompts import PromptPack
+from autodata.prompts.pack import parse_prompt
 from autodata.prompts.patch import apply_diff
 
 BASELINE = "baseline"
@@ -27,19 +29,41 @@ class LedgerArchive:
         self._packs: dict[str, PromptPack] = {baseline.version: baseline}
         self._results: dict[str, Result] = {}
 
+    @classmethod
+    async def of(cls, ledger: Reader, where: str) -> Self:
+        """Return the archive of a search, its baseline read from the ledger. Raises UserError when none has begun."""
+        rows = await ledger.read("select pack, texts from packs where state = ?", (BASELINE,))
+        if not rows:
+            raise UserError(f"{where}: the search has not begun: go on with 'autodata optimize --out {where}'")
+        texts = json.loads(rows[0]["texts"])
+        prompts = {role: parse_prompt(role, text, f"{where}: {role}.md") for role, text in texts.items()}
+        return cls(ledger, PromptPack("baseline", prompts))
+
     async def enter_baseline(self) -> None:
         """Enter the baseline as the first of the population. Doing it twice is harmless."""
         if not await self._ledger.read("select pack from packs where state = ?", (BASELINE,)):
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
             row = {"pack": self._baseline.version, "state": BASELINE, "diff": "", "iteration": 0, "created_at": now}
-            await self.save(packs=[row])
+            texts = {role: prompt.text for role, prompt in self._baseline.prompts.items()}
+            await self.save(packs=[{**row, "texts": texts}])
 
     async def members(self) -> list[Member]:
         """Return the population, in the order of iterations."""
+        return await self._scored("p.state in ('baseline', 'member')")
+
+    async def member(self, pack: str) -> Member:
+        """Return any pack with its scores, whether it is one of the population or not."""
+        found = await self._scored("p.pack = ?", pack)
+        if not found:
+            raise KeyError(pack)
+        return found[0]
+
+    async def _scored(self, which: str, *values: str) -> list[Member]:
         rows = await self._ledger.read(
-            "select p.pack, p.iteration, e.block, e.passed, e.documents, e.errored from packs p left join evaluations e"
+            "select p.pack, p.iteration, e.block, e.passed, e.documents, e.errored from packs p left join evaluations e"  # noqa: S608
             " on e.pack = p.pack and e.split = 'validate' and e.state = 'done' and e.score is not null"
-            " where p.state in ('baseline', 'member') order by p.iteration, p.pack, e.block"
+            f" where {which} order by p.iteration, p.pack, e.block",
+            values,
         )
         blocks: dict[tuple[int, str], dict[int, Fraction]] = {}
         for row in rows:
@@ -103,16 +127,35 @@ class LedgerArchive:
         )
         return tuple(row["document_id"] for row in rows)
 
-    async def history(self, most: int) -> list[str]:
-        """Return the latest entries of the history log, oldest first."""
+    async def latest(self, most: int) -> list[int]:
+        """Return the numbers of the iterations that ended last, in order."""
         rows = await self._ledger.read(
-            "select summary from iterations where outcome != 'open' order by iteration desc limit ?", (most,)
+            "select iteration from iterations where outcome != 'open' order by iteration desc limit ?", (most,)
         )
-        return [row["summary"] for row in reversed(rows)]
+        return [row["iteration"] for row in reversed(rows)]
+
+    async def history(self, iterations: Sequence[int]) -> list[str]:
+        """Return the entries of the history log of some iterations."""
+        rows = await self._ledger.read(
+            "select summary from iterations where iteration in (select value from json_each(?)) order by iteration",
+            (canonical_json(list(iterations)),),
+        )
+        return [row["summary"] for row in rows]
+
+    async def iteration(self, n: int) -> dict[str, Any]:
+        """Return the row of an iteration. Raises KeyError for one that was not begun."""
+        rows = await self._ledger.read("select * from iterations where iteration = ?", (n,))
+        if not rows:
+            raise KeyError(n)
+        return rows[0]
+
+    async def leads(self) -> int:
+        """Return how often the lead was taken."""
+        return int((await self._ledger.read("select coalesce(max(led), 0) as n from iterations"))[0]["n"])
 
     async def record(self) -> str:
         """Return the version of the pack that is believed to be the best so far."""
-        rows = await self._ledger.read("select mutant from iterations where record = 1 order by iteration desc limit 1")
+        rows = await self._ledger.read("select mutant from iterations where led is not null order by led desc limit 1")
         return str(rows[0]["mutant"]) if rows else self._baseline.version
 
     async def winner(self, *, confirmed: bool) -> str:

@@ -31,7 +31,8 @@ from autodata.models.simulated import World
 from autodata.nodes.acceptance import AcceptancePolicy, LoopJudge, Measure
 from autodata.nodes.borderline import Reviewing, ReviewMode
 from autodata.nodes.domain import Domain, find_domain
-from autodata.nodes.optimizer.settings import OptimizeConfig
+from autodata.nodes.optimizer.settings import FREE, OptimizeConfig
+from autodata.nodes.own_domain import require_fitting
 from autodata.nodes.policy import policy_of
 from autodata.prompts import PromptPack
 
@@ -152,7 +153,12 @@ class RunConfig(Settings):
 
     def pack(self) -> PromptPack:
         """Load the prompts. Raises UserError when there are none, or they do not fit the domain."""
-        return self.chosen_domain.pack(Path(self.prompts).expanduser() if self.prompts else None)
+        if not self.prompts:
+            return self.chosen_domain.pack()
+        folder = Path(self.prompts).expanduser()
+        pack = self.chosen_domain.pack(folder)
+        require_fitting(self.chosen_domain, pack, folder)
+        return pack
 
     @property
     def reviewing(self) -> Reviewing:
@@ -203,7 +209,7 @@ def bearing(resolved: Mapping[str, Any]) -> dict[str, str]:
     models: Mapping[str, Mapping[str, Any]] = resolved["models"]
     for role, settings in models.items():
         kept[f"models.{role}"] = {name: value for name, value in settings.items() if name in MODEL_FIELDS_THAT_BEAR}
-    kept |= {name: resolved[name] for name in ("optimize", "splits") if name in resolved}
+    kept["optimize"] = {k: v for k, v in resolved.get("optimize", {}).items() if k not in FREE}
     if any(settings["provider"] == "local" for settings in models.values()):
         kept["local.ctx"] = resolved["local"]["ctx"]
     if any(settings["provider"] == "simulated" for settings in models.values()):
@@ -248,7 +254,8 @@ def require_kind(resolved: Mapping[str, Any], kind: str, folder: Path) -> None:
     """Raise UserError unless a stored configuration is of this kind: `run` or `baseline`."""
     stored = resolved.get("kind", RunConfig.kind)
     if stored != kind:
-        raise UserError(f"{folder} holds a {stored}: go on with 'autodata {stored}', or use another --out")
+        what = "search" if stored == "optimize" else stored
+        raise UserError(f"{folder} holds a {what}: go on with 'autodata {stored}', or use another --out")
 
 
 def stored_config(path: Path, flags: Mapping[str, Any] | None = None, kind: str = "run") -> RunConfig:

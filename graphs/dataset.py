@@ -79,7 +79,7 @@ def build_dataset() -> AnyGraph:
     graph.add_edge(START, "intake")
     graph.add_conditional_edges("intake", fan_out, [_loop_of(name) for name in SERVED])
     for name, domain in domains.items():
-        loop = part(build_self_instruct(domain), domain, schema, _Collected).compile()
+        loop = part(build_self_instruct(domain, review=True), domain, schema, _Collected).compile()
         add_described(graph, _loop_of(name), _walk(loop, name))
         graph.add_edge(_loop_of(name), "collect")
     graph.add_edge("collect", END)

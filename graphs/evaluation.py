@@ -10,7 +10,8 @@ from autodata.checkpoints.book import TrialBook
 from autodata.checkpoints.records import DocumentStatus
 from autodata.checkpoints.saver import keep_rounds
 from autodata.graphs.config import RunConfig
-from autodata.graphs.runner import House, Runner
+from autodata.graphs.house import House
+from autodata.graphs.runner import Runner
 from autodata.graphs.self_instruct import build_self_instruct
 from autodata.models.errors import Stopped
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Trial
@@ -25,6 +26,8 @@ class DocumentEvaluator:
         self._graph: Any = build_self_instruct(config.chosen_domain).compile(checkpointer=house.saver)
         self._running: set[Runner] = set()
         self._stopped: tuple[str, bool] | None = None
+        self.errored: list[str] = []
+        """Documents that errored in this sitting, each with its evaluation and the reason."""
         self.on_event: Callable[[Mapping[str, Any]], None] = lambda event: None
 
     def drain(self, reason: str, *, failed: bool = False, keep_reserved: bool = False) -> None:
@@ -65,6 +68,7 @@ class DocumentEvaluator:
             outcome = await runner.run()
         finally:
             self._running.discard(runner)
+        self.errored += [f"{request.evaluation}: {line}" for line in outcome.errored]
         if outcome.stopped:
             self.drain(outcome.stopped, failed=outcome.failed)
             raise Stopped(outcome.stopped, outcome.failed)

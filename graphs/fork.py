@@ -19,9 +19,9 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from autodata.checkpoints.ledger import Ledger, Reader, open_readonly
 from autodata.checkpoints.records import Candidate, DocumentStatus, UserError, canonical_json
-from autodata.checkpoints.saver import open_saver
 from autodata.graphs.config import RunConfig
 from autodata.graphs.runner import open_run
+from autodata.graphs.savers import open_kept
 from autodata.nodes.review import edited
 
 FORKS = "forks"
@@ -93,8 +93,8 @@ async def find_moment(config: RunConfig, run: Path, document_id: str, n: int) ->
         if n not in numbers:
             known = f"its rounds are 1 to {max(numbers)}" if numbers else "it has none yet"
             raise UserError(f"{document_id} has no round {n}: {known}")
-        if (run / "checkpoints.db").exists():
-            saver = await stack.enter_async_context(open_saver(run / "checkpoints.db"))
+        saver = await stack.enter_async_context(open_kept(config.checkpoints, run, ledger))
+        if saver is not None:
             found = await _newest(saver, thread, n)
     if found is None:
         raise UserError(

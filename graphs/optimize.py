@@ -20,20 +20,22 @@ from autodata.checkpoints.saver import checkpoint_error, keep_rounds
 from autodata.graphs.archive import LedgerArchive
 from autodata.graphs.config import RunConfig
 from autodata.graphs.evaluation import DocumentEvaluator
+from autodata.graphs.house import House, open_house
 from autodata.graphs.intake import take_in
 from autodata.graphs.optimizer import STEPS, build_optimizer
-from autodata.graphs.runner import House, open_house
-from autodata.graphs.trajectories import LedgerTrajectories
+from autodata.graphs.trace_langsmith import langsmith_wanted, project_name
+from autodata.graphs.trajectories import LedgerTrajectories, TracedTrajectories
 from autodata.models.config import OPTIMIZER_ROLES, ModelSettings
 from autodata.models.errors import BudgetSpent, Drained, EndpointDown, Stopped
 from autodata.models.serving import Progress
 from autodata.nodes.domain import Domain
 from autodata.nodes.optimizer.evaluator import Evaluator
 from autodata.nodes.optimizer.examiner import examine
-from autodata.nodes.optimizer.settings import FREE, OPTIMIZER_DEFAULTS
+from autodata.nodes.optimizer.settings import OPTIMIZER_DEFAULTS
 from autodata.nodes.optimizer.shingles import Shingles
 from autodata.nodes.optimizer.state import OptContext, Result, Search
 from autodata.nodes.optimizer.trajectories import Trajectories
+from autodata.nodes.optimizer.workbench import Workbench, require_own_files
 from autodata.prompts import load_pack
 
 SPLITS = ("train", "validate", "test")
@@ -63,9 +65,8 @@ class OptimizeRunConfig(RunConfig):
         return self.models.resolve(defaults, [*self.chosen_domain.roles, *OPTIMIZER_ROLES])
 
     def resolved(self, prompt_version: str) -> dict[str, Any]:
-        """Return everything as plain values, the settings of the search that bear on its results included."""
-        plain = super().resolved(prompt_version)
-        return {**plain, "optimize": self.optimize.model_dump(mode="json", exclude={*FREE})}
+        """Return everything as plain values, the settings of the search included."""
+        return {**super().resolved(prompt_version), "optimize": self.optimize.model_dump(mode="json")}
 
     @property
     def of_evaluations(self) -> RunConfig:
@@ -81,6 +82,10 @@ class Ending:
     failed: bool = False
     sealed: list[Result] = field(default_factory=list)
     """The test evaluations, of the baseline and of the winner, once they were made."""
+    errored: list[str] = field(default_factory=list)
+    """Documents that errored in this sitting, each with its evaluation and the reason."""
+    notes: list[str] = field(default_factory=list)
+    """What else a person should know, for instance what the traces lost."""
 
 
 class Optimization:
@@ -94,10 +99,10 @@ class Optimization:
         trajectories: Trajectories | None = None,
     ) -> None:
         self._config, self._house = config, house
-        self.ledger, self.ending = house.ledger, Ending()
+        self.ledger, self.ending = house.ledger, Ending(notes=house.tracer.notes)
         self.archive = LedgerArchive(house.ledger, house.pack, house.ledger)
         self._evaluator = evaluator or self._documents_evaluator()
-        self._trajectories = trajectories or LedgerTrajectories(house.ledger)
+        self._trajectories = trajectories or _trajectories(config, house)
         self._graph: Any = build_optimizer().compile(checkpointer=house.saver)
         self._controls: set[RunControl] = set()
         self._caller = house.caller(config)
@@ -122,10 +127,7 @@ class Optimization:
         if any(known.values()):
             _require_same(known, splits)
             return
-        _require_apart(splits)
-        for split in ("train", "validate"):
-            if not splits.get(split):
-                raise UserError(f"no documents to {split} with: give --{split} PATH")
+        require_splits(splits)
         await take_in(self.ledger, [document for documents in splits.values() for document in documents])
         rows = [
             {"document_id": document.document_id, "split": split, "position": position}
@@ -223,6 +225,7 @@ class Optimization:
     def _documents_evaluator(self) -> DocumentEvaluator:
         evaluator = DocumentEvaluator(self._config.of_evaluations, self._house)
         evaluator.on_event = self._tell
+        self.ending.errored = evaluator.errored
         return evaluator
 
     def _tell(self, event: Mapping[str, Any]) -> None:
@@ -259,10 +262,31 @@ async def open_optimization(
 
     Without an evaluator documents go through the inner graph; without trajectories failures are read from the ledger.
     """
+    _require_ready(config)
     async with open_house(config, folder, progress) as house:
         sitting = Optimization(config, house, evaluator, trajectories)
         house.budget.on_spent = partial(sitting.drain, keep_reserved=True)
         yield sitting
+
+
+def _require_ready(config: OptimizeRunConfig) -> None:
+    """Raise UserError for what would only fail once the first evaluation is paid for."""
+    pack, folder = config.pack(), Path(config.prompts) if config.prompts else config.chosen_domain.folder
+    Workbench(pack)
+    if folder is not None:
+        require_own_files(pack, folder.expanduser())
+    if config.optimize.traces == "langsmith" and not (config.tracing.langsmith and langsmith_wanted()):
+        raise UserError("optimize.traces = 'langsmith' reads what was traced there: export LANGSMITH_API_KEY=...")
+
+
+def _trajectories(config: OptimizeRunConfig, house: House) -> Trajectories:
+    ledger = LedgerTrajectories(house.ledger)
+    if config.optimize.traces == "ledger":
+        return ledger
+    from autodata.graphs.langsmith_trajectories import LangSmithTrajectories  # noqa: PLC0415 - few need it
+
+    traced = LangSmithTrajectories(project_name(config.tracing.project), run_id=house.tracer.run_id)
+    return TracedTrajectories(ledger, traced, house.tracer.notes)
 
 
 async def sealed_results(archive: LedgerArchive, ledger: Any) -> list[Result]:
@@ -274,7 +298,11 @@ async def sealed_results(archive: LedgerArchive, ledger: Any) -> list[Result]:
     return [result for result in found if result is not None]
 
 
-def _require_apart(splits: Mapping[str, Sequence[Document]]) -> None:
+def require_splits(splits: Mapping[str, Sequence[Document]]) -> None:
+    """Raise UserError unless there are documents to train and to validate with, and none is in two splits."""
+    for split in ("train", "validate"):
+        if not splits.get(split):
+            raise UserError(f"no documents to {split} with: give --{split} PATH")
     seen: dict[str, tuple[str, str]] = {}
     for split, documents in splits.items():
         for document in documents:

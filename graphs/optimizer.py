@@ -19,11 +19,6 @@ def after_select(state: OptState) -> str:
     return END if state.get("over") else "evaluate_parent"
 
 
-def after_parent(state: OptState) -> str:
-    """Read the parent's failures, unless nothing came of its evaluation."""
-    return "record" if state.get("outcome") else "analyse"
-
-
 def after_analyse(state: OptState) -> str:
     """Edit, unless there was nothing to learn from."""
     return "record" if state.get("outcome") else "edit"
@@ -52,7 +47,7 @@ def build_optimizer() -> StateGraph[OptState, OptContext, OptState, OptState]:
     graph.add_node("record", record)
     graph.add_edge(START, "select_parent")
     graph.add_conditional_edges("select_parent", after_select, ["evaluate_parent", END])
-    graph.add_conditional_edges("evaluate_parent", after_parent, ["analyse", "record"])
+    graph.add_edge("evaluate_parent", "analyse")
     graph.add_conditional_edges("analyse", after_analyse, ["edit", "record"])
     graph.add_conditional_edges("edit", after_edit, ["check", "record"])
     graph.add_conditional_edges("check", after_check, ["validate", "record"])

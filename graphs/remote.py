@@ -27,7 +27,8 @@ from autodata.checkpoints.ledger import Ledger, run_lock
 from autodata.checkpoints.records import DocumentStatus, UserError, canonical_json, digest
 from autodata.checkpoints.schema import TABLES
 from autodata.graphs.config import changes, require_kind, write_resolved
-from autodata.graphs.runner import Event, Outcome, make_folder
+from autodata.graphs.house import make_folder
+from autodata.graphs.runner import Event, Outcome
 
 KIND = "run --server"
 WAIT_SECONDS = 300.0

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
+from autodata.checkpoints.records import DocumentStatus
+from autodata.graphs.archive import LedgerArchive
 from autodata.nodes.optimizer.selection import Member, wilson
 from autodata.nodes.optimizer.state import Result
 
 
 def member_figures(member: Member) -> dict[str, Any]:
-    """Return how a pack of the population stands; scores are None before its first validation."""
+    """Return how a pack stands; its scores are None before its first validation."""
     return {
         "pack": member.pack,
         "iteration": member.iteration,
@@ -20,19 +21,15 @@ def member_figures(member: Member) -> dict[str, Any]:
     }
 
 
-def sealed_figures(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Return the sealed test's figures, with Wilson's 95% intervals."""
-    found = []
-    for result in results:
-        passed = sum(trial.passed for trial in result.trials)
-        counted = sum(trial.status.value != "errored" for trial in result.trials)
-        found.append(
-            {
-                "pack": result.pack,
-                "passed": passed,
-                "documents": counted,
-                "rate": passed / counted if counted else None,
-                "interval": list(wilson(passed, counted)) if counted else None,
-            }
-        )
-    return found
+async def sealed_figures(archive: LedgerArchive, result: Result) -> dict[str, Any]:
+    """Return a sealed test's figures, with Wilson's 95% interval."""
+    passed = sum(trial.passed for trial in result.trials)
+    counted = sum(trial.status is not DocumentStatus.ERRORED for trial in result.trials)
+    return {
+        "pack": result.pack,
+        "iteration": (await archive.member(result.pack)).iteration,
+        "passed": passed,
+        "documents": counted,
+        "rate": passed / counted if counted else None,
+        "interval": list(wilson(passed, counted)) if counted else None,
+    }

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -18,20 +17,17 @@ from typing import Any
 from autodata.checkpoints.ledger import Ledger, open_readonly, run_lock
 from autodata.checkpoints.records import UserError, canonical_json, digest
 from autodata.graphs.config import RunConfig, bearing, changes
+from autodata.graphs.house import House, bind, make_folder, spent_budget
 from autodata.graphs.optimize import Optimization, OptimizeRunConfig
-from autodata.graphs.runner import House, bind, make_folder, spent_budget
 from autodata.graphs.savers import open_run_saver
 from autodata.graphs.trace_open import open_tracing
 from autodata.models.calls import Budget, Caller
 from autodata.models.endpoint import RoleModel
 from autodata.nodes.optimizer.state import Search
-from autodata.prompts import PromptPack, load_pack
-from autodata.prompts.patch import write_pack
+from autodata.prompts import PromptPack
 
 SEARCHES = "searches"
 """Where a server's searches are, in its folder."""
-BASELINE = "baseline"
-"""Where a search's folder holds the prompts that it started from, where they are a caller's."""
 
 
 @dataclass(frozen=True)
@@ -41,16 +37,9 @@ class Order:
     config: OptimizeRunConfig
     pack: PromptPack
     """The baseline: the domain's prompts, with a caller's texts in place of some."""
-    own: bool
-    """Whether the baseline is the domain's own."""
     optimizer: PromptPack
     """The prompts of analyst and editor."""
     models: Mapping[str, RoleModel]
-
-    def resolved(self, folder: Path) -> dict[str, Any]:
-        """Return what the search's `config.toml` holds."""
-        plain = self.config.resolved(self.pack.version)
-        return plain if self.own else {**plain, "prompts": str(folder / BASELINE)}
 
     def key(self, thread: str, splits: Mapping[str, Sequence[str]]) -> str:
         """Return the name of the search that a thread makes on these documents: other settings, another search."""
@@ -123,15 +112,13 @@ class Room:
         Raises UserError when the search was begun under other settings.
         """
         if self.sitting is None:
-            resolved = order.resolved(self.folder)
+            resolved = order.config.resolved(order.pack.version)
             rows = await self.ledger.read("select value from meta where key = 'bearing'")
             if rows and (changed := changes(json.loads(rows[0]["value"]), bearing(resolved))):
                 raise UserError(
                     f"this thread's search began under other settings of the server ({'; '.join(changed[:5])}): set"
                     " them back, or send the input again for a new search"
                 )
-            if not order.own:
-                await asyncio.to_thread(_keep_baseline, order.pack, self.folder / BASELINE)
             await bind(self.ledger, self.folder, resolved)
             house = await self._house(order, budget)
             optimization = Optimization(order.config, house)
@@ -153,14 +140,6 @@ class Room:
         )
         tracer = await self.stack.enter_async_context(tracing)
         return _SharedHouse(self.folder, order.pack, self.ledger, saver, order.models, budget, tracer)
-
-
-def _keep_baseline(pack: PromptPack, folder: Path) -> None:
-    """Write the prompts that a search starts from, for `autodata optimize status`; doing it twice is harmless."""
-    if folder.exists() and load_pack(folder).version == pack.version:
-        return
-    shutil.rmtree(folder, ignore_errors=True)  # a kill came in between
-    write_pack(pack, folder)
 
 
 class Searches:

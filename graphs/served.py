@@ -35,7 +35,7 @@ Factory = Callable[[RunnableConfig, ServerRuntime[Any]], Awaitable[Graph]]
 def build_served(domain: Domain) -> StateGraph[Any, Any, Any, Any]:
     """Return a domain's loop between a node that takes a pasted document in and one that sums up."""
     schema = context_schema(domain, LoopContext if domain.loop_judge else GatedContext)
-    return framed(build_self_instruct(domain), domain, schema)
+    return framed(build_self_instruct(domain, review=True), domain, schema)
 
 
 def build_served_baseline(domain: Domain) -> StateGraph[Any, Any, Any, Any]:

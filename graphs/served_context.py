@@ -69,6 +69,11 @@ class ServedContext(BaseModel):
 class LoopContext(ServedContext):
     """A context of a graph that asks again and again."""
 
+    review: Literal["none", "accepted", "borderline", "all"] = Field(
+        default="none", json_schema_extra={"langgraph_nodes": ["human_review"]}
+    )
+    """Which candidates wait for a person: the run stops with a question, and goes on with the answer."""
+
     max_rounds: int | None = Field(default=None, ge=1, le=100, json_schema_extra={"langgraph_nodes": ["feedback"]})
     """Rounds after which a document is rejected. Left empty: as the server is configured."""
 

@@ -138,7 +138,15 @@ async def enter(shop: Workshop, domain: Domain, given: list[Paste], config: Runn
 def fresh(document: Document) -> dict[str, Any]:
     """Return the state in which a thread begins a document, nothing left of one that it had before."""
     cleared: dict[str, Any] = dict.fromkeys(State.__annotations__)
-    return {**cleared, "candidate_id": "", "attempts": [], "queue": [], "status_reason": "", **new_state(document)}
+    return {
+        **cleared,
+        "candidate_id": "",
+        "attempts": [],
+        "queue": [],
+        "reviews": 0,
+        "status_reason": "",
+        **new_state(document),
+    }
 
 
 def who(shop: Workshop, domain: Domain, context: ServedContext) -> dict[str, Any]:

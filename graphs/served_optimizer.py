@@ -36,6 +36,7 @@ from autodata.models.problems import problems
 from autodata.nodes.domain import DOMAINS, Domain
 from autodata.nodes.modes import require_ready
 from autodata.nodes.optimizer.state import OptContext, OptState, Result
+from autodata.nodes.optimizer.workbench import Workbench
 from autodata.prompts import load_pack
 
 MOST_ITERATIONS = 200
@@ -107,7 +108,7 @@ class Found(TypedDict, total=False):
     """The winner's prompts by role, each a whole file."""
     diff: str
     """What was changed of the baseline to get there; empty if it won."""
-    history: list[dict[str, Any]]
+    log: list[dict[str, Any]]
     """One row an iteration: n, parent, mutant, outcome, reason, parent_score, mutant_score, record, analysis, summary.
     """
     tested: list[dict[str, Any]]
@@ -140,7 +141,6 @@ class _Whole(SearchState, Found, total=False):
 
 async def order_for(shop: Workshop, domain: Domain, context: SearchContext, iterations: int) -> Order:
     """Return what a search is made with, as the server's configuration and the caller have it. Raises UserError."""
-    own = await asyncio.to_thread(domain.pack)
     pack = await shop.pack(domain, context)
     shipped = await asyncio.to_thread(load_pack, "optimizer")
     optimizer = optimizer_pack_for(shipped, context.prompts(OPTIMIZER_ROLES), shop.config.serve.prompts)
@@ -153,12 +153,14 @@ async def order_for(shop: Workshop, domain: Domain, context: SearchContext, iter
     values["models"] = shop.chosen_models(roles, context).model_dump(exclude_unset=True)
     values["seed"] = context.seed or shop.config.seed
     values["optimize"] = {**values.get("optimize", {}), **context.optimize(), "iterations": iterations, "parallel": 1}
+    values["optimize"]["traces"] = "ledger"  # a server's traces are its own
     try:
         config = OptimizeRunConfig.of(RunConfig.model_validate(values))
     except ValidationError as error:
         raise UserError(f"context: {problems(error, RunConfig)}") from None
     require_ready(config.chosen_domain, config.roles())
-    return Order(config, pack, pack.version == own.version, optimizer, await shop.models(config.roles()))
+    Workbench(pack)  # a baseline in which nothing can be edited ends here
+    return Order(config, pack, optimizer, await shop.models(config.roles()))
 
 
 NOT_OF_A_SEARCH = {"acceptance", "limit", "target", "review", "review_margin", "prompts", "serve"}
@@ -304,15 +306,15 @@ async def _found(sitting: Sitting) -> dict[str, Any]:
     confirmed = bool(sitting.order.config.optimize.confirm)
     members = await archive.members()
     version = await archive.winner(confirmed=confirmed)
-    winner = next(member for member in members if member.pack == version)
+    winner = await archive.member(version)
     pack = await archive.pack(version)
     return {
         "baseline": member_figures(members[0]),
         "winner": {**member_figures(winner), "confirmed": confirmed and winner.iteration > 0},
         "prompts": {role: prompt.text for role, prompt in sorted(pack.prompts.items())},
         "diff": sitting.order.pack.diff(pack),
-        "history": [_row(row) for row in await ledger.read(_ITERATIONS)],
-        "tested": sealed_figures(await sealed_results(archive, ledger)),
+        "log": [_row(row) for row in await ledger.read(_ITERATIONS)],
+        "tested": [await sealed_figures(archive, one) for one in await sealed_results(archive, ledger)],
         "usage": await ledger.read(_USAGE),
     }
 

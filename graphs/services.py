@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from autodata.checkpoints.ledger import Ledger, MemoryLedger, run_lock
 from autodata.checkpoints.records import UserError
 from autodata.graphs.config import RunConfig
-from autodata.graphs.runner import bind, make_folder, require_prices, require_room, spent_budget
+from autodata.graphs.house import bind, make_folder, require_prices, require_room, spent_budget
 from autodata.models.calls import Budget, Caller
 from autodata.models.chat import connect, require_keys
 from autodata.models.config import ModelSettings
@@ -80,6 +80,7 @@ async def open_services(
                 blobs=ledger,
                 max_rounds=run.max_rounds,
                 run_seed=run.seed,
+                review=run.reviewing,
             )
         )
 

@@ -43,6 +43,11 @@ def _key() -> str:
     return os.environ.get("LANGSMITH_API_KEY", "").strip() or os.environ.get("LANGCHAIN_API_KEY", "").strip()
 
 
+def project_name(given: str | None) -> str:
+    """Return the project that is traced to: the given one, else the environment's, else `default`."""
+    return given or utils.get_tracer_project() or "default"
+
+
 def open_client(**options: Any) -> Client:
     """Return a client of the environment's endpoint that starts no threads and waits seconds, not minutes."""
     logging.getLogger("langsmith").addHandler(logging.NullHandler())  # else its warnings go to the terminal
@@ -74,7 +79,7 @@ class LangSmithExporter:
 
     def __init__(self, redactor: Redactor, *, project: str | None = None, texts: bool = True) -> None:
         """Send to the project given, else to that of the environment."""
-        self.project = project or utils.get_tracer_project() or "default"
+        self.project = project_name(project)
         self._redactor, self._texts = redactor, texts
         self._problem: Exception | None = None
         self._unscored = 0

@@ -51,6 +51,8 @@ class Tracer:
         """What a person must know at the end, filled by `close`."""
         self._ledger, self._redactor, self._local = ledger, redactor, local
         self._exporters, self._base, self._exit_seconds = exporters, dict(base or {}), exit_seconds
+        self.run_id: str | None = self._base.get("run_id")
+        """What tells this folder's runs from others in a project; None where nothing is exported."""
         self._threads: dict[str, DocumentTrace] = {}
         self._calls: dict[int, Span] = {}  # id of a call on its way -> its span
         self._gathering: set[asyncio.Task[None]] = set()

@@ -1,4 +1,4 @@
-"""Failures of an evaluation, read from the ledger."""
+"""Failures of an evaluation, read from the ledger, or from where they were traced to."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from autodata.checkpoints.ledger import Reader
-from autodata.nodes.optimizer.trajectories import Exchange, Failure
+from autodata.checkpoints.records import RunFailed
+from autodata.nodes.optimizer.trajectories import Exchange, Failure, Trajectories
 
 
 class LedgerTrajectories:
@@ -57,3 +58,22 @@ class LedgerTrajectories:
             score=attempt["score_value"],
             marks=tuple({**mark, "met": bool(mark["met"])} for mark in marks),
         )
+
+
+class TracedTrajectories:
+    """`Trajectories` over a traced project. The ledger says which rounds failed; what is not traced is read there."""
+
+    def __init__(self, ledger: Trajectories, traced: Trajectories, notes: list[str]) -> None:
+        self._ledger, self._traced, self._notes = ledger, traced, notes
+
+    async def failures(self, evaluation: str, documents: tuple[str, ...]) -> list[Failure]:
+        """Return the failed rounds, each as it was traced. A project that cannot be read is noted, and no failure."""
+        known = await self._ledger.failures(evaluation, documents)
+        try:
+            traced = await self._traced.failures(evaluation, documents)
+        except RunFailed as error:
+            note = f"{error}; failures were read from the ledger instead"
+            self._notes += [] if note in self._notes else [note]
+            return known
+        found = {failure.round_id: failure for failure in traced}
+        return [found.get(failure.round_id, failure) for failure in known]

@@ -11,6 +11,7 @@ import os
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,8 @@ from autodata.checkpoints.book import TrialBook
 from autodata.checkpoints.ledger import Ledger, run_lock
 from autodata.checkpoints.records import DocumentStatus, UserError, canonical_json
 from autodata.graphs.config import RunConfig, load_config, read_config
+from autodata.graphs.house import require_prices, spent_budget
 from autodata.graphs.intake import take_in
-from autodata.graphs.runner import require_prices, spent_budget
 from autodata.graphs.savers import open_run_saver
 from autodata.graphs.searches import SEARCHES, Searches
 from autodata.graphs.serve_config import CONFIGURED
@@ -35,6 +36,7 @@ from autodata.models.endpoint import RoleModel
 from autodata.models.problems import problems
 from autodata.models.serving import LocalServing
 from autodata.nodes.acceptance import AcceptancePolicy, Measure
+from autodata.nodes.borderline import Reviewing
 from autodata.nodes.domain import Domain
 from autodata.nodes.modes import require_ready
 from autodata.nodes.state import Services
@@ -182,7 +184,15 @@ class Workshop:
             blobs=book,
             max_rounds=1 if not isinstance(context, LoopContext) else context.max_rounds or self.config.max_rounds,
             run_seed=context.seed or self.config.seed,
+            review=self.reviewing(domain, context),
         )
+
+    def reviewing(self, domain: Domain, context: ServedContext) -> Reviewing:
+        """Return which candidates of a run wait for a person. Raises UserError for what a domain cannot tell."""
+        mode = context.review if isinstance(context, LoopContext) else "none"
+        if mode == "borderline" and domain.loop_judge:
+            raise UserError("context.review: a loop judge draws no line to be near: use accepted or all")
+        return Reviewing(mode, Fraction(str(self.config.review_margin)))
 
     async def take_in(self, *documents: Any) -> None:
         """Take documents into the server's ledger, each once."""

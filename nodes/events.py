@@ -112,6 +112,24 @@ class JudgementEvent(_Event):
     rejection: Rejection | None
 
 
+class ReviewEvent(_Event):
+    """A person is asked about the candidate; the graph stops until there is an answer."""
+
+    event: Literal["review"]
+    question: dict[str, Any]
+    """What the person is shown, which is what the graph is interrupted with."""
+
+
+class ReviewedEvent(_Event):
+    """A person answered."""
+
+    event: Literal["reviewed"]
+    decision: Literal["approve", "edit", "reject"]
+    reason: str
+    reviewer: str
+    """Who answered, in their own words; may be empty."""
+
+
 class FeedbackEvent(_Event):
     """A rejected round was closed; another begins unless it was the `last`."""
 
@@ -145,6 +163,8 @@ GraphEvent = Annotated[
     | MarkEvent
     | VerdictEvent
     | JudgementEvent
+    | ReviewEvent
+    | ReviewedEvent
     | FeedbackEvent
     | RejectedEvent
     | AcceptedEvent,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from autodata.checkpoints.records import DocumentStatus
+from autodata.models.errors import Stopped
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Lost, Trial
 from autodata.nodes.optimizer.state import Result, Search
 from autodata.prompts import PromptPack
@@ -34,7 +35,8 @@ async def examine(
 ) -> Result:
     """Return the evaluation of a pack: read back when it was made before, gone on with when it was stopped early.
 
-    `documents` are those of a minibatch; without them all of the split. Raises the errors that end a sitting.
+    `documents` are those of a minibatch; without them all of the split. Raises the errors that end a sitting, also when
+    every document errored: that is no score.
     """
     evaluation = training_id(pack.version, iteration) if documents else evaluation_id(split, pack.version, block)
     archive = search.archive
@@ -53,6 +55,9 @@ async def examine(
             EvaluationRequest(evaluation, pack, split, block, wanted, lost, search.settings.wave)
         )
         result = Result(evaluation, pack.version, split, block, trials, complete=len(trials) == len(wanted))
+        if trials and result.score is None:
+            # Nothing was found out: the evaluation stays open, and a later sitting takes its documents up again.
+            raise Stopped(f"every document of evaluation {evaluation} errored", failed=True)
         await archive.save(
             trials=[_trial_row(evaluation, position, trial) for position, trial in enumerate(trials)],
             evaluations=[

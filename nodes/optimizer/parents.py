@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,7 +33,8 @@ async def select_parent(state: OptState, runtime: Runtime[OptContext]) -> dict[s
             row = await _begin(search, lane, begun + 1)
             await search.archive.save(iterations=[row])
     search.on_event({"event": "iteration", "n": row["iteration"], "parent": row["parent"]})
-    return {**fresh, "n": row["iteration"], "parent": row["parent"], "sampled": row["sampled"]}
+    began = {"n": row["iteration"], "parent": row["parent"], "sampled": row["sampled"]}
+    return {**fresh, **began, "history": json.loads(row["history"])}
 
 
 async def _begin(search: Search, lane: int, n: int) -> dict[str, Any]:
@@ -52,6 +54,7 @@ async def _begin(search: Search, lane: int, n: int) -> dict[str, Any]:
         ),
         "draw": draw,
         "sampled": await search.archive.sampled(parent.pack) + 1,
+        "history": canonical_json(await search.archive.latest(search.settings.history)),
         "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
     }
 
@@ -68,15 +71,13 @@ async def evaluate_parent(state: OptState, runtime: Runtime[OptContext]) -> dict
     )
     await examine(search, pack, "train", block, iteration=n, documents=documents)
     member = await _validated(search, state)
-    scored = {"parent": str(member.blocks[member.bought[-1]])} if member.blocks else {}
-    row = {"iteration": n, "minibatch": canonical_json(documents), "block": member.bought[-1] if scored else 0}
-    await search.archive.save(iterations=[row])
+    block = member.bought[-1]
+    await search.archive.save(iterations=[{"iteration": n, "minibatch": canonical_json(documents), "block": block}])
     return {
         "minibatch": list(documents),
         "training": training_id(parent, n),
-        "block": row["block"],
-        "scores": scored,
-        **({} if scored else {"outcome": "errored", "reason": "every validation document of the parent errored"}),
+        "block": block,
+        "scores": {"parent": str(member.blocks[block])},
     }
 
 
@@ -94,6 +95,4 @@ async def _validated(search: Search, state: OptState) -> Member:
         )
         if len(member.bought) >= due:
             return member
-        result = await examine(search, pack, "validate", selection.next_block(member), iteration=state["n"])
-        if result.score is None:
-            return member
+        await examine(search, pack, "validate", selection.next_block(member), iteration=state["n"])

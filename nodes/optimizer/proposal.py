@@ -32,7 +32,7 @@ async def analyse(state: OptState, runtime: Runtime[OptContext]) -> dict[str, An
             search.site("analyse", "analyst", n),
             search.prompts["analyst"],
             sample,
-            history=await search.archive.history(search.settings.history),
+            history=await search.archive.history(state["history"]),
             pack=await search.archive.pack(state["parent"]),
         )
     except (CallFailed, UnusableReply) as error:
@@ -54,7 +54,7 @@ async def edit(state: OptState, runtime: Runtime[OptContext]) -> dict[str, Any]:
             search.prompts["editor"],
             Workbench(parent),
             analysis=state["analysis"] or {},
-            history=await search.archive.history(search.settings.history),
+            history=await search.archive.history(state["history"]),
             check=_check(search, parent),
             turns=search.settings.editor_turns,
         )

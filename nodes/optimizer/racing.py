@@ -20,41 +20,53 @@ def score_of(trials: Sequence[Trial]) -> Fraction | None:
     return Fraction(sum(trial.passed for trial in counted), len(counted)) if counted else None
 
 
-def cannot_win(parent: Fraction, documents: int) -> Lost:
-    """Return a test that holds once no outcome of the missing documents lifts the score above the parent's."""
+def paired(parent: Sequence[Trial], mutant: Sequence[Trial]) -> tuple[Fraction, Fraction] | None:
+    """Return both scores over the documents that errored on neither side; None when there is no such document."""
+    both = _both(parent, mutant)
+    if not both:
+        return None
+    return (
+        Fraction(sum(one.passed for one, _ in both), len(both)),
+        Fraction(sum(other.passed for _, other in both), len(both)),
+    )
+
+
+def _both(parent: Sequence[Trial], mutant: Sequence[Trial]) -> list[tuple[Trial, Trial]]:
+    of_parent: Mapping[str, Trial] = {trial.document_id: trial for trial in parent}
+    pairs = [(of_parent[trial.document_id], trial) for trial in mutant if trial.document_id in of_parent]
+    return [pair for pair in pairs if DocumentStatus.ERRORED not in {pair[0].status, pair[1].status}]
+
+
+def cannot_win(parent: Sequence[Trial]) -> Lost:
+    """Return a test that holds once no outcome of the missing documents makes a mutant win more than it loses.
+
+    What counts is the comparison that decides: `paired`. A missing document can still be won where the parent failed.
+    """
 
     def lost(trials: Sequence[Trial]) -> bool:
-        errored = sum(trial.status is DocumentStatus.ERRORED for trial in trials)
-        if documents == errored:
-            return False
-        missing = documents - len(trials)
-        reachable = Fraction(sum(trial.passed for trial in trials) + missing, documents - errored)
-        return reachable <= parent
+        lead = sum(other.passed - one.passed for one, other in _both(parent, trials))
+        seen = {trial.document_id for trial in trials}
+        missing = (trial for trial in parent if trial.document_id not in seen)
+        return lead + sum(trial.status is not DocumentStatus.ERRORED and not trial.passed for trial in missing) <= 0
 
     return lost
 
 
-def hardly_wins(parent: Sequence[Trial], documents: int, wave: int, error: float) -> Lost:
+def hardly_wins(parent: Sequence[Trial], wave: int, error: float) -> Lost:
     """Return `cannot_win` together with a one-sided sign test against the parent's trials.
 
     Were each of the two as likely to win a document that they differ on, the test would stop the mutant with a
     probability of `error` at most, over all looks together (each look gets an equal share).
     """
-    of_parent: Mapping[str, Trial] = {trial.document_id: trial for trial in parent}
-    score = score_of(parent)
-    exact = cannot_win(score if score is not None else Fraction(0), documents)
-    share = error / max(1, math.ceil(documents / wave) - 1)
+    exact = cannot_win(parent)
+    share = error / max(1, math.ceil(len(parent) / wave) - 1)
 
     def lost(trials: Sequence[Trial]) -> bool:
         if exact(trials):
             return True
-        wins = losses = 0
-        for trial in trials:
-            other = of_parent.get(trial.document_id)
-            if other is None or DocumentStatus.ERRORED in (trial.status, other.status):
-                continue
-            wins += trial.passed and not other.passed
-            losses += other.passed and not trial.passed
+        both = _both(parent, trials)
+        wins = sum(other.passed and not one.passed for one, other in both)
+        losses = sum(one.passed and not other.passed for one, other in both)
         return at_least(losses, wins + losses) <= share
 
     return lost
@@ -62,4 +74,5 @@ def hardly_wins(parent: Sequence[Trial], documents: int, wave: int, error: float
 
 def at_least(k: int, n: int) -> float:
     """Return the probability of `k` heads or more in `n` tosses of a fair coin."""
-    return sum(math.comb(n, i) for i in range(k, n + 1)) / 2**n
+    heads: int = sum(math.comb(n, i) for i in range(k, n + 1))
+    return heads / 2.0**n

@@ -80,23 +80,20 @@ def blocks_due(sampled: int, *, reuse: bool, most: int, is_baseline: bool) -> in
 
 
 def next_block(member: Member) -> int:
-    """Return the smallest block that a pack was not validated on."""
-    block = 0
-    while block in member.blocks:
-        block += 1
-    return block
+    """Return the block that a pack is validated on next: a fresh one, behind all that it has."""
+    return max(member.bought, default=-1) + 1
 
 
 def minibatch(documents: Sequence[str], size: int, sampled: int, seed: int) -> tuple[tuple[str, ...], int]:
     """Return the training documents of a pack's `sampled`-th time (from 1), and their seed block.
 
-    A pack goes through all documents in an order of its own before it sees one again, then under other seeds.
+    A pack goes through all documents in an order of its own, the last minibatch perhaps a short one, before it sees one
+    again under other seeds.
     """
-    size = min(size, len(documents))
     order = sorted(documents)
     random.Random(seed).shuffle(order)  # noqa: S311 - a reproducible order
-    first = (sampled - 1) * size
-    return tuple(order[(first + k) % len(order)] for k in range(size)), first // len(order)
+    block, number = divmod(sampled - 1, max(1, math.ceil(len(order) / size)))
+    return tuple(order[number * size : (number + 1) * size]), block
 
 
 def best(members: Sequence[Member]) -> Member:

@@ -39,6 +39,8 @@ class OptimizeConfig(Settings):
     """Fresh blocks on which a new record must beat the one before it on average, before it is believed."""
     failures: int = Field(default=6, ge=1, le=50)
     """Failed rounds that the analyst reads, whole, spread over the failure modes."""
+    traces: Literal["ledger", "langsmith"] = "ledger"
+    """Where failures are read from: the search's own ledger, or the LangSmith project that `[tracing]` sends it to."""
     editor_turns: int = Field(default=6, ge=1, le=50)
     """Turns of the editing agent, the checker's complaints included."""
     growth: float = Field(default=2.0, gt=0)

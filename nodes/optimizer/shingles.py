@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 
 _WORD = re.compile(r"\w+")
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+"""Thai, Lao, Japanese and Chinese."""
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _LOOKALIKES = str.maketrans(
     "\u0430\u0435\u043e\u0440\u0441\u0445\u0443\u0456\u0458\u0455\u0501\u04bb\u051b\u051d"
@@ -28,8 +30,11 @@ def _is_mark(sign: str) -> bool:
 
 
 def words_of(text: str) -> list[str]:
-    """Return the words and numbers of a text, folded; signs between them do not count."""
-    return _WORD.findall(folded(text).replace("_", " "))
+    """Return the words and numbers of a text, folded; signs between them do not count.
+
+    Where words are written without spaces between them, every character counts as one.
+    """
+    return _WORD.findall(_UNSPACED.sub(r" \g<0> ", folded(text).replace("_", " ")))
 
 
 class Shingles:

@@ -36,6 +36,8 @@ class OptState(TypedDict, total=False):
     training: str
     """The evaluation whose failures are read."""
     minibatch: list[str]
+    history: list[int]
+    """The iterations whose entries of the history log analyst and editor are shown."""
     analysis: dict[str, Any] | None
     """The analyst's root causes, with ids of attempts and rounds as evidence."""
     mutant: str
@@ -99,8 +101,20 @@ class Archive(Protocol):
     async def documents(self, split: str) -> tuple[str, ...]:
         """Return the ids of a split's documents, in order."""
 
-    async def history(self, most: int) -> list[str]:
-        """Return the latest entries of the history log, oldest first."""
+    async def latest(self, most: int) -> list[int]:
+        """Return the numbers of the iterations that ended last, in order."""
+
+    async def history(self, iterations: Sequence[int]) -> list[str]:
+        """Return the entries of the history log of some iterations."""
+
+    async def iteration(self, n: int) -> dict[str, Any]:
+        """Return the row of an iteration. Raises KeyError for one that was not begun."""
+
+    async def member(self, pack: str) -> Member:
+        """Return any pack with its scores, whether it is one of the population or not."""
+
+    async def leads(self) -> int:
+        """Return how often the lead was taken."""
 
     async def record(self) -> str:
         """Return the version of the pack that is believed to be the best so far."""
@@ -124,6 +138,8 @@ class Search:
     protected: Shingles
     """N-grams of validation and test documents, which no prompt may hold."""
     run_seed: int = 0
+    leading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a mutant is compared with the leader, until it leads or does not."""
     selecting: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a parent is sampled: what one lane writes, the next must see."""
     on_event: Callable[[Mapping[str, Any]], None] = lambda event: None

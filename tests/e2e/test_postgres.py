@@ -21,6 +21,7 @@ from autodata.checkpoints.postgres import PostgresSaver, describe, open_postgres
 from autodata.checkpoints.records import RunFailed, UserError
 from autodata.checkpoints.saver import ROUND_KEY, keep_rounds
 from autodata.graphs.config import RunConfig
+from autodata.graphs.fork import Change, find_moment, make_fork
 from autodata.graphs.runner import open_run
 from autodata.graphs.savers import open_kept, run_prefix
 from tests.support.commands import invoke, parsed, printed
@@ -225,6 +226,21 @@ async def test_what_is_left_of_a_run_can_be_looked_into(database: str, tmp_path:
     copy = tmp_path / "copy"
     async with open_readonly(copy / "run.db") as ledger, open_kept(config, copy, ledger) as none:
         assert none is None
+
+
+async def test_a_round_of_a_run_at_a_server_can_be_forked(database: str, tmp_path: Path) -> None:
+    config = RunConfig.model_validate(SHARED)
+    await sit(tmp_path / "run", SHARED, DOCUMENTS)
+    moment = await find_moment(config, tmp_path / "run", DOCUMENTS[0].document_id, 1)
+    assert (moment.n, moment.state["n"]) == (1, 1)
+    assert moment.candidate
+    folder = await make_fork(
+        config, moment, Change(candidate={"question": "What follows when its second feeder fails?"})
+    )
+    async with open_run(config, folder) as runner:
+        await runner.run()
+    prefixes = {row[0].partition("/")[0] for row in stored(database, "SELECT DISTINCT thread_id FROM checkpoints")}
+    assert len(prefixes) == 2
 
 
 async def test_the_saver_may_change_between_sittings_and_nothing_is_paid_twice(database: str, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import pytest
 from langchain_core.runnables import RunnableConfig
 
 from autodata.checkpoints.ledger import MemoryLedger
-from autodata.checkpoints.records import Attempt, Document, Stage, document_id
+from autodata.checkpoints.records import Document, Stage, document_id
 from autodata.graphs.baseline import BaselineConfig, build_cot_baseline
 from autodata.graphs.config import RunConfig
 from autodata.graphs.intake import take_in
@@ -52,18 +52,11 @@ WORKED: Mapping[str, tuple[str, tuple[Worked, ...]]] = {
             ("What is the Brell mean of 1 and 4?", "a + 3b = 1 + 12 = 13\n13 divided by 7 is 13/7", "13/7"),
         ),
     ),
-    "dorl": (
-        "The Dorl equation with the numbers a and b is a*x + b = 9.",
+    "tarn": (
+        "The Tarn ratio of two numbers a and b is (2a + b)/11.",
         (
-            ("Which x solves the Dorl equation with a = 7 and b = 4?", "7x + 4 = 9\n7x = 5", "x = 5/7"),
-            ("Which x solves the Dorl equation with a = 3 and b = 1?", "3x + 1 = 9\n3x = 8", "x = 8/3"),
-        ),
-    ),
-    "vosk": (
-        "The Vosk sum of two numbers a and b is a/3 + b/7.",
-        (
-            ("What is the Vosk sum of 1 and 2?", "1/3 + 2/7 = 7/21 + 6/21\n7 + 6 = 13", "13/21"),
-            ("What is the Vosk sum of 2 and 1?", "2/3 + 1/7 = 14/21 + 3/21\n14 + 3 = 17", "17/21"),
+            ("What is the Tarn ratio of 4 and 1?", "2a + b = 8 + 1 = 9\n9 divided by 11 is 9/11", "9/11"),
+            ("What is the Tarn ratio of 1 and 5?", "2a + b = 2 + 5 = 7\n7 divided by 11 is 7/11", "7/11"),
         ),
     ),
     "quill": (
@@ -73,15 +66,22 @@ WORKED: Mapping[str, tuple[str, tuple[Worked, ...]]] = {
             ("What is the Quill polynomial of 1 and 6 in x?", "(x + 1)(x - 6)\nx^2 - 6x + x - 6", "x^2 - 5x - 6"),
         ),
     ),
+    "plim": (
+        "The Plim polynomial of two numbers a and b is (x + a)(2x + b), expanded.",
+        (
+            ("What is the Plim polynomial of 1 and 4 in x?", "(x + 1)(2x + 4)\n2x^2 + 4x + 2x + 4", "2x^2 + 6x + 4"),
+            ("What is the Plim polynomial of 2 and 3 in x?", "(x + 2)(2x + 3)\n2x^2 + 3x + 4x + 6", "2x^2 + 7x + 6"),
+        ),
+    ),
 }
 """A rule that nobody can know, for it is made up, and two problems worked by it: by the name of the document."""
 PROBLEMS = {
     "brell": ("What is the Brell mean of 3 and 4?", "15/7"),
-    "dorl": ("Which x solves the Dorl equation with a = 5 and b = 2?", "7/5"),
-    "vosk": ("What is the Vosk sum of 1 and 4?", "19/21"),
+    "tarn": ("What is the Tarn ratio of 3 and 7?", "13/11"),
     "quill": ("What is the Quill polynomial of 3 and 4 in x?", "x^2 - x - 12"),
+    "plim": ("What is the Plim polynomial of 3 and 5 in x?", "2x^2 + 11x + 15"),
 }
-"""One more problem on each rule, which no document works."""
+"""One more problem on each rule, which no document works: sums of whole numbers, and products of two brackets."""
 
 SOLVER = {"max_tokens": 160, "temperature": 0.7}
 CONFIG: dict[str, Any] = {
@@ -183,28 +183,20 @@ def require_counted(attempts: Rows, verdicts: Rows) -> None:
 async def test_worked_solutions_let_the_model_solve_what_it_cannot_solve_alone() -> None:
     """Both solvers are this one model; the strong one sees the document. Nothing is refused: all attempts count."""
     ledger = MemoryLedger()
-    right, attempts = await measured(BaselineConfig.of(RunConfig.model_validate({**CONFIG, "budget": {}})), ledger)
-    planned = {Stage.WEAK: SCIENCE.weak_attempts, Stage.STRONG: SCIENCE.strong_attempts}
-    assert {stage: len(found) for stage, found in attempts.items()} == {
-        s: n * len(PROBLEMS) for s, n in planned.items()
-    }
+    await measured(BaselineConfig.of(RunConfig.model_validate({**CONFIG, "budget": {}})), ledger)
     made = Counter(row["role"] for row in ledger.tables["calls"].values())
-    assert made["weak_solver"] == made["strong_solver"] == len(attempts[Stage.WEAK])
-    assert made.keys() <= {"weak_solver", "strong_solver", "verifier"}, "the problems were given"
-    require_marks([*ledger.tables["attempts"].values()])
-    shares = {stage: Fraction(right[stage], len(attempts[stage])) for stage in Stage}
-    told = (right, {stage: marks(found) for stage, found in attempts.items()})
-    assert shares[Stage.STRONG] >= shares[Stage.WEAK] + PRIVILEGE, told
-    by_code = marks(attempts[Stage.STRONG])["code", True]
-    assert by_code >= PRIVILEGE * len(attempts[Stage.STRONG]), told
+    planned = {"weak_solver": SCIENCE.weak_attempts, "strong_solver": SCIENCE.strong_attempts}
+    assert {role: n for role, n in made.items() if role != "verifier"} == {
+        role: n * len(PROBLEMS) for role, n in planned.items()
+    }, "the problems were given"
+    rows = [*ledger.tables["attempts"].values()]
+    assert len(rows) == sum(planned.values()) * len(PROBLEMS)
+    require_marks(rows)
+    require_privilege(ledger)
 
 
-async def measured(
-    config: RunConfig, ledger: MemoryLedger
-) -> tuple[Mapping[Stage, int], Mapping[Stage, Sequence[Attempt]]]:
-    """Return how many attempts at our problems end on the answer, and all attempts."""
-    right = dict.fromkeys(Stage, 0)
-    attempts: dict[Stage, list[Attempt]] = {stage: [] for stage in Stage}
+async def measured(config: RunConfig, ledger: MemoryLedger) -> None:
+    """Let both solvers attempt our problems. A candidate that waits is taken before any challenger is asked."""
     async with served(config, ledger) as services:
         graph = build_cot_baseline(services.domain).compile()
         for name, document in documents().items():
@@ -213,20 +205,27 @@ async def measured(
             question, answer = PROBLEMS[name]
             problem = services.domain.scorer.candidate({"question": question, "answer": answer})
             assert services.domain.scorer.problems(problem) == []
-            # A candidate that waits is taken before any challenger is asked.
             state: Any = {**new_state(document), "queue": [problem.model_dump(mode="json")]}
             limit: RunnableConfig = {"recursion_limit": steps_for(1, SCIENCE.weak_attempts + SCIENCE.strong_attempts)}
-            state = await graph.ainvoke(state, limit, context=Context(services))
-            assert state["status"] == "accepted"
-            for attempt in map(Attempt.model_validate, state["attempts"]):
-                attempts[attempt.stage].append(attempt)
-                right[attempt.stage] += attempt.answered and ends_on(await ledger.get(attempt.answer_ref), answer)
-    return right, attempts
+            ended = await graph.ainvoke(state, limit, context=Context(services))
+            assert ended["status"] == "accepted"
 
 
-def marks(attempts: Sequence[Attempt]) -> Counter[tuple[str, bool]]:
-    """Count who decided, and whether for right."""
-    return Counter((attempt.mark.decided_by, attempt.mark.right) for attempt in attempts if attempt.mark)
+def require_privilege(ledger: MemoryLedger) -> None:
+    """The worked solutions raise the share of right answers, by a reading of ours and by the library's own marks."""
+    answers = {row["candidate_id"]: row["reference_answer"] for row in ledger.tables["candidates"].values()}
+    found: dict[str, list[bool]] = {stage: [] for stage in Stage}
+    for row in ledger.tables["attempts"].values():
+        found[row["stage"]].append(bool(row["answered"]) and ends_on(row["answer"], answers[row["candidate_id"]]))
+    shares = {stage: Fraction(sum(of_stage), len(of_stage)) for stage, of_stage in found.items()}
+    told = (shares, marks(ledger))
+    assert shares[Stage.STRONG] >= shares[Stage.WEAK] + PRIVILEGE, told
+    assert marks(ledger)["strong", "code", "1"] > marks(ledger)["weak", "code", "1"], told
+
+
+def marks(ledger: MemoryLedger) -> Counter[tuple[str, str, str]]:
+    """Count solver, who decided, and the score."""
+    return Counter((row["stage"], row["decided_by"], row["score"]) for row in ledger.tables["attempts"].values())
 
 
 def ends_on(text: str, answer: str) -> bool:

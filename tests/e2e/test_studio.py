@@ -197,6 +197,56 @@ async def test_a_run_stops_before_a_node_and_goes_on(studio: Studio, client: Lan
     assert values["status"] in {"accepted", "rejected"}
 
 
+async def test_a_candidate_waits_for_a_person_who_answers_by_the_api(studio: Studio, client: LangGraphClient) -> None:
+    """Reject with a reason, which the next challenger is told; then approve what is asked about until the end."""
+    thread = (await client.threads.create())["thread_id"]
+    await client.runs.wait(thread, "self_instruct_cs", input=paste(1), context={"review": "all"})
+    assert (await client.threads.get(thread))["status"] == "interrupted"
+    (question,) = (await interrupts(client, thread)).values()
+    assert {"document", "candidate", "verdict", "label_id"} <= question.keys()
+    bad = await client.runs.wait(
+        thread,
+        "self_instruct_cs",
+        command={"resume": {"decision": "reject"}},
+        context={"review": "all"},
+        raise_error=False,
+    )
+    assert "a rejection needs a reason" in json.dumps(bad)
+    reason = "Ask for consequences, not for causes."
+    answer: Any = {"decision": "reject", "reason": reason, "reviewer": "a person"}
+    asked = 0
+    while (await client.threads.get_state(thread))["next"]:
+        await client.runs.wait(thread, "self_instruct_cs", command={"resume": answer}, context={"review": "all"})
+        answer, asked = {"decision": "approve"}, asked + 1
+    state: Any = (await client.threads.get_state(thread))["values"]
+    assert state["status"] in {"accepted", "rejected"}
+    assert reason in json.dumps(state["history"], ensure_ascii=False)
+    labels = rows(studio, "select * from labels where thread_id like ? order by rowid", f"server-{thread}/%")
+    assert [row["decision"] for row in labels] == ["reject", *["approve"] * (asked - 1)]
+    assert (labels[0]["reason"], labels[0]["reviewer"]) == (reason, "a person")
+
+
+async def test_documents_of_a_dataset_wait_each_for_its_own_answer(client: LangGraphClient) -> None:
+    thread = (await client.threads.create())["thread_id"]
+    given = {"texts": [paste(number) for number in range(3)], "domain": "cs"}
+    context = {"review": "accepted", "acceptance": "meta", "max_rounds": 12}
+    await client.runs.wait(thread, "dataset", input=given, context=context)
+    asked = 0
+    while waiting := await interrupts(client, thread):
+        asked += len(waiting)
+        answers = {identity: {"decision": "approve"} for identity in waiting}
+        await client.runs.wait(thread, "dataset", command={"resume": answers}, context=context)
+    state: Any = (await client.threads.get_state(thread))["values"]
+    assert len(state["results"]) == 3
+    assert asked == len(state["examples"]) == state["counts"].get("accepted", 0) > 0
+
+
+async def interrupts(client: LangGraphClient, thread: str) -> dict[str, Any]:
+    """Return the questions that a thread waits with, by the id of the interrupt."""
+    state: Any = await client.threads.get_state(thread)
+    return {one["id"]: one["value"] for task in state["tasks"] for one in task["interrupts"]}
+
+
 async def test_each_role_takes_the_model_that_the_context_names(studio: Studio, models: Models) -> None:
     chosen = {
         "challenger_model": "first",
@@ -332,7 +382,7 @@ async def test_a_search_for_better_prompts(studio: Studio, client: LangGraphClie
     given = {"train": [paste(0), paste(1)], "held_out": [paste(2), paste(3)], "iterations": 2}
     context = {"minibatch": 1, "max_rounds": 1, "analyst_model": "first", "editor_model": "second"}
     thread, values = await ran(studio, "optimizer", given, context=context)
-    assert [row["n"] for row in values["history"]] == [1, 2]
+    assert [row["n"] for row in values["log"]] == [1, 2]
     assert values["prompts"].keys() == DOMAINS["cs"].pack().prompts.keys()
     assert (values["diff"] == "") == (values["winner"]["pack"] == values["baseline"]["pack"])
     assert (values["models"]["analyst"], values["models"]["editor"]) == ("openai:judge-one", "openai:judge-two")
@@ -347,9 +397,7 @@ async def test_a_search_for_better_prompts(studio: Studio, client: LangGraphClie
     assert sum(row["calls"] for row in values["usage"]) == calls
     assert rows(studio, "select 1 from trials where evaluation like ?", "train-%") == []
     again: Any = await client.runs.wait(thread, "optimizer", input=given, context=context)
-    assert [again[name] for name in ("winner", "history", "usage")] == [
-        values[name] for name in ("winner", "history", "usage")
-    ]
+    assert [again[name] for name in ("winner", "log", "usage")] == [values[name] for name in ("winner", "log", "usage")]
     assert "Blocking call" not in studio.log()
 
 

@@ -12,8 +12,8 @@ import pytest
 from autodata.checkpoints.records import DocumentStatus
 from autodata.graphs.config import RunConfig
 from autodata.graphs.evaluation import DocumentEvaluator
+from autodata.graphs.house import House, open_house
 from autodata.graphs.intake import take_in
-from autodata.graphs.runner import House, open_house
 from autodata.graphs.trajectories import LedgerTrajectories
 from autodata.models.errors import Stopped
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Trial
@@ -113,7 +113,10 @@ async def test_a_spent_budget_keeps_what_was_paid_for(tmp_path: Path) -> None:
 
 
 async def test_a_dead_endpoint_stops_the_sitting_and_scores_nothing(tmp_path: Path) -> None:
-    dead = {"simulated": {"faults": {"outage": True}}, "retries": {"max_attempts": 1, "base_seconds": 0}}
+    dead: dict[str, Any] = {
+        "simulated": {"faults": {"outage": True}},
+        "retries": {"max_attempts": 1, "base_seconds": 0},
+    }
     async with opened(tmp_path / "opt", **dead) as (evaluator, house, ids):
         with pytest.raises(Stopped) as stopped:
             await evaluator.evaluate(request(house.pack, ids))

@@ -41,6 +41,9 @@ def test_every_type_is_emitted_somewhere() -> None:
 
 async def events_of(bench: Bench) -> list[dict[str, Any]]:
     await bench.run()
+    if await bench.question():
+        await bench.answer(decision="reject", reason="Nobody asks this.", reviewer="Ada")
+        await bench.answer(decision="approve")
     return bench.events
 
 
@@ -55,6 +58,7 @@ async def test_every_kind_of_event_fits_its_type() -> None:
         Bench(domain="science"),
         Bench({"screen": lambda call: screened(*[False] * 4)}, domain="science", max_rounds=1),
         legal(),
+        Bench(review="accepted"),
     ]
     seen: set[str] = set()
     for bench in benches:

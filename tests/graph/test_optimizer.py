@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from langchain_core.language_models import BaseChatModel
+from langgraph.runtime import Runtime
 
 from autodata.checkpoints.records import DocumentStatus, UserError, canonical_json
 from autodata.graphs.config import RunConfig
@@ -20,7 +21,10 @@ from autodata.models.errors import Stopped
 from autodata.models.simulated import SimulatedChatModel
 from autodata.models.simulated_world import META_WORLD
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Trial
+from autodata.nodes.optimizer.parents import evaluate_parent, select_parent
+from autodata.nodes.optimizer.proposal import analyse, edit
 from autodata.nodes.optimizer.selection import CONFIRM
+from autodata.nodes.optimizer.state import OptContext
 from autodata.nodes.optimizer.trajectories import Exchange, Failure
 from tests.support.runs import generated, read_tables
 
@@ -205,12 +209,34 @@ async def test_an_editor_that_changes_nothing(tmp_path: Path, editor: Any) -> No
     assert [request.split for request in evaluator.asked if request.split == "validate"] == ["validate"]
 
 
-async def test_when_every_validation_document_errors_nothing_is_decided(tmp_path: Path) -> None:
-    def broken(request: EvaluationRequest) -> list[DocumentStatus]:
-        return [E] * len(request.documents) if request.split == "validate" else half(request)
+async def test_when_every_document_errors_the_search_stops_and_takes_them_up_again(tmp_path: Path, editor: Any) -> None:
+    editor(edits(turn(insert("Prefer short sentences."))))
+    broken = True
 
-    _, rows = await searched(tmp_path / "opt", config(2), Scripted(broken))
-    assert [row["outcome"] for row in rows] == ["errored", "errored"]
+    def rates(request: EvaluationRequest) -> list[DocumentStatus]:
+        return [E] * len(request.documents) if broken and request.split == "validate" else half(request)
+
+    ending, rows = await searched(tmp_path / "opt", config(2), Scripted(rates))
+    assert ending.failed
+    assert "every document of evaluation validate-" in ending.stopped
+    assert [row["outcome"] for row in rows] == ["open"]
+    broken = False
+    ending, rows = await searched(tmp_path / "opt", config(2), Scripted(rates))
+    assert ending.stopped == ""
+    assert len(rows) == 2
+    assert all(row["outcome"] == "rejected" for row in rows)
+
+
+async def test_a_mutant_does_not_win_by_errors(tmp_path: Path, editor: Any) -> None:
+    editor(edits(turn(insert("Prefer short sentences."))))
+
+    def rates(request: EvaluationRequest) -> list[DocumentStatus]:
+        mutant = request.pack.version != evaluator.asked[0].pack.version
+        return [A, *[E] * (len(request.documents) - 1)] if mutant else passing(request, 6)
+
+    evaluator = Scripted(rates)
+    _, rows = await searched(tmp_path / "opt", config(), evaluator)
+    assert [row["outcome"] for row in rows] == ["rejected"]
 
 
 async def test_an_unreadable_editor_is_an_error_and_the_loop_goes_on(tmp_path: Path, editor: Any) -> None:
@@ -277,6 +303,80 @@ async def test_a_record_is_believed_only_on_fresh_blocks(tmp_path: Path, editor:
         fresh = [request.block for request in evaluator.asked if request.block >= CONFIRM]
         assert len(fresh) == 6
         assert len(set(fresh)) == 3
+
+
+async def test_a_stop_within_a_confirmation_changes_nothing(tmp_path: Path, editor: Any) -> None:
+    """The leader does better on fresh blocks than it did: what the mutant was held against must not move."""
+
+    def rates(request: EvaluationRequest) -> list[DocumentStatus]:
+        mutant = request.split != "train" and request.pack.version != baseline[0]
+        fresh = request.block >= CONFIRM
+        return passing(request, (10 if fresh else 6) if mutant else (9 if fresh else 5))
+
+    class Stopping(Scripted):
+        async def evaluate(self, request: EvaluationRequest) -> tuple[Trial, ...]:
+            if request.block >= CONFIRM and request.pack.version != baseline[0] and not stopped:
+                stopped.append(request.evaluation)
+                raise Stopped("the budget --max-calls 1 is spent")
+            return await super().evaluate(request)
+
+    async with open_optimization(config(), tmp_path / "first") as sitting:
+        baseline = [sitting.archive._baseline.version]
+    stopped: list[str] = []
+    found = []
+    for name, evaluator in (("whole", Scripted(rates)), ("halting", Stopping(rates)), ("halting", Scripted(rates))):
+        editor(edits(turn(insert("Prefer short sentences."))))
+        _, rows = await searched(tmp_path / name, config(confirm=1), evaluator)
+        found.append([(row["outcome"], row["record"], row["reason"]) for row in rows])
+    assert len(stopped) == 1
+    assert found[0] == found[2] != found[1]
+    assert found[0][0][:2] == ("accepted", 1)
+
+
+async def test_the_leader_is_the_last_to_take_the_lead(tmp_path: Path, editor: Any) -> None:
+    """Lanes that confirm at once are each held against whoever leads by then: the best one leads in the end."""
+    number = iter(range(100))
+    editor(lambda prompt: json.dumps(turn(insert(f"Prefer sentences of kind {next(number)}."))))
+    evaluator = Scripted(by_order(3, 5, 9, 7))
+    async with searching(tmp_path / "opt", config(3, parallel=3, confirm=1), evaluator, OneFailure()) as sitting:
+        await sitting.run()
+        leader = await sitting.archive.winner(confirmed=True)
+        scores = {member.pack: member.score or 0 for member in await sitting.archive.members()}
+        assert scores[leader] == max(scores.values())
+
+
+async def test_what_was_paid_for_is_asked_the_same_again_whatever_ended_meanwhile(tmp_path: Path, editor: Any) -> None:
+    editor(edits(turn(insert("Prefer short sentences."))))
+    async with searching(tmp_path / "opt", config(2), Scripted(by_order(5, 4)), OneFailure()) as sitting:
+        await sitting.archive.enter_baseline()
+        runtime: Any = Runtime(context=OptContext(await sitting._search(), lanes=2))
+        state: Any = {"lane": 0}
+        state |= await select_parent(state, runtime)
+        state |= await evaluate_parent(state, runtime)
+        for node in (analyse, edit):
+            update = await node(state, runtime)
+            paid = await sitting.ledger.read("select key from calls")
+            other = {"iteration": 2, "lane": 1, "parent": state["parent"], "probabilities": "{}", "outcome": "rejected"}
+            await sitting.ledger.save(iterations=[{**other, "summary": f"ended while {node.__name__} went on"}])
+            assert await node(state, runtime) == update
+            assert await sitting.ledger.read("select key from calls") == paid
+            state |= update
+
+
+async def test_an_edit_rejected_before_belongs_to_the_iteration_that_accepts_it(tmp_path: Path, editor: Any) -> None:
+    editor(edits(turn(insert("Prefer short sentences."))))
+
+    def rates(request: EvaluationRequest) -> list[DocumentStatus]:
+        mutant = request.pack.version != evaluator.asked[0].pack.version
+        return passing(request, (4 if request.block == 0 else 9) if mutant else 5)
+
+    evaluator = Scripted(rates)
+    async with searching(tmp_path / "opt", config(2), evaluator, OneFailure()) as sitting:
+        await sitting.run()
+        rows = await sitting.ledger.read("select outcome, mutant from iterations order by iteration")
+        assert [row["outcome"] for row in rows] == ["rejected", "accepted"]
+        assert rows[0]["mutant"] == rows[1]["mutant"]
+        assert [member.iteration for member in await sitting.archive.members()] == [0, 2]
 
 
 async def test_the_test_split_is_opened_once(tmp_path: Path, editor: Any) -> None:

@@ -85,7 +85,7 @@ async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 
 
 def found(values: dict[str, Any]) -> list[Any]:
-    names = ("baseline", "winner", "prompts", "diff", "history", "tested", "usage")
+    names = ("baseline", "winner", "prompts", "diff", "log", "tested", "usage")
     return [values[name] for name in names]
 
 
@@ -120,9 +120,9 @@ async def test_a_search_ends_with_its_whole_result(server: Server) -> None:
     won = apply_diff(pack, values["diff"]) if values["diff"] else pack
     assert {role: prompt.text for role, prompt in won.prompts.items()} == values["prompts"]
     assert (values["baseline"]["pack"], values["winner"]["pack"]) == (pack.version, won.version)
-    assert [row["n"] for row in values["history"]] == [1, 2]
-    assert all(row["outcome"] and row["reason"] and row["summary"] for row in values["history"])
-    assert any(row["analysis"] for row in values["history"])
+    assert [row["n"] for row in values["log"]] == [1, 2]
+    assert all(row["outcome"] and row["reason"] and row["summary"] for row in values["log"])
+    assert any(row["analysis"] for row in values["log"])
     assert {row["pack"] for row in values["tested"]} == {pack.version, won.version}
     assert sum(row["calls"] for row in values["usage"]) == server.calls()
     assert {"analyst", "editor"} <= values["models"].keys()
@@ -139,8 +139,8 @@ async def test_the_same_input_pays_nothing_and_more_iterations_go_on(server: Ser
     assert found(await server.run("one", splits())) == found(first)
     assert server.calls() == paid
     more = await server.run("one", splits(iterations=2))
-    assert more["history"][:1] == first["history"]
-    assert len(more["history"]) == 2
+    assert more["log"][:1] == first["log"]
+    assert len(more["log"]) == 2
     assert len(server.searches()) == 1
 
 
@@ -152,7 +152,7 @@ async def test_threads_and_inputs_share_no_search(server: Server) -> None:
     turned = await server.run("one", splits(train=pastes(5, 7)))
     assert turned["search"] not in {one["search"], other["search"]}
     assert turned["documents"]["train"] != one["documents"]["train"]
-    assert len(turned["history"]) == 1
+    assert len(turned["log"]) == 1
     assert len(server.searches()) == 3
 
 
@@ -175,7 +175,7 @@ async def test_a_search_does_not_go_on_under_other_settings_of_the_server(server
     with pytest.raises(Refused, match=r"began under other settings of the server \(seed: 0 -> 5\)"):
         await server.run("one", None)
     fresh = await server.run("one", splits())
-    assert len(fresh["history"]) == 1
+    assert len(fresh["log"]) == 1
     assert len(server.searches()) == 2
 
 
@@ -191,7 +191,7 @@ async def test_the_budget_of_the_server_bounds_its_searches_too(server: Server) 
     await shut()
     server.configure()
     values = await server.run("one", None)
-    assert len(values["history"]) == 1
+    assert len(values["log"]) == 1
     assert sum(row["calls"] for row in values["usage"]) == server.calls()
 
 
@@ -206,7 +206,7 @@ async def test_what_stops_a_search_stops_no_other_thread(server: Server) -> None
     assert document["status"] in {"accepted", "rejected"}
     with pytest.raises(Stopped, match="an endpoint is down"):
         await server.run("one", None)
-    assert len((await server.run("one", None))["history"]) == 1
+    assert len((await server.run("one", None))["log"]) == 1
 
 
 async def test_prompts_of_a_caller_are_the_baseline_and_the_command_line_reads_the_folder(server: Server) -> None:

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from autodata.checkpoints.records import DocumentStatus
 from autodata.nodes.optimizer.evaluator import Trial
-from autodata.nodes.optimizer.racing import at_least, cannot_win, hardly_wins, score_of
+from autodata.nodes.optimizer.racing import at_least, cannot_win, hardly_wins, paired, score_of
 
 A, R, E = DocumentStatus.ACCEPTED, DocumentStatus.REJECTED, DocumentStatus.ERRORED
-statuses = st.lists(st.sampled_from([A, R, R, DocumentStatus.SKIPPED, E]), min_size=1, max_size=15)
+outcomes = st.sampled_from([A, R, R, DocumentStatus.SKIPPED, E])
 
 
 def trials(found: Sequence[DocumentStatus]) -> list[Trial]:
@@ -27,42 +27,49 @@ def test_skipped_counts_as_not_passed_and_errored_not_at_all() -> None:
     assert score_of(trials([E, E])) is None
 
 
-@given(statuses, statuses)
-def test_exact_racing_changes_no_decision(of_parent: list[DocumentStatus], of_mutant: list[DocumentStatus]) -> None:
-    parent = score_of(trials(of_parent))
-    if parent is None:
-        return
-    lost = cannot_win(parent, len(of_mutant))
-    final = score_of(trials(of_mutant))
-    for looked in range(1, len(of_mutant) + 1):
-        if lost(trials(of_mutant[:looked])):
-            assert final is None or final <= parent
+def test_a_comparison_leaves_out_what_errored_on_either_side() -> None:
+    assert paired(trials([A, R, E, A]), trials([R, A, A, E])) == (Fraction(1, 2), Fraction(1, 2))
+    assert paired(trials([A] * 6 + [R] * 4), trials([A] + [E] * 9)) == (Fraction(1), Fraction(1))
+    assert paired(trials([E, A]), trials([A, E])) is None
 
 
-@given(st.integers(1, 12), st.integers(0, 12))
-def test_exact_racing_stops_as_soon_as_it_can(documents: int, passed: int) -> None:
-    """Where every missing document could still pass and lift the score above the parent's, it goes on."""
-    of_mutant = [A] * min(passed, documents)
-    rest = documents - len(of_mutant)
-    parent = Fraction(1, 2)
-    lost = cannot_win(parent, documents)
-    assert lost(trials(of_mutant)) == (Fraction(len(of_mutant) + rest, documents) <= parent)
+pairs = st.integers(1, 12).flatmap(lambda n: st.tuples(*[st.lists(outcomes, min_size=n, max_size=n)] * 2))
+
+
+@given(pairs)
+def test_exact_racing_changes_no_decision(of_both: tuple[list[DocumentStatus], list[DocumentStatus]]) -> None:
+    parent, mutant = (trials(found) for found in of_both)
+    lost = cannot_win(parent)
+    decided = paired(parent, mutant)
+    for looked in range(len(mutant) + 1):
+        if lost(mutant[:looked]):
+            assert decided is None or decided[1] <= decided[0]
+
+
+@given(pairs, st.integers(0, 12))
+def test_exact_racing_stops_as_soon_as_it_can(
+    of_both: tuple[list[DocumentStatus], list[DocumentStatus]], looked: int
+) -> None:
+    """Where it goes on there is an outcome with which the mutant would still win."""
+    parent, mutant = (trials(found) for found in of_both)
+    if not cannot_win(parent)(mutant[:looked]):
+        best = [*mutant[:looked], *(Trial(one.document_id, A) for one in mutant[looked:])]
+        decided = paired(parent, best)
+        assert decided is not None
+        assert decided[1] > decided[0]
 
 
 def test_equal_is_lost() -> None:
-    assert cannot_win(Fraction(4, 5), 5)(trials([A, A, R]))
-    assert not cannot_win(Fraction(4, 5), 5)(trials([A, A, A]))
-
-
-def test_when_everything_errored_nothing_is_lost() -> None:
-    assert not cannot_win(Fraction(1), 2)(trials([E, E]))
+    assert cannot_win(trials([A, A, A, A, R]))(trials([A, A, R]))
+    assert not cannot_win(trials([A, A, A, A, R]))(trials([A, A, A]))
+    assert cannot_win(trials([A, A]))([])  # nothing is left to be won
 
 
 def test_a_mutant_that_loses_every_difference_is_given_up() -> None:
-    parent = trials([A] * 12 + [R] * 13)
-    lost = hardly_wins(parent, 25, wave=5, error=0.05)
-    assert lost(trials([R] * 10))  # ten losses, no win; exactly, all 15 others could still pass
-    assert not cannot_win(Fraction(12, 25), 25)(trials([R] * 10))
+    parent = trials([A] * 10 + [R] * 15)
+    lost = hardly_wins(parent, wave=5, error=0.05)
+    assert lost(trials([R] * 10))  # ten losses, no win; exactly, all 15 others could still be won
+    assert not cannot_win(parent)(trials([R] * 10))
     assert not lost(trials([A] * 10))
     assert not lost(trials([R] * 5))  # five in a row happen by chance too often: 1/32 is more than the look's share
 
@@ -73,14 +80,13 @@ def test_the_stated_error_holds_for_a_mutant_as_good_as_its_parent() -> None:
     for _ in range(2000):
         parent = trials([rng.choice([A, R]) for _ in range(25)])
         mutant = trials([rng.choice([A, R]) for _ in range(25)])
-        lost = hardly_wins(parent, 25, wave=5, error=0.05)
-        exact = cannot_win(score_of(parent) or Fraction(0), 25)
+        lost, exact = hardly_wins(parent, wave=5, error=0.05), cannot_win(parent)
         given_up += any(lost(mutant[:n]) and not exact(mutant[:n]) for n in (5, 10, 15, 20))
     assert given_up / 2000 <= 0.05
 
 
 def test_errored_documents_take_no_part_in_the_sign_test() -> None:
-    lost = hardly_wins(trials([E] * 10 + [A] * 8 + [R] * 7), 25, wave=5, error=0.05)
+    lost = hardly_wins(trials([E] * 10 + [A] * 8 + [R] * 7), wave=5, error=0.05)
     assert not lost(trials([R] * 10))
 
 
