@@ -52,7 +52,7 @@ def lay_out(graph: Graph) -> Layout:
     after: dict[str, list[str]] = defaultdict(list)
     for source, target, _ in edges:
         after[source].append(target)
-    layers = _layers(after)
+    layers = _sunk(after, _layers(after))
     columns = _columns(after, layers)
     places = {node: (columns[node] * ACROSS, layers[node] * DOWN) for node in layers}
     right = max(x for x, _ in places.values()) + WIDE
@@ -88,6 +88,20 @@ def _layers(after: Mapping[str, Sequence[str]]) -> dict[str, int]:
         for target in forward[node]:
             layers[target] = max(layers[target], layers[node] + 1)
     return layers
+
+
+def _sunk(after: Mapping[str, Sequence[str]], layers: Mapping[str, int]) -> dict[str, int]:
+    """Return the layers with the last steps before the end, one behind the other, below everything else."""
+    chain = ["__end__"]
+    while True:
+        before = [node for node in after if chain[-1] in after[node]]
+        if len(before) != 1 or len(after[before[0]]) != 1:
+            break
+        chain += before
+    deepest = max((layers[node] for node in layers if node not in chain), default=-1)
+    if chain[-1] not in layers or layers[chain[-1]] > deepest:
+        return dict(layers)
+    return {**layers, **{node: deepest + 1 + k for k, node in enumerate(reversed(chain))}}
 
 
 def _columns(after: Mapping[str, Sequence[str]], layers: Mapping[str, int]) -> dict[str, int]:

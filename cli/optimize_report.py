@@ -14,14 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from autodata.checkpoints.ledger import Reader
-from autodata.checkpoints.records import DocumentStatus, UserError
+from autodata.checkpoints.records import UserError
 from autodata.cli.terminal import ledger_of
 from autodata.graphs.archive import LedgerArchive
 from autodata.graphs.config import read_resolved, stored_config
 from autodata.graphs.optimize import OptimizeRunConfig, sealed_results
+from autodata.graphs.search_figures import member_figures, sealed_figures
 from autodata.nodes.optimizer.blame import Version, blame
-from autodata.nodes.optimizer.selection import Member, wilson
-from autodata.nodes.optimizer.state import Result
 from autodata.prompts import PromptPack
 
 SHOWN = 12
@@ -58,13 +57,13 @@ class SearchReport:
             "iterations_ended": sum(row["outcome"] != "open" for row in rows),
             "outcomes": dict(sorted(Counter(row["outcome"] for row in rows).items())),
             "population": len(members),
-            "baseline": _member(members[0]),
-            "winner": {**_member(member), "confirmed": bool(config.optimize.confirm) and member.iteration > 0},
+            "baseline": member_figures(members[0]),
+            "winner": {**member_figures(member), "confirmed": bool(config.optimize.confirm) and member.iteration > 0},
             "refused_edits": sum(
                 len(json.loads(row["edits"]).get("refusals", ())) for row in rows if row["edits"] != "[]"
             ),
             **await _spent(ledger),
-            "test": [await _sealed(archive, result) for result in await sealed_results(archive, ledger)],
+            "test": [await sealed_figures(archive, result) for result in await sealed_results(archive, ledger)],
         }
         return cls(summary, rows, await archive.pack(winner), member.iteration)
 
@@ -89,36 +88,12 @@ def _refusals(row: Mapping[str, Any]) -> int:
     return len(edits["refusals"]) if isinstance(edits, dict) else 0
 
 
-def _member(member: Member) -> dict[str, Any]:
-    return {
-        "pack": member.pack,
-        "iteration": member.iteration,
-        "score": None if member.reported is None else float(member.reported),
-        "mean": None if member.score is None else float(member.score),
-        "blocks": len(member.blocks),
-    }
-
-
 async def _spent(ledger: Reader) -> dict[str, Any]:
     rows = await ledger.read(
         "select count(*) as calls, coalesce(sum(tokens_in), 0) as tokens_in,"
         " coalesce(sum(tokens_out), 0) as tokens_out, sum(cost_usd) as cost_usd from calls"
     )
     return rows[0]
-
-
-async def _sealed(archive: LedgerArchive, result: Result) -> dict[str, Any]:
-    """Return a sealed test's figures, with Wilson's 95% interval."""
-    passed = sum(trial.passed for trial in result.trials)
-    counted = sum(trial.status is not DocumentStatus.ERRORED for trial in result.trials)
-    return {
-        "pack": result.pack,
-        "iteration": (await archive.member(result.pack)).iteration,
-        "passed": passed,
-        "documents": counted,
-        "rate": passed / counted if counted else None,
-        "interval": list(wilson(passed, counted)) if counted else None,
-    }
 
 
 async def blamed(folder: Path, role: str = "") -> list[str]:

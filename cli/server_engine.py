@@ -52,9 +52,9 @@ def run_on_server(
         limit=settings.limit,
         target=settings.target,
     )
-    if run.graph == "dataset":
+    if run.graph in {"dataset", "optimizer"}:
         raise UserError(
-            "--graph dataset: it takes all documents in one run: name a graph that takes one, or leave it out"
+            f"--graph {run.graph}: it takes all documents in one run: name a graph that takes one, or leave it out"
         )
     key = _key(key_env)
     if not paths and not (out / "run.db").exists():

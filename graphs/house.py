@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,7 +12,7 @@ from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
-from autodata.checkpoints.ledger import Ledger, run_lock
+from autodata.checkpoints.ledger import Ledger, Reader, run_lock
 from autodata.checkpoints.records import UserError, canonical_json
 from autodata.graphs.config import RunConfig, bearing, changes, require_kind, write_resolved
 from autodata.graphs.savers import CHECKPOINTS, open_run_saver
@@ -88,7 +89,7 @@ async def open_house(config: RunConfig, folder: Path, progress: Progress | None 
         yield House(folder, pack, ledger, saver, models, await spent_budget(config, ledger), tracer)
 
 
-async def spent_budget(config: RunConfig, ledger: Ledger) -> Budget:
+async def spent_budget(config: RunConfig, ledger: Reader) -> Budget:
     """Return the budget with what the folder's journal says was spent already."""
     rows = await ledger.read(
         "select count(*) as calls, coalesce(sum(cost_usd), 0.0) as usd,"
@@ -145,4 +146,4 @@ async def bind(ledger: Ledger, folder: Path, resolved: Mapping[str, Any]) -> Non
     domain = resolved["domain_settings"]["name"]
     values = {"bearing": canonical_json(bearing(resolved)), "kind": resolved["kind"], "domain": domain}
     await ledger.save(meta=[{"key": key, "value": value} for key, value in values.items()])
-    write_resolved(folder / "config.toml", resolved)
+    await asyncio.to_thread(write_resolved, folder / "config.toml", resolved)

@@ -139,7 +139,7 @@ class Optimization:
     async def run(self) -> Ending:
         """Search until no iteration is left or something says stop; then open the sealed test, once."""
         await self.archive.enter_baseline()
-        search = await self._search()
+        search = await self.search()
         rows = await self.ledger.read("select distinct lane from iterations where outcome = 'open'")
         lanes = sorted({row["lane"] for row in rows} | {*range(self._config.optimize.parallel)})
         seconds = self._config.budget.max_seconds
@@ -151,7 +151,7 @@ class Optimization:
                 for lane in lanes:
                     group.create_task(self._guarded(self._lane(search, lane)))
             if not self.ending.stopped and await self._over():
-                await self._guarded(self._unseal(search))
+                await self._guarded(self.unseal(search))
         except ExceptionGroup as failures:
             first: Exception = failures.subgroup((RunFailed, UserError)) or failures
             while isinstance(first, ExceptionGroup):
@@ -204,7 +204,8 @@ class Optimization:
         finally:
             self._controls.discard(control)
 
-    async def _search(self) -> Search:
+    async def search(self) -> Search:
+        """Return what the optimiser's nodes share in this sitting."""
         settings = self._config.optimize
         held_out = [*await self.archive.documents("validate"), *await self.archive.documents("test")]
         texts = [await self.ledger.get(f"document/{document}") for document in held_out]
@@ -214,9 +215,9 @@ class Optimization:
             evaluator=self._evaluator,
             trajectories=self._trajectories,
             caller=self._caller,
-            prompts=load_pack("optimizer"),
+            prompts=await asyncio.to_thread(load_pack, "optimizer"),
             baseline=self._house.pack,
-            protected=Shingles(texts, settings.ngram),
+            protected=await asyncio.to_thread(Shingles, texts, settings.ngram),
             run_seed=self._config.seed,
             on_event=self._tell,
         )
@@ -234,7 +235,7 @@ class Optimization:
         rows = await self.ledger.read("select count(*) as n from iterations where outcome != 'open'")
         return int(rows[0]["n"]) >= self._config.optimize.iterations
 
-    async def _unseal(self, search: Search) -> None:
+    async def unseal(self, search: Search) -> None:
         """Evaluate the baseline and the winner on the test split: once, whatever is searched later."""
         if not await self.archive.documents("test"):
             return

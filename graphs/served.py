@@ -21,10 +21,11 @@ from autodata.graphs.self_instruct import build_self_instruct, steps_for
 from autodata.graphs.served_context import GatedContext, LoopContext, ServedContext, context_schema, read_context
 from autodata.graphs.served_errors import telling
 from autodata.graphs.served_loop import framed
+from autodata.graphs.served_optimizer import MOST_STEPS, build_served_optimizer
 from autodata.graphs.workshop import saver
 from autodata.nodes.domain import DOMAINS, Domain
 
-__all__ = ["EXPORTS", "cot_baseline", "dataset", "saver", "self_instruct_cs", "self_instruct_legal"]
+__all__ = ["EXPORTS", "cot_baseline", "dataset", "optimizer", "saver", "self_instruct_cs", "self_instruct_legal"]
 __all__ += ["self_instruct_science"]
 
 Graph = CompiledStateGraph[Any, Any, Any, Any]
@@ -49,6 +50,7 @@ BUILDERS: Mapping[str, Callable[[], StateGraph[Any, Any, Any, Any]]] = {
     "self_instruct_science": lambda: build_served(DOMAINS["science"]),
     "cot_baseline": lambda: build_served_baseline(DOMAINS["cs"]),
     "dataset": build_dataset,
+    "optimizer": build_served_optimizer,
 }
 """What is served, by the name in `langgraph.json`: how to build it. A further graph is one line here, one below, and
 one there."""
@@ -56,7 +58,7 @@ one there."""
 EXPORTS = tuple(BUILDERS)
 
 
-PASTED = frozenset({"text", "title", "name", "texts"})
+PASTED = frozenset({"text", "title", "name", "texts", "train", "held_out", "test"})
 """Channels of the input that a state no longer holds."""
 
 
@@ -67,7 +69,7 @@ def compiled(name: str) -> Graph:
     # A server streams what a graph puts out: with the output schema's keys alone, most nodes would stream nothing.
     graph.output_channels = [key for key in graph.stream_channels_list if key not in PASTED]
     steps = steps_for(100, max(domain.weak_attempts + domain.strong_attempts for domain in DOMAINS.values()))
-    return graph.with_config(recursion_limit=steps)
+    return graph.with_config(recursion_limit=max(steps, MOST_STEPS))
 
 
 def exported(name: str) -> Factory:
@@ -91,3 +93,4 @@ self_instruct_legal = exported("self_instruct_legal")
 self_instruct_science = exported("self_instruct_science")
 cot_baseline = exported("cot_baseline")
 dataset = exported("dataset")
+optimizer = exported("optimizer")

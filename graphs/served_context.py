@@ -7,7 +7,7 @@ are the server's own and never taken from a caller: there is no field for them, 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from pydantic.config import JsonDict
 
 from autodata.checkpoints.records import UserError
 from autodata.graphs.serve_config import CONFIGURED
-from autodata.models.config import ROLES
+from autodata.models.config import OPTIMIZER_ROLES, ROLES
 from autodata.models.problems import problems
 from autodata.nodes.acceptance import PRESETS, AcceptancePolicy, LoopJudge, Thresholds
 from autodata.nodes.domain import Domain
@@ -33,6 +33,9 @@ SHOWN_ON: Mapping[str, list[JsonValue]] = {
     "feedback": ["feedback"],
 }
 """The nodes on which a role's fields are shown, where they are not the one of its own name."""
+
+Allowed = Literal["all", "editable", "none"]
+"""Whose prompts a caller may replace: `serve.prompts`."""
 
 BOUNDS = ("weak_mean", "weak_best", "strong_mean", "gap")
 COUNTS = ("weak_right", "strong_right")
@@ -54,11 +57,12 @@ class ServedContext(BaseModel):
 
     def profiles(self) -> dict[str, str]:
         """Return the profile chosen for each role."""
-        return {role: value for role in ROLES if (value := getattr(self, f"{role}_model", CONFIGURED)) != CONFIGURED}
+        chosen = {role: getattr(self, f"{role}_model", CONFIGURED) for role in (*ROLES, *OPTIMIZER_ROLES)}
+        return {role: name for role, name in chosen.items() if name != CONFIGURED}
 
-    def prompts(self) -> dict[str, str]:
-        """Return the prompt text given for each role, line ends as in a file."""
-        given = {role: getattr(self, f"{role}_prompt", "") for role in (*ROLES, "feedback")}
+    def prompts(self, roles: Sequence[str] = (*ROLES, "feedback")) -> dict[str, str]:
+        """Return the prompt text given for each of these roles, line ends as in a file."""
+        given = {role: getattr(self, f"{role}_prompt", "") for role in roles}
         return {role: text.replace("\r\n", "\n") for role, text in given.items() if text.strip()}
 
 
@@ -97,6 +101,36 @@ class GatedContext(LoopContext):
     """Counting presets: strong attempts that must be right at least. Empty: the preset's."""
 
 
+_AT_EVALUATIONS: JsonDict = {"langgraph_nodes": ["evaluate_parent", "validate"]}
+
+
+class SearchContext(ServedContext):
+    """A context of the graph that searches for better prompts. A search keeps the one that it began with."""
+
+    acceptance: Literal[("", *_PRESETS)] = Field(default="", json_schema_extra=_AT_EVALUATIONS)  # type: ignore[valid-type]
+    """Acceptance preset of the evaluations. Left empty: as the server is configured, else the domain's own."""
+    max_rounds: int | None = Field(default=None, ge=1, le=100, json_schema_extra=_AT_EVALUATIONS)
+    """Rounds after which a document counts as not passed. Left empty: as the server is configured."""
+    minibatch: int | None = Field(default=None, ge=1, json_schema_extra={"langgraph_nodes": ["evaluate_parent"]})
+    """Training documents of an iteration, whose failures the analyst reads. Left empty: as configured."""
+    selection_temperature: float | None = Field(
+        default=None, gt=0, json_schema_extra={"langgraph_nodes": ["select_parent"]}
+    )
+    """T of the distribution that parents are sampled from, by mean validation score. Left empty: as configured."""
+    racing: Literal["", "off", "exact", "paired"] = Field(
+        default="", json_schema_extra={"langgraph_nodes": ["validate"]}
+    )
+    """Stop a mutant that can no longer win (exact), or that a sign test gives up (paired). Empty: as configured."""
+    confirm: int | None = Field(default=None, ge=0, le=50, json_schema_extra={"langgraph_nodes": ["validate"]})
+    """Fresh seed blocks on which a new record must win before it is believed. Left empty: as configured."""
+
+    def optimize(self) -> dict[str, Any]:
+        """Return the settings of table `[optimize]` that were chosen."""
+        names = {name: name for name in ("max_rounds", "minibatch", "racing", "confirm")}
+        names["temperature"] = "selection_temperature"
+        return {name: value for name, field in names.items() if (value := getattr(self, field)) not in (None, "")}
+
+
 def context_schema(domain: Domain, base: type[ServedContext], *, texts: bool = True) -> type[ServedContext]:
     """Return the context schema of a domain's graph: of each of its roles the model profile and the prompt.
 
@@ -114,26 +148,41 @@ def context_schema(domain: Domain, base: type[ServedContext], *, texts: bool = T
 
 def union_schema(domains: Mapping[str, Domain], base: type[ServedContext]) -> type[ServedContext]:
     """Return the context schema of a graph that serves several domains: the fields of all their roles."""
-    roles = [role for role in ROLES if any(role in domain.roles for domain in domains.values())]
-    fields: dict[str, Any] = {f"{role}_model": (str, _model_field(role)) for role in roles}
-    fields |= {f"{role}_prompt": (str, _prompt_field(role, "")) for role in (*roles, "feedback")}
+    fields = _fields_of_all(domains, SHOWN_ON)
     return create_model(f"Any{base.__name__}", __base__=base, __doc__=base.__doc__, **fields)
 
 
-def _model_field(role: str) -> Any:
+def search_schema(domains: Mapping[str, Domain], optimizer: PromptPack) -> type[SearchContext]:
+    """Return the context schema of the optimiser's graph: the roles of all domains, the analyst and the editor."""
+    everywhere: list[JsonValue] = ["evaluate_parent", "validate"]
+    shown = dict.fromkeys((*ROLES, "feedback"), everywhere)
+    fields = _fields_of_all(domains, shown)
+    for role, node in (("analyst", "analyse"), ("editor", "edit")):
+        fields[f"{role}_model"] = (str, _model_field(role, {role: [node]}))
+        fields[f"{role}_prompt"] = (str, _prompt_field(role, optimizer[role].text, {role: [node]}))
+    return create_model("AnySearchContext", __base__=SearchContext, __doc__=SearchContext.__doc__, **fields)
+
+
+def _fields_of_all(domains: Mapping[str, Domain], shown: Mapping[str, list[JsonValue]]) -> dict[str, Any]:
+    roles = [role for role in ROLES if any(role in domain.roles for domain in domains.values())]
+    fields: dict[str, Any] = {f"{role}_model": (str, _model_field(role, shown)) for role in roles}
+    return fields | {f"{role}_prompt": (str, _prompt_field(role, "", shown)) for role in (*roles, "feedback")}
+
+
+def _model_field(role: str, shown: Mapping[str, list[JsonValue]] = SHOWN_ON) -> Any:
     return Field(
         default=CONFIGURED,
         max_length=60,
         description=f"Model profile of the role {role}: a name from the server's configuration.",
-        json_schema_extra={"langgraph_nodes": SHOWN_ON.get(role, [role])},
+        json_schema_extra={"langgraph_nodes": shown.get(role, [role])},
     )
 
 
-def _prompt_field(role: str, text: str) -> Any:
+def _prompt_field(role: str, text: str, shown: Mapping[str, list[JsonValue]] = SHOWN_ON) -> Any:
     return Field(
         default=text,
         description=f"Prompt of the role {role}: the whole file, front matter included. Empty: the domain's own.",
-        json_schema_extra={"langgraph_nodes": SHOWN_ON.get(role, [role]), "langgraph_type": "prompt"},
+        json_schema_extra={"langgraph_nodes": shown.get(role, [role]), "langgraph_type": "prompt"},
     )
 
 
@@ -190,24 +239,37 @@ def policy_for(domain: Domain, context: ServedContext, configured: str | dict[st
     return policy
 
 
-def pack_for(
-    domain: Domain, shipped: PromptPack, texts: Mapping[str, str], allowed: Literal["all", "editable", "none"]
-) -> PromptPack:
+def pack_for(domain: Domain, shipped: PromptPack, texts: Mapping[str, str], allowed: Allowed) -> PromptPack:
     """Return a domain's prompts with a caller's texts in place of its own.
 
     A text is checked as a file is: what a role may be shown, what it needs, its sections. Raises UserError.
     """
+    pack = _replaced(shipped, texts, allowed, f"domain {domain.name}")
+    if pack is not shipped:
+        require_fitting(domain, pack, Path("context"))
+    return pack
+
+
+def optimizer_pack_for(shipped: PromptPack, texts: Mapping[str, str], allowed: Allowed) -> PromptPack:
+    """Return the prompts of analyst and editor with a caller's texts in place of them.
+
+    A text must show its role all that the shipped one shows it. Raises UserError.
+    """
+    pack = _replaced(shipped, texts, allowed, "the optimiser")
+    for role, prompt in pack.prompts.items():
+        if lacking := set(shipped[role].front.placeholders) - set(prompt.front.placeholders):
+            raise UserError(f"context.{role}_prompt: it lacks {{{{{min(lacking)}}}}}: add it")
+    return pack
+
+
+def _replaced(shipped: PromptPack, texts: Mapping[str, str], allowed: Allowed, whose: str) -> PromptPack:
     replaced: dict[str, Prompt] = {}
     for role, text in texts.items():
         if role not in shipped.prompts:
-            raise UserError(f"context.{role}_prompt: domain {domain.name} has no such role: leave it empty")
+            raise UserError(f"context.{role}_prompt: {whose} has no such role: leave it empty")
         if text.strip() == shipped[role].text.strip():
             continue
         if allowed == "none" or (allowed == "editable" and role not in EDITABLE):
             raise UserError(f"context.{role}_prompt: this server lets nobody replace it (serve.prompts = {allowed!r})")
         replaced[role] = parse_prompt(role, text if text.endswith("\n") else f"{text}\n", f"context.{role}_prompt")
-    if not replaced:
-        return shipped
-    pack = PromptPack(shipped.name, {**shipped.prompts, **replaced})
-    require_fitting(domain, pack, Path("context"))
-    return pack
+    return PromptPack(shipped.name, {**shipped.prompts, **replaced}) if replaced else shipped

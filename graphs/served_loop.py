@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any
 
 from langgraph.graph import END, START, StateGraph
@@ -23,7 +24,7 @@ def framed(loop: StateGraph[State, Context, State, Output], domain: Domain, sche
     add_described(graph, "result", result)
     graph.add_edge(START, "intake")
     graph.add_edge("result", END)
-    redraw(graph, loop, domain, schema, {START: "intake", END: "result"})
+    redraw(graph, loop, partial(served, schema, domain), {START: "intake", END: "result"})
     return graph
 
 
@@ -34,23 +35,25 @@ def part(
     graph: AnyGraph = StateGraph(State, context_schema=schema, output_schema=output)
     add_described(graph, "result", entry_node(schema, domain))
     graph.add_edge("result", END)
-    redraw(graph, loop, domain, schema, {END: "result"})
+    redraw(graph, loop, partial(served, schema, domain), {END: "result"})
     return graph
 
 
 def redraw(
     graph: AnyGraph,
-    loop: StateGraph[State, Context, State, Output],
-    domain: Domain,
-    schema: type[ServedContext],
+    loop: AnyGraph,
+    serve: Callable[[Any], Callable[..., Any]],
     ends: dict[str, str],
 ) -> None:
-    """Draw a loop's nodes and edges into a graph. `ends` says what stands for its start and its end there."""
+    """Draw a loop's nodes and edges into a graph, each node as `serve` makes it.
+
+    `ends` says what stands for the loop's start and its end there.
+    """
     if loop.waiting_edges:
         raise ValueError("a loop with edges that wait for several nodes cannot be served")
     for name, spec in loop.nodes.items():
         runnable: Any = spec.runnable
-        add_described(graph, name, served(schema, domain, runnable.afunc))
+        add_described(graph, name, serve(runnable.afunc))
     for source, target in loop.edges:
         graph.add_edge(ends.get(source, source), ends.get(target, target))
     for name, branches in loop.branches.items():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -26,6 +26,7 @@ from autodata.graphs.config import RunConfig, load_config, read_config
 from autodata.graphs.house import require_prices, spent_budget
 from autodata.graphs.intake import take_in
 from autodata.graphs.savers import open_run_saver
+from autodata.graphs.searches import SEARCHES, Searches
 from autodata.graphs.serve_config import CONFIGURED
 from autodata.graphs.served_context import LoopContext, ServedContext, pack_for, policy_for
 from autodata.models.calls import Budget, Caller
@@ -106,6 +107,7 @@ class Workshop:
     stack: AsyncExitStack
     serving: LocalServing
     simulated: bool
+    searches: Searches
     pool: Pool = field(default_factory=Pool)
     _models: dict[str, RoleModel] = field(default_factory=dict)
     _packs: dict[str, PromptPack] = field(default_factory=dict)
@@ -128,19 +130,22 @@ class Workshop:
 
     def roles(self, domain: Domain, context: ServedContext) -> dict[str, ModelSettings]:
         """Return the model settings of a run's roles, profiles put in. Raises UserError for one that is not known."""
+        return self.chosen_models(domain.roles, context).resolve(domain.role_defaults, domain.roles)
+
+    def chosen_models(self, roles: Collection[str], context: ServedContext) -> ModelsConfig:
+        """Return the server's models, the profiles chosen for these roles put in. Raises UserError."""
         tables = self.config.models.model_dump(exclude_unset=True)
         for role, name in context.profiles().items():
-            if role not in domain.roles:
+            if role not in roles:
                 continue
             if name not in self.config.serve.profiles:
                 known = ", ".join([CONFIGURED, *self.config.serve.profiles])
                 raise UserError(f"context.{role}_model: no such model profile on this server: use one of {known}")
             tables[role] = self.config.serve.profiles[name].model_dump(exclude_unset=True)
         try:
-            models = ModelsConfig.model_validate(tables)
+            return ModelsConfig.model_validate(tables)
         except ValidationError as error:
             raise UserError(f"context: {problems(error, ModelsConfig, 'models')}") from None
-        return models.resolve(domain.role_defaults, domain.roles)
 
     async def models(self, roles: Mapping[str, ModelSettings]) -> dict[str, RoleModel]:
         """Connect roles, each once; one whose endpoint was given up is connected anew. Raises UserError."""
@@ -220,7 +225,10 @@ async def open_workshop() -> AsyncIterator[Workshop]:
         serving = LocalServing(n_parallel=config.local.n_parallel, ctx=config.local.ctx)
         stack.push_async_callback(serving.aclose)
         budget = await spent_budget(config, ledger)
-        yield Workshop(config, folder, ledger, saver, budget, stack, serving, simulated)
+        searches = Searches(await asyncio.to_thread((folder / SEARCHES).absolute), config, budget)
+        await searches.count_spent()
+        stack.push_async_callback(searches.aclose)
+        yield Workshop(config, folder, ledger, saver, budget, stack, serving, simulated, searches)
 
 
 def _make(folder: Path) -> None:

@@ -141,6 +141,7 @@ def ran_in_a_process(folder: Path, arguments: list[str]) -> tuple[dict[str, Any]
     [
         (["--graph", "no_such_graph"], "the server refused"),
         (["--graph", "dataset"], "it takes all documents in one run"),
+        (["--graph", "optimizer"], "it takes all documents in one run"),
         (["--profile", "verifier=unknown"], "no such model profile on this server: use one of configured, other"),
         (["--profile", "verifier"], "write ROLE=NAME"),
         (["--max-calls", "5"], "--max-calls: the server pays"),

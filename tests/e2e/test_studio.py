@@ -378,6 +378,39 @@ async def test_a_dataset_of_too_many_documents_is_refused(studio: Studio) -> Non
     assert "5 documents where the server takes 4" in refusal
 
 
+async def test_a_search_for_better_prompts(studio: Studio, client: LangGraphClient) -> None:
+    given = {"train": [paste(0), paste(1)], "held_out": [paste(2), paste(3)], "iterations": 2}
+    context = {"minibatch": 1, "max_rounds": 1, "analyst_model": "first", "editor_model": "second"}
+    thread, values = await ran(studio, "optimizer", given, context=context)
+    assert [row["n"] for row in values["log"]] == [1, 2]
+    assert values["prompts"].keys() == DOMAINS["cs"].pack().prompts.keys()
+    assert (values["diff"] == "") == (values["winner"]["pack"] == values["baseline"]["pack"])
+    assert (values["models"]["analyst"], values["models"]["editor"]) == ("openai:judge-one", "openai:judge-two")
+    assert not {"train", "held_out", "test"} & values.keys()
+    visited = {name for state in await client.threads.get_history(thread, limit=100) for name in state["next"]}
+    assert visited >= {"intake", "select_parent", "evaluate_parent", "analyse", "edit", "check", "record", "result"}
+    drawn: Any = await client.assistants.get_graph("optimizer")
+    assert visited <= {node["id"] for node in drawn["nodes"]}
+    search = studio.ledger.parent / "searches" / values["search"] / "run.db"
+    with closing(sqlite3.connect(f"file:{search}?mode=ro", uri=True)) as db:
+        (calls,) = db.execute("select count(*) from calls").fetchone()
+    assert sum(row["calls"] for row in values["usage"]) == calls
+    assert rows(studio, "select 1 from trials where evaluation like ?", "train-%") == []
+    again: Any = await client.runs.wait(thread, "optimizer", input=given, context=context)
+    assert [again[name] for name in ("winner", "log", "usage")] == [values[name] for name in ("winner", "log", "usage")]
+    assert "Blocking call" not in studio.log()
+
+
+@pytest.mark.parametrize("field", ["base_url", "api_key_env", "extra_body", "temperature"])
+async def test_a_search_takes_no_address_from_a_caller(studio: Studio, field: str) -> None:
+    given = {"train": [paste(0)], "held_out": [paste(1)]}
+    refusal = await told(studio, "optimizer", given, context={field: "http://127.0.0.1:9/v1"})
+    assert refusal.startswith(f"Refused: context.{field}: not for a caller to choose")
+    both = await told(studio, "optimizer", {"train": [paste(0)], "held_out": [paste(0)]})
+    assert "held_out[0]" in both
+    assert "keep held-out documents out" in both
+
+
 async def test_one_dead_document_does_not_end_the_others_and_the_same_input_goes_on(tmp_path: Path) -> None:
     with (
         support.models(tmp_path, refused_text="station 1 ") as models,

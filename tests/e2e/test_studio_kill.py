@@ -119,3 +119,60 @@ async def test_kills_lose_no_thread_and_pay_nothing_twice(tmp_path: Path) -> Non
 async def values_of(client: LangGraphClient, thread: str, graph: str) -> Any:
     await client.threads.create(thread_id=thread, if_exists="do_nothing", graph_id=graph)
     return (await client.threads.get_state(thread))["values"]
+
+
+def journal_of_searches(studio: Studio) -> frozenset[str]:
+    found: set[str] = set()
+    for path in (studio.ledger.parent / "searches").glob("*/run.db"):
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+            db.row_factory = sqlite3.Row
+            found |= journalled([dict(row) for row in db.execute("select * from calls")])
+    return frozenset(found)
+
+
+async def test_a_killed_search_goes_on_and_pays_nothing_twice(tmp_path: Path) -> None:
+    given = {"train": [paste(0), paste(1)], "held_out": [paste(2)], "iterations": 2}
+    context: dict[str, Any] = {"minibatch": 2, "max_rounds": 2}
+    thread = str(uuid4())
+
+    async def search(client: LangGraphClient) -> None:
+        await client.threads.create(thread_id=thread, if_exists="do_nothing", graph_id="optimizer")
+        runs = await client.runs.list(thread, limit=1)
+        if runs and runs[0]["status"] in {"pending", "running"}:
+            return
+        state = await client.threads.get_state(thread)
+        # What goes on is told nothing: a search keeps the context that it began with.
+        again = {"input": None} if state["next"] else {"input": given, "context": context}
+        await client.runs.create(thread, "optimizer", **again)
+
+    with support.models(tmp_path, latency_s=0.02) as models:
+        folder, asked_before = tmp_path / "studio", 0
+        paid: frozenset[str] = frozenset()
+        results: dict[str, Any] = {}
+        for life in range(KILLS + 1):
+            studio = support.start(folder, config(models))
+            try:
+                async with studio.client() as client:
+                    if life:
+                        assert await values_of(client, thread, "optimizer"), "the thread lost its state"
+                    await search(client)
+                    if life == KILLS:
+                        results = await ended(client, thread)
+                        break
+                    await models.asked(asked_before + 15)
+                studio.kill()
+            finally:
+                studio.stop()
+            asked = [request["call"] for request in models.requests()][asked_before:]
+            assert not paid & set(asked), "a call was made that was paid for in an earlier life"
+            assert journal_of_searches(studio) >= paid
+            paid, asked_before = journal_of_searches(studio), asked_before + len(asked)
+        asked = [request["call"] for request in models.requests()][asked_before:]
+        assert not paid & set(asked)
+        assert {request["call"] for request in models.requests()} == journal_of_searches(studio)
+        with support.studio(tmp_path / "unkilled", config(models)) as reference:
+            async with reference.client() as client:
+                await search(client)
+                whole = await ended(client, thread)
+        told_of = ("baseline", "winner", "prompts", "diff", "log", "usage")
+        assert [results[name] for name in told_of] == [whole[name] for name in told_of]

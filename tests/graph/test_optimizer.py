@@ -351,7 +351,7 @@ async def test_what_was_paid_for_is_asked_the_same_again_whatever_ended_meanwhil
     editor(edits(turn(insert("Prefer short sentences."))))
     async with searching(tmp_path / "opt", config(2), Scripted(by_order(5, 4)), OneFailure()) as sitting:
         await sitting.archive.enter_baseline()
-        runtime: Any = Runtime(context=OptContext(await sitting._search(), lanes=2))
+        runtime: Any = Runtime(context=OptContext(await sitting.search(), lanes=2))
         state: Any = {"lane": 0}
         state |= await select_parent(state, runtime)
         state |= await evaluate_parent(state, runtime)

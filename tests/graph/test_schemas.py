@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from autodata.graphs.served import EXPORTS, compiled
-from autodata.models.config import ROLES, ModelSettings
+from autodata.models.config import OPTIMIZER_ROLES, ROLES, ModelSettings
 from tests.support import schemas
 
 
@@ -30,7 +30,8 @@ def test_a_context_has_a_model_and_a_prompt_of_each_role_on_a_node_that_there_is
         assert set(schema.get("langgraph_nodes", [])) <= drawn, field
         assert schema.get("langgraph_type") == ("prompt" if field.endswith("_prompt") else None), field
     roles = {field.removesuffix("_model") for field in properties if field.endswith("_model")}
-    assert roles <= set(ROLES)
+    assert roles <= {*ROLES, *OPTIMIZER_ROLES}
+    assert (roles >= {*OPTIMIZER_ROLES}) == (name == "optimizer")
     assert {f"{role}_prompt" for role in roles} | {"feedback_prompt"} == {
         f for f in properties if f.endswith("_prompt")
     }

@@ -14,6 +14,7 @@ from pydantic import create_model
 
 from autodata.graphs.served import EXPORTS, compiled
 from autodata.nodes.domain import DOMAINS
+from autodata.prompts import load_pack
 
 FOLDER = Path(__file__).resolve().parents[1] / "golden" / "schemas"
 
@@ -33,10 +34,12 @@ def schemas(name: str) -> dict[str, Any]:
 
 def kept(of_export: dict[str, Any]) -> str:
     """Return schemas as their file holds them."""
+    packs = {"optimizer": load_pack("optimizer")}
+    packs |= {name: domain.pack() for name, domain in reversed([*DOMAINS.items()])}
     texts = {
         prompt.text: f"prompts/{name}/{role}.md"
-        for name, domain in reversed([*DOMAINS.items()])
-        for role, prompt in domain.pack().prompts.items()
+        for name, pack in packs.items()
+        for role, prompt in pack.prompts.items()
     }
     short = json.loads(json.dumps(of_export))
     for field in short["context_schema"]["properties"].values():

@@ -29,6 +29,8 @@ from autodata.graphs.config import RunConfig, read_config
 from autodata.graphs.optimizer import build_optimizer
 from autodata.graphs.self_instruct import build_self_instruct
 from autodata.graphs.served import EXPORTS
+from autodata.graphs.served_context import SearchContext
+from autodata.graphs.served_optimizer import MOST_ITERATIONS, Splits
 from autodata.models.local import KNOWN_MODELS
 from autodata.nodes.acceptance import PRESETS, AcceptancePolicy, Counts, LoopJudge, Majority, Thresholds
 from autodata.nodes.bounds import Bounds
@@ -350,6 +352,14 @@ def test_numbers_of_the_configuration_page() -> None:
     with pytest.raises(Exception, match="no scores can pass"):
         read_config(impossible, "page")
     read_config(impossible.replace("0.96", "0.94"), "page")
+
+
+def test_numbers_of_the_studio_page() -> None:
+    iterations = Splits.model_fields["iterations"].default
+    page = prose(ROOT / "docs" / "studio.md")
+    assert f"`iterations`, {iterations} unless you say otherwise and {MOST_ITERATIONS} at most" in page
+    fields = [name for name in SearchContext.model_fields if name != "seed"]
+    assert all(f"`{name}`" in page.partition("Better prompts")[2].partition("What a caller")[0] for name in fields)
 
 
 def test_the_version_is_one() -> None:
