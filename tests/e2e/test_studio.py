@@ -228,8 +228,8 @@ async def test_a_candidate_waits_for_a_person_who_answers_by_the_api(studio: Stu
 
 async def test_documents_of_a_dataset_wait_each_for_its_own_answer(client: LangGraphClient) -> None:
     thread = (await client.threads.create())["thread_id"]
-    given = {"texts": [paste(number) for number in range(3)], "domain": "cs"}
-    context = {"review": "accepted", "acceptance": "meta", "max_rounds": 12}
+    given: Any = {"texts": [paste(number) for number in range(3)], "domain": "cs"}
+    context: Any = {"review": "accepted", "acceptance": "meta", "max_rounds": 12}
     await client.runs.wait(thread, "dataset", input=given, context=context)
     asked = 0
     while waiting := await interrupts(client, thread):
@@ -379,8 +379,8 @@ async def test_a_dataset_of_too_many_documents_is_refused(studio: Studio) -> Non
 
 
 async def test_a_search_for_better_prompts(studio: Studio, client: LangGraphClient) -> None:
-    given = {"train": [paste(0), paste(1)], "held_out": [paste(2), paste(3)], "iterations": 2}
-    context = {"minibatch": 1, "max_rounds": 1, "analyst_model": "first", "editor_model": "second"}
+    given: Any = {"train": [paste(0), paste(1)], "held_out": [paste(2), paste(3)], "iterations": 2}
+    context: Any = {"minibatch": 1, "max_rounds": 1, "analyst_model": "first", "editor_model": "second"}
     thread, values = await ran(studio, "optimizer", given, context=context)
     assert [row["n"] for row in values["log"]] == [1, 2]
     assert values["prompts"].keys() == DOMAINS["cs"].pack().prompts.keys()

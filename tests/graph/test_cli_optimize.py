@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import tomllib
@@ -86,7 +87,7 @@ async def test_without_matplotlib_the_extra_is_named(
         raise ImportError(name)
 
     report = await SearchReport.of(folder / "OPT")
-    monkeypatch.setattr(optimize_picture.importlib, "import_module", missing)
+    monkeypatch.setattr(importlib, "import_module", missing)
     with pytest.raises(Exception, match=r"autodata-langgraph\[plot\]"):
         optimize_picture.draw(report, tmp_path / "search.svg")
 
@@ -118,7 +119,15 @@ def test_export_writes_the_winner_and_never_over_a_file(folder: Path, tmp_path: 
 
 def test_a_run_uses_the_winner(folder: Path, tmp_path: Path) -> None:
     summary = json.loads(invoke("optimize", "status", folder / "OPT", "--json").output)
-    run = ["run", "--config", folder / "autodata.toml", "--documents", folder / "train", "--out", tmp_path / "run"]
+    run: list[str | Path] = [
+        "run",
+        "--config",
+        folder / "autodata.toml",
+        "--documents",
+        folder / "train",
+        "--out",
+        tmp_path / "run",
+    ]
     result = invoke(*run, "--prompts", folder / "OPT", "--max-rounds", "1")
     assert result.exit_code == 0, (result.output, result.exception)
     resolved = tomllib.loads((tmp_path / "run" / "config.toml").read_text("utf-8"))

@@ -46,8 +46,8 @@ async def test_kills_of_a_search_with_two_lanes_double_nothing(tmp_path: Path) -
     """What lanes do depends on timing, so nothing can be compared row by row; but no step is asked about twice."""
     several = partial(campaign, command=COMMAND, splits=SPLITS, acceptance="meta", optimize={**SETTINGS, "parallel": 2})
     async with several(tmp_path / "run") as one:
-        for life in range(KILLS_OF_LANES):
-            await one.live(f"life-{life}", Plan(f"life-{life}", "replied", 150 + 37 * life))
+        for number in range(KILLS_OF_LANES):
+            await one.live(f"life-{number}", Plan(f"life-{number}", "replied", 150 + 37 * number))
         assert not (await one.live("last")).killed
     assert sum(life.killed for life in one.lives) == KILLS_OF_LANES
     for life in one.lives:
