@@ -4,43 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console
-from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from autodata.cli.progress import LOG_EVERY_SECONDS, duration
+from autodata.cli.progress import LOG_EVERY_SECONDS, Watching
 
 
-class OptimizeProgress:
-    """Follows a search's events. Use as a context manager around it."""
+class OptimizeProgress(Watching):
+    """Follows a search's events."""
 
     def __init__(self, console: Console, iterations: int) -> None:
-        self._console, self._iterations = console, iterations
-        self._started = self._last_line = time.monotonic()
-        self._live: Live | None = None
+        super().__init__(console)
+        self._iterations = iterations
         self._ended = self._accepted = self._calls = self._tokens = 0
         self._working: dict[str, str] = {}
         self._documents: dict[str, list[int]] = {}
 
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=8, transient=True)
-            self._live.__enter__()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._live:
-            self._live.__exit__(kind, error, at)
-
     def say(self, text: str) -> None:
-        """Print a line that stays."""
-        self._last_line = time.monotonic()
-        self._console.print(f"[{self._elapsed()}] {text}", highlight=False, markup=False, soft_wrap=True)
+        """Print a line that stays, with the time that it came after."""
+        super().say(f"[{self._elapsed()}] {text}")
 
     def preparing(self, what: str, done: int, total: int) -> None:
         """Say what is being fetched or loaded."""
@@ -78,9 +64,6 @@ class OptimizeProgress:
         early = "" if result.complete else ", stopped early"
         where = f"{event['split']} block {event['block']}"
         self.say(f"pack {event['pack']} on {where}: {passed} of {len(result.trials)} passed{early}")
-
-    def _elapsed(self) -> str:
-        return duration(time.monotonic() - self._started)
 
     def _headline(self) -> str:
         return (

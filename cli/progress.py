@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
@@ -46,20 +47,13 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
 
 
-class Progress:
-    """Follows a runner's events. Use as a context manager around the run."""
+class Watching(ABC):
+    """What is live on a terminal, and a line now and then in a log. Use as a context manager around the work."""
 
-    def __init__(self, console: Console, *, total: int = 0, target: int | None = None) -> None:
+    def __init__(self, console: Console) -> None:
         self._console = console
-        self._target = target
-        self.total = total
         self._started = self._last_line = time.monotonic()
         self._live: Live | None = None
-        self._ended: Counter[str] = Counter()
-        self._working: dict[str, dict[str, Any]] = {}
-        self._calls = self._tokens = self._rounds = 0
-        self._note = "starting"
-        self._fetched: tuple[int, int] = (0, 0)
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -75,6 +69,27 @@ class Progress:
         """Print a line that stays."""
         self._last_line = time.monotonic()
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def _elapsed(self) -> str:
+        return duration(time.monotonic() - self._started)
+
+    @abstractmethod
+    def _render(self) -> RenderableType:
+        """Return what is live."""
+
+
+class Progress(Watching):
+    """Follows a runner's events."""
+
+    def __init__(self, console: Console, *, total: int = 0, target: int | None = None) -> None:
+        super().__init__(console)
+        self._target = target
+        self.total = total
+        self._ended: Counter[str] = Counter()
+        self._working: dict[str, dict[str, Any]] = {}
+        self._calls = self._tokens = self._rounds = 0
+        self._note = "starting"
+        self._fetched: tuple[int, int] = (0, 0)
 
     def preparing(self, what: str, done: int, total: int) -> None:
         """Show what is being fetched or loaded; `done` and `total` in bytes, 0 when not known."""
@@ -119,9 +134,6 @@ class Progress:
         rounds = f" after {work['n']} round{'s' if work['n'] != 1 else ''}" if work["n"] else ""
         reason = f": {event['reason']}" if how == "errored" else ""
         self.say(f"[{self._elapsed()}] {outcome}: {work['name']}{rounds}{reason}")
-
-    def _elapsed(self) -> str:
-        return duration(time.monotonic() - self._started)
 
     def _headline(self) -> str:
         accepted = f"{self._ended['accepted']}" + (f" of {self._target}" if self._target else "")

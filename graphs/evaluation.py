@@ -15,7 +15,6 @@ from autodata.graphs.runner import Runner
 from autodata.graphs.self_instruct import build_self_instruct
 from autodata.models.errors import Stopped
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Trial
-from autodata.nodes.state import Services
 
 
 class DocumentEvaluator:
@@ -76,17 +75,7 @@ class DocumentEvaluator:
     def _runner(self, request: EvaluationRequest, book: TrialBook) -> Runner:
         config, house = self._config, self._house
         caller = house.caller(config, request.block)
-        services = Services(
-            domain=config.chosen_domain,
-            policy=config.policy,
-            pack=request.pack,
-            caller=caller,
-            store=book,
-            blobs=book,
-            max_rounds=config.max_rounds,
-            run_seed=config.seed,
-            frozen=house.pack,
-        )
+        services = house.services(config, book, caller, pack=request.pack, frozen=house.pack)
         keep = partial(keep_rounds, house.saver, keep=config.checkpoints.keep)
         runner = Runner(
             config, book, self._graph, services, checkpoints=house.checkpoints, keep=keep, tracer=house.tracer

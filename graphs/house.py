@@ -12,6 +12,7 @@ from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
+from autodata.checkpoints.book import Book
 from autodata.checkpoints.ledger import Ledger, Reader, run_lock
 from autodata.checkpoints.records import UserError, canonical_json
 from autodata.graphs.config import RunConfig, bearing, changes, require_kind, write_resolved
@@ -24,6 +25,7 @@ from autodata.models.config import ModelSettings
 from autodata.models.endpoint import RoleModel
 from autodata.models.serving import LocalServing, Progress
 from autodata.nodes.modes import require_ready
+from autodata.nodes.state import Services
 from autodata.prompts import PromptPack
 
 CHARS_PER_TOKEN = 3
@@ -52,6 +54,29 @@ class House:
             run_seed=config.seed,
             block=block,
             watch=self.tracer,
+        )
+
+    def services(
+        self,
+        config: RunConfig,
+        book: Book,
+        caller: Caller,
+        *,
+        pack: PromptPack | None = None,
+        frozen: PromptPack | None = None,
+    ) -> Services:
+        """Return what the nodes of one evaluation share; `pack` are its prompts, by default the folder's own."""
+        return Services(
+            domain=config.chosen_domain,
+            policy=config.policy,
+            pack=pack or self.pack,
+            caller=caller,
+            store=book,
+            blobs=book,
+            max_rounds=config.max_rounds,
+            run_seed=config.seed,
+            review=config.reviewing,
+            frozen=frozen,
         )
 
     @property

@@ -48,8 +48,8 @@ class OptimizeRunConfig(RunConfig):
 
     @classmethod
     def of(cls, config: RunConfig) -> Self:
-        """Return the optimisation of a run's configuration; `limit` and `target` take no part."""
-        given = config.model_dump(exclude_unset=True, exclude={"limit", "target"})
+        """Return the optimisation of a run's configuration; `limit`, `target` and `review` take no part."""
+        given = config.model_dump(exclude_unset=True, exclude={"limit", "target", "review"})
         return cls.model_validate({**given, "max_rounds": config.optimize.max_rounds})
 
     @cached_property

@@ -314,17 +314,7 @@ async def open_run(config: RunConfig, folder: Path, progress: Progress | None = 
     async with open_house(config, folder, progress) as house:
         book = Book(house.ledger)
         caller = house.caller(config)
-        services = Services(
-            domain=config.chosen_domain,
-            policy=config.policy,
-            pack=house.pack,
-            caller=caller,
-            store=book,
-            blobs=book,
-            max_rounds=config.max_rounds,
-            run_seed=config.seed,
-            review=config.reviewing,
-        )
+        services = house.services(config, book, caller)
         graph = graph_of(config).compile(checkpointer=house.saver)
         keep = partial(keep_rounds, house.saver, keep=config.checkpoints.keep)
         runner = Runner(config, book, graph, services, checkpoints=house.checkpoints, keep=keep, tracer=house.tracer)
