@@ -33,7 +33,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 SEEDS = 20
 ITERATIONS = 124
 EARLY = 40
-TRUE_DOCUMENTS = 6_000
+TRUE_DOCUMENTS = 4_000
 """Fresh documents on which the world measures a pack's true pass rate."""
 SLICE = ("together, confirmed", 0, 6)
 """Variant, seed and iterations of the search that the tests run again."""
@@ -42,14 +42,12 @@ TARGET = 0.796
 
 TOGETHER = {**PLAIN, "reuse_parent": True, "racing": "exact", "curtail": True}
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    "together, confirmed": {**TOGETHER, "confirm": 4},
     "plain": PLAIN,
+    "together": TOGETHER,
     "parent reuse": {**PLAIN, "reuse_parent": True},
     "racing": {**PLAIN, "racing": "exact"},
     "settled verdicts": {**PLAIN, "curtail": True},
-    "together": TOGETHER,
-    "together, paired racing": {**TOGETHER, "racing": "paired"},
-    "plain, confirmed": {**PLAIN, "confirm": 4},
-    "together, confirmed": {**TOGETHER, "confirm": 4},
 }
 """Settings of `[optimize]` by what they are called in the tables."""
 LATENCY_S = 0.02
@@ -82,7 +80,8 @@ async def search(settings: OptimizeRunConfig, folder: Path, latency_s: float = 0
         ending = await sitting.run()
         if ending.stopped:
             raise RuntimeError(ending.stopped)
-        return await steps(sitting.archive, sitting.ledger, settings)
+        # Of several lanes it cannot be told afterwards who led when: only their time is looked at.
+        return [] if settings.optimize.parallel > 1 else await steps(sitting.archive, sitting.ledger, settings)
 
 
 async def steps(archive: LedgerArchive, ledger: Any, settings: OptimizeRunConfig) -> list[Step]:
@@ -268,7 +267,7 @@ def _curse(tables: Mapping[str, Any]) -> list[str]:
         "|---|---|---|---|---|",
     ]
     start = tables["baseline_true"]
-    for variant in ("plain", "plain, confirmed", "together", "together, confirmed"):
+    for variant in ("plain", "together", "together, confirmed"):
         for n in (str(tables["early"]), str(tables["iterations"])):
             at = [run["at"][n] for run in tables["figures"][variant]]
             lines.append(
@@ -312,7 +311,7 @@ def _wall(wall: Mapping[str, Any] | None) -> list[str]:
     ]
 
 
-def wall_time(iterations: int = 24) -> dict[str, Any]:
+def wall_time(iterations: int = 12) -> dict[str, Any]:
     """Time searches of one and of four lanes in turn, with latency."""
 
     def seconds(lanes: int, seed: int) -> float:
@@ -338,10 +337,13 @@ def slice_of(run: Callable[[tuple[str, int, int]], list[Step]] = run_one) -> lis
 def main() -> None:
     """Measure everything and write both files; `--wall` measures wall time alone and keeps the rest."""
     path = DOCS / "optimizer-tables.json"
-    if "--wall" in sys.argv:
-        tables = {**json.loads(path.read_text("utf-8")), "wall": wall_time()}
-    else:
-        tables = {**measure(SEEDS, ITERATIONS, EARLY), "slice": slice_of(), "wall": wall_time()}
+    if "--wall" not in sys.argv:
+        write(path, {**measure(SEEDS, ITERATIONS, EARLY), "slice": slice_of()})
+    write(path, {**json.loads(path.read_text("utf-8")), "wall": wall_time()})
+
+
+def write(path: Path, tables: Mapping[str, Any]) -> None:
+    """Write the figures and the page that they make."""
     path.write_text(json.dumps(tables, indent=1) + "\n", "utf-8")
     (DOCS / "optimizer-tables.md").write_text(rendered(tables), "utf-8")
 
