@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -146,22 +146,29 @@ def named(rules: Obeyed) -> str:
 
 
 def measure(seeds: int, iterations: int, early: int, processes: int = 2) -> dict[str, Any]:
-    """Run every variant on every seed, and measure every leader; return the table's raw figures."""
+    """Run every variant on every seed, and measure every leader; return the tables' figures."""
     jobs = [(variant, seed, iterations) for variant in VARIANTS for seed in range(seeds)]
     runs: dict[str, list[list[Step]]] = {variant: [] for variant in VARIANTS}
     with ProcessPoolExecutor(processes) as pool:
         for (variant, seed, _), path in zip(jobs, pool.map(run_one, jobs), strict=True):
             runs[variant].append(path)
             sys.stderr.write(f"{variant}, seed {seed}: {path[-1].reported:.3f} reported, {path[-1].calls:,} calls\n")
-        rules = {named(step.rules): step.rules for paths in runs.values() for path in paths for step in path}
-        rates = dict(zip(rules, pool.map(true_rate, rules.values()), strict=True))
+        return tabulated(runs, iterations, early, pool)
+
+
+def tabulated(
+    runs: Mapping[str, Sequence[Sequence[Step]]], iterations: int, early: int, pool: Executor
+) -> dict[str, Any]:
+    """Measure the true rate of every leader; return the tables' figures."""
+    rules = {named(step.rules): step.rules for paths in runs.values() for path in paths for step in path}
+    rates = dict(zip(rules, pool.map(true_rate, rules.values()), strict=True))
     baseline = true_rate(Obeyed())
     figures = {
         variant: [figures_of(path, rates, {early, iterations}) for path in paths] for variant, paths in runs.items()
     }
     return {
         "simulation": True,
-        "seeds": seeds,
+        "seeds": min(len(paths) for paths in runs.values()),
         "iterations": iterations,
         "early": early,
         "true_documents": TRUE_DOCUMENTS,
