@@ -13,7 +13,7 @@ from rich.console import Console
 
 from autodata.checkpoints.records import Document, RunFailed, Skipped, UserError
 from autodata.cli.optimize_progress import OptimizeProgress
-from autodata.cli.optimize_report import SearchReport, blamed, read_search, show_search
+from autodata.cli.optimize_report import SearchReport, blamed, show_search
 from autodata.cli.run import (
     ConfigFile,
     DomainName,
@@ -118,7 +118,7 @@ async def _sit(
             sitting.on_event = progress.on_event
             await sitting.take_in(splits)
             ending = await sitting.run()
-            return ending, await read_search(sitting.ledger, sitting.archive, config)
+            return ending, await SearchReport.read(sitting.ledger, sitting.archive, config)
 
 
 def closing_lines(ending: Ending, report: SearchReport, out: Path) -> list[str]:

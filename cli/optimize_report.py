@@ -68,11 +68,6 @@ class SearchReport:
         return cls(summary, rows, await archive.pack(winner), member.iteration)
 
 
-async def read_search(ledger: Reader, archive: LedgerArchive, config: OptimizeRunConfig) -> SearchReport:
-    """Return the report of an open search."""
-    return await SearchReport.read(ledger, archive, config)
-
-
 def search_config(folder: Path) -> OptimizeRunConfig:
     """Return the configuration that a search was made with. Raises UserError when the folder holds none."""
     path = folder / "config.toml"

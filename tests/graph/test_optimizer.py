@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from langchain_core.language_models import BaseChatModel
 from langgraph.runtime import Runtime
 
-from autodata.checkpoints.records import DocumentStatus, UserError, canonical_json
+from autodata.checkpoints.records import DocumentStatus, UserError
 from autodata.graphs.config import RunConfig
 from autodata.graphs.optimize import Ending, Optimization, OptimizeRunConfig, open_optimization
 from autodata.models import chat
@@ -569,11 +568,3 @@ async def test_a_verifier_taught_to_pass_everything_wins_nothing(tmp_path: Path,
             (f"validate-{row['mutant']}-%",),
         )
         assert ends[0]["n"] > 0
-
-
-def test_state_is_small() -> None:
-    assert len(canonical_json({"minibatch": [document.document_id for document in DOCUMENTS]})) < 16_000
-
-
-def test_scripted_models_are_chat_models() -> None:
-    assert issubclass(SimulatedChatModel, BaseChatModel)
