@@ -38,20 +38,20 @@ studio: $(READY)
 test: $(READY)
 	$(RUN) -m pytest -n auto --dist worksteal
 
-lint: $(READY)
+# Imports and types are checked on the wheel's contents: an editable install is invisible to the checkers.
+lint: wheel
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/lint-imports
+	PYTHONPATH=build/wheel $(VENV)/bin/lint-imports
 
 wheel: $(READY)
 	@rm -rf build dist
 	$(RUN) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+	$(RUN) -m zipfile -e dist/*.whl build/wheel
 
-# Types are checked on the installed wheel's contents: the editable install is invisible to type checkers.
 types: wheel
-	$(RUN) -m zipfile -e dist/*.whl build/types
-	MYPYPATH=build/types $(VENV)/bin/mypy -p autodata -p autodata_launch
-	MYPYPATH=build/types $(VENV)/bin/mypy tests
+	MYPYPATH=build/wheel $(VENV)/bin/mypy -p autodata -p autodata_launch
+	MYPYPATH=build/wheel $(VENV)/bin/mypy tests
 
 e2e: $(READY)
 	$(RUN) -m pytest tests/e2e

@@ -21,11 +21,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from autodata.graphs.archive import LedgerArchive
-from autodata.graphs.optimize import OptimizeRunConfig, open_optimization
-from autodata.models.simulated_rules import Effects
-from autodata.nodes.optimizer.selection import CONFIRM
+from autodata.models.simulated.rules import Effects
+from autodata.nodes.optimizer.population import CONFIRM
 from autodata.prompts import load_pack
+from autodata.runner.optimization.archive import LedgerArchive
+from autodata.runner.optimization.session import OptimizeRunConfig, open_optimization
 from benchmarks.optimizer_world import PLAIN, WorldEvaluator, splits, twin_of, world_config
 from benchmarks.world_twin import Obeyed
 

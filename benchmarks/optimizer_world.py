@@ -14,12 +14,12 @@ from fractions import Fraction
 from typing import Any
 
 from autodata.checkpoints.records import Document, FailureMode, Stage, attempt_id
-from autodata.graphs.config import RunConfig
-from autodata.models.simulated import META_WORLD
-from autodata.nodes.acceptance import Planned
+from autodata.domains.acceptance.policies import Planned
+from autodata.models.simulated.chat_model import META_WORLD
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Trial
 from autodata.nodes.optimizer.trajectories import Exchange, Failure
 from autodata.prompts import PromptPack, load_pack
+from autodata.runner.config import RunConfig
 from benchmarks.tables import documents
 from benchmarks.world_twin import Marked, Obeyed, Played, RoundPlayed, Twin
 

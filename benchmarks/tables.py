@@ -20,11 +20,10 @@ from autodata.checkpoints.ledger import Reader, open_readonly
 from autodata.checkpoints.records import Document, document_id
 from autodata.cli.compare import FIGURES, to_markdown
 from autodata.corpus.compare import compare
-from autodata.graphs.baseline import BaselineConfig
-from autodata.graphs.config import RunConfig
-from autodata.graphs.intake import take_in
-from autodata.graphs.runner import open_run
-from autodata.models.simulated import TOO_HARD, World
+from autodata.models.simulated.chat_model import TOO_HARD, World
+from autodata.runner.config import BaselineConfig, RunConfig
+from autodata.runner.document_runner import open_run
+from autodata.runner.ingest import take_in
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 DOCUMENTS = 200
@@ -140,8 +139,8 @@ def rendered(tables: Mapping[str, Any]) -> str:
         "**SIMULATION. No language model wrote or answered anything here.** A statistical world stands in for all roles"
         " (see [the simulated model](architecture.md#the-simulated-model)): the tables show what the loop does to"
         " questions of a known difficulty, not how well any real model does. The worlds are the default and the"
-        " preset `TOO_HARD` of `models/simulated.py`. Their constants were set by hand: a direction can be read off, a"
-        " size cannot.\n\n"
+        " preset `TOO_HARD` of `models/simulated/chat_model.py`. Their constants were set by hand: a direction can be"
+        " read off, a size cannot.\n\n"
         f"Written by `make tables`: {tables['documents']} made-up documents for each domain, seed {tables['seed']}, the"
         " baseline (CoT Self-Instruct: one round, no gate) and the loop over the same documents. The loop's examples"
         " were selected on the very scores that stand here, which flatters them: measured afresh, gap and spread would"

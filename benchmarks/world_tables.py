@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from autodata.models.simulated_optimizer import Tastes
-from autodata.models.simulated_rules import META_RULES, Effects, Rule
-from autodata.models.simulated_world import META_WORLD, World
+from autodata.models.simulated.optimizer import Tastes
+from autodata.models.simulated.rules import META_RULES, Effects, Rule
+from autodata.models.simulated.world import META_WORLD, World
 from autodata.prompts import PromptPack, load_pack
 from autodata.prompts.pack import parse_prompt
 from benchmarks.optimizer_world import twin_of, world_config

@@ -1,6 +1,6 @@
 """The simulated world without text: what the pipeline would do to a document, some hundred times faster.
 
-It draws with the functions of `models/simulated_world.py`, which the simulated model draws with, scores with the real
+It draws with the functions of `models/simulated/world.py`, which the simulated model draws with, scores with the real
 rubric arithmetic and decides with the real acceptance policy. Left out are text, the graph, the ledger and plumbing
 errors, of which the world has none. tests/e2e/test_world_twin.py compares both.
 
@@ -19,8 +19,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from autodata.checkpoints.records import Decision, DocumentStatus, FailureMode, Stage
-from autodata.models.simulated_rules import NOTHING, Effects, effects_on_review, effects_on_writing
-from autodata.models.simulated_world import (
+from autodata.domains.acceptance.policies import AcceptancePolicy, Planned, Ruling
+from autodata.domains.acceptance.rubric_score import rubric_score
+from autodata.models.simulated.rules import NOTHING, Effects, effects_on_review, effects_on_writing
+from autodata.models.simulated.world import (
     Criterion,
     Item,
     World,
@@ -32,8 +34,6 @@ from autodata.models.simulated_world import (
     draw_sloppy,
     logit_of,
 )
-from autodata.nodes.acceptance import AcceptancePolicy, Planned, Ruling
-from autodata.nodes.rubric import rubric_score
 from autodata.prompts import PromptPack
 
 EASY = frozenset({FailureMode.TOO_EASY, FailureMode.SATURATED_STRONG})

@@ -20,7 +20,7 @@ from autodata.cli.run import (
     find_settings,
     finish,
 )
-from autodata.graphs.baseline import BaselineConfig
+from autodata.runner.config import BaselineConfig
 
 
 def baseline(

@@ -15,7 +15,7 @@ from autodata.cli.progress import duration
 from autodata.cli.report import example_card, examples_table, summary_table
 from autodata.cli.run import closing_lines, execute
 from autodata.examples import documents_folder
-from autodata.graphs.config import read_config
+from autodata.runner.config import read_config
 
 LOCAL = """
 domain = "facts"

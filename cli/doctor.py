@@ -14,12 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from autodata.checkpoints.records import UserError
-from autodata.cli.probe import Finding, group, probe
 from autodata.cli.terminal import AsJson, console, print_json, printable
-from autodata.graphs.config import CheckpointsConfig, load_config
-from autodata.graphs.savers import describe_saver
 from autodata.models.config import ModelSettings
-from autodata.models.serving import LocalServing
+from autodata.models.local.serving import LocalServing
+from autodata.models.probe import Finding, group, probe
+from autodata.runner.checkpointer import describe_saver
+from autodata.runner.config import CheckpointsConfig, load_config
 
 
 def doctor(

@@ -14,8 +14,8 @@ from autodata.cli.editing import in_editor, read_changes
 from autodata.cli.run import finish
 from autodata.cli.show import find_document
 from autodata.cli.terminal import RunFolder, console, ledger_of, printable
-from autodata.graphs.config import RunConfig, stored_config
-from autodata.graphs.fork import Change, Moment, find_moment, make_fork, require_sound
+from autodata.runner.config import RunConfig, stored_config
+from autodata.runner.fork import Change, Moment, find_moment, make_fork, require_sound
 
 
 def fork(

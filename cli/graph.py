@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from autodata.checkpoints.records import UserError
+from autodata.domains.domain import find_domain
 from autodata.graphs.self_instruct import build_self_instruct
-from autodata.nodes.domain import find_domain
 
 
 def graph(
@@ -26,7 +26,7 @@ def graph(
     if domain and name:
         raise UserError("--domain and --graph: give one of the two")
     if name:
-        from autodata.graphs.served import EXPORTS, compiled  # noqa: PLC0415 - slow, and rarely asked for
+        from autodata.serving.exports import EXPORTS, compiled  # noqa: PLC0415 - slow, and rarely asked for
 
         if name not in EXPORTS:
             raise UserError(f"--graph {name}: no such graph: use one of {', '.join(EXPORTS)}")

@@ -15,12 +15,12 @@ from pydantic.fields import FieldInfo
 from autodata.checkpoints.records import UserError
 from autodata.cli.commented import WIDTH, allowed, comment, toml
 from autodata.cli.new_domain import typed, write_domain
-from autodata.graphs.config import RunConfig
+from autodata.domains.acceptance.parse import policy_of
+from autodata.domains.acceptance.policies import PRESETS, Counts, Majority, Thresholds
+from autodata.domains.domain import DOMAINS, Domain, find_domain
 from autodata.models.config import OPTIMIZER_ROLES, ROLES, SOLVER_MODES, SOLVERS, ModelSettings
-from autodata.models.local import KNOWN_MODELS
-from autodata.nodes.acceptance import PRESETS, Counts, Majority, Thresholds
-from autodata.nodes.domain import DOMAINS, Domain, find_domain
-from autodata.nodes.policy import policy_of
+from autodata.models.local.weights import KNOWN_MODELS
+from autodata.runner.config import RunConfig
 
 _HEAD = """\
 Autodata's configuration. Every setting is here: a line like "# name = value" shows the default, or an example where \

@@ -9,8 +9,8 @@ from typing import Any
 
 from autodata.checkpoints.records import UserError
 from autodata.cli.commented import allowed, comment, toml
-from autodata.nodes.domain import DOMAINS, Domain
-from autodata.nodes.own_domain import FILE, require_own_name
+from autodata.domains.domain import DOMAINS, Domain
+from autodata.domains.loader import FILE, require_own_name
 from autodata.prompts import PromptPack
 from autodata.prompts.patch import write_pack
 

@@ -27,9 +27,9 @@ from autodata.cli.run import (
 )
 from autodata.cli.terminal import AsJson, console, print_json
 from autodata.corpus.documents import read_documents
-from autodata.graphs.config import RunConfig
-from autodata.graphs.optimize import Ending, OptimizeRunConfig, open_optimization, require_splits
 from autodata.prompts.patch import write_pack
+from autodata.runner.config import RunConfig
+from autodata.runner.optimization.session import Ending, OptimizeRunConfig, open_optimization, require_splits
 
 optimize = typer.Typer(
     help="Search for better prompts: rewrite them from traced failures, keep what wins on held-out documents.\n\n"

@@ -16,12 +16,12 @@ from rich.text import Text
 from autodata.checkpoints.ledger import Reader
 from autodata.checkpoints.records import UserError
 from autodata.cli.terminal import ledger_of
-from autodata.graphs.archive import LedgerArchive
-from autodata.graphs.config import read_resolved, stored_config
-from autodata.graphs.optimize import OptimizeRunConfig, sealed_results
-from autodata.graphs.search_figures import member_figures, sealed_figures
 from autodata.nodes.optimizer.blame import Version, blame
 from autodata.prompts import PromptPack
+from autodata.runner.config import read_resolved, stored_config
+from autodata.runner.optimization.archive import LedgerArchive
+from autodata.runner.optimization.session import OptimizeRunConfig, sealed_results
+from autodata.runner.search_figures import member_figures, sealed_figures
 
 SHOWN = 12
 """Latest iterations that the terminal shows."""

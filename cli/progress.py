@@ -16,7 +16,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from autodata.models.calls import Reply
+from autodata.models.caller import Reply
 
 LOG_EVERY_SECONDS = 15.0
 """Longest silence of a log while calls come back."""

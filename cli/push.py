@@ -12,8 +12,8 @@ from autodata.checkpoints.records import UserError
 from autodata.cli.export import read_examples
 from autodata.cli.terminal import RunFolder
 from autodata.corpus.push import TARGETS
-from autodata.graphs.config import read_resolved
-from autodata.graphs.redact import Redactor
+from autodata.runner.config import read_resolved
+from autodata.tracing.redact import Redactor
 
 
 def push(

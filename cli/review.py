@@ -28,9 +28,9 @@ from autodata.cli.keys import held, read_key, read_line
 from autodata.cli.rounds import read_round, show_round
 from autodata.cli.run import finish
 from autodata.cli.terminal import AsJson, RunFolder, console, ledger_of, print_json, printable
-from autodata.graphs.config import RunConfig, stored_config
-from autodata.nodes.review import edited
+from autodata.nodes.human_review import edited
 from autodata.prompts import PromptPack
+from autodata.runner.config import RunConfig, stored_config
 
 _QUEUE = """
 SELECT l.*, d.name FROM labels l JOIN documents d USING (document_id) WHERE l.decision IS NULL ORDER BY d.rowid, l.rowid

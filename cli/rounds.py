@@ -16,7 +16,7 @@ from autodata.checkpoints.ledger import Reader, open_readonly
 from autodata.checkpoints.records import FailureMode
 from autodata.cli.report import figure
 from autodata.cli.terminal import printable
-from autodata.graphs.forks import told_of
+from autodata.runner.forks import told_of
 
 CUT_CHARS = 600
 """Longest text shown whole unless all is asked for."""

@@ -17,15 +17,15 @@ import typer
 from rich.console import Console
 
 from autodata.checkpoints.records import Document, RunFailed, Skipped, UserError
-from autodata.checkpoints.summary import summarise
 from autodata.cli.progress import Progress
 from autodata.cli.report import summary_table
 from autodata.corpus.documents import fit, read_documents
-from autodata.graphs.config import RunConfig, load_config, stored_config
-from autodata.graphs.intake import take_in
-from autodata.graphs.runner import Outcome, open_run
+from autodata.corpus.summary import summarise
 from autodata.prompts import load_pack
 from autodata.prompts.patch import write_pack
+from autodata.runner.config import RunConfig, load_config, stored_config
+from autodata.runner.document_runner import Outcome, open_run
+from autodata.runner.ingest import take_in
 
 SHOWN_SKIPPED = 10
 """Skipped inputs that are named one by one."""

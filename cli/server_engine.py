@@ -14,13 +14,13 @@ from typing import Any
 from rich.console import Console
 
 from autodata.checkpoints.records import Document, RunFailed, Skipped, UserError
-from autodata.checkpoints.summary import summarise
 from autodata.cli.progress import Progress
 from autodata.cli.run import SHOWN_SKIPPED, Sitting, fitted
 from autodata.corpus.documents import read_documents
-from autodata.graphs.config import RunConfig, load_config
-from autodata.graphs.intake import take_in
-from autodata.graphs.remote import RemoteRun, RemoteRunner, open_remote
+from autodata.corpus.summary import summarise
+from autodata.runner.config import RunConfig, load_config
+from autodata.runner.ingest import take_in
+from autodata.runner.remote import RemoteRun, RemoteRunner, open_remote
 
 _BOUNDS = ("weak_mean", "weak_best", "strong_mean", "gap")
 _COUNTS = ("weak_right", "strong_right")

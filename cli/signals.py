@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from autodata.checkpoints.signals import BANDS
 from autodata.cli.report import figure
+from autodata.corpus.signals import BANDS
 
 ROUNDS: Sequence[tuple[int, int | None]] = ((1, 1), (2, 2), (3, 3), (4, 6), (7, 10), (11, None))
 """Rounds that are shown together, first and last."""

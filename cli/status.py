@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autodata.checkpoints.summary import summarise
 from autodata.cli.report import figure
 from autodata.cli.signals import signal_rows
 from autodata.cli.terminal import AsJson, RunFolder, console, ledger_of, print_json, printable
+from autodata.corpus.summary import summarise
 
 BAR = 24
 """Width of the longest bar, in characters."""

@@ -14,9 +14,9 @@ from typing import Any
 
 from autodata.checkpoints.ledger import Reader
 from autodata.checkpoints.records import FailureMode
-from autodata.checkpoints.signals import signals
 from autodata.corpus.bootstrap import CONFIDENCE, RESAMPLES, Figure, Median, Ratio, estimate
 from autodata.corpus.paper import PAPER
+from autodata.corpus.signals import signals
 
 SUITABILITIES = ("high", "medium", "low")
 OVER: Mapping[str, str] = {

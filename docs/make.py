@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from autodata.checkpoints.records import FailureMode, RunFailed, UserError
-from autodata.checkpoints.summary import MEANINGS
 from autodata.cli.draw import draw
 from autodata.cli.init import configuration
 from autodata.cli.run import Sitting
-from autodata.graphs.config import MODEL_FIELDS_THAT_BEAR, bearing, read_config
-from autodata.graphs.served import EXPORTS, compiled
+from autodata.corpus.summary import MEANINGS
+from autodata.domains.domain import CS
 from autodata.models.config import ModelSettings, Settings
-from autodata.models.simulated import Faults
-from autodata.nodes.domain import CS
+from autodata.models.simulated.chat_model import Faults
+from autodata.runner.config import MODEL_FIELDS_THAT_BEAR, bearing, read_config
+from autodata.serving.exports import EXPORTS, compiled
 
 PAGE = Path(__file__).with_name("configuration.md")
 PICTURES = Path(__file__).with_name("graphs")

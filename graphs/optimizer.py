@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from langgraph.graph import END, START, StateGraph
 
-from autodata.nodes.optimizer.judgement import decide, record, validate
-from autodata.nodes.optimizer.parents import evaluate_parent, select_parent
-from autodata.nodes.optimizer.proposal import analyse, check, edit
+from autodata.nodes.optimizer.propose import analyse, check, edit
+from autodata.nodes.optimizer.select import evaluate_parent, select_parent
 from autodata.nodes.optimizer.state import OptContext, OptState
+from autodata.nodes.optimizer.validate import decide, record, validate
 
 
 def after_select(state: OptState) -> str:

@@ -12,13 +12,13 @@ from typing import Any
 from langgraph.graph import END, START, StateGraph
 
 from autodata.checkpoints.records import Decision, Stage
+from autodata.domains.domain import CS, Domain
 from autodata.nodes.challenger import challenger
 from autodata.nodes.closing import accept, feedback
-from autodata.nodes.domain import CS, Domain
 from autodata.nodes.extractor import extractor
+from autodata.nodes.human_review import human_review
 from autodata.nodes.loop_judge import loop_judge
-from autodata.nodes.quality import quality_verifier
-from autodata.nodes.review import human_review
+from autodata.nodes.quality_verifier import quality_verifier
 from autodata.nodes.screen import screen
 from autodata.nodes.solvers import strong_solver, weak_solver
 from autodata.nodes.state import Context, Output, State

@@ -10,15 +10,15 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from autodata.checkpoints.records import Candidate, DocumentStatus, FailureMode, digest
-from autodata.models.calls import seed_for
+from autodata.domains.acceptance.rubric_score import count_problems
+from autodata.domains.domain import Domain
+from autodata.domains.tasks.passages import pick
+from autodata.domains.tasks.questions import normalised
+from autodata.models.caller import seed_for
 from autodata.models.errors import UnusableReply
 from autodata.models.structured import schema_text
-from autodata.nodes.domain import Domain
 from autodata.nodes.extractor import shown_extract
 from autodata.nodes.grounding import shown_grounding
-from autodata.nodes.passages import pick
-from autodata.nodes.questions import normalised
-from autodata.nodes.rubric import count_problems
 from autodata.nodes.state import Context, Desk, State, all_of
 from autodata.prompts import PromptPack, fence
 

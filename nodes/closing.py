@@ -20,10 +20,10 @@ from autodata.checkpoints.records import (
     digest,
     preview,
 )
-from autodata.nodes.bounds import decimal
-from autodata.nodes.quality import review
-from autodata.nodes.questions import normalised
-from autodata.nodes.rubric import rubric_figures
+from autodata.domains.acceptance.bounds import decimal
+from autodata.domains.acceptance.rubric_score import rubric_figures
+from autodata.domains.tasks.questions import normalised
+from autodata.nodes.quality_verifier import review
 from autodata.nodes.state import Context, Desk, State, plain
 from autodata.nodes.verifier import as_float
 from autodata.prompts import fence

@@ -12,9 +12,9 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from autodata.checkpoints.records import DocumentStatus
+from autodata.domains.tasks.legal import Extract
 from autodata.models.structured import schema_text
 from autodata.nodes.grounding import sample_grounding
-from autodata.nodes.legal import Extract
 from autodata.nodes.state import Context, Desk, State
 from autodata.prompts import fence
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 
-from autodata.models.calls import seed_for
+from autodata.models.caller import seed_for
 from autodata.nodes.state import Desk
 from autodata.prompts import fence
 

@@ -12,9 +12,9 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from autodata.checkpoints.records import Decision, FailureMode, Verdict
+from autodata.domains.tasks.legal import LoopJudgement
 from autodata.models.structured import schema_text
-from autodata.nodes.legal import LoopJudgement
-from autodata.nodes.packet import Pattern, packet, shown
+from autodata.nodes.loop_judge_packet import Pattern, packet, shown
 from autodata.nodes.state import Context, Desk, State
 
 

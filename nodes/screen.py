@@ -7,9 +7,9 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from autodata.checkpoints.records import Candidate, FailureMode
+from autodata.domains.tasks.verifiable import Screening, screening_schema
 from autodata.models.structured import schema_text
 from autodata.nodes.state import Context, Desk, State
-from autodata.nodes.verifiable import Screening, screening_schema
 
 SCREENED_OUT = "screened out"
 

@@ -11,9 +11,9 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from autodata.checkpoints.records import Attempt, Stage, attempt_id, canonical_json, preview
-from autodata.models.calls import Reply
+from autodata.models.caller import Reply
 from autodata.models.errors import UnusableReply
-from autodata.nodes.modes import Mode, answered, mode_of
+from autodata.nodes.solver_modes import Mode, answered, mode_of
 from autodata.nodes.state import Context, Desk, State, all_of, plain
 
 

@@ -30,11 +30,11 @@ from autodata.checkpoints.records import (
     normalise_text,
     preview,
 )
-from autodata.models.calls import Caller, CallSite
+from autodata.domains.acceptance.borderline import NO_REVIEW, Reviewing
+from autodata.domains.acceptance.policies import AcceptancePolicy, Ruling
+from autodata.domains.domain import Domain
+from autodata.models.caller import Caller, CallSite
 from autodata.models.errors import BudgetSpent, Drained, EndpointDown
-from autodata.nodes.acceptance import AcceptancePolicy, Ruling
-from autodata.nodes.borderline import NO_REVIEW, Reviewing
-from autodata.nodes.domain import Domain
 from autodata.prompts import PromptPack
 
 T = TypeVar("T")

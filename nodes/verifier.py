@@ -9,10 +9,10 @@ from typing import Any, Literal
 from langgraph.runtime import Runtime
 
 from autodata.checkpoints.records import Attempt, Decision, Mark, Stage, Verdict, canonical_json
+from autodata.domains.acceptance.policies import Planned, Ruling
+from autodata.domains.acceptance.rubric_score import mean
+from autodata.domains.tasks.base import Scored
 from autodata.models.structured import schema_text
-from autodata.nodes.acceptance import Planned, Ruling
-from autodata.nodes.kinds import Scored
-from autodata.nodes.rubric import mean
 from autodata.nodes.state import Context, Desk, State, all_of, plain
 from autodata.prompts import fence
 

@@ -9,9 +9,9 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from autodata.nodes.optimizer.addresses import addressed, sentences
-from autodata.nodes.optimizer.shingles import Shingles
-from autodata.nodes.optimizer.workbench import editable_roles, head_of, invisible
+from autodata.nodes.optimizer.directive_check import addressed, sentences
+from autodata.nodes.optimizer.edit_sandbox import editable_roles, head_of, invisible
+from autodata.nodes.optimizer.ngrams import Shingles
 from autodata.prompts import Prompt, PromptPack
 from autodata.prompts.patch import PatchError, apply_diff
 

@@ -10,12 +10,12 @@ from typing import Any, Protocol
 
 from typing_extensions import TypedDict
 
-from autodata.models.calls import Caller, CallSite
+from autodata.models.caller import Caller, CallSite
 from autodata.nodes.optimizer.evaluator import Evaluator, Trial
+from autodata.nodes.optimizer.ngrams import Shingles
+from autodata.nodes.optimizer.population import Member
 from autodata.nodes.optimizer.racing import score_of
-from autodata.nodes.optimizer.selection import Member
 from autodata.nodes.optimizer.settings import OptimizeConfig
-from autodata.nodes.optimizer.shingles import Shingles
 from autodata.nodes.optimizer.trajectories import Trajectories
 from autodata.prompts import PromptPack
 

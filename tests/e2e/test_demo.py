@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from autodata.cli.demo import LOCAL, SIMULATED_NOTE
-from autodata.graphs.config import read_config
+from autodata.runner.config import read_config
 
 AUTODATA = [str(Path(sys.executable).parent / "autodata")]
 CONFIG = read_config(LOCAL, "demo")

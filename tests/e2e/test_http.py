@@ -20,8 +20,8 @@ import tomli_w
 from autodata.checkpoints.records import Document
 from autodata.corpus.documents import read_documents
 from autodata.examples import documents_folder
-from autodata.graphs.runner import Event, Runner
 from autodata.models.endpoint import Endpoint
+from autodata.runner.document_runner import Event, Runner
 from tests.support.runs import Sitting, generated, identity, settings, sit
 from tests.support.server import ChatServer, Switches
 

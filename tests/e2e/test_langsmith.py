@@ -20,9 +20,9 @@ from autodata.checkpoints.ledger import open_readonly
 from autodata.checkpoints.records import Document, RunFailed, UserError, document_id
 from autodata.corpus.documents import read_documents
 from autodata.examples import documents_folder
-from autodata.graphs.langsmith_trajectories import LangSmithTrajectories
-from autodata.graphs.trace_langsmith import langsmith_wanted
 from autodata.nodes.optimizer.trajectories import Exchange, Failure
+from autodata.runner.optimization.langsmith_failures import LangSmithTrajectories
+from autodata.tracing.langsmith import langsmith_wanted
 from tests.support.commands import invoke, refusal
 from tests.support.langsmith import LangSmith
 from tests.support.runs import Sitting, sit

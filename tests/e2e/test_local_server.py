@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from autodata.checkpoints.records import RunFailed, UserError
-from autodata.models.local import find_weights
-from autodata.models.server import MODULE, LocalServers, ServerSpec, start_server
+from autodata.models.local.llama_server import MODULE, LocalServers, ServerSpec, start_server
+from autodata.models.local.weights import find_weights
 
 PATIENCE_SECONDS = 120
 CITY = {

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from autodata.checkpoints.records import UserError
-from autodata.nodes import maths
-from autodata.nodes.maths import answer_key, compare, evaluate, unwrapped
+from autodata.domains.tasks import maths
+from autodata.domains.tasks.maths import answer_key, compare, evaluate, unwrapped
 
 pytest.importorskip("math_verify")
 

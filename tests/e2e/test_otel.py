@@ -14,8 +14,8 @@ from autodata.checkpoints.ledger import open_readonly
 from autodata.checkpoints.records import Document, UserError
 from autodata.corpus.documents import read_documents
 from autodata.examples import documents_folder
-from autodata.graphs.redact import Redactor
-from autodata.graphs.trace_otel import OtelExporter
+from autodata.tracing.otel import OtelExporter
+from autodata.tracing.redact import Redactor
 from tests.support.collector import Collector
 from tests.support.runs import sit
 

@@ -20,10 +20,10 @@ from autodata.checkpoints.ledger import Ledger, open_readonly
 from autodata.checkpoints.postgres import PostgresSaver, describe, open_postgres
 from autodata.checkpoints.records import RunFailed, UserError
 from autodata.checkpoints.saver import ROUND_KEY, keep_rounds
-from autodata.graphs.config import RunConfig
-from autodata.graphs.fork import Change, find_moment, make_fork
-from autodata.graphs.runner import open_run
-from autodata.graphs.savers import open_kept, run_prefix
+from autodata.runner.checkpointer import open_kept, run_prefix
+from autodata.runner.config import RunConfig
+from autodata.runner.document_runner import open_run
+from autodata.runner.fork import Change, find_moment, make_fork
 from tests.support.commands import invoke, parsed, printed
 from tests.support.postgres import PASSWORD, Server, postgres
 from tests.support.runs import generated, read_tables, sit

@@ -13,7 +13,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.pregel.remote import RemoteGraph
 from typing_extensions import TypedDict
 
-from autodata.graphs import AcceptedEvent, Example, GraphEvent, Round, parse_event
+from autodata import AcceptedEvent, Example, GraphEvent, Round, parse_event
 from tests.support.pages import DOCS, programs
 from tests.support.studio import Studio, studio
 

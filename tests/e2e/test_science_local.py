@@ -21,19 +21,19 @@ from langchain_core.runnables import RunnableConfig
 
 from autodata.checkpoints.ledger import MemoryLedger
 from autodata.checkpoints.records import Document, Stage, document_id
-from autodata.graphs.baseline import BaselineConfig, build_cot_baseline
-from autodata.graphs.config import RunConfig
-from autodata.graphs.intake import take_in
-from autodata.graphs.runner import open_run
+from autodata.domains.acceptance.policies import PRESETS
+from autodata.domains.domain import SCIENCE
+from autodata.domains.tasks import maths
+from autodata.graphs.cot_baseline import build_cot_baseline
 from autodata.graphs.self_instruct import steps_for
-from autodata.models.calls import Budget, Caller
-from autodata.models.chat import connect
+from autodata.models.caller import Budget, Caller
 from autodata.models.errors import UnusableReply
-from autodata.models.serving import LocalServing
-from autodata.nodes import maths
-from autodata.nodes.acceptance import PRESETS
-from autodata.nodes.domain import SCIENCE
+from autodata.models.factory import connect
+from autodata.models.local.serving import LocalServing
 from autodata.nodes.state import Context, Services, new_state
+from autodata.runner.config import BaselineConfig, RunConfig
+from autodata.runner.document_runner import open_run
+from autodata.runner.ingest import take_in
 
 pytest.importorskip("math_verify")
 

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from langgraph_sdk.client import LangGraphClient
 
-from autodata.graphs.served import EXPORTS
-from autodata.graphs.workshop import SIMULATED_NOTE
-from autodata.nodes.domain import DOMAINS
+from autodata.domains.domain import DOMAINS
+from autodata.serving.exports import EXPORTS
+from autodata.serving.runtime import SIMULATED_NOTE
 from tests.support import schemas
 from tests.support import studio as support
 from tests.support.runs import generated
@@ -97,7 +97,7 @@ async def test_every_graph_is_served_by_its_name(studio: Studio, client: LangGra
     assert sorted(one["graph_id"] for one in assistants) == sorted(EXPORTS)
     named = json.loads((support.ROOT / "langgraph.json").read_text("utf-8"))["graphs"]
     assert {name: spec["path"] for name, spec in named.items()} == {
-        name: f"autodata.graphs.served:{name}" for name in EXPORTS
+        name: f"autodata.serving.exports:{name}" for name in EXPORTS
     }
 
 

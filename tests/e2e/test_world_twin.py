@@ -9,14 +9,14 @@ from statistics import fmean, pvariance
 
 import pytest
 
-from autodata.graphs.config import RunConfig
-from autodata.graphs.intake import take_in
-from autodata.graphs.runner import open_run
-from autodata.models.simulated import META_WORLD
-from autodata.models.simulated_rules import META_RULES
-from autodata.nodes import domain
+from autodata.domains import domain
+from autodata.models.simulated.chat_model import META_WORLD
+from autodata.models.simulated.rules import META_RULES
 from autodata.prompts import PromptPack, load_pack
 from autodata.prompts.pack import parse_prompt
+from autodata.runner.config import RunConfig
+from autodata.runner.document_runner import open_run
+from autodata.runner.ingest import take_in
 from benchmarks.tables import documents
 from benchmarks.world_twin import Played, Twin
 

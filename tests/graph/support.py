@@ -23,13 +23,13 @@ from pydantic import ConfigDict
 
 from autodata.checkpoints.ledger import MemoryLedger
 from autodata.checkpoints.records import Document, document_id
-from autodata.graphs.config import RunConfig
+from autodata.domains.acceptance.borderline import ReviewMode
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
-from autodata.models.calls import Budget, Caller
+from autodata.models.caller import Budget, Caller
 from autodata.models.config import ROLES, BudgetConfig, ModelSettings, RetryConfig
 from autodata.models.endpoint import Endpoint, RoleModel
-from autodata.nodes.borderline import ReviewMode
 from autodata.nodes.state import Context, Services, new_state
+from autodata.runner.config import RunConfig
 
 SCHEMAS = {
     ("cs", "challenger"): "RubricCandidate",

@@ -14,15 +14,15 @@ import pytest
 
 from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.records import Decision, Document, Stage, UserError
-from autodata.checkpoints.signals import signals
 from autodata.corpus.compare import SUITABILITIES
-from autodata.graphs.baseline import BaselineConfig, build_cot_baseline, one_shot
-from autodata.graphs.config import RunConfig, read_resolved
-from autodata.graphs.intake import take_in
-from autodata.graphs.runner import Event, Runner, open_run
-from autodata.models.simulated import TOO_HARD
-from autodata.nodes.acceptance import Measure, Planned
-from autodata.nodes.domain import CS, DOMAINS, FACTS, LEGAL, Domain
+from autodata.corpus.signals import signals
+from autodata.domains.acceptance.policies import Measure, Planned
+from autodata.domains.domain import CS, DOMAINS, FACTS, LEGAL, Domain, one_shot
+from autodata.graphs.cot_baseline import build_cot_baseline
+from autodata.models.simulated.chat_model import TOO_HARD
+from autodata.runner.config import BaselineConfig, RunConfig, read_resolved
+from autodata.runner.document_runner import Event, Runner, open_run
+from autodata.runner.ingest import take_in
 from tests.graph.legal import draft, improve, legal
 from tests.graph.test_runner import EXAMPLES, settings
 from tests.support.commands import invoke, parsed, printed, refusal

@@ -16,13 +16,13 @@ from typer.testing import Result
 
 from autodata.checkpoints.ledger import open_readonly
 from autodata.checkpoints.records import Document, RunFailed, Skipped, document_id
-from autodata.checkpoints.summary import summarise
 from autodata.cli import app as command_line
 from autodata.corpus.documents import read_documents
+from autodata.corpus.summary import summarise
 from autodata.examples import documents_folder
-from autodata.graphs.config import read_config
-from autodata.graphs.intake import take_in
-from autodata.graphs.runner import open_run
+from autodata.runner.config import read_config
+from autodata.runner.document_runner import open_run
+from autodata.runner.ingest import take_in
 from tests.support.commands import invoke, parsed, printed, refusal, words
 
 MODELS = '[models.default]\nprovider = "simulated"\nmodel = "strong"\n[models.weak_solver]\nmodel = "weak"\n'

@@ -14,7 +14,7 @@ import tomli_w
 
 from autodata.cli import optimize_picture
 from autodata.cli.optimize_report import SearchReport
-from autodata.models.simulated_world import META_WORLD
+from autodata.models.simulated.world import META_WORLD
 from autodata.prompts import load_pack
 from tests.support.commands import invoke
 from tests.support.runs import generated

@@ -15,7 +15,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import ConfigDict
 
-from autodata.graphs import (
+from autodata import (
     BaselineConfig,
     Example,
     Output,
@@ -26,8 +26,8 @@ from autodata.graphs import (
     build_self_instruct,
     open_services,
 )
+from autodata.domains.domain import DOMAINS
 from autodata.models.errors import EndpointDown, PlumbingError
-from autodata.nodes.domain import DOMAINS
 from tests.graph.support import DEFAULTS, SCHEMAS, Call, as_function
 from tests.support.commands import parsed, printed
 from tests.support.pages import DOCS, Program, programs

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from autodata.checkpoints.records import DocumentStatus
-from autodata.graphs.config import RunConfig
-from autodata.graphs.evaluation import DocumentEvaluator
-from autodata.graphs.house import House, open_house
-from autodata.graphs.intake import take_in
-from autodata.graphs.trajectories import LedgerTrajectories
 from autodata.models.errors import Stopped
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Trial
 from autodata.prompts import PromptPack
 from autodata.prompts.pack import parse_prompt
+from autodata.runner.config import RunConfig
+from autodata.runner.ingest import take_in
+from autodata.runner.optimization.evaluator import DocumentEvaluator
+from autodata.runner.optimization.failures import LedgerTrajectories
+from autodata.runner.run_folder import House, open_house
 from tests.support.runs import generated
 
 MODELS = {"default": {"provider": "simulated", "model": "strong"}, "weak_solver": {"model": "weak"}}

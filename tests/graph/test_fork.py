@@ -15,9 +15,9 @@ from autodata.checkpoints.ledger import open_readonly
 from autodata.checkpoints.records import Document
 from autodata.corpus.documents import read_documents
 from autodata.examples import documents_folder
-from autodata.graphs.config import RunConfig
-from autodata.graphs.fork import Change, find_moment, make_fork
 from autodata.nodes.state import Context
+from autodata.runner.config import RunConfig
+from autodata.runner.fork import Change, find_moment, make_fork
 from tests.graph.support import Bench, review
 from tests.graph.test_runner import settings
 from tests.support.commands import invoke, parsed, printed, refusal, words

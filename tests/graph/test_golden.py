@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from autodata.models.calls import seed_for
-from autodata.nodes.domain import DOMAINS, Domain
+from autodata.domains.domain import DOMAINS, Domain
+from autodata.models.caller import seed_for
 from autodata.prompts import PromptPack
 from tests.support import golden
 from tests.support.golden import COMMAND, Replay, StaleTranscript, Transcript

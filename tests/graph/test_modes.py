@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from autodata.checkpoints.records import UserError
-from autodata.graphs.config import RunConfig, read_config, stored_config
-from autodata.graphs.intake import take_in
-from autodata.graphs.runner import open_run
-from autodata.models.chat import connect
+from autodata.domains.tasks import maths
 from autodata.models.config import ModelSettings
-from autodata.nodes import maths
-from autodata.nodes.modes import CALCULATOR_TURNS
+from autodata.models.factory import connect
+from autodata.nodes.solver_modes import CALCULATOR_TURNS
+from autodata.runner.config import RunConfig, read_config, stored_config
+from autodata.runner.document_runner import open_run
+from autodata.runner.ingest import take_in
 from tests.graph.support import Answer, Bench, Call, Cut, Script, scored, solution
 
 pytest.importorskip("math_verify")

@@ -13,20 +13,20 @@ import pytest
 from langgraph.runtime import Runtime
 
 from autodata.checkpoints.records import DocumentStatus, UserError
-from autodata.graphs.config import RunConfig
-from autodata.graphs.optimize import Ending, Optimization, OptimizeRunConfig, open_optimization
-from autodata.models import chat
+from autodata.models import factory
 from autodata.models.errors import Stopped
-from autodata.models.simulated import SimulatedChatModel
-from autodata.models.simulated_world import META_WORLD
+from autodata.models.simulated.chat_model import SimulatedChatModel
+from autodata.models.simulated.world import META_WORLD
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Trial
-from autodata.nodes.optimizer.parents import evaluate_parent, select_parent
-from autodata.nodes.optimizer.proposal import analyse, edit
-from autodata.nodes.optimizer.selection import CONFIRM
+from autodata.nodes.optimizer.population import CONFIRM
+from autodata.nodes.optimizer.propose import analyse, edit
+from autodata.nodes.optimizer.select import evaluate_parent, select_parent
 from autodata.nodes.optimizer.state import OptContext
 from autodata.nodes.optimizer.trajectories import Exchange, Failure
 from autodata.prompts import load_pack
 from autodata.prompts.patch import write_pack
+from autodata.runner.config import RunConfig
+from autodata.runner.optimization.session import Ending, Optimization, OptimizeRunConfig, open_optimization
 from tests.support.runs import generated, read_tables
 
 A, R, E = DocumentStatus.ACCEPTED, DocumentStatus.REJECTED, DocumentStatus.ERRORED
@@ -167,7 +167,7 @@ def editor(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[str], str]], 
                     return reply(prompt), "stop"
                 return super().reply(turns, seed)
 
-        monkeypatch.setattr(chat, "SimulatedChatModel", Editor)
+        monkeypatch.setattr(factory, "SimulatedChatModel", Editor)
 
     return play
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from autodata.examples import documents_folder
-from autodata.graphs.config import bearing, read_config, read_resolved, stored_config
 from autodata.prompts.pack import load_pack
+from autodata.runner.config import bearing, read_config, read_resolved, stored_config
 from tests.support.commands import invoke, printed, refusal
 from tests.support.runs import read_tables
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from autodata.checkpoints.records import FailureMode
+from autodata.domains.tasks.base import KINDS
 from autodata.models.config import BudgetConfig
 from autodata.models.errors import BudgetSpent, CallFailed, Drained, EndpointDown, UnusableReply
-from autodata.nodes.kinds import KINDS
 from autodata.nodes.state import Context, all_of
 from tests.graph.support import DEFAULTS, Answer, Bench, Call, Cut, Script, candidate, judge, review, scored
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from autodata.domains.acceptance.borderline import ReviewMode
+from autodata.domains.domain import DOMAINS
 from autodata.graphs import self_instruct
 from autodata.graphs.self_instruct import build_self_instruct
-from autodata.nodes.borderline import ReviewMode
-from autodata.nodes.domain import DOMAINS
 from tests.graph.legal import improve, judgement, legal
 from tests.graph.support import Bench, Script, candidate, review, scored
 

@@ -19,8 +19,8 @@ from autodata.checkpoints.records import Document
 from autodata.cli.app import app
 from autodata.corpus.documents import read_documents
 from autodata.examples import documents_folder
-from autodata.graphs.config import read_config, stored_config
-from autodata.graphs.runner import Event, Runner
+from autodata.runner.config import read_config, stored_config
+from autodata.runner.document_runner import Event, Runner
 from tests.graph.test_runner import Watch, settings
 from tests.support.commands import parsed, printed, refusal, words
 from tests.support.runs import Sitting, sit

@@ -11,13 +11,13 @@ import pytest
 
 from autodata.checkpoints.records import Document, Example, document_id
 from autodata.corpus.export import jsonl_row
-from autodata.graphs.config import RunConfig
-from autodata.graphs.intake import take_in
-from autodata.graphs.runner import open_run
+from autodata.domains.domain import LEGAL
+from autodata.domains.tasks.legal_filters import POST_FILTERS
 from autodata.models.errors import CallFailed, UnusableReply
-from autodata.models.simulated import TOO_HARD
-from autodata.nodes.domain import LEGAL
-from autodata.nodes.post_filters import POST_FILTERS
+from autodata.models.simulated.chat_model import TOO_HARD
+from autodata.runner.config import RunConfig
+from autodata.runner.document_runner import open_run
+from autodata.runner.ingest import take_in
 from tests.graph.legal import draft, extract, improve, judgement, legal
 from tests.graph.support import Call, Cut, Script, scored
 from tests.support.runs import generated

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from autodata.domains.domain import SCIENCE
 from autodata.models.errors import PlumbingError, UnusableReply
-from autodata.nodes.domain import SCIENCE
 from tests.graph.support import Answer, Bench, Call, Cut, Script, problem, screened, solution
 
 pytest.importorskip("math_verify")

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from autodata.checkpoints.records import Document, RunFailed, Skipped, UserError, document_id
-from autodata.graphs.config import RunConfig, read_resolved
-from autodata.graphs.intake import take_in
-from autodata.graphs.runner import Event, Runner, open_run
-from autodata.models.simulated import SimulatedChatModel, SimulatedError
+from autodata.models.simulated.chat_model import SimulatedChatModel, SimulatedError
+from autodata.runner.config import RunConfig, read_resolved
+from autodata.runner.document_runner import Event, Runner, open_run
+from autodata.runner.ingest import take_in
 from tests.graph.test_runner import EXAMPLES, settings
 from tests.support.runs import Sitting, read_tables, sit
 

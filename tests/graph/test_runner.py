@@ -11,7 +11,7 @@ import pytest
 from autodata.checkpoints.records import Document
 from autodata.corpus.documents import read_documents
 from autodata.examples import documents_folder
-from autodata.graphs.runner import Event, Runner
+from autodata.runner.document_runner import Event, Runner
 from tests.support.runs import Sitting, sit
 
 EXAMPLES = [item for item in read_documents([documents_folder()]) if isinstance(item, Document)]

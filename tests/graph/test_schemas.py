@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from autodata.graphs.served import EXPORTS, compiled
 from autodata.models.config import OPTIMIZER_ROLES, ROLES, ModelSettings
+from autodata.serving.exports import EXPORTS, compiled
 from tests.support import schemas
 
 

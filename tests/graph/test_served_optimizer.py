@@ -13,15 +13,15 @@ import tomli_w
 from langgraph.checkpoint.memory import InMemorySaver
 
 from autodata.cli.optimize_report import SearchReport
+from autodata.domains.domain import DOMAINS
 from autodata.graphs.optimizer import build_optimizer
-from autodata.graphs.served import build_served
-from autodata.graphs.served_errors import Refused, Stopped
-from autodata.graphs.served_optimizer import build_served_optimizer
-from autodata.graphs.workshop import CONFIG_VARIABLE, FOLDER_VARIABLE, SIMULATED_NOTE, shut, workshop
-from autodata.models.simulated_world import META_WORLD
-from autodata.nodes.domain import DOMAINS
+from autodata.models.simulated.world import META_WORLD
 from autodata.prompts import load_pack
 from autodata.prompts.patch import apply_diff
+from autodata.serving.errors import Refused, Stopped
+from autodata.serving.exports import build_served
+from autodata.serving.optimizer import build_served_optimizer
+from autodata.serving.runtime import CONFIG_VARIABLE, FOLDER_VARIABLE, SIMULATED_NOTE, shut, workshop
 from tests.support.runs import generated
 
 DOCUMENTS = generated(9)

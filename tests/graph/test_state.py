@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from langgraph.graph import END
 
 from autodata.checkpoints.records import Decision, DocumentStatus, Example, FailureMode, Round, Stage
+from autodata.domains.domain import DOMAINS
 from autodata.graphs import self_instruct
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
-from autodata.nodes.domain import DOMAINS
 from autodata.nodes.state import State
 from tests.graph.support import Answer, Bench, Call, Script, candidate, review, scored
 

@@ -16,7 +16,7 @@ from autodata.checkpoints.records import Document
 from autodata.cli.waterfall import draw, duration
 from autodata.corpus.documents import read_documents
 from autodata.examples import documents_folder
-from autodata.graphs.tracing import Tracer
+from autodata.tracing.tracer import Tracer
 from tests.graph.support import Bench
 from tests.support.commands import invoke, parsed, printed, refusal, words
 from tests.support.runs import sit

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from autodata.checkpoints.records import Document
-from autodata.graphs.config import RunConfig
-from autodata.graphs.intake import take_in
-from autodata.graphs.runner import open_run
+from autodata.runner.config import RunConfig
+from autodata.runner.document_runner import open_run
+from autodata.runner.ingest import take_in
 
 
 def documents() -> Iterator[Document]:

@@ -27,7 +27,7 @@ import tomli_w
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from autodata.checkpoints.saver import ROUND_KEY, open_saver
-from autodata.graphs.intake import BATCH
+from autodata.runner.ingest import BATCH
 from tests.support.runs import Tables, generated, identity, read_tables, settings
 
 COMMAND = ["run", "--config", "autodata.toml", "--documents", "documents", "--out", "run"]

@@ -12,7 +12,7 @@ import pytest
 
 from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.postgres import open_postgres
-from autodata.graphs.savers import run_prefix
+from autodata.runner.checkpointer import run_prefix
 from tests.kill.test_kill import campaign, check, killed_often, rounds_in, undisturbed
 from tests.support.postgres import postgres
 from tests.support.runs import Tables

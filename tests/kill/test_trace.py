@@ -13,7 +13,7 @@ import tomli_w
 
 from autodata.corpus.documents import read_documents
 from autodata.examples import documents_folder
-from autodata.graphs.config import read_config
+from autodata.runner.config import read_config
 from tests.support.commands import parsed, printed, words
 from tests.support.runs import settings, sit
 from tests.support.server import ChatServer

@@ -26,13 +26,13 @@ from pydantic import ConfigDict
 
 from autodata.checkpoints.ledger import MemoryLedger
 from autodata.checkpoints.records import Document, digest, document_id
-from autodata.graphs.config import RunConfig
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
-from autodata.models.calls import Caller
+from autodata.models.caller import Caller
 from autodata.models.config import ModelSettings
 from autodata.models.endpoint import Endpoint, RoleModel
-from autodata.models.simulated import SimulatedChatModel
+from autodata.models.simulated.chat_model import SimulatedChatModel
 from autodata.nodes.state import Context, Services, new_state
+from autodata.runner.config import RunConfig
 
 FOLDER = Path(__file__).resolve().parents[1] / "golden"
 COMMAND = "make golden"

@@ -12,9 +12,9 @@ from typing import Any
 
 from pydantic import create_model
 
-from autodata.graphs.served import EXPORTS, compiled
-from autodata.nodes.domain import DOMAINS
+from autodata.domains.domain import DOMAINS
 from autodata.prompts import load_pack
+from autodata.serving.exports import EXPORTS, compiled
 
 FOLDER = Path(__file__).resolve().parents[1] / "golden" / "schemas"
 

@@ -24,7 +24,7 @@ from pydantic import Field
 
 from autodata.checkpoints.records import digest
 from autodata.models.config import Settings
-from autodata.models.simulated import SimulatedChatModel, World
+from autodata.models.simulated.chat_model import SimulatedChatModel, World
 
 Body = dict[str, Any]
 

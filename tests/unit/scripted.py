@@ -12,7 +12,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import Field
 
 from autodata.checkpoints.ledger import MemoryLedger
-from autodata.models.calls import Budget, Caller, CallSite
+from autodata.models.caller import Budget, Caller, CallSite
 from autodata.models.config import BudgetConfig, ModelSettings, RetryConfig
 from autodata.models.endpoint import Endpoint, RoleModel
 

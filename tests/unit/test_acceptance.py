@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from autodata.checkpoints.records import Check, Decision, FailureMode, Stage
-from autodata.nodes.acceptance import (
+from autodata.domains.acceptance.bounds import Bound, decimal
+from autodata.domains.acceptance.policies import (
     PRESETS,
     AcceptancePolicy,
     Counts,
@@ -22,7 +23,6 @@ from autodata.nodes.acceptance import (
     Ruling,
     Thresholds,
 )
-from autodata.nodes.bounds import Bound, decimal
 
 THREE = Planned(3, 3)
 FOUR = Planned(4, 4)

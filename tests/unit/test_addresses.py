@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autodata.nodes.optimizer.addresses import MARKS, PASSES_ON, SPEAKS, WEAKENS, addressed, sentences
+from autodata.nodes.optimizer.directive_check import MARKS, PASSES_ON, SPEAKS, WEAKENS, addressed, sentences
 from autodata.prompts import load_pack
 from autodata.prompts.pack import EDITABLE, shipped_packs
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autodata.models.calls import CallSite
+from autodata.models.caller import CallSite
 from autodata.models.errors import UnusableReply
-from autodata.nodes.optimizer.analysis import (
+from autodata.nodes.optimizer.analyst import (
     NOTHING_FAILED,
     Analyzed,
     RootCause,
@@ -21,7 +21,7 @@ from autodata.nodes.optimizer.analysis import (
     shown_analysis,
     shown_history,
 )
-from autodata.nodes.optimizer.material import cut_middle, render_material
+from autodata.nodes.optimizer.failure_digest import cut_middle, render_material
 from autodata.nodes.optimizer.schemas import Analysis
 from autodata.nodes.optimizer.trajectories import Exchange, Failure
 from autodata.prompts import fence, load_pack

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autodata.nodes.acceptance import PRESETS, AcceptancePolicy, Counts, Planned, Thresholds
-from autodata.nodes.borderline import Reviewing, borderline
+from autodata.domains.acceptance.borderline import Reviewing, borderline
+from autodata.domains.acceptance.policies import PRESETS, AcceptancePolicy, Counts, Planned, Thresholds
 
 MARGIN = Fraction(1, 20)
 PAPER = PRESETS["paper"]

@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage
 from pydantic import BaseModel, Field
 
 from autodata.checkpoints.ledger import MemoryLedger
-from autodata.models.calls import CallSite, Reply, seed_for
+from autodata.models.caller import CallSite, Reply, seed_for
 from autodata.models.errors import CallFailed, Drained, UnusableReply
 from tests.unit.scripted import ASK, SITE, Script, Status, bench, calls, said
 

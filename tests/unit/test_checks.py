@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from autodata.nodes.optimizer.checks import checker, output_contract, pack_problems
-from autodata.nodes.optimizer.shingles import Shingles, words_of
+from autodata.nodes.optimizer.ngrams import Shingles, words_of
 from autodata.prompts import PromptPack, load_pack
 from autodata.prompts.pack import parse_prompt, shipped_packs
 

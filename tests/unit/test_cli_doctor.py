@@ -18,7 +18,7 @@ from autodata.checkpoints.records import UserError
 from autodata.cli.app import app
 from autodata.models.config import ROLES, ModelSettings
 from autodata.models.endpoint import Endpoint, RoleModel
-from autodata.models.local import KNOWN_MODELS
+from autodata.models.local.weights import KNOWN_MODELS
 
 USAGE = {"input_tokens": 11, "output_tokens": 2, "total_tokens": 13}
 SUM = '{"total": 42, "even": true}'
@@ -70,7 +70,7 @@ def try_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Res
                 for role, one in roles.items()
             }
 
-        monkeypatch.setattr("autodata.cli.probe.connect", connect)
+        monkeypatch.setattr("autodata.models.probe.connect", connect)
         path = tmp_path / "autodata.toml"
         default = f'[models.default]\nmodel = "m"\nbase_url = "http://127.0.0.1:9/v1"\n{settings}\n'
         path.write_text(default + roles)
@@ -282,7 +282,7 @@ def test_whether_weights_are_cached(
     try_it: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = KNOWN_MODELS["smollm2-135m"]
-    monkeypatch.setattr("autodata.cli.probe.default_cache", lambda: tmp_path)
+    monkeypatch.setattr("autodata.models.probe.default_cache", lambda: tmp_path)
     roles = "".join(f'[models.{role}]\nprovider = "local"\nmodel = "{model.name}"\n' for role in ROLES)
     assert only(try_it(well, "--json", roles=roles))["notes"] == ["weights were not cached: 98 MB to fetch"]
     with (tmp_path / f"{model.sha256}.gguf").open("wb") as file:

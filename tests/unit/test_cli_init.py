@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 from autodata.checkpoints.records import UserError
 from autodata.cli.app import app
 from autodata.cli.init import configuration
-from autodata.graphs.config import RunConfig, load_config, read_config
+from autodata.domains.acceptance.policies import PRESETS
+from autodata.domains.domain import DOMAINS
 from autodata.models.config import SOLVER_MODES, SOLVERS, ModelsConfig, ModelSettings
-from autodata.models.simulated import World
-from autodata.nodes.acceptance import PRESETS
-from autodata.nodes.domain import DOMAINS
+from autodata.models.simulated.chat_model import World
+from autodata.runner.config import RunConfig, load_config, read_config
 
 EVERY_DOMAIN = pytest.mark.parametrize("domain", DOMAINS.values(), ids=list(DOMAINS))
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from autodata.cli.new_domain import domain_toml
-from autodata.graphs.config import load_config
-from autodata.nodes.domain import DOMAINS, Domain, find_domain
+from autodata.domains.domain import DOMAINS, Domain, find_domain
 from autodata.prompts.pack import load_pack
+from autodata.runner.config import load_config
 from tests.support.commands import invoke, printed, refusal, words
 
 EVERY_DOMAIN = pytest.mark.parametrize("name", sorted(DOMAINS))

@@ -10,7 +10,11 @@ import pytest
 import tomli_w
 
 from autodata.checkpoints.records import UserError
-from autodata.graphs.config import (
+from autodata.domains.acceptance.policies import PRESETS, Thresholds
+from autodata.domains.domain import DOMAINS
+from autodata.models.config import ModelSettings
+from autodata.models.factory import require_keys
+from autodata.runner.config import (
     RunConfig,
     differences,
     load_config,
@@ -19,10 +23,6 @@ from autodata.graphs.config import (
     stored_config,
     write_resolved,
 )
-from autodata.models.chat import require_keys
-from autodata.models.config import ModelSettings
-from autodata.nodes.acceptance import PRESETS, Thresholds
-from autodata.nodes.domain import DOMAINS
 
 BOUNDED = sorted({*PRESETS} - {"loop_judge"})
 """Presets that need no loop judge."""

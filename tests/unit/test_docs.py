@@ -22,19 +22,19 @@ from typer.testing import CliRunner
 
 from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.records import FailureMode
-from autodata.checkpoints.summary import MEANINGS, summarise
 from autodata.cli import demo
 from autodata.cli.app import app
-from autodata.graphs.config import RunConfig, read_config
+from autodata.corpus.summary import MEANINGS, summarise
+from autodata.domains.acceptance.bounds import Bounds
+from autodata.domains.acceptance.policies import PRESETS, AcceptancePolicy, Counts, LoopJudge, Majority, Thresholds
+from autodata.domains.domain import DOMAINS, Domain
 from autodata.graphs.optimizer import build_optimizer
 from autodata.graphs.self_instruct import build_self_instruct
-from autodata.graphs.served import EXPORTS
-from autodata.graphs.served_context import SearchContext
-from autodata.graphs.served_optimizer import MOST_ITERATIONS, Splits
-from autodata.models.local import KNOWN_MODELS
-from autodata.nodes.acceptance import PRESETS, AcceptancePolicy, Counts, LoopJudge, Majority, Thresholds
-from autodata.nodes.bounds import Bounds
-from autodata.nodes.domain import DOMAINS, Domain
+from autodata.models.local.weights import KNOWN_MODELS
+from autodata.runner.config import RunConfig, read_config
+from autodata.serving.context import SearchContext
+from autodata.serving.exports import EXPORTS
+from autodata.serving.optimizer import MOST_ITERATIONS, Splits
 from docs import make
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from autodata.cli.draw import HIGH, WIDE, draw, lay_out
-from autodata.graphs.served import EXPORTS, compiled
+from autodata.serving.exports import EXPORTS, compiled
 from tests.support.commands import invoke, printed, refusal
 
 

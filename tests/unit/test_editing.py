@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from autodata.models.calls import CallSite
+from autodata.models.caller import CallSite
 from autodata.models.errors import UnusableReply
 from autodata.nodes.optimizer.checks import Check, checker
-from autodata.nodes.optimizer.editing import EditSession, edit_session
-from autodata.nodes.optimizer.shingles import Shingles
-from autodata.nodes.optimizer.workbench import Workbench
+from autodata.nodes.optimizer.edit_sandbox import Workbench
+from autodata.nodes.optimizer.editor import EditSession, edit_session
+from autodata.nodes.optimizer.ngrams import Shingles
 from autodata.prompts import PromptPack, fence, load_pack
 from autodata.prompts.patch import apply_diff
 from tests.unit.scripted import Scripted, bench, calls

@@ -18,7 +18,7 @@ from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, SecretStr
 
 from autodata.checkpoints.ledger import MemoryLedger
-from autodata.models.calls import Caller
+from autodata.models.caller import Caller
 from autodata.models.config import ModelSettings, RetryConfig
 from autodata.models.endpoint import Endpoint, RoleModel, classify
 from autodata.models.errors import CallFailed, Drained, EndpointDown

@@ -10,8 +10,8 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from autodata.checkpoints.records import Candidate
-from autodata.models.structured import Unusable, parse_reply
-from autodata.nodes.candidates import (
+from autodata.domains.tasks.base import KINDS, RubricKind
+from autodata.domains.tasks.schemas import (
     ReferenceCandidate,
     ReferenceMark,
     RubricCandidate,
@@ -19,7 +19,7 @@ from autodata.nodes.candidates import (
     RubricReview,
     SupportReview,
 )
-from autodata.nodes.kinds import KINDS, RubricKind
+from autodata.models.structured import Unusable, parse_reply
 from autodata.prompts import load_pack
 
 RUBRIC, REFERENCE = KINDS["rubric"], KINDS["reference"]

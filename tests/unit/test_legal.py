@@ -9,10 +9,10 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from autodata.checkpoints.records import Decision, Stage
+from autodata.domains.acceptance.policies import PRESETS, Planned
+from autodata.domains.domain import LEGAL
+from autodata.domains.tasks.legal import BANDS, Extract, LegalCandidate, LegalDraft, LoopJudgement
 from autodata.models.structured import schema_text
-from autodata.nodes.acceptance import PRESETS, Planned
-from autodata.nodes.domain import LEGAL
-from autodata.nodes.legal import BANDS, Extract, LegalCandidate, LegalDraft, LoopJudgement
 
 
 def item(number: int, weight_class: str = "important", weight: Any = 5, **more: Any) -> dict[str, Any]:

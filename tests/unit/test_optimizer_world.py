@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from autodata.checkpoints.records import DocumentStatus
-from autodata.models.simulated_rules import META_RULES
+from autodata.models.simulated.rules import META_RULES
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Evaluator, Trial
 from autodata.nodes.optimizer.trajectories import Trajectories
 from autodata.prompts import load_pack

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from autodata.graphs import outbox
-from autodata.graphs.outbox import Delivery, Outbox
+from autodata.tracing import export_queue
+from autodata.tracing.export_queue import Delivery, Outbox
 
 LONG = 60.0
 """Seconds that no test takes: a wait for what comes at once."""
@@ -16,7 +16,7 @@ LONG = 60.0
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "BACKOFF_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(export_queue, "BACKOFF_SECONDS", (0.0, 0.0))
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_what_comes_together_goes_together() -> None:
 
 
 def test_a_batch_is_no_larger_than_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "BATCH_BYTES", 250)
+    monkeypatch.setattr(export_queue, "BATCH_BYTES", 250)
     sizes: list[int] = []
 
     def deliver(batch: list[str]) -> Delivery:
@@ -113,7 +113,7 @@ def test_the_end_does_not_wait_for_the_dead(gate: threading.Event) -> None:
 
 
 def test_what_has_no_room_is_lost_and_counted(monkeypatch: pytest.MonkeyPatch, gate: threading.Event) -> None:
-    monkeypatch.setattr(outbox, "MOST_BYTES", 1000)
+    monkeypatch.setattr(export_queue, "MOST_BYTES", 1000)
     busy = threading.Event()
 
     def deliver(batch: list[int]) -> Delivery:

@@ -11,12 +11,12 @@ import pytest
 import tomli_w
 
 from autodata.checkpoints.records import UserError, digest
+from autodata.domains.acceptance.parse import policy_of
+from autodata.domains.acceptance.policies import Counts
+from autodata.domains.domain import DOMAINS, KIND_NAMES, Domain, find_domain
+from autodata.domains.loader import JUDGED_BY, NEEDED
+from autodata.domains.tasks.base import ReferenceKind
 from autodata.models.config import ROLES
-from autodata.nodes.acceptance import Counts
-from autodata.nodes.domain import DOMAINS, KIND_NAMES, Domain, find_domain
-from autodata.nodes.kinds import ReferenceKind
-from autodata.nodes.own_domain import JUDGED_BY, NEEDED
-from autodata.nodes.policy import policy_of
 from autodata.prompts.pack import PLACEHOLDERS, load_pack
 
 SOUND: dict[str, Any] = {"kind": "reference", "acceptance": "counts", "final_check": False, "strong_attempts": 4}

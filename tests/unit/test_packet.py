@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from autodata.checkpoints.records import Attempt, FailureMode, Mark, Round, RubricFigures, Stage
-from autodata.nodes.packet import Pattern, eased, packet, shown
-from autodata.nodes.rubric import rubric_figures
+from autodata.domains.acceptance.rubric_score import rubric_figures
+from autodata.nodes.loop_judge_packet import Pattern, eased, packet, shown
 
 CRITERIA: list[dict[str, Any]] = [
     {"criterion": "Asserts A", "category": "rule", "capability": "spotting", "weight_class": "critical", "weight": 8},

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autodata.domains.tasks.passages import anchors, pick, sentences
 from autodata.examples import documents_folder
-from autodata.nodes.passages import anchors, pick, sentences
 
 EXAMPLES = sorted(documents_folder().glob("*.md"))
 

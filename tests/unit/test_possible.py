@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autodata.checkpoints.records import Decision
-from autodata.nodes.acceptance import PRESETS, Counts, Majority, Planned, Thresholds
-from autodata.nodes.bounds import Bounds
-from autodata.nodes.domain import DOMAINS
-from autodata.nodes.rubric import mean
+from autodata.domains.acceptance.bounds import Bounds
+from autodata.domains.acceptance.policies import PRESETS, Counts, Majority, Planned, Thresholds
+from autodata.domains.acceptance.rubric_score import mean
+from autodata.domains.domain import DOMAINS
 
 THREE = Planned(3, 3)
 FINE = [Fraction(n, 32) for n in range(33)]

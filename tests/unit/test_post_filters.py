@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autodata.nodes.post_filters import POST_FILTERS, flags
+from autodata.domains.tasks.legal_filters import POST_FILTERS, flags
 
 FINE = "My landlord kept my deposit and says the carpet was worn. What can I do, and what do I risk?"
 

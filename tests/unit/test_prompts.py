@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autodata.checkpoints.records import UserError
+from autodata.domains.domain import DOMAINS
 from autodata.models.config import OPTIMIZER_ROLES
-from autodata.nodes.domain import DOMAINS
 from autodata.prompts import PromptPack, fence, load_pack
 from autodata.prompts.pack import EDITABLE, OPTIMIZER_PLACEHOLDERS, PLACEHOLDERS, parse_prompt, shipped_packs
 

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autodata.nodes.questions import contains_tokens, normalised, not_standing_alone, paper_references, tried_before
+from autodata.domains.tasks.questions import (
+    contains_tokens,
+    normalised,
+    not_standing_alone,
+    paper_references,
+    tried_before,
+)
 
 ALONE = [
     "In which year did Dorota Wexley begin the Velin engine?",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from autodata.graphs.redact import REDACTED, Redactor
-from autodata.graphs.trace_config import TracingConfig
+from autodata.tracing.config import TracingConfig
+from autodata.tracing.redact import REDACTED, Redactor
 
 SHAPED = [
     "sk-abcdefghijklmnopqrstuv",

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autodata.checkpoints.records import Mark
-from autodata.nodes.rubric import mean, rubric_score
+from autodata.domains.acceptance.rubric_score import mean, rubric_score
 
 weights = st.integers(-10, 10).filter(bool)
 rubrics = st.lists(st.tuples(weights, st.booleans()), min_size=1, max_size=20).filter(

@@ -11,8 +11,8 @@ import pytest
 from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.records import UserError
 from autodata.checkpoints.saver import FileSaver
-from autodata.graphs.config import CheckpointsConfig, bearing, read_config
-from autodata.graphs.savers import describe_saver, known_prefix, open_kept, open_run_saver, run_prefix
+from autodata.runner.checkpointer import describe_saver, known_prefix, open_kept, open_run_saver, run_prefix
+from autodata.runner.config import CheckpointsConfig, bearing, read_config
 from tests.support.commands import parsed, printed
 
 SHARED = CheckpointsConfig(saver="postgres")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autodata.nodes.optimizer.selection import (
+from autodata.nodes.optimizer.population import (
     CONFIRM,
     Member,
     best,

@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from autodata.checkpoints.records import UserError
-from autodata.graphs.config import read_config
-from autodata.graphs.served_context import (
+from autodata.domains.acceptance.policies import PRESETS, Counts, LoopJudge, Thresholds
+from autodata.domains.domain import CS, LEGAL, SCIENCE, Domain
+from autodata.prompts.pack import EDITABLE
+from autodata.runner.config import read_config
+from autodata.serving.context import (
     GatedContext,
     LoopContext,
     ServedContext,
@@ -17,10 +20,7 @@ from autodata.graphs.served_context import (
     policy_for,
     read_context,
 )
-from autodata.graphs.workshop import SIMULATED
-from autodata.nodes.acceptance import PRESETS, Counts, LoopJudge, Thresholds
-from autodata.nodes.domain import CS, LEGAL, SCIENCE, Domain
-from autodata.prompts.pack import EDITABLE
+from autodata.serving.runtime import SIMULATED
 
 SECRET = "sk-do-not-repeat"
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autodata.checkpoints.records import Decision, FailureMode, Stage
-from autodata.nodes.acceptance import PRESETS, Planned, Ruling, Thresholds
+from autodata.domains.acceptance.policies import PRESETS, Planned, Ruling, Thresholds
 
 FINE = [Fraction(n, 16) for n in range(17)]
 """Fine enough to lie strictly between any two figures that the bounds and scores below tell apart."""

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from autodata.checkpoints.ledger import Ledger
-from autodata.checkpoints.signals import BANDS, REFUSALS, particular_numbers, signals
 from autodata.cli.signals import signal_rows
-from autodata.nodes.candidates import RubricReview, SupportReview
-from autodata.nodes.kinds import KINDS
+from autodata.corpus.signals import BANDS, REFUSALS, particular_numbers, signals
+from autodata.domains.tasks.base import KINDS
+from autodata.domains.tasks.schemas import RubricReview, SupportReview
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ import pytest
 from langchain_core.messages import HumanMessage
 from pydantic import BaseModel
 
-from autodata.models.simulated import Faults, SimulatedChatModel, SimulatedError, World
+from autodata.domains.tasks.base import KINDS
+from autodata.models.simulated.chat_model import Faults, SimulatedChatModel, SimulatedError, World
 from autodata.models.structured import Unusable, parse_reply, schema_text
 from autodata.nodes.closing import GROUPS
-from autodata.nodes.kinds import KINDS
 from autodata.prompts import fence, load_pack
 
 RUBRIC, REFERENCE = KINDS["rubric"], KINDS["reference"]

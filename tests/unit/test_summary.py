@@ -10,8 +10,8 @@ import pytest
 
 from autodata.checkpoints.ledger import Ledger, open_readonly
 from autodata.checkpoints.records import FailureMode
-from autodata.checkpoints.signals import signals
-from autodata.checkpoints.summary import summarise
+from autodata.corpus.signals import signals
+from autodata.corpus.summary import summarise
 
 STATUSES = ["accepted", "accepted", "accepted", "rejected", "rejected", "skipped", "errored", "pending"]
 ROUNDS_OF = [1, 4, 2, 5, 5, 0, 3, 1]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from autodata.checkpoints.records import RunFailed
-from autodata.graphs.trajectories import TracedTrajectories
 from autodata.nodes.optimizer.trajectories import Failure
+from autodata.runner.optimization.failures import TracedTrajectories
 
 ONE, OTHER = (Failure(f"e/d/{n}/c", "d", n, "too_easy", "from the ledger") for n in (1, 2))
 

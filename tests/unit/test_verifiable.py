@@ -7,11 +7,9 @@ from fractions import Fraction
 import pytest
 from pydantic import ValidationError
 
-from autodata.models.config import ModelsConfig, ModelSettings
-from autodata.nodes.domain import SCIENCE
-from autodata.nodes.kinds import KINDS
-from autodata.nodes.modes import majority, vote
-from autodata.nodes.verifiable import (
+from autodata.domains.domain import SCIENCE
+from autodata.domains.tasks.base import KINDS
+from autodata.domains.tasks.verifiable import (
     ScienceDraft,
     VerifiableKind,
     answer_problems,
@@ -19,6 +17,8 @@ from autodata.nodes.verifiable import (
     question_problems,
     screening_schema,
 )
+from autodata.models.config import ModelsConfig, ModelSettings
+from autodata.nodes.solver_modes import majority, vote
 
 KIND = VerifiableKind()
 

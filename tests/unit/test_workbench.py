@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autodata.checkpoints.records import UserError
-from autodata.nodes.domain import DOMAINS
-from autodata.nodes.optimizer.schemas import Edit
-from autodata.nodes.optimizer.workbench import (
+from autodata.domains.domain import DOMAINS
+from autodata.nodes.optimizer.edit_sandbox import (
     PROTECTED_ROLES,
     Refusal,
     Refused,
@@ -21,6 +20,7 @@ from autodata.nodes.optimizer.workbench import (
     editable_roles,
     require_own_files,
 )
+from autodata.nodes.optimizer.schemas import Edit
 from autodata.prompts import PromptPack, load_pack
 from autodata.prompts.pack import parse_prompt, shipped_packs
 from autodata.prompts.patch import write_pack

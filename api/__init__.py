@@ -1,0 +1,133 @@
+"""Autodata: synthetic data whose difficulty is a dial. The public names, and nothing else.
+
+Each name is imported from its module when it is first used, so that `import autodata` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autodata.checkpoints.records import (
+        Attempt,
+        Example,
+        Mark,
+        Round,
+        RunFailed,
+        UserError,
+        Verdict,
+    )
+    from autodata.domains.domain import Domain, find_domain
+    from autodata.graphs.cot_baseline import build_cot_baseline
+    from autodata.graphs.self_instruct import build_self_instruct
+    from autodata.nodes.events import (
+        AcceptedEvent,
+        AttemptEvent,
+        CandidateEvent,
+        DraftsEvent,
+        ExtractEvent,
+        FeedbackEvent,
+        GraphEvent,
+        JudgementEvent,
+        MarkEvent,
+        QualityEvent,
+        RejectedEvent,
+        Rejection,
+        ReviewedEvent,
+        ReviewEvent,
+        ScreenEvent,
+        VerdictEvent,
+        parse_event,
+    )
+    from autodata.nodes.state import Context, Output, State
+    from autodata.runner.config import BaselineConfig, RunConfig, load_config
+    from autodata.runner.services import open_services
+
+    __version__: str
+
+_HOMES = {
+    "checkpoints.records": ("Attempt", "Example", "Mark", "Round", "RunFailed", "UserError", "Verdict"),
+    "domains.domain": ("Domain", "find_domain"),
+    "graphs.cot_baseline": ("build_cot_baseline",),
+    "graphs.self_instruct": ("build_self_instruct",),
+    "nodes.events": (
+        "AcceptedEvent",
+        "AttemptEvent",
+        "CandidateEvent",
+        "DraftsEvent",
+        "ExtractEvent",
+        "FeedbackEvent",
+        "GraphEvent",
+        "JudgementEvent",
+        "MarkEvent",
+        "QualityEvent",
+        "RejectedEvent",
+        "Rejection",
+        "ReviewEvent",
+        "ReviewedEvent",
+        "ScreenEvent",
+        "VerdictEvent",
+        "parse_event",
+    ),
+    "nodes.state": ("Context", "Output", "State"),
+    "runner.config": ("BaselineConfig", "RunConfig", "load_config"),
+    "runner.services": ("open_services",),
+}
+"""Where each public name is defined."""
+
+_HOME_OF = {name: f"autodata.{home}" for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AcceptedEvent",
+    "Attempt",
+    "AttemptEvent",
+    "BaselineConfig",
+    "CandidateEvent",
+    "Context",
+    "Domain",
+    "DraftsEvent",
+    "Example",
+    "ExtractEvent",
+    "FeedbackEvent",
+    "GraphEvent",
+    "JudgementEvent",
+    "Mark",
+    "MarkEvent",
+    "Output",
+    "QualityEvent",
+    "RejectedEvent",
+    "Rejection",
+    "ReviewEvent",
+    "ReviewedEvent",
+    "Round",
+    "RunConfig",
+    "RunFailed",
+    "ScreenEvent",
+    "State",
+    "UserError",
+    "Verdict",
+    "VerdictEvent",
+    "build_cot_baseline",
+    "build_self_instruct",
+    "find_domain",
+    "load_config",
+    "open_services",
+    "parse_event",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 - costs more than all else here
+
+        return version("autodata-langgraph")
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'autodata' has no attribute {name!r}")
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

@@ -1,0 +1,217 @@
+"""A domain as one value: which kind of candidate, how many attempts, which policy, which prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, PrivateAttr, field_validator
+
+from autodata.checkpoints.records import UserError
+from autodata.domains.acceptance.policies import Planned
+from autodata.domains.tasks.base import KINDS, Kind
+from autodata.domains.tasks.legal import LegalKind
+from autodata.domains.tasks.plugin import SPEC, load_kind
+from autodata.domains.tasks.verifiable import VerifiableKind
+from autodata.models.config import ROLES, Settings
+from autodata.prompts import PromptPack, load_pack
+
+KIND_NAMES = ("rubric", "reference", "legal", "verifiable")
+"""The kinds of candidate that come with the package."""
+
+
+ALL_KINDS: Mapping[str, Kind] = {**KINDS, "legal": LegalKind(), "verifiable": VerifiableKind()}
+
+
+class Domain(Settings):
+    """Everything in which one kind of data set differs from another. A new domain is one value and a prompt pack."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][\w-]*$", max_length=60)
+    """What the domain is called in examples: letters, digits, - and _. Of one's own: else the folder's name."""
+    kind: str
+    """What a candidate is: `rubric`, `reference`, `legal`, `verifiable`, or `module:attribute` of one's own."""
+    extractor: bool = False
+    """Whether an extractor reads the document once, before the first round, and may find it unsuitable."""
+    challengers: int = Field(default=1, ge=1, le=8)
+    """Challengers side by side, each from another angle; a screen picks which candidates are worth solver money."""
+    grounding: int = Field(default=0, ge=0, le=10)
+    """Other documents of the run that a challenger is shown as examples."""
+    quality_check: bool = True
+    """Whether a quality verifier looks at each candidate before any solver is paid for."""
+    loop_judge: bool = False
+    """Whether a judge reads the pattern over all attempts; the acceptance preset is then `loop_judge`."""
+    probe: bool = False
+    """Whether empty answers count as failures once the endpoint has answered a trivial question."""
+    weak_attempts: int = Field(default=3, ge=1)
+    """Attempts of the weak solver at each question."""
+    strong_attempts: int = Field(default=3, ge=1)
+    """Attempts of the strong solver, made only behind the weak gate."""
+    acceptance: str | dict[str, Any] = "paper"
+    """The preset, or own bounds, that a run uses unless its configuration says otherwise."""
+    curtail: bool = False
+    """Whether attempts stop once the verdict is settled: with any policy but a loop judge, verdict and failure mode are
+    those of all attempts. Curtailed scores are kept out of means."""
+    passage_words: int | None = Field(default=None, ge=20)
+    """Longest passage, in words, that code picks for each round; None: the whole document is the source."""
+    privileged_strong: bool = False
+    """Whether the strong solver sees the source too: the one exception to context + question only."""
+    show_rejected: bool = True
+    """Whether feedback quotes rejected questions. Small models copy what they are shown."""
+    final_check: bool = True
+    """Whether an accepted item meets the quality verifier and code's own checks once more."""
+    role_defaults: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Model settings of roles that a configuration may override."""
+    _folder: Path | None = PrivateAttr(default=None)
+
+    @field_validator("kind")
+    @classmethod
+    def _known_kind(cls, kind: str) -> str:
+        if kind not in KIND_NAMES and not SPEC.fullmatch(kind):
+            raise ValueError(f"unknown kind {kind!r}: use one of {', '.join(KIND_NAMES)}, or module:attribute")
+        return kind
+
+    @property
+    def folder(self) -> Path | None:
+        """Where a domain of one's own stands, as an absolute path; None for one that comes with the package."""
+        return self._folder
+
+    def at(self, folder: Path) -> Domain:
+        """Return this domain as the one of a folder, whose prompts it then uses."""
+        placed = self.model_copy()
+        placed._folder = folder.absolute()
+        return placed
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles this domain calls a model for, in the order of the graph."""
+        optional = {
+            "extractor": self.extractor,
+            "screen": self.challengers > 1,
+            "quality_verifier": self.quality_check,
+            "loop_judge": self.loop_judge,
+        }
+        return tuple(role for role in ROLES if optional.get(role, True))
+
+    @property
+    def planned(self) -> Planned:
+        """How many attempts a round plans."""
+        return Planned(self.weak_attempts, self.strong_attempts, self.curtail)
+
+    @property
+    def scorer(self) -> Kind:
+        """The kind of candidate, with its checks and its scorer."""
+        return load_kind(self.kind) if ":" in self.kind else ALL_KINDS[self.kind]
+
+    def pack(self, folder: Path | None = None) -> PromptPack:
+        """Load the domain's prompts, or a folder's. Raises UserError when a solver would see more than it may."""
+        pack = load_pack(folder or self._folder or self.name)
+        if missing := [role for role in (*self.roles, "feedback") if role not in pack.prompts]:
+            raise UserError(
+                f"prompt pack {folder or pack.name}: {missing[0]}.md is missing: domain {self.name} needs it"
+            )
+        if not self.privileged_strong and "source" in pack["strong_solver"].front.placeholders:
+            raise UserError(f"prompt pack {pack.name}: strong_solver may not see {{{{source}}}}: it is not privileged")
+        return pack
+
+
+_FREE = {"temperature": 1.0, "max_tokens": 4096}
+_EXACT = {"temperature": 0.0, "max_tokens": 4096}
+
+CS = Domain(
+    name="cs",
+    kind="rubric",
+    role_defaults={
+        "challenger": {"temperature": 1.0, "max_tokens": 8192},
+        "quality_verifier": _EXACT,
+        "weak_solver": _FREE,
+        "strong_solver": _FREE,
+        "verifier": _EXACT,
+    },
+)
+"""Research questions over a technical document: rubric, 3 + 3 attempts (paper, section 3)."""
+
+FACTS = Domain(
+    name="facts",
+    kind="reference",
+    weak_attempts=4,
+    strong_attempts=4,
+    acceptance="counts",
+    curtail=True,
+    passage_words=150,
+    privileged_strong=True,
+    show_rejected=False,
+    final_check=False,
+    role_defaults={
+        "challenger": {"temperature": 0.7, "max_tokens": 300},
+        "quality_verifier": {"temperature": 0.0, "max_tokens": 200},
+        "weak_solver": {"temperature": 0.7, "max_tokens": 64},
+        "strong_solver": {"temperature": 0.7, "max_tokens": 64},
+        "verifier": {"temperature": 0.0, "max_tokens": 200},
+    },
+)
+"""One precise fact of any prose: short answers, right or wrong, made for small local models."""
+
+LEGAL = Domain(
+    name="legal",
+    kind="legal",
+    extractor=True,
+    quality_check=False,
+    loop_judge=True,
+    weak_attempts=5,
+    strong_attempts=3,
+    acceptance="loop_judge",
+    final_check=False,
+    role_defaults={
+        "extractor": _EXACT,
+        "challenger": {"temperature": 1.0, "max_tokens": 8192},
+        "weak_solver": _FREE,
+        "strong_solver": _FREE,
+        "verifier": _EXACT,
+        "loop_judge": _EXACT,
+    },
+)
+"""Clients' questions over a source of law: rubric in bands, 5 + 3 attempts, a loop judge (paper, section 4)."""
+
+SCIENCE = Domain(
+    name="science",
+    kind="verifiable",
+    challengers=4,
+    grounding=3,
+    quality_check=False,
+    probe=True,
+    weak_attempts=4,
+    strong_attempts=4,
+    acceptance="counts",
+    final_check=False,
+    role_defaults={
+        "challenger": {"temperature": 1.0, "max_tokens": 4096},
+        "screen": {"temperature": 0.0, "max_tokens": 2048},
+        "weak_solver": _FREE,
+        "strong_solver": _FREE,
+        "verifier": {"temperature": 0.0, "max_tokens": 1024},
+    },
+)
+"""Mathematics and physics with exact answers: four challengers and a screen, 4 + 4 attempts (paper, section 5)."""
+
+DOMAINS: Mapping[str, Domain] = {"cs": CS, "facts": FACTS, "legal": LEGAL, "science": SCIENCE}
+
+
+def find_domain(name_or_path: str) -> Domain:
+    """Return a shipped domain by its name, or load the one of a folder: a path, or the name of a folder that exists.
+
+    Raises UserError naming the domains there are, or the file and the key that are wrong.
+    """
+    from autodata.domains.loader import is_path, load_domain  # noqa: PLC0415 - it needs the domains of this module
+
+    if name_or_path in DOMAINS:
+        return DOMAINS[name_or_path]
+    if is_path(name_or_path):
+        return load_domain(Path(name_or_path).expanduser())
+    shipped = ", ".join(sorted(DOMAINS))
+    raise UserError(f"unknown domain {name_or_path!r}: use one of {shipped}, or ./FOLDER for one of your own")
+
+
+def one_shot(domain: Domain) -> Domain:
+    """Return a domain without all that makes it a loop: one challenger, all attempts, no final check."""
+    return domain.model_copy(update={"challengers": 1, "curtail": False, "final_check": False})

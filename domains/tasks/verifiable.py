@@ -1,0 +1,144 @@
+"""Verifiable candidates: a question whose answer is one exact form or named thing (paper, section 5).
+
+A mathematics library decides first whether an attempt is right; a judge model only where it cannot.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from functools import lru_cache
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, create_model
+
+from autodata.checkpoints.records import Candidate
+from autodata.domains.tasks import maths
+from autodata.domains.tasks.base import ReferenceKind, Scored
+from autodata.domains.tasks.passages import sentences
+from autodata.domains.tasks.questions import paper_references
+from autodata.domains.tasks.schemas import Finding, ReferenceMark, each_once
+from autodata.prompts import fence
+
+Question = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1500)]
+Answer = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
+
+_FINAL = re.compile(r"^[\s>*_#]*(?:final )?answer\s*[*_]*\s*[:=]\s*(.+?)\s*$", re.IGNORECASE | re.MULTILINE)
+_BOXED = re.compile(r"\\boxed\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}")
+_INTEGER = re.compile(r"(?:\\?[A-Za-z]\w*\s*=\s*)?[-+−]?\s*\d[\d,\s]*", re.ASCII)  # noqa: RUF001
+_DECIMAL = re.compile(r"(?<![\w.])\d*[.,]?\d+\s*(?:[eE][-+−]?\d+)(?!\w)|\d+\.\d+")  # noqa: RUF001
+_ROUNDED = re.compile(r"\\approx|≈|≃|\b(?:approximately|approx\.?|roughly|about|nearly|to \w+ decimal places)\b", re.I)
+
+
+class ScienceDraft(BaseModel):
+    """What a challenger of a verifiable domain is asked for."""
+
+    question: Question
+    answer: Answer
+
+
+class VerifiableCandidate(Candidate):
+    """A question with one exact answer, kept as the reference."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    question: Question
+    reference_answer: Answer
+
+
+class ScreenFinding(Finding):
+    """What the screen thinks of one candidate."""
+
+    reason: Annotated[str, StringConstraints(max_length=300)] = ""
+    promising: bool
+
+
+class Screening(BaseModel):
+    """What the screen thinks of every candidate of a round."""
+
+    candidates: tuple[ScreenFinding, ...]
+
+
+@lru_cache(maxsize=8)
+def screening_schema(n: int) -> type[Screening]:
+    """Return Screening for exactly the candidates 1..n."""
+    field = Annotated[tuple[ScreenFinding, ...], AfterValidator(each_once(n, "finding for each candidate"))]
+    return create_model("Screening", __base__=Screening, candidates=(field, Field(min_length=n, max_length=n)))
+
+
+def final_answer(text: str) -> str | None:
+    """Return what an attempt gives as its answer: its last line `Answer: ...`, its last box, or all of one line."""
+    if (marked := marked_answer(text)) is not None:
+        return marked
+    return maths.unwrapped(text) if "\n" not in text.strip() else None
+
+
+def marked_answer(text: str) -> str | None:
+    """Return what an attempt says is its answer: its last line `Answer: ...`, or its last box."""
+    if found := _FINAL.findall(text):
+        return maths.unwrapped(found[-1])
+    if boxes := _BOXED.findall(text):
+        return str(boxes[-1]).strip()
+    return None
+
+
+def answer_problems(answer: str) -> list[str]:
+    """Return which rules an answer breaks: one line, one sentence, no bare integer, no real bound to a precision."""
+    found = []
+    bare = maths.unwrapped(answer)
+    if "\n" in answer.strip() or len(sentences(bare)) > 1:
+        found.append("the answer is more than one sentence")
+    if _INTEGER.fullmatch(bare):
+        found.append(f"the answer is a bare integer: {bare}")
+    if match := _DECIMAL.search(bare) or _ROUNDED.search(bare):
+        found.append(f"the answer is bound to a precision: {match[0]!r}")
+    return found
+
+
+def question_problems(question: str) -> list[str]:
+    """Return which rules a question breaks: one question, which stands alone."""
+    found = [f"the question refers to its source: {phrase!r}" for phrase in paper_references(question)[:1]]
+    if question.count("?") > 1:
+        found.append("more than one question is asked")
+    return found
+
+
+class VerifiableKind(ReferenceKind):
+    """A question with one exact answer; attempts are right or wrong."""
+
+    draft: type[BaseModel] = ScienceDraft
+
+    def candidate(self, data: Mapping[str, Any]) -> Candidate:
+        return VerifiableCandidate.model_validate({"reference_answer": data.get("answer"), **data})
+
+    def shown(self, candidate: Candidate) -> str:
+        return fence("candidate", f"Question: {candidate.question}\nAnswer: {candidate.reference_answer}")
+
+    def criteria(self, candidate: Candidate) -> Sequence[tuple[str, int]]:
+        return [(f"Equals the reference: {candidate.reference_answer}", 1)]
+
+    def problems(self, candidate: Candidate) -> list[str]:
+        return [*question_problems(candidate.question), *answer_problems(candidate.reference_answer)]
+
+    def marks(self, candidate: Candidate) -> type[BaseModel]:
+        return _mark_schema()
+
+    def scored_by_code(self, candidate: Candidate, answer: str) -> Scored | None:
+        """Compare by the mathematics library. Blocks for as long as that takes: call it from a thread."""
+        given = final_answer(answer)
+        same = maths.compare(candidate.reference_answer, given) if given else None
+        if same is None:
+            return None
+        right = same == "equal"
+        return Scored(Fraction(int(right)), (right,), (f"the mathematics library finds {given} {same}",))
+
+    def holds_answer(self, cut: str) -> bool:
+        return marked_answer(cut) is not None  # one line alone may be the first of a derivation
+
+
+@lru_cache(maxsize=1)
+def _mark_schema() -> type[ReferenceMark]:
+    """Return ReferenceMark with room for whole expressions. Quotes are not checked: one form has many spellings."""
+    says = Annotated[str, StringConstraints(max_length=400)]
+    return create_model("ReferenceMark", __base__=ReferenceMark, reference_says=(says, ...), answer_says=(says, ...))

@@ -1,0 +1,35 @@
+"""CoT Self-Instruct, the paper's baseline: the same prompts and checks, one round, no gate.
+
+START -> [extractor] -> challenger -> [quality_verifier] -> weak_solver -> verifier -> strong_solver -> verifier ->
+[loop_judge] -> accept -> END. A candidate that a check refuses is closed by feedback, and its document ends rejected.
+A loop judge is asked for the figures only: what it says is recorded, and sends nothing back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from langgraph.graph import END, StateGraph
+
+from autodata.domains.domain import CS, Domain, one_shot
+from autodata.graphs.self_instruct import after_verifier, opening
+from autodata.nodes.loop_judge import loop_judge
+from autodata.nodes.state import Context, Output, State
+
+
+def build_cot_baseline(domain: Domain = CS) -> StateGraph[State, Context, State, Output]:
+    """Return a domain's uncompiled baseline graph, of the same nodes as its loop.
+
+    Compile it with a checkpointer of your choice; the services must hold the policy and the domain of a
+    `BaselineConfig`, and one round.
+    """
+    graph = opening(one_shot(domain))
+    measured = "accept"
+    if domain.loop_judge:
+        measured = "loop_judge"
+        graph.add_node("loop_judge", loop_judge)
+        graph.add_edge("loop_judge", "accept")
+    ways: dict[Hashable, str] = {"weak_solver": "weak_solver", "strong_solver": "strong_solver", "accept": measured}
+    graph.add_conditional_edges("verifier", after_verifier, ways)
+    graph.add_edge("feedback", END)
+    return graph

@@ -1,0 +1,374 @@
+"""One place through which every model call goes: journal, budget, retries, repair (laws 2, 3, 9).
+
+A call is looked up in the journal first; only what is not there is paid for, and it is durable before it is used.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from langchain_core.messages import AIMessage
+from pydantic import BaseModel
+
+from autodata.checkpoints.records import Journal, canonical_json, digest
+from autodata.models.call import Call, NoWatch, Watch
+from autodata.models.config import BudgetConfig, RetryConfig
+from autodata.models.endpoint import Fault, RoleModel, classify
+from autodata.models.errors import BudgetSpent, CallFailed, EndpointDown, UnusableReply
+from autodata.models.structured import Unusable, parse_reply, repair_message, strip_reasoning
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+Messages = list[dict[str, str]]
+
+
+PROBE: Messages = [{"role": "user", "content": "What is 2 + 2? Answer with the number alone."}]
+"""The trivial question that tells an endpoint which answers from one that does not (paper, section 5)."""
+
+
+def seed_for(*parts: object) -> int:
+    """Return a seed in 0..2**31-1 that depends on every part and on nothing else."""
+    return int(digest(list(parts)), 16) & 0x7FFFFFFF
+
+
+@dataclass(frozen=True)
+class CallSite:
+    """Where in a run a call stands; with the messages and parameters it is the call's identity."""
+
+    thread_id: str
+    document_id: str
+    n: int
+    node: str
+    role: str
+    index: str = "0"
+    """Which of the node's calls: an attempt's number, or `weak/0` for the mark of one."""
+    epoch: int = 0
+    prompt_version: str = ""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One completed call."""
+
+    text: str
+    finish_reason: str
+    tokens_in: int | None
+    tokens_out: int | None
+    cost_usd: float | None
+    replayed: bool = False
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the token limit cut it off."""
+        return self.finish_reason.lower() in {"length", "max_tokens"}
+
+    @property
+    def answer(self) -> str:
+        """The text without reasoning."""
+        return strip_reasoning(self.text).strip()
+
+
+@dataclass
+class Budget:
+    """What may still be spent. What is `spent` starts at what the run folder's journal already holds."""
+
+    config: BudgetConfig
+    spent_calls: int = 0
+    spent_usd: float = 0.0
+    spent_tokens: int = 0
+    started: float = field(default_factory=time.monotonic)
+    in_flight: int = 0
+    on_spent: Callable[[str], None] = lambda reason: None
+
+    def reserve(self) -> None:
+        """Take one call from the budget. Raises BudgetSpent, naming the bound, when none is left."""
+        config = self.config
+        reason = ""
+        if config.max_calls is not None and self.spent_calls + self.in_flight >= config.max_calls:
+            reason = f"--max-calls {config.max_calls}"
+        elif config.max_tokens is not None and self.spent_tokens >= config.max_tokens:
+            reason = f"--max-tokens {config.max_tokens}"
+        elif config.max_usd is not None and self.spent_usd >= config.max_usd:
+            reason = f"--max-usd {config.max_usd:g}"
+        elif config.max_seconds is not None and time.monotonic() - self.started >= config.max_seconds:
+            reason = f"--max-seconds {config.max_seconds:g}"
+        if reason:
+            reason = f"the budget {reason} is spent"
+            self.on_spent(reason)
+            raise BudgetSpent(reason)
+        self.in_flight += 1
+
+    def settle(self, *, paid: bool, cost_usd: float | None, tokens: int = 0) -> None:
+        """Return a reservation, as paid or not. `cost_usd` is the most it can have cost where usage is not told."""
+        self.in_flight -= 1
+        self.spent_calls += paid
+        self.spent_tokens += tokens
+        self.spent_usd += cost_usd or 0.0
+
+
+@dataclass(frozen=True)
+class _Request:
+    site: CallSite
+    epoch: int
+    number: int
+    messages: Messages
+    schema: type[BaseModel] | None
+
+
+class Caller:
+    """Makes the calls of a run. One per evaluation; safe to share between all its documents."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        roles: Mapping[str, RoleModel],
+        *,
+        retries: RetryConfig | None = None,
+        budget: Budget | None = None,
+        run_seed: int = 0,
+        block: int = 0,
+        on_call: Callable[[CallSite, Reply], None] = lambda site, reply: None,
+        watch: Watch | None = None,
+    ) -> None:
+        self._journal = journal
+        self.roles = roles
+        self._retries = retries or RetryConfig()
+        self.budget = budget or Budget(BudgetConfig())
+        self._seed = (run_seed, block)
+        self.on_call = on_call
+        self.watch: Watch = watch or NoWatch()
+
+    def drain(self) -> None:
+        """Send nothing more: calls not yet sent raise Drained at once; those in flight are waited for and journalled.
+
+        What the journal holds is replayed all the same.
+        """
+        for model in self.roles.values():
+            model.endpoint.drain()
+
+    async def text(self, site: CallSite, messages: Messages) -> Reply:
+        """Return a free-text reply. An empty one is asked for again, unless the token limit cut it off.
+
+        Raises UnusableReply when every reply was empty, and the errors of a call.
+        """
+
+        def read(reply: Reply) -> None:
+            if not reply.answer and not reply.truncated:
+                raise Unusable("empty", "the reply was empty")
+
+        return (await self._usable(site, messages, read, None))[1]
+
+    async def parsed(
+        self, site: CallSite, messages: Messages, schema: type[M], *, shape_is_verdict: bool = False
+    ) -> tuple[M, Reply]:
+        """Return a reply read into `schema`, after at most `unusable_tries` replies; each repairs the one before.
+
+        With `shape_is_verdict`, an epoch whose last reply broke the schema's rules is final: no later one asks again.
+        Raises UnusableReply when none could be read, and the errors of a call.
+        """
+
+        def read(reply: Reply) -> M:
+            return parse_reply(reply.text, schema, finish_reason=_finish(reply))
+
+        return await self._usable(site, messages, read, schema, shape_is_verdict=shape_is_verdict)
+
+    async def answers(self, site: CallSite, *, may_pay: bool = True) -> bool:
+        """Return whether a role's endpoint answers a trivial question, which is asked once an epoch.
+
+        Without `may_pay` only earlier epochs are looked into. Raises the errors of a call.
+        """
+
+        def read(reply: Reply) -> None:
+            if not re.search(r"\b(?:4|four)\b", reply.answer, re.IGNORECASE):
+                raise Unusable("empty", "the trivial question was not answered")
+
+        try:
+            await self._usable(site, PROBE, read, None, tries=1, may_pay=may_pay)
+        except UnusableReply:
+            return False
+        return True
+
+    async def _usable(
+        self,
+        site: CallSite,
+        messages: Messages,
+        read: Callable[[Reply], T],
+        schema: type[BaseModel] | None,
+        *,
+        tries: int | None = None,
+        may_pay: bool = True,
+        shape_is_verdict: bool = False,
+    ) -> tuple[T, Reply]:
+        """Walk the tries of every epoch in order: old ones replay, and only the present epoch may pay."""
+        last = Unusable("empty", "no reply")
+        for epoch in range(site.epoch + 1):
+            turn = messages
+            for number in range(tries or self._retries.unusable_tries):
+                request = _Request(site, epoch, number, turn, schema)
+                completed = await self._complete(request, may_pay=may_pay and epoch == site.epoch)
+                if completed is None:
+                    break
+                call, reply = completed
+                try:
+                    return read(reply), reply
+                except Unusable as error:
+                    last, call.unusable = error, str(error)
+                finally:
+                    self.watch.call_ended(call)
+                turn = _repair(messages, reply, last, repair_message(last, schema, number + 1)) if schema else messages
+            else:
+                if shape_is_verdict and last.shape:
+                    break
+        raise UnusableReply(f"{site.role}: no usable reply: {last}", shape=last.shape)
+
+    async def _complete(self, request: _Request, *, may_pay: bool) -> tuple[Call, Reply] | None:
+        site, model = request.site, self.roles[request.site.role]
+        seed = seed_for(
+            *self._seed, site.document_id, site.n, f"{site.node}/{site.role}", site.index, request.number, request.epoch
+        )
+        params = {**model.params, "seed": seed, "schema": request.schema.__name__ if request.schema else None}
+        identity = {
+            "thread": site.thread_id,
+            "round": site.n,
+            "node": site.node,
+            "index": site.index,
+            "try": request.number,
+            "epoch": request.epoch,
+            "model": model.settings.model,
+            "params": params,
+            "messages": request.messages,
+        }
+        key = digest(identity, 64)
+        call = Call(key, site, request.number, request.epoch, model.settings, params, request.messages)
+        if row := await self._journal.find_call(key):
+            call.reply = Reply(
+                row["response"], row["finish_reason"], row["tokens_in"], row["tokens_out"], row["cost_usd"], True
+            )
+            return call, call.reply
+        if not may_pay:
+            return None
+        model.endpoint.raise_if_stopped()
+        self.budget.reserve()
+        reply: Reply | None = None
+        self.watch.call_started(call)
+        try:
+            reply, seconds = await self._request(request, model, seed, call)
+            row = {
+                "key": key,
+                "document_id": site.document_id,
+                "thread_id": site.thread_id,
+                "n": site.n,
+                "role": site.role,
+                "node": site.node,
+                "idx": site.index,
+                "try": request.number,
+                "epoch": request.epoch,
+                "model": model.settings.model,
+                "params": canonical_json(params),
+                "messages_hash": digest(request.messages, 64),
+                "prompt_version": site.prompt_version,
+                "response": reply.text,
+                "finish_reason": reply.finish_reason,
+                "tokens_in": reply.tokens_in,
+                "tokens_out": reply.tokens_out,
+                "latency_s": round(seconds, 3),
+                "cost_usd": reply.cost_usd,
+                "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            }
+            await self._journal.save(calls=[row])
+        except BaseException as error:  # told to the tracer, and raised as it is
+            call.reply, call.error = reply, error
+            self.watch.call_ended(call)
+            raise
+        finally:
+            self._settle(request, reply)
+        call.reply = reply
+        self.on_call(site, reply)
+        return call, reply
+
+    def _settle(self, request: _Request, reply: Reply | None) -> None:
+        """Return a reservation. Under a bound, a reply without usage counts as the most it can have used."""
+        if reply is None:
+            self.budget.settle(paid=False, cost_usd=None)
+            return
+        bounds, model = self.budget.config, self.roles[request.site.role]
+        tokens_in, tokens_out, cost = reply.tokens_in, reply.tokens_out, reply.cost_usd
+        if bounds.max_usd is not None or bounds.max_tokens is not None:
+            if tokens_in is None:
+                tokens_in = math.ceil(sum(len(message["content"]) for message in request.messages) / 3)
+            tokens_out = model.settings.max_tokens if tokens_out is None else tokens_out
+            cost = model.cost(tokens_in, tokens_out) if cost is None else cost
+        self.budget.settle(paid=True, cost_usd=cost, tokens=(tokens_in or 0) + (tokens_out or 0))
+
+    async def _request(self, request: _Request, model: RoleModel, seed: int, call: Call) -> tuple[Reply, float]:
+        """Send until a reply comes; return it and the seconds that its own request took.
+
+        Waits between attempts are random, doubling, and end at once when the endpoint is given up or drained.
+        """
+        endpoint, retries = model.endpoint, self._retries
+        for tried in range(1, retries.max_attempts + 1):
+            try:
+                async with endpoint.slots:
+                    await endpoint.ready()
+                    started = time.monotonic()
+                    call.requests = tried
+                    message = await model.send(request.messages, seed, request.schema, call.metadata)
+                    seconds = time.monotonic() - started
+            except Exception as error:
+                fault = classify(error, answered=endpoint.answered)
+                if fault is None:
+                    raise
+                await self._after_fault(model, fault, tried, error)
+            else:
+                endpoint.succeeded()
+                return _to_reply(message, model), seconds
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _after_fault(self, model: RoleModel, fault: Fault, tried: int, error: Exception) -> None:
+        """Wait before the next attempt, or raise what the fault means: CallFailed or EndpointDown."""
+        endpoint, retries = model.endpoint, self._retries
+        if fault.kind == "down":
+            endpoint.give_up(fault.message)
+            raise EndpointDown(endpoint.down or fault.message) from error
+        if fault.kind == "refused":
+            raise CallFailed(f"{endpoint.name} refused the request: {fault.message}", refused=True) from error
+        if tried == retries.max_attempts:
+            endpoint.exhausted(fault.message, retries.pause_after)
+            endpoint.raise_if_down()
+            raise CallFailed(f"{endpoint.name}: no reply in {tried} attempts: {fault.message}") from error
+        wait = min(retries.max_seconds, retries.base_seconds * 2 ** (tried - 1)) * random.random()  # noqa: S311 - jitter
+        if told := min(fault.retry_after or 0.0, retries.retry_after_max_seconds):
+            await endpoint.hold(max(wait, told))
+        else:
+            await endpoint.pause(wait)
+
+
+def _finish(reply: Reply) -> str:
+    return "length" if reply.truncated else reply.finish_reason
+
+
+def _repair(messages: Messages, reply: Reply, error: Unusable, complaint: str) -> Messages:
+    """Return the messages that ask to repair a reply. One that was cut off or empty is not shown again."""
+    if error.kind in {"not_json", "invalid"}:
+        shown = {"role": "assistant", "content": reply.answer or reply.text}
+        return [*messages, shown, {"role": "user", "content": complaint}]
+    *earlier, last = messages  # one message: some servers refuse two turns of the same side in a row
+    return [*earlier, {**last, "content": f"{last['content']}\n\n{complaint}"}]
+
+
+def _to_reply(message: AIMessage, model: RoleModel) -> Reply:
+    usage: Mapping[str, Any] = message.usage_metadata or {}
+    metadata = message.response_metadata
+    told = ("finish_reason", "stop_reason", "stopReason", "done_reason")  # each provider has its own name for it
+    finish = next((metadata[name] for name in told if metadata.get(name)), "stop")
+    tokens_in, tokens_out = usage.get("input_tokens"), usage.get("output_tokens")
+    # Half a surrogate pair can be neither stored nor hashed.
+    text = str(message.text).encode("utf-8", "replace").decode()
+    return Reply(text, str(finish), tokens_in, tokens_out, model.cost(tokens_in, tokens_out))

@@ -1,0 +1,152 @@
+"""From settings to chat models: one factory for every provider, one HTTP client for all of a run."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import openai
+from langchain_core.language_models import BaseChatModel
+from langchain_openai import ChatOpenAI
+from pydantic import SecretStr
+
+from autodata.checkpoints.records import UserError
+from autodata.models.config import ModelSettings
+from autodata.models.endpoint import Endpoint, RoleModel
+from autodata.models.simulated.chat_model import SimulatedChatModel, World
+
+OPENAI_LIKE = frozenset({"openai", "local"})
+
+
+class Serving(Protocol):
+    """Starts local model servers: see `autodata.models.local.llama_server`."""
+
+    async def base_url(self, model: str) -> str:
+        """Return the address of a server for a model's name or file, started if need be."""
+
+
+def require_keys(roles: Mapping[str, ModelSettings]) -> None:
+    """Raise UserError when a role's key variable is not set: before anything is spent."""
+    for role, settings in roles.items():
+        if settings.provider == "openai":
+            _key(role, settings)
+
+
+@dataclass
+class Pool:
+    """What several calls of `connect` may share: one HTTP client, and the endpoints known so far."""
+
+    clients: list[openai.DefaultAioHttpClient] = field(default_factory=list)
+    endpoints: dict[tuple[str, str, str], Endpoint] = field(default_factory=dict)
+
+    def forget_down(self) -> None:
+        """Drop the endpoints that were given up: the next `connect` makes them anew."""
+        self.endpoints = {where: endpoint for where, endpoint in self.endpoints.items() if endpoint.down is None}
+
+
+async def connect(
+    roles: Mapping[str, ModelSettings],
+    stack: AsyncExitStack,
+    *,
+    serving: Serving | None = None,
+    world: World | None = None,
+    pool: Pool | None = None,
+) -> dict[str, RoleModel]:
+    """Build the chat model of every role. Clients are closed with `stack`.
+
+    Roles that share provider, address and model share one Endpoint: its slots, its breaker and its wire format; those
+    of calls with the same `pool` and `stack` do, too. Raises UserError for a provider that is not installed, a missing
+    key, or a local model without a server.
+    """
+    pool = pool or Pool()
+    clients, endpoints = pool.clients, pool.endpoints
+    connected: dict[str, RoleModel] = {}
+    for role, settings in roles.items():
+        base_url = settings.base_url
+        if settings.provider == "local":
+            if serving is None:
+                raise UserError(f"models.{role}: provider 'local' needs a local server and none can be started here")
+            base_url = await serving.base_url(settings.model)
+        if settings.provider in OPENAI_LIKE and not clients:
+            clients.append(await stack.enter_async_context(openai.DefaultAioHttpClient()))
+        where = (settings.provider, base_url or "", settings.model)
+        if where not in endpoints:
+            name = f"{settings.model} at {base_url}" if base_url else f"{settings.provider}:{settings.model}"
+            endpoints[where] = Endpoint(
+                name,
+                min(other.max_concurrency for other in roles.values() if _same(other, settings)),
+                structured=settings.provider in OPENAI_LIKE,
+                local=settings.provider == "local",
+            )
+        if settings.provider in OPENAI_LIKE:
+            chat: BaseChatModel = _openai(role, settings, base_url, clients[0])
+        elif settings.provider == "simulated":
+            chat = SimulatedChatModel(solver=settings.model, world=world or World(), max_tokens=settings.max_tokens)
+        else:
+            chat = _other(role, settings)
+        sends_seed = settings.send_seed and settings.provider in {*OPENAI_LIKE, "simulated"}
+        connected[role] = RoleModel(settings, chat, endpoints[where], sends_seed)
+    return connected
+
+
+def _same(one: ModelSettings, other: ModelSettings) -> bool:
+    """Whether two roles share an endpoint."""
+    return (one.provider, one.base_url, one.model) == (other.provider, other.base_url, other.model)
+
+
+def _openai(
+    role: str, settings: ModelSettings, base_url: str | None, client: openai.DefaultAioHttpClient
+) -> ChatOpenAI:
+    own = base_url is not None and "api.openai.com" not in base_url
+    # Servers of one's own know `max_tokens`; api.openai.com's newer models only `max_completion_tokens`.
+    body = {**settings.extra_body, **({"max_tokens": settings.max_tokens} if own else {}), **_effort(settings)}
+    return ChatOpenAI(
+        model=settings.model,
+        base_url=base_url,
+        api_key=SecretStr("none" if settings.provider == "local" else _key(role, settings)),
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        max_completion_tokens=None if own else settings.max_tokens,
+        timeout=settings.timeout,
+        max_retries=0,
+        extra_body=body or None,
+        http_async_client=client,
+        use_responses_api=False,
+    )
+
+
+def _other(role: str, settings: ModelSettings) -> BaseChatModel:
+    options: dict[str, Any] = {"max_tokens": settings.max_tokens, **settings.extra_body, **_effort(settings)}
+    for name in ("temperature", "top_p", "base_url"):
+        if (value := getattr(settings, name)) is not None:
+            options[name] = value
+    if settings.api_key_env:
+        options["api_key"] = _key(role, settings)
+    try:
+        factory = importlib.import_module("langchain.chat_models").init_chat_model
+        model = factory(settings.model, model_provider=settings.provider, **options)
+    except (ImportError, ValueError) as error:
+        install = f"pip install langchain langchain-{settings.provider.replace('_', '-')}"
+        raise UserError(
+            f"models.{role}.provider {settings.provider!r}: {' '.join(str(error).split())} (perhaps: {install})"
+        ) from error
+    if not isinstance(model, BaseChatModel):
+        raise UserError(f"models.{role}: {settings.provider}:{settings.model} is no chat model")
+    return model
+
+
+def _effort(settings: ModelSettings) -> dict[str, str]:
+    return {"reasoning_effort": settings.reasoning_effort} if settings.reasoning_effort else {}
+
+
+def _key(role: str, settings: ModelSettings) -> str:
+    variable = settings.api_key_env or (None if settings.base_url else "OPENAI_API_KEY")
+    if variable is None:
+        return "none"
+    if not (key := os.environ.get(variable)):
+        raise UserError(f"models.{role}: the environment variable {variable} is not set: export {variable}=...")
+    return key

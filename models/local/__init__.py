@@ -1,0 +1,1 @@
+"""Models on this machine: weights, llama.cpp servers, who starts and shares them."""

@@ -1,0 +1,1 @@
+"""Simulated models: a small statistical world in place of a language model, labelled as such."""

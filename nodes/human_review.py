@@ -1,0 +1,200 @@
+"""Human review: the graph stops with a typed question about a candidate that was measured, and goes on with the answer.
+
+Code decides all the same (law 1). A person may reject what passed every gate, with a reason; may change the candidate,
+which is then verified anew from the quality check on; and may not accept what the gates rejected: there, approving is
+a label that others can count, and a reason is feedback beside the gates'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal, Self
+
+from langgraph.runtime import Runtime
+from langgraph.types import interrupt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from autodata.checkpoints.records import Candidate, Check, FailureMode, Stage, Verdict
+from autodata.domains.acceptance.borderline import borderline
+from autodata.domains.domain import Domain
+from autodata.models.validation import problems
+from autodata.nodes.challenger import code_problems
+from autodata.nodes.state import Context, Desk, State, plain
+from autodata.prompts import PromptPack
+
+
+class ReviewAnswer(BaseModel):
+    """What a person answers to the question about a candidate."""
+
+    model_config = ConfigDict(extra="forbid", title="ReviewAnswer", use_attribute_docstrings=True)
+
+    decision: Literal["approve", "edit", "reject"]
+    """approve: as it is. edit: with `candidate` laid over it, verified anew. reject: not, for `reason`."""
+    reason: str = Field(default="", max_length=2000)
+    """Why. Needed to reject; the next challenger is told, word for word."""
+    candidate: dict[str, Any] | None = None
+    """Needed to edit: the candidate's fields that change, whole; those left out stay."""
+    reviewer: str = Field(default="", max_length=200)
+    """Who answers, in any words."""
+    at: str = Field(default="", max_length=40)
+    """When, in ISO 8601; now if it is left out."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.decision == "reject" and not self.reason.strip():
+            raise ValueError("a rejection needs a reason")
+        if self.decision == "edit" and not self.candidate:
+            raise ValueError("an edit needs the candidate's changed fields")
+        if self.decision != "edit" and self.candidate is not None:
+            raise ValueError("candidate goes with the decision edit")
+        return self
+
+
+def edited(domain: Domain, pack: PromptPack, current: Candidate, changes: Mapping[str, Any]) -> Candidate:
+    """Return a candidate with some of its fields changed.
+
+    Raises ValueError, in one line, when it is no candidate of the domain, code finds it wrong, or nothing changed.
+    """
+    known = current.model_dump(mode="json")
+    if unknown := changes.keys() - known.keys():
+        raise ValueError(f"unknown field {', '.join(sorted(unknown))}: a candidate has {', '.join(known)}")
+    try:
+        candidate = domain.scorer.candidate({**known, **changes})
+    except ValidationError as error:
+        raise ValueError(problems(error, type(current))) from error
+    if candidate.candidate_id == current.candidate_id:
+        raise ValueError("nothing is changed: approve it, or change something")
+    if found := code_problems(domain, pack, candidate):
+        raise ValueError("; ".join(found))
+    return candidate
+
+
+def answer_schema(domain: Domain, pack: PromptPack, current: Candidate) -> type[ReviewAnswer]:
+    """Return what an answer about this candidate must look like; an edit is checked as a challenger's work is."""
+
+    class Answer(ReviewAnswer):
+        model_config = ConfigDict(title="ReviewAnswer")
+
+        @model_validator(mode="after")
+        def _sound(self) -> Self:
+            if self.candidate is not None:
+                edited(domain, pack, current, self.candidate)
+            return self
+
+    Answer.__doc__ = ReviewAnswer.__doc__
+    return Answer
+
+
+async def human_review(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Ask a person about the candidate, if this one is to be asked about, and follow the answer.
+
+    The question is in the ledger before the graph stops; a second run of the node asks the same one. A candidate that
+    was edited in state since its verdict is not asked about, but verified anew.
+    """
+    desk = Desk(state, runtime)
+    services = desk.services
+    verdict = Verdict.model_validate(state["verdict"])
+    if verdict.candidate_id != desk.candidate_id:
+        return await _anew(state, runtime, desk.candidate, "edited in state")
+    near = borderline(
+        services.policy,
+        desk.scores(Stage.WEAK),
+        desk.scores(Stage.STRONG),
+        services.domain.planned,
+        services.review.margin,
+    )
+    if not services.review.asks(accepted=not state.get("rejection"), near=near):
+        return {"reviews": state.get("reviews", 0)}  # a person who watches the stream sees that it was passed
+    question = _question(desk, verdict, near)
+    await services.store.save(
+        labels=[
+            {
+                "label_id": question["label_id"],
+                "document_id": desk.document_id,
+                "thread_id": desk.thread_id,
+                "round_id": desk.round_id,
+                "candidate_id": desk.candidate_id,
+                "n": desk.n,
+                "verdict": question["verdict"],
+                "why": question["why"],
+            }
+        ]
+    )
+    desk.emit("review", question=question)
+    schema = answer_schema(services.domain, services.pack, desk.candidate)
+    answer = interrupt(question, response_schema=schema)
+    update: dict[str, Any] = {"reviews": state.get("reviews", 0) + 1}
+    candidate = await _recorded(desk, question, answer)
+    if candidate:
+        return update | await _anew(state, runtime, candidate, answer.reason.strip())
+    return update | {"rejection": _rejection(desk, answer)}
+
+
+def _question(desk: Desk, verdict: Verdict, near: tuple[Check, ...]) -> dict[str, Any]:
+    """Return what a person is shown: whole, for who answers by API or in Studio has no ledger."""
+    rejection = desk.state.get("rejection")
+    number = desk.state.get("reviews", 0) + 1
+    return {
+        "label_id": f"{desk.round_id}/review/{number}",
+        "document": desk.state["document"]["name"],
+        "round": desk.n,
+        "verdict": "reject" if rejection else "accept",
+        "why": "borderline: " + "; ".join(map(str, near)) if near else "",
+        "rejection": rejection,
+        "checks": [plain(check) for check in verdict.checks],
+        "candidate": desk.state["candidate"],
+        "passage": (desk.state.get("passage") or {}).get("text", ""),
+        "attempts": [
+            {
+                "stage": attempt.stage.value,
+                "score": str(attempt.mark.score) if attempt.mark else None,
+                "preview": attempt.preview,
+            }
+            for attempt in desk.attempts
+        ],
+    }
+
+
+async def _recorded(desk: Desk, question: Mapping[str, Any], answer: ReviewAnswer) -> Candidate | None:
+    """Store the answer as a label; return the edited candidate, if it is one."""
+    services, reason, candidate = desk.services, answer.reason.strip(), None
+    if answer.candidate is not None:
+        candidate = edited(services.domain, services.pack, desk.candidate, answer.candidate)
+    row = {
+        "label_id": question["label_id"],
+        "decision": answer.decision,
+        "reason": reason,
+        "edited": candidate.model_dump(mode="json") if candidate else None,
+        "edited_id": candidate.candidate_id if candidate else None,
+        "reviewer": answer.reviewer,
+        "created_at": answer.at or datetime.now(UTC).isoformat(timespec="milliseconds"),
+    }
+    await services.store.save(labels=[row])
+    desk.emit("reviewed", decision=answer.decision, reason=reason, reviewer=answer.reviewer)
+    return candidate
+
+
+def _rejection(desk: Desk, answer: ReviewAnswer) -> dict[str, Any] | None:
+    """Return what the round is rejected for, if it is: the gates' reason stays, and a person's is told beside it."""
+    by_gates: dict[str, Any] | None = desk.state.get("rejection")
+    if answer.decision != "reject":
+        return by_gates
+    reason = answer.reason.strip()
+    return (
+        {**by_gates, "reviewer": reason} if by_gates else {"failure_mode": FailureMode.REVIEWER.value, "reason": reason}
+    )
+
+
+async def _anew(state: State, runtime: Runtime[Context], candidate: Candidate, reason: str) -> dict[str, Any]:
+    """Close the round of the candidate that was replaced, and open it again with the new one, as yet unverified."""
+    opened: dict[str, Any] = {"candidate": candidate.model_dump(mode="json"), "candidate_id": candidate.candidate_id}
+    opened |= {"quality": None, "attempts": [], "verdict": None, "judgement": None, "rejection": None}
+    edited_state: Any = {**state, **opened}
+    desk = Desk(edited_state, runtime)
+    rows = desk.opening()
+    before = (state["verdict"] or {})["candidate_id"]
+    replaced = {"round_id": f"{desk.thread_id}/{desk.n}/{before}", "outcome": "edited", "reason": reason}
+    await desk.services.store.save(candidates=rows["candidates"], rounds=[*rows["rounds"], replaced])
+    desk.emit("candidate", candidate=opened["candidate"], rejection=None)
+    return opened

@@ -1,0 +1,98 @@
+"""The first two steps of an iteration: sample a parent, and see to it that it is evaluated (paper, section 6, 1-2)."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from autodata.checkpoints.records import canonical_json
+from autodata.models.caller import seed_for
+from autodata.nodes.optimizer import population
+from autodata.nodes.optimizer.evaluate import examine, training_id
+from autodata.nodes.optimizer.population import Member
+from autodata.nodes.optimizer.state import OptContext, OptState, Search
+
+
+async def select_parent(state: OptState, runtime: Runtime[OptContext]) -> dict[str, Any]:
+    """Begin an iteration: sample its parent by mean validation score, and write that down before it is used.
+
+    An iteration that the lane has begun before is gone on with. Without any left the lane is over.
+    """
+    search, lane = runtime.context.search, state.get("lane", 0)
+    fresh: dict[str, Any] = {"mutant": "", "summary": "", "outcome": "", "reason": "", "analysis": None}
+    fresh |= {"refusals": [], "problems": [], "scores": {}, "record": False, "over": False}
+    async with search.selecting:
+        row = await search.archive.open_iteration(lane)
+        if row is None:
+            begun = await search.archive.begun()
+            if begun >= search.settings.iterations or lane >= runtime.context.lanes:
+                return {"over": True}
+            row = await _begin(search, lane, begun + 1)
+            await search.archive.save(iterations=[row])
+    search.on_event({"event": "iteration", "n": row["iteration"], "parent": row["parent"]})
+    began = {"n": row["iteration"], "parent": row["parent"], "sampled": row["sampled"]}
+    return {**fresh, **began, "history": json.loads(row["history"])}
+
+
+async def _begin(search: Search, lane: int, n: int) -> dict[str, Any]:
+    members = await search.archive.members()
+    # A member without a score is a baseline that is being validated for the first time: it stands alone.
+    scored = [member for member in members if member.score is not None] or members[:1]
+    scores = [float(member.score or 0) for member in scored]
+    probabilities = population.boltzmann(scores, search.settings.temperature)
+    draw = population.draw_for(search.run_seed, n)
+    parent = scored[population.pick(probabilities, draw)]
+    return {
+        "iteration": n,
+        "lane": lane,
+        "parent": parent.pack,
+        "probabilities": canonical_json(
+            {member.pack: round(p, 6) for member, p in zip(scored, probabilities, strict=True)}
+        ),
+        "draw": draw,
+        "sampled": await search.archive.sampled(parent.pack) + 1,
+        "history": canonical_json(await search.archive.latest(search.settings.history)),
+        "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+    }
+
+
+async def evaluate_parent(state: OptState, runtime: Runtime[OptContext]) -> dict[str, Any]:
+    """Run the parent on its minibatch of training documents, and on what it still owes of validation blocks."""
+    search, n, parent = runtime.context.search, state["n"], state["parent"]
+    pack = await search.archive.pack(parent)
+    documents, block = population.minibatch(
+        await search.archive.documents("train"),
+        search.settings.minibatch,
+        state["sampled"],
+        seed_for(search.run_seed, "minibatch", parent),
+    )
+    await examine(search, pack, "train", block, iteration=n, documents=documents)
+    member = await _validated(search, state)
+    block = member.bought[-1]
+    await search.archive.save(iterations=[{"iteration": n, "minibatch": canonical_json(documents), "block": block}])
+    return {
+        "minibatch": list(documents),
+        "training": training_id(parent, n),
+        "block": block,
+        "scores": {"parent": str(member.blocks[block])},
+    }
+
+
+async def _validated(search: Search, state: OptState) -> Member:
+    """Buy the blocks that the parent is due; return it with all its scores."""
+    settings, parent = search.settings, state["parent"]
+    pack = await search.archive.pack(parent)
+    while True:
+        member = next(member for member in await search.archive.members() if member.pack == parent)
+        due = population.blocks_due(
+            state["sampled"],
+            reuse=settings.reuse_parent,
+            most=settings.max_blocks,
+            is_baseline=member.iteration == 0,
+        )
+        if len(member.bought) >= due:
+            return member
+        await examine(search, pack, "validate", population.next_block(member), iteration=state["n"])

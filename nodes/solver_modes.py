@@ -1,0 +1,178 @@
+"""Modes of a solver: sees the document or not, one reply or the aggregate of several, with a calculator or without.
+
+A mode is a setting of the role and is recorded with every attempt. However many calls it takes, an attempt is one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, create_model
+
+from autodata.checkpoints.records import Stage, UserError
+from autodata.domains.domain import Domain
+from autodata.domains.tasks import maths
+from autodata.domains.tasks.base import Kind
+from autodata.domains.tasks.questions import normalised
+from autodata.domains.tasks.verifiable import VerifiableKind, final_answer
+from autodata.models.caller import Messages, Reply
+from autodata.models.config import SOLVERS, ModelSettings
+from autodata.models.errors import UnusableReply
+from autodata.models.structured import schema_text
+from autodata.nodes.state import Desk, all_of
+from autodata.prompts import fence
+
+CALCULATOR_TURNS = 4
+"""How often an attempt may ask for the calculator; the reply after that is its answer."""
+LINES_A_TURN = 4
+
+_CALC = re.compile(r"^[\s>*`]*CALC:[ \t]*(.+?)[\s`*]*$", re.MULTILINE)
+_ANSWERED = re.compile(r"^[\s>*_#]*(?:final )?answer\s*[*_]*\s*[:=]", re.IGNORECASE | re.MULTILINE)
+_NO_SOURCE = "(No text is given here: answer from what you know.)"
+_CALCULATOR = (
+    "You may use a calculator. To use it, write a line of its own such as\nCALC: sqrt(2)*3/7\nand stop there;"
+    " the result is sent to you. Without such a line your reply is final."
+)
+_CHOICE = "Above are your own answers to the question. Name the number of the best one. Answer with one JSON object:"
+_SYNTHESIS = "Above are your own answers to the question. Write from them the best one, complete, in the form asked."
+
+
+class SampleChoice(BaseModel):
+    """A model's pick among its own samples."""
+
+    number: int = Field(ge=1)
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How one solver works. `max_tokens` bounds each reply, reasoning included."""
+
+    privileged: bool
+    samples: int
+    aggregate: Literal["majority", "choice", "synthesis"] | None
+    """None with one sample."""
+    max_tokens: int
+    reasoning_effort: str | None
+    tools: bool
+
+    def recorded(self) -> dict[str, Any]:
+        """Return the mode as plain JSON values."""
+        return asdict(self)
+
+
+def mode_of(desk: Desk, stage: Stage) -> Mode:
+    """Return the mode of a solver: its role's settings, and the domain's where they leave it open."""
+    settings = desk.services.caller.roles[f"{stage.value}_solver"].settings
+    privileged = settings.privileged
+    if privileged is None:
+        privileged = desk.services.domain.privileged_strong and stage is Stage.STRONG
+    return Mode(
+        privileged=privileged,
+        samples=settings.samples,
+        aggregate=settings.aggregate if settings.samples > 1 else None,
+        max_tokens=settings.max_tokens,
+        reasoning_effort=settings.reasoning_effort,
+        tools=settings.tools,
+    )
+
+
+def require_ready(domain: Domain, roles: Mapping[str, ModelSettings]) -> None:
+    """Raise UserError, before anything is spent, for modes that a domain cannot use and libraries that are missing."""
+    for role in SOLVERS:
+        settings = roles[role]
+        if settings.samples > 1 and settings.aggregate == "majority" and domain.kind in {"rubric", "legal"}:
+            raise UserError(
+                f"models.{role}.aggregate: no two long answers are alike, so none has a majority:"
+                f" use 'choice' or 'synthesis' in domain {domain.name}"
+            )
+    if domain.kind == "verifiable" or any(roles[role].tools for role in SOLVERS):
+        maths.require_installed()
+
+
+async def question_for(desk: Desk, stage: Stage, mode: Mode) -> Messages:
+    """Return a solver's messages: context and question, and the source only in a privileged mode (law 6)."""
+    candidate, prompt = desk.candidate, desk.services.pack[f"{stage.value}_solver"]
+    source = _NO_SOURCE
+    if mode.privileged:  # what the challenger saw, the title included: a question may name its subject by it
+        source = f"{fence('title', desk.state['document']['title'])}\n{fence('document', await desk.source())}"
+    values = {"context": fence("context", candidate.context), "question": fence("question", candidate.question)}
+    messages = prompt.render({**values, "source": source})
+    if mode.privileged and "source" not in prompt.front.placeholders:
+        messages[-1]["content"] = f"{source}\n\n{messages[-1]['content']}"
+    if mode.tools:
+        messages[-1]["content"] += f"\n\n{_CALCULATOR}"
+    return messages
+
+
+async def answered(desk: Desk, stage: Stage, index: int, mode: Mode) -> Reply:
+    """Make one attempt and return the reply that is its answer.
+
+    A sample that stayed empty, or was cut off before its answer, has no vote; raises UnusableReply when all stayed
+    empty, and the errors of a call.
+    """
+    role, messages = f"{stage.value}_solver", await question_for(desk, stage, mode)
+    if mode.samples == 1:
+        return await _reply(desk, role, str(index), messages, mode)
+    results = await asyncio.gather(
+        *(_reply(desk, role, f"{index}/s{k}", messages, mode) for k in range(1, mode.samples + 1)),
+        return_exceptions=True,
+    )
+    empty = [result for result in results if isinstance(result, UnusableReply)]
+    replies = all_of([result for result in results if not isinstance(result, UnusableReply)])
+    if not replies:
+        raise empty[0]
+    kind = desk.services.domain.scorer
+    spoken = [reply for reply in replies if (kind.holds_answer(reply.answer) if reply.truncated else reply.answer)]
+    if len(spoken) < 2:
+        return (spoken or replies)[0]
+    if mode.aggregate == "majority":
+        return spoken[majority([vote(kind, reply.answer) for reply in spoken])]
+    shown = "\n\n".join(fence(f"sample-{k}", reply.answer) for k, reply in enumerate(spoken, 1))
+    task = f"{messages[-1]['content']}\n\n{shown}\n\n"
+    if mode.aggregate == "choice":
+        schema = create_model("SampleChoice", __base__=SampleChoice, number=(int, Field(ge=1, le=len(spoken))))
+        ask = [*messages[:-1], {"role": "user", "content": f"{task}{_CHOICE}\n{schema_text(schema)}"}]
+        picked, _ = await desk.services.caller.parsed(desk.site(role, index=f"{index}/choice"), ask, schema)
+        return spoken[picked.number - 1]
+    ask = [*messages[:-1], {"role": "user", "content": f"{task}{_SYNTHESIS}"}]
+    return await desk.services.caller.text(desk.site(role, index=f"{index}/synthesis"), ask)
+
+
+def vote(kind: Kind, answer: str) -> str:
+    """Return what an answer counts as in a majority: its final answer, however it is spelled."""
+    if isinstance(kind, VerifiableKind):
+        return maths.answer_key(final_answer(answer) or answer)
+    return normalised(answer)
+
+
+def majority(votes: list[str]) -> int:
+    """Return the index of the first of the most frequent votes; between equals the earliest wins."""
+    most = max(Counter(votes).values())
+    return next(k for k, one in enumerate(votes) if votes.count(one) == most)
+
+
+async def _reply(desk: Desk, role: str, index: str, messages: Messages, mode: Mode) -> Reply:
+    """Return one reply; with tools, work out what it asks for and let it go on."""
+    caller = desk.services.caller
+    reply = await caller.text(desk.site(role, index=index), messages)
+    for turn in range(1, CALCULATOR_TURNS + 1):
+        lines = list(_CALC.finditer(reply.answer))[:LINES_A_TURN] if mode.tools else []
+        if not lines or _ANSWERED.search(reply.answer, lines[-1].end()):
+            break
+        results = await asyncio.gather(*(asyncio.to_thread(maths.evaluate, line[1]) for line in lines))
+        told = [
+            f"RESULT of {line[1]}: {'cannot be worked out' if value is None else value}"
+            for line, value in zip(lines, results, strict=True)
+        ]
+        messages = [
+            *messages,
+            {"role": "assistant", "content": reply.answer[: lines[-1].end()]},
+            {"role": "user", "content": "\n".join([*told, "Go on."])},
+        ]
+        reply = await caller.text(desk.site(role, index=f"{index}/t{turn}"), messages)
+    return reply

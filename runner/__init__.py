@@ -1,0 +1,1 @@
+"""Running the graphs: configuration, the run folder, the document runner, reviews that wait, forks, remote engines."""

@@ -1,0 +1,340 @@
+"""A run's whole configuration: one typed value, validated before anything is spent (law 8)."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import tomli_w
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from autodata.checkpoints.records import DiskFailed, UserError
+from autodata.domains.acceptance.borderline import Reviewing, ReviewMode
+from autodata.domains.acceptance.parse import policy_of
+from autodata.domains.acceptance.policies import AcceptancePolicy, LoopJudge, Measure
+from autodata.domains.domain import Domain, find_domain, one_shot
+from autodata.domains.loader import require_fitting
+from autodata.models.config import (
+    OPTIMIZER_ROLES,
+    ROLES,
+    SOLVER_MODES,
+    BudgetConfig,
+    ModelsConfig,
+    ModelSettings,
+    RetryConfig,
+    Settings,
+)
+from autodata.models.simulated.chat_model import World
+from autodata.models.validation import problems
+from autodata.nodes.optimizer.settings import FREE, OptimizeConfig
+from autodata.prompts import PromptPack
+from autodata.runner.serve_config import ServeConfig
+from autodata.tracing.config import TracingConfig
+
+MODEL_FIELDS_THAT_BEAR = frozenset(
+    {"provider", "model", "temperature", "top_p", "max_tokens", "send_seed", "extra_body", "reasoning_effort"}
+    | {*SOLVER_MODES}
+)
+"""Model settings that shape replies. The others may change between two sittings of a run."""
+
+
+SITTING = frozenset({"limit", "target", "budget"})
+"""What holds for one sitting only, and is not kept with the run."""
+
+
+class DocumentsConfig(Settings):
+    """What to do with documents before use."""
+
+    max_chars: int = Field(default=60_000, ge=200)
+    """Longest document in characters: about four characters a token, so choose it below the challenger's context."""
+    too_long: Literal["cut", "refuse"] = "cut"
+    """Cut a longer document at a paragraph, with a note, or refuse it."""
+
+
+class CheckpointsConfig(Settings):
+    """Where a run's checkpoints are, and what stays of a document's once it has ended."""
+
+    keep: Literal["rounds", "all", "none"] = "rounds"
+    """The last one of each round, all of them, or none."""
+    saver: Literal["sqlite", "postgres"] = "sqlite"
+    """A file in the run folder, or a Postgres server that many runs may share (`autodata-langgraph[postgres]`)."""
+    dsn_env: str = "AUTODATA_POSTGRES_DSN"
+    """Name of the environment variable that holds the server's address, which itself never stands here."""
+
+    @field_validator("dsn_env")
+    @classmethod
+    def _name_of_a_variable(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+            raise ValueError("this is the name of an environment variable that holds the address, never the address")
+        return name
+
+
+class LocalConfig(Settings):
+    """The embedded model server."""
+
+    n_parallel: int = Field(default=4, ge=1, le=64)
+    """Requests answered at once."""
+    ctx: int = Field(default=4096, ge=512)
+    """Context of each, in tokens."""
+
+
+class RunConfig(Settings):
+    """The configuration file, with the flags of the command line laid over it."""
+
+    kind: ClassVar[str] = "run"
+    """What the folder holds; the command of the same name made it, and only that one goes on with it."""
+
+    domain: str = "cs"
+    """What kind of examples to make: cs (research questions with a rubric), facts (one precise fact each), legal
+    (clients' questions over a source of law), science (questions with a checkable answer), or a folder: ./mydomain."""
+    acceptance: str | dict[str, Any] | None = None
+    """A preset's name, or own bounds, perhaps over a preset. None: the domain's own preset."""
+    prompts: str | None = None
+    """Folder of prompts to use in place of the domain's own, for instance the winner of an optimisation."""
+    max_rounds: int = Field(default=15, ge=1, le=100)
+    """Rounds after which a document is rejected."""
+    seed: int = 0
+    """Seed of everything random in a run."""
+    concurrency: int = Field(default=8, ge=1, le=1000)
+    """Documents in work at once."""
+    review: ReviewMode = "none"
+    """Which candidates wait for a person, who approves, edits or rejects them: none, accepted (all that pass every
+    gate), borderline (those that nearly failed, or failed nearly) or all (every one with a verdict)."""
+    review_margin: float = Field(default=0.05, ge=0, le=1)
+    """How near to a bound a score is borderline. A count is when one attempt made the difference."""
+    limit: int | None = Field(default=None, ge=1)
+    """Documents to take at most."""
+    target: int | None = Field(default=None, ge=1)
+    """Stop once the run holds this many accepted examples; documents in work may add to them."""
+    models: ModelsConfig = ModelsConfig()
+    local: LocalConfig = LocalConfig()
+    simulated: World = World()
+    retries: RetryConfig = RetryConfig()
+    budget: BudgetConfig = BudgetConfig()
+    documents: DocumentsConfig = DocumentsConfig()
+    checkpoints: CheckpointsConfig = CheckpointsConfig()
+    tracing: TracingConfig = TracingConfig()
+    optimize: OptimizeConfig = OptimizeConfig()
+    serve: ServeConfig = ServeConfig()
+
+    @model_validator(mode="after")
+    def _possible(self) -> RunConfig:
+        try:
+            domain = self.chosen_domain
+        except UserError as error:
+            raise ValueError(f"domain: {error}") from error
+        policy = self.policy
+        # The policy of a baseline goes with every domain: it gates nothing, whatever a judge says.
+        if isinstance(policy, LoopJudge) is not domain.loop_judge and type(policy) is not Measure:
+            has = "has a loop judge: leave acceptance out" if domain.loop_judge else "has no loop judge: choose another"
+            raise ValueError(f"acceptance: {policy.name!r} cannot be used, for domain {domain.name!r} {has}")
+        try:
+            policy.require_possible(domain.planned)
+        except ValueError as error:
+            raise ValueError(f"acceptance: {error}") from error
+        if self.review == "borderline" and domain.loop_judge:
+            raise ValueError("review: 'borderline' needs gates to be near to, and a judge decides here: choose another")
+        return self
+
+    @cached_property
+    def chosen_domain(self) -> Domain:
+        """The domain that `domain` names; a folder of one's own is read once."""
+        return find_domain(self.domain)
+
+    @property
+    def policy(self) -> AcceptancePolicy:
+        """The acceptance policy that `acceptance` describes. Raises ValueError when it describes none."""
+        return policy_of(self.acceptance or self.chosen_domain.acceptance)
+
+    def pack(self) -> PromptPack:
+        """Load the prompts. Raises UserError when there are none, or they do not fit the domain."""
+        if not self.prompts:
+            return self.chosen_domain.pack()
+        folder = Path(self.prompts).expanduser()
+        pack = self.chosen_domain.pack(folder)
+        require_fitting(self.chosen_domain, pack, folder)
+        return pack
+
+    @property
+    def reviewing(self) -> Reviewing:
+        """Which candidates wait for a person, as the nodes read it."""
+        return Reviewing(self.review, Fraction(str(self.review_margin)))
+
+    def roles(self) -> dict[str, ModelSettings]:
+        """Return every role's full model settings. Raises UserError when one has no model."""
+        return self.models.resolve(self.chosen_domain.role_defaults, self.chosen_domain.roles)
+
+    def resolved(self, prompt_version: str) -> dict[str, Any]:
+        """Return everything as plain values, defaults filled in and roles resolved: what `RUN/config.toml` holds."""
+        plain = self.model_dump(
+            mode="json", exclude_none=True, exclude={"models", "acceptance", "optimize", "serve", *SITTING}
+        )
+        domain, acceptance = self.chosen_domain, self.policy
+        plain["domain"] = str(domain.folder or domain.name)
+        plain["domain_settings"] = domain.model_dump(mode="json", exclude_none=True)
+        if isinstance(acceptance, Settings):
+            plain["acceptance"] = acceptance.model_dump(mode="json", exclude_none=True)
+        plain["models"] = {
+            role: settings.model_dump(mode="json", exclude_none=True) for role, settings in self.roles().items()
+        }
+        return {"kind": self.kind, "prompt_version": prompt_version, **plain}
+
+
+def bearing(resolved: Mapping[str, Any]) -> dict[str, str]:
+    """Return the fields of a resolved configuration that bear on results, dotted name to value."""
+    kept = {
+        name: resolved.get(name)
+        for name in (
+            "prompt_version",
+            "domain",
+            "acceptance",
+            "max_rounds",
+            "review",
+            "review_margin",
+            "seed",
+            "documents",
+        )
+    }
+    settings_of_domain = dict(resolved.get("domain_settings", {}))
+    kept["domain"] = settings_of_domain.pop("name", kept["domain"])  # its folder may move
+    defaults = settings_of_domain.pop("role_defaults", {})
+    kept |= {f"domain.{name}": value for name, value in settings_of_domain.items()}
+    for role, of_role in defaults.items():
+        kept[f"domain.role_defaults.{role}"] = {k: v for k, v in of_role.items() if k in MODEL_FIELDS_THAT_BEAR}
+    models: Mapping[str, Mapping[str, Any]] = resolved["models"]
+    for role, settings in models.items():
+        kept[f"models.{role}"] = {name: value for name, value in settings.items() if name in MODEL_FIELDS_THAT_BEAR}
+    kept["optimize"] = {k: v for k, v in resolved.get("optimize", {}).items() if k not in FREE}
+    if any(settings["provider"] == "local" for settings in models.values()):
+        kept["local.ctx"] = resolved["local"]["ctx"]
+    if any(settings["provider"] == "simulated" for settings in models.values()):
+        world = dict(resolved["simulated"])
+        world["faults"] = {k: v for k, v in world["faults"].items() if k in {"malformed", "truncated", "empty"}}
+        kept["simulated"] = world
+    return dict(_flat(kept))
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Return `name: old -> new` for every field that bears on results and differs between two configurations."""
+    return changes(bearing(before), bearing(after))
+
+
+def changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """Return `name: old -> new` for every field that differs between what `bearing` gave of two configurations."""
+    return [
+        f"{name}: {old.get(name, 'not set')} -> {new.get(name, 'not set')}"
+        for name in sorted({*old, *new}, key=lambda name: ("." in name, name))  # what explains the others comes first
+        if old.get(name) != new.get(name)
+    ]
+
+
+def read_config(text: str, where: str, flags: Mapping[str, Any] | None = None) -> RunConfig:
+    """Read a TOML configuration with flags over it. Raises UserError naming `where`, the key and what is wrong."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{where}: not valid TOML: {error}") from error
+    for name, value in (flags or {}).items():
+        table, _, key = name.rpartition(".")
+        place = values.setdefault(table, {}) if table else values
+        if isinstance(place, dict):  # what is no table is told below
+            place[key] = value
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{where}: {problems(error, RunConfig)}") from error
+
+
+def require_kind(resolved: Mapping[str, Any], kind: str, folder: Path) -> None:
+    """Raise UserError unless a stored configuration is of this kind: `run` or `baseline`."""
+    stored = resolved.get("kind", RunConfig.kind)
+    if stored != kind:
+        what = "search" if stored == "optimize" else stored
+        raise UserError(f"{folder} holds a {what}: go on with 'autodata {stored}', or use another --out")
+
+
+def stored_config(path: Path, flags: Mapping[str, Any] | None = None, kind: str = "run") -> RunConfig:
+    """Return the configuration a run folder was made with, with flags over it. Raises UserError."""
+    values = read_resolved(path)
+    require_kind(values, kind, path.parent)
+    values.pop("kind", None)
+    values.pop("prompt_version", None)
+    values.pop("domain_settings", None)
+    return read_config(tomli_w.dumps(values), str(path), flags)
+
+
+def load_config(path: Path | None, flags: Mapping[str, Any] | None = None) -> RunConfig:
+    """Read a configuration file; None stands for an empty one. Raises UserError."""
+    if path is None:
+        return read_config("", "command line", flags)
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such configuration: write one with 'autodata init'") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from error
+    return read_config(text, str(path), flags)
+
+
+def read_resolved(path: Path) -> dict[str, Any]:
+    """Read a run's stored configuration. Raises UserError when it cannot be read."""
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: the run's settings cannot be read ({error}): move the folder away") from error
+
+
+def write_resolved(path: Path, resolved: Mapping[str, Any]) -> None:
+    """Write a resolved configuration, atomically."""
+    part = path.with_suffix(".part")
+    try:
+        part.write_bytes(tomli_w.dumps(dict(resolved)).encode())
+        part.replace(path)
+    except OSError as error:
+        raise DiskFailed(f"{path}: {error.strerror}: make room and make the folder writable") from error
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{prefix}{name}.")
+        else:
+            rows.append((f"{prefix}{name}", str(value)))
+    return rows
+
+
+# A role without a table could not be configured.
+assert set(ModelsConfig.model_fields) == {"default", *ROLES, *OPTIMIZER_ROLES}
+
+
+class BaselineConfig(RunConfig):
+    """A run's configuration, read as a baseline: one round, the policy `measure`, the domain as `one_shot` has it."""
+
+    kind: ClassVar[str] = "baseline"
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Self:
+        """Return the baseline of a run: its bounds and its number of rounds take no part."""
+        return cls.model_validate(
+            {**config.model_dump(exclude_unset=True), "acceptance": None, "max_rounds": 1, "review": "none"}
+        )
+
+    @property
+    def chosen_domain(self) -> Domain:
+        """The domain that `domain` names, in one shot."""
+        return one_shot(super().chosen_domain)
+
+    @property
+    def policy(self) -> AcceptancePolicy:
+        """Measure, whatever the domain's preset is."""
+        return Measure()
+
+    def resolved(self, prompt_version: str) -> dict[str, Any]:
+        """Return everything as plain values, but for the acceptance, which is no choice here."""
+        return {name: value for name, value in super().resolved(prompt_version).items() if name != "acceptance"}

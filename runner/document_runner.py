@@ -1,0 +1,330 @@
+"""The document runner: many documents through the graph at once, resumable at any instant.
+
+The ledger says which documents are open, checkpoints say where each stands, the journal what is already paid.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.errors import GraphDrained, is_invalid_resume
+from langgraph.graph import StateGraph
+from langgraph.runtime import RunControl, Runtime
+from pydantic import ValidationError
+
+from autodata.checkpoints.document_queue import Book
+from autodata.checkpoints.records import Document, DocumentStatus, RunFailed, UserError, digest
+from autodata.checkpoints.saver import checkpoint_error, keep_rounds
+from autodata.graphs.cot_baseline import build_cot_baseline
+from autodata.graphs.self_instruct import build_self_instruct, steps_for
+from autodata.models.caller import CallSite, Reply
+from autodata.models.errors import BudgetSpent, CallFailed, Drained, EndpointDown, PlumbingError
+from autodata.models.local.serving import Progress
+from autodata.models.validation import problems
+from autodata.nodes.human_review import ReviewAnswer
+from autodata.nodes.state import Context, Desk, Output, Services, State, new_state
+from autodata.runner.config import BaselineConfig, RunConfig
+from autodata.runner.pending_reviews import answer_to, answered, set_aside
+from autodata.runner.run_folder import open_house
+from autodata.tracing.tracer import Tracer
+
+Event = Mapping[str, Any]
+
+
+@dataclass
+class Outcome:
+    """How a sitting ended. `stopped` says why it ended early; `failed` whether that was a failure."""
+
+    stopped: str = ""
+    failed: bool = False
+    errored: list[str] = field(default_factory=list)
+    """Names of the documents that ended errored in this sitting, with the reason."""
+    notes: list[str] = field(default_factory=list)
+    """What else a person must know; complete once the run is closed."""
+
+
+class Runner:
+    """One sitting of a run: take up every open document until all have ended or something says stop."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        book: Book,
+        graph: Any,
+        services: Services,
+        *,
+        checkpoints: Path,
+        keep: Callable[[str], Awaitable[None]],
+        tracer: Tracer,
+    ) -> None:
+        self._config, self._book, self._graph, self._services = config, book, graph, services
+        self.ledger = book.ledger
+        self._checkpoints, self._keep, self._tracer = checkpoints, keep, tracer
+        self._controls: set[RunControl] = set()
+        self._unanswered: dict[str, str] = {}  # errored for want of a reply: document_id -> its line in outcome.errored
+        self._accepted = 0
+        self.outcome = Outcome(notes=tracer.notes)
+        self.on_event: Callable[[Event], None] = lambda event: None
+
+    def drain(self, reason: str, *, failed: bool = False, keep_reserved: bool = False) -> None:
+        """Take up nothing more and let every document in work stop at its next checkpoint.
+
+        Calls that were not sent yet stay unsent, unless `keep_reserved`: a budget has counted them in already.
+        """
+        if not self.outcome.stopped:
+            self.outcome.stopped, self.outcome.failed = reason, failed
+        if not keep_reserved:
+            self._services.caller.drain()
+        for control in self._controls:
+            control.request_drain(reason)
+
+    def note_call(self, site: CallSite, reply: Reply) -> None:
+        """Pass a completed call on to whoever watches."""
+        self.on_event({"event": "call", "role": site.role, "document_id": site.document_id, "reply": reply})
+
+    async def run(self) -> Outcome:
+        """Run all open documents, `concurrency` at a time."""
+        self._accepted = await self._book.accepted()
+        if self._config.target and self._accepted >= self._config.target:
+            self.drain(f"target of {self._config.target} accepted reached")
+        rows = await self._book.open(self._config.limit)
+        rows += await answered(self.ledger)
+        try:
+            await self._settle_ended()
+        except sqlite3.Error as error:
+            raise checkpoint_error(self._checkpoints, error) from error
+        seconds = self._config.budget.max_seconds
+        timer = (
+            asyncio.get_running_loop().call_later(seconds, self.drain, f"the budget --max-seconds {seconds:g} is spent")
+            if seconds
+            else None
+        )
+
+        try:
+            while rows:
+                await self._all(rows)
+                # What a person answered meanwhile goes on in this sitting.
+                rows = [] if self.outcome.stopped else await answered(self.ledger)
+        except ExceptionGroup as failures:
+            first: Exception = failures.subgroup((RunFailed, UserError)) or failures
+            while isinstance(first, ExceptionGroup):
+                first = first.exceptions[0]
+            raise first from None
+        finally:
+            if timer:
+                timer.cancel()
+        return self.outcome
+
+    async def begin_at(self, document_id: str, state: Mapping[str, Any], after: str) -> None:
+        """Start a document's thread in the midst: with this state, as if the node `after` had just returned it."""
+        await self._graph.aupdate_state(self._thread(document_id), dict(state), as_node=after)
+        if state.get("candidate") and state.get("verdict") is None:
+            values: Any = state
+            desk = Desk(values, Runtime(context=self._context(0)))
+            await self._services.store.save(**desk.opening())
+
+    async def _all(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        waiting = iter(rows)
+
+        async def work() -> None:
+            for row in waiting:
+                if self.outcome.stopped:
+                    return
+                await self._document(row)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self._config.concurrency, len(rows))):
+                group.create_task(work())
+
+    async def _document(self, row: Mapping[str, Any]) -> None:
+        document_id = row["document_id"]
+        control = RunControl()
+        self._controls.add(control)
+        try:
+            await self._walk(row, control)
+        except GraphDrained:
+            self.on_event({"event": "drained", "document_id": document_id})
+        except BudgetSpent as error:
+            self.drain(str(error), keep_reserved=True)
+        except Drained:
+            self.on_event({"event": "drained", "document_id": document_id})
+        except EndpointDown as error:
+            await self._pause(str(error))
+        except CallFailed as error:
+            # Of calls side by side, or at two endpoints, one may be out of attempts before another finds the reason.
+            down = next(
+                (model.endpoint.down for model in self._services.caller.roles.values() if model.endpoint.down), None
+            )
+            await (self._pause(down) if down and not error.refused else self._errored(row, error))
+        except (RunFailed, UserError):
+            self.drain("the run folder failed", failed=True)
+            raise
+        except sqlite3.Error as error:  # the ledger names its own; this is the checkpoint file
+            self.drain("the run folder failed", failed=True)
+            raise checkpoint_error(self._checkpoints, error) from error
+        except ValidationError as error:
+            bad = is_invalid_resume(error)
+            await (self._ask_again(row, error) if bad else self._errored(row, error))
+        except Exception as error:  # noqa: BLE001 - one document's defect must not end the others; it is recorded whole
+            await self._errored(row, error)
+        finally:
+            self._controls.discard(control)
+
+    async def _walk(self, row: Mapping[str, Any], control: RunControl) -> None:
+        """Take a document from where its checkpoint left it to its end."""
+        document_id, epoch = row["document_id"], row["epoch"]
+        epoch += row["status"] == DocumentStatus.ERRORED
+        if row["status"] != DocumentStatus.PENDING:
+            await self._book.save(
+                documents=[{"document_id": document_id, "status": DocumentStatus.PENDING.value, "epoch": epoch}]
+            )
+        thread = self._thread(document_id)
+        snapshot = await self._graph.aget_state(thread)
+        text = await self.ledger.get(f"document/{document_id}")
+        document = Document(document_id=document_id, name=row["name"], title=row["title"], text=text)
+        # A step that was cut off between its node and its router has nothing next: such a document begins anew, and all
+        # that was paid for or answered is found again.
+        start: Any = await answer_to(self.ledger, snapshot) if snapshot.next else new_state(document)
+        self.on_event(
+            {"event": "started", "document_id": document_id, "name": row["name"], "resumed": bool(snapshot.next)}
+        )
+        version = self._services.pack.version
+        with self._tracer.document(self._thread_id(document_id), document, epoch, version) as callbacks:
+            stream = self._graph.astream(
+                start,
+                {**thread, "callbacks": callbacks},
+                context=self._context(epoch),
+                stream_mode="custom",
+                durability="sync",
+                control=control,
+            )
+            async with aclosing(stream) as events:
+                async for event in events:
+                    self._on_event(event)
+        if self._services.review.mode != "none" and (await self._graph.aget_state(thread)).next:
+            await self._book.save(documents=[{"document_id": document_id, "status": DocumentStatus.WAITING.value}])
+            self.on_event({"event": "waiting", "document_id": document_id})
+            return
+        await self._settled(document_id)
+        self.on_event({"event": "ended", "document_id": document_id})
+
+    async def _ask_again(self, row: Mapping[str, Any], error: ValidationError) -> None:
+        """Set aside an answer that the question does not take: the document waits as before."""
+        snapshot = await self._graph.aget_state(self._thread(row["document_id"]))
+        await set_aside(self.ledger, snapshot)
+        await self.ledger.save(documents=[{"document_id": row["document_id"], "status": DocumentStatus.WAITING.value}])
+        self.outcome.errored.append(f"{row['name']}: the answer cannot be used: {problems(error, ReviewAnswer)}")
+        self.on_event({"event": "waiting", "document_id": row["document_id"]})
+
+    async def _settle_ended(self) -> None:
+        """Finish the threads of documents whose end is recorded: a kill came in between. Replies are all replayed."""
+        for row in await self._book.unsettled():
+            thread = self._thread(row["document_id"])
+            if (await self._graph.aget_state(thread)).next:
+                context = self._context(row["epoch"])
+                await self._graph.ainvoke(None, thread, context=context, durability="sync")
+            await self._settled(row["document_id"])
+
+    async def _settled(self, document_id: str) -> None:
+        await self._keep(self._thread_id(document_id))
+        await self._book.save(documents=[{"document_id": document_id, "settled": 1}])
+
+    def _context(self, epoch: int) -> Context:
+        return Context(self._services, evaluation=self._book.evaluation, epoch=epoch)
+
+    def _thread_id(self, document_id: str) -> str:
+        return f"{self._book.evaluation}/{document_id}"
+
+    def _thread(self, document_id: str) -> RunnableConfig:
+        return {"configurable": {"thread_id": self._thread_id(document_id)}, "recursion_limit": self._steps()}
+
+    def _on_event(self, event: Event) -> None:
+        self.on_event(event)
+        if event["event"] == "accepted":
+            self._accepted += 1
+            if self._config.target and self._accepted >= self._config.target:
+                self.drain(f"target of {self._config.target} accepted reached")
+
+    async def _errored(self, row: Mapping[str, Any], error: Exception) -> None:
+        document_id, epoch = row["document_id"], row["epoch"] + (row["status"] == DocumentStatus.ERRORED)
+        known = isinstance(error, PlumbingError)
+        kind = error.kind if isinstance(error, PlumbingError) else "defect"
+        message = str(error) if known else "".join(traceback.format_exception(error))
+        brief = " ".join(str(error).split())[:300] or type(error).__name__
+        line = f"{row['name']}: {kind}: {brief}"
+        # Noted before anything is waited for: whoever finds the endpoint down meanwhile must know of this document.
+        self.outcome.errored.append(line)
+        if isinstance(error, CallFailed) and not error.refused:
+            self._unanswered[document_id] = line
+        await self._book.save(
+            documents=[
+                {
+                    "document_id": document_id,
+                    "status": DocumentStatus.ERRORED.value,
+                    "status_reason": f"{kind}: {brief}",
+                }
+            ],
+            failures=[
+                {
+                    "failure_id": digest([self._thread_id(document_id), epoch, kind, message]),
+                    "document_id": document_id,
+                    "thread_id": self._thread_id(document_id),
+                    "epoch": epoch,
+                    "kind": kind,
+                    "message": message,
+                    "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                }
+            ],
+        )
+        self.on_event(
+            {"event": "errored", "document_id": document_id, "name": row["name"], "reason": f"{kind}: {brief}"}
+        )
+
+    async def _pause(self, reason: str) -> None:
+        """Drain, for an endpoint is down: what errored in this sitting for want of a reply is pending again."""
+        self.drain(reason, failed=True)
+        reopened, self._unanswered = self._unanswered, {}
+        if reopened:
+            self.outcome.errored = [line for line in self.outcome.errored if line not in reopened.values()]
+            await self._book.save(
+                documents=[
+                    {"document_id": document_id, "status": DocumentStatus.PENDING.value, "status_reason": ""}
+                    for document_id in reopened
+                ]
+            )
+
+    def _steps(self) -> int:
+        domain = self._services.domain
+        return steps_for(self._config.max_rounds, domain.weak_attempts + domain.strong_attempts)
+
+
+@asynccontextmanager
+async def open_run(config: RunConfig, folder: Path, progress: Progress | None = None) -> AsyncIterator[Runner]:
+    """Open or create a run folder and the runner of a sitting. Raises as `open_house`."""
+    async with open_house(config, folder, progress) as house:
+        book = Book(house.ledger)
+        caller = house.caller(config)
+        services = house.services(config, book, caller)
+        graph = graph_of(config).compile(checkpointer=house.saver)
+        keep = partial(keep_rounds, house.saver, keep=config.checkpoints.keep)
+        runner = Runner(config, book, graph, services, checkpoints=house.checkpoints, keep=keep, tracer=house.tracer)
+        caller.on_call = runner.note_call
+        house.budget.on_spent = partial(runner.drain, keep_reserved=True)
+        yield runner
+
+
+def graph_of(config: RunConfig) -> StateGraph[State, Context, State, Output]:
+    """Return the uncompiled graph that documents of a configuration walk."""
+    if config.kind == BaselineConfig.kind:
+        return build_cot_baseline(config.chosen_domain)
+    return build_self_instruct(config.chosen_domain, review=config.review != "none")

@@ -1,0 +1,216 @@
+"""Time travel: a document taken back to one of its rounds, with something changed, and sent on from there.
+
+A fork is a run folder of its own, `RUN/forks/<n>`, that holds one document: its rounds before the change, the replies
+paid for so far, and what comes after. So the original stays as it is to the byte, no report of the run counts a fork,
+and every command works on one: `show`, `export`, `review`, `run` to resume. The run's ledger marks it in table `forks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
+
+from autodata.checkpoints.ledger import Ledger, Reader, open_readonly
+from autodata.checkpoints.records import Candidate, DocumentStatus, UserError, canonical_json
+from autodata.nodes.human_review import edited
+from autodata.runner.checkpointer import open_kept
+from autodata.runner.config import RunConfig
+from autodata.runner.document_runner import open_run
+
+FORKS = "forks"
+"""The folder within a run's folder that holds its forks, each named by its number."""
+
+_ROUND = "SELECT * FROM rounds WHERE thread_id = ? AND n = ? AND outcome != 'edited' ORDER BY rowid DESC"
+_COPIED: Mapping[str, str] = {
+    "candidates": "SELECT * FROM candidates WHERE candidate_id IN"
+    " (SELECT candidate_id FROM rounds WHERE thread_id = :thread AND n < :before)",
+    "rounds": "SELECT * FROM rounds WHERE thread_id = :thread AND n < :before ORDER BY rowid",
+    **{
+        table: f"SELECT t.* FROM {table} t JOIN rounds r USING (round_id)"  # noqa: S608 - names of this module
+        " WHERE r.thread_id = :thread AND r.n < :before ORDER BY t.rowid"
+        for table in ("attempts", "verdicts", "labels")
+    },
+    "marks": "SELECT m.* FROM marks m JOIN attempts a USING (attempt_id) JOIN rounds r USING (round_id)"
+    " WHERE r.thread_id = :thread AND r.n < :before ORDER BY m.rowid",
+    "calls": "SELECT * FROM calls WHERE thread_id = :thread AND n <= :n ORDER BY rowid",
+}
+"""What of a document a fork begins with: the rounds before the change, and every reply up to its round."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where a document stood at the end of one of its rounds, or stands in it now."""
+
+    run: Path
+    document_id: str
+    n: int
+    state: Mapping[str, Any]
+    candidate: Candidate | None
+    closed: bool
+    """Whether the round ended in a rejection, so that a challenger was told of it."""
+
+    @property
+    def thread_id(self) -> str:
+        """The document's thread."""
+        return f"main/{self.document_id}"
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a fork does otherwise: fields of the round's candidate, or what the next challenger is told."""
+
+    candidate: Mapping[str, Any] | None = None
+    feedback: str | None = None
+
+    @property
+    def name(self) -> str:
+        """`candidate`, `rubric` (nothing else of the candidate) or `feedback`."""
+        if self.candidate is None:
+            return "feedback"
+        return "rubric" if set(self.candidate) == {"rubric"} else "candidate"
+
+
+async def find_moment(config: RunConfig, run: Path, document_id: str, n: int) -> Moment:
+    """Return a document as it stood at the end of round `n`, from the checkpoints that are left of it.
+
+    Raises UserError when the document has no such round, or its checkpoint is gone.
+    """
+    thread: RunnableConfig = {"configurable": {"thread_id": f"main/{document_id}"}}
+    found: dict[str, Any] | None = None
+    async with AsyncExitStack() as stack:
+        ledger = await stack.enter_async_context(open_readonly(run / "run.db"))
+        rows = await ledger.read(
+            "SELECT DISTINCT n FROM rounds WHERE thread_id = ? ORDER BY n", (f"main/{document_id}",)
+        )
+        numbers = [row["n"] for row in rows]
+        if n not in numbers:
+            known = f"its rounds are 1 to {max(numbers)}" if numbers else "it has none yet"
+            raise UserError(f"{document_id} has no round {n}: {known}")
+        saver = await stack.enter_async_context(open_kept(config.checkpoints, run, ledger))
+        if saver is not None:
+            found = await _newest(saver, thread, n)
+    if found is None:
+        raise UserError(
+            f"{run}: the checkpoint of round {n} of {document_id} is gone (checkpoints.keep ="
+            f' "{config.checkpoints.keep}"): only a run with keep = "rounds" or "all" can be forked later'
+        )
+    candidate = config.chosen_domain.scorer.candidate(found["candidate"]) if found.get("candidate") else None
+    closed = any(row["n"] == n and row["failure_mode"] for row in found.get("rounds", ()))
+    return Moment(run, document_id, n, found, candidate, closed and found.get("status_reason") != "final_check")
+
+
+async def _newest(saver: BaseCheckpointSaver[str], thread: RunnableConfig, n: int) -> dict[str, Any] | None:
+    """Return the state of a round's last checkpoint, None without one."""
+    async for item in saver.alist(thread):
+        values = item.checkpoint["channel_values"]
+        if values.get("n") == n:
+            return dict(values)
+    return None
+
+
+def require_sound(config: RunConfig, moment: Moment, change: Change) -> None:
+    """Raise UserError when a change cannot be made at this moment: no candidate, an unsound one, nobody to be told."""
+    if change.candidate is None:
+        if not moment.closed:
+            raise UserError(
+                f"nobody was told anything after round {moment.n}: it did not end in feedback; change its candidate,"
+                " or the feedback of an earlier round"
+            )
+        if change.feedback == moment.state.get("feedback"):
+            raise UserError("nothing is changed: the feedback is the one that was given")
+        return
+    if moment.candidate is None:
+        raise UserError(f"round {moment.n} has no candidate: change the feedback of the round before it")
+    try:
+        edited(config.chosen_domain, config.chosen_domain.pack(), moment.candidate, change.candidate)
+    except ValueError as error:
+        raise UserError(f"the changed candidate cannot be used: {error}") from error
+
+
+async def make_fork(config: RunConfig, moment: Moment, change: Change) -> Path:
+    """Make a fork's folder, ready for a sitting, and return it. Nothing is spent yet. Raises as `require_sound`."""
+    require_sound(config, moment, change)
+    folder = _new_folder(moment.run / FORKS)
+    async with AsyncExitStack() as stack:
+        source = await stack.enter_async_context(Ledger.open(moment.run / "run.db"))
+        [round_row, *_] = await source.read(_ROUND, (moment.thread_id, moment.n))
+        made = datetime.now(UTC).isoformat(timespec="milliseconds")
+        told = change.feedback if change.candidate is None else canonical_json(dict(change.candidate))
+        mark = {
+            "fork": folder.name,
+            "document_id": moment.document_id,
+            "thread_id": moment.thread_id,
+            "round_id": round_row["round_id"],
+            "n": moment.n,
+            "folder": f"{FORKS}/{folder.name}",
+            "changed": change.name,
+            "change": told,
+            "created_at": made,
+        }
+        await source.save(forks=[mark])
+        runner = await stack.enter_async_context(open_run(config, folder))
+        state, after = await _state(config, source, moment, change)
+        await runner.ledger.save(meta=[{"key": "fork_of", "value": canonical_json({**mark, "folder": "../.."})}])
+        await _copy(source, runner.ledger, moment, state)
+        await runner.begin_at(moment.document_id, state, after)
+        # Only now can a sitting take it up: one that is killed before leaves a folder without a document to work on.
+        await runner.ledger.save(
+            documents=[{"document_id": moment.document_id, "status": DocumentStatus.PENDING.value, "settled": 0}]
+        )
+    return folder
+
+
+async def _state(config: RunConfig, source: Reader, moment: Moment, change: Change) -> tuple[dict[str, Any], str]:
+    """Return the state that a fork starts with, and the node that it then seems to come from."""
+    state = {**moment.state, "status": "", "status_reason": "", "example": None}
+    if change.candidate is None or moment.candidate is None:
+        return {**state, "feedback": change.feedback}, "feedback"
+    domain = config.chosen_domain
+    candidate = edited(domain, domain.pack(), moment.candidate, change.candidate)
+    before = await source.read(_ROUND, (moment.thread_id, moment.n - 1))
+    state |= {
+        "candidate": candidate.model_dump(mode="json"),
+        "candidate_id": candidate.candidate_id,
+        "rounds": [row for row in state.get("rounds", ()) if row["n"] < moment.n],
+        "feedback": before[0]["feedback"] if before else "",
+        **dict.fromkeys(("quality", "verdict", "judgement", "rejection")),
+        "attempts": [],
+    }
+    return state, "screen" if domain.challengers > 1 else "challenger"
+
+
+async def _copy(source: Reader, target: Ledger, moment: Moment, state: Mapping[str, Any]) -> None:
+    """Copy the document, what it was shown with, and its history; neither is open to a sitting yet."""
+    wanted = [moment.document_id, *(item for item in state.get("grounding") or () if item != moment.document_id)]
+    marks = ", ".join("?" * len(wanted))
+    rows = await source.read(f"SELECT * FROM documents WHERE document_id IN ({marks})", wanted)  # noqa: S608
+    aside = {"status": DocumentStatus.SKIPPED.value, "status_reason": "shown as an example only", "settled": 1}
+    documents = [{**row, **aside, "rounds": 0} for row in rows]
+    for row in documents:
+        if row["document_id"] == moment.document_id:
+            row |= {"status_reason": "", "rounds": len(state["rounds"])}
+    await target.save(documents=documents)
+    closed = max((row["n"] for row in state["rounds"]), default=0)
+    values = {"thread": moment.thread_id, "before": closed + 1, "n": moment.n}
+    await target.save(**{table: await source.read(sql, values) for table, sql in _COPIED.items()})
+
+
+def _new_folder(forks: Path) -> Path:
+    number = 1
+    while True:
+        folder = forks / str(number)
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        except OSError as error:
+            raise UserError(f"{folder}: cannot be made: {error.strerror}: make the run's folder writable") from error
+        else:
+            return folder

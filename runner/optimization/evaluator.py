@@ -1,0 +1,100 @@
+"""Evaluations of the optimiser, through the runner of `autodata run`: own threads, one journal, one budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from autodata.checkpoints.document_queue import TrialBook
+from autodata.checkpoints.records import DocumentStatus
+from autodata.checkpoints.saver import keep_rounds
+from autodata.graphs.self_instruct import build_self_instruct
+from autodata.models.errors import Stopped
+from autodata.nodes.optimizer.evaluator import EvaluationRequest, Trial
+from autodata.runner.config import RunConfig
+from autodata.runner.document_runner import Runner
+from autodata.runner.run_folder import House
+
+
+class DocumentEvaluator:
+    """`Evaluator` over real threads of the inner graph, in an open folder."""
+
+    def __init__(self, config: RunConfig, house: House) -> None:
+        self._config, self._house = config, house
+        self._graph: Any = build_self_instruct(config.chosen_domain).compile(checkpointer=house.saver)
+        self._running: set[Runner] = set()
+        self._stopped: tuple[str, bool] | None = None
+        self.errored: list[str] = []
+        """Documents that errored in this sitting, each with its evaluation and the reason."""
+        self.on_event: Callable[[Mapping[str, Any]], None] = lambda event: None
+
+    def drain(self, reason: str, *, failed: bool = False, keep_reserved: bool = False) -> None:
+        """Begin nothing more, and let every document in work stop at its next checkpoint."""
+        self._stopped = self._stopped or (reason, failed)
+        for runner in tuple(self._running):
+            runner.drain(reason, failed=failed, keep_reserved=keep_reserved)
+
+    async def evaluate(self, request: EvaluationRequest) -> tuple[Trial, ...]:
+        """Run what the evaluation still lacks, wave by wave where it may be stopped early.
+
+        Raises Stopped when the sitting ends before it is done, and the errors of a run folder.
+        """
+        everything = request.documents
+        whole = TrialBook(self._house.ledger, request.evaluation, everything)
+        await whole.enter(everything)
+        wave = len(everything) if request.lost is None else request.wave
+        done: tuple[Trial, ...] = ()
+        if request.lost is not None and request.lost(done):
+            return done
+        for first in range(0, len(everything), wave):
+            await self._run(request, everything[first : first + wave])
+            done = (await self._trials(whole))[: first + wave]
+            if request.lost is not None and len(done) < len(everything) and request.lost(done):
+                break
+        return done
+
+    async def _run(self, request: EvaluationRequest, documents: tuple[str, ...]) -> None:
+        """Take documents to their ends. Raises Stopped."""
+        if self._stopped:
+            raise Stopped(*self._stopped)
+        book = TrialBook(self._house.ledger, request.evaluation, documents)
+        if not await book.open() and not await book.unsettled():
+            return
+        runner = self._runner(request, book)
+        self._running.add(runner)
+        try:
+            outcome = await runner.run()
+        finally:
+            self._running.discard(runner)
+        self.errored += [f"{request.evaluation}: {line}" for line in outcome.errored]
+        if outcome.stopped:
+            self.drain(outcome.stopped, failed=outcome.failed)
+            raise Stopped(outcome.stopped, outcome.failed)
+
+    def _runner(self, request: EvaluationRequest, book: TrialBook) -> Runner:
+        config, house = self._config, self._house
+        caller = house.caller(config, request.block)
+        services = house.services(config, book, caller, pack=request.pack, frozen=house.pack)
+        keep = partial(keep_rounds, house.saver, keep=config.checkpoints.keep)
+        runner = Runner(
+            config, book, self._graph, services, checkpoints=house.checkpoints, keep=keep, tracer=house.tracer
+        )
+        runner.on_event = lambda event: self.on_event({**event, "evaluation": request.evaluation})
+        caller.on_call = runner.note_call
+        return runner
+
+    async def _trials(self, book: TrialBook) -> tuple[Trial, ...]:
+        """Return the trials so far, up to the first that is still pending, with the calls that each of them took."""
+        calls = await self._house.ledger.read(
+            "select document_id, count(*) as n from calls where thread_id >= ? and thread_id < ? group by document_id",
+            (f"{book.evaluation}/", f"{book.evaluation}0"),  # "0" is the character behind "/"
+        )
+        of_document = {row["document_id"]: row["n"] for row in calls}
+        found: list[Trial] = []
+        for row in await book.trials():
+            if row["status"] == DocumentStatus.PENDING:
+                break
+            status, document = DocumentStatus(row["status"]), row["document_id"]
+            found.append(Trial(document, status, row["rounds"], of_document.get(document, 0)))
+        return tuple(found)

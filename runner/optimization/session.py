@@ -1,0 +1,321 @@
+"""An optimisation in its folder: three splits of documents, lanes of the optimiser's graph, a sealed test."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.errors import GraphDrained
+from langgraph.runtime import RunControl
+
+from autodata.checkpoints.records import Document, RunFailed, UserError
+from autodata.checkpoints.saver import checkpoint_error, keep_rounds
+from autodata.domains.domain import Domain
+from autodata.graphs.optimizer import STEPS, build_optimizer
+from autodata.models.config import OPTIMIZER_ROLES, ModelSettings
+from autodata.models.errors import BudgetSpent, Drained, EndpointDown, Stopped
+from autodata.models.local.serving import Progress
+from autodata.nodes.optimizer.edit_sandbox import Workbench, require_own_files
+from autodata.nodes.optimizer.evaluate import examine
+from autodata.nodes.optimizer.evaluator import Evaluator
+from autodata.nodes.optimizer.ngrams import Shingles
+from autodata.nodes.optimizer.settings import OPTIMIZER_DEFAULTS
+from autodata.nodes.optimizer.state import OptContext, Result, Search
+from autodata.nodes.optimizer.trajectories import Trajectories
+from autodata.prompts import load_pack
+from autodata.runner.config import RunConfig
+from autodata.runner.ingest import take_in
+from autodata.runner.optimization.archive import LedgerArchive
+from autodata.runner.optimization.evaluator import DocumentEvaluator
+from autodata.runner.optimization.failures import LedgerTrajectories, TracedTrajectories
+from autodata.runner.run_folder import House, open_house
+from autodata.tracing.langsmith import langsmith_wanted, project_name
+
+SPLITS = ("train", "validate", "test")
+
+
+class OptimizeRunConfig(RunConfig):
+    """A run's configuration, read as an optimisation: its rounds, the final check always on, the optimiser's roles."""
+
+    kind: ClassVar[str] = "optimize"
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Self:
+        """Return the optimisation of a run's configuration; `limit`, `target` and `review` take no part."""
+        given = config.model_dump(exclude_unset=True, exclude={"limit", "target", "review"})
+        return cls.model_validate({**given, "max_rounds": config.optimize.max_rounds})
+
+    @cached_property
+    def chosen_domain(self) -> Domain:
+        """The domain, with the final check that counts an acceptance, and attempts curtailed where that is wanted."""
+        domain: Domain = super().chosen_domain
+        curtail = domain.curtail or self.optimize.curtail
+        return domain.model_copy(update={"final_check": True, "curtail": curtail})
+
+    def roles(self) -> dict[str, ModelSettings]:
+        """Return every role's full model settings, the analyst's and the editor's too."""
+        defaults = {**self.chosen_domain.role_defaults, **OPTIMIZER_DEFAULTS}
+        return self.models.resolve(defaults, [*self.chosen_domain.roles, *OPTIMIZER_ROLES])
+
+    def resolved(self, prompt_version: str) -> dict[str, Any]:
+        """Return everything as plain values, the settings of the search included."""
+        return {**super().resolved(prompt_version), "optimize": self.optimize.model_dump(mode="json")}
+
+    @property
+    def of_evaluations(self) -> RunConfig:
+        """The configuration of single evaluations: the clock is the search's."""
+        return self.model_copy(update={"budget": self.budget.model_copy(update={"max_seconds": None})})
+
+
+@dataclass
+class Ending:
+    """How a sitting ended. `stopped` says why it ended early; empty when the search itself ended it."""
+
+    stopped: str = ""
+    failed: bool = False
+    sealed: list[Result] = field(default_factory=list)
+    """The test evaluations, of the baseline and of the winner, once they were made."""
+    errored: list[str] = field(default_factory=list)
+    """Documents that errored in this sitting, each with its evaluation and the reason."""
+    notes: list[str] = field(default_factory=list)
+    """What else a person should know, for instance what the traces lost."""
+
+
+class Optimization:
+    """One sitting of a search."""
+
+    def __init__(
+        self,
+        config: OptimizeRunConfig,
+        house: House,
+        evaluator: Evaluator | None = None,
+        trajectories: Trajectories | None = None,
+    ) -> None:
+        self._config, self._house = config, house
+        self.ledger, self.ending = house.ledger, Ending(notes=house.tracer.notes)
+        self.archive = LedgerArchive(house.ledger, house.pack, house.ledger)
+        self._evaluator = evaluator or self._documents_evaluator()
+        self._trajectories = trajectories or _trajectories(config, house)
+        self._graph: Any = build_optimizer().compile(checkpointer=house.saver)
+        self._controls: set[RunControl] = set()
+        self._caller = house.caller(config)
+        self.on_event: Callable[[Mapping[str, Any]], None] = lambda event: None
+
+    def drain(self, reason: str, *, failed: bool = False, keep_reserved: bool = False) -> None:
+        """Begin nothing more, and let every thread stop at its next checkpoint. What was paid for is kept."""
+        if not self.ending.stopped:
+            self.ending.stopped, self.ending.failed = reason, failed
+        self._evaluator.drain(reason, failed=failed, keep_reserved=keep_reserved)
+        if not keep_reserved:
+            self._caller.drain()
+        for control in self._controls:
+            control.request_drain(reason)
+
+    async def take_in(self, splits: Mapping[str, Sequence[Document]]) -> None:
+        """Take in the documents of the splits; those of an earlier sitting must be the same.
+
+        Raises UserError for a document in two splits, or for splits other than the folder's.
+        """
+        known = {split: await self.archive.documents(split) for split in SPLITS}
+        if any(known.values()):
+            _require_same(known, splits)
+            return
+        require_splits(splits)
+        await take_in(self.ledger, [document for documents in splits.values() for document in documents])
+        rows = [
+            {"document_id": document.document_id, "split": split, "position": position}
+            for split, documents in splits.items()
+            for position, document in enumerate(documents)
+        ]
+        await self.ledger.save(splits=rows)
+
+    async def run(self) -> Ending:
+        """Search until no iteration is left or something says stop; then open the sealed test, once."""
+        await self.archive.enter_baseline()
+        search = await self.search()
+        rows = await self.ledger.read("select distinct lane from iterations where outcome = 'open'")
+        lanes = sorted({row["lane"] for row in rows} | {*range(self._config.optimize.parallel)})
+        seconds = self._config.budget.max_seconds
+        loop = asyncio.get_running_loop()
+        spent = f"the budget --max-seconds {seconds:g} is spent" if seconds else ""
+        timer = loop.call_later(seconds, self.drain, spent) if seconds else None
+        try:
+            async with asyncio.TaskGroup() as group:
+                for lane in lanes:
+                    group.create_task(self._guarded(self._lane(search, lane)))
+            if not self.ending.stopped and await self._over():
+                await self._guarded(self.unseal(search))
+        except ExceptionGroup as failures:
+            first: Exception = failures.subgroup((RunFailed, UserError)) or failures
+            while isinstance(first, ExceptionGroup):
+                first = first.exceptions[0]
+            raise first from None
+        finally:
+            if timer:
+                timer.cancel()
+        self.ending.sealed = await sealed_results(self.archive, self.ledger)
+        return self.ending
+
+    async def _guarded(self, work: Any) -> None:
+        """Await what may stop the sitting; whatever stops it stops all lanes, and loses nothing."""
+        try:
+            await work
+        except GraphDrained:
+            pass
+        except Stopped as error:
+            self.drain(str(error), failed=error.failed)
+        except BudgetSpent as error:
+            self.drain(str(error), keep_reserved=True)
+        except Drained:
+            pass
+        except EndpointDown as error:
+            self.drain(str(error), failed=True)
+        except sqlite3.Error as error:
+            self.drain("the folder failed", failed=True)
+            raise checkpoint_error(self._house.checkpoints, error) from error
+        except Exception:
+            self.drain("an iteration failed", failed=True)
+            raise
+
+    async def _lane(self, search: Search, lane: int) -> None:
+        settings, control = self._config.optimize, RunControl()
+        self._controls.add(control)
+        thread: RunnableConfig = {
+            "configurable": {"thread_id": f"lane/{lane}"},
+            "recursion_limit": (STEPS + 1) * (settings.iterations + 1) + 10,
+        }
+        try:
+            snapshot = await self._graph.aget_state(thread)
+            await self._graph.ainvoke(
+                None if snapshot.next else {"lane": lane},
+                thread,
+                context=OptContext(search, lanes=settings.parallel),
+                durability="sync",
+                control=control,
+            )
+            await keep_rounds(self._house.saver, f"lane/{lane}", keep=self._config.checkpoints.keep)
+        finally:
+            self._controls.discard(control)
+
+    async def search(self) -> Search:
+        """Return what the optimiser's nodes share in this sitting."""
+        settings = self._config.optimize
+        held_out = [*await self.archive.documents("validate"), *await self.archive.documents("test")]
+        texts = [await self.ledger.get(f"document/{document}") for document in held_out]
+        return Search(
+            settings=settings,
+            archive=self.archive,
+            evaluator=self._evaluator,
+            trajectories=self._trajectories,
+            caller=self._caller,
+            prompts=await asyncio.to_thread(load_pack, "optimizer"),
+            baseline=self._house.pack,
+            protected=await asyncio.to_thread(Shingles, texts, settings.ngram),
+            run_seed=self._config.seed,
+            on_event=self._tell,
+        )
+
+    def _documents_evaluator(self) -> DocumentEvaluator:
+        evaluator = DocumentEvaluator(self._config.of_evaluations, self._house)
+        evaluator.on_event = self._tell
+        self.ending.errored = evaluator.errored
+        return evaluator
+
+    def _tell(self, event: Mapping[str, Any]) -> None:
+        self.on_event(event)
+
+    async def _over(self) -> bool:
+        rows = await self.ledger.read("select count(*) as n from iterations where outcome != 'open'")
+        return int(rows[0]["n"]) >= self._config.optimize.iterations
+
+    async def unseal(self, search: Search) -> None:
+        """Evaluate the baseline and the winner on the test split: once, whatever is searched later."""
+        if not await self.archive.documents("test"):
+            return
+        opened = await self.ledger.read("select value from meta where key = 'sealed'")
+        if opened:
+            winner = opened[0]["value"]
+        else:
+            winner = await self.archive.winner(confirmed=bool(search.settings.confirm))
+            await self.ledger.save(meta=[{"key": "sealed", "value": winner}])
+        for version in dict.fromkeys([self._house.pack.version, winner]):
+            await examine(search, await self.archive.pack(version), "test", 0, iteration=0)
+
+
+@asynccontextmanager
+async def open_optimization(
+    config: OptimizeRunConfig,
+    folder: Path,
+    progress: Progress | None = None,
+    *,
+    evaluator: Evaluator | None = None,
+    trajectories: Trajectories | None = None,
+) -> AsyncIterator[Optimization]:
+    """Open or create an optimisation's folder. Nothing is spent yet. Raises as `open_house`.
+
+    Without an evaluator documents go through the inner graph; without trajectories failures are read from the ledger.
+    """
+    _require_ready(config)
+    async with open_house(config, folder, progress) as house:
+        sitting = Optimization(config, house, evaluator, trajectories)
+        house.budget.on_spent = partial(sitting.drain, keep_reserved=True)
+        yield sitting
+
+
+def _require_ready(config: OptimizeRunConfig) -> None:
+    """Raise UserError for what would only fail once the first evaluation is paid for."""
+    pack, folder = config.pack(), Path(config.prompts) if config.prompts else config.chosen_domain.folder
+    Workbench(pack)
+    if folder is not None:
+        require_own_files(pack, folder.expanduser())
+    if config.optimize.traces == "langsmith" and not (config.tracing.langsmith and langsmith_wanted()):
+        raise UserError("optimize.traces = 'langsmith' reads what was traced there: export LANGSMITH_API_KEY=...")
+
+
+def _trajectories(config: OptimizeRunConfig, house: House) -> Trajectories:
+    ledger = LedgerTrajectories(house.ledger)
+    if config.optimize.traces == "ledger":
+        return ledger
+    from autodata.runner.optimization.langsmith_failures import LangSmithTrajectories  # noqa: PLC0415 - few need it
+
+    traced = LangSmithTrajectories(project_name(config.tracing.project), run_id=house.tracer.run_id)
+    return TracedTrajectories(ledger, traced, house.tracer.notes)
+
+
+async def sealed_results(archive: LedgerArchive, ledger: Any) -> list[Result]:
+    """Return the finished test evaluations, the baseline's first."""
+    rows = await ledger.read(
+        "select evaluation from evaluations where split = 'test' and state = 'done' order by rowid"
+    )
+    found = [await archive.result(row["evaluation"]) for row in rows]
+    return [result for result in found if result is not None]
+
+
+def require_splits(splits: Mapping[str, Sequence[Document]]) -> None:
+    """Raise UserError unless there are documents to train and to validate with, and none is in two splits."""
+    for split in ("train", "validate"):
+        if not splits.get(split):
+            raise UserError(f"no documents to {split} with: give --{split} PATH")
+    seen: dict[str, tuple[str, str]] = {}
+    for split, documents in splits.items():
+        for document in documents:
+            other, name = seen.setdefault(document.document_id, (split, document.name))
+            if other != split:
+                raise UserError(
+                    f"{document.name} is in --{other} (as {name}) and in --{split}: keep held-out documents out"
+                )
+
+
+def _require_same(known: Mapping[str, Sequence[str]], splits: Mapping[str, Sequence[Document]]) -> None:
+    for split, documents in splits.items():
+        if documents and [document.document_id for document in documents] != list(known[split]):
+            raise UserError(
+                f"--{split} names other documents than this search began with: use another --out, or leave it out"
+            )

@@ -1,0 +1,300 @@
+"""The server engine: documents as background runs of a LangGraph Agent Server, their results in a local run folder.
+
+A document has one thread on the server, named after the run folder and the document: whoever repeats the command
+joins the run that is there already, or collects its result. What was paid for stands in the server's own journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID, uuid4, uuid5
+
+import httpx
+from langgraph_sdk import get_client
+from langgraph_sdk.client import LangGraphClient
+from langgraph_sdk.errors import APIStatusError, ConflictError
+
+from autodata.checkpoints.document_queue import Book
+from autodata.checkpoints.ledger import Ledger, run_lock
+from autodata.checkpoints.records import DocumentStatus, UserError, canonical_json, digest
+from autodata.checkpoints.schema import TABLES
+from autodata.runner.config import changes, require_kind, write_resolved
+from autodata.runner.document_runner import Event, Outcome
+from autodata.runner.run_folder import make_folder
+
+KIND = "run --server"
+WAIT_SECONDS = 300.0
+"""Longest wait for one answer of the server. A run that takes longer is asked after again."""
+ENDED = frozenset({"accepted", "rejected", "skipped"})
+
+
+@dataclass(frozen=True)
+class RemoteRun:
+    """What a server is asked to do: one of its graphs, and a context that it takes from a caller."""
+
+    graph: str
+    context: Mapping[str, Any]
+    concurrency: int = 8
+    limit: int | None = None
+    target: int | None = None
+
+    def resolved(self) -> dict[str, Any]:
+        """Return what `RUN/config.toml` holds."""
+        return {"kind": KIND, "graph": self.graph, "context": dict(self.context)}
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What a server says of a run that failed."""
+
+    error: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.error}: {' '.join(self.message.split())[:300]}"
+
+
+class RemoteRunner:
+    """One sitting: submit, join and collect until all documents have ended or something says stop."""
+
+    def __init__(self, run: RemoteRun, ledger: Ledger, client: LangGraphClient, folder_id: UUID, url: str) -> None:
+        self._run, self.ledger, self._client, self._folder_id, self._url = run, ledger, client, folder_id, url
+        self._book = Book(ledger)
+        self._stop = asyncio.Event()
+        self._accepted = 0
+        self.outcome = Outcome()
+        self.usage = {"calls": 0, "tokens_in": 0, "tokens_out": 0, "cost_usd": 0.0}
+        """What the server says of the documents collected in this sitting."""
+        self.on_event: Callable[[Event], None] = lambda event: None
+
+    def drain(self, reason: str, *, failed: bool = False) -> None:
+        """Submit and wait for nothing more. Runs go on at the server; the same command joins them."""
+        if not self.outcome.stopped:
+            self.outcome.stopped, self.outcome.failed = reason, failed
+        self._stop.set()
+
+    def thread_id(self, document_id: str) -> str:
+        """Return the server's thread of a document: the same one whenever this folder asks."""
+        return str(uuid5(self._folder_id, document_id))
+
+    async def run(self) -> Outcome:
+        """Take every open document to its end, `concurrency` at a time. Raises UserError for what is refused."""
+        self._accepted = await self._book.accepted()
+        self._look_at_target()
+        rows = await self._book.open(self._run.limit)
+        waiting = iter(rows)
+
+        async def work() -> None:
+            for row in waiting:
+                if self._stop.is_set():
+                    return
+                await self._document(row)
+
+        workers = [asyncio.create_task(work()) for _ in range(min(self._run.concurrency, len(rows)))]
+        stop = asyncio.create_task(self._stop.wait())
+        try:
+            left: set[asyncio.Task[Any]] = set(workers)
+            while left and not stop.done():
+                done, _ = await asyncio.wait({*left, stop}, return_when=asyncio.FIRST_COMPLETED)
+                left -= done
+                for task in done - {stop}:
+                    task.result()
+        finally:
+            for task in (*workers, stop):
+                task.cancel()
+            await asyncio.gather(*workers, stop, return_exceptions=True)
+        return self.outcome
+
+    def _look_at_target(self) -> None:
+        if self._run.target and self._accepted >= self._run.target:
+            self.drain(f"target of {self._run.target} accepted reached")
+
+    async def _document(self, row: Mapping[str, Any]) -> None:
+        document_id, name = row["document_id"], row["name"]
+        self.on_event({"event": "started", "document_id": document_id, "name": name, "resumed": False})
+        try:
+            found = await self._result(row)
+        except APIStatusError as error:
+            if error.response.status_code in {400, 401, 403, 404, 422}:
+                raise UserError(
+                    f"{self._url}: the server refused: {_one_line(error)}: check --server, --graph"
+                ) from error
+            self.drain(f"{self._url}: {_one_line(error)}", failed=True)
+        except httpx.HTTPError as error:
+            self.drain(f"{self._url} cannot be reached: {_one_line(error)}", failed=True)
+        else:
+            if isinstance(found, _Told):
+                await self._failed(row, found)
+            elif found is None:
+                self.on_event({"event": "drained", "document_id": document_id})
+            else:
+                await self._collect(row, found)
+
+    async def _failed(self, row: Mapping[str, Any], told: _Told) -> None:
+        """Keep what ended one document; what stops them all, or is the caller's mistake, stops the sitting."""
+        if told.error == "Refused":
+            raise UserError(f"{self._url}: {told.message}")
+        if told.error == "Stopped":
+            self.drain(f"{self._url}: {told.message}", failed=True)
+            return
+        document_id, reason = row["document_id"], str(told)
+        self.outcome.errored.append(f"{row['name']}: {reason}")
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        failure = {"failure_id": digest([document_id, reason, now]), "document_id": document_id, "kind": told.error}
+        failure |= {"message": told.message, "created_at": now, "thread_id": self.thread_id(document_id)}
+        status = {"document_id": document_id, "status": DocumentStatus.ERRORED.value, "status_reason": reason}
+        await self.ledger.save(documents=[status], failures=[failure])
+        self.on_event({"event": "errored", "document_id": document_id, "name": row["name"], "reason": reason})
+
+    async def _result(self, row: Mapping[str, Any]) -> dict[str, Any] | _Told | None:
+        """Return a document's result: collected, joined or asked for. None: it waits for a person at the server."""
+        client, thread = self._client, self.thread_id(row["document_id"])
+        about = {"autodata_document": row["document_id"], "autodata_name": row["name"]}
+        await client.threads.create(thread_id=thread, graph_id=self._run.graph, if_exists="do_nothing", metadata=about)
+        submitted = False
+        while True:
+            runs = await client.runs.list(thread, limit=1)
+            if runs and runs[0]["status"] in {"pending", "running"}:
+                with suppress(httpx.ReadTimeout):  # it takes longer: ask again
+                    await client.runs.join(thread, runs[0]["run_id"])
+                continue
+            state = await client.threads.get_state(thread)
+            values: Any = state["values"] or {}
+            if not state["next"] and values.get("status") in ENDED:
+                return dict(values)
+            if runs and runs[0]["status"] == "interrupted" and state["next"]:
+                return None
+            if submitted:
+                return await self._told(thread)
+            await self._submit(thread, row, begun=bool(state["next"]))
+            submitted = True
+
+    async def _submit(self, thread: str, row: Mapping[str, Any], *, begun: bool) -> None:
+        """Create a background run, from the thread's checkpoint if it has one. Another one there is joined instead."""
+        given = None
+        if not begun:
+            text = await self.ledger.get(f"document/{row['document_id']}")
+            given = {"text": text, "title": row["title"], "name": row["name"]}
+        with suppress(ConflictError):
+            await self._client.runs.create(
+                thread,
+                self._run.graph,
+                input=given,
+                context=dict(self._run.context) or None,
+                multitask_strategy="reject",
+            )
+
+    async def _told(self, thread: str) -> _Told:
+        found: Any = (await self._client.threads.get(thread)).get("error") or {}
+        if isinstance(found, str):
+            with suppress(ValueError):
+                found = json.loads(found)
+        if not isinstance(found, dict):
+            return _Told("Failed", str(found))
+        return _Told(str(found.get("error", "Failed")), str(found.get("message", "the run ended without a result")))
+
+    async def _collect(self, row: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+        """Store a result in one transaction: status, rounds, candidates, verdicts, the example."""
+        document_id, history = row["document_id"], values.get("history") or []
+        await self.ledger.save(**_rows(document_id, self.thread_id(document_id), values, history))
+        for entry in values.get("usage") or []:
+            for name in self.usage:
+                self.usage[name] += entry.get(name) or 0
+        told = {"document_id": document_id, "n": len(history)}
+        self.on_event({**told, "event": "collected"})
+        if values["status"] in {"accepted", "rejected"}:
+            self.on_event({**told, "event": values["status"]})
+        self.on_event({**told, "event": "ended"})
+        self._accepted += values["status"] == "accepted"
+        self._look_at_target()
+
+
+def _rows(
+    document_id: str, thread_id: str, values: Mapping[str, Any], history: list[Mapping[str, Any]]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the ledger's rows of a result. Raw answers stay at the server, so there are none of attempts."""
+    rows: dict[str, list[dict[str, Any]]] = {"candidates": [], "rounds": [], "verdicts": [], "examples": []}
+    for one in history:
+        if (candidate := one.get("candidate")) and one.get("candidate_id"):
+            about = {name: candidate.get(name, "") for name in ("question", "context", "reference_answer")}
+            about |= {"candidate_id": one["candidate_id"], "kind": one.get("kind") or ""}
+            rows["candidates"].append({**about, "candidate": canonical_json(candidate)})
+        of_round = {name: one[name] for name in TABLES["rounds"].columns if name in one}
+        rows["rounds"].append({**of_round, "document_id": document_id, "thread_id": thread_id})
+        for verdict in one.get("verdicts") or []:
+            known = {name: verdict[name] for name in TABLES["verdicts"].columns if name in verdict}
+            rows["verdicts"].append({**known, "round_id": one["round_id"]})
+    if example := values.get("example"):
+        means = {name: history[-1].get(name) for name in ("weak_mean", "strong_mean", "gap")}
+        about = {"example_id": example["example_id"], "document_id": document_id, "round_id": history[-1]["round_id"]}
+        about |= {"rounds": example["rounds"], "example": canonical_json({**example, "document_id": document_id})}
+        rows["examples"].append({**about, **means})
+    rows["documents"] = [
+        {
+            "document_id": document_id,
+            "status": values["status"],
+            "status_reason": values.get("status_reason") or "",
+            "rounds": len(history),
+            "settled": 1,
+        }
+    ]
+    return rows
+
+
+@asynccontextmanager
+async def open_remote(run: RemoteRun, folder: Path, url: str, key: str | None) -> AsyncIterator[RemoteRunner]:
+    """Open or create the run folder of documents that a server works on. Nothing is sent yet.
+
+    Raises UserError for a folder of another kind or asking for something else, an address that is none, or a key that
+    would be sent in the clear.
+    """
+    require_address(url, key)
+    make_folder(folder)
+    with run_lock(folder):
+        async with Ledger.open(folder / "run.db") as ledger:
+            folder_id = await _bind(ledger, folder, run)
+            # The key is named by the caller alone: the client would take any that it finds in the environment.
+            async with get_client(url=url, api_key=key, timeout=WAIT_SECONDS) as client:
+                yield RemoteRunner(run, ledger, client, folder_id, url)
+
+
+def require_address(url: str, key: str | None) -> None:
+    """Raise UserError for an address that is none, holds a secret, or would take a key in the clear."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise UserError(f"--server {url.partition('?')[0]}: an http:// or https:// address is needed")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise UserError("--server: credentials do not belong in an address: use --server-key-env")
+    if key and parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "::1", "localhost"}:
+        raise UserError(f"--server {url}: a key is not sent without encryption: use https://")
+
+
+async def _bind(ledger: Ledger, folder: Path, run: RemoteRun) -> UUID:
+    """Tie a folder to what the server is asked for; return the folder's own id, which names its threads."""
+    known = {row["key"]: row["value"] for row in await ledger.read("select key, value from meta")}
+    bears = {"graph": run.graph, **{f"context.{name}": str(value) for name, value in run.context.items()}}
+    if "bearing" in known:
+        require_kind(known, KIND, folder)
+        if changed := changes(json.loads(known["bearing"]), bears):
+            raise UserError(
+                f"{folder} was made with another configuration ({'; '.join(changed[:5])}): use another --out, or the"
+                " old values"
+            )
+    folder_id = known.get("folder_id") or str(uuid4())
+    domain = run.graph.removeprefix("self_instruct_")
+    values = {"bearing": canonical_json(bears), "kind": KIND, "domain": domain, "folder_id": folder_id}
+    await ledger.save(meta=[{"key": name, "value": value} for name, value in values.items()])
+    write_resolved(folder / "config.toml", run.resolved())
+    return UUID(folder_id)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

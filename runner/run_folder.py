@@ -1,0 +1,174 @@
+"""An open run folder: its lock, ledger, checkpoints, models, budget and tracer, whatever is done with them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+
+from autodata.checkpoints.document_queue import Book
+from autodata.checkpoints.ledger import Ledger, Reader, run_lock
+from autodata.checkpoints.records import UserError, canonical_json
+from autodata.models.caller import Budget, Caller
+from autodata.models.config import ModelSettings
+from autodata.models.endpoint import RoleModel
+from autodata.models.factory import connect, require_keys
+from autodata.models.local.serving import LocalServing, Progress
+from autodata.nodes.solver_modes import require_ready
+from autodata.nodes.state import Services
+from autodata.prompts import PromptPack
+from autodata.runner.checkpointer import CHECKPOINTS, open_run_saver
+from autodata.runner.config import RunConfig, bearing, changes, require_kind, write_resolved
+from autodata.tracing.setup import open_tracing
+from autodata.tracing.tracer import Tracer
+
+CHARS_PER_TOKEN = 3
+"""A careful estimate, for prose."""
+
+
+@dataclass(frozen=True)
+class House:
+    """What an open run folder holds: everything a sitting needs, whatever it does there."""
+
+    folder: Path
+    pack: PromptPack
+    ledger: Ledger
+    saver: BaseCheckpointSaver[str]
+    models: Mapping[str, RoleModel]
+    budget: Budget
+    tracer: Tracer
+
+    def caller(self, config: RunConfig, block: int = 0) -> Caller:
+        """Return what makes calls under the seeds of a block, on the folder's journal, models and budget."""
+        return Caller(
+            self.ledger,
+            self.models,
+            retries=config.retries,
+            budget=self.budget,
+            run_seed=config.seed,
+            block=block,
+            watch=self.tracer,
+        )
+
+    def services(
+        self,
+        config: RunConfig,
+        book: Book,
+        caller: Caller,
+        *,
+        pack: PromptPack | None = None,
+        frozen: PromptPack | None = None,
+    ) -> Services:
+        """Return what the nodes of one evaluation share; `pack` are its prompts, by default the folder's own."""
+        return Services(
+            domain=config.chosen_domain,
+            policy=config.policy,
+            pack=pack or self.pack,
+            caller=caller,
+            store=book,
+            blobs=book,
+            max_rounds=config.max_rounds,
+            run_seed=config.seed,
+            review=config.reviewing,
+            frozen=frozen,
+        )
+
+    @property
+    def checkpoints(self) -> Path:
+        """The checkpoint file."""
+        return self.folder / CHECKPOINTS
+
+
+@asynccontextmanager
+async def open_house(config: RunConfig, folder: Path, progress: Progress | None = None) -> AsyncIterator[House]:
+    """Open or create a run folder. Nothing is spent yet.
+
+    Raises UserError for a folder of another configuration, one in use, a missing key; RunFailed for a failing disk.
+    """
+    pack = config.pack()
+    resolved = config.resolved(pack.version)
+    roles = config.roles()
+    require_ready(config.chosen_domain, roles)
+    require_keys(roles)
+    require_prices(config, roles)
+    require_room(config, roles)
+    make_folder(folder)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(run_lock(folder))
+        ledger = await stack.enter_async_context(Ledger.open(folder / "run.db"))
+        await bind(ledger, folder, resolved)
+        saver = await stack.enter_async_context(open_run_saver(config.checkpoints, folder, ledger))
+        serving = LocalServing(progress=progress, n_parallel=config.local.n_parallel, ctx=config.local.ctx)
+        stack.push_async_callback(serving.aclose)
+        models = await connect(roles, stack, serving=serving, world=config.simulated)
+        tracing = open_tracing(
+            config.tracing, ledger, folder, roles=roles, domain=config.chosen_domain.name, prompt_version=pack.version
+        )
+        tracer = await stack.enter_async_context(tracing)
+        yield House(folder, pack, ledger, saver, models, await spent_budget(config, ledger), tracer)
+
+
+async def spent_budget(config: RunConfig, ledger: Reader) -> Budget:
+    """Return the budget with what the folder's journal says was spent already."""
+    rows = await ledger.read(
+        "select count(*) as calls, coalesce(sum(cost_usd), 0.0) as usd,"
+        " coalesce(sum(coalesce(tokens_in, 0) + coalesce(tokens_out, 0)), 0) as tokens from calls"
+    )
+    return Budget(config.budget, rows[0]["calls"], rows[0]["usd"], rows[0]["tokens"])
+
+
+def require_prices(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None:
+    """Raise UserError when money is bounded and a paid model has no price."""
+    if config.budget.max_usd is None:
+        return
+    for role, settings in roles.items():
+        free = settings.provider in {"local", "simulated"}
+        if not free and (settings.price_in is None or settings.price_out is None):
+            raise UserError(f"max_usd cannot be kept without prices: set models.{role}.price_in and price_out")
+
+
+def require_room(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None:
+    """Raise UserError when a document may be longer than the context that a local server is started with."""
+    if config.chosen_domain.passage_words is not None:
+        return
+    for role in ("extractor", "challenger", "quality_verifier"):
+        settings = roles.get(role)
+        if settings is None or settings.provider != "local":
+            continue
+        most = (config.local.ctx - settings.max_tokens) * CHARS_PER_TOKEN
+        if config.documents.max_chars > most:
+            raise UserError(
+                f"documents.max_chars {config.documents.max_chars} does not fit models.{role}: local.ctx"
+                f" {config.local.ctx} less max_tokens {settings.max_tokens} leaves about {max(0, most)} characters:"
+                " set a larger local.ctx, or less of the others"
+            )
+
+
+def make_folder(folder: Path) -> None:
+    """Make a run folder that is not there yet. Raises UserError when it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be made: {error.strerror}: choose another --out") from error
+
+
+async def bind(ledger: Ledger, folder: Path, resolved: Mapping[str, Any]) -> None:
+    """Tie a run folder to its configuration, or refuse another. The ledger keeps it; `config.toml` is for people."""
+    known = {row["key"]: row["value"] for row in await ledger.read("select key, value from meta")}
+    if "bearing" in known:
+        require_kind(known, resolved["kind"], folder)
+        if changed := changes(json.loads(known["bearing"]), bearing(resolved)):
+            raise UserError(
+                f"{folder} was made with another configuration ({'; '.join(changed[:5])}):"
+                f" use another --out, the old values, or --config {folder / 'config.toml'}"
+            )
+    domain = resolved["domain_settings"]["name"]
+    values = {"bearing": canonical_json(bearing(resolved)), "kind": resolved["kind"], "domain": domain}
+    await ledger.save(meta=[{"key": key, "value": value} for key, value in values.items()])
+    await asyncio.to_thread(write_resolved, folder / "config.toml", resolved)

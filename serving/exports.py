@@ -1,0 +1,96 @@
+"""The graphs that `langgraph.json` names: the loops with all that a server's caller cannot bring (docs/studio.md).
+
+Nothing is compiled when this module is imported. Each export is a factory: the same nodes and edges for every request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.graph import StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph_sdk.runtime import ServerRuntime
+
+from autodata.domains.domain import DOMAINS, Domain, one_shot
+from autodata.graphs.cot_baseline import build_cot_baseline
+from autodata.graphs.self_instruct import build_self_instruct, steps_for
+from autodata.serving.context import GatedContext, LoopContext, ServedContext, context_schema, read_context
+from autodata.serving.dataset import build_dataset
+from autodata.serving.errors import telling
+from autodata.serving.optimizer import MOST_STEPS, build_served_optimizer
+from autodata.serving.runtime import saver
+from autodata.serving.wrap import framed
+
+__all__ = ["EXPORTS", "cot_baseline", "dataset", "optimizer", "saver", "self_instruct_cs", "self_instruct_legal"]
+__all__ += ["self_instruct_science"]
+
+Graph = CompiledStateGraph[Any, Any, Any, Any]
+Factory = Callable[[RunnableConfig, ServerRuntime[Any]], Awaitable[Graph]]
+
+
+def build_served(domain: Domain) -> StateGraph[Any, Any, Any, Any]:
+    """Return a domain's loop between a node that takes a pasted document in and one that sums up."""
+    schema = context_schema(domain, LoopContext if domain.loop_judge else GatedContext)
+    return framed(build_self_instruct(domain, review=True), domain, schema)
+
+
+def build_served_baseline(domain: Domain) -> StateGraph[Any, Any, Any, Any]:
+    """Return a domain's baseline as a server serves it."""
+    once = one_shot(domain)
+    return framed(build_cot_baseline(domain), once, context_schema(once, ServedContext))
+
+
+BUILDERS: Mapping[str, Callable[[], StateGraph[Any, Any, Any, Any]]] = {
+    "self_instruct_cs": lambda: build_served(DOMAINS["cs"]),
+    "self_instruct_legal": lambda: build_served(DOMAINS["legal"]),
+    "self_instruct_science": lambda: build_served(DOMAINS["science"]),
+    "cot_baseline": lambda: build_served_baseline(DOMAINS["cs"]),
+    "dataset": build_dataset,
+    "optimizer": build_served_optimizer,
+}
+"""What is served, by the name in `langgraph.json`: how to build it. A further graph is one line here, one below, and
+one there."""
+
+EXPORTS = tuple(BUILDERS)
+
+
+PASTED = frozenset({"text", "title", "name", "texts", "train", "held_out", "test"})
+"""Channels of the input that a state no longer holds."""
+
+
+@cache
+def compiled(name: str) -> Graph:
+    """Return an export, compiled without a checkpointer: the server brings its own. Raises KeyError."""
+    graph = BUILDERS[name]().compile(name=name)
+    # A server streams what a graph puts out: with the output schema's keys alone, most nodes would stream nothing.
+    graph.output_channels = [key for key in graph.stream_channels_list if key not in PASTED]
+    steps = steps_for(100, max(domain.weak_attempts + domain.strong_attempts for domain in DOMAINS.values()))
+    return graph.with_config(recursion_limit=max(steps, MOST_STEPS))
+
+
+def exported(name: str) -> Factory:
+    """Return the factory of an export: it builds the graph once, and refuses a context that is not a caller's."""
+
+    async def factory(config: RunnableConfig, runtime: ServerRuntime[Any]) -> Graph:
+        graph = await asyncio.to_thread(compiled, name)
+        # A server drops unknown fields of a context before a graph sees them: what is refused is refused here.
+        if running := runtime.execution_runtime:
+            schema: type[ServedContext] = graph.context_schema  # type: ignore[assignment]
+            with telling():
+                read_context(schema, running.context)
+        return graph
+
+    factory.__name__ = name
+    return factory
+
+
+self_instruct_cs = exported("self_instruct_cs")
+self_instruct_legal = exported("self_instruct_legal")
+self_instruct_science = exported("self_instruct_science")
+cot_baseline = exported("cot_baseline")
+dataset = exported("dataset")
+optimizer = exported("optimizer")

@@ -1,0 +1,228 @@
+"""The nodes that a served graph has beside those of its loop: one takes the document in, one sums up.
+
+They also give the loop's own nodes what a run of the command line gives them: a server's caller brings no services.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.channels import EphemeralValue
+from langgraph.runtime import Runtime
+from pydantic import BaseModel, ConfigDict, Field, with_config
+from typing_extensions import TypedDict
+
+from autodata.checkpoints.records import Document, DocumentStatus, UserError, digest, document_id, normalise_text
+from autodata.domains.domain import Domain
+from autodata.models.errors import CallFailed, UnusableReply
+from autodata.nodes.state import Context, State, new_state
+from autodata.serving.context import ServedContext
+from autodata.serving.errors import telling
+from autodata.serving.runtime import SIMULATED_NOTE, ServedBook, Workshop, workshop
+
+Node = Callable[[Any, Runtime[Context]], Awaitable[dict[str, Any]]]
+MOST_NAME_CHARS = 200
+
+
+class Paste(BaseModel):
+    """A document, as a person pastes it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: Annotated[str, EphemeralValue] = Field(
+        description="The document's text, plain or Markdown. Later states hold a reference to it."
+    )
+    title: Annotated[str, EphemeralValue] = Field(default="", description="Its title; empty: its name or first line.")
+    name: Annotated[str, EphemeralValue] = Field(default="", description="What to call it, such as a file's name.")
+
+
+@with_config(ConfigDict(use_attribute_docstrings=True))
+class Result(TypedDict, total=False):
+    """What became of a document: whole, so that nothing has to be looked up on the server."""
+
+    document: dict[str, Any]
+    """document_id, name, title, chars and the first 300 characters."""
+    status: str
+    """accepted, rejected or skipped; empty while the run goes on."""
+    status_reason: str
+    """Why it was rejected or skipped."""
+    example: dict[str, Any] | None
+    """The accepted example, whole: candidate, scores, checks, and where it came from."""
+    rounds: list[dict[str, Any]]
+    """The closed rounds, each in brief."""
+    history: list[dict[str, Any]]
+    """The closed rounds, each whole: candidate, what the quality verifier found, scores, verdicts, feedback."""
+    usage: list[dict[str, Any]]
+    """By role: model calls paid for in this thread, tokens in and out, US dollars where prices are known."""
+    models: dict[str, str]
+    """Who played each role: provider and model."""
+    note: str
+    """What a reader must know of this run, for instance that its models are simulated."""
+
+
+def served(schema: type[ServedContext], domain: Domain, node: Node) -> Callable[..., Awaitable[dict[str, Any]]]:
+    """Return a node of a loop as a server calls it: its runtime context is made from what the caller chose."""
+
+    async def run(state: State, config: RunnableConfig, runtime: Runtime[ServedContext]) -> dict[str, Any]:
+        with telling():
+            shop = await workshop()
+            book = shop.book(thread_of(config))
+            document = str(state["document"]["document_id"])
+            services = await shop.services(domain, runtime.context or schema(), book)
+            epoch = await book.epoch(document)
+            context = Context(services, evaluation=book.evaluation, epoch=epoch)
+            inner: Any = runtime.override(context=context)  # type: ignore[arg-type]
+            try:
+                return await node(state, inner)
+            except (CallFailed, UnusableReply) as error:
+                await _note_failure(book, document, epoch, error)
+                raise
+
+    run.__name__, run.__doc__ = node.__name__, node.__doc__
+    return run
+
+
+def thread_of(config: RunnableConfig) -> str:
+    """Return the server's thread that a run belongs to."""
+    return str(config.get("configurable", {}).get("thread_id", "none"))
+
+
+async def _note_failure(book: ServedBook, document: str, epoch: int, error: CallFailed | UnusableReply) -> None:
+    """Record what the plumbing did to a document: the next run of its thread asks again for what is missing."""
+    brief = " ".join(str(error).split())[:300]
+    thread = f"{book.evaluation}/{document}"
+    status = {"status": DocumentStatus.ERRORED.value, "status_reason": f"{error.kind}: {brief}"}
+    failure = {"failure_id": digest([thread, epoch, error.kind, str(error)]), "document_id": document, "epoch": epoch}
+    failure |= {"thread_id": thread, "kind": error.kind, "message": str(error)}
+    failure["created_at"] = datetime.now(UTC).isoformat(timespec="milliseconds")
+    await book.save(documents=[{"document_id": document, **status}], failures=[failure])
+
+
+def read_paste(given: Paste, most_chars: int | None) -> Document:
+    """Return the document of a pasted text. Raises UserError for one that is empty, no text, or too long."""
+    try:
+        text = normalise_text(given.text)
+        identity = document_id(text)
+    except UnicodeEncodeError as error:
+        raise UserError("text: not valid Unicode: it holds half a surrogate pair") from error
+    if not text or "\0" in text:
+        raise UserError("text: empty: paste a document" if not text else "text: binary: it holds NUL characters")
+    if most_chars is not None and len(text) > most_chars:
+        raise UserError(
+            f"text: {len(text):,} characters where the server takes {most_chars:,}: shorten or split it, or set"
+            " documents.max_chars in the server's configuration"
+        )
+    name = _one_line(given.name) or f"{identity}.txt"
+    title = _one_line(given.title) or _one_line(given.name) or _one_line(text.partition("\n")[0].lstrip("# "))
+    return Document(document_id=identity, name=name, title=title, text=text)
+
+
+def _one_line(text: str) -> str:
+    text = " ".join(text.encode("utf-8", "replace").decode().replace("\0", " ").split())
+    return text if len(text) <= MOST_NAME_CHARS else text[: MOST_NAME_CHARS - 1] + "…"
+
+
+async def enter(shop: Workshop, domain: Domain, given: list[Paste], config: RunnableConfig) -> list[Document]:
+    """Take documents into the server's ledger and into the thread's book, each once; return them."""
+    most = None if domain.passage_words else shop.config.documents.max_chars
+    documents = {document.document_id: document for document in (read_paste(item, most) for item in given)}
+    await shop.take_in(*documents.values())
+    await shop.book(thread_of(config)).enter(list(documents))
+    return list(documents.values())
+
+
+def fresh(document: Document) -> dict[str, Any]:
+    """Return the state in which a thread begins a document, nothing left of one that it had before."""
+    cleared: dict[str, Any] = dict.fromkeys(State.__annotations__)
+    return {
+        **cleared,
+        "candidate_id": "",
+        "attempts": [],
+        "queue": [],
+        "reviews": 0,
+        "status_reason": "",
+        **new_state(document),
+    }
+
+
+def who(shop: Workshop, domain: Domain, context: ServedContext) -> dict[str, Any]:
+    """Return who plays the roles of a run, and the note that simulated models need. Raises UserError."""
+    roles = shop.roles(domain, context)
+    simulated = any(settings.provider == "simulated" for settings in roles.values())
+    models = {role: f"{settings.provider}:{settings.model}" for role, settings in roles.items()}
+    return {"models": models, "note": SIMULATED_NOTE if simulated else ""}
+
+
+def intake_node(schema: type[ServedContext], domain: Domain) -> Callable[..., Awaitable[dict[str, Any]]]:
+    """Return the first node of a graph that takes one document."""
+
+    async def intake(state: Paste, config: RunnableConfig, runtime: Runtime[ServedContext]) -> dict[str, Any]:
+        """Take the document in: its text goes to the server's ledger, the thread keeps a reference."""
+        with telling():
+            shop, context = await workshop(), runtime.context or schema()
+            told = who(shop, domain, context)
+            await shop.services(domain, context, shop.book(thread_of(config)))  # what cannot be kept ends here
+            (document,) = await enter(shop, domain, [state], config)
+            return {**fresh(document), **told, "history": [], "usage": []}
+
+    return intake
+
+
+async def result(state: State, config: RunnableConfig) -> dict[str, Any]:
+    """Sum up: every round whole, and what it cost, so that nobody has to look into the server's ledger."""
+    with telling():
+        shop = await workshop()
+        thread = f"{shop.book(thread_of(config)).evaluation}/{state['document']['document_id']}"
+        return {"history": await _history(shop, state), "usage": await _usage(shop, thread)}
+
+
+def entry_node(schema: type[ServedContext], domain: Domain) -> Callable[..., Awaitable[dict[str, Any]]]:
+    """Return the last node of a loop that is one of many in a larger graph: it hands over one result."""
+
+    async def entry(state: State, config: RunnableConfig, runtime: Runtime[ServedContext]) -> dict[str, Any]:
+        """Sum up one document of several: every round whole, and what it cost."""
+        shop = await workshop()
+        whole = {**await result(state, config), **who(shop, domain, runtime.context or schema())}
+        kept = ("document", "status", "status_reason", "example", "rounds")
+        return {"results": [{**{name: state.get(name) for name in kept}, **whole}]}
+
+    return entry
+
+
+_ROUNDS = """
+select r.*, c.kind, c.candidate from rounds r left join candidates c using (candidate_id)
+where r.round_id in (select value from json_each(?)) order by r.n
+"""
+_OF_ROUNDS = "select * from {} where round_id in (select value from json_each(?)) order by rowid"
+_USAGE = """
+select role, count(*) as calls, sum(tokens_in) as tokens_in, sum(tokens_out) as tokens_out, sum(cost_usd) as cost_usd
+from calls where thread_id = ? group by role order by role
+"""
+_JSON = ("candidate", "quality", "judgement", "packet", "screen", "mode", "checks")
+_LONG = ("answer", "round_id", "candidate_id", "attempt_id", "score_value")
+"""What a history leaves out of attempts and verdicts: raw answers, and ids that follow from their place."""
+
+
+async def _history(shop: Workshop, state: State) -> list[dict[str, Any]]:
+    """Return the thread's closed rounds whole, from the ledger; those of abandoned branches are not among them."""
+    ids = json.dumps([row["round_id"] for row in state.get("rounds") or []])
+    rounds = [_plain(row) for row in await shop.ledger.read(_ROUNDS, (ids,))]
+    for table in ("attempts", "verdicts"):
+        rows = await shop.ledger.read(_OF_ROUNDS.format(table), (ids,))
+        for one in rounds:
+            of_round = [row for row in rows if row["round_id"] == one["round_id"]]
+            one[table] = [{k: v for k, v in _plain(row).items() if k not in _LONG} for row in of_round]
+    return rounds
+
+
+async def _usage(shop: Workshop, thread: str) -> list[dict[str, Any]]:
+    return await shop.ledger.read(_USAGE, (thread,))
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a ledger's row with its JSON texts read."""
+    return {name: json.loads(value) if name in _JSON and value else value for name, value in row.items()}

@@ -1,0 +1,324 @@
+"""The meta-optimiser as a server serves it: its own nodes and edges, for documents that a person pastes.
+
+START -> intake -> select_parent -> evaluate_parent -> analyse -> edit -> check -> validate -> decide -> record ->
+select_parent, until no iteration is left -> unseal -> result. One iteration at a time in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.channels import EphemeralValue
+from langgraph.graph import END, START, StateGraph
+from langgraph.runtime import Runtime
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, with_config
+from typing_extensions import TypedDict
+
+from autodata.checkpoints.records import Document, UserError
+from autodata.domains.domain import DOMAINS, Domain
+from autodata.graphs.optimizer import STEPS, build_optimizer
+from autodata.models.config import OPTIMIZER_ROLES, Settings
+from autodata.models.validation import problems
+from autodata.nodes.optimizer.edit_sandbox import Workbench
+from autodata.nodes.optimizer.state import OptContext, OptState, Result
+from autodata.nodes.solver_modes import require_ready
+from autodata.prompts import load_pack
+from autodata.runner.config import RunConfig
+from autodata.runner.optimization.session import SPLITS, OptimizeRunConfig, sealed_results
+from autodata.runner.search_figures import member_figures, sealed_figures
+from autodata.serving.context import SearchContext, optimizer_pack_for, read_context, search_schema
+from autodata.serving.dataset import SERVED
+from autodata.serving.errors import telling
+from autodata.serving.nodes import Paste, read_paste, thread_of
+from autodata.serving.runtime import SIMULATED_NOTE, Workshop, workshop
+from autodata.serving.searches import Order, Room, Sitting
+from autodata.serving.wrap import AnyGraph, add_described, redraw
+
+MOST_ITERATIONS = 200
+"""Iterations of one thread at most."""
+MOST_STEPS = STEPS * MOST_ITERATIONS + 20
+"""Steps that a run takes at most."""
+
+SERVED_DOMAINS: Mapping[str, Domain] = {name: DOMAINS[name] for name in SERVED}
+Node = Callable[[Any, Runtime[OptContext]], Awaitable[dict[str, Any]]]
+Told = Callable[[Mapping[str, Any]], None]
+
+
+class Splits(BaseModel):
+    """What to search with. No document may be in two of the lists."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    train: Annotated[list[Paste], EphemeralValue] = Field(
+        min_length=1, description="Documents whose failures are read: text, and if you like a title and a name of each."
+    )
+    held_out: Annotated[list[Paste], EphemeralValue] = Field(
+        min_length=1,
+        description="Documents to validate with: they decide which prompts are better, and no agent sees them.",
+    )
+    test: Annotated[list[Paste], EphemeralValue] = Field(
+        default=[], description="Sealed documents, looked at once, at the end. May be left empty."
+    )
+    domain: Literal["cs", "legal", "science"] = Field(default="cs", description="Whose prompts to make better.")
+    iterations: int = Field(
+        default=3,
+        ge=1,
+        le=MOST_ITERATIONS,
+        description="Iterations in all. The same input with more of them goes on with the search.",
+    )
+
+    def of_split(self) -> dict[str, list[Paste]]:
+        """Return the documents by the name of their split."""
+        return {"train": self.train, "validate": self.held_out, "test": self.test}
+
+
+FIELDS = {"train": "train", "validate": "held_out", "test": "test"}
+"""The field of the input that holds a split's documents."""
+
+
+@with_config(ConfigDict(use_attribute_docstrings=True))
+class SearchState(OptState, total=False):
+    """State of a thread: the iteration that it is in, and which search of the server it works on."""
+
+    domain: str
+    iterations: int
+    search: str
+    """The folder of the search, within `searches` of the server's."""
+
+
+@with_config(ConfigDict(use_attribute_docstrings=True))
+class Found(TypedDict, total=False):
+    """What a search found: whole, so that nothing has to be looked up on the server."""
+
+    domain: str
+    """Whose prompts were to be made better."""
+    documents: dict[str, list[dict[str, Any]]]
+    """By split, each document once: document_id, name, title, chars."""
+    baseline: dict[str, Any]
+    """The prompts that the search started from: pack (a version), iteration 0, score, mean, blocks. `score` is the mean
+    over confirming blocks where there are any, else over all."""
+    winner: dict[str, Any]
+    """The same of the best prompts, with the iteration that wrote them, and whether that was confirmed."""
+    prompts: dict[str, str]
+    """The winner's prompts by role, each a whole file."""
+    diff: str
+    """What was changed of the baseline to get there; empty if it won."""
+    log: list[dict[str, Any]]
+    """One row an iteration: n, parent, mutant, outcome, reason, parent_score, mutant_score, record, analysis, summary.
+    """
+    tested: list[dict[str, Any]]
+    """Figures of the sealed documents, the baseline's first, with 95% intervals; empty without any."""
+    usage: list[dict[str, Any]]
+    """By role: model calls paid for by this search, tokens in and out, US dollars where prices are known."""
+    models: dict[str, str]
+    """Who played each role: provider and model."""
+    note: str
+    """What a reader must know of this run, for instance that its models are simulated."""
+
+
+def build_served_optimizer() -> AnyGraph:
+    """Return the graph: the optimiser's own, between a node that takes documents in and two that end a search."""
+    schema = search_schema(SERVED_DOMAINS, load_pack("optimizer"))
+    graph: AnyGraph = StateGraph(_Whole, context_schema=schema, input_schema=Splits, output_schema=Found)
+    add_described(graph, "intake", _intake(schema))
+    add_described(graph, "unseal", _unseal(schema))
+    add_described(graph, "result", _result(schema))
+    graph.add_edge(START, "intake")
+    graph.add_edge("unseal", "result")
+    graph.add_edge("result", END)
+    redraw(graph, build_optimizer(), partial(_seated, schema), {START: "intake", END: "unseal"})
+    return graph
+
+
+class _Whole(SearchState, Found, total=False):
+    """All channels of a thread."""
+
+
+async def order_for(shop: Workshop, domain: Domain, context: SearchContext, iterations: int) -> Order:
+    """Return what a search is made with, as the server's configuration and the caller have it. Raises UserError."""
+    pack = await shop.pack(domain, context)
+    shipped = await asyncio.to_thread(load_pack, "optimizer")
+    optimizer = optimizer_pack_for(shipped, context.prompts(OPTIMIZER_ROLES), shop.config.serve.prompts)
+    policy = shop.policy(domain, context)
+    roles = [*domain.roles, *OPTIMIZER_ROLES]
+    values = shop.config.model_dump(exclude_unset=True, exclude=NOT_OF_A_SEARCH)
+    values["domain"] = domain.name
+    if isinstance(policy, Settings):  # a judge's has no bounds
+        values["acceptance"] = policy.model_dump(mode="json", exclude_none=True)
+    values["models"] = shop.chosen_models(roles, context).model_dump(exclude_unset=True)
+    values["seed"] = context.seed or shop.config.seed
+    values["optimize"] = {**values.get("optimize", {}), **context.optimize(), "iterations": iterations, "parallel": 1}
+    values["optimize"]["traces"] = "ledger"  # a server's traces are its own
+    try:
+        config = OptimizeRunConfig.of(RunConfig.model_validate(values))
+    except ValidationError as error:
+        raise UserError(f"context: {problems(error, RunConfig)}") from None
+    require_ready(config.chosen_domain, config.roles())
+    Workbench(pack)  # a baseline in which nothing can be edited ends here
+    return Order(config, pack, optimizer, await shop.models(config.roles()))
+
+
+NOT_OF_A_SEARCH = {"acceptance", "limit", "target", "review", "review_margin", "prompts", "serve"}
+"""Settings of the server that its searches do not take over."""
+
+
+def read_splits(shop: Workshop, domain: Domain, given: Splits) -> dict[str, list[Document]]:
+    """Return the documents of each split, each once. Raises UserError for one that is in two, or is none."""
+    most = None if domain.passage_words else shop.config.documents.max_chars
+    splits: dict[str, list[Document]] = {}
+    seen: dict[str, tuple[str, str]] = {}
+    for split, pasted in given.of_split().items():
+        found: dict[str, Document] = {}
+        for position, paste in enumerate(pasted):
+            try:
+                document = read_paste(paste, most)
+            except UserError as error:
+                raise UserError(f"{FIELDS[split]}[{position}].{error}") from error
+            other, name = seen.setdefault(document.document_id, (split, document.name))
+            if other != split:
+                raise UserError(
+                    f"{FIELDS[split]}[{position}]: {document.name} is in {FIELDS[other]}, too (as {name}):"
+                    " keep held-out documents out"
+                )
+            found[document.document_id] = document
+        splits[split] = list(found.values())
+    if (total := sum(map(len, splits.values()))) > shop.config.serve.max_documents:
+        raise UserError(
+            f"train, held_out, test: {total} documents where the server takes {shop.config.serve.max_documents}:"
+            " send fewer, or set serve.max_documents in the server's configuration"
+        )
+    return splits
+
+
+def _intake(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, Any]]]:
+    async def intake(state: Splits, config: RunnableConfig, runtime: Runtime[SearchContext]) -> dict[str, Any]:
+        """Take the documents in, each into one split: texts go to the server's ledger, the thread keeps references."""
+        with telling():
+            shop, context, domain = await workshop(), runtime.context or schema(), SERVED_DOMAINS[state.domain]
+            order = await order_for(shop, domain, context, state.iterations)
+            splits = read_splits(shop, domain, state)
+            ids = {split: [document.document_id for document in splits[split]] for split in SPLITS}
+            key = order.key(thread_of(config), ids)
+            async with shop.searches.working(key) as room:
+                await room.begin({"domain": domain.name, "context": context.model_dump(exclude_defaults=True)})
+                sitting = await room.sit(order, shop.budget)
+                await sitting.optimization.take_in({split: found for split, found in splits.items() if found})
+            roles = order.config.roles()
+            return {
+                **dict.fromkeys((*OptState.__annotations__, *Found.__annotations__)),
+                **{"lane": 0, "domain": domain.name, "iterations": state.iterations, "search": key},
+                "documents": {split: [_brief(document) for document in splits[split]] for split in SPLITS},
+                "models": {role: f"{settings.provider}:{settings.model}" for role, settings in roles.items()},
+                "note": SIMULATED_NOTE if any(one.provider == "simulated" for one in roles.values()) else "",
+            }
+
+    return intake
+
+
+def _brief(document: Document) -> dict[str, Any]:
+    known = {"document_id": document.document_id, "name": document.name, "title": document.title}
+    return {**known, "chars": len(document.text)}
+
+
+async def seat(shop: Workshop, schema: type[SearchContext], state: SearchState, room: Room) -> Sitting:
+    """Return the sitting of a thread's search, on what it was asked for when it began. Raises UserError."""
+    if room.sitting is not None:
+        return room.sitting
+    request = await room.request()
+    context: Any = read_context(schema, request["context"])
+    order = await order_for(shop, SERVED_DOMAINS[request["domain"]], context, state["iterations"])
+    return await room.sit(order, shop.budget)
+
+
+def _seated(schema: type[SearchContext], node: Node) -> Callable[..., Awaitable[dict[str, Any]]]:
+    """Return a node of the optimiser as a server calls it: the search is the thread's own."""
+
+    async def run(state: SearchState, runtime: Runtime[SearchContext]) -> dict[str, Any]:
+        with telling():
+            shop = await workshop()
+            async with shop.searches.working(state["search"]) as room:
+                sitting = await seat(shop, schema, state, room)
+                search = await sitting.search(state["iterations"], _teller(runtime))
+                inner: Any = runtime.override(context=OptContext(search))  # type: ignore[arg-type]
+                return await node(state, inner)
+
+    run.__name__, run.__doc__ = getattr(node, "__name__", "node"), node.__doc__
+    return run
+
+
+def _teller(runtime: Runtime[Any]) -> Told:
+    """Return what streams the events of a search, as plain JSON values."""
+
+    def tell(event: Mapping[str, Any]) -> None:
+        plain = {name: value for name, value in event.items() if name != "result"}
+        result = event.get("result")
+        if isinstance(result, Result):
+            plain |= {"passed": sum(trial.passed for trial in result.trials), "complete": result.complete}
+            plain["score"] = None if result.score is None else float(result.score)
+        runtime.stream_writer(plain)
+
+    return tell
+
+
+def _unseal(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, Any]]]:
+    async def unseal(state: SearchState, runtime: Runtime[SearchContext]) -> dict[str, Any]:
+        """Open the sealed documents, once: the baseline and the winner are evaluated on them. Without any, go on."""
+        with telling():
+            shop = await workshop()
+            async with shop.searches.working(state["search"]) as room:
+                sitting = await seat(shop, schema, state, room)
+                await sitting.optimization.unseal(await sitting.search(state["iterations"], _teller(runtime)))
+        return {}
+
+    return unseal
+
+
+def _result(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, Any]]]:
+    async def result(state: SearchState) -> dict[str, Any]:
+        """Sum up: the winner's prompts whole, what was changed, every iteration, and what it cost."""
+        with telling():
+            shop = await workshop()
+            async with shop.searches.working(state["search"]) as room:
+                found = await _found(await seat(shop, schema, state, room))
+            await shop.searches.leave(state["search"])
+            return found
+
+    return result
+
+
+_USAGE = """
+select role, count(*) as calls, sum(tokens_in) as tokens_in, sum(tokens_out) as tokens_out, sum(cost_usd) as cost_usd
+from calls group by role order by role
+"""
+_ITERATIONS = """
+select iteration as n, parent, mutant, outcome, reason, parent_score, mutant_score, record, analysis, summary
+from iterations where outcome != 'open' order by iteration
+"""
+
+
+async def _found(sitting: Sitting) -> dict[str, Any]:
+    ledger, archive = sitting.optimization.ledger, sitting.optimization.archive
+    confirmed = bool(sitting.order.config.optimize.confirm)
+    members = await archive.members()
+    version = await archive.winner(confirmed=confirmed)
+    winner = await archive.member(version)
+    pack = await archive.pack(version)
+    return {
+        "baseline": member_figures(members[0]),
+        "winner": {**member_figures(winner), "confirmed": confirmed and winner.iteration > 0},
+        "prompts": {role: prompt.text for role, prompt in sorted(pack.prompts.items())},
+        "diff": sitting.order.pack.diff(pack),
+        "log": [_row(row) for row in await ledger.read(_ITERATIONS)],
+        "tested": [await sealed_figures(archive, one) for one in await sealed_results(archive, ledger)],
+        "usage": await ledger.read(_USAGE),
+    }
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    analysis = json.loads(row["analysis"])["summary"] if row["analysis"] else ""
+    return {**row, "record": bool(row["record"]), "analysis": analysis}

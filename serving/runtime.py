@@ -1,0 +1,285 @@
+"""What all runs of a server share: its configuration, its folder with ledger and checkpoints, its models.
+
+The folder is opened when the server starts, or else at the first node that needs it, off the event loop. A process has
+one workshop, for one event loop; a second process on the same folder is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from pydantic import ValidationError
+
+from autodata.checkpoints.document_queue import TrialBook
+from autodata.checkpoints.ledger import Ledger, run_lock
+from autodata.checkpoints.records import DocumentStatus, UserError, canonical_json
+from autodata.domains.acceptance.borderline import Reviewing
+from autodata.domains.acceptance.policies import AcceptancePolicy, Measure
+from autodata.domains.domain import Domain
+from autodata.models.caller import Budget, Caller
+from autodata.models.config import ModelsConfig, ModelSettings
+from autodata.models.endpoint import RoleModel
+from autodata.models.factory import Pool, connect, require_keys
+from autodata.models.local.serving import LocalServing
+from autodata.models.validation import problems
+from autodata.nodes.solver_modes import require_ready
+from autodata.nodes.state import Services
+from autodata.prompts import PromptPack
+from autodata.runner.checkpointer import open_run_saver
+from autodata.runner.config import RunConfig, load_config, read_config
+from autodata.runner.ingest import take_in
+from autodata.runner.run_folder import require_prices, spent_budget
+from autodata.runner.serve_config import CONFIGURED
+from autodata.serving.context import LoopContext, ServedContext, pack_for, policy_for
+from autodata.serving.searches import SEARCHES, Searches
+
+CONFIG_VARIABLE = "AUTODATA_CONFIG"
+"""Names the server's configuration file. Not set: `autodata.toml` in the current folder, if there is one."""
+FOLDER_VARIABLE = "AUTODATA_SERVER_DIR"
+"""Names the server's folder."""
+FOLDER = Path(".autodata/server")
+KIND = "server"
+
+SIMULATED = """
+[models.default]
+provider = "simulated"
+model = "judge"
+
+[models.weak_solver]
+model = "weak"
+
+[models.strong_solver]
+model = "strong"
+
+[serve.profiles.simulated-weak]
+model = "weak"
+
+[serve.profiles.simulated-strong]
+model = "strong"
+"""
+"""What a server without a configuration works with."""
+SIMULATED_NOTE = (
+    "SIMULATED MODELS: no language model is called; all texts are placeholders of a small statistical world."
+)
+
+
+class ServedBook(TrialBook):
+    """The documents of one server thread. The last that any thread said of a document stands in `documents`, too."""
+
+    async def save(self, **tables: Any) -> None:
+        """Save rows; where a document stands is said of this thread, and of the document."""
+        trials = [{"evaluation": self.evaluation, **row} for row in tables.get("documents", ())]
+        await self.ledger.save(**tables, **({"trials": trials} if trials else {}))
+
+    async def epoch(self, document_id: str) -> int:
+        """Return how often the document was taken up again; one that is errored is taken up with this."""
+        rows = await self.ledger.read(
+            "select status, epoch from trials where evaluation = ? and document_id = ?", (self.evaluation, document_id)
+        )
+        if not rows:
+            return 0
+        epoch = int(rows[0]["epoch"])
+        if rows[0]["status"] == DocumentStatus.ERRORED:
+            epoch += 1
+            row = {"document_id": document_id, "status": DocumentStatus.PENDING.value, "status_reason": ""}
+            await self.save(documents=[{**row, "epoch": epoch}])
+        return epoch
+
+
+@dataclass
+class Workshop:
+    """An open server folder and the models of its configuration."""
+
+    config: RunConfig
+    folder: Path
+    ledger: Ledger
+    saver: BaseCheckpointSaver[str]
+    budget: Budget
+    stack: AsyncExitStack
+    serving: LocalServing
+    simulated: bool
+    searches: Searches
+    pool: Pool = field(default_factory=Pool)
+    _models: dict[str, RoleModel] = field(default_factory=dict)
+    _packs: dict[str, PromptPack] = field(default_factory=dict)
+    _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def book(self, thread_id: str) -> ServedBook:
+        """Return the book of a server's thread: two threads on one document share nothing but its text."""
+        return ServedBook(self.ledger, f"server-{thread_id}", ())
+
+    def policy(self, domain: Domain, context: ServedContext) -> AcceptancePolicy:
+        """Return the acceptance policy of a run. Raises UserError."""
+        mine = self.config.chosen_domain.name == domain.name
+        return policy_for(domain, context, self.config.acceptance if mine else None)
+
+    async def pack(self, domain: Domain, context: ServedContext) -> PromptPack:
+        """Return the prompts of a run. Raises UserError."""
+        if domain.name not in self._packs:
+            self._packs[domain.name] = await asyncio.to_thread(domain.pack)
+        return pack_for(domain, self._packs[domain.name], context.prompts(), self.config.serve.prompts)
+
+    def roles(self, domain: Domain, context: ServedContext) -> dict[str, ModelSettings]:
+        """Return the model settings of a run's roles, profiles put in. Raises UserError for one that is not known."""
+        return self.chosen_models(domain.roles, context).resolve(domain.role_defaults, domain.roles)
+
+    def chosen_models(self, roles: Collection[str], context: ServedContext) -> ModelsConfig:
+        """Return the server's models, the profiles chosen for these roles put in. Raises UserError."""
+        tables = self.config.models.model_dump(exclude_unset=True)
+        for role, name in context.profiles().items():
+            if role not in roles:
+                continue
+            if name not in self.config.serve.profiles:
+                known = ", ".join([CONFIGURED, *self.config.serve.profiles])
+                raise UserError(f"context.{role}_model: no such model profile on this server: use one of {known}")
+            tables[role] = self.config.serve.profiles[name].model_dump(exclude_unset=True)
+        try:
+            return ModelsConfig.model_validate(tables)
+        except ValidationError as error:
+            raise UserError(f"context: {problems(error, ModelsConfig, 'models')}") from None
+
+    async def models(self, roles: Mapping[str, ModelSettings]) -> dict[str, RoleModel]:
+        """Connect roles, each once; one whose endpoint was given up is connected anew. Raises UserError."""
+        async with self._connecting:
+            self.pool.forget_down()
+            connected: dict[str, RoleModel] = {}
+            for role, settings in roles.items():
+                key = canonical_json([role, settings.model_dump(mode="json")])
+                model = self._models.get(key)
+                if model is None or model.endpoint.down is not None:
+                    require_keys({role: settings})
+                    require_prices(self.config, {role: settings})
+                    one = partial(connect, {role: settings}, self.stack, serving=self.serving, pool=self.pool)
+                    model = (await one(world=self.config.simulated))[role]
+                    self._models[key] = model
+                connected[role] = model
+            return connected
+
+    async def services(self, domain: Domain, context: ServedContext, book: ServedBook) -> Services:
+        """Return what a run's nodes share. Raises UserError for a context that cannot be kept."""
+        roles = self.roles(domain, context)
+        require_ready(domain, roles)
+        measured = not isinstance(context, LoopContext)  # the baseline: one round, no gate
+        return Services(
+            domain=domain,
+            policy=Measure() if measured else self.policy(domain, context),
+            pack=await self.pack(domain, context),
+            caller=Caller(
+                self.ledger,
+                await self.models(roles),
+                retries=self.config.retries,
+                budget=self.budget,
+                run_seed=context.seed or self.config.seed,
+            ),
+            store=book,
+            blobs=book,
+            max_rounds=1 if not isinstance(context, LoopContext) else context.max_rounds or self.config.max_rounds,
+            run_seed=context.seed or self.config.seed,
+            review=self.reviewing(domain, context),
+        )
+
+    def reviewing(self, domain: Domain, context: ServedContext) -> Reviewing:
+        """Return which candidates of a run wait for a person. Raises UserError for what a domain cannot tell."""
+        mode = context.review if isinstance(context, LoopContext) else "none"
+        if mode == "borderline" and domain.loop_judge:
+            raise UserError("context.review: a loop judge draws no line to be near: use accepted or all")
+        return Reviewing(mode, Fraction(str(self.config.review_margin)))
+
+    async def take_in(self, *documents: Any) -> None:
+        """Take documents into the server's ledger, each once."""
+        await take_in(self.ledger, documents)
+
+
+def server_config() -> tuple[RunConfig, bool]:
+    """Return the server's configuration, and whether it is the simulated one that stands in for none.
+
+    Raises UserError for a file that is missing or wrong.
+    """
+    named = os.environ.get(CONFIG_VARIABLE)
+    path = Path(named or "autodata.toml")
+    if named or path.exists():
+        return load_config(path), False
+    return read_config(SIMULATED, "simulated models"), True
+
+
+@asynccontextmanager
+async def open_workshop() -> AsyncIterator[Workshop]:
+    """Open the server's folder. Raises UserError for a wrong configuration or a folder in use, RunFailed for a disk."""
+    config, simulated = await asyncio.to_thread(server_config)
+    folder = Path(os.environ.get(FOLDER_VARIABLE) or FOLDER)
+    async with AsyncExitStack() as stack:
+        await asyncio.to_thread(_make, folder)
+        await asyncio.to_thread(stack.enter_context, run_lock(folder))
+        ledger = await stack.enter_async_context(Ledger.open(folder / "run.db"))
+        await _bind(ledger, folder)
+        saver = await stack.enter_async_context(open_run_saver(config.checkpoints, folder, ledger))
+        serving = LocalServing(n_parallel=config.local.n_parallel, ctx=config.local.ctx)
+        stack.push_async_callback(serving.aclose)
+        budget = await spent_budget(config, ledger)
+        searches = Searches(await asyncio.to_thread((folder / SEARCHES).absolute), config, budget)
+        await searches.count_spent()
+        stack.push_async_callback(searches.aclose)
+        yield Workshop(config, folder, ledger, saver, budget, stack, serving, simulated, searches)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be made: {error.strerror}: set {FOLDER_VARIABLE} to another") from error
+
+
+async def _bind(ledger: Ledger, folder: Path) -> None:
+    rows = await ledger.read("select value from meta where key = 'kind'")
+    if rows and rows[0]["value"] != KIND:
+        raise UserError(f"{folder} holds a {rows[0]['value']}: set {FOLDER_VARIABLE} to a folder of the server's own")
+    await ledger.save(meta=[{"key": "kind", "value": KIND}])
+
+
+class _Door:
+    """The process's one workshop, opened by whoever comes first."""
+
+    def __init__(self) -> None:
+        self.stack: AsyncExitStack | None = None
+        self.shop: Workshop | None = None
+        self.opening: asyncio.Lock | None = None
+
+
+_DOOR = _Door()
+
+
+async def workshop() -> Workshop:
+    """Return the process's workshop, opened if it was not yet. Raises as `open_workshop`."""
+    if _DOOR.opening is None:
+        _DOOR.opening = asyncio.Lock()
+    async with _DOOR.opening:
+        if _DOOR.shop is None:
+            stack = AsyncExitStack()
+            _DOOR.shop = await stack.enter_async_context(open_workshop())
+            _DOOR.stack = stack
+        return _DOOR.shop
+
+
+async def shut() -> None:
+    """Close the process's workshop, if it is open."""
+    stack, _DOOR.stack, _DOOR.shop, _DOOR.opening = _DOOR.stack, None, None, None
+    if stack is not None:
+        await stack.aclose()
+
+
+@asynccontextmanager
+async def saver() -> AsyncIterator[BaseCheckpointSaver[str]]:
+    """Open the workshop for a server's lifetime; yield its checkpoint saver. Named in `langgraph.json`."""
+    try:
+        yield (await workshop()).saver
+    finally:
+        await shut()

@@ -1,0 +1,69 @@
+"""Opening a sitting's tracer: what the configuration and the environment ask for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from uuid import uuid4
+
+from autodata.checkpoints.ledger import Ledger
+from autodata.models.config import ModelSettings
+from autodata.tracing.config import TracingConfig
+from autodata.tracing.langsmith import LangSmithExporter, langsmith_wanted
+from autodata.tracing.otel import OtelExporter
+from autodata.tracing.redact import Redactor
+from autodata.tracing.spans import Exporter
+from autodata.tracing.tracer import Tracer
+
+
+@asynccontextmanager
+async def open_tracing(
+    config: TracingConfig,
+    ledger: Ledger,
+    folder: Path,
+    *,
+    roles: Mapping[str, ModelSettings],
+    domain: str,
+    prompt_version: str,
+) -> AsyncIterator[Tracer]:
+    """Open the tracer of a sitting; closing it waits for exporters, `exit_seconds` at most.
+
+    Raises UserError when an export is asked for that is not installed.
+    """
+    redactor = Redactor(config.redact, {settings.api_key_env or "" for settings in roles.values()})
+    exporters: list[Exporter] = []
+    if config.otel:
+        exporters.append(OtelExporter(redactor, endpoint=config.otel_endpoint, texts=config.texts))
+    if config.langsmith and langsmith_wanted():
+        exporters.append(LangSmithExporter(redactor, project=config.project, texts=config.texts))
+    base = {"domain": domain, "prompt_version": prompt_version, "run": _name(folder)}
+    if exporters:
+        base |= {"run_id": await _run_id(ledger), "autodata_version": version("autodata-langgraph")}
+    tracer = Tracer(
+        ledger,
+        redactor,
+        local=config.local,
+        exporters=exporters,
+        base=base,
+        exit_seconds=config.exit_seconds,
+    )
+    try:
+        yield tracer
+    finally:
+        await tracer.close()
+
+
+def _name(folder: Path) -> str:
+    return folder.absolute().name
+
+
+async def _run_id(ledger: Ledger) -> str:
+    """Return the id of a run folder, which a copy of it shares; it is made for the first export."""
+    rows = await ledger.read("select value from meta where key = 'run_id'")
+    if rows:
+        return str(rows[0]["value"])
+    made = uuid4().hex
+    await ledger.save(meta=[{"key": "run_id", "value": made}])
+    return made
