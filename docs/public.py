@@ -14,7 +14,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from autodata import graphs
+import autodata
 from autodata.nodes import events
 
 HERE = Path(__file__).parent
@@ -95,7 +95,7 @@ def entry(name: str, thing: Any) -> str:
 
 def api() -> str:
     """Return the list of all public names."""
-    return "\n\n".join(entry(name, getattr(graphs, name)) for name in graphs.__all__)
+    return "\n\n".join(entry(name, getattr(autodata, name)) for name in autodata.__all__)
 
 
 def table_of_events() -> str:

@@ -277,7 +277,7 @@ def test_what_is_needed_can_be_had() -> None:
 
 
 OWN = """
-from autodata.nodes.kinds import ReferenceKind
+from autodata.domains.tasks.base import ReferenceKind
 
 class Mine(ReferenceKind):
     final_problems = None if {broken} else ReferenceKind.final_problems
