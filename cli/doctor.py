@@ -48,7 +48,7 @@ def doctor(
 
             serving = LocalServing(progress=say, n_parallel=settings.local.n_parallel, ctx=settings.local.ctx)
             try:
-                findings = [await probe(part, serving, say) for part in group(roles)]
+                findings = [await probe(part, serving, say, settings.retries.unusable_tries) for part in group(roles)]
                 return findings, await _try_saver(settings.checkpoints)
             finally:
                 await serving.aclose()

@@ -19,6 +19,7 @@ from pydantic import BaseModel
 
 from autodata.checkpoints.records import Journal, canonical_json, digest
 from autodata.models.call import Call, NoWatch, Watch
+from autodata.models.coerce import ReplyModel
 from autodata.models.config import BudgetConfig, RetryConfig
 from autodata.models.endpoint import Fault, RoleModel, classify
 from autodata.models.errors import BudgetSpent, CallFailed, EndpointDown, UnusableReply
@@ -171,6 +172,8 @@ class Caller:
         """Return a reply read into `schema`, after at most `unusable_tries` replies; each repairs the one before.
 
         With `shape_is_verdict`, an epoch whose last reply broke the schema's rules is final: no later one asks again.
+        A schema may name a second best, which lacks only a proof: the second reply that fits it and decides the same as
+        the one before is taken, else the last that fits it once the epoch's replies are used up.
         Raises UnusableReply when none could be read, and the errors of a call.
         """
 
@@ -210,6 +213,7 @@ class Caller:
         last = Unusable("empty", "no reply")
         for epoch in range(site.epoch + 1):
             turn = messages
+            unproved: tuple[T, Reply] | None = None
             for number in range(tries or self._retries.unusable_tries):
                 request = _Request(site, epoch, number, turn, schema)
                 completed = await self._complete(request, may_pay=may_pay and epoch == site.epoch)
@@ -220,10 +224,16 @@ class Caller:
                     return read(reply), reply
                 except Unusable as error:
                     last, call.unusable = error, str(error)
+                    if bare := _second_best(reply, schema):
+                        if unproved and _decided(unproved[0]) == _decided(bare[0]):
+                            return bare
+                        unproved = bare
                 finally:
                     self.watch.call_ended(call)
-                turn = _repair(messages, reply, last, repair_message(last, schema, number + 1)) if schema else messages
+                turn = repaired(messages, reply, last, repair_message(last, schema, number + 1)) if schema else messages
             else:
+                if unproved:
+                    return unproved
                 if shape_is_verdict and last.shape:
                     break
         raise UnusableReply(f"{site.role}: no usable reply: {last}", shape=last.shape)
@@ -328,7 +338,7 @@ class Caller:
                 await self._after_fault(model, fault, tried, error)
             else:
                 endpoint.succeeded()
-                return _to_reply(message, model), seconds
+                return to_reply(message, model), seconds
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _after_fault(self, model: RoleModel, fault: Fault, tried: int, error: Exception) -> None:
@@ -350,11 +360,24 @@ class Caller:
             await endpoint.pause(wait)
 
 
+def _second_best(reply: Reply, schema: type[BaseModel] | None) -> tuple[Any, Reply] | None:
+    """Return a reply read as what a schema names as its second best, with the reply; None without one."""
+    bare = schema.second_best if schema and issubclass(schema, ReplyModel) else None
+    try:
+        return (parse_reply(reply.text, bare, finish_reason=_finish(reply)), reply) if bare else None
+    except Unusable:
+        return None
+
+
+def _decided(found: Any) -> Any:
+    return found.decided() if isinstance(found, ReplyModel) else found
+
+
 def _finish(reply: Reply) -> str:
     return "length" if reply.truncated else reply.finish_reason
 
 
-def _repair(messages: Messages, reply: Reply, error: Unusable, complaint: str) -> Messages:
+def repaired(messages: Messages, reply: Reply, error: Unusable, complaint: str) -> Messages:
     """Return the messages that ask to repair a reply. One that was cut off or empty is not shown again."""
     if error.kind in {"not_json", "invalid"}:
         shown = {"role": "assistant", "content": reply.answer or reply.text}
@@ -363,7 +386,8 @@ def _repair(messages: Messages, reply: Reply, error: Unusable, complaint: str) -
     return [*earlier, {**last, "content": f"{last['content']}\n\n{complaint}"}]
 
 
-def _to_reply(message: AIMessage, model: RoleModel) -> Reply:
+def to_reply(message: AIMessage, model: RoleModel) -> Reply:
+    """Return what a provider's message says, whatever the provider calls it."""
     usage: Mapping[str, Any] = message.usage_metadata or {}
     metadata = message.response_metadata
     told = ("finish_reason", "stop_reason", "stopReason", "done_reason")  # each provider has its own name for it

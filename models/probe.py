@@ -8,39 +8,40 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 
 from langchain_core.messages import AIMessage
 from pydantic import BaseModel
 
 from autodata.checkpoints.records import RunFailed, UserError, canonical_json
-from autodata.models.config import ModelSettings
+from autodata.models.caller import Messages, repaired, to_reply
+from autodata.models.coerce import Flag, Integer, ReplyModel
+from autodata.models.config import ModelSettings, RetryConfig
 from autodata.models.endpoint import Fault as Refusal
 from autodata.models.endpoint import RoleModel, classify
 from autodata.models.factory import Serving, connect
 from autodata.models.local.weights import KNOWN_MODELS, default_cache, known_hash
-from autodata.models.structured import Unusable, parse_reply, schema_text, strip_reasoning
+from autodata.models.structured import Unusable, parse_reply, repair_message, schema_text, strip_reasoning
 
 Roles = Mapping[str, ModelSettings]
 Say = Callable[[str], None]
 
 STRUCTURED_ROLES = frozenset({"challenger", "quality_verifier", "verifier"})
 """Roles whose replies must be read as JSON; solvers answer in plain text."""
-TRIES = 2
-"""Structured replies asked for before an endpoint is said not to give any."""
 SHORTEST_KEY = 8
 """A shorter key is no secret, but a word like `none` for a server that wants any."""
 
 _HELLO = [{"role": "user", "content": "Reply with the one word: ready"}]
 
 
-class _Sum(BaseModel):
+class _Sum(ReplyModel):
     """What the structured call asks for."""
 
-    total: int
-    even: bool
+    total: Annotated[int, Integer()]
+    even: Annotated[bool, Flag()]
 
 
-_SUM = [
+_SUM: Messages = [
     {
         "role": "user",
         "content": "Add 19 and 23. Reply with one JSON object that fits this JSON Schema, and nothing else:\n"
@@ -110,8 +111,12 @@ def group(roles: Roles) -> list[dict[str, ModelSettings]]:
     return list(groups.values())
 
 
-async def probe(roles: Roles, serving: Serving, say: Say) -> Finding:
-    """Try the endpoint that the roles share. Nothing is retried."""
+async def probe(roles: Roles, serving: Serving, say: Say, tries: int | None = None) -> Finding:
+    """Try the endpoint that the roles share. A failed request is not made again.
+
+    A structured reply that cannot be read is asked for again as a run would: `tries` replies in all, by default as many
+    as a run's.
+    """
     settings = next(iter(roles.values()))
     here = settings.provider in {"local", "simulated"} or settings.base_url is None
     where = f" ({settings.provider})" if here else f" at {settings.base_url}"
@@ -133,12 +138,12 @@ async def probe(roles: Roles, serving: Serving, say: Say) -> Finding:
         except (UserError, RunFailed) as error:
             found.fault(found.roles, "cannot be used", str(error))
             return found
-        await _try_calls(found, models)
+        await _try_calls(found, models, tries or RetryConfig().unusable_tries)
     _hide_key(found, settings)
     return found
 
 
-async def _try_calls(found: Finding, models: Mapping[str, RoleModel]) -> None:
+async def _try_calls(found: Finding, models: Mapping[str, RoleModel], tries: int) -> None:
     """Make one plain call for every distinct set of parameters, then a structured one for the roles that need it."""
     answered: list[str] = []
     for names in _by_parameters(models):
@@ -162,7 +167,7 @@ async def _try_calls(found: Finding, models: Mapping[str, RoleModel]) -> None:
     if found.latency_s is None:
         found.plain = "failed"
     if readers := tuple(role for role in answered if role in STRUCTURED_ROLES):
-        await _structured(found, readers, models[readers[0]])
+        await _structured(found, readers, models[readers[0]], tries)
 
 
 async def _plain(found: Finding, names: tuple[str, ...], model: RoleModel) -> tuple[AIMessage, float]:
@@ -184,13 +189,14 @@ async def _plain(found: Finding, names: tuple[str, ...], model: RoleModel) -> tu
     return reply
 
 
-async def _structured(found: Finding, roles: tuple[str, ...], model: RoleModel) -> None:
+async def _structured(found: Finding, roles: tuple[str, ...], model: RoleModel, tries: int) -> None:
+    """Ask for a structured reply as a run does: read alike, and repaired as often."""
     if found.seed == "refused":
         model = replace(model, sends_seed=False)
-    problem = ""
-    for seed in range(1, TRIES + 1):
+    problem, turn = "", _SUM
+    for seed in range(1, tries + 1):
         try:
-            message, _ = await _send(model, _SUM, _Sum, seed)
+            message, _ = await _send(model, turn, _Sum, seed)
         except _Failed as failed:
             found.structured = "failed"
             advice = _advice(failed.refusal, model.settings)
@@ -198,10 +204,12 @@ async def _structured(found: Finding, roles: tuple[str, ...], model: RoleModel) 
             return
         found.wire_format = model.endpoint.wire_format
         form = "prompt only" if found.wire_format == "none" else str(found.wire_format)
+        reply = to_reply(message, model)
         try:
-            parse_reply(message.text, _Sum, finish_reason=str(message.response_metadata.get("finish_reason", "")))
+            parse_reply(reply.text, _Sum, finish_reason="length" if reply.truncated else reply.finish_reason)
         except Unusable as error:
             problem, found.structured = str(error), f"{form}, unreadable"
+            turn = repaired(_SUM, reply, error, repair_message(error, _Sum, seed))
         else:
             found.structured = form
             return

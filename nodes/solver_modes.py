@@ -10,9 +10,9 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import Field, create_model
 
 from autodata.checkpoints.records import Stage, UserError
 from autodata.domains.domain import Domain
@@ -21,6 +21,7 @@ from autodata.domains.tasks.base import Kind
 from autodata.domains.tasks.questions import normalised
 from autodata.domains.tasks.verifiable import VerifiableKind, final_answer
 from autodata.models.caller import Messages, Reply
+from autodata.models.coerce import Ordinal, ReplyModel
 from autodata.models.config import SOLVERS, ModelSettings
 from autodata.models.errors import UnusableReply
 from autodata.models.structured import schema_text
@@ -42,10 +43,10 @@ _CHOICE = "Above are your own answers to the question. Name the number of the be
 _SYNTHESIS = "Above are your own answers to the question. Write from them the best one, complete, in the form asked."
 
 
-class SampleChoice(BaseModel):
+class SampleChoice(ReplyModel):
     """A model's pick among its own samples."""
 
-    number: int = Field(ge=1)
+    number: Annotated[int, Field(ge=1), Ordinal()]
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,8 @@ async def answered(desk: Desk, stage: Stage, index: int, mode: Mode) -> Reply:
     shown = "\n\n".join(fence(f"sample-{k}", reply.answer) for k, reply in enumerate(spoken, 1))
     task = f"{messages[-1]['content']}\n\n{shown}\n\n"
     if mode.aggregate == "choice":
-        schema = create_model("SampleChoice", __base__=SampleChoice, number=(int, Field(ge=1, le=len(spoken))))
+        number = Annotated[int, Field(ge=1, le=len(spoken)), Ordinal()]
+        schema = create_model("SampleChoice", __base__=SampleChoice, number=(number, ...))
         ask = [*messages[:-1], {"role": "user", "content": f"{task}{_CHOICE}\n{schema_text(schema)}"}]
         picked, _ = await desk.services.caller.parsed(desk.site(role, index=f"{index}/choice"), ask, schema)
         return spoken[picked.number - 1]

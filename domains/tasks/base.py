@@ -11,7 +11,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Annotated, Any, Protocol
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints, create_model
+from pydantic import AfterValidator, BaseModel, Field, create_model
 
 from autodata.checkpoints.records import Candidate
 from autodata.domains.acceptance.rubric_score import count_problems, rubric_score
@@ -28,6 +28,7 @@ from autodata.domains.tasks.schemas import (
     Weighted,
     each_once,
 )
+from autodata.models.coerce import Advisory, Items
 from autodata.prompts import fence
 
 
@@ -211,9 +212,10 @@ class ReferenceKind:
     def scored(self, candidate: Candidate, marks: BaseModel) -> Scored:
         if not isinstance(marks, ReferenceMark):
             raise TypeError("a reference candidate needs a reference mark")
-        return Scored(
-            Fraction(int(marks.correct)), (marks.correct,), (f"{marks.reference_says!r} against {marks.answer_says!r}",)
-        )
+        reason = f"{marks.reference_says!r} against {marks.answer_says!r}"
+        if type(marks) is ReferenceMark and not _quotes(candidate.reference_answer, marks.reference_says):
+            reason += " (the reference is not quoted, however often asked: the verdict alone counts)"
+        return Scored(Fraction(int(marks.correct)), (marks.correct,), (reason,))
 
     def scored_by_code(self, candidate: Candidate, answer: str) -> Scored | None:
         if contains_tokens(answer, candidate.reference_answer):
@@ -226,17 +228,27 @@ class ReferenceKind:
 
 @lru_cache(maxsize=64)
 def _reference_schema(reference: str) -> type[ReferenceMark]:
-    """Return ReferenceMark for one reference: what the judge says it reads there must stand there."""
-    words = set(normalised(reference).split())
+    """Return ReferenceMark for one reference: what the judge says it reads there must stand there.
+
+    A judge that misreads is worth asking again. One that will not quote has given its verdict all the same: paid for,
+    and no failure of infrastructure, so the verdict binds, and the mark's reason says that nothing is quoted.
+    """
 
     def quoted(says: str) -> str:
-        said = normalised(says).split()
-        if words and 2 * sum(word in words for word in said) < max(1, len(said)):
+        if not _quotes(reference, says):
             raise ValueError("reference_says must quote the reference answer")
         return says
 
-    field = Annotated[str, StringConstraints(max_length=100), AfterValidator(quoted)]
-    return create_model("ReferenceMark", __base__=ReferenceMark, reference_says=(field, ...))
+    field = Annotated[str, Advisory(100), AfterValidator(quoted)]
+    schema = create_model("ReferenceMark", __base__=ReferenceMark, reference_says=(field, ...))
+    schema.second_best = ReferenceMark
+    return schema
+
+
+def _quotes(reference: str, says: str) -> bool:
+    """Whether at least half of the words that a judge says it reads stand in the reference."""
+    words, said = set(normalised(reference).split()), normalised(says).split()
+    return not words or 2 * sum(word in words for word in said) >= max(1, len(said))
 
 
 KINDS: Mapping[str, Kind] = {"rubric": RubricKind(), "reference": ReferenceKind()}
@@ -251,5 +263,6 @@ def _rubric(candidate: Candidate) -> RubricCandidate:
 @lru_cache(maxsize=64)
 def _marks_schema(n: int) -> type[RubricMarks]:
     """Return RubricMarks for exactly the criteria 1..n."""
-    field = Annotated[tuple[CriterionMark, ...], AfterValidator(each_once(n, "mark for each criterion"))]
-    return create_model("RubricMarks", __base__=RubricMarks, marks=(field, Field(min_length=n, max_length=n)))
+    exactly, complete = Field(min_length=n, max_length=n), AfterValidator(each_once(n, "mark for each criterion"))
+    field = Annotated[tuple[CriterionMark, ...], exactly, Items(), complete]
+    return create_model("RubricMarks", __base__=RubricMarks, marks=(field, ...))

@@ -5,17 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from autodata.checkpoints.records import Candidate
 from autodata.domains.tasks.base import RubricKind
 from autodata.domains.tasks.questions import paper_references
 from autodata.domains.tasks.schemas import Line, ShortText, Weighted, sound
+from autodata.models.coerce import (
+    Advisory,
+    Choice,
+    Gist,
+    Integer,
+    Items,
+    Listed,
+    Ordinal,
+    Prose,
+    ReplyModel,
+    flag,
+)
+from autodata.models.coerce import (
+    Tag as Snake,
+)
 from autodata.prompts import fence
 
 Point = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=400)]
-Tag = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=60)]
-Text = Annotated[str, StringConstraints(max_length=1200)]
+Tag = Annotated[
+    str, StringConstraints(strip_whitespace=True, pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=60), Snake()
+]
+Text = Annotated[str, Advisory(1200)]
+Note = Annotated[str, StringConstraints(strip_whitespace=True), Advisory(300, least=1)]
 WeightClass = Literal["critical", "important", "slight", "negative"]
 
 BANDS: Mapping[WeightClass, range] = {
@@ -29,22 +47,22 @@ BANDS: Mapping[WeightClass, range] = {
 
 def _in_doubt_suitable(value: object) -> object:
     """Read anything but a plain no as yes: only what is clearly unfit ends a document."""
-    return str(value).strip().lower() not in {"false", "no"}
+    return flag(value, "suitable") is not False
 
 
-class Extract(BaseModel):
+class Extract(ReplyModel):
     """What an extractor finds in a document, once, before anything else is spent."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     suitable_for_synthetic_question: Annotated[bool, BeforeValidator(_in_doubt_suitable)]
-    suitability_note: Annotated[str, StringConstraints(strip_whitespace=True, max_length=600)]
+    suitability_note: Annotated[str, StringConstraints(strip_whitespace=True), Advisory(600)]
     """Why the document is fit or unfit; it becomes the reason of a document that is skipped."""
-    document_type: ShortText
-    topic_keywords: tuple[ShortText, ...] = Field(min_length=3, max_length=5)
-    issues: tuple[Point, ...] = Field(max_length=8)
-    facts: tuple[Point, ...] = Field(max_length=10)
-    holdings: tuple[Point, ...] = Field(max_length=8)
+    document_type: Note
+    topic_keywords: Annotated[tuple[ShortText, ...], Listed(5, least=3, each=300)]
+    issues: Annotated[tuple[Point, ...], Listed(8, each=400, commas=False, needed=True)]
+    facts: Annotated[tuple[Point, ...], Listed(10, each=400, commas=False, needed=True)]
+    holdings: Annotated[tuple[Point, ...], Listed(8, each=400, commas=False, needed=True)]
 
     @property
     def unsuitable(self) -> bool:
@@ -52,18 +70,18 @@ class Extract(BaseModel):
         return not self.suitable_for_synthetic_question and bool(self.suitability_note)
 
 
-class LegalItem(BaseModel):
+class LegalItem(ReplyModel):
     """One proposition that an answer asserts or does not assert. A negative weight marks one it must not assert."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    number: int = Field(ge=1)
+    number: Annotated[int, Field(ge=1), Ordinal()]
     criterion: Line
-    category: ShortText
+    category: Annotated[str, StringConstraints(strip_whitespace=True), Gist(300)]
     capability: Tag
     """The skill it takes, as a snake_case tag."""
-    weight_class: WeightClass
-    weight: int = Field(ge=-10, le=10)
+    weight_class: Annotated[WeightClass, Choice()]
+    weight: Annotated[int, Field(ge=-10, le=10), Integer()]
 
     @model_validator(mode="after")
     def _in_its_band(self) -> LegalItem:
@@ -80,13 +98,13 @@ def _numbered(items: tuple[LegalItem, ...]) -> tuple[LegalItem, ...]:
 
 
 Rubric = Annotated[
-    tuple[LegalItem, ...], Field(min_length=1, max_length=40), AfterValidator(_numbered), AfterValidator(sound)
+    tuple[LegalItem, ...], Field(min_length=1, max_length=40), Items(), AfterValidator(_numbered), AfterValidator(sound)
 ]
-Tags = Annotated[tuple[Tag, ...], Field(min_length=1, max_length=8)]
-Body = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+Tags = Annotated[tuple[Tag, ...], Listed(8, least=1, needed=True)]
+Body = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000), Prose()]
 
 
-class LegalDraft(BaseModel):
+class LegalDraft(ReplyModel):
     """What the writer of a legal question is asked for."""
 
     target_capabilities: Tags
@@ -94,7 +112,7 @@ class LegalDraft(BaseModel):
     rubric: Rubric
 
 
-class LegalCandidate(Candidate):
+class LegalCandidate(ReplyModel, Candidate):
     """A client's question with a rubric; there is neither a context nor a reference answer."""
 
     target_capabilities: Tags
@@ -104,7 +122,7 @@ class LegalCandidate(Candidate):
     rubric: Rubric
 
 
-class LoopJudgement(BaseModel):
+class LoopJudgement(ReplyModel):
     """What the loop judge makes of the pattern over all attempts."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -113,10 +131,10 @@ class LoopJudgement(BaseModel):
     strong_pattern: Text
     gap_interpretation: Text
     rubric_concerns: Text
-    grpo_suitability: Literal["high", "medium", "low"]
-    verdict: Literal["accept", "improve"]
+    grpo_suitability: Annotated[Literal["high", "medium", "low"], Choice()]
+    verdict: Annotated[Literal["accept", "improve"], Choice()]
     verdict_reason: Text
-    suggestion_for_writer: Annotated[str, StringConstraints(max_length=2000)] = ""
+    suggestion_for_writer: Annotated[str, Advisory(2000)] = ""
     """Needed when the verdict is `improve`; it reaches the writer word for word."""
 
     @model_validator(mode="after")

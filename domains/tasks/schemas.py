@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Annotated, Literal, Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, ClassVar, Literal, Protocol, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from autodata.checkpoints.records import Candidate
+from autodata.models.coerce import (
+    Advisory,
+    Choice,
+    Flag,
+    Gist,
+    Integer,
+    Listed,
+    Ordinal,
+    Prose,
+    ReplyModel,
+)
+from autodata.models.coerce import (
+    Items as ListOf,
+)
 
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=600)]
-ShortText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=600), Prose()]
+ShortText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300), Prose()]
+Remark = Annotated[str, StringConstraints(strip_whitespace=True), Advisory(600, least=1)]
+YesNo = Annotated[bool, Flag()]
 
 
 class Weighted(Protocol):
@@ -28,14 +44,15 @@ class Weighted(Protocol):
 Items = TypeVar("Items", bound=Sequence[Weighted])
 
 
-class RubricItem(BaseModel):
+class RubricItem(ReplyModel):
     """One binary criterion. A negative weight marks bad behaviour: the item is met when it is present."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
+    also_called: ClassVar[Mapping[str, frozenset[str]]] = {"weight": frozenset({"points"})}
 
     criterion: Line
-    weight: int = Field(ge=-10, le=10)
-    category: Annotated[str, StringConstraints(strip_whitespace=True, max_length=80)] = ""
+    weight: Annotated[int, Field(ge=-10, le=10), Integer()]
+    category: Annotated[str, StringConstraints(strip_whitespace=True), Advisory(80)] = ""
 
 
 def sound(items: Items) -> Items:
@@ -50,16 +67,18 @@ def sound(items: Items) -> Items:
     return items
 
 
-class RubricCandidate(Candidate):
+class RubricCandidate(ReplyModel, Candidate):
     """A research question with a rubric (paper, section 3)."""
 
-    reference_answer: str = Field(min_length=1, max_length=4000)
-    question_type: ShortText
-    skills: tuple[ShortText, ...] = Field(min_length=1, max_length=5)
-    rubric: Annotated[tuple[RubricItem, ...], AfterValidator(sound)] = Field(min_length=1, max_length=40)
+    question: Annotated[str, Field(min_length=1, max_length=4000), Prose()]
+    reference_answer: Annotated[str, Field(min_length=1, max_length=4000), Prose(joined="\n")]
+    context: Annotated[str, Field(max_length=6000), Prose(joined="\n\n", optional=True)] = ""
+    question_type: Annotated[str, StringConstraints(strip_whitespace=True), Gist(300)]
+    skills: Annotated[tuple[ShortText, ...], Listed(5, least=1, each=300)]
+    rubric: Annotated[tuple[RubricItem, ...], Field(min_length=1, max_length=40), ListOf(), AfterValidator(sound)]
 
 
-class ReferenceCandidate(Candidate):
+class ReferenceCandidate(ReplyModel, Candidate):
     """A question with a one-sentence reference answer."""
 
     question: ShortText
@@ -67,39 +86,45 @@ class ReferenceCandidate(Candidate):
     context: Literal[""] = ""
 
 
-class ReferenceDraft(BaseModel):
+class ReferenceDraft(ReplyModel):
     """What the challenger of a reference domain is asked for: no context is wanted, and none is offered."""
 
     question: ShortText
     reference_answer: ShortText
 
 
-class RubricReview(BaseModel):
+class RubricReview(ReplyModel):
     """A quality verifier's findings on a rubric candidate. Findings only: whether it passes is decided by code."""
 
-    leak_reason: Line
-    leaks: bool
+    leak_reason: Remark
+    leaks: YesNo
     """Context and question could be answered by rephrasing them."""
-    question_quality: Literal["GOOD", "TOO_EASY", "RECALL"]
-    single_question: bool
-    every_positive_needs_reasoning: bool
-    every_negative_names_an_error: bool
-    no_item_tests_format: bool
-    type_matches: bool
-    feedback: Line
+    question_quality: Annotated[Literal["GOOD", "TOO_EASY", "RECALL"], Choice()]
+    single_question: YesNo
+    every_positive_needs_reasoning: YesNo
+    every_negative_names_an_error: YesNo
+    no_item_tests_format: YesNo
+    type_matches: YesNo
+    feedback: Remark
 
 
-class SupportReview(BaseModel):
+class SupportReview(ReplyModel):
     """A quality verifier's finding on a reference candidate: whether the passage supports the answer."""
 
-    reason: ShortText
-    supported: bool
+    reason: Annotated[str, StringConstraints(strip_whitespace=True), Advisory(300, least=1)]
+    supported: YesNo
 
 
-class Finding(BaseModel):
+class Finding(ReplyModel):
     """What a model finds about one of several numbered things."""
 
-    number: int = Field(ge=1)
+    also_called: ClassVar[Mapping[str, frozenset[str]]] = {
+        "number": frozenset(
+            {"criterion", "criterionnumber", "criterionid", "candidate", "candidatenumber", "candidateid", "id", "no"}
+        )
+    }
+
+    number: Annotated[int, Field(ge=1), Ordinal()]
 
 
 Found = TypeVar("Found", bound=Finding)
@@ -120,22 +145,22 @@ def each_once(n: int, of: str) -> Callable[[tuple[Found, ...]], tuple[Found, ...
 class CriterionMark(Finding):
     """A judge's finding on one criterion."""
 
-    reason: Annotated[str, StringConstraints(max_length=400)] = ""
-    met: bool
+    reason: Annotated[str, Advisory(400)] = ""
+    met: YesNo
 
 
-class RubricMarks(BaseModel):
+class RubricMarks(ReplyModel):
     """A judge's findings on all criteria of one attempt."""
 
-    marks: tuple[CriterionMark, ...]
+    marks: Annotated[tuple[CriterionMark, ...], ListOf()]
 
 
-class ReferenceMark(BaseModel):
+class ReferenceMark(ReplyModel):
     """A judge's finding on an attempt at a question with a reference answer: what either says, then the verdict.
 
     Quoting first keeps a small judge honest: asked for a reason, it argues itself into agreement.
     """
 
-    reference_says: Annotated[str, StringConstraints(max_length=100)]
-    answer_says: Annotated[str, StringConstraints(max_length=100)]
-    correct: bool
+    reference_says: Annotated[str, Advisory(100)]
+    answer_says: Annotated[str, Advisory(100)]
+    correct: YesNo

@@ -18,11 +18,12 @@ from autodata.domains.tasks import maths
 from autodata.domains.tasks.base import ReferenceKind, Scored
 from autodata.domains.tasks.passages import sentences
 from autodata.domains.tasks.questions import paper_references
-from autodata.domains.tasks.schemas import Finding, ReferenceMark, each_once
+from autodata.domains.tasks.schemas import Finding, ReferenceMark, YesNo, each_once
+from autodata.models.coerce import Advisory, Items, Prose, ReplyModel
 from autodata.prompts import fence
 
-Question = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1500)]
-Answer = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
+Question = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1500), Prose()]
+Answer = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300), Prose()]
 
 _FINAL = re.compile(r"^[\s>*_#]*(?:final )?answer\s*[*_]*\s*[:=]\s*(.+?)\s*$", re.IGNORECASE | re.MULTILINE)
 _BOXED = re.compile(r"\\boxed\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}")
@@ -31,14 +32,14 @@ _DECIMAL = re.compile(r"(?<![\w.])\d*[.,]?\d+\s*(?:[eE][-+−]?\d+)(?!\w)|\d+\.\
 _ROUNDED = re.compile(r"\\approx|≈|≃|\b(?:approximately|approx\.?|roughly|about|nearly|to \w+ decimal places)\b", re.I)
 
 
-class ScienceDraft(BaseModel):
+class ScienceDraft(ReplyModel):
     """What a challenger of a verifiable domain is asked for."""
 
     question: Question
     answer: Answer
 
 
-class VerifiableCandidate(Candidate):
+class VerifiableCandidate(ReplyModel, Candidate):
     """A question with one exact answer, kept as the reference."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -50,21 +51,22 @@ class VerifiableCandidate(Candidate):
 class ScreenFinding(Finding):
     """What the screen thinks of one candidate."""
 
-    reason: Annotated[str, StringConstraints(max_length=300)] = ""
-    promising: bool
+    reason: Annotated[str, Advisory(300)] = ""
+    promising: YesNo
 
 
-class Screening(BaseModel):
+class Screening(ReplyModel):
     """What the screen thinks of every candidate of a round."""
 
-    candidates: tuple[ScreenFinding, ...]
+    candidates: Annotated[tuple[ScreenFinding, ...], Items()]
 
 
 @lru_cache(maxsize=8)
 def screening_schema(n: int) -> type[Screening]:
     """Return Screening for exactly the candidates 1..n."""
-    field = Annotated[tuple[ScreenFinding, ...], AfterValidator(each_once(n, "finding for each candidate"))]
-    return create_model("Screening", __base__=Screening, candidates=(field, Field(min_length=n, max_length=n)))
+    exactly, complete = Field(min_length=n, max_length=n), AfterValidator(each_once(n, "finding for each candidate"))
+    field = Annotated[tuple[ScreenFinding, ...], exactly, Items(), complete]
+    return create_model("Screening", __base__=Screening, candidates=(field, ...))
 
 
 def final_answer(text: str) -> str | None:
@@ -140,5 +142,5 @@ class VerifiableKind(ReferenceKind):
 @lru_cache(maxsize=1)
 def _mark_schema() -> type[ReferenceMark]:
     """Return ReferenceMark with room for whole expressions. Quotes are not checked: one form has many spellings."""
-    says = Annotated[str, StringConstraints(max_length=400)]
+    says = Annotated[str, Advisory(400)]
     return create_model("ReferenceMark", __base__=ReferenceMark, reference_says=(says, ...), answer_says=(says, ...))

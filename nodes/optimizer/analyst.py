@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, create_model
 
 from autodata.models.caller import Caller, CallSite
+from autodata.models.coerce import Items, Listed
 from autodata.models.structured import schema_text
 from autodata.nodes.optimizer.edit_sandbox import editable_roles
 from autodata.nodes.optimizer.failure_digest import MATERIAL_CHARS, render_material
@@ -145,6 +146,7 @@ def _analysis_schema(labels: tuple[str, ...]) -> type[Analysis]:
             raise ValueError(f"{', '.join(unknown)}: no such label in the material: use {use}")
         return plain
 
-    field = Annotated[tuple[str, ...], AfterValidator(existing)]
-    cause = create_model("Cause", __base__=Cause, evidence=(field, Field(min_length=1, max_length=12)))
-    return create_model("Analysis", __base__=Analysis, causes=(tuple[cause, ...], Field(min_length=1, max_length=6)))
+    evidence = Annotated[tuple[str, ...], Listed(12, least=1, needed=True), AfterValidator(existing)]
+    cause = create_model("Cause", __base__=Cause, evidence=(evidence, ...))
+    causes = Annotated[tuple[cause, ...], Field(min_length=1, max_length=6), Items()]
+    return create_model("Analysis", __base__=Analysis, causes=(causes, ...))

@@ -222,7 +222,7 @@ def test_a_child_gets_no_key_of_the_environment(monkeypatch: pytest.MonkeyPatch)
 def test_children_end_with_their_parent() -> None:
     """A child that waits ends when its standard input does, also after a kill."""
     code = (
-        "from autodata.nodes import maths; maths.evaluate('1+1'); print(maths._pool._idle[0].pid, flush=True);"
+        "from autodata.domains.tasks import maths; maths.evaluate('1+1'); print(maths._pool._idle[0].pid, flush=True);"
         " import os; os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

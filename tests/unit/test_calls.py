@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from langchain_core.messages import AIMessage
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints, create_model
 
 from autodata.checkpoints.ledger import MemoryLedger
 from autodata.models.caller import CallSite, Reply, seed_for
+from autodata.models.coerce import Advisory, Flag, ReplyModel
 from autodata.models.errors import CallFailed, Drained, UnusableReply
 from tests.unit.scripted import ASK, SITE, Script, Status, bench, calls, said
 
@@ -200,6 +201,52 @@ async def test_what_is_no_verdict_is_asked_for_again_in_a_later_epoch(script: Se
     caller, chat = bench(GOOD, journal=journal)
     await caller.parsed(dataclasses.replace(SITE, epoch=1), ASK, Answer, shape_is_verdict=True)
     assert len(chat.asked) == 1
+
+
+class Proved(ReplyModel):
+    verdict: Annotated[bool, Flag()]
+    proof: Annotated[str, Advisory(9), StringConstraints(min_length=1)]
+
+
+class Bare(ReplyModel):
+    verdict: Annotated[bool, Flag()]
+
+
+Proved.second_best = Bare
+FOR, AGAINST, PROVED = '{"verdict": true}', '{"verdict": false}', '{"verdict": false, "proof": "so"}'
+
+
+@pytest.mark.parametrize(
+    ("script", "verdict", "proof", "asked"),
+    [
+        ([PROVED], False, True, 1),
+        ([FOR, PROVED], False, True, 2),
+        ([FOR, FOR, PROVED], True, False, 2),
+        ([FOR, NOT_JSON, FOR, PROVED], True, False, 3),
+        ([FOR, AGAINST, PROVED], False, True, 3),
+        ([FOR, AGAINST, FOR, AGAINST], False, False, 4),
+        ([AGAINST, FOR, NOT_JSON, NOT_JSON], True, False, 4),
+        ([NOT_JSON, NOT_JSON, NOT_JSON, FOR], True, False, 4),
+    ],
+)
+async def test_a_verdict_without_proof_counts_once_repeated_or_when_tries_are_used_up(
+    script: Sequence[Script], verdict: bool, proof: bool, asked: int
+) -> None:
+    caller, chat = bench(*script)
+    found, _ = await caller.parsed(SITE, ASK, Proved)
+    assert (found.verdict, isinstance(found, Proved), len(chat.asked)) == (verdict, proof, asked)
+    again, _ = await caller.parsed(SITE, ASK, Proved)
+    assert (again, len(chat.asked)) == (found, asked)
+
+
+async def test_a_journal_that_ended_without_proof_is_read_anew_for_nothing() -> None:
+    caller, chat = bench(FOR, AGAINST, FOR, AGAINST)
+    strict = create_model("Proved", __base__=Proved)
+    strict.second_best = None
+    with pytest.raises(UnusableReply):
+        await caller.parsed(SITE, ASK, strict)
+    found, _ = await caller.parsed(dataclasses.replace(SITE, epoch=1), ASK, Proved)
+    assert (found.verdict, len(chat.asked)) == (False, 4)
 
 
 async def test_draining_replays_but_sends_nothing() -> None:

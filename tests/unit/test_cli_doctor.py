@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from autodata.checkpoints.records import UserError
 from autodata.cli.app import app
-from autodata.models.config import ROLES, ModelSettings
+from autodata.models.config import ROLES, ModelSettings, RetryConfig
 from autodata.models.endpoint import Endpoint, RoleModel
 from autodata.models.local.weights import KNOWN_MODELS
 
@@ -204,7 +204,35 @@ def test_structured_output_that_cannot_be_read_matters_to_those_who_need_it(try_
     (fault,) = found["faults"]
     assert fault["roles"] == ["challenger", "quality_verifier", "verifier"]
     assert found["structured"] == "json_schema, unreadable"
-    assert len(set(asked)) == 2
+    assert len(set(asked)) == len(asked) == RetryConfig().unusable_tries  # as often as a run asks
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '{"total": "42", "even": "yes"}',
+        '{"Total": 42.0, "isEven": true}',
+        '[{"total": 42, "even": true}]',
+        '{"answer": {"total": 42, "even": "Even."}}',
+        '{"total": 42, "even": true, "reason": "19 + 23"}',
+    ],
+)
+def test_replies_are_read_as_a_run_reads_them(try_it: Callable[..., Result], said: str) -> None:
+    found = only(try_it(lambda settings, request: reply(said if request["structured"] else "ready"), "--json"))
+    assert (found["structured"], found["faults"]) == ("json_schema", [])
+
+
+@pytest.mark.parametrize(("tries", "usable"), [(2, False), (3, True)])
+def test_a_reply_is_repaired_as_often_as_a_run_would(try_it: Callable[..., Result], tries: int, usable: bool) -> None:
+    asked: list[int] = []
+
+    def answer(settings: ModelSettings, request: Mapping[str, Any]) -> AIMessage:
+        if request["structured"]:
+            asked.append(request["seed"])
+        return reply(SUM if len(asked) > 2 else '{"total": "about 42", "even": "perhaps"}')
+
+    result = try_it(answer, "--json", roles=f"[retries]\nunusable_tries = {tries}\n")
+    assert (result.exit_code == 0, only(result)["usable"], len(asked)) == (usable, usable, tries)
 
 
 def test_usage_that_is_not_reported_is_said_but_is_no_failure(try_it: Callable[..., Result]) -> None:
