@@ -48,6 +48,7 @@ _SAID: Mapping[str, str] = {
 """What the models' own docstrings do not say."""
 
 _EXAMPLES: Mapping[str, Any] = {
+    "langsmith": True,
     "prompts": "runs/optimised/winner",
     "limit": 100,
     "target": 20,

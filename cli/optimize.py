@@ -27,6 +27,7 @@ from autodata.cli.run import (
 )
 from autodata.cli.terminal import AsJson, console, print_json
 from autodata.corpus.documents import read_documents
+from autodata.graphs.destinations import destinations
 from autodata.prompts.patch import write_pack
 from autodata.runner.config import RunConfig
 from autodata.runner.optimization.session import Ending, OptimizeRunConfig, open_optimization, require_splits
@@ -113,6 +114,7 @@ async def _sit(
     config: OptimizeRunConfig, splits: Mapping[str, list[Document]], out: Path, progress: OptimizeProgress
 ) -> tuple[Ending, SearchReport]:
     with progress:
+        progress.say(destinations(config.roles().values(), config.tracing))
         async with open_optimization(config, out, progress=progress.preparing) as sitting:
             on_signals(sitting, progress)
             sitting.on_event = progress.on_event

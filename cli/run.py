@@ -21,11 +21,12 @@ from autodata.cli.progress import Progress
 from autodata.cli.report import summary_table
 from autodata.corpus.documents import fit, read_documents
 from autodata.corpus.summary import summarise
+from autodata.graphs.destinations import destinations
 from autodata.prompts import load_pack
 from autodata.prompts.patch import write_pack
 from autodata.runner.config import RunConfig, load_config, stored_config
 from autodata.runner.document_runner import Outcome, open_run
-from autodata.runner.ingest import take_in
+from autodata.runner.ingest import take_in, too_short
 
 SHOWN_SKIPPED = 10
 """Skipped inputs that are named one by one."""
@@ -161,6 +162,7 @@ def execute(config: RunConfig, paths: list[Path], out: Path, console: Console) -
 
 async def _sit(config: RunConfig, documents: Iterable[Document | Skipped], out: Path, progress: Progress) -> Sitting:
     with progress:
+        progress.say(destinations(config.roles().values(), config.tracing))
         async with open_run(config, out, progress=progress.preparing) as runner:
             on_signals(runner, progress)
             runner.on_event = progress.on_event
@@ -234,10 +236,12 @@ def find_settings(config: Path | None, out: Path, flags: Mapping[str, Any], kind
 
 
 def fitted(config: RunConfig, items: Iterator[Document | Skipped]) -> Iterator[Document | Skipped]:
-    """Cut or refuse what is too long, unless the domain picks passages anyway."""
+    """Refuse what is too short; cut or refuse what is too long, unless the domain picks passages anyway."""
     whole = config.chosen_domain.passage_words is not None
     for item in items:
-        if whole or isinstance(item, Skipped):
+        if isinstance(item, Document) and (short := too_short(item.text)):
+            yield Skipped(name=item.name, reason=short)
+        elif whole or isinstance(item, Skipped):
             yield item
         else:
             yield fit(item, config.documents.max_chars, config.documents.too_long)

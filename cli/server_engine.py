@@ -18,6 +18,7 @@ from autodata.cli.progress import Progress
 from autodata.cli.run import SHOWN_SKIPPED, Sitting, fitted
 from autodata.corpus.documents import read_documents
 from autodata.corpus.summary import summarise
+from autodata.graphs.destinations import host
 from autodata.runner.config import RunConfig, load_config
 from autodata.runner.ingest import take_in
 from autodata.runner.remote import RemoteRun, RemoteRunner, open_remote
@@ -107,6 +108,7 @@ async def _sit(
     run: RemoteRun, documents: Iterable[Document | Skipped], out: Path, url: str, key: str | None
 ) -> tuple[Sitting, list[str]]:
     with Progress(Console(stderr=True), target=run.target) as progress:
+        progress.say(f"Documents go to: the LangGraph server at {host(url)}, and from there to the models it names")
         async with open_remote(run, out, url, key) as runner:
             _on_signals(runner, progress)
             runner.on_event = progress.on_event

@@ -15,6 +15,7 @@ from autodata.domains.domain import CS, Domain, one_shot
 from autodata.graphs.self_instruct import after_verifier, opening
 from autodata.nodes.loop_judge import loop_judge
 from autodata.nodes.state import Context, Output, State
+from autodata.nodes.state_check import checked
 
 
 def build_cot_baseline(domain: Domain = CS) -> StateGraph[State, Context, State, Output]:
@@ -27,9 +28,10 @@ def build_cot_baseline(domain: Domain = CS) -> StateGraph[State, Context, State,
     measured = "accept"
     if domain.loop_judge:
         measured = "loop_judge"
-        graph.add_node("loop_judge", loop_judge)
+        graph.add_node("loop_judge", checked(loop_judge))
         graph.add_edge("loop_judge", "accept")
     ways: dict[Hashable, str] = {"weak_solver": "weak_solver", "strong_solver": "strong_solver", "accept": measured}
+    ways |= {"loop_judge": measured, "feedback": "feedback"}  # of verdicts that somebody has written into the state
     graph.add_conditional_edges("verifier", after_verifier, ways)
     graph.add_edge("feedback", END)
     return graph

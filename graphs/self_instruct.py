@@ -22,6 +22,7 @@ from autodata.nodes.quality_verifier import quality_verifier
 from autodata.nodes.screen import screen
 from autodata.nodes.solvers import strong_solver, weak_solver
 from autodata.nodes.state import Context, Output, State
+from autodata.nodes.state_check import checked
 from autodata.nodes.verifier import verifier
 
 
@@ -44,12 +45,13 @@ def after_quality(state: State) -> str:
 
 def after_verifier(state: State) -> str:
     """Follow the policy's decision."""
-    verdict = state.get("verdict") or {}
-    decision: Any = verdict.get("decision")
+    found: Any = state.get("verdict")
+    verdict = found if isinstance(found, dict) else {}
+    decision = verdict.get("decision")
     if decision == Decision.MORE:
         return "strong_solver" if verdict.get("stage") == Stage.STRONG else "weak_solver"
     following = {Decision.STRONG: "strong_solver", Decision.JUDGE: "loop_judge", Decision.ACCEPT: "accept"}
-    return following.get(decision, "feedback")
+    return following.get(decision, "feedback") if isinstance(decision, str) else "feedback"
 
 
 def after_judge(state: State) -> str:
@@ -63,7 +65,9 @@ def after_feedback(state: State) -> str:
 
 
 def after_review(state: State) -> str:
-    """Verify an edited candidate anew; else end the round as the gates and the person have it."""
+    """Ask while a question is open; verify an edited candidate anew; else end the round as gates and person have it."""
+    if state.get("asked"):
+        return "human_review"
     if not state.get("verdict"):
         return "anew"
     return "feedback" if state.get("rejection") else "accept"
@@ -78,22 +82,26 @@ def build_self_instruct(domain: Domain = CS, *, review: bool = False) -> StateGr
 
     The edge from the verifier back to the weak solver is there for every domain: a domain that stops attempts early
     makes them in waves, and in any domain a person who edits the candidate before the verifier makes all missing.
-    Compile it with a checkpointer of your choice; the context carries the services.
+    Every edge has a way for whatever a client has written into the state, so that an edit is never an error of a
+    router: `checked` refuses what a node cannot work on. Compile it with a checkpointer of your choice; the context
+    carries the services.
     """
     graph = opening(domain)
     after: dict[Hashable, str] = {name: name for name in ("weak_solver", "strong_solver")}
     ends: dict[Hashable, str] = {"accept": "accept", "feedback": "feedback"}
     if review:
-        graph.add_node("human_review", human_review)
+        graph.add_node("human_review", checked(human_review))
         anew = "quality_verifier" if domain.quality_check else "weak_solver"
-        graph.add_conditional_edges("human_review", after_review, {**ends, "anew": anew})
+        graph.add_conditional_edges(
+            "human_review", after_review, {**ends, "anew": anew, "human_review": "human_review"}
+        )
         ends = dict.fromkeys(ends, "human_review")
     if domain.loop_judge:
-        graph.add_node("loop_judge", loop_judge)
+        graph.add_node("loop_judge", checked(loop_judge))
         graph.add_conditional_edges("loop_judge", after_judge, ends)
-        after |= {"loop_judge": "loop_judge", "feedback": ends["feedback"]}
+        after |= {"loop_judge": "loop_judge", "accept": "loop_judge", "feedback": ends["feedback"]}
     else:
-        after |= ends
+        after |= ends | {"loop_judge": ends["feedback"]}
     graph.add_conditional_edges("verifier", after_verifier, after)
     graph.add_conditional_edges("feedback", after_feedback, ["challenger", END])
     return graph
@@ -102,30 +110,30 @@ def build_self_instruct(domain: Domain = CS, *, review: bool = False) -> StateGr
 def opening(domain: Domain) -> StateGraph[State, Context, State, Output]:
     """Return what the loop and the baseline share: all from the start to the verifier, and the end behind accept."""
     graph = StateGraph(State, context_schema=Context, output_schema=Output)
-    graph.add_node("challenger", challenger)
-    graph.add_node("weak_solver", weak_solver)
-    graph.add_node("verifier", verifier)
-    graph.add_node("strong_solver", strong_solver)
-    graph.add_node("feedback", feedback)
-    graph.add_node("accept", accept)
+    graph.add_node("challenger", checked(challenger))
+    graph.add_node("weak_solver", checked(weak_solver))
+    graph.add_node("verifier", checked(verifier))
+    graph.add_node("strong_solver", checked(strong_solver))
+    graph.add_node("feedback", checked(feedback))
+    graph.add_node("accept", checked(accept))
     if domain.extractor or domain.grounding:
-        graph.add_node("extractor", extractor)
+        graph.add_node("extractor", checked(extractor))
         graph.add_edge(START, "extractor")
-        graph.add_conditional_edges("extractor", after_extractor, ["challenger", *([END] if domain.extractor else [])])
+        graph.add_conditional_edges("extractor", after_extractor, ["challenger", END])
     else:
         graph.add_edge(START, "challenger")
-    checked = "weak_solver"
+    first_check = "weak_solver"
     if domain.quality_check:
-        graph.add_node("quality_verifier", quality_verifier)
+        graph.add_node("quality_verifier", checked(quality_verifier))
         graph.add_conditional_edges("quality_verifier", after_quality, ["weak_solver", "feedback"])
-        checked = "quality_verifier"
+        first_check = "quality_verifier"
     ways: dict[Hashable, str] = {
-        "go_on": checked,
+        "go_on": first_check,
         "feedback": "feedback",
-        **({END: END} if domain.passage_words else {}),
+        END: END,
     }
     if domain.challengers > 1:
-        graph.add_node("screen", screen)
+        graph.add_node("screen", checked(screen))
         graph.add_conditional_edges("challenger", after_challenger, {**ways, "go_on": "screen"})
         graph.add_conditional_edges("screen", after_challenger, ways)
     else:
@@ -137,8 +145,8 @@ def opening(domain: Domain) -> StateGraph[State, Context, State, Output]:
 
 
 def steps_for(max_rounds: int, attempts: int) -> int:
-    """Return a recursion limit that no legal run reaches: a round takes five nodes and two per attempt at most.
+    """Return a recursion limit that no legal run reaches: a round takes six nodes and two per attempt at most.
 
     A person's answer starts the count again, so that edits do not count.
     """
-    return max_rounds * (7 + 2 * attempts) + 10
+    return max_rounds * (8 + 2 * attempts) + 10

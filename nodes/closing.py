@@ -24,7 +24,7 @@ from autodata.domains.acceptance.bounds import decimal
 from autodata.domains.acceptance.rubric_score import rubric_figures
 from autodata.domains.tasks.questions import normalised
 from autodata.nodes.quality_verifier import review
-from autodata.nodes.state import Context, Desk, State, plain
+from autodata.nodes.state import BadState, Context, Desk, State, plain
 from autodata.nodes.verifier import as_float
 from autodata.prompts import fence
 
@@ -140,7 +140,7 @@ async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     desk.require_passed()
     verdict = Verdict.model_validate(desk.state["verdict"])
     if verdict.candidate_id != desk.candidate_id:
-        raise ValueError("only the exact candidate that the verdict is about can be accepted")
+        raise BadState("only the exact candidate that the verdict is about can be accepted")
     if verdict.decision is Decision.JUDGE:
         _require_accepted_by_judge(desk)
     if services.domain.final_check:
@@ -191,7 +191,7 @@ def _require_accepted_by_judge(desk: Desk) -> None:
     """Raise ValueError unless the loop judge accepted exactly the current candidate."""
     judgement = desk.state.get("judgement") or {}
     if judgement.get("candidate_id") != desk.candidate_id or judgement.get("verdict") != "accept":
-        raise ValueError("only the exact candidate that the loop judge accepted can be accepted")
+        raise BadState("only the exact candidate that the loop judge accepted can be accepted")
 
 
 def _closed(desk: Desk, mode: FailureMode | None, reason: str, reviewer: str = "") -> Round:

@@ -3,25 +3,47 @@
 Code decides all the same (law 1). A person may reject what passed every gate, with a reason; may change the candidate,
 which is then verified anew from the quality check on; and may not accept what the gates rejected: there, approving is
 a label that others can count, and a reason is feedback beside the gates'.
+
+An answer counts for one question. The node runs twice for each: the first run puts the question into state, so that
+it stays open whatever the context of a later run says; the second asks. LangGraph gives a resume value to whichever
+question is next, so an answer that names another question, that was sent before this one was asked, or that repeats
+the answer before is not taken: the question is asked again, with what was wrong.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
+from langgraph.config import get_config
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from autodata.checkpoints.records import Candidate, Check, FailureMode, Stage, Verdict
+from autodata.checkpoints.records import Candidate, Check, FailureMode, Stage, Verdict, digest
 from autodata.domains.acceptance.borderline import borderline
 from autodata.domains.domain import Domain
 from autodata.models.validation import problems
 from autodata.nodes.challenger import code_problems
 from autodata.nodes.state import Context, Desk, State, plain
 from autodata.prompts import PromptPack
+
+SENT_AT = "__request_start_time_ms__"
+"""Where a LangGraph server keeps when the request for a run came, in milliseconds since 1970."""
+BY_ID = "__pregel_resume_map"
+"""Where LangGraph keeps answers that name their interrupt by its id."""
+UNBOUND = "refused"
+"""The only key of an answer that stands for one that could not be given to a question, with the reason."""
+
+NOT_AN_OBJECT = 'an answer is a JSON object such as {"decision": "approve"}'
+OF_ANOTHER = "that answer names another question: this one is new"
+TOO_EARLY = "that answer was sent before this question was asked, so it is not about this candidate: answer this one"
+REPEATED = (
+    "that is the answer to the question before, once more: if it is meant for this candidate too, send it again, or"
+    " send it with this question's label_id"
+)
 
 
 class ReviewAnswer(BaseModel):
@@ -39,6 +61,8 @@ class ReviewAnswer(BaseModel):
     """Who answers, in any words."""
     at: str = Field(default="", max_length=40)
     """When, in ISO 8601; now if it is left out."""
+    label_id: str = Field(default="", max_length=1000)
+    """The `label_id` of the question that is answered. Left out: the one that was open when the answer was sent."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -62,7 +86,7 @@ def edited(domain: Domain, pack: PromptPack, current: Candidate, changes: Mappin
     try:
         candidate = domain.scorer.candidate({**known, **changes})
     except ValidationError as error:
-        raise ValueError(problems(error, type(current))) from error
+        raise ValueError(problems(error, type(current), repeat=False)) from error
     if candidate.candidate_id == current.candidate_id:
         raise ValueError("nothing is changed: approve it, or change something")
     if found := code_problems(domain, pack, candidate):
@@ -89,14 +113,14 @@ def answer_schema(domain: Domain, pack: PromptPack, current: Candidate) -> type[
 async def human_review(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Ask a person about the candidate, if this one is to be asked about, and follow the answer.
 
-    The question is in the ledger before the graph stops; a second run of the node asks the same one. A candidate that
-    was edited in state since its verdict is not asked about, but verified anew.
+    The question is in state and ledger before the graph stops; an open one is asked whatever `Services.review` says by
+    then. A candidate that was edited in state since its verdict is not asked about, but verified anew.
     """
     desk = Desk(state, runtime)
     services = desk.services
     verdict = Verdict.model_validate(state["verdict"])
     if verdict.candidate_id != desk.candidate_id:
-        return await _anew(state, runtime, desk.candidate, "edited in state")
+        return {"asked": None} | await _anew(state, runtime, desk.candidate, "edited in state")
     near = borderline(
         services.policy,
         desk.scores(Stage.WEAK),
@@ -104,31 +128,66 @@ async def human_review(state: State, runtime: Runtime[Context]) -> dict[str, Any
         services.domain.planned,
         services.review.margin,
     )
-    if not services.review.asks(accepted=not state.get("rejection"), near=near):
-        return {"reviews": state.get("reviews", 0)}  # a person who watches the stream sees that it was passed
     question = _question(desk, verdict, near)
-    await services.store.save(
-        labels=[
-            {
-                "label_id": question["label_id"],
-                "document_id": desk.document_id,
-                "thread_id": desk.thread_id,
-                "round_id": desk.round_id,
-                "candidate_id": desk.candidate_id,
-                "n": desk.n,
-                "verdict": question["verdict"],
-                "why": question["why"],
-            }
-        ]
-    )
-    desk.emit("review", question=question)
+    asked = state.get("asked") or {}
+    if asked.get("label_id") != question["label_id"]:
+        if not services.review.asks(accepted=not state.get("rejection"), near=near):
+            # A person who watches the stream sees that it was passed.
+            return {"reviews": state.get("reviews", 0), "asked": None}
+        return {"asked": await _opened(desk, question)}
+    question["error"] = asked.get("error", "")
     schema = answer_schema(services.domain, services.pack, desk.candidate)
-    answer = interrupt(question, response_schema=schema)
-    update: dict[str, Any] = {"reviews": state.get("reviews", 0) + 1}
+    given: Any = interrupt(question, response_schema=schema.model_json_schema())
+    answer = _read(schema, given, asked, state.get("answered") or "")
+    if isinstance(answer, str):
+        return {"asked": await _opened(desk, question, error=answer)}
+    update: dict[str, Any] = {"reviews": state.get("reviews", 0) + 1, "asked": None, "answered": _said(answer)}
     candidate = await _recorded(desk, question, answer)
     if candidate:
         return update | await _anew(state, runtime, candidate, answer.reason.strip())
     return update | {"rejection": _rejection(desk, answer)}
+
+
+async def _opened(desk: Desk, question: Mapping[str, Any], error: str = "") -> dict[str, Any]:
+    """Store the question as open; return what the state keeps of it."""
+    row = {name: question[name] for name in ("label_id", "verdict", "why")}
+    row |= {"document_id": desk.document_id, "thread_id": desk.thread_id, "n": desk.n}
+    row |= {"round_id": desk.round_id, "candidate_id": desk.candidate_id}
+    if error:  # an answer that was stored beside the run, and cannot be taken, is forgotten
+        row |= {"decision": None, "edited": None}
+    await desk.services.store.save(labels=[row])
+    desk.emit("review", question={**question, "error": error})
+    return {"label_id": question["label_id"], "at": int(time.time() * 1000), "error": error}
+
+
+def _read(schema: type[ReviewAnswer], given: Any, asked: Mapping[str, Any], before: str) -> ReviewAnswer | str:
+    """Return the answer, or why it is none to this question. `before` identifies the answer that counted last."""
+    if not isinstance(given, Mapping):
+        return NOT_AN_OBJECT
+    if given.keys() == {UNBOUND}:
+        return str(given[UNBOUND])[:300]
+    try:
+        answer = schema.model_validate(given)
+    except ValidationError as error:
+        return problems(error, ReviewAnswer, repeat=False)
+    return _unbound(answer, asked, before) or answer
+
+
+def _unbound(answer: ReviewAnswer, asked: Mapping[str, Any], before: str) -> str:
+    """Return why an answer is not about the question that is open; empty when it is."""
+    configurable = get_config().get("configurable", {})
+    if answer.label_id:
+        return "" if answer.label_id == asked["label_id"] else OF_ANOTHER
+    sent = configurable.get(SENT_AT)
+    if sent is not None and int(sent) < asked["at"]:
+        return TOO_EARLY
+    repeated = _said(answer) == before and not configurable.get(BY_ID)
+    return REPEATED if repeated and asked.get("error") != REPEATED else ""
+
+
+def _said(answer: ReviewAnswer) -> str:
+    """Return what two answers share that say the same."""
+    return digest([answer.decision, answer.reason.strip(), answer.candidate, answer.at])
 
 
 def _question(desk: Desk, verdict: Verdict, near: tuple[Check, ...]) -> dict[str, Any]:
@@ -137,9 +196,11 @@ def _question(desk: Desk, verdict: Verdict, near: tuple[Check, ...]) -> dict[str
     number = desk.state.get("reviews", 0) + 1
     return {
         "label_id": f"{desk.round_id}/review/{number}",
+        "error": "",
         "document": desk.state["document"]["name"],
         "round": desk.n,
         "verdict": "reject" if rejection else "accept",
+        "answers": _ANSWERS_TO_REJECTED if rejection else _ANSWERS_TO_PASSED,
         "why": "borderline: " + "; ".join(map(str, near)) if near else "",
         "rejection": rejection,
         "checks": [plain(check) for check in verdict.checks],
@@ -154,6 +215,19 @@ def _question(desk: Desk, verdict: Verdict, near: tuple[Check, ...]) -> dict[str
             for attempt in desk.attempts
         ],
     }
+
+
+_ANSWERS_TO_PASSED: Mapping[str, str] = {
+    "approve": "It is accepted, if the domain's final check agrees.",
+    "edit": "The changed candidate is verified anew.",
+    "reject": "The round is rejected for your reason, which the next challenger is shown.",
+}
+_ANSWERS_TO_REJECTED: Mapping[str, str] = {
+    "approve": "Only a label: the gates rejected this candidate, and it stays rejected.",
+    "edit": "The changed candidate is verified anew.",
+    "reject": "The next challenger is shown your reason beside that of the gates.",
+}
+"""What each decision does, as the question says it."""
 
 
 async def _recorded(desk: Desk, question: Mapping[str, Any], answer: ReviewAnswer) -> Candidate | None:

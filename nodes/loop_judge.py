@@ -15,7 +15,7 @@ from autodata.checkpoints.records import Decision, FailureMode, Verdict
 from autodata.domains.tasks.legal import LoopJudgement
 from autodata.models.structured import schema_text
 from autodata.nodes.loop_judge_packet import Pattern, packet, shown
-from autodata.nodes.state import Context, Desk, State
+from autodata.nodes.state import BadState, Context, Desk, State
 
 
 async def loop_judge(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -27,7 +27,7 @@ async def loop_judge(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     desk.require_passed()
     verdict = Verdict.model_validate(state["verdict"])
     if verdict.candidate_id != desk.candidate_id or verdict.decision not in {Decision.JUDGE, Decision.ACCEPT}:
-        raise ValueError("only a round whose attempts at the current candidate were all made can be judged")
+        raise BadState("only a round whose attempts at the current candidate were all made can be judged")
     decides = verdict.decision is Decision.JUDGE
     pattern = _pattern(desk)
     found = packet(pattern)

@@ -40,6 +40,10 @@ from autodata.prompts import PromptPack
 T = TypeVar("T")
 
 
+class BadState(ValueError):
+    """A state that a node cannot work on, for a client may edit it: the key and what is wrong, in one line."""
+
+
 class State(TypedDict, total=False):
     """State of one document's thread. Values are plain JSON; the records' names say what each holds."""
 
@@ -69,6 +73,10 @@ class State(TypedDict, total=False):
     rounds: list[dict[str, Any]]
     reviews: int
     """How many answers people gave in this thread."""
+    asked: dict[str, Any] | None
+    """The question that is open, if one is: label_id, at (milliseconds since 1970), and why an answer was not taken."""
+    answered: str
+    """Identifies the last answer that counted."""
     status: str
     status_reason: str
     example: dict[str, Any] | None
@@ -200,17 +208,17 @@ class Desk:
         return [attempt for attempt in found if attempt.candidate_id == current]
 
     def require_passed(self) -> None:
-        """Raise ValueError unless the quality verifier passed exactly the current candidate.
+        """Raise BadState unless the quality verifier passed exactly the current candidate.
 
         In a domain without one it must be the candidate that its round was opened with, which code has checked.
         """
         if not self.services.domain.quality_check:
             if self.state.get("candidate_id") != self.candidate_id:
-                raise ValueError("only the exact candidate that its round was opened with goes on")
+                raise BadState("only the exact candidate that its round was opened with goes on")
             return
         quality = self.state.get("quality") or {}
         if quality.get("candidate_id") != self.candidate_id or not quality.get("passed"):
-            raise ValueError("only the exact candidate that the quality verifier passed goes on")
+            raise BadState("only the exact candidate that the quality verifier passed goes on")
 
     def opening(self) -> dict[str, list[dict[str, Any]]]:
         """The ledger's rows of the open round and of its candidate, if it has one."""

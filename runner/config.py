@@ -265,6 +265,8 @@ def stored_config(path: Path, flags: Mapping[str, Any] | None = None, kind: str 
     values.pop("kind", None)
     values.pop("prompt_version", None)
     values.pop("domain_settings", None)
+    if isinstance(tracing := values.get("tracing"), dict) and tracing.get("langsmith"):
+        del tracing["langsmith"]  # it was the default once: what is sent is asked for anew
     return read_config(tomli_w.dumps(values), str(path), flags)
 
 

@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.errors import GraphDrained, is_invalid_resume
+from langgraph.errors import GraphDrained
 from langgraph.graph import StateGraph
 from langgraph.runtime import RunControl, Runtime
-from pydantic import ValidationError
 
 from autodata.checkpoints.document_queue import Book
 from autodata.checkpoints.records import Document, DocumentStatus, RunFailed, UserError, digest
@@ -30,11 +29,9 @@ from autodata.graphs.self_instruct import build_self_instruct, steps_for
 from autodata.models.caller import CallSite, Reply
 from autodata.models.errors import BudgetSpent, CallFailed, Drained, EndpointDown, PlumbingError
 from autodata.models.local.serving import Progress
-from autodata.models.validation import problems
-from autodata.nodes.human_review import ReviewAnswer
 from autodata.nodes.state import Context, Desk, Output, Services, State, new_state
 from autodata.runner.config import BaselineConfig, RunConfig
-from autodata.runner.pending_reviews import answer_to, answered, set_aside
+from autodata.runner.pending_reviews import answer_to, answered
 from autodata.runner.run_folder import open_house
 from autodata.tracing.tracer import Tracer
 
@@ -172,9 +169,6 @@ class Runner:
         except sqlite3.Error as error:  # the ledger names its own; this is the checkpoint file
             self.drain("the run folder failed", failed=True)
             raise checkpoint_error(self._checkpoints, error) from error
-        except ValidationError as error:
-            bad = is_invalid_resume(error)
-            await (self._ask_again(row, error) if bad else self._errored(row, error))
         except Exception as error:  # noqa: BLE001 - one document's defect must not end the others; it is recorded whole
             await self._errored(row, error)
         finally:
@@ -218,14 +212,6 @@ class Runner:
         await self._settled(document_id)
         self.on_event({"event": "ended", "document_id": document_id})
 
-    async def _ask_again(self, row: Mapping[str, Any], error: ValidationError) -> None:
-        """Set aside an answer that the question does not take: the document waits as before."""
-        snapshot = await self._graph.aget_state(self._thread(row["document_id"]))
-        await set_aside(self.ledger, snapshot)
-        await self.ledger.save(documents=[{"document_id": row["document_id"], "status": DocumentStatus.WAITING.value}])
-        self.outcome.errored.append(f"{row['name']}: the answer cannot be used: {problems(error, ReviewAnswer)}")
-        self.on_event({"event": "waiting", "document_id": row["document_id"]})
-
     async def _settle_ended(self) -> None:
         """Finish the threads of documents whose end is recorded: a kill came in between. Replies are all replayed."""
         for row in await self._book.unsettled():
@@ -250,6 +236,8 @@ class Runner:
 
     def _on_event(self, event: Event) -> None:
         self.on_event(event)
+        if event["event"] == "review" and (wrong := event["question"]["error"]):
+            self.outcome.errored.append(f"{event['question']['document']}: the answer cannot be used: {wrong}")
         if event["event"] == "accepted":
             self._accepted += 1
             if self._config.target and self._accepted >= self._config.target:

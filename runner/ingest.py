@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.records import Document, DocumentStatus, Skipped, digest
 
+FEWEST = 20
+"""Letters and digits that a document has at least. Nothing can be asked about fewer, and every round would be paid."""
 BATCH = 200
 """Documents stored in one transaction while they are read."""
+
+
+def too_short(text: str) -> str:
+    """Return why a text is too short to ask about, empty if it is not."""
+    held = sum(1 for _ in islice(filter(str.isalnum, text), FEWEST))
+    return f"too short to ask about: {held} letters and digits, {FEWEST} are needed" if held < FEWEST else ""
 
 
 async def take_in(ledger: Ledger, documents: Iterable[Document | Skipped]) -> list[Skipped]:

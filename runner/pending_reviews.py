@@ -28,17 +28,10 @@ async def answer_to(ledger: Ledger, snapshot: Any) -> Command[Any] | None:
     row = await _label(ledger, snapshot)
     if row is None or row["decision"] is None:
         return None
-    answer = {name: row[name] for name in ("decision", "reason", "reviewer")} | {"at": row["created_at"]}
+    answer = {name: row[name] for name in ("label_id", "decision", "reason", "reviewer")} | {"at": row["created_at"]}
     if row["edited"]:
         answer["candidate"] = json.loads(row["edited"])
     return Command(resume=answer)
-
-
-async def set_aside(ledger: Ledger, snapshot: Any) -> None:
-    """Forget the stored answer to a thread's open question: the question is open again."""
-    row = await _label(ledger, snapshot)
-    if row is not None:
-        await ledger.save(labels=[{"label_id": row["label_id"], "decision": None, "edited": None}])
 
 
 async def _label(ledger: Ledger, snapshot: Any) -> Mapping[str, Any] | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
+from langsmith.run_helpers import tracing_context
 
 from autodata.checkpoints.document_queue import Book
 from autodata.checkpoints.ledger import Ledger, Reader, run_lock
@@ -100,6 +101,8 @@ async def open_house(config: RunConfig, folder: Path, progress: Progress | None 
     require_room(config, roles)
     make_folder(folder)
     async with AsyncExitStack() as stack:
+        # LangChain's own tracing would send all twice, unredacted, and where the configuration says no.
+        stack.enter_context(tracing_context(enabled=False))
         stack.enter_context(run_lock(folder))
         ledger = await stack.enter_async_context(Ledger.open(folder / "run.db"))
         await bind(ledger, folder, resolved)

@@ -14,7 +14,7 @@ from langgraph.channels import EphemeralValue
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Overwrite, Send
-from pydantic import BaseModel, ConfigDict, Field, with_config
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from autodata.checkpoints.records import DocumentStatus, UserError
@@ -22,7 +22,7 @@ from autodata.domains.domain import DOMAINS, Domain
 from autodata.graphs.self_instruct import build_self_instruct
 from autodata.serving.context import GatedContext, ServedContext, union_schema
 from autodata.serving.errors import Errored, telling
-from autodata.serving.nodes import Paste, enter, fresh, thread_of, who
+from autodata.serving.nodes import Paste, begin, enter, fresh, read_pastes
 from autodata.serving.runtime import workshop
 from autodata.serving.wrap import AnyGraph, add_described, part
 
@@ -41,6 +41,13 @@ class Documents(BaseModel):
     domain: Literal["cs", "legal", "science"] = Field(default="cs", description="What kind of examples to make.")
 
 
+class _Begun(Documents):
+    """Pasted documents, and what the thread that they come to holds already."""
+
+    documents: Any = None
+    pinned: Any = None
+
+
 @with_config(ConfigDict(use_attribute_docstrings=True))
 class Dataset(TypedDict, total=False):
     """What became of the documents."""
@@ -57,6 +64,8 @@ class Dataset(TypedDict, total=False):
     """Documents by status."""
     models: dict[str, str]
     """Who played each role: provider and model."""
+    pinned: str
+    """Refers to what the thread began with: context, acceptance, rounds, review, models and prompts."""
     note: str
     """What a reader must know of this run, for instance that its models are simulated."""
 
@@ -77,7 +86,7 @@ def build_dataset() -> AnyGraph:
     add_described(graph, "intake", _intake(schema, domains))
     add_described(graph, "collect", collect)
     graph.add_edge(START, "intake")
-    graph.add_conditional_edges("intake", fan_out, [_loop_of(name) for name in SERVED])
+    graph.add_conditional_edges("intake", fan_out, [*(_loop_of(name) for name in SERVED), "collect"])
     for name, domain in domains.items():
         loop = part(build_self_instruct(domain, review=True), domain, schema, _Collected).compile()
         add_described(graph, _loop_of(name), _walk(loop, name))
@@ -87,34 +96,33 @@ def build_dataset() -> AnyGraph:
 
 
 def _intake(schema: type[ServedContext], domains: dict[str, Domain]) -> Any:
-    async def intake(state: Documents, config: RunnableConfig, runtime: Runtime[ServedContext]) -> dict[str, Any]:
+    async def intake(state: _Begun, config: RunnableConfig, runtime: Runtime[ServedContext]) -> dict[str, Any]:
         """Take the documents in, each once: texts go to the server's ledger, the thread keeps references."""
         with telling():
-            shop, context, domain = await workshop(), runtime.context or schema(), domains[state.domain]
+            shop, domain = await workshop(), domains[state.domain]
             if len(state.texts) > shop.config.serve.max_documents:
                 raise UserError(
                     f"texts: {len(state.texts)} documents where the server takes {shop.config.serve.max_documents}:"
                     " send fewer, or set serve.max_documents in the server's configuration"
                 )
-            told = who(shop, domain, context)
-            await shop.services(domain, context, shop.book(thread_of(config)))  # what cannot be kept ends here
-            documents = await enter(shop, domain, state.texts, config)
-            return {
-                "domain": state.domain,
-                "documents": [fresh(document)["document"] for document in documents],
-                "results": Overwrite([]),
-                "examples": [],
-                "counts": {},
-                **told,
-            }
+            documents = read_pastes(shop, domain, state.texts)
+            briefs = [fresh(document)["document"] for document in documents]
+            before = state.pinned if state.documents == briefs else None
+            begun = await begin(shop, domain, schema, runtime.context, config, before)
+            await enter(shop, documents, config)
+            cleared = {"results": Overwrite([]), "examples": [], "counts": {}}
+            return {"domain": state.domain, "documents": briefs, **cleared, **begun}
 
     return intake
 
 
-def fan_out(state: Dataset) -> Sequence[Send]:
-    """Send every document through the loop of its domain."""
-    start = {"n": 0, "rounds": [], "feedback": "", "status": ""}
-    return [Send(_loop_of(state["domain"]), {"document": document, **start}) for document in state["documents"]]
+def fan_out(state: Dataset) -> Sequence[Send | str]:
+    """Send every document through the loop of its domain; what is none of either is for `collect` to refuse."""
+    domain, documents = state.get("domain"), state.get("documents")
+    if domain not in SERVED or not isinstance(documents, list) or not documents:
+        return ["collect"]
+    start = {"pinned": state.get("pinned"), "n": 0, "rounds": [], "feedback": "", "status": ""}
+    return [Send(_loop_of(domain), {"document": document, **start}) for document in documents]
 
 
 def _walk(loop: Any, name: str) -> Any:
@@ -135,8 +143,21 @@ def _walk(loop: Any, name: str) -> Any:
 
 async def collect(state: Dataset) -> dict[str, Any]:
     """Collect the accepted examples of all documents, in the documents' order, and count how they ended."""
-    results = state.get("results") or []
+    with telling():
+        try:
+            results = _RESULTS.validate_python(state.get("results") or [])
+            briefs = _RESULTS.validate_python(state.get("documents") or [])
+        except ValidationError:
+            raise UserError(
+                "state.results, state.documents: lists of objects are needed: send the input again"
+            ) from None
+        if len(results) != len(briefs) or not briefs or state.get("domain") not in SERVED:
+            raise UserError("state.documents: there are not as many results as documents: send the input again")
     counts: dict[str, int] = {}
     for entry in results:
-        counts[entry["status"]] = counts.get(entry["status"], 0) + 1
+        status = str(entry.get("status"))
+        counts[status] = counts.get(status, 0) + 1
     return {"examples": [entry["example"] for entry in results if entry.get("example")], "counts": counts}
+
+
+_RESULTS: TypeAdapter[list[dict[str, Any]]] = TypeAdapter(list[dict[str, Any]])

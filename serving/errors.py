@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from autodata.checkpoints.records import RunFailed, UserError
 from autodata.models.errors import CallFailed, PlumbingError, UnusableReply
+from autodata.nodes.state import BadState
 
 
 class Refused(ValueError):
@@ -30,7 +31,7 @@ def telling() -> Iterator[None]:
     """Raise this module's errors in place of the package's own."""
     try:
         yield
-    except UserError as error:
+    except (UserError, BadState) as error:
         raise Refused(str(error)) from error
     except (CallFailed, UnusableReply) as error:
         raise Errored(f"{error.kind}: {error}") from error

@@ -18,6 +18,7 @@ from langgraph_sdk.runtime import ServerRuntime
 from autodata.domains.domain import DOMAINS, Domain, one_shot
 from autodata.graphs.cot_baseline import build_cot_baseline
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
+from autodata.graphs.served_graph import compile_served
 from autodata.serving.context import GatedContext, LoopContext, ServedContext, context_schema, read_context
 from autodata.serving.dataset import build_dataset
 from autodata.serving.errors import telling
@@ -65,7 +66,7 @@ PASTED = frozenset({"text", "title", "name", "texts", "train", "held_out", "test
 @cache
 def compiled(name: str) -> Graph:
     """Return an export, compiled without a checkpointer: the server brings its own. Raises KeyError."""
-    graph = BUILDERS[name]().compile(name=name)
+    graph = compile_served(BUILDERS[name](), name=name)
     # A server streams what a graph puts out: with the output schema's keys alone, most nodes would stream nothing.
     graph.output_channels = [key for key in graph.stream_channels_list if key not in PASTED]
     steps = steps_for(100, max(domain.weak_attempts + domain.strong_attempts for domain in DOMAINS.values()))

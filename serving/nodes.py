@@ -6,7 +6,7 @@ They also give the loop's own nodes what a run of the command line gives them: a
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -18,8 +18,11 @@ from typing_extensions import TypedDict
 
 from autodata.checkpoints.records import Document, DocumentStatus, UserError, digest, document_id, normalise_text
 from autodata.domains.domain import Domain
+from autodata.graphs.pinned import keep, kept
 from autodata.models.errors import CallFailed, UnusableReply
-from autodata.nodes.state import Context, State, new_state
+from autodata.nodes.state import Context, Desk, State, new_state
+from autodata.nodes.state_check import NEEDED, readable, workable
+from autodata.runner.ingest import too_short
 from autodata.serving.context import ServedContext
 from autodata.serving.errors import telling
 from autodata.serving.runtime import SIMULATED_NOTE, ServedBook, Workshop, workshop
@@ -38,6 +41,21 @@ class Paste(BaseModel):
     )
     title: Annotated[str, EphemeralValue] = Field(default="", description="Its title; empty: its name or first line.")
     name: Annotated[str, EphemeralValue] = Field(default="", description="What to call it, such as a file's name.")
+
+
+@with_config(ConfigDict(use_attribute_docstrings=True))
+class ServedState(State, total=False):
+    """State of a loop's thread on a server."""
+
+    pinned: str
+    """Refers to what the thread began with: context, acceptance, rounds, review, models and prompts."""
+
+
+class Begun(Paste):
+    """A pasted document, and what the thread it comes to holds already."""
+
+    document: Any = None
+    pinned: Any = None
 
 
 @with_config(ConfigDict(use_attribute_docstrings=True))
@@ -65,25 +83,36 @@ class Result(TypedDict, total=False):
 
 
 def served(schema: type[ServedContext], domain: Domain, node: Node) -> Callable[..., Awaitable[dict[str, Any]]]:
-    """Return a node of a loop as a server calls it: its runtime context is made from what the caller chose."""
+    """Return a node of a loop as a server calls it: its runtime context is made from what the thread began with."""
 
-    async def run(state: State, config: RunnableConfig, runtime: Runtime[ServedContext]) -> dict[str, Any]:
+    async def run(state: ServedState, config: RunnableConfig, runtime: Runtime[ServedContext]) -> dict[str, Any]:
         with telling():
             shop = await workshop()
             book = shop.book(thread_of(config))
-            document = str(state["document"]["document_id"])
-            services = await shop.services(domain, runtime.context or schema(), book)
+            document = readable(state)["document"]["document_id"]
+            await book.require(document)
+            pinned = await kept(shop.ledger, schema, state.get("pinned"))
+            services = await shop.services(domain, pinned, book)
             epoch = await book.epoch(document)
             context = Context(services, evaluation=book.evaluation, epoch=epoch)
             inner: Any = runtime.override(context=context)  # type: ignore[arg-type]
+            read = await workable(node.__name__, state, inner)
+            if node.__name__ in NEEDED and node.__name__ != "screen":
+                await _require_round(shop, Desk(read, inner))
             try:
-                return await node(state, inner)
+                return await node(read, inner)
             except (CallFailed, UnusableReply) as error:
                 await _note_failure(book, document, epoch, error)
                 raise
 
     run.__name__, run.__doc__ = node.__name__, node.__doc__
     return run
+
+
+async def _require_round(shop: Workshop, desk: Desk) -> None:
+    """Open the round that the state is in, where somebody has written another number or candidate into it."""
+    if not await shop.ledger.read("select 1 as known from rounds where round_id = ?", (desk.round_id,)):
+        await desk.services.store.save(**desk.opening())
 
 
 def thread_of(config: RunnableConfig) -> str:
@@ -111,6 +140,8 @@ def read_paste(given: Paste, most_chars: int | None) -> Document:
         raise UserError("text: not valid Unicode: it holds half a surrogate pair") from error
     if not text or "\0" in text:
         raise UserError("text: empty: paste a document" if not text else "text: binary: it holds NUL characters")
+    if short := too_short(text):
+        raise UserError(f"text: {short}")
     if most_chars is not None and len(text) > most_chars:
         raise UserError(
             f"text: {len(text):,} characters where the server takes {most_chars:,}: shorten or split it, or set"
@@ -126,13 +157,16 @@ def _one_line(text: str) -> str:
     return text if len(text) <= MOST_NAME_CHARS else text[: MOST_NAME_CHARS - 1] + "…"
 
 
-async def enter(shop: Workshop, domain: Domain, given: list[Paste], config: RunnableConfig) -> list[Document]:
-    """Take documents into the server's ledger and into the thread's book, each once; return them."""
+def read_pastes(shop: Workshop, domain: Domain, given: Sequence[Paste]) -> list[Document]:
+    """Return the documents of pasted texts, each once. Raises UserError as `read_paste`."""
     most = None if domain.passage_words else shop.config.documents.max_chars
-    documents = {document.document_id: document for document in (read_paste(item, most) for item in given)}
-    await shop.take_in(*documents.values())
-    await shop.book(thread_of(config)).enter(list(documents))
-    return list(documents.values())
+    return list({document.document_id: document for document in (read_paste(item, most) for item in given)}.values())
+
+
+async def enter(shop: Workshop, documents: Sequence[Document], config: RunnableConfig) -> None:
+    """Take documents into the server's ledger and into the thread's book."""
+    await shop.take_in(*documents)
+    await shop.book(thread_of(config)).enter([document.document_id for document in documents])
 
 
 def fresh(document: Document) -> dict[str, Any]:
@@ -149,6 +183,29 @@ def fresh(document: Document) -> dict[str, Any]:
     }
 
 
+async def begin(
+    shop: Workshop,
+    domain: Domain,
+    schema: type[ServedContext],
+    context: ServedContext | None,
+    config: RunnableConfig,
+    before: Any = None,
+) -> dict[str, Any]:
+    """Return what a thread's state keeps of what it begins with, and who plays the roles.
+
+    `before` is the reference that the thread holds for the same input: without a context of its own, the input goes on
+    with that. Raises UserError for what cannot be kept.
+    """
+    chosen = (context or schema()).model_dump(exclude_defaults=True)
+    if before is not None and not chosen:
+        pinned, reference = await kept(shop.ledger, schema, before), str(before)
+    else:
+        pinned = shop.pin(domain, context or schema())
+        reference = await keep(shop.ledger, pinned)
+    await shop.services(domain, pinned, shop.book(thread_of(config)))
+    return {"pinned": reference, **who(shop, domain, pinned.context)}
+
+
 def who(shop: Workshop, domain: Domain, context: ServedContext) -> dict[str, Any]:
     """Return who plays the roles of a run, and the note that simulated models need. Raises UserError."""
     roles = shop.roles(domain, context)
@@ -160,14 +217,16 @@ def who(shop: Workshop, domain: Domain, context: ServedContext) -> dict[str, Any
 def intake_node(schema: type[ServedContext], domain: Domain) -> Callable[..., Awaitable[dict[str, Any]]]:
     """Return the first node of a graph that takes one document."""
 
-    async def intake(state: Paste, config: RunnableConfig, runtime: Runtime[ServedContext]) -> dict[str, Any]:
+    async def intake(state: Begun, config: RunnableConfig, runtime: Runtime[ServedContext]) -> dict[str, Any]:
         """Take the document in: its text goes to the server's ledger, the thread keeps a reference."""
         with telling():
-            shop, context = await workshop(), runtime.context or schema()
-            told = who(shop, domain, context)
-            await shop.services(domain, context, shop.book(thread_of(config)))  # what cannot be kept ends here
-            (document,) = await enter(shop, domain, [state], config)
-            return {**fresh(document), **told, "history": [], "usage": []}
+            shop = await workshop()
+            (document,) = read_pastes(shop, domain, [state])
+            known = isinstance(state.document, dict) and state.document.get("document_id") == document.document_id
+            before = state.pinned if known else None
+            begun = await begin(shop, domain, schema, runtime.context, config, before)
+            await enter(shop, [document], config)
+            return {**fresh(document), **begun, "history": [], "usage": []}
 
     return intake
 
@@ -175,7 +234,7 @@ def intake_node(schema: type[ServedContext], domain: Domain) -> Callable[..., Aw
 async def result(state: State, config: RunnableConfig) -> dict[str, Any]:
     """Sum up: every round whole, and what it cost, so that nobody has to look into the server's ledger."""
     with telling():
-        shop = await workshop()
+        shop, state = await workshop(), readable(state)
         thread = f"{shop.book(thread_of(config)).evaluation}/{state['document']['document_id']}"
         return {"history": await _history(shop, state), "usage": await _usage(shop, thread)}
 
@@ -183,12 +242,14 @@ async def result(state: State, config: RunnableConfig) -> dict[str, Any]:
 def entry_node(schema: type[ServedContext], domain: Domain) -> Callable[..., Awaitable[dict[str, Any]]]:
     """Return the last node of a loop that is one of many in a larger graph: it hands over one result."""
 
-    async def entry(state: State, config: RunnableConfig, runtime: Runtime[ServedContext]) -> dict[str, Any]:
+    async def entry(state: ServedState, config: RunnableConfig) -> dict[str, Any]:
         """Sum up one document of several: every round whole, and what it cost."""
-        shop = await workshop()
-        whole = {**await result(state, config), **who(shop, domain, runtime.context or schema())}
-        kept = ("document", "status", "status_reason", "example", "rounds")
-        return {"results": [{**{name: state.get(name) for name in kept}, **whole}]}
+        with telling():
+            shop = await workshop()
+            pinned = await kept(shop.ledger, schema, state.get("pinned"))
+            whole = {**await result(state, config), **who(shop, domain, pinned.context)}
+        names = ("document", "status", "status_reason", "example", "rounds")
+        return {"results": [{**{name: state.get(name) for name in names}, **whole}]}
 
     return entry
 

@@ -7,9 +7,10 @@ one workshop, for one event loop; a second process on the same folder is refused
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
@@ -25,6 +26,8 @@ from autodata.checkpoints.records import DocumentStatus, UserError, canonical_js
 from autodata.domains.acceptance.borderline import Reviewing
 from autodata.domains.acceptance.policies import AcceptancePolicy, Measure
 from autodata.domains.domain import Domain
+from autodata.graphs.destinations import destinations
+from autodata.graphs.pinned import Pinned
 from autodata.models.caller import Budget, Caller
 from autodata.models.config import ModelsConfig, ModelSettings
 from autodata.models.endpoint import RoleModel
@@ -41,6 +44,9 @@ from autodata.runner.run_folder import require_prices, spent_budget
 from autodata.runner.serve_config import CONFIGURED
 from autodata.serving.context import LoopContext, ServedContext, pack_for, policy_for
 from autodata.serving.searches import SEARCHES, Searches
+from autodata.tracing.config import TracingConfig
+
+logger = logging.getLogger(__name__)
 
 CONFIG_VARIABLE = "AUTODATA_CONFIG"
 """Names the server's configuration file. Not set: `autodata.toml` in the current folder, if there is one."""
@@ -79,6 +85,11 @@ class ServedBook(TrialBook):
         """Save rows; where a document stands is said of this thread, and of the document."""
         trials = [{"evaluation": self.evaluation, **row} for row in tables.get("documents", ())]
         await self.ledger.save(**tables, **({"trials": trials} if trials else {}))
+
+    async def require(self, document_id: str) -> None:
+        """Raise UserError for a document that is none of the thread's."""
+        if document_id not in await self.documents():
+            raise UserError("state.document: it is none of this thread's: send the input again")
 
     async def epoch(self, document_id: str) -> int:
         """Return how often the document was taken up again; one that is errored is taken up with this."""
@@ -164,27 +175,37 @@ class Workshop:
                 connected[role] = model
             return connected
 
-    async def services(self, domain: Domain, context: ServedContext, book: ServedBook) -> Services:
+    def pin(self, domain: Domain, context: ServedContext) -> Pinned:
+        """Return what a thread that begins with this context keeps to. Raises UserError for what cannot be kept."""
+        loop = isinstance(context, LoopContext)  # else the baseline: one round, no gate
+        return Pinned(
+            context=context,
+            policy=self.policy(domain, context) if loop else Measure(),
+            max_rounds=(context.max_rounds or self.config.max_rounds) if isinstance(context, LoopContext) else 1,
+            seed=context.seed or self.config.seed,
+            review=self.reviewing(domain, context),
+        )
+
+    async def services(self, domain: Domain, pinned: Pinned, book: ServedBook) -> Services:
         """Return what a run's nodes share. Raises UserError for a context that cannot be kept."""
-        roles = self.roles(domain, context)
+        roles = self.roles(domain, pinned.context)
         require_ready(domain, roles)
-        measured = not isinstance(context, LoopContext)  # the baseline: one round, no gate
         return Services(
             domain=domain,
-            policy=Measure() if measured else self.policy(domain, context),
-            pack=await self.pack(domain, context),
+            policy=pinned.policy,
+            pack=await self.pack(domain, pinned.context),
             caller=Caller(
                 self.ledger,
                 await self.models(roles),
                 retries=self.config.retries,
                 budget=self.budget,
-                run_seed=context.seed or self.config.seed,
+                run_seed=pinned.seed,
             ),
             store=book,
             blobs=book,
-            max_rounds=1 if not isinstance(context, LoopContext) else context.max_rounds or self.config.max_rounds,
-            run_seed=context.seed or self.config.seed,
-            review=self.reviewing(domain, context),
+            max_rounds=pinned.max_rounds,
+            run_seed=pinned.seed,
+            review=pinned.review,
         )
 
     def reviewing(self, domain: Domain, context: ServedContext) -> Reviewing:
@@ -228,7 +249,22 @@ async def open_workshop() -> AsyncIterator[Workshop]:
         searches = Searches(await asyncio.to_thread((folder / SEARCHES).absolute), config, budget)
         await searches.count_spent()
         stack.push_async_callback(searches.aclose)
+        server_traces = TracingConfig(langsmith=None)  # a server sends what LangGraph's own variables ask for
+        logger.info(destinations(_all_models(config), server_traces))
         yield Workshop(config, folder, ledger, saver, budget, stack, serving, simulated, searches)
+
+
+def _all_models(config: RunConfig) -> list[ModelSettings]:
+    """Return the settings of every role, and of a role with each profile that callers may choose for it."""
+    found: list[ModelSettings] = []
+    tables = config.models.model_dump(exclude_unset=True)
+    for profile in (None, *config.serve.profiles.values()):
+        own = {} if profile is None else {"challenger": profile.model_dump(exclude_unset=True)}
+        with suppress(UserError, ValidationError):  # a role without a model, or a profile that does not fit it
+            domain = config.chosen_domain
+            roles = ModelsConfig.model_validate({**tables, **own}).resolve(domain.role_defaults, domain.roles)
+            found += roles.values() if profile is None else [roles["challenger"]]
+    return found
 
 
 def _make(folder: Path) -> None:

@@ -12,14 +12,14 @@ from langgraph.graph import END, START, StateGraph
 from autodata.domains.domain import Domain
 from autodata.nodes.state import Context, Output, State
 from autodata.serving.context import ServedContext
-from autodata.serving.nodes import Paste, Result, entry_node, intake_node, result, served
+from autodata.serving.nodes import Paste, Result, ServedState, entry_node, intake_node, result, served
 
 AnyGraph = StateGraph[Any, Any, Any, Any]
 
 
 def framed(loop: StateGraph[State, Context, State, Output], domain: Domain, schema: type[ServedContext]) -> AnyGraph:
     """Return a loop that starts with a pasted document and ends with its whole result."""
-    graph: AnyGraph = StateGraph(State, context_schema=schema, input_schema=Paste, output_schema=Result)
+    graph: AnyGraph = StateGraph(ServedState, context_schema=schema, input_schema=Paste, output_schema=Result)
     add_described(graph, "intake", intake_node(schema, domain))
     add_described(graph, "result", result)
     graph.add_edge(START, "intake")
@@ -32,7 +32,7 @@ def part(
     loop: StateGraph[State, Context, State, Output], domain: Domain, schema: type[ServedContext], output: type
 ) -> AnyGraph:
     """Return a loop that starts with a document's fresh state and hands over `results`: one of many in a graph."""
-    graph: AnyGraph = StateGraph(State, context_schema=schema, output_schema=output)
+    graph: AnyGraph = StateGraph(ServedState, context_schema=schema, output_schema=output)
     add_described(graph, "result", entry_node(schema, domain))
     graph.add_edge("result", END)
     redraw(graph, loop, partial(served, schema, domain), {END: "result"})

@@ -18,8 +18,9 @@ class TracingConfig(Settings):
 
     local: bool = True
     """Keep the run tree in run.db, for `autodata trace`."""
-    langsmith: bool = True
-    """Send it to LangSmith when LANGSMITH_API_KEY is set and LANGSMITH_TRACING is not false."""
+    langsmith: bool | None = None
+    """Send it to LangSmith, with the key in LANGSMITH_API_KEY. None: only if LANGSMITH_TRACING=true. A key alone sends
+    nothing. A run folder does not remember it: a configuration file or the environment asks each time."""
     project: str | None = None
     """LangSmith's project. None: that of LANGSMITH_PROJECT, or `default`."""
     otel: bool = False

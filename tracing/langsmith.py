@@ -33,14 +33,24 @@ _LATER = (
 )
 
 
-def langsmith_wanted() -> bool:
-    """Return whether the environment has a key and does not say no."""
+def langsmith_asked(configured: bool | None) -> bool:
+    """Return whether traces were asked for, by `tracing.langsmith` or the environment. A key alone asks for nothing.
+
+    A variable that says anything but true, and a setting that is false, switch it off whatever the other one says.
+    """
     said = [os.environ.get(name, "").strip().lower() for name in ("LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2")]
-    return bool(_key()) and next((word for word in said if word), "true") not in {"false", "0", "no", "off"}
+    word = next((word for word in said if word), "")
+    return configured is not False and (word == "true" or (configured is True and not word))
 
 
-def _key() -> str:
-    return os.environ.get("LANGSMITH_API_KEY", "").strip() or os.environ.get("LANGCHAIN_API_KEY", "").strip()
+def langsmith_wanted(configured: bool | None) -> bool:
+    """Return whether traces go to LangSmith: they were asked for, and there is a key."""
+    return langsmith_asked(configured) and has_key()
+
+
+def has_key() -> bool:
+    """Return whether the environment holds a key of LangSmith."""
+    return any(os.environ.get(name, "").strip() for name in ("LANGSMITH_API_KEY", "LANGCHAIN_API_KEY"))
 
 
 def project_name(given: str | None) -> str:

@@ -275,8 +275,11 @@ def _require_ready(config: OptimizeRunConfig) -> None:
     Workbench(pack)
     if folder is not None:
         require_own_files(pack, folder.expanduser())
-    if config.optimize.traces == "langsmith" and not (config.tracing.langsmith and langsmith_wanted()):
-        raise UserError("optimize.traces = 'langsmith' reads what was traced there: export LANGSMITH_API_KEY=...")
+    if config.optimize.traces == "langsmith" and not langsmith_wanted(config.tracing.langsmith):
+        raise UserError(
+            "optimize.traces = 'langsmith' reads what was traced there: set tracing.langsmith = true and"
+            " export LANGSMITH_API_KEY=..."
+        )
 
 
 def _trajectories(config: OptimizeRunConfig, house: House) -> Trajectories:

@@ -40,6 +40,7 @@ async def service(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LangSmith]:
     async with LangSmith() as running:
         monkeypatch.setenv("LANGSMITH_API_KEY", KEY)
         monkeypatch.setenv("LANGSMITH_ENDPOINT", running.url)
+        monkeypatch.setenv("LANGSMITH_TRACING", "true")
         yield running
         assert not running.unknown
 
@@ -165,22 +166,93 @@ async def test_an_older_server_is_spoken_to_as_it_can(service: LangSmith, tmp_pa
     assert service.requests["POST /feedback"] == len(service.feedback) > 0
 
 
+KEYS = [{"LANGSMITH_API_KEY": KEY}, {"LANGCHAIN_API_KEY": KEY}]
+ASKING = [{"LANGSMITH_TRACING": "true"}, {"LANGCHAIN_TRACING_V2": "True"}]
+
+
 @pytest.mark.parametrize(
-    ("variables", "wanted"),
+    ("variables", "configured", "wanted"),
     [
-        ({}, False),
-        ({"LANGSMITH_API_KEY": KEY}, True),
-        ({"LANGSMITH_API_KEY": " "}, False),
-        ({"LANGCHAIN_API_KEY": KEY}, True),
-        ({"LANGSMITH_API_KEY": KEY, "LANGSMITH_TRACING": "true"}, True),
-        ({"LANGSMITH_API_KEY": KEY, "LANGSMITH_TRACING": "False"}, False),
-        ({"LANGSMITH_API_KEY": KEY, "LANGCHAIN_TRACING_V2": "0"}, False),
+        ({}, None, False),
+        *((key, None, False) for key in KEYS),
+        *((key, True, True) for key in KEYS),
+        *((key | asks, None, True) for key in KEYS for asks in ASKING),
+        *((asks, configured, False) for asks in ASKING for configured in (None, True)),
+        *((KEYS[0] | asks, False, False) for asks in ASKING),
+        *((KEYS[0] | {"LANGSMITH_TRACING": word}, True, False) for word in ("false", "False", "0", "off")),
+        (KEYS[0] | {"LANGCHAIN_TRACING_V2": "0"}, True, False),
+        (KEYS[0] | {"LANGSMITH_TRACING": "1"}, None, False),
+        ({"LANGSMITH_API_KEY": " ", "LANGSMITH_TRACING": "true"}, None, False),
     ],
 )
-def test_when_langsmith_is_wanted(variables: dict[str, str], wanted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_langsmith_is_wanted(
+    variables: dict[str, str], configured: bool | None, wanted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert langsmith_wanted() is wanted
+    assert langsmith_wanted(configured) is wanted
+
+
+async def typed(*words: Any) -> list[str]:
+    """Type a command as a process of its own; return what it said on its way."""
+    command = [sys.executable, "-c", "import autodata_launch; autodata_launch.main()", *map(str, words)]
+    process = await asyncio.create_subprocess_exec(
+        *command, env={**os.environ, "COLUMNS": "200"}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    _, said = await process.communicate()
+    assert process.returncode == 0, said.decode()
+    return said.decode().splitlines()
+
+
+async def test_a_key_alone_sends_nothing(service: LangSmith, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of runs, of searches' analysts and of LangChain itself; nor does OpenTelemetry's address alone."""
+    monkeypatch.delenv("LANGSMITH_TRACING")
+    monkeypatch.setenv("LANGCHAIN_API_KEY", KEY)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", service.url)
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
+    config = tmp_path / "autodata.toml"
+    config.write_text(tomli_w.dumps(simulated(max_rounds=1, optimize={"iterations": 1, "minibatch": 1})), "utf-8")
+    folder = documents_folder()
+    said = await typed("run", "--config", config, "--documents", folder, "--out", tmp_path / "run", "--limit", 1)
+    assert said[0] == "Documents go to: nobody (simulated models); traces: nowhere"
+    assert "traced to" not in " ".join(said)
+    one, other = sorted(path for path in folder.iterdir() if path.suffix == ".md")[:2]
+    paths = ["--train", one, "--validate", other]
+    said = await typed("optimize", "--config", config, *paths, "--out", tmp_path / "opt")
+    assert said[0].endswith("Documents go to: nobody (simulated models); traces: nowhere")
+    assert not service.requests
+
+
+async def test_what_is_sent_is_said_first(service: LangSmith, tmp_path: Path) -> None:
+    config = tmp_path / "autodata.toml"
+    config.write_text(tomli_w.dumps(simulated(max_rounds=1)), "utf-8")
+    given = ("run", "--config", config, "--documents", documents_folder(), "--out", tmp_path / "run", "--limit", 1)
+    said = await typed(*given)
+    place = service.url.removeprefix("http://")
+    assert said[0] == (
+        f"Documents go to: nobody (simulated models); traces: LangSmith project tests at {place} (this machine)"
+    )
+    assert service.runs
+
+
+async def test_a_folder_does_not_ask_for_its_configuration(
+    service: LangSmith, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`langsmith = true` was the default once, and stands in the folders of that time."""
+    monkeypatch.delenv("LANGSMITH_TRACING")
+    config = tmp_path / "autodata.toml"
+    config.write_text(tomli_w.dumps(simulated(max_rounds=1, tracing={"langsmith": True})), "utf-8")
+    out = tmp_path / "run"
+    await typed("run", "--config", config, "--documents", documents_folder(), "--out", out, "--limit", 1)
+    sent = sum(service.requests.values())
+    assert sent
+    await typed("run", "--config", out / "config.toml", "--out", out, "--limit", 2)
+    assert sum(service.requests.values()) == sent
+
+
+async def test_it_needs_a_key_where_the_configuration_asks(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="needs a key: export LANGSMITH_API_KEY"):
+        await sit(tmp_path, simulated(max_rounds=1, tracing={"langsmith": True}), EXAMPLES[:1])
 
 
 @pytest.mark.parametrize("off", [{"langsmith": False}, None])
@@ -189,7 +261,7 @@ async def test_it_can_be_switched_off(
 ) -> None:
     if off is None:
         monkeypatch.setenv("LANGSMITH_TRACING", "false")
-    sitting = await sit(tmp_path, simulated(max_rounds=1, tracing=off or {}), EXAMPLES[:1])
+    sitting = await sit(tmp_path, simulated(max_rounds=1, tracing=off or {"langsmith": True}), EXAMPLES[:1])
     assert not service.requests
     assert sitting.outcome.notes == []
     assert await query(tmp_path, "select * from spans")

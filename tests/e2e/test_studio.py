@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shutil
@@ -20,6 +21,7 @@ from autodata.serving.exports import EXPORTS
 from autodata.serving.runtime import SIMULATED_NOTE
 from tests.support import schemas
 from tests.support import studio as support
+from tests.support.langsmith import LangSmith
 from tests.support.runs import generated
 from tests.support.studio import Models, Studio
 
@@ -175,12 +177,13 @@ async def test_a_fork_from_a_round_goes_on_with_what_a_person_wrote(studio: Stud
     forked: Any = await client.threads.update_state(
         thread, {"candidate": candidate}, checkpoint=before["checkpoint"], as_node="challenger"
     )
+    # Another context changes nothing: a fork goes on with what its thread began with.
     await client.runs.wait(
         thread, "self_instruct_cs", input=None, checkpoint=forked["checkpoint"], context={"max_rounds": 1}
     )
     after: Any = (await client.threads.get_state(thread))["values"]
     assert after["history"][0]["candidate"]["question"] == candidate["question"]
-    assert len(after["history"]) == 1
+    assert len(after["history"]) == 2
     assert len(await client.threads.get_history(thread, limit=200)) > len(history)
 
 
@@ -208,16 +211,21 @@ async def test_a_candidate_waits_for_a_person_who_answers_by_the_api(studio: Stu
         thread,
         "self_instruct_cs",
         command={"resume": {"decision": "reject"}},
-        context={"review": "all"},
         raise_error=False,
     )
-    assert "a rejection needs a reason" in json.dumps(bad)
+    assert "__error__" not in bad
+    (question,) = (await interrupts(client, thread)).values()
+    assert question["error"] == "a rejection needs a reason"
+    assert [one["thread_id"] for one in await client.threads.search(status="interrupted") if one["thread_id"] == thread]
     reason = "Ask for consequences, not for causes."
     answer: Any = {"decision": "reject", "reason": reason, "reviewer": "a person"}
     asked = 0
     while (await client.threads.get_state(thread))["next"]:
-        await client.runs.wait(thread, "self_instruct_cs", command={"resume": answer}, context={"review": "all"})
-        answer, asked = {"decision": "approve"}, asked + 1
+        await client.runs.wait(thread, "self_instruct_cs", command={"resume": answer})  # no context: it is the thread's
+        asked += 1
+        for question in (await interrupts(client, thread)).values():
+            assert question["error"] == ""
+            answer = {"decision": "approve", "label_id": question["label_id"]}
     state: Any = (await client.threads.get_state(thread))["values"]
     assert state["status"] in {"accepted", "rejected"}
     assert reason in json.dumps(state["history"], ensure_ascii=False)
@@ -239,6 +247,56 @@ async def test_documents_of_a_dataset_wait_each_for_its_own_answer(client: LangG
     state: Any = (await client.threads.get_state(thread))["values"]
     assert len(state["results"]) == 3
     assert asked == len(state["examples"]) == state["counts"].get("accepted", 0) > 0
+
+
+async def test_a_double_click_counts_once(studio: Studio, client: LangGraphClient) -> None:
+    thread = (await client.threads.create())["thread_id"]
+    await client.runs.wait(thread, "self_instruct_cs", input=paste(1), context={"review": "all", "max_rounds": 3})
+    ((first, _),) = (await interrupts(client, thread)).items()
+    answer: Any = {"decision": "reject", "reason": "It names no machine."}
+    await asyncio.gather(
+        *(client.runs.wait(thread, "self_instruct_cs", command={"resume": answer}) for _ in range(3)),
+        client.runs.wait(thread, "self_instruct_cs", command={"resume": {first: answer}}),
+    )
+    kept = "select decision from labels where decision is not null and thread_id like ?"
+    assert rows(studio, kept, f"server-{thread}/%") == [{"decision": "reject"}]
+    ((second, question),) = (await interrupts(client, thread)).items()
+    assert second != first
+    assert "sent before this question was asked" in question["error"]
+    for wrong in ({"decision": "nope"}, None, "approve", []):
+        command: Any = {"resume": wrong}
+        await client.runs.wait(thread, "self_instruct_cs", command=command)
+        assert (await client.threads.get(thread))["status"] == "interrupted"
+    await client.runs.wait(thread, "self_instruct_cs", input=None, context={"review": "none"})
+    assert await interrupts(client, thread), "another context answers nothing"
+    assert rows(studio, kept, f"server-{thread}/%") == [{"decision": "reject"}]
+
+
+async def test_an_edited_state_is_no_error_of_the_server(client: LangGraphClient) -> None:
+    thread = (await client.threads.create())["thread_id"]
+    await client.runs.wait(thread, "self_instruct_cs", input=paste(1), context={"max_rounds": 1})
+    for values, node in (({"candidate": {"question": 5}}, "challenger"), ({"attempts": None}, "quality_verifier")):
+        await client.threads.update_state(thread, values, as_node=node)
+        answer: Any = await client.runs.wait(thread, "self_instruct_cs", input=None, raise_error=False)
+        wrong = answer.get("__error__", {"error": "Refused", "message": ""})
+        assert wrong["error"] == "Refused"
+        assert "\n" not in wrong["message"]
+    refusal: Any = await client.runs.wait(thread, "self_instruct_cs", input={**paste(1), "x": 1}, raise_error=False)
+    assert "input.x: unknown key" in refusal["__error__"]["message"]
+
+
+async def test_a_key_in_the_environment_sends_nothing(tmp_path: Path) -> None:
+    async with LangSmith() as service:
+        keys = {"LANGSMITH_API_KEY": "lsv2_pt_0123456789", "LANGCHAIN_API_KEY": "lsv2_pt_0123456789"}
+        more = {"LANGSMITH_TRACING": "", "LANGSMITH_ENDPOINT": service.url, "OTEL_EXPORTER_OTLP_ENDPOINT": service.url}
+        with support.studio(tmp_path, environment=keys | more) as studio:
+            await ran(studio, "self_instruct_cs", paste())
+            assert "Documents go to: nobody (simulated models); traces: nowhere" in studio.log()
+            studio.stop()
+            assert studio.left_the_machine() == []
+        # The server itself says how many runs it made, and nothing of what was in them.
+        assert set(service.requests) <= {"POST /v1/metadata/submit"}
+        assert not any(sentence in service.sent for sentence in DOCUMENTS[0].text.split("\n") if sentence)
 
 
 async def interrupts(client: LangGraphClient, thread: str) -> dict[str, Any]:

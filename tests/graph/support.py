@@ -277,7 +277,7 @@ class Bench:
         self.chats[role].script = as_function(script)
 
     async def stream(
-        self, *, resume: bool = False, epoch: int = 0, answer: Mapping[str, Any] | None = None
+        self, *, resume: bool = False, epoch: int = 0, answer: Any = None
     ) -> AsyncIterator[dict[str, Any]]:
         """Run the document from its start, its last checkpoint or a person's answer; yields the custom events."""
         document = self.document
@@ -286,7 +286,7 @@ class Bench:
         context = Context(self.services, epoch=epoch)
         start: Any = None if resume else new_state(document)
         if answer is not None:
-            start = Command(resume=dict(answer))
+            start = Command(resume=answer)
         async for event in self.graph.astream(
             start, self.config, context=context, stream_mode="custom", durability="sync"
         ):
@@ -301,6 +301,10 @@ class Bench:
 
     async def answer(self, **answer: Any) -> dict[str, Any]:
         """Answer the open question, run on to the next stop and return the state."""
+        return await self.say(answer)
+
+    async def say(self, answer: Any) -> dict[str, Any]:
+        """Answer with any JSON value, run on to the next stop and return the state."""
         async for _ in self.stream(answer=answer):
             pass
         return await self.state()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from autodata.domains.acceptance.borderline import ReviewMode
 from autodata.domains.domain import DOMAINS
@@ -140,17 +139,26 @@ async def test_a_rubric_that_is_edited_costs_no_answer_twice() -> None:
         ({"decision": "edit", "candidate": {"rubric": []}}, "rubric: Tuple should have at least 1 item"),
         ({"decision": "edit", "candidate": {"question": candidate(1)["question"]}}, "nothing is changed"),
         ({"decision": "approve", "candidate": {"question": "Why?"}}, "candidate goes with the decision edit"),
-        ({"decision": "approve", "score": 1}, "Extra inputs are not permitted"),
+        ({"decision": "approve", "score": 1}, "unknown key"),
+        ({"decision": "nope", "reason": "x"}, "decision: Input should be 'approve', 'edit' or 'reject'"),
+        ({"decision": "approve", "label_id": "main/other/1/x/review/1"}, "names another question"),
+        ("approve", "an answer is a JSON object"),
+        (5, "an answer is a JSON object"),
+        (False, "an answer is a JSON object"),
+        ([], "an answer is a JSON object"),
+        ([{"decision": "approve"}], "an answer is a JSON object"),
     ],
 )
-async def test_a_bad_answer_leaves_the_question_open(answer: dict[str, Any], problem: str) -> None:
+async def test_a_bad_answer_is_asked_for_again_with_what_is_wrong(answer: Any, problem: str) -> None:
     bench = Bench(review="accepted")
     await bench.run()
     before = (await bench.question(), bench.rows("labels"), len(bench.calls))
-    with pytest.raises(ValidationError) as told:
-        await bench.answer(**answer)
-    assert problem in str(told.value)
-    assert (await bench.question(), bench.rows("labels"), len(bench.calls)) == before
+    await bench.say(answer)
+    again = await bench.question()
+    assert again
+    assert problem in again["error"]
+    assert "\n" not in again["error"]
+    assert ({**again, "error": ""}, bench.rows("labels"), len(bench.calls)) == before
     assert (await bench.answer(decision="approve"))["status"] == "accepted"
 
 
@@ -161,7 +169,7 @@ async def test_the_question_tells_what_an_answer_looks_like() -> None:
     schema: Any = interrupt.response_schema
     assert schema["title"] == "ReviewAnswer"
     assert schema["properties"]["decision"]["enum"] == ["approve", "edit", "reject"]
-    assert set(schema["properties"]) == {"decision", "reason", "candidate", "reviewer", "at"}
+    assert set(schema["properties"]) == {"decision", "reason", "candidate", "reviewer", "at", "label_id"}
     assert all(field.get("description") for field in schema["properties"].values())
 
 
@@ -292,7 +300,10 @@ def test_the_node_is_drawn_between_verdict_and_ends(domain: str) -> None:
     drawn = build_self_instruct(DOMAINS[domain], review=True).compile().get_graph()
     edges = {(edge.source, edge.target) for edge in drawn.edges}
     anew = "quality_verifier" if DOMAINS[domain].quality_check else "weak_solver"
-    assert {target for source, target in edges if source == "human_review"} == {"accept", "feedback", anew}
+    assert {target for source, target in edges if source == "human_review"} == {
+        *("accept", "feedback", anew),
+        "human_review",
+    }
     judge = "loop_judge" if DOMAINS[domain].loop_judge else "verifier"
     assert (judge, "human_review") in edges
     assert not {(judge, "accept"), (judge, "feedback")} & edges

@@ -123,6 +123,7 @@ def start(folder: Path, config: Mapping[str, Any] | None, environment: Mapping[s
         (folder / "autodata.toml").write_text(tomli_w.dumps(dict(config)), "utf-8")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AUTODATA_", "LANGCHAIN_"))}
     env = {**kept, **ENVIRONMENT, "PYTHONPATH": str(guard), NET_LOG: str(folder / "net.log"), **(environment or {})}
+    env = {name: value for name, value in env.items() if value}  # empty: not set at all
     port = free_port()
     command = [str(Path(sys.executable).with_name("langgraph")), "dev", "--config", str(ROOT / "langgraph.json")]
     with (folder / "server.log").open("ab") as log:

@@ -1,0 +1,280 @@
+"""Threads of a server, in this process: what they began with holds, and an answer counts for one question."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Command
+
+from autodata.graphs.served_graph import compile_served
+from autodata.nodes.human_review import SENT_AT
+from autodata.serving.errors import Refused
+from autodata.serving.exports import BUILDERS
+from autodata.serving.runtime import CONFIG_VARIABLE, FOLDER_VARIABLE, shut
+from tests.support.runs import generated
+
+DOCUMENTS = generated(4)
+REJECT = {"decision": "reject", "reason": "It names no machine."}
+APPROVE = {"decision": "approve"}
+
+
+def paste(number: int = 0) -> dict[str, str]:
+    one = DOCUMENTS[number]
+    return {"text": one.text, "title": one.title, "name": one.name}
+
+
+class Client:
+    """A client of one served graph; each request is a run of its own, with the context that it brings or with none."""
+
+    def __init__(self, folder: Path, graph: str = "self_instruct_cs") -> None:
+        self.folder, self.saver = folder, InMemorySaver()
+        self.graph: Any = compile_served(BUILDERS[graph](), checkpointer=self.saver)
+
+    def config(self, thread: str = "t", sent: int | None = None) -> Any:
+        known: dict[str, Any] = {"thread_id": thread} | ({} if sent is None else {SENT_AT: sent})
+        return {"configurable": known, "recursion_limit": 400}
+
+    async def run(self, given: Any, thread: str = "t", *, sent: int | None = None, **context: Any) -> dict[str, Any]:
+        await self.graph.ainvoke(given, self.config(thread, sent), context=context)
+        return await self.values(thread)
+
+    async def answer(
+        self, answer: Any, thread: str = "t", *, sent: int | None = None, **context: Any
+    ) -> dict[str, Any]:
+        return await self.run(Command(resume=answer), thread, sent=sent, **context)
+
+    async def values(self, thread: str = "t") -> dict[str, Any]:
+        found: dict[str, Any] = (await self.graph.aget_state(self.config(thread))).values
+        return found
+
+    async def open(self, thread: str = "t") -> dict[str, dict[str, Any]]:
+        """Return the questions that are open, by the id of the interrupt."""
+        snapshot = await self.graph.aget_state(self.config(thread))
+        return {one.id: one.value for one in snapshot.interrupts}
+
+    async def question(self, thread: str = "t") -> dict[str, Any]:
+        (question,) = (await self.open(thread)).values()
+        return question
+
+    def rows(self, sql: str) -> list[Any]:
+        with closing(sqlite3.connect(self.folder / "server" / "run.db")) as db:
+            return db.execute(sql).fetchall()
+
+    def decisions(self) -> list[str]:
+        return [row[0] for row in self.rows("select decision from labels where decision is not null order by rowid")]
+
+
+def configure(folder: Path, **more: Any) -> None:
+    models = {"default": {"provider": "simulated", "model": "strong"}, "weak_solver": {"model": "weak"}}
+    serve = {"profiles": {"other": {"model": "judge-two"}}, "max_documents": 6}
+    (folder / "server.toml").write_text(tomli_w.dumps({"models": models, "serve": serve, **more}), "utf-8")
+
+
+@pytest.fixture
+async def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
+    monkeypatch.setenv(CONFIG_VARIABLE, str(tmp_path / "server.toml"))
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "server"))
+    configure(tmp_path)
+    yield Client(tmp_path)
+    await shut()
+
+
+# What a thread began with
+
+
+async def test_a_reject_stays_a_reject_without_the_context_repeated(client: Client) -> None:
+    chosen = {"review": "all", "max_rounds": 2, "acceptance": "meta", "verifier_model": "other", "seed": 7}
+    begun = await client.run(paste(), **chosen)
+    assert begun["models"]["verifier"] == "simulated:judge-two"
+    asked = []
+    for reason in ("No machine.", "No year."):
+        asked.append(await client.question())
+        values = await client.answer({"decision": "reject", "reason": reason})
+    assert [one["round"] for one in asked] == [1, 2]
+    assert (values["status"], values["status_reason"], values["example"]) == ("rejected", "max_rounds", None)
+    assert client.decisions() == ["reject", "reject"]
+    assert {row[0] for row in client.rows("select distinct model from calls where role = 'verifier'")} == {"judge-two"}
+    assert {row[0] for row in client.rows("select distinct preset from verdicts")} == {"meta"}
+
+
+@pytest.mark.parametrize(
+    "context", [{}, {"review": "none"}, {"review": "none", "max_rounds": 1, "acceptance": "paper"}, {"seed": 3}]
+)
+async def test_another_context_changes_nothing_of_an_open_question(client: Client, context: dict[str, Any]) -> None:
+    await client.run(paste(), review="all", max_rounds=3)
+    before = await client.question()
+    await client.run(None, **context)  # goes on without an answer
+    again = await client.question()
+    assert again == before
+    await client.answer(REJECT, **context)
+    assert (await client.question())["round"] == 2
+    assert client.rows("select count(*) from examples") == [(0,)]
+
+
+async def test_the_servers_own_settings_are_pinned_too(client: Client) -> None:
+    await client.run(paste(), review="all")
+    await shut()
+    configure(client.folder, max_rounds=1, acceptance="meta", seed=99, review_margin=0.4)
+    await client.answer(REJECT)
+    assert (await client.question())["round"] == 2, "one round was allowed by the new configuration"
+    presets = client.rows("select distinct preset from verdicts")
+    assert presets == [("paper",)]
+
+
+async def test_the_same_input_without_a_context_goes_on_with_the_threads_own(client: Client) -> None:
+    await client.run(paste(), review="all")
+    before = await client.question()
+    await client.run(paste())
+    assert await client.question() == before
+    await client.run(paste(1))
+    assert not await client.open(), "another document is another piece of work"
+    await client.run(paste(), review="none")
+    assert not await client.open(), "a context that comes with the input is a new beginning"
+
+
+async def test_documents_of_a_dataset_keep_what_they_began_with(client: Client) -> None:
+    served = Client(client.folder, "dataset")
+    given = {"texts": [paste(0), paste(1)], "domain": "cs"}
+    await served.run(given, review="all", max_rounds=2)
+    for _ in range(2):
+        waiting = await served.open()
+        assert len(waiting) == 2
+        values = await served.answer(dict.fromkeys(waiting, REJECT))
+    assert values["counts"] == {"rejected": 2}
+    assert values["examples"] == []
+
+
+async def test_a_reference_to_nothing_is_refused(client: Client) -> None:
+    await client.run(paste(), review="all")
+    for wrong in ("0" * 24, 5, None, {"review": "none"}, []):
+        await client.graph.aupdate_state(client.config(), {"pinned": wrong}, as_node="verifier")
+        with pytest.raises(Refused, match="send its input again") as told:
+            await client.run(None)
+        assert "\n" not in str(told.value)
+
+
+# Answers
+
+
+async def test_the_same_answer_sent_twice_at_once_counts_once(client: Client) -> None:
+    """As a server runs a double click: one after the other, each with the time at which it was sent."""
+    await client.run(paste(), review="all")
+    sent = (await client.values())["asked"]["at"] + 1
+    await client.answer(REJECT, sent=sent)
+    first = await client.question()
+    assert first["round"] == 2
+    await client.answer(REJECT, sent=sent)
+    second = await client.question()
+    assert "sent before this question was asked" in second["error"]
+    assert {**second, "error": ""} == first
+    assert client.decisions() == ["reject"]
+    await client.answer(APPROVE, sent=(await client.values())["asked"]["at"] + 1)
+    assert client.decisions() == ["reject", "approve"]
+
+
+@pytest.mark.parametrize("decision", [REJECT, APPROVE])
+async def test_the_same_answer_sent_later_needs_to_be_meant(client: Client, decision: Mapping[str, str]) -> None:
+    await client.run(paste(2), review="all", acceptance="paper", gap=">= 0.94")  # the gates reject: approve only labels
+    await client.answer(decision)
+    await client.answer(decision)
+    again = await client.question()
+    assert "once more" in again["error"]
+    assert len(client.decisions()) == 1
+    await client.answer({**decision, "label_id": again["label_id"]})
+    assert (await client.question())["round"] > again["round"]
+    await client.answer(decision)
+    assert len(client.decisions()) == 2
+    await client.answer(decision)
+    assert len(client.decisions()) == 3, "sent again after it was asked about"
+
+
+async def test_answers_that_name_their_question_count_for_it_alone(client: Client) -> None:
+    await client.run(paste(), review="all")
+    ((identity, question),) = (await client.open()).items()
+    for answer in ({identity: REJECT}, {identity: REJECT}, {**REJECT, "label_id": question["label_id"]}):
+        await client.answer(answer)
+        assert client.decisions() == ["reject"]
+        assert (await client.question())["round"] == 2
+    ((identity, question),) = (await client.open()).items()
+    await client.answer({identity: REJECT})
+    assert client.decisions() == ["reject", "reject"], "by the interrupt's id, the same words count again"
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, "yes", 5, True, [], {}, {"decision": "nope"}, {"reason": "x"}, {"x": "secret"}]
+)
+async def test_a_wrong_answer_is_asked_for_again(client: Client, wrong: Any) -> None:
+    await client.run(paste(), review="all")
+    before = await client.question()
+    await client.answer(wrong)
+    again = await client.question()
+    assert {**again, "error": ""} == before
+    assert (again["error"] != "") == (wrong != {})
+    assert "secret" not in again["error"]
+    assert client.decisions() == []
+    await client.answer(REJECT)
+    assert client.decisions() == ["reject"]
+
+
+async def test_one_answer_to_several_questions_is_asked_for_again(client: Client) -> None:
+    served = Client(client.folder, "dataset")
+    await served.run({"texts": [paste(0), paste(1)], "domain": "cs"}, review="all")
+    for wrong in (APPROVE, None):
+        await served.answer(wrong)
+        waiting = await served.open()
+        assert len(waiting) == 2
+        assert all(one["error"] for one in waiting.values())
+    assert served.decisions() == []
+
+
+async def test_an_answer_to_no_question_answers_none(client: Client) -> None:
+    await client.graph.ainvoke(paste(), client.config(), context={"review": "all"}, interrupt_before=["weak_solver"])
+    await client.answer(APPROVE)
+    assert (await client.question())["round"] == 1
+    assert client.decisions() == []
+
+
+async def test_the_question_says_what_approving_does(client: Client) -> None:
+    await client.run(paste(2), review="all", gap=">= 0.94")
+    question = await client.question()
+    assert question["verdict"] == "reject"
+    assert "Only a label" in question["answers"]["approve"]
+
+
+# What comes in
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "input.text: Field required"),
+        ({"text": 5}, "input.text: Input should be a valid string"),
+        ({"text": None}, "input.text"),
+        ({"text": "x", "base_url": "http://secret"}, "input.base_url: unknown key"),
+        ({"text": "x", "sk-secret": 1}, "input.?: unknown key"),
+        ({"text": "x", "title": ["secret"]}, "input.title"),
+        (["secret"], "input: a JSON object is needed"),
+        ("secret", "input: a JSON object is needed"),
+    ],
+)
+async def test_an_input_that_is_none_is_refused_in_one_line(client: Client, given: Any, said: str) -> None:
+    with pytest.raises(Refused) as told:
+        await client.run(given)
+    assert str(told.value).startswith(said)
+    assert "secret" not in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("text", ["Hi.", "A mast.", "- - - - - - - - - - - - - - - - - - - - - -", "?" * 2000])
+async def test_a_text_too_short_to_ask_about_is_refused(client: Client, text: str) -> None:
+    with pytest.raises(Refused, match="too short to ask about") as told:
+        await client.run({"text": text})
+    assert text not in str(told.value)
+    assert client.rows("select count(*) from calls") == [(0,)]
