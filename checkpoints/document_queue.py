@@ -28,7 +28,7 @@ class Book:
         """Return the rows (document_id, name, title, status, epoch) that are left to do, among the first `limit`."""
         return await self.ledger.read(
             "select document_id, name, title, status, epoch from documents where status in ('pending', 'errored')"
-            " and document_id in (select document_id from documents where text != '' order by rowid limit ?)"
+            " and document_id in (select document_id from documents where chars > 0 order by rowid limit ?)"
             " order by rowid",
             (limit or -1,),
         )

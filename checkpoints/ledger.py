@@ -24,7 +24,7 @@ from sqlite_utils import Database
 from sqlite_utils.db import NotFoundError
 
 from autodata.checkpoints.records import DiskFailed, RunFailed, UserError
-from autodata.checkpoints.schema import SCHEMA_VERSION, TABLES, Rows, create_tables, encode
+from autodata.checkpoints.schema import SCHEMA_VERSION, TABLES, Rows, add_columns, create_tables, encode, lacking
 
 BUSY_SECONDS = 30.0
 """How long a write waits for another program that holds the file."""
@@ -153,7 +153,7 @@ class Reader:
 
     async def documents(self) -> list[str]:
         """Return the ids of all documents that have a text, in order."""
-        rows = await self.read("SELECT document_id FROM documents WHERE text != '' ORDER BY document_id")
+        rows = await self.read("SELECT document_id FROM documents WHERE chars > 0 ORDER BY document_id")
         return [row["document_id"] for row in rows]
 
     async def _start(self) -> None:
@@ -175,6 +175,23 @@ class Reader:
             self._read_db.execute("PRAGMA query_only = ON")
             if _is_new(self._read_db, self.path):
                 raise _refusal(self.path, "it holds no tables")
+            self._bring_up_to_date(frozen)
+
+    def _bring_up_to_date(self, frozen: bool) -> None:
+        """Give a file of an earlier version the columns that have come since; nothing else in it changes."""
+        if not lacking(self._read_db):
+            return
+        if frozen:
+            raise UserError(
+                f"{self.path} was made by an earlier version: make its folder writable, or look at a copy of it"
+            )
+        with closing(_connect(self.path, "rw")) as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                add_columns(db, lacking(db))
+                db.execute("COMMIT")
+            finally:
+                db.rollback()
 
     def _query(self, sql: str, params: Sequence[Any] | dict[str, Any]) -> list[dict[str, Any]]:
         with _telling(self.path):
@@ -281,6 +298,7 @@ class Ledger(Reader):
             with self._transaction() as new:
                 if new:
                     create_tables(db)
+                add_columns(db, lacking(db))
             self._keys.update(row["key"] for row in db.query("SELECT key FROM calls"))
 
     @contextmanager

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,6 +53,28 @@ def normalise_text(text: str) -> str:
     """Return text in NFC with unix newlines, no trailing blanks on lines and no blank ends."""
     text = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
     return "\n".join(line.rstrip(" \t") for line in text.split("\n")).strip()
+
+
+_INVISIBLE = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufffd")
+"""Letters and symbols by their category that show nothing, and the sign for what could not be read."""
+
+
+def is_blank(text: str) -> bool:
+    """Return whether a text shows nothing: spaces, control, format and zero-width characters, marks on no letter."""
+    return not any(unicodedata.category(char)[0] in "LNPS" and char not in _INVISIBLE for char in text)
+
+
+_UNSAFE = re.compile(r"[\x7f-\x9f\u061c\u2028-\u202e\u2066-\u2069]")
+
+
+def json_text(value: object, *, indent: int | None = None, ascii_only: bool = False) -> str:
+    """Return a value as JSON that any terminal and any splitter of lines takes: what they could act on is escaped.
+
+    Without `indent` it is one line, whatever counts as the end of a line. Raises ValueError for NaN and infinity.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=ascii_only, allow_nan=False)
+    # Outside of strings JSON has none of these, and inside an escape means the same.
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def document_id(text: str) -> str:

@@ -11,13 +11,14 @@ import asyncio
 import json
 import shlex
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Hashable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import aiosqlite
-from langgraph.checkpoint.base import BaseCheckpointSaver
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver, ChannelVersions, Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
@@ -31,6 +32,8 @@ BUSY_SECONDS = 60.0
 
 ROUND_KEY = "n"
 """The state key that holds the number of the round a checkpoint belongs to; a checkpoint without it is of round 0."""
+
+_T = TypeVar("_T")
 
 _NO_LABEL = "NULL"
 _ROUND_LABEL = "round_of(type, checkpoint)"
@@ -62,11 +65,58 @@ class FileSaver(AsyncSqliteSaver):
 
     Stored values are plain data and the few types that LangGraph itself lists as safe; an object of any other type
     comes back as the data it was made from, and nothing is ever pickled. All deletions are one transaction each.
+
+    A write that has begun is finished, whoever waits for it being cancelled or not: half a transaction would keep the
+    file locked for everybody.
     """
 
     def __init__(self, conn: aiosqlite.Connection) -> None:
         """Wrap an aiosqlite connection as `open_saver` prepares it. Must be called on the running event loop."""
         super().__init__(conn, serde=JsonPlusSerializer(pickle_fallback=False, allowed_msgpack_modules=None))
+        self._writing: set[asyncio.Task[Any]] = set()
+        self._closed = False
+
+    async def aclose(self) -> None:
+        """Finish the writes that have begun and refuse all others; the connection stays open, without a transaction.
+
+        LangGraph writes in the background: a graph that was cut off may leave writes behind that begin only now.
+        """
+        self._closed = True
+        try:
+            while self._writing:
+                await asyncio.wait(self._writing)
+        finally:
+            await self.conn.rollback()
+
+    async def _whole(self, write: Coroutine[Any, Any, _T]) -> _T:
+        """Do a write to its end. After `aclose` whoever asks for one is cancelled: its graph is no longer run."""
+        if self._closed:
+            write.close()
+            raise asyncio.CancelledError("the checkpoint file is closed")
+        task = asyncio.create_task(write)
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+        return await asyncio.shield(task)
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Save a checkpoint, whole even if the caller is cancelled."""
+        return await self._whole(super().aput(config, checkpoint, metadata, new_versions))
+
+    async def aput_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """Save what a task wrote, whole even if the caller is cancelled."""
+        await self._whole(super().aput_writes(config, writes, task_id, task_path))
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        """Delete all checkpoints of a thread, whole even if the caller is cancelled."""
+        await self._whole(super().adelete_thread(thread_id))
 
     async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
         """Delete old checkpoints of the given threads; unknown threads are no error.
@@ -76,13 +126,16 @@ class FileSaver(AsyncSqliteSaver):
         """
         if strategy not in ("keep_latest", "delete"):
             raise ValueError(f"unknown pruning strategy {strategy!r}: use 'keep_latest' or 'delete'")
-        async with self._transaction() as cursor:
+
+        async def prune(cursor: aiosqlite.Cursor) -> None:
             for thread_id in thread_ids:
                 if strategy == "delete":
                     await cursor.execute("DELETE FROM checkpoints WHERE thread_id = ?", (thread_id,))
                     await cursor.execute("DELETE FROM writes WHERE thread_id = ?", (thread_id,))
                 else:
                     await _thin(cursor, thread_id, _NO_LABEL, last_of_each)
+
+        await self._transaction(prune)
 
     async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
         """Delete the checkpoints, and their writes, whose metadata names one of the runs; unknown runs are no error.
@@ -95,7 +148,7 @@ class FileSaver(AsyncSqliteSaver):
         def of_other_runs(rows: Sequence[Row]) -> list[Row]:
             return [row for row in rows if row.label not in doomed]
 
-        async with self._transaction() as cursor:
+        async def delete(cursor: aiosqlite.Cursor) -> None:
             await cursor.execute(
                 f"SELECT DISTINCT thread_id FROM checkpoints WHERE {_RUN_LABEL} IN (SELECT value FROM json_each(?))",  # noqa: S608
                 (json.dumps(sorted(doomed)),),
@@ -103,13 +156,16 @@ class FileSaver(AsyncSqliteSaver):
             for (thread_id,) in await cursor.fetchall():
                 await _thin(cursor, thread_id, _RUN_LABEL, of_other_runs)
 
+        await self._transaction(delete)
+
     async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         """Copy all checkpoints and writes of a thread to another one; copying an unknown thread does nothing.
 
         Checkpoints keep their ids, so one that the target already has under the same id is replaced.
         """
         threads = (target_thread_id, source_thread_id)
-        async with self._transaction() as cursor:
+
+        async def copy(cursor: aiosqlite.Cursor) -> None:
             await cursor.execute(
                 "INSERT OR REPLACE INTO checkpoints"
                 " (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata)"
@@ -125,25 +181,27 @@ class FileSaver(AsyncSqliteSaver):
                 threads,
             )
 
+        await self._transaction(copy)
+
     async def akeep_rounds(self, thread_id: str) -> None:
         """Delete every checkpoint of the thread that is not its round's last one, with its writes.
 
         The kept ones hold their state whole, so they can be read and resumed from, although their `parent_config`
         may name a checkpoint that is gone.
         """
-        async with self._transaction() as cursor:
-            await _thin(cursor, thread_id, _ROUND_LABEL, last_of_each)
+        await self._transaction(lambda cursor: _thin(cursor, thread_id, _ROUND_LABEL, last_of_each))
 
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[aiosqlite.Cursor]:
-        await self.setup()
-        async with self.lock, self.conn.cursor() as cursor:
-            try:
-                yield cursor
-                await self.conn.commit()
-            finally:
-                # Undoes what an error or a cancellation cut short; after a commit there is nothing left to undo.
-                await self.conn.rollback()
+    async def _transaction(self, change: Callable[[aiosqlite.Cursor], Coroutine[Any, Any, None]]) -> None:
+        async def write() -> None:
+            await self.setup()
+            async with self.lock, self.conn.cursor() as cursor:
+                try:
+                    await change(cursor)
+                    await self.conn.commit()
+                finally:
+                    await self.conn.rollback()  # after a commit there is nothing left to undo
+
+        await self._whole(write())
 
     def round_of(self, type_: str, checkpoint: bytes) -> int:
         """Return the round of a stored checkpoint, 0 where its state names none. Thread-safe; SQL's `round_of`."""
@@ -208,9 +266,9 @@ async def open_saver(path: Path) -> AsyncIterator[BaseCheckpointSaver[str]]:
                 await saver.setup()
         except sqlite3.DatabaseError as error:
             raise UserError(_cannot_open(path, error)) from error
-        # A step that was cancelled in the middle leaves its transaction open; closing alone would keep the file locked
-        # for as long as anything, a traceback for instance, holds its cursor.
-        stack.push_async_callback(conn.rollback)
+        # Closing the connection alone would keep the file locked by a transaction that is open for as long as anything,
+        # a traceback for instance, holds its cursor.
+        stack.push_async_callback(saver.aclose)
         yield saver
 
 

@@ -49,7 +49,9 @@ _MEANS = "weak_mean strong_mean gap"
 TABLES: dict[str, Table] = {
     "meta": Table(_columns("key value"), pk=("key",), required=frozenset({"value"})),
     "documents": Table(
-        _columns("document_id name title text status status_reason note extract", "chars rounds epoch settled"),
+        # The text stands last: SQLite reads a row from its beginning up to the last column that is asked for.
+        _columns("document_id name title status status_reason note extract", "chars rounds epoch settled")
+        | _columns("text"),
         pk=("document_id",),
         required=frozenset({"name"}),
         defaults={"title": "", "text": "", "status": "pending", "status_reason": "", "note": ""}
@@ -117,7 +119,9 @@ TABLES: dict[str, Table] = {
         indexes=(("document_id",), ("thread_id",), ("role", "tokens_in", "tokens_out", "cost_usd")),
     ),
     "examples": Table(
-        _columns("example_id document_id round_id example", "rounds", _MEANS),
+        # `question_key` is the hash by which a repeated question is known, `tied` whether it holds a number of its
+        # document: both found when the example is written, null in examples of earlier versions.
+        _columns("example_id document_id round_id example", "rounds", _MEANS) | _columns("question_key", "tied"),
         pk=("example_id",),
         required=frozenset({"document_id", "round_id", "example", "rounds"}),
         foreign={"document_id": "documents", "round_id": "rounds"},
@@ -222,9 +226,9 @@ JSON texts are in the columns `extract`, `candidate`, `quality`, `judgement`, `p
 def encode(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> Rows:
     """Return rows as they are stored, tables in the order in which their foreign keys allow them to be written.
 
-    Mappings and sequences become JSON, booleans 0 or 1, fractions a text or a number as the column is, and
-    `score_value` is filled in from `score`. Raises ValueError for an unknown table or column or a missing primary key,
-    TypeError for a value that no column can hold.
+    Mappings and sequences become JSON, booleans 0 or 1, fractions a text or a number as the column is. `score_value` is
+    filled in from `score`, and `chars` of a document from its text. Raises ValueError for an unknown table or column or
+    a missing primary key, TypeError for a value that no column can hold.
     """
     if unknown := tables.keys() - TABLES.keys():
         raise ValueError(f"the ledger has no table {', '.join(sorted(unknown))}")
@@ -238,6 +242,8 @@ def _encode_row(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
     if any(row.get(column) is None for column in table.pk):
         raise ValueError(f"a row of table {name} lacks its primary key {', '.join(table.pk)}")
     encoded = {column: _encode_value(value, table.columns[column]) for column, value in row.items()}
+    if name == "documents" and isinstance(text := encoded.get("text"), str):
+        encoded.setdefault("chars", len(text))  # so that nobody reads a text to learn whether there is one
     if "score" in encoded and "score_value" in table.columns:
         score = encoded["score"]
         encoded["score_value"] = None if score is None else float(Fraction(score))
@@ -257,6 +263,23 @@ def _encode_value(value: object, kind: type) -> str | int | float | None:
     if value is None or isinstance(value, int | float):
         return value
     raise TypeError(f"the ledger cannot hold a {type(value).__name__}")
+
+
+def lacking(db: Database) -> dict[str, dict[str, type]]:
+    """Return the columns that a file of this schema version lacks, by table: later versions of Autodata added them."""
+    found = {}
+    for name, table in TABLES.items():
+        known = {column.name for column in db.table(name).columns}
+        if missing := {column: kind for column, kind in table.columns.items() if column not in known}:
+            found[name] = missing
+    return found
+
+
+def add_columns(db: Database, missing: Mapping[str, Mapping[str, type]]) -> None:
+    """Add columns to a file that lacks them; those without a default are null in the rows that are there."""
+    for name, columns in missing.items():
+        for column, kind in columns.items():
+            db.table(name).add_column(column, kind, not_null_default=TABLES[name].defaults.get(column))
 
 
 def create_tables(db: Database) -> None:

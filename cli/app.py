@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from autodata.checkpoints.records import DiskFailed, RunFailed, UserError
+from autodata.cli.printable import printable, take_any_text
 
 COMMANDS = (
     "run",
@@ -87,6 +88,7 @@ def _options(
 
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 failed, 2 the user's mistake."""
+    take_any_text()
     try:
         app()
     except UserError as error:
@@ -98,5 +100,5 @@ def main() -> None:
 
 
 def _say(error: Exception, code: int) -> int:
-    sys.stderr.write(f"autodata: {error}\n")
+    sys.stderr.write(f"autodata: {printable(str(error))}\n")
     return code

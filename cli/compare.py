@@ -13,9 +13,10 @@ from rich import box
 from rich.table import Table
 
 from autodata.checkpoints.records import FailureMode, UserError
+from autodata.cli.printable import printable
 from autodata.cli.report import figure
 from autodata.cli.signals import signal_rows
-from autodata.cli.terminal import AsJson, console, ledger_of, print_json, printable
+from autodata.cli.terminal import AsJson, console, ledger_of, print_json, write_data
 from autodata.corpus.compare import SUITABILITIES
 from autodata.corpus.compare import compare as compared
 
@@ -85,7 +86,7 @@ async def _read(runs: Sequence[Path], paper: bool) -> dict[str, Any]:
 
 def _write(path: Path, text: str) -> None:
     if path == Path("-"):
-        typer.echo(text, nl=False)
+        write_data(text)
         return
     try:
         path.write_text(text, "utf-8")
@@ -111,6 +112,7 @@ def figure_rows(report: Mapping[str, Any]) -> Rows:
         "documents": lambda run: f"{run['documents']:,}",
         "accepted": lambda run: f"{run['accepted']:,}",
         "unfinished documents": lambda run: f"{run['unfinished']:,}" if run["unfinished"] else "",
+        "of these waiting for a person": lambda run: f"{run['waiting']:,}" if run["waiting"] else "",
     }
     rows: Rows = [(label, [*map(of_run, runs), *("" for _ in paper)]) for label, of_run in facts.items()]
     for name, (label, shown) in FIGURES.items():
@@ -138,6 +140,11 @@ def notes(report: Mapping[str, Any]) -> str:
         " calls and tokens are those of all documents. The std is the population standard deviation of an example's"
         " weak attempts, in points of 100, averaged over examples."
     )
+    if any(run["unfinished"] for run in report["runs"]):
+        text += (
+            " Unfinished documents are open, errored or wait for a person; they count among the documents, not as"
+            " accepted: figures of such a run may still move."
+        )
     return text + (" Columns named paper hold the paper's own figures, of its own models." if report["paper"] else "")
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from autodata.checkpoints.records import json_text
 from autodata.cli.progress import duration
 from autodata.cli.report import example_card, examples_table, summary_table
 from autodata.cli.run import closing_lines, execute
+from autodata.cli.terminal import console
 from autodata.examples import documents_folder
 from autodata.runner.config import read_config
 
@@ -76,19 +76,19 @@ def demo(
 
     Example: autodata demo --models simulated
     """
-    output, console = Console(), Console(stderr=True)
+    output, errors = console(), console(stderr=True)
     simulated = models is Models.SIMULATED
-    (console if as_json else output).print(
+    (errors if as_json else output).print(
         SIMULATED_NOTE if simulated else LOCAL_NOTE, style="bold", soft_wrap=True, highlight=False
     )
     folder = out or Path("demo-run-simulated" if simulated else "demo-run")
     flags = {"models.weak_solver": {"model": weak_model}} if weak_model else {}
     config = read_config(SIMULATED if simulated else LOCAL, "demo", flags)
     started = time.monotonic()
-    sitting = execute(config, [documents_folder()], folder, console)
+    sitting = execute(config, [documents_folder()], folder, errors)
     took = duration(time.monotonic() - started)
     if as_json:
-        typer.echo(json.dumps(sitting.summary))
+        typer.echo(json_text(sitting.summary, ascii_only=True))
         raise typer.Exit(sitting.exit_code)
     output.print(summary_table(sitting.summary))
     if sitting.examples:
@@ -98,8 +98,8 @@ def demo(
     if not simulated:
         output.print(HONEST, soft_wrap=True, highlight=False)
     for line in closing_lines(sitting, folder):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-    console.print(
+        errors.print(line, soft_wrap=True)
+    errors.print(
         "your own: autodata init   then   autodata run --documents PATH --out runs/first"
         f"   (once more from the start: autodata demo --models {models.value} --out another-folder)",
         highlight=False,

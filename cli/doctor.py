@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from autodata.checkpoints.records import UserError
-from autodata.cli.terminal import AsJson, console, print_json, printable
+from autodata.cli.printable import printable
+from autodata.cli.terminal import AsJson, console, print_json
 from autodata.models.config import ModelSettings
 from autodata.models.local.serving import LocalServing
 from autodata.models.probe import Finding, group, probe
@@ -37,7 +38,7 @@ def doctor(
     """
     settings = load_config(config)
     roles = {role: _bounded(one, timeout) for role, one in settings.roles().items()}
-    errors = Console(stderr=True, markup=False, highlight=False)
+    errors = console(stderr=True)
 
     async def try_all() -> tuple[list[Finding], SaverFinding | None]:
         with errors.status("") as line:

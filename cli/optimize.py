@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from autodata.checkpoints.records import Document, RunFailed, Skipped, UserError
+from autodata.cli.inputs import Inputs
 from autodata.cli.optimize_progress import OptimizeProgress
 from autodata.cli.optimize_report import SearchReport, blamed, show_search
 from autodata.cli.run import (
@@ -22,14 +23,12 @@ from autodata.cli.run import (
     MaxTokens,
     MaxUsd,
     find_settings,
-    fitted,
     on_signals,
 )
 from autodata.cli.terminal import AsJson, console, print_json
-from autodata.corpus.documents import read_documents
-from autodata.graphs.destinations import destinations
 from autodata.prompts.patch import write_pack
 from autodata.runner.config import RunConfig
+from autodata.runner.destinations import destinations
 from autodata.runner.optimization.session import Ending, OptimizeRunConfig, open_optimization, require_splits
 
 optimize = typer.Typer(
@@ -75,7 +74,7 @@ def search(
     }
     settings = OptimizeRunConfig.of(find_settings(config, out, flags, OptimizeRunConfig.kind))
     paths = {"train": train or [], "validate": validate or [], "test": test or []}
-    terminal = Console(stderr=True)
+    terminal = console(stderr=True)
     ending, report = execute(settings, paths, out, terminal)
     if as_json:
         print_json(report.summary)
@@ -103,7 +102,7 @@ def execute(
 def _documents(config: RunConfig, files: list[Path], split: str) -> list[Document]:
     """Return the documents of a split. Raises UserError for an input that is none: a split is what was named."""
     found: list[Document] = []
-    for item in fitted(config, read_documents(files)):
+    for item in Inputs(config, files):
         if isinstance(item, Skipped):
             raise UserError(f"--{split}: {item.name}: {item.reason}")
         found.append(item)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Group
@@ -11,6 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from autodata.checkpoints.records import Check
+
+SHOWN_REPEATED = SHOWN_DOCUMENTS = 3
+"""Repeated questions that are shown, and documents of each."""
+SHOWN_CHARS = 80
+"""Characters of a repeated question that are shown."""
 
 
 def figure(value: float | None, places: int = 2) -> str:
@@ -42,6 +47,24 @@ def summary_table(summary: Mapping[str, Any]) -> Table:
     if failures:
         table.add_row("rejected rounds", ", ".join(f"{name} {count}" for name, count in failures.items()))
     return table
+
+
+def repeated_questions(shared: Sequence[Mapping[str, Any]]) -> str:
+    """Return one line on questions that were accepted for several documents each."""
+    shown = "; ".join(
+        f'"{cut(row["question"], SHOWN_CHARS)}" from {", ".join(row["documents"][:SHOWN_DOCUMENTS])}'
+        + (f" and {len(row['documents']) - SHOWN_DOCUMENTS:,} more" if len(row["documents"]) > SHOWN_DOCUMENTS else "")
+        for row in shared[:SHOWN_REPEATED]
+    )
+    more = f"; and {len(shared) - SHOWN_REPEATED:,} more" if len(shared) > SHOWN_REPEATED else ""
+    what = "1 question" if len(shared) == 1 else f"{len(shared):,} questions"
+    return f"{what} came from several documents: {shown}{more}"
+
+
+def cut(text: str, chars: int) -> str:
+    """Return a text on one line, at most `chars` characters long."""
+    line = " ".join(text.split())
+    return line if len(line) <= chars else line[: chars - 1] + "…"
 
 
 def examples_table(examples: list[dict[str, Any]]) -> Table:

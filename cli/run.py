@@ -7,7 +7,7 @@ import json
 import secrets
 import shutil
 import signal
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,20 +16,18 @@ from typing import Annotated, Any, NoReturn, Protocol
 import typer
 from rich.console import Console
 
-from autodata.checkpoints.records import Document, RunFailed, Skipped, UserError
+from autodata.checkpoints.records import RunFailed, UserError, json_text
+from autodata.cli.inputs import Inputs
 from autodata.cli.progress import Progress
-from autodata.cli.report import summary_table
-from autodata.corpus.documents import fit, read_documents
+from autodata.cli.report import repeated_questions, summary_table
+from autodata.cli.terminal import console
 from autodata.corpus.summary import summarise
-from autodata.graphs.destinations import destinations
 from autodata.prompts import load_pack
 from autodata.prompts.patch import write_pack
 from autodata.runner.config import RunConfig, load_config, stored_config
+from autodata.runner.destinations import destinations
 from autodata.runner.document_runner import Outcome, open_run
-from autodata.runner.ingest import take_in, too_short
-
-SHOWN_SKIPPED = 10
-"""Skipped inputs that are named one by one."""
+from autodata.runner.ingest import take_in
 
 # Options that `autodata run` and `autodata baseline` share.
 Documents = Annotated[list[Path] | None, typer.Option("--documents", help="Files or folders to read.")]
@@ -134,43 +132,39 @@ def run(
 
 def finish(settings: RunConfig, paths: list[Path], out: Path, *, as_json: bool) -> NoReturn:
     """Run one sitting, print its status, what a person must know and what to type next, and exit."""
-    conclude(execute(settings, paths, out, Console(stderr=True)), out, as_json=as_json)
+    conclude(execute(settings, paths, out, console(stderr=True)), out, as_json=as_json)
 
 
 def conclude(sitting: Sitting, out: Path, *, as_json: bool, notes: Sequence[str] = ()) -> NoReturn:
     """Print a sitting's status, what a person must know and what to type next, and exit."""
-    console = Console(stderr=True)
+    err = console(stderr=True)
     if as_json:
-        typer.echo(json.dumps(sitting.summary))
+        typer.echo(json_text(sitting.summary, ascii_only=True))
     else:
-        Console().print(summary_table(sitting.summary))
+        console().print(summary_table(sitting.summary))
     for line in [*notes, *closing_lines(sitting, out)]:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        err.print(line, soft_wrap=True)
     raise typer.Exit(sitting.exit_code)
 
 
-def execute(config: RunConfig, paths: list[Path], out: Path, console: Console) -> Sitting:
-    """Run one sitting with progress on `console`. The first Ctrl-C or SIGTERM drains, the second stops at once."""
+def execute(config: RunConfig, paths: list[Path], out: Path, terminal: Console) -> Sitting:
+    """Run one sitting with progress on `terminal`. The first Ctrl-C or SIGTERM drains, the second stops at once."""
     if not paths and not (out / "run.db").exists():
         raise UserError(f"{out} holds no documents yet: give --documents PATH")
-    # Mistyped paths are found before a run folder is made.
-    documents = fitted(config, read_documents(paths, limit=config.limit)) if paths else iter(())
+    inputs = Inputs(config, paths)  # mistyped paths are found before a run folder is made
     with suppress(asyncio.CancelledError):
-        return asyncio.run(_sit(config, documents, out, Progress(console, target=config.target)))
+        return asyncio.run(_sit(config, inputs, out, Progress(terminal, target=config.target)))
     raise RunFailed(f"stopped at once; the same command goes on: nothing paid for is lost ({out})")
 
 
-async def _sit(config: RunConfig, documents: Iterable[Document | Skipped], out: Path, progress: Progress) -> Sitting:
+async def _sit(config: RunConfig, inputs: Inputs, out: Path, progress: Progress) -> Sitting:
     with progress:
         progress.say(destinations(config.roles().values(), config.tracing))
         async with open_run(config, out, progress=progress.preparing) as runner:
             on_signals(runner, progress)
             runner.on_event = progress.on_event
-            skipped = await take_in(runner.ledger, documents)
-            for item in skipped[:SHOWN_SKIPPED]:
-                progress.say(f"skipped: {item.name}: {item.reason}")
-            if len(skipped) > SHOWN_SKIPPED:
-                progress.say(f"skipped: {len(skipped) - SHOWN_SKIPPED} more, see 'autodata show {out}'")
+            for line in inputs.lines(await take_in(runner.ledger, inputs), out):
+                progress.say(line)
             rows = await runner.ledger.read("select count(*) as n from documents")
             if not rows[0]["n"]:
                 raise UserError(f"{out} holds no documents yet: give --documents PATH")
@@ -188,6 +182,8 @@ def closing_lines(sitting: Sitting, out: Path) -> list[str]:
     lines += [f"errored: {line}" for line in outcome.errored[:5]]
     lines += outcome.notes
     left = summary["pending"] + summary["errored"]
+    if repeated := summary["shared_questions"]:
+        lines.append(repeated_questions(repeated))
     if left:
         what = "1 document is" if left == 1 else f"{left} documents are"
         lines.append(f"{what} left: the same command goes on, and pays for nothing twice")
@@ -233,18 +229,6 @@ def find_settings(config: Path | None, out: Path, flags: Mapping[str, Any], kind
     if config is None:
         raise UserError("no configuration: give --config FILE, or write one with 'autodata init'")
     return load_config(config, given)
-
-
-def fitted(config: RunConfig, items: Iterator[Document | Skipped]) -> Iterator[Document | Skipped]:
-    """Refuse what is too short; cut or refuse what is too long, unless the domain picks passages anyway."""
-    whole = config.chosen_domain.passage_words is not None
-    for item in items:
-        if isinstance(item, Document) and (short := too_short(item.text)):
-            yield Skipped(name=item.name, reason=short)
-        elif whole or isinstance(item, Skipped):
-            yield item
-        else:
-            yield fit(item, config.documents.max_chars, config.documents.too_long)
 
 
 def on_signals(sitting: Drainable, progress: Says) -> None:

@@ -6,20 +6,19 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
-from autodata.checkpoints.records import Document, RunFailed, Skipped, UserError
+from autodata.checkpoints.records import RunFailed, UserError
+from autodata.cli.inputs import Inputs
 from autodata.cli.progress import Progress
-from autodata.cli.run import SHOWN_SKIPPED, Sitting, fitted
-from autodata.corpus.documents import read_documents
+from autodata.cli.run import Sitting
+from autodata.cli.terminal import console
 from autodata.corpus.summary import summarise
-from autodata.graphs.destinations import host
 from autodata.runner.config import RunConfig, load_config
+from autodata.runner.destinations import host
 from autodata.runner.ingest import take_in
 from autodata.runner.remote import RemoteRun, RemoteRunner, open_remote
 
@@ -60,9 +59,9 @@ def run_on_server(
     key = _key(key_env)
     if not paths and not (out / "run.db").exists():
         raise UserError(f"{out} holds no documents yet: give --documents PATH")
-    documents = fitted(settings, read_documents(paths, limit=settings.limit)) if paths else iter(())
+    inputs = Inputs(settings, paths)
     with suppress(asyncio.CancelledError):
-        return asyncio.run(_sit(run, documents, out, url, key))
+        return asyncio.run(_sit(run, inputs, out, url, key))
     raise RunFailed(f"stopped at once; the same command goes on: nothing paid for is lost ({out})")
 
 
@@ -104,16 +103,14 @@ def _key(variable: str | None) -> str | None:
     return key
 
 
-async def _sit(
-    run: RemoteRun, documents: Iterable[Document | Skipped], out: Path, url: str, key: str | None
-) -> tuple[Sitting, list[str]]:
-    with Progress(Console(stderr=True), target=run.target) as progress:
+async def _sit(run: RemoteRun, inputs: Inputs, out: Path, url: str, key: str | None) -> tuple[Sitting, list[str]]:
+    with Progress(console(stderr=True), target=run.target) as progress:
         progress.say(f"Documents go to: the LangGraph server at {host(url)}, and from there to the models it names")
         async with open_remote(run, out, url, key) as runner:
             _on_signals(runner, progress)
             runner.on_event = progress.on_event
-            for item in (await take_in(runner.ledger, documents))[:SHOWN_SKIPPED]:
-                progress.say(f"skipped: {item.name}: {item.reason}")
+            for line in inputs.lines(await take_in(runner.ledger, inputs), out):
+                progress.say(line)
             waiting = "select count(*) as n from documents where status in ('pending', 'errored')"
             progress.total = (await runner.ledger.read(waiting))[0]["n"]
             outcome = await runner.run()

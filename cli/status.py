@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autodata.cli.report import figure
+from autodata.cli.printable import printable
+from autodata.cli.report import figure, repeated_questions
 from autodata.cli.signals import signal_rows
-from autodata.cli.terminal import AsJson, RunFolder, console, ledger_of, print_json, printable
+from autodata.cli.terminal import AsJson, RunFolder, console, ledger_of, print_json
 from autodata.corpus.summary import summarise
 
 BAR = 24
@@ -70,6 +71,8 @@ def _show(
     if told := {label: text for label, text in signal_rows(summary).items() if text}:
         out.print()
         out.print(_signals(told))
+    if repeated := summary["shared_questions"]:
+        out.print("\n" + repeated_questions(repeated), soft_wrap=True)
     if any(summary["labels"].values()):
         counted = ", ".join(f"{decision} {count:,}" for decision, count in summary["labels"].items())
         out.print(f"\nReviewed by people: {counted}", highlight=False)

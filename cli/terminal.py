@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import io
-import json
-import re
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 from autodata.checkpoints.ledger import Reader, open_readonly
-from autodata.checkpoints.records import UserError
-
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+from autodata.checkpoints.records import UserError, json_text
+from autodata.cli.printable import printable, take_any_text
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that 'autodata run --out' made.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
@@ -45,19 +42,34 @@ def _ledger_file(run: Path) -> Path:
     return path
 
 
-def console() -> Console:
-    """Return a console on standard output that takes every text literally; colours only on a terminal."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
-    return Console(markup=False, highlight=False, emoji=False)
+class _Plain(Console):
+    """A console through which no text, whoever wrote it, can command the terminal."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else printable(text), style, control)
 
 
-def printable(text: str) -> str:
-    """Return a text without control characters, which could command the terminal; newlines and tabs stay."""
-    return _CONTROLS.sub("\ufffd", text.replace("\r\n", "\n"))
+def console(*, stderr: bool = False, file: IO[str] | None = None, width: int | None = None) -> Console:
+    """Return a console that takes every text literally; colours only on a terminal.
+
+    Control characters of a text come out as `printable` shows them, what the terminal's encoding lacks as `?`.
+    """
+    take_any_text()
+    return _Plain(stderr=stderr, file=file, width=width, markup=False, highlight=False, emoji=False)
+
+
+def write_data(text: str) -> None:
+    """Write data to standard output, in UTF-8 whatever the terminal's encoding is."""
+    if hasattr(sys.stdout, "buffer"):
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode("utf-8", "replace"))
+        sys.stdout.buffer.flush()
+    else:
+        sys.stdout.write(text)
 
 
 def print_json(value: object) -> None:
     """Print a value as JSON on standard output."""
     utf_8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=not utf_8))
+    typer.echo(json_text(value, indent=2, ascii_only=not utf_8))

@@ -94,7 +94,8 @@ async def figures_of(ledger: Reader, seed: int = 0) -> dict[str, Any]:
         "over": OVER[kind],
         "documents": len(documents),
         "accepted": len(rounds),
-        "unfinished": sum(row["status"] in {"pending", "errored"} for row in documents),
+        "unfinished": sum(row["status"] in {"pending", "waiting", "errored"} for row in documents),
+        "waiting": sum(row["status"] == "waiting" for row in documents),
         "figures": {name: asdict(figure) for name, figure in found.items()},
         "signals": await signals(ledger),
     }

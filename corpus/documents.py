@@ -18,10 +18,10 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from autodata.checkpoints.records import Document, Skipped, UserError, document_id, normalise_text
+from autodata.checkpoints.records import Document, Skipped, UserError, document_id, is_blank, normalise_text
 
 SUFFIXES: Final = (".txt", ".md", ".pdf", ".jsonl")
-"""The kinds of files that are read. In folders all others are passed over in silence."""
+"""The kinds of files that are read. In folders all others are passed over."""
 
 MAX_NAME_CHARS: Final = 200
 
@@ -47,21 +47,26 @@ class _Raw:
     name: str
     text: str
     title: str = ""
+    note: str = ""
 
 
 class _Unreadable(Exception):
     """A file that has no usable text, with the reason."""
 
 
-def read_documents(paths: Sequence[Path], *, limit: int | None = None) -> Iterator[Document | Skipped]:
+def read_documents(
+    paths: Sequence[Path], *, limit: int | None = None, passed_over: list[Skipped] | None = None
+) -> Iterator[Document | Skipped]:
     """Return the documents of files and folders in order, and for each one that cannot be used, why.
 
-    Folders are read with all their folders, sorted by name, hidden files left out. `.jsonl` files hold one document a
-    line: `text`, and perhaps `id` and `title`. `limit` ends the reading after that many Documents. Only one text at a
-    time is in memory. Raises UserError at once, before anything is read, when a path does not exist, a folder cannot be
-    read or holds no file of a kind that can, or a PDF is to be read without pypdf.
+    Folders are read with all their folders, also those behind links, sorted by name. `passed_over` is filled at once
+    with what is left out of them, and why: files of another kind, hidden ones, links to a folder that is read already.
+    `.jsonl` files hold one document a line: `text`, and perhaps `id` and `title`. `limit` ends the reading after that
+    many Documents. Only one text at a time is in memory. Raises UserError at once, before anything is read, when a path
+    does not exist, a folder cannot be read or holds no file of a kind that can, or a PDF is to be read without pypdf.
     """
-    files = [file for path in paths for file in _files_of(path)]
+    left_out = [] if passed_over is None else passed_over
+    files = [file for path in paths for file in _files_of(path, left_out)]
     pdf = next((file for file in files if file.path.suffix.lower() == ".pdf"), None)
     if pdf is not None and importlib.util.find_spec("pypdf") is None:
         raise UserError(f"{pdf.path}: reading PDF files needs pypdf: pip install 'autodata-langgraph[pdf]'")
@@ -101,9 +106,9 @@ def _limited(found: Iterator[Document | Skipped], limit: int | None) -> Iterator
             left -= 1
 
 
-def _files_of(path: Path) -> list[_File]:
+def _files_of(path: Path, left_out: list[Skipped]) -> list[_File]:
     if os.path.isdir(path):
-        files = sorted(_walk(path), key=lambda file: Path(file.name).parts)
+        files = sorted(_walk(path, left_out), key=lambda file: Path(file.name).parts)
         if not files:
             kinds = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
             raise UserError(f"{path}: no {kinds} file in this folder: name files or a folder that holds some")
@@ -113,13 +118,41 @@ def _files_of(path: Path) -> list[_File]:
     return [_File(path, _one_line(path.name))]
 
 
-def _walk(folder: Path) -> Iterator[_File]:
-    for parent, folders, names in os.walk(folder, onerror=_refuse_folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            path = Path(parent, name)
-            if not name.startswith(".") and path.suffix.lower() in SUFFIXES:
-                yield _File(path, _one_line(path.relative_to(folder).as_posix()))
+def _walk(root: Path, left_out: list[Skipped]) -> Iterator[_File]:
+    """Yield the files of a folder, each folder once: real ones under their own name, then those behind links."""
+    above = {os.path.realpath(parent) for parent in Path(os.path.realpath(root)).parents}
+    seen: set[str] = set()
+    waiting = [root]
+    for start in waiting:
+        if (real := os.path.realpath(start)) in seen | above:
+            what = "is read already" if real in seen else "holds this one"
+            left_out.append(Skipped(_one_line(start.relative_to(root).as_posix()), f"a link to a folder that {what}"))
+            continue
+        links: list[Path] = []
+        for parent, folders, names in os.walk(start, onerror=_refuse_folder):
+            inside = Path(parent)
+            if (real := os.path.realpath(parent)) in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            for name in folders:
+                if name.startswith("."):
+                    left_out.append(Skipped(_one_line((inside / name).relative_to(root).as_posix()), "hidden"))
+                elif (inside / name).is_symlink():
+                    links.append(inside / name)
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in names:
+                path = inside / name
+                shown = _one_line(path.relative_to(root).as_posix())
+                if name.startswith("."):
+                    left_out.append(Skipped(shown, "hidden"))
+                elif path.suffix.lower() not in SUFFIXES:
+                    left_out.append(
+                        Skipped(shown, f"of kind {path.suffix.lower()}" if path.suffix else "without a suffix")
+                    )
+                else:
+                    yield _File(path, shown)
+        waiting += sorted(links)
 
 
 def _refuse_folder(error: OSError) -> None:
@@ -149,13 +182,13 @@ def _document(raw: _Raw, file: _File, seen: dict[str, str]) -> Document | Skippe
         identity = document_id(text)
     except UnicodeEncodeError:
         return Skipped(name=raw.name, reason="not valid Unicode: it holds half a surrogate pair")
-    if not text:
-        return Skipped(name=raw.name, reason="empty")
+    if is_blank(text):
+        return Skipped(name=raw.name, reason="empty" if not text else "empty: it holds no visible character")
     if identity in seen:
         return Skipped(name=raw.name, reason=f"the same text as {seen[identity]}")
     seen[identity] = raw.name
     title = _one_line(raw.title) or _heading(text) or re.sub(r"[\W_]+", " ", _one_line(file.path.stem)).strip()
-    return Document(document_id=identity, name=raw.name, title=title or raw.name, text=text)
+    return Document(document_id=identity, name=raw.name, title=title or raw.name, text=text, note=raw.note)
 
 
 def _texts(file: _File) -> Iterator[_Raw | Skipped]:
@@ -168,7 +201,8 @@ def _texts(file: _File) -> Iterator[_Raw | Skipped]:
     if suffix == ".jsonl":
         yield from _records(file)
     elif suffix == ".pdf":
-        yield _Raw(file.name, _pdf_text(file.path))
+        text, note = _pdf_text(file.path)
+        yield _Raw(file.name, text, note=note)
     else:
         yield _Raw(file.name, _decoded(file.path.read_bytes()))
 
@@ -190,7 +224,7 @@ def _records(file: _File) -> Iterator[_Raw | Skipped]:
         name = f"{file.name}:{number}"
         try:
             text = _decoded(line) if isinstance(line, bytes) else line
-            if text.strip("\ufeff \t\r\n"):
+            if not is_blank(text):
                 yield _record(text, name)
         except _Unreadable as error:
             yield Skipped(name=name, reason=f"line {number}: {error}")
@@ -230,26 +264,45 @@ def _record(line: str, name: str) -> _Raw:
     return _Raw(_one_line("" if given_id is None else str(given_id)) or name, text, title or "")
 
 
-def _pdf_text(path: Path) -> str:
-    """Return the text of a PDF, pages parted by blank lines."""
+def _pdf_text(path: Path) -> tuple[str, str]:
+    """Return the text of a PDF, pages parted by blank lines, and a note of what could not be read of it."""
     import pypdf  # noqa: PLC0415 - an optional extra
-    from pypdf.errors import PyPdfError  # noqa: PLC0415
+    from pypdf.errors import DependencyError, PyPdfError  # noqa: PLC0415
 
     if not path.stat().st_size:
         raise _Unreadable("empty")
     # Damaged files make pypdf fail in whatever way the damage leads to.
     faults = (PyPdfError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError)
     more_faults = (NotImplementedError, RecursionError, zlib.error, struct.error)
+    pages: list[str] = []
     try:
         with pypdf.PdfReader(path) as reader:
-            if reader.is_encrypted:
+            # A file that only restricts what may be done with it has the empty password: anybody may read it.
+            if reader.is_encrypted and not reader.decrypt(""):
                 raise _Unreadable("encrypted PDF: save a copy without a password")
-            text = "\n\n".join(page.extract_text() for page in reader.pages)
+            for page in reader.pages:
+                try:
+                    pages.append(page.extract_text())
+                except (*faults, *more_faults):
+                    pages.append("")
+    except DependencyError as error:
+        raise _Unreadable(f"encrypted PDF ({_one_line(str(error))}): pip install 'autodata-langgraph[pdf]'") from error
     except (*faults, *more_faults) as error:
         raise _Unreadable(f"damaged PDF: {_one_line(str(error)) or type(error).__name__}") from error
-    if not text.strip():
+    # pypdf may give one letter as the two halves of a pair; half of one is no letter.
+    text = "\n\n".join(pages).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if is_blank(text.replace("\0", "")):
         raise _Unreadable("PDF without text (a scan?): run character recognition (OCR) on it first")
-    return text.replace("\0", "").encode("utf-8", "replace").decode()
+    notes = []
+    if lost := [str(n) for n, page in enumerate(pages, 1) if is_blank(page.replace("\0", ""))]:
+        shown = ", ".join(lost[:5]) + (f" and {len(lost) - 5:,} more" if len(lost) > 5 else "")
+        what = "page" if len(lost) == 1 else "pages"
+        notes.append(f"no text could be read from {what} {shown} of {len(pages):,}")
+    text = text.replace("\0", "\ufffd")
+    if unread := text.count("\ufffd"):
+        what = "1 letter" if unread == 1 else f"{unread:,} letters"
+        notes.append(f"{what} could not be read and stand as \ufffd in its words")
+    return text, "; ".join(notes)
 
 
 def _heading(text: str) -> str:

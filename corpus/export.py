@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import io
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from autodata.checkpoints.records import Example, RunFailed, UserError
+from autodata.checkpoints.records import Example, RunFailed, UserError, json_text
 
 STDOUT: Final = Path("-")
 
@@ -24,7 +24,7 @@ def export_jsonl(examples: Iterable[Example], out: Path | None) -> int:
     there, and RunFailed when writing fails on the way, for instance on a full disk.
     """
     if out is None or out == STDOUT:
-        return _write_lines(examples, sys.stdout)
+        return _write_stdout(examples)
     target = out.resolve()
     if target.is_dir() or not target.parent.is_dir():
         what = "is a folder: name a file in it" if target.is_dir() else f"no folder {target.parent}: make it first"
@@ -91,10 +91,22 @@ def _write_file(examples: Iterable[Example], target: Path) -> int:
     return count
 
 
+def _write_stdout(examples: Iterable[Example]) -> int:
+    """Write in UTF-8, whatever the terminal's encoding is: the lines are data."""
+    if not hasattr(sys.stdout, "buffer"):
+        return _write_lines(examples, sys.stdout)
+    sys.stdout.flush()
+    stream = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="\n", write_through=True)
+    try:
+        return _write_lines(examples, stream)
+    finally:
+        stream.detach()  # standard output itself stays open
+
+
 def _write_lines(examples: Iterable[Example], stream: TextIO) -> int:
     count = 0
     for example in examples:
-        stream.write(json.dumps(jsonl_row(example), ensure_ascii=False, allow_nan=False) + "\n")
+        stream.write(json_text(jsonl_row(example)) + "\n")
         count += 1
     return count
 

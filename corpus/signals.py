@@ -5,13 +5,12 @@ A share is in 0..1 and null where there was nothing to count; a score is in 0..1
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 from autodata.checkpoints.ledger import Reader
+from autodata.checkpoints.numbers import particular_numbers, tied_to_numbers
 from autodata.checkpoints.records import FailureMode, Stage
 
 BANDS = (50, 200, 500, 1000, 2000, 4000)
@@ -52,21 +51,9 @@ SELECT stage, {" + ".join(f"(chars >= {bound})" for bound in BANDS)} AS band, co
 FROM attempts GROUP BY stage, band ORDER BY band
 """  # noqa: S608 - whole numbers of this module
 _QUESTIONS = """
-SELECT e.document_id, c.question FROM examples e JOIN rounds r USING (round_id) JOIN candidates c USING (candidate_id)
-ORDER BY e.rowid
+SELECT e.document_id, e.tied, c.question FROM examples e
+JOIN rounds r USING (round_id) JOIN candidates c USING (candidate_id) ORDER BY e.rowid
 """
-_NUMBER = re.compile(r"(?<![\w.,])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?!\d)")
-
-
-def particular_numbers(text: str) -> set[Decimal]:
-    """Return the numbers of a text with at least two significant digits: 1,250 and 0.35, but neither 300 nor 0.05."""
-    found = (match.group(0).replace(",", "") for match in _NUMBER.finditer(text))
-    return {Decimal(number).normalize() for number in found if _significant(number) >= 2}
-
-
-def _significant(number: str) -> int:
-    whole, point, _ = number.partition(".")
-    return len(number.replace(".", "").lstrip("0") if point else whole.strip("0"))
 
 
 def _refusals(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
@@ -100,9 +87,9 @@ async def _tied(ledger: Reader) -> dict[str, Any]:
     questions = await ledger.read(_QUESTIONS)
     tied = 0
     for row in questions:
-        # Most questions hold no such number, and then their document need not be read.
-        if numbers := particular_numbers(row["question"]):
-            tied += bool(numbers & particular_numbers(await ledger.get(f"document/{row['document_id']}")))
+        if row["tied"] is None and particular_numbers(row["question"]):  # an example of an earlier version
+            row["tied"] = tied_to_numbers(row["question"], await ledger.get(f"document/{row['document_id']}"))
+        tied += bool(row["tied"])
     return {"questions": len(questions), "tied": tied, "share": _share(tied, len(questions))}
 
 

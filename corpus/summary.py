@@ -31,7 +31,13 @@ SELECT
     (SELECT avg(weak_mean) FROM examples) AS weak_mean,
     (SELECT avg(strong_mean) FROM examples) AS strong_mean,
     (SELECT avg(gap) FROM examples) AS gap_mean,
-    (SELECT avg(rounds) FROM documents WHERE status = 'accepted') AS rounds_per_accepted
+    (SELECT avg(rounds) FROM documents WHERE status = 'accepted') AS rounds_per_accepted,
+    (SELECT json_group_array(json_object('question', question, 'documents', json(names))) FROM
+        (SELECT min(c.question) AS question, json_group_array(d.name) AS names
+         FROM examples e JOIN documents d ON d.document_id = e.document_id
+             JOIN rounds r ON r.round_id = e.round_id JOIN candidates c ON c.candidate_id = r.candidate_id
+         GROUP BY coalesce(e.question_key, lower(trim(c.question)))
+         HAVING count(DISTINCT e.document_id) > 1 ORDER BY min(e.rowid))) AS shared_questions
 """
 
 MEANINGS: Mapping[tuple[str, ...], str] = {
@@ -60,6 +66,10 @@ MEANINGS: Mapping[tuple[str, ...], str] = {
         "All calls, those of failed documents too, per accepted document; null when there are none."
     ),
     ("awaiting_review",): "Candidates that a person has been asked about and has not answered yet.",
+    ("shared_questions",): (
+        "Questions accepted for more than one document, in the order of their first example: `question` and the names"
+        " of its `documents`. The export holds each as often as it was accepted."
+    ),
     ("labels",): "Answers of people so far, by decision: approve, edit, reject.",
     ("refusals",): (
         "Why quality checks refused candidates, for `failed_quality_check` and `final_check` each: kind of reason and"
@@ -114,6 +124,7 @@ async def summarise(ledger: Reader) -> dict[str, Any]:
         "rounds_per_accepted": numbers["rounds_per_accepted"],
         "calls_per_accepted": calls / accepted if accepted else None,
         "awaiting_review": numbers["awaiting_review"],
+        "shared_questions": json.loads(numbers["shared_questions"]),
         "labels": {decision: labels.get(decision, 0) for decision in ("approve", "edit", "reject")},
         **await signals(ledger),
     }

@@ -9,11 +9,11 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from autodata.checkpoints.records import Candidate, DocumentStatus, FailureMode, digest
+from autodata.checkpoints.records import Candidate, DocumentStatus, FailureMode
 from autodata.domains.acceptance.rubric_score import count_problems
 from autodata.domains.domain import Domain
 from autodata.domains.tasks.passages import pick
-from autodata.domains.tasks.questions import normalised
+from autodata.domains.tasks.questions import question_key
 from autodata.models.caller import seed_for
 from autodata.models.errors import UnusableReply
 from autodata.models.structured import schema_text
@@ -115,7 +115,7 @@ async def _drafted(desk: Desk, drafts: Sequence[_Draft]) -> dict[str, Any]:
 
 
 def _key(candidate: Candidate) -> str:
-    return digest(normalised(candidate.question))
+    return question_key(candidate.question)
 
 
 def code_problems(domain: Domain, pack: PromptPack, candidate: Candidate) -> list[str]:

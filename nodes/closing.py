@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 from langgraph.runtime import Runtime
 
+from autodata.checkpoints.numbers import tied_to_numbers
 from autodata.checkpoints.records import (
     Decision,
     DocumentStatus,
@@ -22,7 +24,7 @@ from autodata.checkpoints.records import (
 )
 from autodata.domains.acceptance.bounds import decimal
 from autodata.domains.acceptance.rubric_score import rubric_figures
-from autodata.domains.tasks.questions import normalised
+from autodata.domains.tasks.questions import question_key
 from autodata.nodes.quality_verifier import review
 from autodata.nodes.state import BadState, Context, Desk, State, plain
 from autodata.nodes.verifier import as_float
@@ -162,6 +164,7 @@ async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
             }
     closed = _closed(desk, None, "")
     example = _example(desk)
+    text = await services.blobs.get(f"document/{desk.document_id}")
     await services.store.save(
         rounds=[_round_row(desk, closed)],
         documents=[_document_row(desk, DocumentStatus.ACCEPTED, "")],
@@ -175,6 +178,8 @@ async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
                 "strong_mean": as_float(example.strong_mean),
                 "gap": as_float(example.gap),
                 "rounds": example.rounds,
+                "question_key": closed.question_key,
+                "tied": await asyncio.to_thread(tied_to_numbers, desk.candidate.question, text),
             }
         ],
     )
@@ -203,7 +208,7 @@ def _closed(desk: Desk, mode: FailureMode | None, reason: str, reviewer: str = "
         round_id=desk.round_id,
         candidate_id=desk.candidate_id,
         question=preview(question),
-        question_key=digest(normalised(question)) if question else "",
+        question_key=question_key(question) if question else "",
         failure_mode=mode,
         reason=preview(reason),
         weak_mean=ruled.weak_mean if ruled else None,

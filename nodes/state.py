@@ -27,6 +27,7 @@ from autodata.checkpoints.records import (
     UserError,
     canonical_json,
     document_id,
+    is_blank,
     normalise_text,
     preview,
 )
@@ -128,7 +129,7 @@ class Context:
         Raises UserError for a text without words.
         """
         whole = normalise_text(text)
-        if not whole:
+        if is_blank(whole):
             raise UserError(f"the document {name or title} is empty: give one with text".replace("  ", " "))
         known = {"document_id": document_id(text), "name": name or title or "document", "title": title, "text": whole}
         await self.services.store.save(documents=[{**known, "chars": len(whole)}])

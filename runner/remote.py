@@ -24,8 +24,10 @@ from langgraph_sdk.errors import APIStatusError, ConflictError
 
 from autodata.checkpoints.document_queue import Book
 from autodata.checkpoints.ledger import Ledger, run_lock
+from autodata.checkpoints.numbers import tied_to_numbers
 from autodata.checkpoints.records import DocumentStatus, UserError, canonical_json, digest
 from autodata.checkpoints.schema import TABLES
+from autodata.domains.tasks.questions import question_key
 from autodata.runner.config import changes, require_kind, write_resolved
 from autodata.runner.document_runner import Event, Outcome
 from autodata.runner.run_folder import make_folder
@@ -204,7 +206,13 @@ class RemoteRunner:
     async def _collect(self, row: Mapping[str, Any], values: Mapping[str, Any]) -> None:
         """Store a result in one transaction: status, rounds, candidates, verdicts, the example."""
         document_id, history = row["document_id"], values.get("history") or []
-        await self.ledger.save(**_rows(document_id, self.thread_id(document_id), values, history))
+        rows = _rows(document_id, self.thread_id(document_id), values, history)
+        for example in rows["examples"]:
+            question = values["example"]["candidate"]["question"]
+            text = await self.ledger.get(f"document/{document_id}")
+            example["question_key"] = question_key(question)
+            example["tied"] = await asyncio.to_thread(tied_to_numbers, question, text)
+        await self.ledger.save(**rows)
         for entry in values.get("usage") or []:
             for name in self.usage:
                 self.usage[name] += entry.get(name) or 0

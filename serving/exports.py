@@ -18,10 +18,10 @@ from langgraph_sdk.runtime import ServerRuntime
 from autodata.domains.domain import DOMAINS, Domain, one_shot
 from autodata.graphs.cot_baseline import build_cot_baseline
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
-from autodata.graphs.served_graph import compile_served
 from autodata.serving.context import GatedContext, LoopContext, ServedContext, context_schema, read_context
 from autodata.serving.dataset import build_dataset
 from autodata.serving.errors import telling
+from autodata.serving.graph import compile_served
 from autodata.serving.optimizer import MOST_STEPS, build_served_optimizer
 from autodata.serving.runtime import saver
 from autodata.serving.wrap import framed

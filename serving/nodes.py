@@ -18,13 +18,13 @@ from typing_extensions import TypedDict
 
 from autodata.checkpoints.records import Document, DocumentStatus, UserError, digest, document_id, normalise_text
 from autodata.domains.domain import Domain
-from autodata.graphs.pinned import keep, kept
 from autodata.models.errors import CallFailed, UnusableReply
 from autodata.nodes.state import Context, Desk, State, new_state
 from autodata.nodes.state_check import NEEDED, readable, workable
 from autodata.runner.ingest import too_short
 from autodata.serving.context import ServedContext
 from autodata.serving.errors import telling
+from autodata.serving.pinned import keep, kept
 from autodata.serving.runtime import SIMULATED_NOTE, ServedBook, Workshop, workshop
 
 Node = Callable[[Any, Runtime[Context]], Awaitable[dict[str, Any]]]

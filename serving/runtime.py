@@ -26,8 +26,6 @@ from autodata.checkpoints.records import DocumentStatus, UserError, canonical_js
 from autodata.domains.acceptance.borderline import Reviewing
 from autodata.domains.acceptance.policies import AcceptancePolicy, Measure
 from autodata.domains.domain import Domain
-from autodata.graphs.destinations import destinations
-from autodata.graphs.pinned import Pinned
 from autodata.models.caller import Budget, Caller
 from autodata.models.config import ModelsConfig, ModelSettings
 from autodata.models.endpoint import RoleModel
@@ -39,10 +37,12 @@ from autodata.nodes.state import Services
 from autodata.prompts import PromptPack
 from autodata.runner.checkpointer import open_run_saver
 from autodata.runner.config import RunConfig, load_config, read_config
+from autodata.runner.destinations import destinations
 from autodata.runner.ingest import take_in
 from autodata.runner.run_folder import require_prices, spent_budget
 from autodata.runner.serve_config import CONFIGURED
 from autodata.serving.context import LoopContext, ServedContext, pack_for, policy_for
+from autodata.serving.pinned import Pinned
 from autodata.serving.searches import SEARCHES, Searches
 from autodata.tracing.config import TracingConfig
 

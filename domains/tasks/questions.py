@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from autodata.checkpoints.records import digest
+
 _POINTERS = re.compile(
     r"\b(?:the|this|that|given|above|provided|following) "
     r"(?:passage|text|document|article|paper|section|paragraph|sentence|excerpt|example|table|figure"
@@ -32,6 +34,11 @@ _WORD = re.compile(r"(?:(?<![\w)])-(?=\d))?\w+(?:[.,]\d+)*|[%°$€£]")
 def normalised(question: str) -> str:
     """Return a question's words in lower case, for comparing."""
     return " ".join(_WORD.findall(question.lower().replace("\N{MINUS SIGN}", "-")))
+
+
+def question_key(question: str) -> str:
+    """Return the hash by which a repeated question is known."""
+    return digest(normalised(question))
 
 
 def tried_before(question: str, earlier: Iterable[str]) -> bool:

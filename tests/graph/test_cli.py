@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pypdf import PdfWriter
+from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 from typer.testing import Result
 
 from autodata.checkpoints.ledger import open_readonly
@@ -306,3 +308,71 @@ def test_looking_changes_nothing(cs: Path, tmp_path: Path) -> None:
     for command in (("status",), ("show",), ("show", "concrete"), ("export", "--out", "-")):
         printed(command[0], copy, *command[1:])
     assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
+
+
+# What a run says of the documents it was given
+
+
+def _folder_with_losses(folder: Path) -> None:
+    (folder / "sub").mkdir(parents=True)
+    (folder / "short.md").write_text("The mast of 1940 is 41 metres tall.")
+    for n in range(5):
+        (folder / f"long{n}.md").write_text(f"Mast {n}. " + "The mast was painted again. " * (100 + n))
+    (folder / "a.docx").write_text("x")
+    (folder / ".hidden.md").write_text("x")
+    (folder / "sub" / "blank.txt").write_text("\u200b\ufeff")
+    (folder / "sub" / "loop").symlink_to(folder)
+    writer = PdfWriter()
+    for text in (b"The pump of 1931 moved 30 litres.", b""):
+        page = writer.add_blank_page(300, 300)
+        font = DictionaryObject(
+            {
+                NameObject("/Type"): NameObject("/Font"),
+                NameObject("/Subtype"): NameObject("/Type1"),
+                NameObject("/BaseFont"): NameObject("/Helvetica"),
+            }
+        )
+        fonts = DictionaryObject({NameObject("/F1"): writer._add_object(font)})
+        page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
+        content = DecodedStreamObject()
+        content.set_data(b"BT /F1 12 Tf 20 200 Td (" + text + b") Tj ET" if text else b"")
+        page[NameObject("/Contents")] = writer._add_object(content)
+    writer.write(folder / "two.pdf")
+
+
+@pytest.mark.parametrize("command", ["run", "baseline"])
+def test_what_is_cut_lost_or_left_out_is_said(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    _folder_with_losses(tmp_path / "papers")
+    (tmp_path / "autodata.toml").write_text(
+        f'domain = "cs"\n{"max_rounds = 1" if command == "run" else ""}\ndocuments = {{ max_chars = 1000 }}\n{MODELS}'
+    )
+    result = invoke(command, "--documents", "papers", "--out", "out", columns=300)
+    assert result.exit_code == 0, result.output
+    lines = result.stderr.splitlines()
+    [cut] = [line for line in lines if line.startswith("cut: ")]
+    assert cut.startswith("cut: 5 documents to fit the model's context, ")
+    assert "of 14,315 characters left out: long0.md (2,807 to " in cut
+    assert cut.endswith(" and 2 more")
+    assert "skipped: sub/blank.txt: empty: it holds no visible character" in lines
+    assert "note: two.pdf: no text could be read from page 2 of 2" in lines
+    [left_out] = [line for line in lines if line.startswith("left out of the folders: ")]
+    assert left_out.startswith("left out of the folders: 3 entries, ")
+    for reason in ("1 of kind .docx", "1 hidden", "1 a link to a folder that is read already"):
+        assert reason in left_out
+    notes = {row["name"]: row["note"] for row in parsed("show", "out", "--json")}
+    assert notes["two.pdf"] == "no text could be read from page 2 of 2"
+    assert notes["long0.md"].startswith("cut from 2,807 to ")
+    assert "page 2 of 2" in printed("show", "out", columns=200)
+    assert invoke(command, "--out", "out").exit_code == 0  # without documents nothing is said of them
+
+
+def test_nothing_is_said_of_documents_that_lost_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "papers").mkdir()
+    (tmp_path / "papers" / "a.md").write_text("The mast of 1940 is 41 metres tall.")
+    (tmp_path / "autodata.toml").write_text(f"max_rounds = 1\n{MODELS}")
+    result = invoke("run", "--documents", "papers")
+    assert not [
+        line for line in result.stderr.splitlines() if line.startswith(("cut: ", "note: ", "skipped: ", "left out"))
+    ]

@@ -19,9 +19,9 @@ from langgraph.types import Command
 from autodata.domains.domain import DOMAINS
 from autodata.graphs.cot_baseline import build_cot_baseline
 from autodata.graphs.self_instruct import build_self_instruct
-from autodata.graphs.served_graph import compile_served
 from autodata.serving.errors import Errored, Refused, Stopped
 from autodata.serving.exports import BUILDERS
+from autodata.serving.graph import compile_served
 from autodata.serving.runtime import CONFIG_VARIABLE, FOLDER_VARIABLE, shut
 from tests.support.runs import generated
 

@@ -13,10 +13,10 @@ import tomli_w
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
-from autodata.graphs.served_graph import compile_served
 from autodata.nodes.human_review import SENT_AT
 from autodata.serving.errors import Refused
 from autodata.serving.exports import BUILDERS
+from autodata.serving.graph import compile_served
 from autodata.serving.runtime import CONFIG_VARIABLE, FOLDER_VARIABLE, shut
 from tests.support.runs import generated
 

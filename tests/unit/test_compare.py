@@ -112,6 +112,25 @@ VALUES = {
 }
 
 
+async def _waits(folder: Path) -> None:
+    async with Ledger.open(folder / "run.db") as ledger:
+        rows = [{"document_id": "d8", "name": "8.txt", "text": "x", "status": "waiting"}]
+        await ledger.save(documents=[*rows, {"document_id": "d9", "name": "9.txt", "text": "x"}])
+
+
+def test_documents_that_wait_or_are_open_are_said(run: Path) -> None:
+    whole = words(printed("compare", run, "--markdown", "-"))
+    assert "waiting for a person" not in whole
+    asyncio.run(_waits(run))
+    (found,) = parsed("compare", run, "--json")["runs"]
+    assert (found["documents"], found["unfinished"], found["waiting"]) == (6, 3, 1)
+    text = words(printed("compare", run, "--markdown", "-"))
+    assert "| unfinished documents | 3 |" in text
+    assert "| of these waiting for a person | 1 |" in text
+    assert "may still move" in text
+    assert "of these waiting" in words(printed("compare", run, columns=200))
+
+
 def test_every_figure(run: Path) -> None:
     report = parsed("compare", run, "--json")
     (found,) = report["runs"]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from autodata.graphs.destinations import destinations, host, traces
 from autodata.models.config import ModelSettings
+from autodata.runner.destinations import destinations, host, traces
 from autodata.tracing.config import TracingConfig
 
 

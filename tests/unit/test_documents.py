@@ -9,7 +9,7 @@ import pypdf
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
+from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject, StreamObject
 
 from autodata.checkpoints.records import Document, Skipped, UserError, document_id
 from autodata.corpus.documents import fit, read_documents
@@ -331,3 +331,190 @@ def test_cut_text_fits_and_begins_the_whole(text: str, max_chars: int) -> None:
     assert 0 < len(found.text) <= max_chars
     assert text.startswith(found.text)
     assert bool(found.note) == (found.text != text)
+
+
+# What a PDF loses
+
+CMAP = (
+    b"/CIDInit /ProcSet findresource begin 12 dict begin begincmap 1 begincodespacerange <00> <FF> endcodespacerange"
+    b" 1 beginbfchar <0C> <%s> endbfchar endcmap end end"
+)
+
+
+def write_pages(path: Path, *pages: bytes | None, letter: bytes = b"", **encryption: str) -> Path:
+    """Write a PDF, a page a text; None is a page whose content is damaged. `letter` is what the byte 0C stands for."""
+    writer = pypdf.PdfWriter()
+    for text in pages:
+        page = writer.add_blank_page(300, 300)
+        font = DictionaryObject(
+            {
+                NameObject("/Type"): NameObject("/Font"),
+                NameObject("/Subtype"): NameObject("/Type1"),
+                NameObject("/BaseFont"): NameObject("/Helvetica"),
+            }
+        )
+        if letter:
+            mapped = DecodedStreamObject()
+            mapped.set_data(CMAP % letter)
+            font[NameObject("/ToUnicode")] = writer._add_object(mapped)
+        fonts = DictionaryObject({NameObject("/F1"): writer._add_object(font)})
+        page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
+        if text is None:
+            content: StreamObject = StreamObject()
+            content._data = b"this is no deflate stream"
+            content[NameObject("/Filter")] = NameObject("/FlateDecode")
+        else:
+            content = DecodedStreamObject()
+            content.set_data(b"BT /F1 12 Tf 20 200 Td (" + text + b") Tj ET" if text else b"")
+        page[NameObject("/Contents")] = writer._add_object(content)
+    if encryption:
+        writer.encrypt(**encryption)  # type: ignore[arg-type]
+    writer.write(path)
+    return path
+
+
+@pytest.mark.parametrize("algorithm", ["RC4-40", "RC4-128", "AES-128", "AES-256-R5", "AES-256"])
+def test_pdf_that_anybody_may_read_is_read(tmp_path: Path, algorithm: str) -> None:
+    path = tmp_path / "a.pdf"
+    write_pages(path, b"The mast of 1931", user_password="", owner_password="keeper", algorithm=algorithm)
+    found = only(path)
+    assert isinstance(found, Document), found
+    assert (found.text, found.note) == ("The mast of 1931", "")
+
+
+@pytest.mark.parametrize(
+    ("pages", "note"),
+    [
+        ([b"One", b"Two"], ""),
+        ([b"One", None, b"Three"], "no text could be read from page 2 of 3"),
+        ([None, b"Two"], "no text could be read from page 1 of 2"),
+        ([b"One", b"", None], "no text could be read from pages 2, 3 of 3"),
+        ([b"One", *[b""] * 7], "no text could be read from pages 2, 3, 4, 5, 6 and 2 more of 8"),
+    ],
+)
+def test_lost_pages_of_a_pdf_are_noted(tmp_path: Path, pages: list[bytes | None], note: str) -> None:
+    found = only(write_pages(tmp_path / "a.pdf", *pages))
+    assert isinstance(found, Document)
+    assert found.note == note
+
+
+def test_pdf_whose_pages_are_all_lost_is_skipped(tmp_path: Path) -> None:
+    assert isinstance(only(write_pages(tmp_path / "a.pdf", None, None)), Skipped)
+
+
+@pytest.mark.parametrize(
+    ("letter", "text", "note"),
+    [
+        (b"FB01", "speci\ufb01cation veri\ufb01es", ""),
+        (b"0000", "speci\ufffdcation veri\ufffdes", "2 letters could not be read and stand as \ufffd in its words"),
+        (b"FFFD", "speci\ufffdcation veri\ufffdes", "2 letters could not be read and stand as \ufffd in its words"),
+        (b"D83D", "speci\ufffdcation veri\ufffdes", "2 letters could not be read and stand as \ufffd in its words"),
+    ],
+    ids=["a ligature", "NUL", "the sign itself", "half a surrogate pair"],
+)
+def test_letters_lost_out_of_words_are_noted(tmp_path: Path, letter: bytes, text: str, note: str) -> None:
+    found = only(write_pages(tmp_path / "a.pdf", b"speci\\014cation veri\\014es", letter=letter))
+    assert isinstance(found, Document)
+    assert (found.text, found.note) == (text, note)
+
+
+def test_notes_of_reading_and_cutting_stand_side_by_side(tmp_path: Path) -> None:
+    found = only(write_pages(tmp_path / "a.pdf", b"One two three four", b""))
+    assert isinstance(found, Document)
+    left = fit(found, 10, "cut")
+    assert isinstance(left, Document)
+    assert left.note.startswith("no text could be read from page 2 of 2; cut from 18 to ")
+
+
+# What shows nothing
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u200b\u200b\ufeff\u2060",
+        "\u00a0\u2003\u3000",
+        "\u00ad\u200e\u202e",
+        "\u2028\u2029\x85",
+        "\x01\x7f\x9b",
+        "\u3164\u115f\u2800",
+        "\u0301\ufe0f",
+        "\ufffd\ufffd",
+        "\U000e0041\U000e007f",
+    ],
+)
+@pytest.mark.parametrize("name", ["a.txt", "a.md", "a.jsonl"])
+def test_text_that_shows_nothing_is_empty(tmp_path: Path, name: str, text: str) -> None:
+    path = tmp_path / name
+    path.write_text(lines({"text": text}) if name == "a.jsonl" else text, "utf-8")
+    found = only(path)
+    assert isinstance(found, Skipped)
+    assert found.reason.startswith("empty")
+
+
+@pytest.mark.parametrize("text", ["a", "\u200b7", "\u6e2f", "?", "+", "\u0e01\u0e34"])
+def test_text_that_shows_anything_is_read(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.txt").write_text(text, "utf-8")
+    assert isinstance(only(tmp_path / "a.txt"), Document)
+
+
+# Folders behind links
+
+
+def names_of(folder: Path) -> tuple[list[str], dict[str, str]]:
+    left_out: list[Skipped] = []
+    found = [item.name for item in read_documents([folder], passed_over=left_out)]
+    return found, {item.name: item.reason for item in left_out}
+
+
+def test_folders_behind_links_are_read_once(tmp_path: Path) -> None:
+    outside, root = tmp_path / "outside", tmp_path / "root"
+    (outside / "deep").mkdir(parents=True)
+    (root / "real").mkdir(parents=True)
+    for n, path in enumerate([outside / "o.md", outside / "deep" / "d.md", root / "real" / "r.md"]):
+        path.write_text(f"Text {n}.")
+    (root / "a-link").symlink_to(outside)
+    (root / "b-link").symlink_to(outside / "deep")
+    (root / "loop").symlink_to(root)
+    (root / "up").symlink_to(tmp_path)
+    (root / "real" / "back").symlink_to(root / "real")
+    (outside / "deep" / "round").symlink_to(outside)
+    found, left_out = names_of(root)
+    assert found == ["a-link/deep/d.md", "a-link/o.md", "real/r.md"]
+    assert left_out == {
+        "b-link": "a link to a folder that is read already",
+        "loop": "a link to a folder that is read already",
+        "real/back": "a link to a folder that is read already",
+        "a-link/deep/round": "a link to a folder that is read already",
+        "up": "a link to a folder that holds this one",
+    }
+
+
+def test_a_real_folder_keeps_its_name_beside_a_link_to_it(tmp_path: Path) -> None:
+    (tmp_path / "z" / "y").mkdir(parents=True)
+    (tmp_path / "z" / "y" / "a.md").write_text("Text.")
+    (tmp_path / "a-link").symlink_to(tmp_path / "z" / "y")
+    assert names_of(tmp_path) == (["z/y/a.md"], {"a-link": "a link to a folder that is read already"})
+
+
+def test_a_folder_that_is_a_link_itself_is_read(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a.md").write_text("Text.")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert names_of(tmp_path / "link") == (["a.md"], {})
+
+
+def test_what_is_left_out_of_a_folder_is_said(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "sub").mkdir()
+    for name in (".hidden.md", "a.docx", "sub/b.PNG", "README", "c.md", ".git/x.md"):
+        (tmp_path / name).write_text(name)
+    found, left_out = names_of(tmp_path)
+    assert found == ["c.md"]
+    assert left_out == {
+        ".git": "hidden",
+        ".hidden.md": "hidden",
+        "a.docx": "of kind .docx",
+        "sub/b.PNG": "of kind .png",
+        "README": "without a suffix",
+    }

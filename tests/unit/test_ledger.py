@@ -20,9 +20,13 @@ from typing import Any
 
 import pytest
 
+from autodata.checkpoints import ledger as ledger_module
+from autodata.checkpoints.document_queue import Book
 from autodata.checkpoints.ledger import Ledger, MemoryLedger, open_readonly, run_lock
 from autodata.checkpoints.records import Blobs, DiskFailed, Journal, RunFailed, Stage, Store, UserError
 from autodata.checkpoints.schema import TABLES
+from autodata.corpus.summary import summarise
+from tests.support.commands import invoke
 
 DOCUMENT = {"document_id": "d1", "name": "a.md", "title": "A", "text": "Once.", "chars": 5}
 ROUND = {"round_id": "r1", "document_id": "d1", "thread_id": "main/d1", "n": 1}
@@ -37,7 +41,7 @@ def call(key: str, **more: Any) -> dict[str, Any]:
 
 def child(code: str, *args: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", code, *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
 
 
 def content(path: Path) -> bytes:
@@ -113,6 +117,72 @@ async def test_documents_with_a_text_are_listed_in_order(path: Path, in_memory: 
         blobs: Any = MemoryLedger() if in_memory else ledger
         await blobs.save(documents=rows)
         assert await blobs.documents() == ["d1", "d2"]
+
+
+async def test_chars_are_those_of_the_text_unless_given(path: Path) -> None:
+    async with Ledger.open(path) as ledger:
+        given = [{"document_id": "a", "name": "a", "text": "abc"}, {"document_id": "b", "name": "b"}]
+        await ledger.save(documents=[*given, {"document_id": "c", "name": "c", "text": "abc", "chars": 9}])
+        rows = await ledger.read("SELECT chars FROM documents ORDER BY document_id")
+    assert [row["chars"] for row in rows] == [3, 0, 9]
+
+
+def older(path: Path) -> None:
+    """Make a file as versions wrote it that did not know the columns of today, with an example in it."""
+    asyncio.run(filled(path))
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        for column in ("question_key", "tied"):
+            db.execute(f"ALTER TABLE examples DROP COLUMN {column}")
+        db.execute("INSERT INTO rounds (round_id, document_id, thread_id, n) VALUES ('r', 'd0', 't', 1)")
+        db.execute(
+            "INSERT INTO examples (example_id, document_id, round_id, example, rounds) VALUES ('e', 'd0', 'r', '{}', 1)"
+        )
+        db.commit()
+
+
+@pytest.mark.parametrize("opened", [Ledger.open, open_readonly])
+async def test_a_file_of_an_earlier_version_gets_the_columns_that_came_since(path: Path, opened: Any) -> None:
+    await asyncio.to_thread(older, path)
+    async with opened(path) as ledger:
+        rows = await ledger.read("SELECT example_id, question_key, tied FROM examples")
+        assert rows == [{"example_id": "e", "question_key": None, "tied": None}]
+        assert len(await ledger.documents()) == 50
+    async with opened(path) as again:
+        assert await again.read("SELECT example_id FROM examples") == [{"example_id": "e"}]
+    assert names(path.parent) == ["run.db"]
+
+
+async def test_a_document_is_counted_and_listed_without_its_text(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite itself says which columns a statement reads."""
+    await filled(path)
+    read: set[str] = set()
+
+    def note(action: int, table: str | None, column: str | None, *_: Any) -> int:
+        if action == sqlite3.SQLITE_READ and table == "documents":
+            read.add(str(column))
+        return sqlite3.SQLITE_OK
+
+    connect = ledger_module._connect
+
+    def watched(*arguments: Any) -> Any:
+        db = connect(*arguments)
+        db.conn.set_authorizer(note)
+        return db
+
+    monkeypatch.setattr(ledger_module, "_connect", watched)
+    for command in (["status"], ["status", "--json"], ["show"], ["show", "--json"], ["compare"], ["compare", "--json"]):
+        result = await asyncio.to_thread(invoke, command[0], path.parent, *command[1:])
+        assert result.exit_code == 0, result.output
+    async with Ledger.open(path) as ledger:
+        await ledger.documents()
+        await Book(ledger).open(3)
+        await Book(ledger).accepted()
+        await summarise(ledger)
+        columns = [row["name"] for row in await ledger.read("PRAGMA table_info(documents)")]
+    assert "status" in read
+    assert "text" not in read
+    # SQLite reads a row up to the last column that is asked for.
+    assert columns[-1] == "text"
 
 
 async def test_the_file_is_written_as_promised(path: Path) -> None:
@@ -572,6 +642,13 @@ async def test_a_name_full_of_signs(tmp_path: Path) -> None:
     async with Ledger.open(folder / "run.db") as ledger:
         await ledger.save(documents=[DOCUMENT])
     assert names(folder) == ["run.db"]
+
+
+async def test_an_earlier_versions_file_in_a_read_only_folder_is_refused(shared_folder: Path) -> None:
+    await asyncio.to_thread(older, shared_folder / "run.db")
+    with as_nobody(shared_folder), pytest.raises(UserError, match="made by an earlier version: make its folder wri"):
+        async with open_readonly(shared_folder / "run.db"):
+            pass
 
 
 async def test_a_read_only_folder(shared_folder: Path) -> None:

@@ -8,6 +8,7 @@ import operator
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -93,7 +94,7 @@ async def test_thread_of_the_connection_ends_with_the_saver(tmp_path: Path) -> N
         await run(rounds_graph(saver), "a")
         started = [t for t in threading.enumerate() if t not in before and "connection_worker" in t.name]
         assert len(started) == 1
-    started[0].join(timeout=30)
+    started[0].join(timeout=300)
     assert not started[0].is_alive()
     assert not (tmp_path / "checkpoints.db-wal").exists()
 
@@ -382,3 +383,93 @@ async def test_values_stored_as_changes_survive_deletions(saver: FileSaver, how:
     assert after[0] == before[0]
     assert len(after) < len(before)
     assert [s.values for s in after] == [s.values for s in before if s.config in [kept.config for kept in after]]
+
+
+# Closing while a graph's background writes are under way
+
+
+def _write_lock_is_free(path: Path) -> bool:
+    with closing(sqlite3.connect(path, timeout=0)) as other:
+        try:
+            other.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        return True
+
+
+async def test_a_write_that_begins_after_the_file_was_closed_is_not_begun(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints.db"
+    late: list[asyncio.Task[None]] = []
+    async with open_saver(path) as saver:
+        assert isinstance(saver, FileSaver)
+        await run(rounds_graph(saver, 1), "a")
+        rollback = saver.conn.rollback
+
+        async def then_a_late_write() -> None:
+            """What a graph left behind when it was cut off comes between the rollback and the closing."""
+            await rollback()
+            config: RunnableConfig = {"configurable": {"thread_id": "a", "checkpoint_ns": "", "checkpoint_id": "1"}}
+            saver.conn.commit = asyncio.Event().wait  # type: ignore[method-assign,assignment] # it gets no further
+            late.append(asyncio.create_task(saver.aput_writes(config, [("log", ["late"])], "task")))
+            while not late[0].done() and not saver.conn.in_transaction:  # noqa: ASYNC110 - it has no event
+                await asyncio.sleep(0)
+
+        saver.conn.rollback = then_a_late_write  # type: ignore[method-assign]
+    assert _write_lock_is_free(path)
+    assert late[0].cancelled()
+
+
+@pytest.mark.parametrize("what", ["write", "checkpoint", "deletion", "thinning", "copy"])
+async def test_a_write_that_has_begun_is_finished_before_the_file_is_closed(what: str, tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints.db"
+    at_commit, may_commit = asyncio.Event(), asyncio.Event()
+
+    async def use() -> None:
+        async with open_saver(path) as saver:
+            assert isinstance(saver, FileSaver)
+            await run(rounds_graph(saver, 2), "a")
+            last = await saver.aget_tuple(thread("a"))
+            assert last is not None
+            newer = {**last.checkpoint, "id": f"{last.checkpoint['id']}-newer"}
+            commit = saver.conn.commit
+
+            async def slowly() -> None:
+                at_commit.set()
+                await may_commit.wait()
+                await commit()
+
+            saver.conn.commit = slowly  # type: ignore[method-assign]
+            writes: dict[str, Any] = {
+                "write": lambda: saver.aput_writes(last.config, [("log", ["kept"])], "task"),
+                "checkpoint": lambda: saver.aput(last.config, newer, last.metadata, {}),  # type: ignore[arg-type]
+                "deletion": lambda: saver.adelete_thread("a"),
+                "thinning": lambda: saver.akeep_rounds("a"),
+                "copy": lambda: saver.acopy_thread("a", "b"),
+            }
+            waiter = asyncio.create_task(writes[what]())
+            await at_commit.wait()
+            waiter.cancel()
+            await asyncio.wait([waiter])
+            assert waiter.cancelled()
+
+    using = asyncio.create_task(use())
+    await at_commit.wait()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not using.done()
+    may_commit.set()
+    await using
+    assert _write_lock_is_free(path)
+    with closing(sqlite3.connect(path)) as db:
+
+        def count(sql: str) -> int:
+            return int(db.execute(f"SELECT count(*) FROM {sql}").fetchone()[0])
+
+        done = {
+            "write": lambda: count("writes WHERE task_id = 'task'") == 1,
+            "checkpoint": lambda: count("checkpoints WHERE checkpoint_id LIKE '%-newer'") == 1,
+            "deletion": lambda: count("checkpoints") == 0,
+            "thinning": lambda: count("checkpoints") == 3,
+            "copy": lambda: count("checkpoints WHERE thread_id = 'b'") > 0,
+        }
+        assert done[what]()

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from autodata.checkpoints.ledger import Ledger
+from autodata.checkpoints.numbers import particular_numbers
 from autodata.cli.signals import signal_rows
-from autodata.corpus.signals import BANDS, REFUSALS, particular_numbers, signals
+from autodata.corpus.signals import BANDS, REFUSALS, signals
 from autodata.domains.tasks.base import KINDS
 from autodata.domains.tasks.schemas import RubricReview, SupportReview
 
@@ -190,6 +191,18 @@ async def test_questions_tied_to_the_numbers_of_their_document(ledger: Ledger) -
     found = await signals(ledger)
     assert found["tied_to_numbers"] == {"questions": 4, "tied": 1, "share": 0.25}
     assert signal_rows(found)["questions with numbers of their document"] == "25% (1 of 4)"
+
+
+async def test_what_was_found_when_an_example_was_written_is_not_looked_for_again(ledger: Ledger) -> None:
+    await ledger.save(
+        documents=[{"document_id": "d", "name": "d", "text": "It pumped 1,250 litres."}],
+        candidates=[{"candidate_id": "c", "question": "Why 77?", "reference_answer": "", "candidate": {}}],
+        rounds=[{"round_id": "r", "document_id": "d", "thread_id": "t", "n": 1, "candidate_id": "c"}],
+        examples=[
+            {"example_id": "e", "document_id": "d", "round_id": "r", "example": {}, "rounds": 1, "tied": True},
+        ],
+    )
+    assert (await signals(ledger))["tied_to_numbers"] == {"questions": 1, "tied": 1, "share": 1.0}
 
 
 async def test_an_empty_ledger_has_every_signal_and_no_share(ledger: Ledger) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import pytest
 
 from autodata.checkpoints.ledger import Ledger, open_readonly
 from autodata.checkpoints.records import FailureMode
+from autodata.cli.report import repeated_questions
 from autodata.corpus.signals import signals
 from autodata.corpus.summary import summarise
+from tests.support.commands import printed, words
 
 STATUSES = ["accepted", "accepted", "accepted", "rejected", "rejected", "skipped", "errored", "pending"]
 ROUNDS_OF = [1, 4, 2, 5, 5, 0, 3, 1]
@@ -106,6 +109,7 @@ async def test_every_number(ledger: Ledger, tmp_path: Path) -> None:
         "rounds_per_accepted": pytest.approx(7 / 3),
         "calls_per_accepted": pytest.approx(5 / 3),
         "awaiting_review": 0,
+        "shared_questions": [],
         "labels": {"approve": 0, "edit": 0, "reject": 0},
         **await signals(ledger),
     }
@@ -127,7 +131,8 @@ async def test_an_empty_ledger(ledger: Ledger) -> None:
     found = await signals(ledger)
     assert {key: summary[key] for key in found} == found
     assert summary["labels"] == dict.fromkeys(("approve", "edit", "reject"), 0)
-    tables = {"calls_by_role", "failure_modes", "labels"}
+    assert summary["shared_questions"] == []
+    tables = {"calls_by_role", "failure_modes", "labels", "shared_questions"}
     assert all(summary[key] == 0 for key in summary.keys() - nulls - tables - found.keys())
 
 
@@ -147,3 +152,38 @@ async def test_curtailed_examples_have_no_means(ledger: Ledger) -> None:
     summary = await summarise(ledger)
     assert (summary["weak_mean"], summary["strong_mean"], summary["gap_mean"]) == (None, None, None)
     assert (summary["rounds_per_accepted"], summary["calls_per_accepted"]) == (2.0, 0.0)
+
+
+@pytest.mark.parametrize("with_keys", [True, False], ids=["keys", "an earlier version's rows"])
+async def test_questions_that_several_documents_share(ledger: Ledger, with_keys: bool, tmp_path: Path) -> None:
+    """By key where the example has one, else by the text; a document is never named for itself alone."""
+    asked = {"d0": "Why?", "d1": "How?", "d2": "WHY? ", "d3": "How?", "d4": "When?", "d5": "How?"}
+    await ledger.save(
+        documents=[{"document_id": key, "name": f"{key}.md", "status": "accepted"} for key in asked],
+        candidates=[
+            {"candidate_id": f"c{key}", "question": question, "reference_answer": "", "candidate": {}}
+            for key, question in asked.items()
+        ],
+        rounds=[a_round(int(key[1]), "accepted") | {"document_id": key, "candidate_id": f"c{key}"} for key in asked],
+        examples=[
+            {"example_id": f"e{key}", "document_id": key, "round_id": f"r{key[1]}", "example": {}, "rounds": 1}
+            | ({"question_key": question.strip().lower()} if with_keys else {})
+            for key, question in asked.items()
+        ],
+    )
+    shared = (await summarise(ledger))["shared_questions"]
+    assert [row["documents"] for row in shared] == [["d0.md", "d2.md"], ["d1.md", "d3.md", "d5.md"]]
+    assert [row["question"].strip().lower() for row in shared] == ["why?", "how?"]
+    said = "2 questions came from several documents: "
+    assert repeated_questions(shared).startswith(said)
+    assert '"How?" from d1.md, d3.md, d5.md' in repeated_questions(shared)
+    assert said in words(await asyncio.to_thread(printed, "status", tmp_path))
+
+
+def test_many_shared_questions_are_named_in_part() -> None:
+    shared = [{"question": f"{k} " + "x" * 200, "documents": [f"{n}.md" for n in range(9)]} for k in range(5)]
+    line = repeated_questions(shared)
+    assert line.startswith("5 questions came from several documents: ")
+    assert line.endswith("; and 2 more")
+    assert line.count("and 6 more") == 3
+    assert len(line) < 500
