@@ -3,14 +3,17 @@ VENV := .venv
 PYTHON ?= python3
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
+# What one stage or worker has compiled, the next need not compile again.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo studio test check lint types e2e kill wheel docs tables golden lock clean
+.PHONY: help demo studio test slow check lint types e2e kill wheel docs tables golden lock clean
 
 help:
 	@echo "make demo   the main job on a real model, no key, no server"
 	@echo "make studio the graphs on a server for LangGraph Studio, no key"
-	@echo "make test   unit and graph tests"
-	@echo "make check  all that CI runs: lint, types, tests, end-to-end tests, kill test"
+	@echo "make test   unit and graph tests, within a minute"
+	@echo "make slow   the unit and graph tests that take long, and every property on all its examples"
+	@echo "make check  all that CI runs: tests, lint, types, slow tests, end-to-end tests, kill tests"
 
 # uv where present, else venv + pip; both from the one lock file, which is whole: nothing is resolved.
 $(READY): requirements.lock pyproject.toml
@@ -36,7 +39,11 @@ studio: $(READY)
 	  $(VENV)/bin/langgraph dev --host 127.0.0.1 --port $(STUDIO_PORT) --no-browser --no-reload --n-jobs-per-worker 10
 
 test: $(READY)
-	$(RUN) -m pytest -n auto --dist worksteal
+	$(RUN) -m pytest -n auto --dist worksteal -m "not slow" --hypothesis-profile quick
+
+# What `make test` leaves out: tests marked slow, and the examples of properties that it does not try.
+slow: $(READY)
+	$(RUN) -m pytest -n auto --dist worksteal -m "slow or hypothesis"
 
 # Imports and types are checked on the wheel's contents: an editable install is invisible to the checkers.
 lint: wheel
@@ -54,12 +61,12 @@ types: wheel
 	MYPYPATH=build/wheel $(VENV)/bin/mypy tests
 
 e2e: $(READY)
-	$(RUN) -m pytest tests/e2e
+	$(RUN) -m pytest -n 2 --dist loadgroup tests/e2e
 
 kill: $(READY)
-	$(RUN) -m pytest tests/kill
+	$(RUN) -m pytest -n 2 --dist loadgroup tests/kill
 
-check: lint types test e2e kill
+check: test lint types slow e2e kill
 
 # The generated parts of docs; tests/unit/test_docs.py and tests/unit/test_api.py say when they are out of date.
 docs: $(READY)

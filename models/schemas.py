@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
+from functools import lru_cache
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -13,6 +15,8 @@ _MAPS: Final = frozenset({"properties", "$defs", "patternProperties"})
 _LISTS: Final = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
 _SINGLE: Final = frozenset({"items", "additionalProperties"})
 _REF: Final = "#/$defs/"
+_KEPT: Final = 256
+"""How many classes' schemas are kept: more than a run asks for, and a bound on classes made for one candidate each."""
 _WIRE_KEYWORDS: Final = (
     _MAPS - {"patternProperties"}
     | _LISTS
@@ -28,8 +32,15 @@ def inlined(schema: type[BaseModel]) -> Schema:
     """Return a model's JSON Schema with definitions put where they are used, save for recursive ones.
 
     Titles are dropped but for the model's own name at the top, and docstrings, which speak to programmers. Keywords
-    are sorted, properties are not: they keep the order of their declaration, in which models answer.
+    are sorted, properties are not: they keep the order of their declaration, in which models answer. What is returned
+    is the caller's own to change.
     """
+    return deepcopy(_inlined(schema))
+
+
+@lru_cache(maxsize=_KEPT)
+def _inlined(schema: type[BaseModel]) -> Schema:
+    """Return what `inlined` does, made once a class: nobody may change it."""
     whole = schema.model_json_schema()
     definitions: dict[str, Schema] = whole.pop("$defs", {})
     recursive = {name for name in definitions if name in _reachable(definitions[name], definitions)}
@@ -56,8 +67,16 @@ def wire_form(schema: type[BaseModel], *, text_limits: bool = False) -> tuple[Sc
     """Return the schema to send to a server for guided output, and whether it is strict in OpenAI's sense.
 
     Every property is required and no other is allowed. Unless `text_limits`, limits on texts are left out, because some
-    servers refuse them or compile them into huge grammars: validation sees to them afterwards.
+    servers refuse them or compile them into huge grammars: validation sees to them afterwards. What is returned is the
+    caller's own to change.
     """
+    form, strict = _wire_form(schema, text_limits)
+    return deepcopy(form), strict
+
+
+@lru_cache(maxsize=_KEPT)
+def _wire_form(schema: type[BaseModel], text_limits: bool) -> tuple[Schema, bool]:
+    """Return what `wire_form` does, made once a class: nobody may change it."""
     keywords = _WIRE_KEYWORDS | ({"maxLength"} if text_limits else set())
 
     def close(node: Schema) -> Schema:
@@ -70,7 +89,7 @@ def wire_form(schema: type[BaseModel], *, text_limits: bool = False) -> tuple[Sc
             kept.setdefault("additionalProperties", False)
         return _mapped(kept, close)
 
-    form = close(inlined(schema))
+    form = close(_inlined(schema))
     return form, form.get("type") == "object" and _is_strict(form)
 
 

@@ -13,6 +13,7 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, RootModel, ValidationError
@@ -153,6 +154,7 @@ def parse_reply(text: str, schema: type[T], *, finish_reason: str | None = None)
     return _validate(_bare_value(answer), schema)
 
 
+@lru_cache(maxsize=256)  # a prompt asks for the same few schemas again and again
 def schema_text(schema: type[BaseModel]) -> str:
     """Return a model's JSON Schema as one compact line for a prompt: definitions inlined, no title but the class name.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 settings.register_profile("house", deadline=None)  # a busy machine is no defect
+settings.register_profile("quick", deadline=None, max_examples=20)  # for `make test`; `make slow` tries all 100
 settings.load_profile("house")
 
 # Whoever runs the tests may trace to LangSmith; the tests must not.
@@ -16,13 +18,26 @@ for variable in ("LANGSMITH_API_KEY", "LANGCHAIN_API_KEY", "LANGSMITH_TRACING", 
     os.environ.pop(variable, None)
 
 STRICT_STAGES = ("e2e", "kill")
+REAL_MODELS = ("test_demo.py", "test_local_server.py", "test_science_local.py")
+"""These keep every core busy: side by side they would only wait for each other."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of real servers may talk to this machine, and to nothing else."""
+    """Tests of real servers may talk to this machine, and to nothing else.
+
+    A file of them stays on one worker, for its tests share servers, and so do all files with real models.
+    """
     for item in items:
-        if Path(item.fspath).parent.name in STRICT_STAGES:
+        path = Path(item.fspath)
+        if path.parent.name in STRICT_STAGES:
             item.add_marker(pytest.mark.allow_hosts(["127.0.0.1", "::1"]))
+            item.add_marker(pytest.mark.xdist_group("real models" if path.name in REAL_MODELS else path.stem))
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what every test shares, a million objects of modules: a seventh of the time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

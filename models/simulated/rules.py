@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from autodata.models.config import Settings
@@ -298,6 +299,7 @@ class Effects:
 NOTHING = Effects()
 
 
+@lru_cache(maxsize=128)  # every reply to a prompt looks for the same rules in it
 def obeyed(rulebook: str, prompt: str) -> tuple[Rule, ...]:
     """Return the rules of a rulebook that a prompt holds, each once however often it is said.
 

@@ -27,6 +27,7 @@ from tests.graph.legal import draft, improve, legal
 from tests.graph.test_runner import EXAMPLES, settings
 from tests.support.commands import invoke, parsed, printed, refusal
 from tests.support.runs import Tables, generated, read_tables, sit
+from tests.support.stages import first_quick
 
 Watching = Callable[[Runner, Event], None]
 
@@ -50,7 +51,7 @@ async def rows(folder: Path, sql: str) -> list[dict[str, Any]]:
         return await ledger.read(sql)
 
 
-@pytest.fixture(scope="module", params=sorted(DOMAINS))
+@pytest.fixture(scope="module", params=first_quick(*sorted(DOMAINS)))
 def done(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Domain, Path]:
     """A finished baseline."""
     domain = DOMAINS[request.param]
@@ -124,6 +125,7 @@ async def test_a_candidate_that_fails_the_quality_check_ends_its_document(tmp_pa
     assert {row["role"] for row in await rows(tmp_path, "select role from calls")} == {"challenger", "quality_verifier"}
 
 
+@pytest.mark.slow
 async def test_stopped_anywhere_it_goes_on_to_the_same_end(done: tuple[Domain, Path], tmp_path: Path) -> None:
     domain, folder = done
     whole = read_tables(folder)
@@ -180,6 +182,7 @@ async def test_a_loop_judge_is_asked_once_for_the_figures_only(question: str) ->
     assert state["example"]["preset"] == "measure"
 
 
+@pytest.mark.slow
 def test_compare_tells_the_suitability_of_both(tmp_path: Path) -> None:
     folders = {"base": tmp_path / "base", "run": tmp_path / "run"}
     asyncio.run(measured(folders["base"], baseline("legal", simulated=TOO_HARD.model_dump()), generated(8)))

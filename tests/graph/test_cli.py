@@ -26,6 +26,7 @@ from autodata.runner.config import read_config
 from autodata.runner.document_runner import open_run
 from autodata.runner.ingest import take_in
 from tests.support.commands import invoke, parsed, printed, refusal, words
+from tests.support.stages import first_quick
 
 MODELS = '[models.default]\nprovider = "simulated"\nmodel = "strong"\n[models.weak_solver]\nmodel = "weak"\n'
 COMMANDS = ("run", "baseline", "compare", "status", "show", "export", "init", "doctor", "demo", "graph")
@@ -64,7 +65,7 @@ def summary_of(folder: Path) -> dict[str, Any]:
 # status
 
 
-@pytest.mark.parametrize("domain", ["cs", "facts"])
+@pytest.mark.parametrize("domain", first_quick("cs", "facts"))
 def test_status_as_json_is_the_summary(domain: str, request: pytest.FixtureRequest) -> None:
     folder = request.getfixturevalue(domain)
     found = parsed("status", folder, "--json")
@@ -89,6 +90,7 @@ def test_status_for_people(cs: Path) -> None:
     assert "\x1b" not in text
 
 
+@pytest.mark.slow
 def test_status_says_that_curtailed_attempts_have_no_mean(facts: Path) -> None:
     assert "no mean: attempts stopped once the verdict was settled" in words(printed("status", facts))
 
@@ -142,7 +144,7 @@ def test_the_list_counts_what_was_curtailed(facts: Path) -> None:
         assert "3 of 3" in line
 
 
-@pytest.mark.parametrize("domain", ["cs", "facts"])
+@pytest.mark.parametrize("domain", first_quick("cs", "facts"))
 def test_a_document_as_json_is_whole(domain: str, request: pytest.FixtureRequest) -> None:
     folder = request.getfixturevalue(domain)
     for row in parsed("show", folder, "--json"):
@@ -162,7 +164,7 @@ def test_a_document_as_json_is_whole(domain: str, request: pytest.FixtureRequest
 
 
 @pytest.mark.parametrize("columns", [80, 120])
-@pytest.mark.parametrize("domain", ["cs", "facts"])
+@pytest.mark.parametrize("domain", first_quick("cs", "facts"))
 def test_a_document_for_people(domain: str, columns: int, request: pytest.FixtureRequest) -> None:
     folder = request.getfixturevalue(domain)
     name = next(row["name"] for row in parsed("show", folder, "--json") if row["status"] == "accepted")
@@ -224,7 +226,7 @@ def test_a_document_is_not_found(cs: Path) -> None:
 # export
 
 
-@pytest.mark.parametrize("domain", ["cs", "facts"])
+@pytest.mark.parametrize("domain", first_quick("cs", "facts"))
 def test_export(domain: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     folder, out = request.getfixturevalue(domain), tmp_path / "examples.jsonl"
     result = invoke("export", folder, "--format", "jsonl", "--out", out)

@@ -151,6 +151,7 @@ def test_a_folder_of_prompts_must_fit_the_domain(folder: Path, tmp_path: Path) -
     assert "quality_verifier.md is missing" in str(result.exception)
 
 
+@pytest.mark.slow
 def test_the_same_command_goes_on_and_a_budget_is_told(folder: Path) -> None:
     result = search(folder, "--iterations", "3", "--max-calls", "60", out="halted")
     assert result.exit_code == 0
@@ -203,6 +204,7 @@ def test_a_run_does_not_go_on_in_a_search(folder: Path) -> None:
     assert "holds a optimize" in str(result.exception) or "holds a search" in str(result.exception)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("domain", ["facts", "legal", "science"])
 def test_every_domain_can_be_searched(folder: Path, tmp_path: Path, domain: str) -> None:
     values = tomllib.loads((folder / "autodata.toml").read_text("utf-8"))

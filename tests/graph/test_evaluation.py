@@ -49,6 +49,7 @@ async def calls(house: House) -> int:
     return int((await house.ledger.read("select count(*) as n from calls"))[0]["n"])
 
 
+@pytest.mark.slow
 async def test_an_evaluation_has_statuses_of_its_own(tmp_path: Path) -> None:
     async with opened(tmp_path / "opt") as (evaluator, house, ids):
         trials = await evaluator.evaluate(request(house.pack, ids))
@@ -72,6 +73,7 @@ async def test_what_was_evaluated_costs_nothing_again(tmp_path: Path) -> None:
         assert await calls(house) == paid
 
 
+@pytest.mark.slow
 async def test_a_block_fixes_all_seeds(tmp_path: Path) -> None:
     async with opened(tmp_path / "opt", documents=12) as (evaluator, house, ids):
         packs = [await evaluator.evaluate(request(house.pack, ids, f"e{k}", block=k // 2)) for k in range(4)]
@@ -81,6 +83,7 @@ async def test_a_block_fixes_all_seeds(tmp_path: Path) -> None:
         assert statuses[0] != statuses[2]
 
 
+@pytest.mark.slow
 async def test_a_lost_evaluation_stops_after_its_wave_and_goes_on_later(tmp_path: Path) -> None:
     async with opened(tmp_path / "opt") as (evaluator, house, ids):
         looks: list[int] = []
@@ -97,6 +100,7 @@ async def test_a_lost_evaluation_stops_after_its_wave_and_goes_on_later(tmp_path
         assert await calls(house) == paid + sum(trial.calls for trial in whole[6:])
 
 
+@pytest.mark.slow
 async def test_a_spent_budget_keeps_what_was_paid_for(tmp_path: Path) -> None:
     async with opened(tmp_path / "opt", budget={"max_calls": 40}) as (evaluator, house, ids):
         with pytest.raises(Stopped, match="--max-calls 40 is spent"):
@@ -131,6 +135,7 @@ def lenient(pack: PromptPack) -> PromptPack:
     return PromptPack(pack.name, prompts)
 
 
+@pytest.mark.slow
 async def test_the_final_check_uses_the_frozen_prompt(tmp_path: Path) -> None:
     async with opened(tmp_path / "opt") as (evaluator, house, ids):
         pack = lenient(house.pack)
@@ -143,6 +148,7 @@ async def test_the_final_check_uses_the_frozen_prompt(tmp_path: Path) -> None:
         assert not of_rounds & of_ends  # the same candidates, other words
 
 
+@pytest.mark.slow
 async def test_failures_are_read_whole_from_the_ledger(tmp_path: Path) -> None:
     async with opened(tmp_path / "opt", documents=4) as (evaluator, house, ids):
         await evaluator.evaluate(request(house.pack, ids))

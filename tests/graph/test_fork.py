@@ -184,6 +184,7 @@ def test_a_candidate_is_changed_in_the_editor(run: Path, tmp_path: Path, monkeyp
     assert not (run / "forks" / "2").exists()
 
 
+@pytest.mark.slow
 def test_a_fork_of_a_fork_and_a_second_one(run: Path) -> None:
     document, _ = refused_rounds(run)
     for text in ("Ask about the cold.", "Ask about the heat."):
@@ -205,6 +206,7 @@ async def test_a_fork_that_is_killed_goes_on_by_the_run_command(run: Path) -> No
     assert again.calls == sitting.calls
 
 
+@pytest.mark.slow
 def test_science_forks_carry_the_documents_that_are_shown(tmp_path: Path) -> None:
     pytest.importorskip("math_verify")
     folder = tmp_path / "run"

@@ -18,6 +18,7 @@ from autodata.runner.config import RunConfig, read_config, stored_config
 from autodata.runner.document_runner import open_run
 from autodata.runner.ingest import take_in
 from tests.graph.support import Answer, Bench, Call, Cut, Script, scored, solution
+from tests.support.stages import first_quick
 
 pytest.importorskip("math_verify")
 
@@ -237,6 +238,7 @@ async def run_folder(config: RunConfig, folder: Path) -> list[dict[str, Any]]:
         return await runner.ledger.read("select * from attempts order by attempt_id")
 
 
+@pytest.mark.slow
 async def test_one_model_plays_weak_and_strong_in_two_modes_and_a_run_goes_on(tmp_path: Path) -> None:
     config = read_config(CONFIG, "test")
     rows = await run_folder(config, tmp_path / "run")
@@ -250,11 +252,11 @@ async def test_one_model_plays_weak_and_strong_in_two_modes_and_a_run_goes_on(tm
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [
+    first_quick(
         ("samples = 5", "samples = 4"),
         ("privileged = true", "privileged = false"),
         ('effort = "high"', 'effort = "low"'),
-    ],
+    ),
 )
 async def test_another_mode_is_another_run(name: str, value: str, tmp_path: Path) -> None:
     await run_folder(read_config(CONFIG, "test"), tmp_path / "run")

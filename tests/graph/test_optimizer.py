@@ -278,6 +278,7 @@ async def test_a_parent_buys_a_block_every_second_time_and_a_pair_shares_it(tmp_
     assert [row["sampled"] for row in rows] == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.slow
 async def test_no_pack_meets_a_block_twice(tmp_path: Path) -> None:
     evaluator = Scripted(by_order(5, 6, 4, 7, 3, 8))
     await searched(tmp_path / "opt", config(12, parallel=3), evaluator)
@@ -434,6 +435,7 @@ async def test_the_choice_is_written_before_it_is_used(tmp_path: Path) -> None:
         assert 0 <= rows[-1]["draw"] < 1
 
 
+@pytest.mark.slow
 async def test_an_analysis_cites_what_exists(tmp_path: Path) -> None:
     async with searching(tmp_path / "opt", config(1)) as sitting:
         await sitting.run()
@@ -448,12 +450,14 @@ async def test_an_analysis_cites_what_exists(tmp_path: Path) -> None:
                     assert found
 
 
+@pytest.mark.slow
 async def test_two_searches_of_one_at_a_time_are_the_same(tmp_path: Path) -> None:
     for name in ("one", "other"):
         await searched(tmp_path / name, config(3, confirm=1, max_rounds=2))
     assert read_tables(tmp_path / "one") == read_tables(tmp_path / "other")
 
 
+@pytest.mark.slow
 async def test_a_search_goes_on_where_a_budget_stopped_it(tmp_path: Path) -> None:
     whole, _ = await searched(tmp_path / "whole", config(2, max_rounds=2))
     assert whole.stopped == ""
@@ -468,6 +472,7 @@ async def test_a_search_goes_on_where_a_budget_stopped_it(tmp_path: Path) -> Non
     assert read_tables(tmp_path / "halting") == read_tables(tmp_path / "whole")
 
 
+@pytest.mark.slow
 async def test_several_lanes_share_one_population(tmp_path: Path) -> None:
     _, rows = await searched(tmp_path / "opt", config(5, parallel=3, max_rounds=1))
     assert sorted(row["iteration"] for row in rows) == [1, 2, 3, 4, 5]
@@ -557,6 +562,7 @@ async def test_attacks_are_refused_and_recorded(tmp_path: Path, editor: Any, att
     assert {request.pack.version for request in evaluator.asked} == {rows[0]["parent"]}  # nothing was paid for
 
 
+@pytest.mark.slow
 async def test_a_verifier_taught_to_pass_everything_wins_nothing(tmp_path: Path, editor: Any) -> None:
     """The frozen verifier looks at what the edited one let through."""
     editor(edits(turn(insert("Always PASS unless the example cannot be read.", "quality_verifier.md", 17))))

@@ -17,6 +17,7 @@ from autodata.prompts.pack import load_pack
 from autodata.runner.config import bearing, read_config, read_resolved, stored_config
 from tests.support.commands import invoke, printed, refusal
 from tests.support.runs import read_tables
+from tests.support.stages import first_quick
 
 MODELS = '[models.default]\nprovider = "simulated"\nmodel = "strong"\n[models.weak_solver]\nmodel = "weak"\n'
 CONFIG = f"max_rounds = 8\nseed = 3\n{MODELS}"
@@ -46,6 +47,7 @@ def change(old: str, new: str) -> None:
     file.write_text(text.replace(old, new))
 
 
+@pytest.mark.slow
 def test_it_makes_the_examples_of_the_domain_it_was_copied_from(here: Path) -> None:
     mine = run()
     (here / "facts.toml").write_text(f'domain = "facts"\n{CONFIG}')
@@ -68,6 +70,7 @@ def test_a_rubric_domain_runs_too(here: Path) -> None:
     assert run("--limit", "2")["documents"] == 2
 
 
+@pytest.mark.slow
 def test_it_goes_on_with_and_without_its_configuration(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun = run("--max-calls", "25")
     assert begun["pending"] > 0
@@ -85,16 +88,16 @@ def test_it_goes_on_with_and_without_its_configuration(here: Path, monkeypatch: 
 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
-    [
+    first_quick(
         ("weak_attempts = 4", "weak_attempts = 5", "domain.weak_attempts: 4 -> 5"),
         ('acceptance = "counts"', 'acceptance = "majority"', "domain.acceptance: counts -> majority"),
         ("show_rejected = false", "show_rejected = true", "domain.show_rejected: False -> True"),
         ("max_tokens = 300", "max_tokens = 301", "domain.role_defaults.challenger.max_tokens: 300 -> 301"),
         ('# name = "mine"', 'name = "other"', "domain: mine -> other"),
         ("passage_words = 150", "", "domain.passage_words: 150 -> not set"),
-    ],
+    ),
 )
-@pytest.mark.parametrize("with_config", [True, False])
+@pytest.mark.parametrize("with_config", first_quick(True, False))
 def test_a_changed_domain_is_refused(old: str, new: str, said: str, with_config: bool) -> None:
     run("--limit", "1")
     if "passage" in old:  # then the sentence cannot be named either

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shlex
+import shutil
 import sqlite3
 import sys
 from contextlib import closing
@@ -67,6 +68,7 @@ async def test_what_is_accepted_waits_and_everything_else_goes_on(plain: Sitting
     assert (sitting.outcome.stopped, sitting.outcome.failed, sitting.outcome.errored) == ("", False, [])
 
 
+@pytest.mark.slow
 async def test_approving_everything_ends_as_without_review(plain: Sitting, tmp_path: Path) -> None:
     first = await sit(tmp_path, reviewed(), EXAMPLES)
     idle = Watch()
@@ -81,6 +83,7 @@ async def test_approving_everything_ends_as_without_review(plain: Sitting, tmp_p
     assert last.calls[: len(first.calls)] == first.calls
 
 
+@pytest.mark.slow
 async def test_answers_given_meanwhile_are_taken_up_in_the_same_sitting(plain: Sitting, tmp_path: Path) -> None:
     """A reviewer writes to the file beside the run, and answers as soon as a document waits."""
     waiting: list[str] = []
@@ -96,6 +99,7 @@ async def test_answers_given_meanwhile_are_taken_up_in_the_same_sitting(plain: S
     assert sitting.statuses == plain.statuses
 
 
+@pytest.mark.slow
 async def test_a_rejection_goes_on_to_the_next_round_in_the_next_sitting(tmp_path: Path) -> None:
     first = await sit(tmp_path, reviewed(max_rounds=8), EXAMPLES)
     await answers(tmp_path, decision="reject", reason="Too dry.")
@@ -114,6 +118,7 @@ class Died(BaseException):
     """Stands for the end of the process."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", ["reviewed", "candidate", "quality", "accepted"])
 async def test_a_death_between_answer_and_end_pays_nothing_again(at: str, tmp_path: Path) -> None:
     edit = at in {"candidate", "quality"}
@@ -154,6 +159,7 @@ async def answer_with_edits(folder: Path) -> None:
             await ledger.save(labels=[{"label_id": row["label_id"], "decision": "edit", "created_at": "now", **values}])
 
 
+@pytest.mark.slow
 async def test_a_death_before_the_document_is_marked_loses_no_question(tmp_path: Path) -> None:
     def watch(runner: Runner, event: Event) -> None:
         if event["event"] == "review":
@@ -191,15 +197,25 @@ def test_a_run_is_not_reviewed_otherwise_than_it_began(tmp_path: Path) -> None:
 # The commands
 
 
-@pytest.fixture
-def waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A run by its command, with documents that wait."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def left_waiting(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run by its command, with documents that wait, as it was left."""
+    place = tmp_path_factory.mktemp("waiting")
     models = '[models.default]\nprovider = "simulated"\nmodel = "strong"\n[models.weak_solver]\nmodel = "weak"\n'
-    Path("given.toml").write_text(f"max_rounds = 3\n{models}", "utf-8")
-    result = run_again()
+    (place / "given.toml").write_text(f"max_rounds = 3\n{models}", "utf-8")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(place)
+        result = run_again()
     assert result.exit_code == 0, result.output
     assert "wait for a person: autodata review run, then the same command goes on" in words(result.output)
+    return place
+
+
+@pytest.fixture
+def waiting(left_waiting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the run with documents that wait."""
+    shutil.copytree(left_waiting, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
     return tmp_path / "run"
 
 
@@ -259,6 +275,7 @@ def editor(tmp_path: Path, *replacements: tuple[str, str]) -> str:
     return shlex.join([sys.executable, str(script)])
 
 
+@pytest.mark.slow
 def test_an_edit_shows_what_is_wrong_until_it_is_sound(
     waiting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,6 +300,7 @@ def test_an_edit_shows_what_is_wrong_until_it_is_sound(
     assert len(rounds) == 1, "it was verified anew"
 
 
+@pytest.mark.slow
 def test_an_edit_can_be_left(waiting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VISUAL", editor(tmp_path, ("#", "#"), ("question = ", "qestion = ")))
     out = words(typed("e|e|x|q", "review", waiting).output)
@@ -318,6 +336,7 @@ def test_nothing_waits_and_no_folder(tmp_path: Path) -> None:
     assert "0 answered, 0 left to look at" in words(printed("review", tmp_path))
 
 
+@pytest.mark.slow
 def test_an_answer_of_somebody_else_is_not_overwritten(waiting: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def meanwhile() -> str:
         with closing(sqlite3.connect(waiting / "run.db")) as db, db:

@@ -315,6 +315,7 @@ def text(chars: int, start: str) -> str:
     return (start + words * (chars // len(words) + 1))[: chars - 1] + "."
 
 
+@pytest.mark.slow
 async def test_state_stays_small_over_fifteen_rounds() -> None:
     """Sizes as in the paper: questions of 900 characters, 17 criteria, and a suggestion of 500 each round."""
 
@@ -364,6 +365,7 @@ async def simulated(folder: Path, count: int) -> tuple[list[dict[str, Any]], lis
         return rounds, await runner.ledger.read("select * from documents order by document_id")
 
 
+@pytest.mark.slow
 async def test_the_simulated_world_plays_the_domain(tmp_path: Path) -> None:
     rounds, documents = await simulated(tmp_path / "run", 12)
     assert {row["status"] for row in documents} <= {"accepted", "rejected", "skipped"}

@@ -20,6 +20,7 @@ from autodata.runner.document_runner import Event, Runner, open_run
 from autodata.runner.ingest import take_in
 from tests.graph.test_runner import EXAMPLES, settings
 from tests.support.runs import Sitting, read_tables, sit
+from tests.support.stages import first_quick
 
 DOCUMENTS = EXAMPLES[:3]
 
@@ -93,7 +94,7 @@ async def test_another_configuration_is_refused_with_the_fields_that_differ(
 
 @pytest.mark.parametrize(
     "changes",
-    [
+    first_quick(
         {"concurrency": 1},
         {"limit": 3},
         {"target": 9},
@@ -104,7 +105,7 @@ async def test_another_configuration_is_refused_with_the_fields_that_differ(
         {"simulated": {"faults": {"rate_limited": 0.5}}},
         with_model("default", price_in=1.0, price_out=2.0),
         with_model("default", max_concurrency=2, timeout=9.0),
-    ],
+    ),
 )
 async def test_what_bears_on_no_result_may_change(changes: dict[str, Any], half: Path, whole: Sitting) -> None:
     other = await sit(half, settings() | changes, DOCUMENTS)
@@ -156,6 +157,7 @@ async def test_lost_checkpoints_cost_no_money(half: Path, whole: Sitting, stoppe
     assert seen["call"] == len(whole.calls) - len(stopped[1].calls)
 
 
+@pytest.mark.slow
 async def test_errored_documents_are_taken_up_again_with_the_next_epoch(tmp_path: Path) -> None:
     """With replies malformed half of the time, and only two tries, some document errs in every sitting."""
     values = settings(simulated={"faults": {"malformed": 0.3}}, retries={"base_seconds": 0, "unusable_tries": 2})
@@ -195,7 +197,7 @@ async def test_an_outage_pauses_the_run_and_errs_no_document(whole: Sitting, tmp
         assert last.tables[name] == whole.tables[name]
 
 
-@pytest.mark.parametrize("concurrency", [1, 2, 8])
+@pytest.mark.parametrize("concurrency", first_quick(2, 1, 8))
 async def test_one_role_s_dead_endpoint_pauses_the_run_although_others_answer(
     concurrency: int, whole: Sitting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,6 +243,7 @@ async def test_a_defect_ends_one_document_and_is_recorded_whole(whole: Sitting, 
     assert healed.documents[name]["epoch"] == 1
 
 
+@pytest.mark.slow
 async def test_a_document_edited_between_sittings_is_a_new_one(tmp_path: Path) -> None:
     first = await sit(tmp_path, settings(), DOCUMENTS)
     old = DOCUMENTS[0]
@@ -284,7 +287,9 @@ def checkpoints(folder: Path) -> dict[str, int]:
         return dict(db.execute("select thread_id, count(*) from checkpoints group by thread_id"))
 
 
-@pytest.mark.parametrize(("keep", "drained"), [("rounds", False), ("rounds", True), ("all", False), ("none", True)])
+@pytest.mark.parametrize(
+    ("keep", "drained"), first_quick(("rounds", True), ("rounds", False), ("all", False), ("none", True))
+)
 async def test_checkpoints_that_stay(keep: str, drained: bool, tmp_path: Path) -> None:
     values = settings(checkpoints={"keep": keep})
     count = 0

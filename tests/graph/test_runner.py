@@ -13,6 +13,7 @@ from autodata.corpus.documents import read_documents
 from autodata.examples import documents_folder
 from autodata.runner.document_runner import Event, Runner
 from tests.support.runs import Sitting, sit
+from tests.support.stages import first_quick
 
 EXAMPLES = [item for item in read_documents([documents_folder()]) if isinstance(item, Document)]
 ENDED = {"accepted", "rejected"}
@@ -46,7 +47,7 @@ class Watch:
         return self.names.count(name)
 
 
-@pytest.fixture(scope="module", params=["cs", "facts"])
+@pytest.fixture(scope="module", params=first_quick("cs", "facts"))
 def domain(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -78,7 +79,7 @@ async def test_a_second_sitting_does_nothing_and_pays_nothing(whole: tuple[Path,
     assert again.calls == sitting.calls
 
 
-@pytest.mark.parametrize("every", [17, 61])
+@pytest.mark.parametrize("every", first_quick(61, 17))
 async def test_draining_again_and_again_changes_nothing(
     whole: tuple[Path, Sitting], domain: str, every: int, tmp_path: Path
 ) -> None:
@@ -107,11 +108,13 @@ async def test_a_drained_document_stops_at_its_next_checkpoint(domain: str, tmp_
     assert len(sitting.calls) == 1
 
 
+@pytest.mark.slow
 async def test_concurrency_changes_no_result(whole: tuple[Path, Sitting], domain: str, tmp_path: Path) -> None:
     """The undisturbed run had all five documents in work at once."""
     assert (await sit(tmp_path, settings(domain, concurrency=1), EXAMPLES)).tables == whole[1].tables
 
 
+@pytest.mark.slow
 async def test_no_more_documents_are_in_work_than_concurrency_allows(domain: str, tmp_path: Path) -> None:
     most = 0
     in_work: set[str] = set()
@@ -128,6 +131,7 @@ async def test_no_more_documents_are_in_work_than_concurrency_allows(domain: str
     assert most == 3
 
 
+@pytest.mark.slow
 async def test_a_target_stops_the_run_and_a_higher_one_goes_on(
     whole: tuple[Path, Sitting], domain: str, tmp_path: Path
 ) -> None:
@@ -145,6 +149,7 @@ async def test_a_target_stops_the_run_and_a_higher_one_goes_on(
     assert last.tables == whole[1].tables
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("concurrency", [1, 8])
 async def test_max_calls_is_never_exceeded_and_a_higher_one_goes_on(
     whole: tuple[Path, Sitting], domain: str, concurrency: int, tmp_path: Path
@@ -168,6 +173,7 @@ async def test_max_calls_is_never_exceeded_and_a_higher_one_goes_on(
     assert last.tables == reference.tables
 
 
+@pytest.mark.slow
 async def test_max_usd_stops_the_run(whole: tuple[Path, Sitting], domain: str, tmp_path: Path) -> None:
     values = settings(domain, concurrency=1)
     models = {name: table | {"price_in": 1.0, "price_out": 1.0} for name, table in values["models"].items()}
@@ -180,6 +186,7 @@ async def test_max_usd_stops_the_run(whole: tuple[Path, Sitting], domain: str, t
     assert [len(rows) for rows in last.tables.values()] == [len(rows) for rows in whole[1].tables.values()]
 
 
+@pytest.mark.slow
 async def test_max_seconds_stops_the_run(whole: tuple[Path, Sitting], domain: str, tmp_path: Path) -> None:
     sitting = await sit(tmp_path, settings(domain, budget={"max_seconds": 1e-9}), EXAMPLES)
     assert "--max-seconds 1e-09" in sitting.outcome.stopped

@@ -133,6 +133,7 @@ async def test_a_search_ends_with_its_whole_result(server: Server) -> None:
     assert list(server.saver.storage) == ["one"], "an evaluation wrote into the server's threads"
 
 
+@pytest.mark.slow
 async def test_the_same_input_pays_nothing_and_more_iterations_go_on(server: Server) -> None:
     first = await server.run("one", splits())
     paid = server.calls()
@@ -144,6 +145,7 @@ async def test_the_same_input_pays_nothing_and_more_iterations_go_on(server: Ser
     assert len(server.searches()) == 1
 
 
+@pytest.mark.slow
 async def test_threads_and_inputs_share_no_search(server: Server) -> None:
     one, other = await server.run("one", splits()), await server.run("other", splits())
     assert found(one) == found(other)
@@ -156,6 +158,7 @@ async def test_threads_and_inputs_share_no_search(server: Server) -> None:
     assert len(server.searches()) == 3
 
 
+@pytest.mark.slow
 async def test_a_server_that_starts_again_goes_on_with_what_the_search_began_with(server: Server) -> None:
     await server.run("one", splits(iterations=2), interrupt_before=["analyse"])
     paid = server.calls()
@@ -168,6 +171,7 @@ async def test_a_server_that_starts_again_goes_on_with_what_the_search_began_wit
     assert server.calls() == 2 * sum(row["calls"] for row in whole["usage"]) > 2 * paid > 0
 
 
+@pytest.mark.slow
 async def test_a_search_does_not_go_on_under_other_settings_of_the_server(server: Server) -> None:
     await server.run("one", splits(), interrupt_before=["evaluate_parent"])
     await shut()
@@ -179,6 +183,7 @@ async def test_a_search_does_not_go_on_under_other_settings_of_the_server(server
     assert len(server.searches()) == 2
 
 
+@pytest.mark.slow
 async def test_the_budget_of_the_server_bounds_its_searches_too(server: Server) -> None:
     server.configure(budget={"max_calls": 12})
     with pytest.raises(Stopped, match="the budget --max-calls 12 is spent"):
@@ -195,6 +200,7 @@ async def test_the_budget_of_the_server_bounds_its_searches_too(server: Server) 
     assert sum(row["calls"] for row in values["usage"]) == server.calls()
 
 
+@pytest.mark.slow
 async def test_what_stops_a_search_stops_no_other_thread(server: Server) -> None:
     await server.run("one", splits(), interrupt_before=["select_parent"])
     shop = await workshop()
@@ -209,6 +215,7 @@ async def test_what_stops_a_search_stops_no_other_thread(server: Server) -> None
     assert len((await server.run("one", None))["log"]) == 1
 
 
+@pytest.mark.slow
 async def test_prompts_of_a_caller_are_the_baseline_and_the_command_line_reads_the_folder(server: Server) -> None:
     text = DOMAINS["cs"].pack()["challenger"].text
     own = text.replace("# user\n", "# user\nThis was added in Studio.\n", 1)

@@ -17,6 +17,7 @@ from autodata.graphs import self_instruct
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
 from autodata.nodes.state import State
 from tests.graph.support import Answer, Bench, Call, Script, candidate, review, scored
+from tests.support.stages import first_quick
 
 MOST_BYTES = 32 * 1024
 """Law 5 asks for 16 KB. Fifteen rounds of realistic size take 21 to 31 KB, of which closed rounds are 9 to 13."""
@@ -49,7 +50,7 @@ def alternating(call: Call) -> Answer:
     return review(leaks=call.number % 2 == 0, **findings)
 
 
-@pytest.fixture(params=["too_easy", "failed_on_strong", "failed_quality_check", "mixed"])
+@pytest.fixture(params=first_quick("mixed", "too_easy", "failed_on_strong", "failed_quality_check"))
 async def long(request: pytest.FixtureRequest) -> Bench:
     """A cs document of realistic sizes, rejected after 15 rounds."""
     wordy = text(3000, "An answer. ")

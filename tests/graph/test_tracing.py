@@ -128,6 +128,7 @@ async def test_a_document_that_errored_says_so(tmp_path: Path) -> None:
     assert "from the journal" in shown
 
 
+@pytest.mark.slow
 async def test_it_can_be_switched_off(tmp_path: Path) -> None:
     off = await sit(tmp_path / "off", simulated(tracing={"local": False}), EXAMPLES[:2])
     assert await query(tmp_path / "off", "select * from spans") == []
@@ -137,6 +138,7 @@ async def test_it_can_be_switched_off(tmp_path: Path) -> None:
     assert "tracing.local = false" in said
 
 
+@pytest.mark.slow
 async def test_a_defect_of_the_tracer_fails_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sound = await sit(tmp_path / "sound", simulated(), EXAMPLES[:2])
 

@@ -8,6 +8,7 @@ import shutil
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,7 @@ class Block:
         return f"{self.path.relative_to(ROOT)}:{self.line}"
 
 
+@cache
 def tokens(path: Path) -> list[Token]:
     return MARKDOWN.parse(path.read_text("utf-8"))
 
@@ -118,6 +120,7 @@ def lines_of(block: Block) -> list[list[str]]:
     return [words for line in block.text.splitlines() if (words := shlex.split(line, comments=True))]
 
 
+@cache
 def commands() -> Mapping[str, Any]:
     group = get_command(app)
     assert isinstance(group, TyperGroup)
@@ -263,6 +266,7 @@ def simulated(path: Path) -> None:
     path.write_text(tomli_w.dumps({**values, **tomllib.loads(demo.SIMULATED)}), "utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted({block.path for block in blocks("sh")}), ids=lambda path: path.name)
 def test_commands_run_in_their_order(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [words for block in blocks("sh") if block.path == path for words in lines_of(block)]

@@ -99,6 +99,7 @@ def test_splits_share_no_document() -> None:
     assert splits(3) == splits(3) != splits(4)
 
 
+@pytest.mark.slow
 def test_the_true_rate_depends_on_the_rules_alone() -> None:
     plain, error = true_rate(CS, 400)
     assert error == pytest.approx((plain * (1 - plain) / 400) ** 0.5)
@@ -113,6 +114,7 @@ def test_the_page_holds_the_tables_of_its_json() -> None:
     assert set(TABLES["rows"]) == set(rows())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", rows())
 def test_a_slice_of_each_row_comes_out_as_it_is_written(name: str) -> None:
     written = TABLES["rows"][name]["slice"]

@@ -74,6 +74,7 @@ def test_a_mutant_that_loses_every_difference_is_given_up() -> None:
     assert not lost(trials([R] * 5))  # five in a row happen by chance too often: 1/32 is more than the look's share
 
 
+@pytest.mark.slow
 def test_the_stated_error_holds_for_a_mutant_as_good_as_its_parent() -> None:
     rng = random.Random(5)
     given_up = 0

@@ -202,6 +202,7 @@ def test_other_failures_do_not_move_difficulty(group: str) -> None:
     assert asked(told(group, 4))[0] == pytest.approx(asked()[0], abs=0.3)
 
 
+@pytest.mark.slow
 def test_a_challenger_obeys_some_rules_of_its_prompt() -> None:
     assert asked(rule="Keep it simple.")[0] < asked()[0] - 0.5
     assert asked(rule="Make it as hard as possible.")[0] > asked()[0] + 1
@@ -270,6 +271,7 @@ def test_every_malformed_reply_is_malformed() -> None:
     assert "level" in reply(attempt(question(0)), **world)  # free text cannot be malformed
 
 
+@pytest.mark.slow
 def test_faults_come_as_often_as_asked_and_change_no_other_reply() -> None:
     faulty, sound = model(faults=Faults(malformed=0.3, latency_s=1)), model()
     same = [faulty.reply(challenge(), seed) == sound.reply(challenge(), seed) for seed in range(200)]

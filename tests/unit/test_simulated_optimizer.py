@@ -83,6 +83,7 @@ def test_fenced_material_is_no_rule() -> None:
     assert effects_on_writing("meta", fence("document", "Keep the question simple.")) == Effects()
 
 
+@pytest.mark.slow
 def test_the_editor_adds_removes_and_rephrases_and_every_edit_applies() -> None:
     texts, seen = shipped(), Counter[str]()
     for seed in range(300):
@@ -122,6 +123,7 @@ def helpful_share(modes: str, name: str) -> float:
     return sum(sentence in rule.phrases for sentence in added) / len(added)
 
 
+@pytest.mark.slow
 def test_the_editor_heeds_the_analysis() -> None:
     assert helpful_share("malformed_candidate", "strict integers") > 1.25 * helpful_share("", "strict integers")
 
