@@ -24,7 +24,7 @@ from sqlite_utils import Database
 from sqlite_utils.db import NotFoundError
 
 from autodata.checkpoints.records import DiskFailed, RunFailed, UserError
-from autodata.checkpoints.schema import SCHEMA_VERSION, TABLES, Rows, add_columns, create_tables, encode, lacking
+from autodata.checkpoints.schema import OLDER, SCHEMA_VERSION, TABLES, Rows, create_tables, encode, upgrade_tables
 
 BUSY_SECONDS = 30.0
 """How long a write waits for another program that holds the file."""
@@ -80,12 +80,37 @@ def _is_new(db: Database, path: Path) -> bool:
     tables = set(db.table_names())
     if not tables:
         return True
-    if not tables.issuperset(TABLES):
+    if not tables.issuperset({"meta", "documents", "calls"}):
         raise _refusal(path, "it is another program's database")
-    version = next(iter(db.query("SELECT value FROM meta WHERE key = 'schema_version'")), {"value": "none"})["value"]
+    version = _version(db)
     if version != SCHEMA_VERSION:
         raise _refusal(path, f"its schema version is {version}, this Autodata's is {SCHEMA_VERSION}")
+    if not tables.issuperset(TABLES):
+        raise _refusal(path, "it is another program's database")
     return False
+
+
+def _version(db: Database) -> str:
+    """Return the schema version of a file, `none` where it has none."""
+    try:
+        rows = list(db.query("SELECT value FROM meta WHERE key = 'schema_version'"))
+    except sqlite3.OperationalError:  # no such table or column
+        return "none"
+    return str(rows[0]["value"]) if rows else "none"
+
+
+def _upgrade(path: Path) -> None:
+    """Bring a file of an older schema version up to this one. Whoever comes first does it, all or nothing."""
+    with closing(_connect(path, "rw")) as db:
+        if _version(db) not in OLDER:
+            return
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            if _version(db) in OLDER:  # another process may have done it meanwhile
+                upgrade_tables(db)
+            db.execute("COMMIT")
+        finally:
+            db.rollback()
 
 
 def _upsert(db: Database, rows: Rows) -> None:
@@ -171,27 +196,16 @@ class Reader:
             # nobody may write to SQLite cannot make them: there the file is read as one that does not change.
             frozen = not os.access(self.path.parent, os.W_OK) and not Path(f"{self.path}-wal").exists()
             mode = "ro&immutable=1" if frozen else "rw"
+            if not frozen:
+                _upgrade(self.path)
             self._read_db = self._read_files.enter_context(closing(_connect(self.path, mode)))
+            if frozen and _version(self._read_db) in OLDER:
+                raise UserError(
+                    f"{self.path} was made by an earlier version: make its folder writable, or look at a copy of it"
+                )
             self._read_db.execute("PRAGMA query_only = ON")
             if _is_new(self._read_db, self.path):
                 raise _refusal(self.path, "it holds no tables")
-            self._bring_up_to_date(frozen)
-
-    def _bring_up_to_date(self, frozen: bool) -> None:
-        """Give a file of an earlier version the columns that have come since; nothing else in it changes."""
-        if not lacking(self._read_db):
-            return
-        if frozen:
-            raise UserError(
-                f"{self.path} was made by an earlier version: make its folder writable, or look at a copy of it"
-            )
-        with closing(_connect(self.path, "rw")) as db:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                add_columns(db, lacking(db))
-                db.execute("COMMIT")
-            finally:
-                db.rollback()
 
     def _query(self, sql: str, params: Sequence[Any] | dict[str, Any]) -> list[dict[str, Any]]:
         with _telling(self.path):
@@ -287,6 +301,8 @@ class Ledger(Reader):
 
     def _open_writing(self) -> None:
         with _telling(self.path):
+            if self.path.is_file():
+                _upgrade(self.path)
             db = self._write_db = self._write_files.enter_context(closing(_connect(self.path, "rwc")))
             _is_new(db, self.path)
             problem = next(iter(db.query("PRAGMA quick_check(1)")))["quick_check"]
@@ -298,7 +314,6 @@ class Ledger(Reader):
             with self._transaction() as new:
                 if new:
                     create_tables(db)
-                add_columns(db, lacking(db))
             self._keys.update(row["key"] for row in db.query("SELECT key FROM calls"))
 
     @contextmanager

@@ -332,4 +332,4 @@ class Journal(Protocol):
         """Return the stored row of table `calls` with this key, or None."""
 
     async def save(self, **tables: Sequence[Mapping[str, Any]]) -> None:
-        """Store rows of table `calls`."""
+        """Store rows of tables `calls` and `timeouts`."""

@@ -11,8 +11,9 @@ from sqlite_utils import Database
 
 from autodata.checkpoints.records import canonical_json
 
-SCHEMA_VERSION = "3"
-"""Kept in table `meta` under `schema_version`. A file of another version is refused."""
+SCHEMA_VERSION = "4"
+"""Kept in table `meta` under `schema_version`. An older file of `OLDER` is brought up to it, any other is refused."""
+OLDER = frozenset({"3"})
 
 Rows = dict[str, list[dict[str, Any]]]
 """Table -> rows, encoded."""
@@ -108,15 +109,31 @@ TABLES: dict[str, Table] = {
         _columns(
             "key document_id thread_id role node idx model params messages_hash prompt_version response finish_reason"
             " created_at",
-            "n try epoch tokens_in tokens_out",
-            "latency_s cost_usd",
+            "n try epoch tokens_in tokens_out charged_in charged_out",
+            "latency_s cost_usd charged_usd",
         ),
+        # `charged_*` is what a call counts for under a budget: what its endpoint told, or else the most it can have
+        # been. `charged_usd` is null where the role had no price.
         pk=("key",),
         required=frozenset({"role", "model", "response", "created_at"}),
         defaults={"thread_id": "", "params": "{}", "messages_hash": "", "prompt_version": "", "finish_reason": ""}
         | {"n": 0, "node": "", "idx": "0", "try": 0, "epoch": 0, "latency_s": 0},
-        # The second index holds all that a summary adds up, so that no reply has to be read for it.
-        indexes=(("document_id",), ("thread_id",), ("role", "tokens_in", "tokens_out", "cost_usd")),
+        # Two indexes hold all that a summary and a budget add up, so that no reply has to be read for it.
+        indexes=(
+            ("document_id",),
+            ("thread_id",),
+            ("role", "tokens_in", "tokens_out", "cost_usd"),
+            ("role", "model", "charged_in", "charged_out", "charged_usd"),
+        ),
+    ),
+    # Requests that got no reply in time, which their endpoint may bill all the same: the most each can have taken.
+    "timeouts": Table(
+        _columns(
+            "timeout_id call_key document_id thread_id role model created_at", "charged_in charged_out", "charged_usd"
+        ),
+        pk=("timeout_id",),
+        required=frozenset({"role", "model", "created_at"}),
+        defaults={"call_key": "", "document_id": "", "thread_id": "", "charged_in": 0, "charged_out": 0},
     ),
     "examples": Table(
         # `question_key` is the hash by which a repeated question is known, `tied` whether it holds a number of its
@@ -265,36 +282,66 @@ def _encode_value(value: object, kind: type) -> str | int | float | None:
     raise TypeError(f"the ledger cannot hold a {type(value).__name__}")
 
 
-def lacking(db: Database) -> dict[str, dict[str, type]]:
-    """Return the columns that a file of this schema version lacks, by table: later versions of Autodata added them."""
-    found = {}
-    for name, table in TABLES.items():
-        known = {column.name for column in db.table(name).columns}
-        if missing := {column: kind for column, kind in table.columns.items() if column not in known}:
-            found[name] = missing
-    return found
-
-
-def add_columns(db: Database, missing: Mapping[str, Mapping[str, type]]) -> None:
-    """Add columns to a file that lacks them; those without a default are null in the rows that are there."""
-    for name, columns in missing.items():
-        for column, kind in columns.items():
-            db.table(name).add_column(column, kind, not_null_default=TABLES[name].defaults.get(column))
-
-
 def create_tables(db: Database) -> None:
     """Create every table of the ledger in an empty database and note the schema version."""
-    for name, table in TABLES.items():
-        created = db.create_table(
-            name,
-            dict(table.columns),
-            pk=table.pk,
-            not_null={*table.pk, *table.required, *table.defaults},
-            defaults=dict(table.defaults),
-            foreign_keys=[(column, other, column) for column, other in table.foreign.items()],
-            column_order=list(table.pk),
-            strict=True,
-        )
-        for columns in table.indexes:
-            created.create_index(columns)
+    for name in TABLES:
+        _create(db, name)
     db.table("meta").insert({"key": "schema_version", "value": SCHEMA_VERSION})
+
+
+def _create(db: Database, name: str) -> None:
+    table = TABLES[name]
+    created = db.create_table(
+        name,
+        dict(table.columns),
+        pk=table.pk,
+        not_null={*table.pk, *table.required, *table.defaults},
+        defaults=dict(table.defaults),
+        foreign_keys=[(column, other, column) for column, other in table.foreign.items()],
+        column_order=list(table.pk),
+        strict=True,
+    )
+    for columns in table.indexes:
+        created.create_index(columns)
+
+
+_CHARGE = """
+UPDATE calls SET
+    charged_in = coalesce(nullif(tokens_in, 0),
+        (SELECT (chars + 2) / 3 FROM documents WHERE documents.document_id = calls.document_id), 0),
+    charged_out = coalesce(nullif(tokens_out, 0), json_extract(params, '$.max_tokens'), 0),
+    charged_usd = CASE WHEN tokens_in > 0 AND tokens_out > 0 THEN cost_usd END
+WHERE charged_out IS NULL
+"""
+"""What the calls of an older file count for: prompts are not kept, but few are shorter than their document."""
+
+
+def upgrade_tables(db: Database) -> None:
+    """Add to an older ledger the tables, columns and indexes that it lacks, and note the schema version.
+
+    For a file whose version is in `OLDER`, within the caller's transaction. Nothing that is there changes.
+    """
+    there = set(db.table_names())
+    for name, table in TABLES.items():
+        if name not in there:
+            _create(db, name)
+            continue
+        known = {column.name for column in db.table(name).columns}
+        for column, kind in table.columns.items():
+            if column not in known:
+                db.execute(f"ALTER TABLE [{name}] ADD COLUMN [{column}] {_declared(table, column, kind)}")
+        indexed = {tuple(index.columns) for index in db.table(name).indexes}
+        for columns in table.indexes:
+            if columns not in indexed:
+                db.table(name).create_index(columns)
+    db.execute(_CHARGE)
+    db.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", [SCHEMA_VERSION])
+
+
+def _declared(table: Table, column: str, kind: type) -> str:
+    """Return the type of a column that is added; one that may not be null has a default, or it could not be added."""
+    sql = {str: "TEXT", int: "INTEGER", float: "REAL"}[kind]
+    if column not in table.defaults:
+        return sql
+    default = table.defaults[column]
+    return f"{sql} NOT NULL DEFAULT " + (str(default) if isinstance(default, int) else f"'{default}'")

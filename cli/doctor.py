@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from autodata.cli.terminal import AsJson, console, print_json
 from autodata.models.config import ModelSettings
 from autodata.models.local.serving import LocalServing
 from autodata.models.probe import Finding, group, probe
+from autodata.nodes.solver_modes import attempts_alike
 from autodata.runner.checkpointer import describe_saver
 from autodata.runner.config import CheckpointsConfig, load_config
 
@@ -36,6 +38,8 @@ def doctor(
 
     Example: autodata doctor --config autodata.toml
     """
+    if not math.isfinite(timeout):
+        raise UserError(f"--timeout {timeout}: give a number of seconds")
     settings = load_config(config)
     roles = {role: _bounded(one, timeout) for role, one in settings.roles().items()}
     errors = console(stderr=True)
@@ -55,15 +59,18 @@ def doctor(
                 await serving.aclose()
 
     findings, saver = asyncio.run(try_all())
+    warning = attempts_alike(settings.chosen_domain, settings.roles())
     usable = all(finding.usable for finding in findings) and not (saver and saver.problem)
     if as_json:
         endpoints = [{**asdict(finding), "usable": finding.usable} for finding in findings]
         print_json(
             {"config": str(config), "domain": settings.domain, "usable": usable, "endpoints": endpoints}
-            | {"checkpoints": asdict(saver) if saver else None}
+            | {"checkpoints": asdict(saver) if saver else None, "warnings": [warning] if warning else []}
         )
     else:
         _show(console(), findings)
+        if warning:
+            console().print(Text(printable(f"warning: {warning}"), style="bold yellow"), soft_wrap=True)
         if saver:
             told = Text(printable(saver.problem or saver.found), style="bold red" if saver.problem else "bold green")
             console().print(Text("Checkpoints: ").append(told), soft_wrap=True)

@@ -22,6 +22,7 @@ from autodata.cli.progress import Progress
 from autodata.cli.report import repeated_questions, summary_table
 from autodata.cli.terminal import console
 from autodata.corpus.summary import summarise
+from autodata.nodes.solver_modes import attempts_alike
 from autodata.prompts import load_pack
 from autodata.prompts.patch import write_pack
 from autodata.runner.config import RunConfig, load_config, stored_config
@@ -163,6 +164,8 @@ async def _sit(config: RunConfig, inputs: Inputs, out: Path, progress: Progress)
         async with open_run(config, out, progress=progress.preparing) as runner:
             on_signals(runner, progress)
             runner.on_event = progress.on_event
+            if warning := attempts_alike(config.chosen_domain, config.roles()):
+                progress.say(f"warning: {warning}")
             for line in inputs.lines(await take_in(runner.ledger, inputs), out):
                 progress.say(line)
             rows = await runner.ledger.read("select count(*) as n from documents")
@@ -179,7 +182,11 @@ def closing_lines(sitting: Sitting, out: Path) -> list[str]:
     """Return what a person must know at the end: why it stopped, what failed, what to type next."""
     outcome, summary = sitting.outcome, sitting.summary
     lines = [f"stopped: {outcome.stopped}"] if outcome.stopped else []
-    lines += [f"errored: {line}" for line in outcome.errored[:5]]
+    others = [line for line in outcome.errored if line not in outcome.one_cause]
+    if outcome.one_cause:  # their cause stands above, once
+        names = [line.partition(": ")[0] for line in outcome.one_cause]
+        lines.append(f"errored for it: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}")
+    lines += [f"errored: {line}" for line in others[:5]]
     lines += outcome.notes
     left = summary["pending"] + summary["errored"]
     if repeated := summary["shared_questions"]:
@@ -187,6 +194,9 @@ def closing_lines(sitting: Sitting, out: Path) -> list[str]:
     if left:
         what = "1 document is" if left == 1 else f"{left} documents are"
         lines.append(f"{what} left: the same command goes on, and pays for nothing twice")
+    if timed_out := summary["timed_out"]:
+        what = "1 request" if timed_out == 1 else f"{timed_out} requests"
+        lines.append(f"{what} timed out and may be billed: a budget counts the most each can have cost")
     if asked := summary["awaiting_review"]:
         what = "1 candidate waits" if asked == 1 else f"{asked} candidates wait"
         lines.append(f"{what} for a person: autodata review {out}, then the same command goes on")

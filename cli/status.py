@@ -80,6 +80,9 @@ def _show(
         out.print(
             f"\n{summary['awaiting_review']:,} to look at: autodata review {run}", highlight=False, soft_wrap=True
         )
+    if timed_out := summary["timed_out"]:
+        what = "1 request" if timed_out == 1 else f"{timed_out:,} requests"
+        out.print(f"\n{what} timed out and may be billed", highlight=False, soft_wrap=True)
     if errored:
         out.print()
         out.print(Text("Errored documents: the next 'autodata run' takes them up again", style="bold"))

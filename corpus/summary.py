@@ -21,6 +21,7 @@ SELECT
     (SELECT coalesce(sum(tokens_in), 0) FROM calls) AS tokens_in,
     (SELECT coalesce(sum(tokens_out), 0) FROM calls) AS tokens_out,
     (SELECT sum(cost_usd) FROM calls) AS cost_usd,
+    (SELECT count(*) FROM timeouts) AS timed_out,
     (SELECT count(*) FROM attempts WHERE truncated) AS truncated,
     (SELECT json_group_object(failure_mode, n) FROM
         (SELECT failure_mode, count(*) AS n FROM rounds
@@ -55,6 +56,10 @@ MEANINGS: Mapping[tuple[str, ...], str] = {
     ("calls_by_role",): "The same by role, roles in alphabetical order; they add up to `calls`.",
     ("tokens_in", "tokens_out"): "Tokens of all calls as the endpoints counted them; a call without a count adds 0.",
     ("cost_usd",): "US dollars over the calls that carry a price; null when none does.",
+    ("timed_out",): (
+        "Requests that got no reply in time, tried again or not: their endpoint may bill them. They are no calls, but a"
+        " budget counts the most that each can have taken."
+    ),
     ("truncated",): "Attempts, in open rounds too, that were cut off by the token limit.",
     ("failure_modes",): "Every failure mode with the number of closed rounds that ended so, zeros included.",
     ("weak_mean", "strong_mean", "gap_mean"): (
@@ -116,6 +121,7 @@ async def summarise(ledger: Reader) -> dict[str, Any]:
         "tokens_in": numbers["tokens_in"],
         "tokens_out": numbers["tokens_out"],
         "cost_usd": numbers["cost_usd"],
+        "timed_out": numbers["timed_out"],
         "truncated": numbers["truncated"],
         "failure_modes": {mode.value: modes.get(mode.value, 0) for mode in FailureMode},
         "weak_mean": numbers["weak_mean"],

@@ -5,12 +5,12 @@ A call is looked up in the journal first; only what is not there is paid for, an
 
 from __future__ import annotations
 
-import math
 import random
 import re
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -18,12 +18,15 @@ from langchain_core.messages import AIMessage
 from pydantic import BaseModel
 
 from autodata.checkpoints.records import Journal, canonical_json, digest
+from autodata.models.budget import Budget, Usage, ceiling, charged, told_usage
 from autodata.models.call import Call, NoWatch, Watch
 from autodata.models.coerce import ReplyModel
 from autodata.models.config import BudgetConfig, RetryConfig
 from autodata.models.endpoint import Fault, RoleModel, classify
-from autodata.models.errors import BudgetSpent, CallFailed, EndpointDown, UnusableReply
+from autodata.models.errors import CallFailed, EndpointDown, UnusableReply
 from autodata.models.structured import Unusable, parse_reply, repair_message, strip_reasoning
+
+__all__ = ["FIRST_REFUSAL", "PROBE", "Budget", "CallSite", "Caller", "Messages", "Reply", "seed_for"]
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -32,6 +35,8 @@ Messages = list[dict[str, str]]
 
 PROBE: Messages = [{"role": "user", "content": "What is 2 + 2? Answer with the number alone."}]
 """The trivial question that tells an endpoint which answers from one that does not (paper, section 5)."""
+FIRST_REFUSAL = "first_refusal"
+"""The node of the trivial question that is asked when the first request of an endpoint was refused."""
 
 
 def seed_for(*parts: object) -> int:
@@ -76,44 +81,6 @@ class Reply:
         return strip_reasoning(self.text).strip()
 
 
-@dataclass
-class Budget:
-    """What may still be spent. What is `spent` starts at what the run folder's journal already holds."""
-
-    config: BudgetConfig
-    spent_calls: int = 0
-    spent_usd: float = 0.0
-    spent_tokens: int = 0
-    started: float = field(default_factory=time.monotonic)
-    in_flight: int = 0
-    on_spent: Callable[[str], None] = lambda reason: None
-
-    def reserve(self) -> None:
-        """Take one call from the budget. Raises BudgetSpent, naming the bound, when none is left."""
-        config = self.config
-        reason = ""
-        if config.max_calls is not None and self.spent_calls + self.in_flight >= config.max_calls:
-            reason = f"--max-calls {config.max_calls}"
-        elif config.max_tokens is not None and self.spent_tokens >= config.max_tokens:
-            reason = f"--max-tokens {config.max_tokens}"
-        elif config.max_usd is not None and self.spent_usd >= config.max_usd:
-            reason = f"--max-usd {config.max_usd:g}"
-        elif config.max_seconds is not None and time.monotonic() - self.started >= config.max_seconds:
-            reason = f"--max-seconds {config.max_seconds:g}"
-        if reason:
-            reason = f"the budget {reason} is spent"
-            self.on_spent(reason)
-            raise BudgetSpent(reason)
-        self.in_flight += 1
-
-    def settle(self, *, paid: bool, cost_usd: float | None, tokens: int = 0) -> None:
-        """Return a reservation, as paid or not. `cost_usd` is the most it can have cost where usage is not told."""
-        self.in_flight -= 1
-        self.spent_calls += paid
-        self.spent_tokens += tokens
-        self.spent_usd += cost_usd or 0.0
-
-
 @dataclass(frozen=True)
 class _Request:
     site: CallSite
@@ -121,6 +88,14 @@ class _Request:
     number: int
     messages: Messages
     schema: type[BaseModel] | None
+
+
+@dataclass
+class _Spending:
+    """What one request came to; nothing until a reply came, or it timed out."""
+
+    used: Usage | None = None
+    paid: bool = False
 
 
 class Caller:
@@ -244,6 +219,8 @@ class Caller:
             *self._seed, site.document_id, site.n, f"{site.node}/{site.role}", site.index, request.number, request.epoch
         )
         params = {**model.params, "seed": seed, "schema": request.schema.__name__ if request.schema else None}
+        # What stands here is in the keys of every run folder: a change makes all that was paid for unknown. It needs a
+        # migration, and tests/unit/test_calls.py holds a key by which it is seen.
         identity = {
             "thread": site.thread_id,
             "round": site.n,
@@ -251,6 +228,8 @@ class Caller:
             "index": site.index,
             "try": request.number,
             "epoch": request.epoch,
+            "provider": model.settings.provider,
+            "base_url": model.address,
             "model": model.settings.model,
             "params": params,
             "messages": request.messages,
@@ -265,11 +244,13 @@ class Caller:
         if not may_pay:
             return None
         model.endpoint.raise_if_stopped()
-        self.budget.reserve()
+        most = ceiling(model.settings, request.messages)
+        self.budget.require(most)
         reply: Reply | None = None
         self.watch.call_started(call)
         try:
-            reply, seconds = await self._request(request, model, seed, call)
+            reply, seconds = await self._request(request, model, seed, call, most)
+            used = charged(reply.tokens_in, reply.tokens_out, most, model.settings)
             row = {
                 "key": key,
                 "document_id": site.document_id,
@@ -290,34 +271,23 @@ class Caller:
                 "tokens_out": reply.tokens_out,
                 "latency_s": round(seconds, 3),
                 "cost_usd": reply.cost_usd,
-                "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                "charged_in": used.tokens_in,
+                "charged_out": used.tokens_out,
+                "charged_usd": used.usd,
+                "created_at": _now(),
             }
             await self._journal.save(calls=[row])
         except BaseException as error:  # told to the tracer, and raised as it is
             call.reply, call.error = reply, error
             self.watch.call_ended(call)
             raise
-        finally:
-            self._settle(request, reply)
         call.reply = reply
         self.on_call(site, reply)
         return call, reply
 
-    def _settle(self, request: _Request, reply: Reply | None) -> None:
-        """Return a reservation. Under a bound, a reply without usage counts as the most it can have used."""
-        if reply is None:
-            self.budget.settle(paid=False, cost_usd=None)
-            return
-        bounds, model = self.budget.config, self.roles[request.site.role]
-        tokens_in, tokens_out, cost = reply.tokens_in, reply.tokens_out, reply.cost_usd
-        if bounds.max_usd is not None or bounds.max_tokens is not None:
-            if tokens_in is None:
-                tokens_in = math.ceil(sum(len(message["content"]) for message in request.messages) / 3)
-            tokens_out = model.settings.max_tokens if tokens_out is None else tokens_out
-            cost = model.cost(tokens_in, tokens_out) if cost is None else cost
-        self.budget.settle(paid=True, cost_usd=cost, tokens=(tokens_in or 0) + (tokens_out or 0))
-
-    async def _request(self, request: _Request, model: RoleModel, seed: int, call: Call) -> tuple[Reply, float]:
+    async def _request(
+        self, request: _Request, model: RoleModel, seed: int, call: Call, most: Usage
+    ) -> tuple[Reply, float]:
         """Send until a reply comes; return it and the seconds that its own request took.
 
         Waits between attempts are random, doubling, and end at once when the endpoint is given up or drained.
@@ -325,21 +295,90 @@ class Caller:
         endpoint, retries = model.endpoint, self._retries
         for tried in range(1, retries.max_attempts + 1):
             try:
-                async with endpoint.slots:
-                    await endpoint.ready()
+                async with self._slot(request, model), self._reserved(request, model, most) as spending:
                     started = time.monotonic()
                     call.requests = tried
                     message = await model.send(request.messages, seed, request.schema, call.metadata)
                     seconds = time.monotonic() - started
+                    reply = to_reply(message, model)
+                    spending.used = charged(reply.tokens_in, reply.tokens_out, most, model.settings)
+                    spending.paid = True
             except Exception as error:
                 fault = classify(error, answered=endpoint.answered)
                 if fault is None:
                     raise
+                if fault.doubts_configuration and not await self._takes_others(request, model):
+                    words = f"refused its first request, so the settings are wrong: {fault.message}"
+                    fault = replace(fault, kind="down", message=words)
+                if fault.may_be_billed:
+                    await self._note_timeout(call, most)
                 await self._after_fault(model, fault, tried, error)
             else:
                 endpoint.succeeded()
-                return to_reply(message, model), seconds
+                return reply, seconds
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _takes_others(self, request: _Request, model: RoleModel) -> bool:
+        """Whether an endpoint that refused a request takes others: whether it ever answered, or answers a trivial one.
+
+        The trivial one has all the settings of the role, and none of the text. Meanwhile nothing else goes out.
+        """
+        endpoint = model.endpoint
+        if endpoint.answered or endpoint.known or request.site.node == FIRST_REFUSAL:
+            return True
+        async with endpoint.held():
+            with suppress(CallFailed):
+                await self.answers(replace(request.site, node=FIRST_REFUSAL, index="0"))
+        return endpoint.answered
+
+    def _slot(self, request: _Request, model: RoleModel) -> AbstractAsyncContextManager[None]:
+        """Hold a slot of the endpoint; the question about a first refusal goes out while others are held back."""
+        return nullcontext() if request.site.node == FIRST_REFUSAL else model.endpoint.slots.slot()
+
+    @asynccontextmanager
+    async def _reserved(self, request: _Request, model: RoleModel, most: Usage) -> AsyncIterator[_Spending]:
+        """Hold a reservation for one request, taken as soon as the endpoint may be asked and the budget has room.
+
+        A request that timed out counts as the most it can have taken: its endpoint may bill it. Raises BudgetSpent,
+        EndpointDown and Drained.
+        """
+        endpoint, held_back = model.endpoint, request.site.node != FIRST_REFUSAL
+        while True:
+            if held_back:
+                await endpoint.ready()
+            endpoint.raise_if_stopped()
+            change = self.budget.reserve(most)
+            if change is None:
+                break
+            if not held_back:  # what it would wait for may wait for it
+                raise CallFailed(f"{endpoint.name}: no budget for a trivial question", refused=True)
+            await endpoint.until(change)
+        spending = _Spending()
+        try:
+            yield spending
+        except Exception as error:
+            fault = classify(error)
+            if fault is not None and fault.may_be_billed:
+                spending.used = most
+            raise
+        finally:
+            self.budget.settle(most, spending.used, paid=spending.paid)
+
+    async def _note_timeout(self, call: Call, most: Usage) -> None:
+        """Keep that a request timed out, so that people and later sessions know what may be billed."""
+        row = {
+            "timeout_id": digest([call.key, call.requests, _now(), time.monotonic_ns()], 64),
+            "call_key": call.key,
+            "document_id": call.site.document_id,
+            "thread_id": call.site.thread_id,
+            "role": call.site.role,
+            "model": call.settings.model,
+            "charged_in": most.tokens_in,
+            "charged_out": most.tokens_out,
+            "charged_usd": most.usd,
+            "created_at": _now(),
+        }
+        await self._journal.save(timeouts=[row])
 
     async def _after_fault(self, model: RoleModel, fault: Fault, tried: int, error: Exception) -> None:
         """Wait before the next attempt, or raise what the fault means: CallFailed or EndpointDown."""
@@ -353,7 +392,7 @@ class Caller:
             endpoint.exhausted(fault.message, retries.pause_after)
             endpoint.raise_if_down()
             raise CallFailed(f"{endpoint.name}: no reply in {tried} attempts: {fault.message}") from error
-        wait = min(retries.max_seconds, retries.base_seconds * 2 ** (tried - 1)) * random.random()  # noqa: S311 - jitter
+        wait = min(retries.max_seconds, retries.base_seconds * 2 ** min(tried - 1, 60)) * random.random()  # noqa: S311 - jitter
         if told := min(fault.retry_after or 0.0, retries.retry_after_max_seconds):
             await endpoint.hold(max(wait, told))
         else:
@@ -392,7 +431,12 @@ def to_reply(message: AIMessage, model: RoleModel) -> Reply:
     metadata = message.response_metadata
     told = ("finish_reason", "stop_reason", "stopReason", "done_reason")  # each provider has its own name for it
     finish = next((metadata[name] for name in told if metadata.get(name)), "stop")
-    tokens_in, tokens_out = usage.get("input_tokens"), usage.get("output_tokens")
     # Half a surrogate pair can be neither stored nor hashed.
     text = str(message.text).encode("utf-8", "replace").decode()
-    return Reply(text, str(finish), tokens_in, tokens_out, model.cost(tokens_in, tokens_out))
+    reply = Reply(text, str(finish), None, None, None)
+    tokens_in, tokens_out = told_usage(usage, text=text, truncated=reply.truncated)
+    return replace(reply, tokens_in=tokens_in, tokens_out=tokens_out, cost_usd=model.cost(tokens_in, tokens_out))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

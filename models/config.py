@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -46,10 +47,24 @@ def _secret_in(value: object) -> str | None:
     return next((found for item in inside if (found := _secret_in(item))), None)
 
 
-class Settings(BaseModel):
-    """Base of all configuration: unknown keys are refused."""
+def _infinite_in(value: object) -> bool:
+    """Whether there is a number at any depth that is no finite one: JSON has none, and no server takes it."""
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return any(map(_infinite_in, inside))
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+LARGEST = 2**31 - 1
+"""The largest whole number that a setting may have: what counts calls and tokens can hold it everywhere."""
+LONGEST = 7 * 86_400.0
+"""The longest time that a setting may ask for, in seconds: a week."""
+
+
+class Settings(BaseModel):
+    """Base of all configuration: unknown keys are refused, and so is a number that is infinite or none at all."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class ModelSettings(Settings):
@@ -72,9 +87,9 @@ class ModelSettings(Settings):
     """How freely replies are sampled; 0 is the likeliest reply."""
     top_p: float | None = Field(default=None, gt=0, le=1)
     """Share of probability that replies are sampled from."""
-    max_tokens: int = Field(default=4096, ge=1)
+    max_tokens: int = Field(default=4096, ge=1, le=LARGEST)
     """Longest reply in tokens, reasoning included. Always sent: an unbounded reply can cost without end."""
-    timeout: float = Field(default=300.0, gt=0)
+    timeout: float = Field(default=300.0, gt=0, le=LONGEST)
     """Seconds one request may take."""
     send_seed: bool = True
     """Whether the per-attempt seed is sent, for servers that refuse the field."""
@@ -95,7 +110,7 @@ class ModelSettings(Settings):
     """US dollars per million input tokens."""
     price_out: float | None = Field(default=None, ge=0)
     """US dollars per million output tokens."""
-    max_concurrency: int = Field(default=16, ge=1)
+    max_concurrency: int = Field(default=16, ge=1, le=LARGEST)
     """Requests in flight at once to this model, all roles that share it together; the least of them counts."""
 
     @field_validator("base_url")
@@ -119,6 +134,8 @@ class ModelSettings(Settings):
     @field_validator("extra_body")
     @classmethod
     def _no_secrets_in_body(cls, body: dict[str, Any]) -> dict[str, Any]:
+        if _infinite_in(body):
+            raise ValueError("a number in it is infinite or no number: the body of a request holds finite ones")
         if secret := _secret_in(body):
             raise ValueError(f"{secret!r} looks like a secret: keys come from the environment (api_key_env)")
         return body
@@ -183,18 +200,20 @@ def _not_inherited(own: ModelSettings) -> set[str]:
 class RetryConfig(Settings):
     """How failed requests are tried again. Only plumbing is retried, never a reply."""
 
-    max_attempts: int = Field(default=6, ge=1)
+    max_attempts: int = Field(default=6, ge=1, le=1000)
     """Requests made for one call before it is given up."""
-    base_seconds: float = Field(default=1.0, ge=0)
+    base_seconds: float = Field(default=1.0, ge=0, le=LONGEST)
     """Longest wait after the first failure; doubles with each further one. The wait is random below it."""
-    max_seconds: float = Field(default=60.0, ge=0)
+    max_seconds: float = Field(default=60.0, ge=0, le=LONGEST)
     """Longest of these waits."""
-    retry_after_max_seconds: float = Field(default=900.0, ge=0)
+    retry_after_max_seconds: float = Field(default=900.0, ge=0, le=LONGEST)
     """Longest wait that a server's `Retry-After` is obeyed for; all calls to that endpoint are held back meanwhile."""
-    unusable_tries: int = Field(default=4, ge=2)
+    unusable_tries: int = Field(default=4, ge=2, le=1000)
     """Replies asked for until one can be read; each is told what was wrong with the one before."""
     pause_after: int = Field(default=3, ge=1)
     """Given-up calls to one endpoint in a row after which the whole run pauses."""
+    pause_after_documents: int = Field(default=5, ge=1)
+    """Documents in a row that end errored for the same cause after which the whole run pauses."""
 
 
 class BudgetConfig(Settings):
@@ -203,8 +222,9 @@ class BudgetConfig(Settings):
     max_calls: int | None = Field(default=None, ge=1)
     """Paid model calls of the run folder, all its sittings together."""
     max_tokens: int | None = Field(default=None, ge=1)
-    """Tokens of the run folder, prompts and replies of all its sittings; calls in flight may overshoot it."""
+    """Tokens of the run folder, prompts and replies of all its sittings. A call is sent only where the most it can take
+    is left: its prompt, as estimated, and the role's `max_tokens`."""
     max_usd: float | None = Field(default=None, gt=0)
-    """Money of the run folder, all its sittings together; calls in flight may overshoot it."""
+    """Money of the run folder, all its sittings together. A call is sent only where the most it can cost is left."""
     max_seconds: float | None = Field(default=None, gt=0)
     """Wall-clock seconds of this sitting."""

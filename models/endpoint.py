@@ -4,59 +4,84 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-import httpx
-import openai
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
 from pydantic import BaseModel
 
+from autodata.models.budget import price
 from autodata.models.config import ModelSettings
 from autodata.models.errors import Drained, EndpointDown
+from autodata.models.faults import FORMAT_DOUBTED, Fault, TimedOut, classify, timed_out
 from autodata.models.structured import response_format
+
+__all__ = ["Endpoint", "Fault", "RoleModel", "Slots", "WireFormat", "address_of", "classify"]
 
 WireFormat = Literal["json_schema", "json_object", "none"]
 _FORMATS: tuple[WireFormat, ...] = ("json_schema", "json_object", "none")
-_RETRIED = frozenset({408, 409, 425, 429})
-_DOWN = frozenset({401, 402, 403, 404})
+_PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True)
-class Fault:
-    """What a failed request means: `retry`, `refused` (this request only) or `down` (any request would fail)."""
+def address_of(base_url: str | None) -> str:
+    """Return an address in the one form by which it is known: host in small letters, no usual port, no last slash."""
+    if not base_url:
+        return ""
+    parts = urlsplit(base_url)
+    host, scheme = (parts.hostname or "").lower(), parts.scheme.lower()
+    with contextlib.suppress(ValueError):
+        if parts.port not in {None, _PORTS.get(scheme)}:
+            host += f":{parts.port}"
+    return f"{scheme}://{host}{parts.path.rstrip('/')}"
 
-    kind: Literal["retry", "refused", "down"]
-    message: str
-    retry_after: float | None = None
-    status: int | None = None
 
+class Slots:
+    """So many at once, first come, first served. The number may be lowered while slots are taken."""
 
-def classify(error: Exception, *, answered: bool = False) -> Fault | None:
-    """Tell what an exception of a request means; None when it is no failure of the plumbing but a defect in code.
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._taken = 0
+        self._queue: deque[asyncio.Future[None]] = deque()
 
-    A 403 of an endpoint that has `answered` is about this very input (a gateway's moderation), not about the key.
-    """
-    response = getattr(error, "response", None)
-    status = getattr(error, "status_code", None) or getattr(response, "status_code", None)
-    message = _one_line(error)
-    if isinstance(status, int) and status >= 400:  # below it, the reply came but could not be read
-        quota = "insufficient_quota" in {getattr(error, "code", None), getattr(error, "type", None)}
-        if (status in _DOWN and not (answered and status == 403)) or quota or "insufficient_quota" in str(error):
-            return Fault("down", message, status=status)
-        if status in _RETRIED or status >= 500:
-            return Fault("retry", message, _retry_after(response), status)
-        return Fault("refused", message, status=status)
-    if isinstance(error, openai.OpenAIError | httpx.HTTPError | OSError | TimeoutError):
-        return Fault("retry", message)
-    if isinstance(error, ValueError | LookupError | TypeError | AttributeError):  # a body that is no chat completion
-        return Fault("retry", f"unreadable response: {message}")
-    return None
+    def narrow(self, limit: int) -> None:
+        """Lower the number to `limit`, if it is higher."""
+        self.limit = min(self.limit, limit)
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """Hold a slot for as long as the context lasts."""
+        if self._queue or self._taken >= self.limit:
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._queue.append(turn)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled():  # the slot had been handed over already
+                    self._taken -= 1
+                with contextlib.suppress(ValueError):
+                    self._queue.remove(turn)
+                self._hand_on()
+                raise
+        else:
+            self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
+            self._hand_on()
+
+    def _hand_on(self) -> None:
+        while self._queue and self._taken < self.limit:
+            turn = self._queue.popleft()
+            if not turn.done():
+                self._taken += 1
+                turn.set_result(None)
 
 
 class Endpoint:
@@ -66,7 +91,7 @@ class Endpoint:
         self.name = name
         self.text_limits = local
         """Whether schemas go out with the lengths of texts: llama.cpp keeps to them, other servers may refuse them."""
-        self.slots = asyncio.Semaphore(max_concurrency)
+        self.slots = Slots(max_concurrency)
         self.down: str | None = None
         """Why the endpoint was given up; None while it is in use."""
         self.wire_format: WireFormat | None = None if structured else "none"
@@ -74,9 +99,13 @@ class Endpoint:
         self.schema_formats: dict[str, WireFormat] = {}
         """The structured output it has taken for each schema, by the schema's name."""
         self.answered = False
-        """Whether any reply came from it yet."""
+        """Whether any reply came from it in this session."""
+        self.known = False
+        """Whether the run folder holds replies of its model already."""
         self._drained = False
-        self._probe = asyncio.Lock()
+        self._formats_from: dict[str, WireFormat] = {}
+        self._probing: asyncio.Event | None = None
+        self._probe_failed = False
         self._stopped = asyncio.Event()
         self._free = asyncio.Event()
         self._free.set()
@@ -123,10 +152,16 @@ class Endpoint:
 
     async def hold(self, seconds: float) -> None:
         """Pause as the server asked, and let no other request go out meanwhile."""
+        async with self.held():
+            await self.pause(seconds)
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Let no other request go out for as long as the context lasts."""
         self._holding += 1
         self._free.clear()
         try:
-            await self.pause(seconds)
+            yield
         finally:
             self._holding -= 1
             if not self._holding:
@@ -137,6 +172,59 @@ class Endpoint:
         while not self._free.is_set():  # whoever holds it leaves at once when the endpoint is given up or drained
             await self._free.wait()
         self.raise_if_stopped()
+
+    async def until(self, change: asyncio.Future[None]) -> None:
+        """Wait for something that happens elsewhere. Raises EndpointDown or Drained when nothing may be sent now."""
+        stopped = asyncio.ensure_future(self._stopped.wait())
+        try:
+            await asyncio.wait({change, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+            change.cancel()
+        self.raise_if_stopped()
+
+    def format_for(self, schema: str) -> WireFormat | None:
+        """Return the structured output that is known to be taken for a schema; None while it is not."""
+        if self.wire_format == "none":
+            return "none"
+        return self.schema_formats.get(schema)
+
+    def format_to_try(self, schema: str) -> WireFormat:
+        """Return the format that a schema's first request is sent with."""
+        return self._formats_from.get(schema) or self.wire_format or _FORMATS[0]
+
+    def learned(self, schema: str, wire_format: WireFormat) -> None:
+        """Note the format that was taken for a schema."""
+        self.wire_format = self.wire_format or wire_format
+        self.schema_formats.setdefault(schema, wire_format)
+        self._probe_failed = False
+
+    def doubt(self, schema: str, wire_format: WireFormat) -> None:
+        """Note that a format brought nothing for a schema: the next request for it goes out with the one below."""
+        if wire_format == _FORMATS[-1]:  # no format is at fault
+            self._formats_from.pop(schema, None)
+        else:
+            self._formats_from[schema] = _FORMATS[_FORMATS.index(wire_format) + 1]
+
+    @asynccontextmanager
+    async def finding_out(self, schema: str) -> AsyncIterator[None]:
+        """Let one request at a time find out a format, until one has failed to: then the others wait no longer.
+
+        Whoever waited looks again at what is known. Raises EndpointDown or Drained when nothing may be sent any more.
+        """
+        while self._probing is not None and not self._probe_failed and self.format_for(schema) is None:
+            await self._probing.wait()
+            await self.ready()
+        if self._probing is not None or self._probe_failed or self.format_for(schema) is not None:
+            yield
+            return
+        self._probing = over = asyncio.Event()
+        try:
+            yield
+        finally:
+            self._probe_failed = self.format_for(schema) is None
+            self._probing = None
+            over.set()
 
 
 @dataclass(frozen=True)
@@ -157,10 +245,12 @@ class RoleModel:
 
     def cost(self, tokens_in: int | None, tokens_out: int | None) -> float | None:
         """US dollars of a call; None when a price or the usage is not known."""
-        price_in, price_out = self.settings.price_in, self.settings.price_out
-        if price_in is None or price_out is None or tokens_in is None or tokens_out is None:
-            return None
-        return (tokens_in * price_in + tokens_out * price_out) / 1e6
+        return price(self.settings, tokens_in, tokens_out)
+
+    @property
+    def address(self) -> str:
+        """Where its requests go, in one form; empty where the provider has its own address."""
+        return address_of(self.settings.base_url)
 
     async def send(
         self,
@@ -169,35 +259,45 @@ class RoleModel:
         schema: type[BaseModel] | None,
         metadata: Mapping[str, Any] | None = None,
     ) -> AIMessage:
-        """Send one request. The first one of a schema finds out which format is taken for it; the others wait.
+        """Send one request. The first one of a schema finds out which format is taken for it; the others wait for it.
 
         `metadata` is for LangChain's callbacks, those of an application around this one, say; it is not sent.
         """
         endpoint, told = self.endpoint, _config(metadata or {})
-        if schema is None or endpoint.wire_format == "none":
+        if schema is None:
             return await self._send(messages, seed, None, "none", told)
-        if schema.__name__ not in endpoint.schema_formats:
-            async with endpoint._probe:
-                await endpoint.ready()
-                if schema.__name__ not in endpoint.schema_formats:
-                    return await self._find_format(messages, seed, schema, told)
-        return await self._send(messages, seed, schema, endpoint.schema_formats[schema.__name__], told)
+        if (known := endpoint.format_for(schema.__name__)) is not None:
+            return await self._send(messages, seed, schema, known, told)
+        async with endpoint.finding_out(schema.__name__):
+            if (known := endpoint.format_for(schema.__name__)) is None:
+                return await self._find_format(messages, seed, schema, told)
+        return await self._send(messages, seed, schema, known, told)
 
     async def _find_format(
         self, messages: list[dict[str, str]], seed: int, schema: type[BaseModel], told: RunnableConfig
     ) -> AIMessage:
-        """Send a schema's first request, from the format that the endpoint took for another schema downwards."""
-        for wire_format in _FORMATS[_FORMATS.index(self.endpoint.wire_format or _FORMATS[0]) :]:
-            self.endpoint.raise_if_stopped()
+        """Send a request for which no format is known yet: from the one to try first downwards, to none at all.
+
+        Some servers answer a format that they cannot serve as they answer a wrong model or a defect of their own. Only
+        the plain request tells the one from the other: what fails with it, too, says nothing about formats.
+        """
+        endpoint, name = self.endpoint, schema.__name__
+        for wire_format in _FORMATS[_FORMATS.index(endpoint.format_to_try(name)) :]:
+            endpoint.raise_if_stopped()
             try:
                 message = await self._send(messages, seed, schema, wire_format, told)
             except Exception as error:
                 fault = classify(error)
-                if fault is None or fault.kind != "refused" or wire_format == _FORMATS[-1]:
+                doubted = fault is not None and (
+                    (fault.kind == "refused" and not fault.about_input) or fault.status in FORMAT_DOUBTED
+                )
+                if not doubted or wire_format == _FORMATS[-1]:
                     raise
             else:
-                self.endpoint.wire_format = self.endpoint.wire_format or wire_format
-                self.endpoint.schema_formats[schema.__name__] = wire_format
+                if _says_nothing(message):  # it is a reply all the same, and paid for: the caller asks again
+                    endpoint.doubt(name, wire_format)
+                else:
+                    endpoint.learned(name, wire_format)
                 return message
         raise AssertionError("unreachable: the last format returns or raises")
 
@@ -215,11 +315,23 @@ class RoleModel:
             body["response_format"] = response_format(schema, wire_format, text_limits=self.endpoint.text_limits)
         if body:
             kwargs["extra_body"] = body
-        async with asyncio.timeout(self.settings.timeout):
-            message = await self.chat.ainvoke(messages, told, **kwargs)
+        try:
+            async with asyncio.timeout(self.settings.timeout):
+                message = await self.chat.ainvoke(messages, told, **kwargs)
+        except Exception as error:
+            if not timed_out(error):
+                raise
+            raise TimedOut(self.settings.timeout, str(told.get("run_name", ""))) from error
         if not isinstance(message, AIMessage):
             raise TypeError(f"a chat model answered with {type(message).__name__}")
         return message
+
+
+def _says_nothing(message: AIMessage) -> bool:
+    """Whether a reply is empty though nothing cut it off: reasoning may take all tokens whatever the format is."""
+    metadata = message.response_metadata
+    cut = str(metadata.get("finish_reason") or metadata.get("stop_reason") or "").lower() in {"length", "max_tokens"}
+    return not cut and not str(message.text).strip()
 
 
 def _config(metadata: Mapping[str, Any]) -> RunnableConfig:
@@ -227,23 +339,3 @@ def _config(metadata: Mapping[str, Any]) -> RunnableConfig:
     if role := metadata.get("role"):
         config |= RunnableConfig(run_name=role, tags=[f"role:{role}"])
     return config
-
-
-def _retry_after(response: object) -> float | None:
-    """Return the seconds of a `Retry-After` header, which holds seconds or a date."""
-    told = str((getattr(response, "headers", None) or {}).get("retry-after", ""))
-    with contextlib.suppress(ValueError):
-        return max(0.0, float(told))
-    with contextlib.suppress(ValueError):
-        return max(0.0, parsedate_to_datetime(told).timestamp() - time.time())
-    return None
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, openai.APIConnectionError):  # its own text is the same whatever happened
-        root: BaseException = error
-        while root.__cause__ is not None:
-            root = root.__cause__
-        text = f"{text.rstrip('.')} ({' '.join(str(root).split()) or type(root).__name__})"
-    return text if len(text) <= 300 else text[:299] + "…"

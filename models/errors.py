@@ -5,6 +5,8 @@ None of these is ever a score, a refinement or a rejection (law 2).
 
 from __future__ import annotations
 
+import re
+
 
 class PlumbingError(Exception):
     """A call could not be completed. `kind` is stored with the document's failure."""
@@ -64,3 +66,10 @@ class Stopped(PlumbingError):
     def __init__(self, reason: str, failed: bool = False) -> None:
         super().__init__(reason)
         self.failed = failed
+
+
+def cause_of(kind: str, message: str) -> str:
+    """Return what two failures have in common that come of the same cause: numbers, ids and quoted words left out."""
+    text = re.sub(r"\"[^\"]*\"|'[^']*'|`[^`]*`|«[^»]*»|“[^”]*”", "_", " ".join(message.split()))
+    text = re.sub(r"\b(?=\w*\d)[\w-]+\b", "_", text)
+    return f"{kind}: {text[:300]}"

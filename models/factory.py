@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import openai
 from langchain_core.language_models import BaseChatModel
@@ -16,10 +17,13 @@ from pydantic import SecretStr
 
 from autodata.checkpoints.records import UserError
 from autodata.models.config import ModelSettings
-from autodata.models.endpoint import Endpoint, RoleModel
+from autodata.models.endpoint import Endpoint, RoleModel, address_of
 from autodata.models.simulated.chat_model import SimulatedChatModel, World
 
 OPENAI_LIKE = frozenset({"openai", "local"})
+OPENAI = "https://api.openai.com/v1"
+CUSTOM_HEADERS = "OPENAI_CUSTOM_HEADERS"
+OPENAI_HOSTS = frozenset({"api.openai.com", "eu.api.openai.com", "us.api.openai.com"})
 
 
 class Serving(Protocol):
@@ -73,15 +77,17 @@ async def connect(
             base_url = await serving.base_url(settings.model)
         if settings.provider in OPENAI_LIKE and not clients:
             clients.append(await stack.enter_async_context(openai.DefaultAioHttpClient()))
-        where = (settings.provider, base_url or "", settings.model)
+        where = (settings.provider, address_of(base_url), settings.model)
         if where not in endpoints:
             name = f"{settings.model} at {base_url}" if base_url else f"{settings.provider}:{settings.model}"
             endpoints[where] = Endpoint(
                 name,
-                min(other.max_concurrency for other in roles.values() if _same(other, settings)),
+                settings.max_concurrency,
                 structured=settings.provider in OPENAI_LIKE,
                 local=settings.provider == "local",
             )
+        # Roles come one by one, and some only with a later call: the least of them counts from then on.
+        endpoints[where].slots.narrow(settings.max_concurrency)
         if settings.provider in OPENAI_LIKE:
             chat: BaseChatModel = _openai(role, settings, base_url, clients[0])
         elif settings.provider == "simulated":
@@ -93,20 +99,17 @@ async def connect(
     return connected
 
 
-def _same(one: ModelSettings, other: ModelSettings) -> bool:
-    """Whether two roles share an endpoint."""
-    return (one.provider, one.base_url, one.model) == (other.provider, other.base_url, other.model)
-
-
 def _openai(
     role: str, settings: ModelSettings, base_url: str | None, client: openai.DefaultAioHttpClient
 ) -> ChatOpenAI:
-    own = base_url is not None and "api.openai.com" not in base_url
+    own = base_url is not None and not _is_openai(base_url)
     # Servers of one's own know `max_tokens`; api.openai.com's newer models only `max_completion_tokens`.
     body = {**settings.extra_body, **({"max_tokens": settings.max_tokens} if own else {}), **_effort(settings)}
-    return ChatOpenAI(
+    chat = ChatOpenAI(
         model=settings.model,
-        base_url=base_url,
+        base_url=base_url
+        or OPENAI,  # said outright: OPENAI_BASE_URL and OPENAI_API_BASE would send documents elsewhere
+        openai_proxy="",  # nor does OPENAI_PROXY: the client's own proxies are those of every program, HTTPS_PROXY say
         api_key=SecretStr("none" if settings.provider == "local" else _key(role, settings)),
         temperature=settings.temperature,
         top_p=settings.top_p,
@@ -117,6 +120,29 @@ def _openai(
         http_async_client=client,
         use_responses_api=False,
     )
+    _keep_to_itself(role, chat, key_is_meant=True)
+    return chat
+
+
+def _keep_to_itself(role: str, model: BaseChatModel, *, key_is_meant: bool) -> None:
+    """Take from a chat model what OpenAI's libraries read from the environment, unless it is for OpenAI itself.
+
+    Account names (OPENAI_ORG_ID, OPENAI_PROJECT_ID) and headers go to no other host, nor does OPENAI_API_KEY, unless
+    the configuration names it. Raises UserError where a provider would send that key elsewhere.
+    """
+    for client in (getattr(model, "root_async_client", None), getattr(model, "root_client", None)):
+        if not isinstance(client, openai.OpenAI | openai.AsyncOpenAI) or _is_openai(str(client.base_url)):
+            continue
+        client.organization = client.project = client.admin_api_key = None
+        named = {line.partition(":")[0].strip().lower() for line in os.environ.get(CUSTOM_HEADERS, "").splitlines()}
+        client._custom_headers = {k: v for k, v in client._custom_headers.items() if k.lower() not in named}
+        if (key := os.environ.get("OPENAI_API_KEY")) and client.api_key == key and not key_is_meant:
+            host = urlsplit(str(client.base_url)).hostname
+            raise UserError(f"models.{role}: OPENAI_API_KEY would be sent to {host}: set models.{role}.api_key_env")
+
+
+def _is_openai(base_url: str) -> bool:
+    return (urlsplit(base_url).hostname or "").lower() in OPENAI_HOSTS
 
 
 def _other(role: str, settings: ModelSettings) -> BaseChatModel:
@@ -136,6 +162,7 @@ def _other(role: str, settings: ModelSettings) -> BaseChatModel:
         ) from error
     if not isinstance(model, BaseChatModel):
         raise UserError(f"models.{role}: {settings.provider}:{settings.model} is no chat model")
+    _keep_to_itself(role, model, key_is_meant=settings.api_key_env is not None)
     return model
 
 

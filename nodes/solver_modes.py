@@ -95,6 +95,29 @@ def require_ready(domain: Domain, roles: Mapping[str, ModelSettings]) -> None:
         maths.require_installed()
 
 
+def attempts_alike(domain: Domain, roles: Mapping[str, ModelSettings]) -> str:
+    """Return a warning where a solver makes several attempts at temperature 0; empty where none does.
+
+    At temperature 0 a reply is the likeliest one whatever its seed: such attempts are one attempt, made several times.
+    """
+    planned = {"weak_solver": domain.weak_attempts, "strong_solver": domain.strong_attempts}
+    alike = [
+        (role, planned[role] * roles[role].samples)
+        for role in SOLVERS
+        if role in roles
+        and roles[role].temperature == 0
+        and roles[role].provider != "simulated"
+        and planned[role] * roles[role].samples > 1
+    ]
+    if not alike:
+        return ""
+    what = " and ".join(f"the {count} attempts of {role}" for role, count in alike)
+    return (
+        f"temperature is 0, so {what} at a question are alike, and their scores say nothing about spread:"
+        f" set {' and '.join(f'models.{role}.temperature' for role, _ in alike)} above 0"
+    )
+
+
 async def question_for(desk: Desk, stage: Stage, mode: Mode) -> Messages:
     """Return a solver's messages: context and question, and the source only in a privileged mode (law 6)."""
     candidate, prompt = desk.candidate, desk.services.pack[f"{stage.value}_solver"]

@@ -18,6 +18,7 @@ from autodata.checkpoints.records import (
     Attempt,
     Blobs,
     Candidate,
+    Decision,
     Document,
     Record,
     Round,
@@ -257,10 +258,21 @@ class Desk:
         return [a.mark.score for a in sorted(of_stage, key=lambda a: a.index) if a.mark]
 
     def ruling(self, attempts: Iterable[Attempt] | None = None) -> Ruling:
-        """What the policy says to the scores so far."""
+        """What the policy says to the scores so far.
+
+        Raises ValueError for a ruling that decides nothing and asks for no further attempt: solvers and verifier would
+        take turns over the same attempts without end.
+        """
         known = self.attempts if attempts is None else list(attempts)
         weak, strong = self.scores(Stage.WEAK, known), self.scores(Stage.STRONG, known)
-        return self.services.policy.rule(weak, strong, self.services.domain.planned)
+        policy = self.services.policy
+        ruling = policy.rule(weak, strong, self.services.domain.planned)
+        if ruling.decision in {Decision.MORE, Decision.STRONG} and ruling.more < 1:
+            raise ValueError(
+                f"acceptance policy {policy.name!r} decides nothing on {len(weak)} weak and {len(strong)} strong scores"
+                f" and asks for {ruling.more} more attempts: it must ask for one at least, or decide"
+            )
+        return ruling
 
     async def source(self) -> str:
         """The text that the challenger may see: the round's passage, or the whole document."""

@@ -19,6 +19,7 @@ from autodata.domains.acceptance.parse import policy_of
 from autodata.domains.acceptance.policies import AcceptancePolicy, LoopJudge, Measure
 from autodata.domains.domain import Domain, find_domain, one_shot
 from autodata.domains.loader import require_fitting
+from autodata.domains.tasks.plugin import code_of
 from autodata.models.config import (
     OPTIMIZER_ROLES,
     ROLES,
@@ -42,6 +43,9 @@ MODEL_FIELDS_THAT_BEAR = frozenset(
 )
 """Model settings that shape replies. The others may change between two sittings of a run."""
 
+
+CODE = "domain.code"
+"""What bears on results besides settings: the code of a kind of one's own."""
 
 SITTING = frozenset({"limit", "target", "budget"})
 """What holds for one sitting only, and is not kept with the run."""
@@ -177,6 +181,8 @@ class RunConfig(Settings):
         domain, acceptance = self.chosen_domain, self.policy
         plain["domain"] = str(domain.folder or domain.name)
         plain["domain_settings"] = domain.model_dump(mode="json", exclude_none=True)
+        if code := code_of(domain.kind):
+            plain["domain_settings"]["code"] = code
         if isinstance(acceptance, Settings):
             plain["acceptance"] = acceptance.model_dump(mode="json", exclude_none=True)
         plain["models"] = {

@@ -27,7 +27,7 @@ from autodata.checkpoints.saver import checkpoint_error, keep_rounds
 from autodata.graphs.cot_baseline import build_cot_baseline
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
 from autodata.models.caller import CallSite, Reply
-from autodata.models.errors import BudgetSpent, CallFailed, Drained, EndpointDown, PlumbingError
+from autodata.models.errors import BudgetSpent, CallFailed, Drained, EndpointDown, PlumbingError, cause_of
 from autodata.models.local.serving import Progress
 from autodata.nodes.state import Context, Desk, Output, Services, State, new_state
 from autodata.runner.config import BaselineConfig, RunConfig
@@ -46,6 +46,8 @@ class Outcome:
     failed: bool = False
     errored: list[str] = field(default_factory=list)
     """Names of the documents that ended errored in this sitting, with the reason."""
+    one_cause: list[str] = field(default_factory=list)
+    """Those lines of `errored` whose cause stopped the sitting, and stands in `stopped`."""
     notes: list[str] = field(default_factory=list)
     """What else a person must know; complete once the run is closed."""
 
@@ -68,6 +70,8 @@ class Runner:
         self.ledger = book.ledger
         self._checkpoints, self._keep, self._tracer = checkpoints, keep, tracer
         self._controls: set[RunControl] = set()
+        self._row: list[str] = []  # documents in a row that errored for one cause: their lines in outcome.errored
+        self._cause = ""
         self._unanswered: dict[str, str] = {}  # errored for want of a reply: document_id -> its line in outcome.errored
         self._accepted = 0
         self.outcome = Outcome(notes=tracer.notes)
@@ -205,6 +209,7 @@ class Runner:
             async with aclosing(stream) as events:
                 async for event in events:
                     self._on_event(event)
+        self._row, self._cause = [], ""
         if self._services.review.mode != "none" and (await self._graph.aget_state(thread)).next:
             await self._book.save(documents=[{"document_id": document_id, "status": DocumentStatus.WAITING.value}])
             self.on_event({"event": "waiting", "document_id": document_id})
@@ -277,6 +282,17 @@ class Runner:
         self.on_event(
             {"event": "errored", "document_id": document_id, "name": row["name"], "reason": f"{kind}: {brief}"}
         )
+        self._pause_for_one_cause(kind, brief, line)
+
+    def _pause_for_one_cause(self, kind: str, brief: str, line: str) -> None:
+        """Drain once so many documents in a row errored for the same cause: so would the next ones."""
+        cause = cause_of(kind, brief)
+        self._row = [*self._row, line] if cause == self._cause else [line]
+        self._cause = cause
+        if len(self._row) < self._config.retries.pause_after_documents or self.outcome.stopped:
+            return
+        self.outcome.one_cause = self._row
+        self.drain(f"{len(self._row)} documents in a row errored for the same cause: {kind}: {brief}", failed=True)
 
     async def _pause(self, reason: str) -> None:
         """Drain, for an endpoint is down: what errored in this sitting for want of a reply is pending again."""

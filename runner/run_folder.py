@@ -16,7 +16,8 @@ from langsmith.run_helpers import tracing_context
 from autodata.checkpoints.document_queue import Book
 from autodata.checkpoints.ledger import Ledger, Reader, run_lock
 from autodata.checkpoints.records import UserError, canonical_json
-from autodata.models.caller import Budget, Caller
+from autodata.models.budget import Budget, price
+from autodata.models.caller import Caller
 from autodata.models.config import ModelSettings
 from autodata.models.endpoint import RoleModel
 from autodata.models.factory import connect, require_keys
@@ -25,7 +26,7 @@ from autodata.nodes.solver_modes import require_ready
 from autodata.nodes.state import Services
 from autodata.prompts import PromptPack
 from autodata.runner.checkpointer import CHECKPOINTS, open_run_saver
-from autodata.runner.config import RunConfig, bearing, changes, require_kind, write_resolved
+from autodata.runner.config import CODE, RunConfig, bearing, changes, require_kind, write_resolved
 from autodata.tracing.setup import open_tracing
 from autodata.tracing.tracer import Tracer
 
@@ -110,20 +111,46 @@ async def open_house(config: RunConfig, folder: Path, progress: Progress | None 
         serving = LocalServing(progress=progress, n_parallel=config.local.n_parallel, ctx=config.local.ctx)
         stack.push_async_callback(serving.aclose)
         models = await connect(roles, stack, serving=serving, world=config.simulated)
+        await note_known(models, ledger)
         tracing = open_tracing(
             config.tracing, ledger, folder, roles=roles, domain=config.chosen_domain.name, prompt_version=pack.version
         )
         tracer = await stack.enter_async_context(tracing)
-        yield House(folder, pack, ledger, saver, models, await spent_budget(config, ledger), tracer)
+        yield House(folder, pack, ledger, saver, models, await spent_budget(config, ledger, roles), tracer)
 
 
-async def spent_budget(config: RunConfig, ledger: Reader) -> Budget:
-    """Return the budget with what the folder's journal says was spent already."""
-    rows = await ledger.read(
-        "select count(*) as calls, coalesce(sum(cost_usd), 0.0) as usd,"
-        " coalesce(sum(coalesce(tokens_in, 0) + coalesce(tokens_out, 0)), 0) as tokens from calls"
-    )
-    return Budget(config.budget, rows[0]["calls"], rows[0]["usd"], rows[0]["tokens"])
+_SPENT = """
+select role, sum(calls) as calls, coalesce(sum(charged_in), 0) as tokens_in,
+    coalesce(sum(charged_out), 0) as tokens_out, sum(charged_usd) as usd, charged_usd is null as unpriced
+from (select role, 1 as calls, charged_in, charged_out, charged_usd from calls
+    union all select role, 0, charged_in, charged_out, charged_usd from timeouts)
+group by role, charged_usd is null
+"""
+
+
+async def spent_budget(config: RunConfig, ledger: Reader, roles: Mapping[str, ModelSettings] | None = None) -> Budget:
+    """Return the budget with what the folder's journal says was spent already, by the same count as in every session.
+
+    Calls from before their role had a price count at the price that it has now, if `roles` are given.
+    """
+    budget = Budget(config.budget)
+    for row in await ledger.read(_SPENT):
+        budget.spent_calls += row["calls"]
+        budget.spent_tokens += row["tokens_in"] + row["tokens_out"]
+        settings = (roles or {}).get(row["role"])
+        if not row["unpriced"]:
+            budget.spent_usd += row["usd"]
+        elif settings is not None:
+            budget.spent_usd += price(settings, row["tokens_in"], row["tokens_out"]) or 0.0
+    return budget
+
+
+async def note_known(models: Mapping[str, RoleModel], ledger: Reader) -> None:
+    """Tell the endpoints that a folder holds replies of: what they refuse now is not refused for the settings."""
+    rows = await ledger.read("select distinct role, model from calls")
+    known = {(row["role"], row["model"]) for row in rows}
+    for role, model in models.items():
+        model.endpoint.known |= (role, model.settings.model) in known
 
 
 def require_prices(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None:
@@ -166,7 +193,10 @@ async def bind(ledger: Ledger, folder: Path, resolved: Mapping[str, Any]) -> Non
     known = {row["key"]: row["value"] for row in await ledger.read("select key, value from meta")}
     if "bearing" in known:
         require_kind(known, resolved["kind"], folder)
-        if changed := changes(json.loads(known["bearing"]), bearing(resolved)):
+        before, now = json.loads(known["bearing"]), bearing(resolved)
+        if CODE in now:  # folders from before it was kept do not have it
+            before.setdefault(CODE, now[CODE])
+        if changed := changes(before, now):
             raise UserError(
                 f"{folder} was made with another configuration ({'; '.join(changed[:5])}):"
                 f" use another --out, the old values, or --config {folder / 'config.toml'}"

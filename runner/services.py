@@ -21,7 +21,7 @@ from autodata.models.validation import problems
 from autodata.nodes.solver_modes import require_ready
 from autodata.nodes.state import Context, Services
 from autodata.runner.config import RunConfig
-from autodata.runner.run_folder import bind, make_folder, require_prices, require_room, spent_budget
+from autodata.runner.run_folder import bind, make_folder, note_known, require_prices, require_room, spent_budget
 
 OWN = "own"
 """What stands as the provider of a chat model that the caller made."""
@@ -63,12 +63,14 @@ async def open_services(
             stack.enter_context(run_lock(place))
             ledger = await stack.enter_async_context(Ledger.open(place / "run.db"))
             await bind(ledger, place, run.resolved(pack.version))
-            budget = await spent_budget(run, ledger)
+            budget = await spent_budget(run, ledger, roles)
         serving = LocalServing(progress=progress, n_parallel=run.local.n_parallel, ctx=run.local.ctx)
         stack.push_async_callback(serving.aclose)
         named = {role: settings for role, settings in roles.items() if settings.provider != OWN}
         connected = await connect(named, stack, serving=serving, world=run.simulated)
         connected |= _connected(own, {role: s for role, s in roles.items() if s.provider == OWN})
+        if isinstance(ledger, Ledger):
+            await note_known(connected, ledger)
         caller = Caller(ledger, connected, retries=run.retries, budget=budget, run_seed=run.seed)
         yield Context(
             Services(
@@ -123,5 +125,6 @@ def _connected(own: Mapping[str, BaseChatModel], roles: Mapping[str, ModelSettin
         endpoint = endpoints.setdefault(
             id(chat), Endpoint(f"{OWN}:{settings.model}", settings.max_concurrency, structured=False)
         )
+        endpoint.slots.narrow(settings.max_concurrency)
         connected[role] = RoleModel(settings, chat, endpoint, sends_seed=False)
     return connected

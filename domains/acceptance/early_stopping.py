@@ -64,7 +64,7 @@ def unsettled(
     attempts early.
     """
     if not curtail or len(scores) >= planned:
-        return planned - len(scores)
+        return max(0, planned - len(scores))
     settling = Settling(limits, scores, planned)
     settled, mode = settling.outcome()
     if scores and settled and (mode or passing_counts):
@@ -80,7 +80,7 @@ def judged(
     Before all attempts are made a figure is a range, and a check that the missing ones could turn is left out. Where
     no check fails for sure, for only all of them together cannot hold, those of the failure mode are told as failed.
     """
-    missing = planned - len(scores)
+    missing = max(0, planned - len(scores))
     if not missing:
         checks = tuple(limit.check(solver, scores) for limit in limits)
         return checks, next((limit.mode for limit, check in zip(limits, checks, strict=True) if not check.passed), None)

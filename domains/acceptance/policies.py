@@ -51,7 +51,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class Ruling:
-    """A policy's answer. `more` counts the attempts of `stage` to make next when the decision is MORE."""
+    """A policy's answer. `more` counts the attempts to make next when the decision is MORE or STRONG: at least one."""
 
     decision: Decision
     stage: Stage
@@ -298,7 +298,7 @@ def _missing(right: int, made: int, planned: int, to_settle: int, curtail: bool)
     `to_settle` right attempts decide one way, more than `planned - to_settle` wrong ones the other. The next wave is
     the least number that could settle it.
     """
-    left = planned - made
+    left = max(0, planned - made)
     if not curtail:
         return left
     wrong_to_settle = planned - to_settle + 1

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import importlib
+import importlib.util
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache, reduce
+from pathlib import Path
 from typing import cast
 
 from pydantic import BaseModel
@@ -45,3 +51,64 @@ def load_kind(spec: str) -> Kind:
         if name not in _SCHEMAS and not callable(member):
             raise UserError(f"{spec}: is no kind of candidate: {name} must be a method")
     return cast("Kind", kind)
+
+
+def code_of(kind: str) -> str:
+    """Return what names the code of a kind of one's own, `SPEC HASH`; empty for a kind of the package.
+
+    The hash is over the file of its module and of all that this imports from its own folder or package. Raises
+    UserError as `load_kind`.
+    """
+    if not SPEC.fullmatch(kind):
+        return ""
+    load_kind(kind)
+    whole = hashlib.sha256()
+    for name, path in sorted(_files(kind.partition(":")[0]).items()):
+        whole.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
+    return f"{kind} {whole.hexdigest()[:16]}"
+
+
+def _files(module: str) -> dict[str, Path]:
+    """Return the source files of a module and of what it imports from where it lies, by module name."""
+    top, files, left = module.partition(".")[0], dict[str, Path](), [module]
+    own = _file(module)
+    home = own.parent if own is not None and "." not in module and own.name != "__init__.py" else None
+    if home is not None and home.name in {"site-packages", "dist-packages"}:
+        home = None
+    seen = set[str]()
+    while left:
+        name = left.pop()
+        if name in seen or name.partition(".")[0] == "autodata":
+            continue
+        seen.add(name)
+        path = _file(name)
+        if path is None or not (name.partition(".")[0] == top or (home is not None and path.is_relative_to(home))):
+            continue
+        if home is not None and {"site-packages", "dist-packages"} & {*path.parts}:
+            continue
+        files[name] = path
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        left += _imported(path, package)
+    return files
+
+
+def _imported(path: Path, package: str) -> Iterator[str]:
+    """Yield the names of modules that a file may import; some are names within one."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            steps = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*filter(None, steps), *([node.module] if node.module else [])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _file(name: str) -> Path | None:
+    """Return the source file of a module; None where there is none, or no such module."""
+    origin = None
+    with suppress(ImportError, ValueError, AttributeError):
+        found = importlib.util.find_spec(name) if name else None
+        origin = found.origin if found is not None else None
+    path = Path(origin) if origin else None
+    return path if path is not None and path.suffix == ".py" and path.is_file() else None

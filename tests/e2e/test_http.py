@@ -154,12 +154,101 @@ async def test_the_structured_output_is_found_out_once_per_endpoint(
 
 async def test_a_server_that_refuses_the_seed(server: ChatServer, tmp_path: Path) -> None:
     server.switches = Switches(refuses_seed=True)
-    sent = await sit(tmp_path / "sent", settings(server.base_url, max_rounds=1), EXAMPLES)
-    assert set(sent.statuses) == {"errored"}
-    assert all("refused the request" in line for line in sent.outcome.errored)
+    sent = await sit(tmp_path / "sent", settings(server.base_url, max_rounds=1, concurrency=8), EIGHT)
+    assert_paused(sent)  # what is refused before anything was answered is the configuration
+    assert "refused its first request, so the settings are wrong: HTTP 400: fault 400 of the" in sent.outcome.stopped
+    assert len(server.requests) == 4  # three formats, and a trivial question
     values = settings(server.base_url, {"default": {"send_seed": False}}, max_rounds=1)
     kept = await sit(tmp_path / "kept", values, EXAMPLES)
     assert set(kept.statuses) <= ENDED
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+async def test_a_row_of_documents_with_one_cause_pauses_the_run(
+    server: ChatServer, tmp_path: Path, concurrency: int
+) -> None:
+    ended = 0
+
+    def watch(runner: Runner, event: Event) -> None:
+        nonlocal ended
+        ended += event["event"] == "ended"
+        if ended == 2:
+            server.switches = Switches(always="400")
+
+    values = settings(server.base_url, max_rounds=1, concurrency=concurrency)
+    broken = await sit(tmp_path, values, generated(30), watch)
+    assert broken.outcome.failed
+    words = "5 documents in a row errored for the same cause: call_failed: strong at "
+    assert broken.outcome.stopped.startswith(words)
+    assert "HTTP 400: fault 400 of the test server" in broken.outcome.stopped
+    assert len(broken.outcome.one_cause) == 5
+    assert 5 <= broken.statuses.count("errored") <= 5 + concurrency
+    assert broken.statuses.count("pending") >= 30 - 7 - 2 * concurrency
+    server.switches = Switches()
+    assert set((await sit(tmp_path, values, generated(30))).statuses) <= ENDED
+
+
+async def test_another_cause_or_a_document_that_ends_breaks_the_row(server: ChatServer, tmp_path: Path) -> None:
+    """Every fourth document is refused; three in a row would pause the run."""
+    documents = generated(12)
+    unlucky = {document.document_id for document in documents[::4]}
+
+    def watch(runner: Runner, event: Event) -> None:
+        if event["event"] == "started":
+            server.switches = Switches(always="400" if event["document_id"] in unlucky and server.replies else "")
+
+    retries = {"base_seconds": 0, "pause_after_documents": 2}
+    values = settings(server.base_url, max_rounds=1, concurrency=1, retries=retries)
+    await sit(tmp_path / "first", values, documents[1:2])
+    sitting = await sit(tmp_path / "run", values, [*documents[1:], documents[0]], watch)
+    assert not sitting.outcome.stopped
+    assert sitting.statuses.count("errored") == 3
+
+
+async def test_nothing_of_an_account_is_told_to_another_host(
+    server: ChatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OPENAI_ORG_ID", "OPENAI_ORGANIZATION", "OPENAI_PROJECT_ID", "OPENAI_API_KEY", "OPENAI_ADMIN_KEY"):
+        monkeypatch.setenv(name, f"private {name}")
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE", "OPENAI_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-From-Environment: private")
+    sitting = await sit(tmp_path, settings(server.base_url, max_rounds=1), EXAMPLES[:1])
+    assert set(sitting.statuses) <= ENDED
+    assert {(request["key"], str(request["account"])) for request in server.requests} == {("none", "{}")}
+
+
+@pytest.mark.parametrize(
+    "failing", [{"json_schema": 404, "json_object": 404}, {"json_schema": 500}, {"json_schema": 0}]
+)
+async def test_a_format_that_a_server_fails_on_is_not_used(
+    server: ChatServer, tmp_path: Path, failing: dict[str, int]
+) -> None:
+    server.switches = Switches(failing_formats=failing)
+    sitting = await sit(tmp_path, settings(server.base_url, max_rounds=1, concurrency=4), EXAMPLES)
+    assert set(sitting.statuses) <= ENDED
+    assert not sitting.outcome.errored
+    failed = sum(request["format"] in failing for request in server.requests)
+    assert failed == len(failing)
+
+
+@pytest.mark.parametrize("bound", [{"max_usd": 0.0035}, {"max_tokens": 3500}])
+async def test_a_bound_holds_over_sessions_where_usage_is_not_told(
+    server: ChatServer, tmp_path: Path, bound: dict[str, float]
+) -> None:
+    server.switches = Switches(usage=False)
+    price = {"price_in": 0.0, "price_out": 1.0, "max_tokens": 1000}
+    solver = {**price, "max_tokens": 1000}
+    made = set()
+    values = settings(
+        server.base_url, {"default": price, "weak_solver": solver}, max_rounds=1, concurrency=4, budget=bound
+    )
+    for _ in range(3):
+        sitting = await sit(tmp_path, values, EXAMPLES)
+        assert "left, and the next call can" in sitting.outcome.stopped
+        made.add(len(sitting.calls))
+    assert len(made) == 1
+    assert made.pop() <= 3
 
 
 async def test_missing_usage_is_unknown_and_not_nothing(server: ChatServer, tmp_path: Path) -> None:

@@ -28,12 +28,16 @@ from autodata.models.simulated.chat_model import SimulatedChatModel, World
 
 Body = dict[str, Any]
 
+ACCOUNT_HEADERS = frozenset({"openai-organization", "openai-project", "x-from-environment"})
+
 
 class Switches(Settings):
     """What is wrong with the server. The defaults are a server without faults."""
 
     refused_formats: tuple[str, ...] = ()
     """Types of `response_format` that are refused with 400: `json_schema`, `json_object`."""
+    failing_formats: dict[str, int] = Field(default_factory=dict)
+    """HTTP status with which a type of `response_format` is answered, 0 for an empty reply."""
     refuses_seed: bool = False
     refused_text: str = ""
     """A request whose messages hold this text is refused with 400."""
@@ -111,6 +115,8 @@ class ChatServer:
             "model": body["model"],
             "call": call_id(body["model"], body.get("seed"), digest(messages, 64)),
             "format": body.get("response_format", {}).get("type", "none"),
+            # What a client library says of its user unasked.
+            "account": {name: told for name, told in request.headers.items() if name.lower() in ACCOUNT_HEADERS},
         }
         self._note(self.requests, arrived)
         self._seen[arrived["call"]] += 1
@@ -142,8 +148,11 @@ class ChatServer:
         switches, made = self.switches, self._seen[call]
         if switches.always:
             return switches.always
-        if body.get("response_format", {}).get("type") in switches.refused_formats:
+        wire_format = body.get("response_format", {}).get("type")
+        if wire_format in switches.refused_formats:
             return "400"
+        if status := switches.failing_formats.get(wire_format, 0):
+            return str(status)
         if (switches.refuses_seed and "seed" in body) or (
             switches.refused_text and switches.refused_text in json.dumps(body["messages"], ensure_ascii=False)
         ):
@@ -155,6 +164,8 @@ class ChatServer:
     def _completion(self, body: Body, messages: list[dict[str, str]], call: str) -> Body:
         model = SimulatedChatModel(solver=body["model"], world=self._world)
         text, finish = model.reply(messages, body.get("seed", 0))
+        if body.get("response_format", {}).get("type") in self.switches.failing_formats:
+            text, finish = "", "stop"
         if text.startswith("{"):
             if _chosen(call, "cut", self.switches.cut_one_in):
                 text, finish = text[: len(text) // 2], "length"

@@ -6,15 +6,21 @@ import asyncio
 import dataclasses
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatResult
 
-from autodata.checkpoints.ledger import MemoryLedger
+from autodata.checkpoints.ledger import Ledger, MemoryLedger
+from autodata.models.budget import ceiling, told_usage
+from autodata.models.caller import Reply
 from autodata.models.config import ModelSettings
 from autodata.models.endpoint import Endpoint, RoleModel
-from autodata.models.errors import BudgetSpent, CallFailed, EndpointDown
+from autodata.models.errors import BudgetSpent, CallFailed, Drained, EndpointDown
+from autodata.runner.config import RunConfig
+from autodata.runner.run_folder import spent_budget
 from tests.unit.scripted import ASK, SITE, Scripted, Status, bench, calls, usage
 
 
@@ -63,14 +69,102 @@ async def test_a_cancelled_call_gives_its_reservation_back() -> None:
     assert (await caller.text(SITE, ASK)).text == "Yes."
 
 
-async def test_money_is_spent_until_the_bound_is_reached() -> None:
-    caller, chat = bench("Yes.", budget={"max_usd": 0.0007})
-    for n in range(3):
+async def test_money_is_spent_until_what_is_left_does_not_cover_a_call() -> None:
+    caller, chat = bench("Yes.", budget={"max_usd": 0.0007}, settings={"max_tokens": 20})
+    for n in range(2):
         await caller.text(dataclasses.replace(SITE, index=str(n)), ASK)
-    with pytest.raises(BudgetSpent, match=r"--max-usd 0\.0007 is spent"):
+    with pytest.raises(BudgetSpent, match=r"--max-usd 0\.0007 has 0\.0001 left, and the next call can cost"):
         await caller.text(dataclasses.replace(SITE, index="3"), ASK)
-    assert len(chat.asked) == 3  # at 0.0003 each; the third overshoots
-    assert caller.budget.spent_usd == pytest.approx(0.0009)
+    assert len(chat.asked) == 2  # at 0.0003 each
+    assert caller.budget.spent_usd == pytest.approx(0.0006)
+
+
+async def test_a_bound_below_one_call_sends_nothing_and_says_why() -> None:
+    caller, chat = bench("Yes.", budget={"max_usd": 0.01})
+    with pytest.raises(BudgetSpent, match=r"can cost 0\.04098: raise it, or lower the role's max_tokens"):
+        await caller.text(SITE, ASK)
+    assert (chat.asked, caller.budget.in_flight, caller.budget.reserved_usd) == ([], 0, 0.0)
+
+
+@pytest.mark.parametrize("bound", [{"max_usd": 0.01}, {"max_tokens": 2000}, {"max_calls": 9}])
+async def test_calls_side_by_side_reserve_before_they_are_sent_and_wait_for_one_another(bound: dict[str, Any]) -> None:
+    """Each reply costs far less than it could have: a call that finds no room waits for those in flight."""
+    caller, chat = bench("Yes.", budget=bound, settings={"max_tokens": 100})
+    sites = [dataclasses.replace(SITE, index=str(n)) for n in range(60)]
+    results = await asyncio.gather(*(caller.text(site, ASK) for site in sites), return_exceptions=True)
+    budget = caller.budget
+    assert {type(result) for result in results} == {Reply, BudgetSpent}
+    assert len(chat.asked) == budget.spent_calls
+    most = ceiling(caller.roles["solver"].settings, ASK)
+    assert budget.spent_usd <= bound.get("max_usd", 1)
+    assert budget.spent_tokens <= bound.get("max_tokens", 10**6)
+    assert (  # it went on until not one more could be paid for
+        budget.spent_calls == bound.get("max_calls")
+        or budget.spent_usd + (most.usd or 0) > bound.get("max_usd", 1)
+        or budget.spent_tokens + most.tokens > bound.get("max_tokens", 10**6)
+    )
+    assert (budget.in_flight, budget.reserved_tokens, budget.reserved_usd) == (0, 0, 0.0)
+
+
+async def test_a_drain_wakes_who_waits_for_room_in_the_budget() -> None:
+    chat = Forever(script=[])
+    caller, _ = bench("Yes.", budget={"max_calls": 1})
+    caller.roles = {"solver": dataclasses.replace(caller.roles["solver"], chat=chat)}
+    tasks = [asyncio.create_task(caller.text(dataclasses.replace(SITE, index=str(n)), ASK)) for n in range(3)]
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert len(chat.asked) == 1
+    caller.drain()
+    async with asyncio.timeout(30):
+        with pytest.raises(Drained):
+            await tasks[1]
+        with pytest.raises(Drained):
+            await tasks[2]
+    tasks[0].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await tasks[0]
+    assert caller.budget.in_flight == 0
+
+
+class Forever(Scripted):
+    async def _agenerate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        self.asked.append(([], kwargs))
+        await asyncio.Event().wait()
+        raise AssertionError("never")
+
+
+async def test_a_request_that_timed_out_counts_as_the_most_it_can_have_cost_and_is_kept() -> None:
+    journal = MemoryLedger()
+    caller, _ = bench("Yes.", journal=journal, budget={"max_usd": 1.0}, settings={"timeout": 0.001})
+    chat = Forever(script=[])
+    caller.roles = {"solver": dataclasses.replace(caller.roles["solver"], chat=chat)}
+    with pytest.raises(CallFailed, match=r"timed out: no whole reply within 0\.001 s"):
+        await caller.text(SITE, ASK)
+    most = ceiling(caller.roles["solver"].settings, ASK)
+    assert (caller.budget.spent_calls, caller.budget.spent_tokens) == (0, 2 * most.tokens)
+    assert caller.budget.spent_usd == pytest.approx(2 * (most.usd or 0))
+    rows = list(journal.tables["timeouts"].values())
+    assert [(row["role"], row["charged_out"]) for row in rows] == [("solver", 4096)] * 2
+    assert rows[0]["charged_usd"] == pytest.approx(most.usd)
+
+
+@pytest.mark.parametrize(
+    ("usage", "text", "cut", "found"),
+    [
+        ({"input_tokens": 10, "output_tokens": 5}, "x", False, (10, 5)),
+        ({"input_tokens": 0, "output_tokens": 0}, "x", False, (None, None)),
+        ({"input_tokens": 0, "output_tokens": 0}, "", False, (None, None)),
+        ({"input_tokens": 0, "output_tokens": 7}, "x", False, (None, 7)),
+        ({"input_tokens": 10, "output_tokens": 0}, "x", False, (10, None)),
+        ({"input_tokens": 10, "output_tokens": 0}, "", False, (10, 0)),
+        ({"input_tokens": 10, "output_tokens": 0}, "", True, (10, None)),
+        ({"output_tokens": 7}, "x", False, (None, 7)),
+        ({"input_tokens": -3, "output_tokens": True}, "x", False, (None, None)),
+        ({}, "x", False, (None, None)),
+    ],
+)
+def test_zeros_and_gaps_in_a_count_are_unknown(usage: Any, text: str, cut: bool, found: Any) -> None:
+    assert told_usage(usage, text=text, truncated=cut) == found
 
 
 @pytest.mark.parametrize(
@@ -83,10 +177,13 @@ async def test_money_is_spent_until_the_bound_is_reached() -> None:
 async def test_a_reply_without_usage_counts_as_the_most_it_can_have_cost(tokens: Any, each: float) -> None:
     assert len(ASK[0]["content"]) == 23
     journal = MemoryLedger()
-    caller, chat = bench(AIMessage("Yes.", usage_metadata=tokens), journal=journal, budget={"max_usd": 1.5 * each})
+    most = (8 * 2.0 + 4096 * 10.0) / 1e6
+    bound = 1.5 * each + most
+    caller, chat = bench(AIMessage("Yes.", usage_metadata=tokens), journal=journal, budget={"max_usd": bound})
     for n in range(2):
         await caller.text(dataclasses.replace(SITE, index=str(n)), ASK)
     assert caller.budget.spent_usd == pytest.approx(2 * each)
+    assert [row["charged_usd"] for row in calls(journal)] == [pytest.approx(each)] * 2
     with pytest.raises(BudgetSpent, match="--max-usd"):
         await caller.text(dataclasses.replace(SITE, index="2"), ASK)
     assert len(chat.asked) == 2
@@ -94,10 +191,35 @@ async def test_a_reply_without_usage_counts_as_the_most_it_can_have_cost(tokens:
     assert costs == [None if tokens is None else pytest.approx(each)] * 2
 
 
-async def test_without_a_bound_on_money_nothing_is_made_up() -> None:
-    caller, _ = bench(AIMessage("Yes."))
-    await caller.text(SITE, ASK)
-    assert caller.budget.spent_usd == 0.0
+async def test_what_is_made_up_for_a_budget_is_no_cost_of_the_call() -> None:
+    journal = MemoryLedger()
+    caller, _ = bench(AIMessage("Yes."), journal=journal)
+    assert (await caller.text(SITE, ASK)).cost_usd is None
+    (row,) = calls(journal)
+    assert (row["tokens_in"], row["tokens_out"], row["cost_usd"]) == (None, None, None)
+    assert (row["charged_in"], row["charged_out"]) == (8, 4096)
+
+
+async def test_what_was_spent_before_counts_the_same_when_a_folder_is_opened_again(tmp_path: Path) -> None:
+    """Without a price at the time, at the price of now; a request that timed out counts, and is no call."""
+    row = {"model": "m", "response": "x", "created_at": "now", "charged_in": 10, "charged_out": 1000}
+    async with Ledger.open(tmp_path / "run.db") as ledger:
+        await ledger.save(
+            calls=[
+                {**row, "key": "priced", "role": "verifier", "charged_usd": 0.5},
+                {**row, "key": "unpriced", "role": "verifier"},
+                {**row, "key": "unknown", "role": "analyst"},
+            ],
+            timeouts=[
+                {"timeout_id": "t", "role": "verifier", "model": "m", "created_at": "now"}
+                | {"charged_in": 1, "charged_out": 1000, "charged_usd": 0.25}
+            ],
+        )
+        config = RunConfig.model_validate({"models": {"default": {"model": "m"}}})
+        settings = {"verifier": ModelSettings(model="m", price_in=0.0, price_out=1000.0)}
+        budget = await spent_budget(config, ledger, settings)
+    assert (budget.spent_calls, budget.spent_tokens) == (3, 3 * 1010 + 1001)
+    assert budget.spent_usd == pytest.approx(0.5 + 1.0 + 0.25)
 
 
 async def test_time_is_a_budget_too() -> None:
@@ -137,9 +259,10 @@ async def test_unknown_usage_is_unknown_not_nothing() -> None:
 
 
 async def test_a_token_budget_counts_prompts_and_replies() -> None:
-    caller, chat = bench(AIMessage("Yes.", usage_metadata=usage(30, 20)), budget={"max_tokens": 80})
+    reply = AIMessage("Yes.", usage_metadata=usage(30, 20))
+    caller, chat = bench(reply, budget={"max_tokens": 130}, settings={"max_tokens": 30})
     await caller.text(SITE, ASK)
     await caller.text(dataclasses.replace(SITE, index="1"), ASK)
-    with pytest.raises(BudgetSpent, match="--max-tokens 80"):
+    with pytest.raises(BudgetSpent, match="--max-tokens 130"):
         await caller.text(dataclasses.replace(SITE, index="2"), ASK)
     assert len(chat.asked) == 2

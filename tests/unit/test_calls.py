@@ -84,7 +84,8 @@ async def test_what_makes_a_call_another_call(changed: dict[str, Any], new: bool
         ({"max_tokens": 7}, True),
         ({"extra_body": {"top_k": 3}}, True),
         ({"timeout": 5}, False),
-        ({"base_url": "http://elsewhere/v1"}, False),
+        ({"base_url": "http://elsewhere/v1"}, True),
+        ({"provider": "another"}, True),
         ({"max_concurrency": 1}, False),
     ],
 )
@@ -94,6 +95,16 @@ async def test_what_shapes_a_reply_belongs_to_its_identity(settings: dict[str, A
     caller, chat = bench("Yes.", journal=journal, settings=settings)
     await caller.text(SITE, ASK)
     assert bool(chat.asked) is new
+
+
+async def test_the_key_of_a_call_never_changes() -> None:
+    """A change of the key makes all that was ever paid for unknown: it needs a migration of the run folders."""
+    journal = MemoryLedger()
+    settings = {"base_url": "http://H.test:80/v1/", "max_tokens": 50}
+    caller, _ = bench(GOOD, journal=journal, settings=settings, run_seed=7)
+    await caller.parsed(dataclasses.replace(SITE, index="weak/0", epoch=0), ASK, Answer)
+    (row,) = calls(journal)
+    assert row["key"] == "4c0c3f57184a533b2700decba309a8da8712c039780b56b7927e65d87031d57d"
 
 
 async def test_other_words_or_another_schema_are_another_call() -> None:

@@ -15,13 +15,14 @@ import pytest
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_openai import ChatOpenAI
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 
 from autodata.checkpoints.ledger import MemoryLedger
 from autodata.models.caller import Caller
 from autodata.models.config import ModelSettings, RetryConfig
-from autodata.models.endpoint import Endpoint, RoleModel, classify
+from autodata.models.endpoint import Endpoint, RoleModel, Slots, address_of, classify
 from autodata.models.errors import CallFailed, Drained, EndpointDown
+from autodata.models.faults import describe
 from tests.unit.scripted import ASK, SITE, Script, Scripted, Status
 
 REQUEST: Any = httpx.Request("POST", "http://endpoint.test/v1/chat/completions")
@@ -107,9 +108,9 @@ def endpoint_of(caller: Caller) -> Endpoint:
             3,
             CallFailed,
         ),
-        (refusal(400), 1, CallFailed),
+        (refusal(400), 2, EndpointDown),  # and a trivial question, to tell the settings from this very input
         (refusal(413), 1, CallFailed),
-        (refusal(422), 1, CallFailed),
+        (refusal(422), 2, EndpointDown),
         (refusal(401), 1, EndpointDown),
         (refusal(402), 1, EndpointDown),
         (refusal(403), 1, EndpointDown),
@@ -201,7 +202,8 @@ class Hanging(Scripted):
 
 async def test_a_request_that_hangs_is_given_up_and_made_again() -> None:
     chat = Hanging(script=[])
-    with pytest.raises(CallFailed, match="no reply in 2 attempts: TimeoutError"):
+    words = r"no reply in 2 attempts: timed out: no whole reply within 0\.001 s \(models\.solver\.timeout\)"
+    with pytest.raises(CallFailed, match=words):
         await caller_of(chat, timeout=0.001, max_attempts=2).text(SITE, ASK)
     assert len(chat.asked) == 2
 
@@ -295,11 +297,79 @@ async def test_a_reply_breaks_the_row() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 422])
-async def test_a_refused_request_says_nothing_about_the_endpoint(status: int) -> None:
+@pytest.mark.parametrize("known", ["answered", "known"])
+async def test_a_refused_request_says_nothing_about_an_endpoint_that_has_answered(status: int, known: str) -> None:
     caller = caller_of(Scripted(script=[Status(status)]), pause_after=1)
+    setattr(endpoint_of(caller), known, True)
     with pytest.raises(CallFailed):
         await caller.text(SITE, ASK)
     assert endpoint_of(caller).down is None
+
+
+async def test_a_first_refusal_is_about_the_input_where_a_trivial_question_is_answered() -> None:
+    chat = Scripted(script=[Status(400), "4"])
+    caller = caller_of(chat)
+    with pytest.raises(CallFailed, match="refused the request") as raised:
+        await caller.text(SITE, ASK)
+    assert raised.value.refused
+    assert len(chat.asked) == 2
+    assert "2 + 2" in chat.asked[1][0][0]
+    assert endpoint_of(caller).down is None
+    assert caller.budget.spent_calls == 1
+
+
+async def test_a_first_refusal_holds_all_others_back() -> None:
+    chat = Picky(script=[], refuses=frozenset({"json_schema", "json_object", "none"}))
+    caller = caller_of(chat, Endpoint("m", 4))
+    sites = [dataclasses.replace(SITE, index=str(n)) for n in range(30)]
+    results = await asyncio.gather(*(caller.parsed(site, ASK, Answer) for site in sites), return_exceptions=True)
+    assert {type(result) for result in results} == {EndpointDown}
+    assert chat.formats == ["json_schema", "json_object", "none", "none"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "This model's maximum context length is 2048 tokens",
+        "prompt is too long: 210000 tokens > 200000 maximum",
+        "the request exceeds the available context size, try increasing it",
+        "Input length (9000) exceeds maximum allowed length (8192)",
+        "Please reduce the length of the messages",
+        "The response was filtered due to the prompt triggering the content management policy",
+    ],
+)
+async def test_a_first_refusal_whose_words_are_about_the_input_is_asked_nothing_more(words: str) -> None:
+    chat, asked = over_http(httpx.Response(400, json={"error": {"message": words}}))
+    caller = caller_of(chat, Endpoint("m", 4))
+    with pytest.raises(CallFailed) as raised:
+        await caller.parsed(SITE, ASK, Answer)
+    assert raised.value.refused
+    assert words in str(raised.value)
+    assert len(asked) == 1  # nor is another format tried
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"error": {"message": "bad temperature", "param": "temperature"}}, "temperature"),
+        ({"error": "no such field"}, "no such field"),
+        ({"message": "said at the top"}, "said at the top"),
+        ({"detail": "said in detail"}, "said in detail"),
+        ({"detail": [{"loc": ["body", "seed"], "msg": "not allowed", "type": "x"}]}, "body.seed: not allowed"),
+        ([{"error": {"code": 400, "message": "said in a list"}}], "said in a list"),
+        (
+            {"error": {"message": "Provider returned error", "metadata": {"raw": '{"detail":"the raw one"}'}}},
+            "the raw one",
+        ),
+        ({"error": {"message": "x" * 900}}, "x" * 200),
+    ],
+)
+def test_a_servers_own_words_are_shown_whatever_shape_its_body_has(body: Any, words: str) -> None:
+    response = httpx.Response(400, json=body, request=REQUEST)
+    told = describe(openai.BadRequestError("Error code: 400", response=response, body=body))
+    assert told.startswith("HTTP 400: ")
+    assert words in told
+    assert len(told) <= 300
 
 
 def busy(seconds: float) -> Status:
@@ -444,9 +514,115 @@ async def test_the_structured_output_is_found_out_once(refuses: set[str], tried:
 async def test_a_request_that_every_format_has_refused_teaches_nothing() -> None:
     chat = Picky(script=[], refuses=frozenset({"json_schema", "json_object", "none"}))
     caller = caller_of(chat, Endpoint("m", 16))
+    endpoint_of(caller).known = True
     with pytest.raises(CallFailed):
         await caller.parsed(SITE, ASK, Answer)
     assert endpoint_of(caller).wire_format is None
+
+
+class Fussy(Picky):
+    """Answers the named formats with a status, or with nothing, or, with None, never."""
+
+    answers: dict[str, Any] = Field(default_factory=dict)
+
+    async def _agenerate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        self.asked.append(([], kwargs))
+        await asyncio.sleep(0)
+        answer = self.answers.get(self.formats[-1], '{"value": 3}')
+        if isinstance(answer, int):
+            raise Status(answer)
+        if answer is None:
+            await asyncio.Event().wait()
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(answer))])
+
+
+@pytest.mark.parametrize(
+    ("answers", "tried", "found"),
+    [
+        ({"json_schema": 404}, ["json_schema", "json_object"], "json_object"),
+        ({"json_schema": 500}, ["json_schema", "json_object"], "json_object"),
+        ({"json_schema": 501, "json_object": 404}, ["json_schema", "json_object", "none"], "none"),
+        ({"json_schema": 404, "json_object": 400}, ["json_schema", "json_object", "none"], "none"),
+        ({"json_schema": ""}, ["json_schema", "json_object"], "json_object"),
+        ({"json_schema": " ", "json_object": ""}, ["json_schema", "json_object", "none"], "none"),
+    ],
+)
+async def test_a_format_that_alone_fails_is_not_used(answers: dict[str, Any], tried: list[str], found: str) -> None:
+    chat = Fussy(script=[], answers=answers)
+    caller = caller_of(chat, Endpoint("m", 16), max_attempts=1)
+    for n in range(3):
+        await caller.parsed(dataclasses.replace(SITE, index=str(n)), ASK, Answer)
+    assert chat.formats == [*tried, found, found]
+    assert endpoint_of(caller).down is None
+
+
+@pytest.mark.parametrize(("status", "error"), [(404, EndpointDown), (500, CallFailed), (503, CallFailed)])
+async def test_an_outage_and_a_wrong_model_are_no_refusal_of_a_format(status: int, error: type[Exception]) -> None:
+    chat = Fussy(script=[], answers=dict.fromkeys(("json_schema", "json_object", "none"), status))
+    caller = caller_of(chat, Endpoint("m", 16), max_attempts=1)
+    with pytest.raises(error, match=str(status)):
+        await caller.parsed(SITE, ASK, Answer)
+    endpoint = endpoint_of(caller)
+    assert (endpoint.wire_format, endpoint.schema_formats) == (None, {})
+    assert len(chat.asked) == (1 if status == 503 else 3)
+
+
+@pytest.mark.parametrize("answer", [None, 503, 429])
+async def test_a_probe_that_fails_lets_the_others_go_side_by_side(answer: Any) -> None:
+    chat = Fussy(script=[], answers={"json_schema": answer})
+    caller = caller_of(chat, Endpoint("m", 40), timeout=0.05, max_attempts=1, pause_after=100)
+    sites = [dataclasses.replace(SITE, index=str(n)) for n in range(35)]
+    tasks = [asyncio.create_task(caller.parsed(site, ASK, Answer)) for site in sites]
+    await settle()
+    if answer is None:
+        assert len(chat.asked) == 1
+    async with asyncio.timeout(30):
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert {type(result) for result in results} == {CallFailed}
+    assert len(chat.asked) == 35
+    chat.answers = {}
+    await caller.parsed(dataclasses.replace(SITE, index="later"), ASK, Answer)
+    assert endpoint_of(caller).wire_format == "json_schema"
+
+
+async def test_slots_can_become_fewer_while_they_are_taken() -> None:
+    slots, inside, most = Slots(6), 0, list[int]()
+
+    async def hold() -> None:
+        nonlocal inside
+        async with slots.slot():
+            inside += 1
+            most.append(inside)
+            for _ in range(3):
+                await asyncio.sleep(0)
+            inside -= 1
+
+    tasks = [asyncio.create_task(hold()) for _ in range(30)]
+    await asyncio.sleep(0)
+    slots.narrow(2)
+    slots.narrow(5)
+    tasks[8].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert max(most) == 6
+    assert max(most[12:]) == 2
+    async with slots.slot(), slots.slot():  # nothing is taken any more
+        pass
+
+
+@pytest.mark.parametrize(
+    ("one", "same"),
+    [
+        ("http://H.test/v1", True),
+        ("http://h.test:80/v1/", True),
+        ("HTTP://h.test/v1//", True),
+        ("https://h.test/v1", False),
+        ("http://h.test:8080/v1", False),
+        ("http://h.test/v2", False),
+        (None, False),
+    ],
+)
+def test_one_address_written_in_several_ways(one: str | None, same: bool) -> None:
+    assert (address_of(one) == address_of("http://h.test/v1")) is same
 
 
 class Harder(Answer):

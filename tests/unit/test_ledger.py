@@ -734,3 +734,39 @@ async def test_memory_ledger_reads_back_what_the_file_does(path: Path) -> None:
         await memory.save(**tables)
         for name in tables:
             assert await ledger.read(f"SELECT * FROM {name}") == list(memory.tables[name].values())
+
+
+async def test_a_file_of_an_older_version_is_brought_up_to_this_one(path: Path) -> None:
+    async with Ledger.open(path) as ledger:
+        await ledger.save(documents=[DOCUMENT | {"document_id": "d", "chars": 300}])
+        for key, usage in {"told": (40, 7), "zeros": (0, 0), "none": (None, None)}.items():
+            row = {"key": key, "document_id": "d", "role": "r", "model": "m", "response": "x", "created_at": "now"}
+            counts = {"tokens_in": usage[0], "tokens_out": usage[1], "params": {"max_tokens": 50}}
+            await ledger.save(calls=[row | counts | {"cost_usd": 0.5 if key == "told" else None}])
+    await asyncio.to_thread(make_version_3, path)
+    async with open_readonly(path) as reader:  # whoever opens it first does it
+        rows = await reader.read("select key, response, charged_in, charged_out, charged_usd from calls order by key")
+        assert [tuple(row.values()) for row in rows] == [
+            ("none", "x", 100, 50, None),
+            ("told", "x", 40, 7, 0.5),
+            ("zeros", "x", 100, 50, None),
+        ]
+        assert await reader.read("select * from timeouts") == []
+    async with Ledger.open(path) as ledger:
+        await ledger.save(timeouts=[{"timeout_id": "t", "role": "r", "model": "m", "created_at": "now"}])
+        assert (await ledger.read("select charged_in from timeouts"))[0]["charged_in"] == 0
+        assert (await ledger.read("select value from meta where key = 'schema_version'"))[0]["value"] == "4"
+
+
+def make_version_3(path: Path) -> None:
+    """Take from a file what version 4 brought."""
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("DROP TABLE timeouts")
+        for (name,) in db.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'index' AND sql LIKE '%charged%'"
+        ).fetchall():
+            db.execute(f'DROP INDEX "{name}"')
+        for column in ("charged_in", "charged_out", "charged_usd"):
+            db.execute(f"ALTER TABLE calls DROP COLUMN {column}")
+        db.execute("UPDATE meta SET value = '3' WHERE key = 'schema_version'")
+        db.commit()
