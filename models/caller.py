@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, TypeVar
 
 from langchain_core.messages import AIMessage
@@ -22,9 +23,11 @@ from autodata.models.budget import Budget, Usage, ceiling, charged, told_usage
 from autodata.models.call import Call, NoWatch, Watch
 from autodata.models.coerce import ReplyModel
 from autodata.models.config import BudgetConfig, RetryConfig
+from autodata.models.endings import ANSWERS, Ending, ending_of, explained, reason_with
 from autodata.models.endpoint import Fault, RoleModel, classify
 from autodata.models.errors import CallFailed, EndpointDown, UnusableReply
 from autodata.models.structured import Unusable, parse_reply, repair_message, strip_reasoning
+from autodata.models.texts import clean
 
 __all__ = ["FIRST_REFUSAL", "PROBE", "Budget", "CallSite", "Caller", "Messages", "Reply", "seed_for"]
 
@@ -71,14 +74,19 @@ class Reply:
     replayed: bool = False
 
     @property
-    def truncated(self) -> bool:
-        """Whether the token limit cut it off."""
-        return self.finish_reason.lower() in {"length", "max_tokens"}
+    def ending(self) -> Ending:
+        """How it ended; only `whole` and `cut` ones are answers."""
+        return ending_of(self.finish_reason)
 
     @property
+    def truncated(self) -> bool:
+        """Whether a limit of tokens or context cut it off."""
+        return self.ending == "cut"
+
+    @cached_property
     def answer(self) -> str:
         """The text without reasoning."""
-        return strip_reasoning(self.text).strip()
+        return strip_reasoning(clean(self.text))
 
 
 @dataclass(frozen=True)
@@ -184,8 +192,12 @@ class Caller:
         may_pay: bool = True,
         shape_is_verdict: bool = False,
     ) -> tuple[T, Reply]:
-        """Walk the tries of every epoch in order: old ones replay, and only the present epoch may pay."""
-        last = Unusable("empty", "no reply")
+        """Walk the tries of every epoch in order: old ones replay, and only the present epoch may pay.
+
+        A reply that ended for a reason of the server's is no answer: it counts as a try, and is asked for again as it
+        was; one that a filter ended is not. Raises CallFailed when such a reply was the last.
+        """
+        last, reply = Unusable("empty", "no reply"), Reply("", "", None, None, None)
         for epoch in range(site.epoch + 1):
             turn = messages
             unproved: tuple[T, Reply] | None = None
@@ -196,6 +208,7 @@ class Caller:
                     break
                 call, reply = completed
                 try:
+                    _require_answer(reply)
                     return read(reply), reply
                 except Unusable as error:
                     last, call.unusable = error, str(error)
@@ -205,13 +218,31 @@ class Caller:
                         unproved = bare
                 finally:
                     self.watch.call_ended(call)
+                if last.kind == "ended":
+                    if reply.ending == "refused":
+                        break
+                    if not reply.replayed:
+                        await self._after_bad_ending(site, str(last), number + 1, tries)
+                    continue
                 turn = repaired(messages, reply, last, repair_message(last, schema, number + 1)) if schema else messages
             else:
                 if unproved:
                     return unproved
                 if shape_is_verdict and last.shape:
                     break
+        if last.kind == "ended" and may_pay:
+            refused = reply.ending == "refused"
+            raise CallFailed(f"{self.roles[site.role].endpoint.name}: {last}", refused=refused)
         raise UnusableReply(f"{site.role}: no usable reply: {last}", shape=last.shape)
+
+    async def _after_bad_ending(self, site: CallSite, message: str, tried: int, tries: int | None) -> None:
+        """Wait before the reply is asked for again; after the last try count the call as one without a reply."""
+        endpoint, retries = self.roles[site.role].endpoint, self._retries
+        if tried < (tries or retries.unusable_tries):
+            await endpoint.pause(_wait(retries, tried))
+            return
+        endpoint.exhausted(message, retries.pause_after)
+        endpoint.raise_if_down()
 
     async def _complete(self, request: _Request, *, may_pay: bool) -> tuple[Call, Reply] | None:
         site, model = request.site, self.roles[request.site.role]
@@ -314,7 +345,8 @@ class Caller:
                     await self._note_timeout(call, most)
                 await self._after_fault(model, fault, tried, error)
             else:
-                endpoint.succeeded()
+                if reply.ending in ANSWERS:
+                    endpoint.succeeded()
                 return reply, seconds
         raise AssertionError("unreachable: the last attempt returns or raises")
 
@@ -392,7 +424,7 @@ class Caller:
             endpoint.exhausted(fault.message, retries.pause_after)
             endpoint.raise_if_down()
             raise CallFailed(f"{endpoint.name}: no reply in {tried} attempts: {fault.message}") from error
-        wait = min(retries.max_seconds, retries.base_seconds * 2 ** min(tried - 1, 60)) * random.random()  # noqa: S311 - jitter
+        wait = _wait(retries, tried)
         if told := min(fault.retry_after or 0.0, retries.retry_after_max_seconds):
             await endpoint.hold(max(wait, told))
         else:
@@ -410,6 +442,17 @@ def _second_best(reply: Reply, schema: type[BaseModel] | None) -> tuple[Any, Rep
 
 def _decided(found: Any) -> Any:
     return found.decided() if isinstance(found, ReplyModel) else found
+
+
+def _wait(retries: RetryConfig, tried: int) -> float:
+    """Return the seconds to wait after a failure, the `tried`th in a row."""
+    return min(retries.max_seconds, retries.base_seconds * 2 ** min(tried - 1, 60)) * random.random()  # noqa: S311 - jitter
+
+
+def _require_answer(reply: Reply) -> None:
+    """Raise Unusable for a reply that ended as no answer does."""
+    if reply.ending not in ANSWERS:
+        raise Unusable("ended", explained(reply.finish_reason))
 
 
 def _finish(reply: Reply) -> str:
@@ -431,8 +474,14 @@ def to_reply(message: AIMessage, model: RoleModel) -> Reply:
     metadata = message.response_metadata
     told = ("finish_reason", "stop_reason", "stopReason", "done_reason")  # each provider has its own name for it
     finish = next((metadata[name] for name in told if metadata.get(name)), "stop")
-    # Half a surrogate pair can be neither stored nor hashed.
-    text = str(message.text).encode("utf-8", "replace").decode()
+    # Half a surrogate pair can be neither stored nor hashed; control characters have no business in any text.
+    text = clean(str(message.text).encode("utf-8", "replace").decode())
+    error, refusal = metadata.get("error"), message.additional_kwargs.get("refusal")
+    if error:
+        said = error.get("message") if isinstance(error, Mapping) else error
+        finish = reason_with(finish if ending_of(str(finish)) not in ANSWERS else "error", said)
+    elif refusal and not text.strip():
+        finish = reason_with("refusal", refusal)
     reply = Reply(text, str(finish), None, None, None)
     tokens_in, tokens_out = told_usage(usage, text=text, truncated=reply.truncated)
     return replace(reply, tokens_in=tokens_in, tokens_out=tokens_out, cost_usd=model.cost(tokens_in, tokens_out))

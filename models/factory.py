@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import openai
 from langchain_core.language_models import BaseChatModel
+from langchain_core.outputs import ChatResult
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
@@ -99,13 +100,27 @@ async def connect(
     return connected
 
 
+class _Chat(ChatOpenAI):
+    """Keeps what a gateway says beside a choice that it could not finish: `"error": {"message": ...}`."""
+
+    def _create_chat_result(
+        self, response: dict[str, Any] | openai.BaseModel, generation_info: dict[str, Any] | None = None
+    ) -> ChatResult:
+        result = super()._create_chat_result(response, generation_info)
+        body = response if isinstance(response, dict) else response.model_dump(warnings=False)
+        for choice, generation in zip(body.get("choices") or [], result.generations, strict=False):
+            if error := choice.get("error"):
+                generation.generation_info = {**(generation.generation_info or {}), "error": error}
+        return result
+
+
 def _openai(
     role: str, settings: ModelSettings, base_url: str | None, client: openai.DefaultAioHttpClient
 ) -> ChatOpenAI:
     own = base_url is not None and not _is_openai(base_url)
     # Servers of one's own know `max_tokens`; api.openai.com's newer models only `max_completion_tokens`.
     body = {**settings.extra_body, **({"max_tokens": settings.max_tokens} if own else {}), **_effort(settings)}
-    chat = ChatOpenAI(
+    chat = _Chat(
         model=settings.model,
         base_url=base_url
         or OPENAI,  # said outright: OPENAI_BASE_URL and OPENAI_API_BASE would send documents elsewhere

@@ -17,6 +17,7 @@ from autodata.checkpoints.records import RunFailed, UserError, canonical_json
 from autodata.models.caller import Messages, repaired, to_reply
 from autodata.models.coerce import Flag, Integer, ReplyModel
 from autodata.models.config import ModelSettings, RetryConfig
+from autodata.models.endings import ANSWERS, ending_of, explained
 from autodata.models.endpoint import Fault as Refusal
 from autodata.models.endpoint import RoleModel, classify
 from autodata.models.factory import Serving, connect
@@ -160,8 +161,11 @@ async def _try_calls(found: Finding, models: Mapping[str, RoleModel], tries: int
         answered += names
         if found.latency_s is None:
             _note_reply(found, message, seconds, model)
-        if not strip_reasoning(message.text).strip():
-            cut = message.response_metadata.get("finish_reason") == "length"
+        reason = str(message.response_metadata.get("finish_reason") or "")
+        if (ending := ending_of(reason)) not in ANSWERS:
+            found.fault(names, explained(reason), "look at what the server or gateway says about it")
+        elif not strip_reasoning(message.text):
+            cut = ending == "cut"
             advice = "raise max_tokens: reasoning took all of it" if cut else "try another model"
             found.fault(names, f"an empty reply{', cut off by the token limit' if cut else ''}", advice)
     if found.latency_s is None:

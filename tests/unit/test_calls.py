@@ -300,7 +300,7 @@ async def test_the_number_of_tries_is_a_setting(tries: int) -> None:
         ("", "Later.", 2),
         ("  \n", "Later.", 2),
         ("<think>only this</think>", "Later.", 2),
-        (said("", "content_filter"), "Later.", 2),
+        (said("", "error"), "Later.", 2),
         (said("", "length"), "", 1),
         (said("<think>and on and on", "length"), "", 1),
         (said("Half an ans", "length"), "Half an ans", 1),

@@ -58,7 +58,7 @@ RECOVERED: dict[str, tuple[str, dict[str, Any]]] = {
     "fence never closed": (f"```json\n{PASS}", {"verdict": "pass"}),
     "last of several fences": (f"```json\n{PASS}\n```\nNo:\n```json\n{FAIL}\n```", {"verdict": "fail"}),
     "last fence that validates": (f'```json\n{PASS}\n```\n```json\n{{"x": 1}}\n```', {"verdict": "pass"}),
-    "a fence before loose objects": (f"```json\n{PASS}\n```\nUnlike {FAIL}", {"verdict": "pass"}),
+    "a fenced draft before a loose object": (f"```json\n{PASS}\n```\nNo: {FAIL}", {"verdict": "fail"}),
     "prose around": (f"My answer is {PASS}. Done.", {"verdict": "pass"}),
     "last word binds": (f"First {PASS} but on reflection {FAIL}", {"verdict": "fail"}),
     "last that validates": (f'{PASS} such as {{"example": true}}', {"verdict": "pass"}),
