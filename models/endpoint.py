@@ -176,8 +176,9 @@ class Endpoint:
     async def until(self, change: asyncio.Future[None]) -> None:
         """Wait for something that happens elsewhere. Raises EndpointDown or Drained when nothing may be sent now."""
         stopped = asyncio.ensure_future(self._stopped.wait())
+        either: set[asyncio.Future[Any]] = {change, stopped}
         try:
-            await asyncio.wait({change, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopped.cancel()
             change.cancel()

@@ -86,11 +86,17 @@ def classify(error: Exception, *, answered: bool = False) -> Fault | None:
             return Fault("retry", message, _retry_after(response), status, may_be_billed=billed)
         about_input = bool(_TOO_LONG.search(message) or _MODERATED.search(message)) or status == 413
         return Fault("refused", message, status=status, about_input=about_input)
-    if isinstance(error, openai.OpenAIError | httpx.HTTPError | aiohttp.ClientError | OSError | TimeoutError):
+    if _of_client(error):
         return Fault("retry", message, may_be_billed=timed_out(error))
     if isinstance(error, ValueError | LookupError | TypeError | AttributeError):  # a body that is no chat completion
         return Fault("retry", f"unreadable response: {message}")
     return None
+
+
+def _of_client(error: Exception) -> bool:
+    """Whether a client library or the system raised it; OpenAI's has an HTTP library of its own, of another name."""
+    known = openai.OpenAIError | httpx.HTTPError | aiohttp.ClientError | OSError | TimeoutError
+    return isinstance(error, known) or type(error).__module__.partition(".")[0] in {"httpx", "httpx2", "httpcore"}
 
 
 def describe(error: BaseException) -> str:
@@ -187,8 +193,8 @@ def _said(body: Any, depth: int = 0) -> Iterator[str]:
         inner: Any = None
         with contextlib.suppress(ValueError):  # a provider's body, wrapped as text
             inner = json.loads(body)
-        words = list(_said(inner, depth + 1)) if isinstance(inner, Mapping | list) else []
-        yield from words or ([" ".join(body.split())] if body.strip() else [])
+        within = list(_said(inner, depth + 1)) if isinstance(inner, Mapping | list) else []
+        yield from within or ([" ".join(body.split())] if body.strip() else [])
     elif isinstance(body, list):
         for item in body:
             yield from _said(item, depth + 1)

@@ -103,7 +103,12 @@ def test_attempts_that_are_all_alike_are_named(models: dict[str, Any], warned: l
 def test_no_ruling_that_decides_nothing_asks_for_nothing(weak: int, strong: int, curtail: bool) -> None:
     """Also where more attempts were made than are planned now."""
     planned = Planned(3, 2, curtail)
-    for policy in (*PRESETS.values(), Counts(weak_right=1, strong_right=2), Thresholds(gap=">= 0.2"), Measure()):  # type: ignore[arg-type]
+    for policy in (
+        *PRESETS.values(),
+        Counts(weak_right=1, strong_right=2),
+        Thresholds.model_validate({"gap": ">= 0.2"}),
+        Measure(),
+    ):
         for score in (Fraction(0), Fraction(1, 2), Fraction(1)):
             ruling = policy.rule([score] * weak, [score] * strong, planned)
             assert ruling.decision not in {Decision.MORE, Decision.STRONG} or ruling.more > 0

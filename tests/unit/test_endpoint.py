@@ -365,7 +365,7 @@ async def test_a_first_refusal_whose_words_are_about_the_input_is_asked_nothing_
     ],
 )
 def test_a_servers_own_words_are_shown_whatever_shape_its_body_has(body: Any, words: str) -> None:
-    response = httpx.Response(400, json=body, request=REQUEST)
+    response: Any = httpx.Response(400, json=body, request=REQUEST)
     told = describe(openai.BadRequestError("Error code: 400", response=response, body=body))
     assert told.startswith("HTTP 400: ")
     assert words in told

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -18,8 +19,8 @@ from autodata.models.faults import TimedOut, classify, describe
 REQUEST: Any = httpx.Request("POST", "http://endpoint.test/v1/chat/completions")
 
 
-JUNK = aiohttp.ClientResponseError(Any, (), message="Bad status line")
-JUNK.request_info = type("Asked", (), {"real_url": "http://endpoint.test"})()
+ASKED: Any = SimpleNamespace(real_url="http://endpoint.test")
+JUNK = aiohttp.ClientResponseError(ASKED, (), message="Bad status line")
 
 
 def wrapped(inner: BaseException) -> Exception:
