@@ -156,7 +156,7 @@ class _Page:
             self._verdict(row["verdicts"][-1])
         if row["judgement"]:
             self._judgement(row["judgement"], accepted=row["outcome"] == "accepted")
-        if mode in _NOT_BY_SCORES:
+        if mode in _NOT_BY_SCORES or (mode == FailureMode.POST_FILTER and not row["judgement"]):
             self._text("Final check failed" if mode == FailureMode.FINAL_CHECK else "Why", row["reason"])
         for label in row["labels"]:
             self._label(label)
@@ -164,9 +164,10 @@ class _Page:
 
     def _quality(self, quality: Mapping[str, Any]) -> None:
         passed = quality.get("passed")
+        quotes = quality.get("quotes_not_in_source") or []
         facts, texts = [], []
         for name, value in quality.items():
-            if name in {"passed", "candidate_id"}:
+            if name in {"passed", "candidate_id", "quotes_not_in_source"}:
                 continue
             words = name.replace("_", " ")
             if isinstance(value, bool):
@@ -175,8 +176,12 @@ class _Page:
                 facts.append(f"{words}: {value}")
             elif value:
                 texts.append(f"{words}: {value}")
-        body = Text(printable("; ".join(facts) + "".join(f"\n{text}" for text in texts)))
-        self._block(Text.assemble("Quality check ", _yes_no(bool(passed), "passed", "failed")), body)
+        if passed is not None:
+            body = Text(printable("; ".join(facts) + "".join(f"\n{text}" for text in texts)))
+            self._block(Text.assemble("Quality check ", _yes_no(bool(passed), "passed", "failed")), body)
+        if quotes:
+            lines = (f"{quote['where']}: {quote['quote']!r}" for quote in quotes)
+            self._block("Quoted, but not in the document", Text(printable("\n".join(lines))))
 
     def _attempt(self, attempt: Mapping[str, Any], *, numbered: bool) -> None:
         head = Text(f"{attempt['stage'].capitalize()} attempt {attempt['idx'] + 1}", style="bold")

@@ -31,6 +31,7 @@ REFUSALS: Mapping[str, str] = {
     "dangling_pronoun": "the question has a dangling pronoun",
     "gives_its_answer_away": "the question gives its answer away",
     "unsupported": "the reference answer is not supported",
+    "not_in_passage": "the reference answer is not in the passage",
     "screened_out": "screened out",
 }
 """Why a quality check refuses a candidate: the kind, and how the reason in the ledger begins."""

@@ -11,7 +11,7 @@ from pydantic import Field, PrivateAttr, field_validator
 from autodata.checkpoints.records import UserError
 from autodata.domains.acceptance.policies import Planned
 from autodata.domains.tasks.base import KINDS, Kind
-from autodata.domains.tasks.legal import LegalKind
+from autodata.domains.tasks.legal import Extract, LegalKind, LoopJudgement
 from autodata.domains.tasks.plugin import SPEC, load_kind
 from autodata.domains.tasks.verifiable import VerifiableKind
 from autodata.models.config import ROLES, Settings
@@ -102,6 +102,16 @@ class Domain(Settings):
     def scorer(self) -> Kind:
         """The kind of candidate, with its checks and its scorer."""
         return load_kind(self.kind) if ":" in self.kind else ALL_KINDS[self.kind]
+
+    @property
+    def extract(self) -> type[Extract]:
+        """What the extractor is asked for."""
+        return Extract
+
+    @property
+    def judgement(self) -> type[LoopJudgement]:
+        """What the loop judge is asked for."""
+        return LoopJudgement
 
     def pack(self, folder: Path | None = None) -> PromptPack:
         """Load the domain's prompts, or a folder's. Raises UserError when a solver would see more than it may."""

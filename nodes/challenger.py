@@ -9,18 +9,17 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from autodata.checkpoints.records import Candidate, DocumentStatus, FailureMode
-from autodata.domains.acceptance.rubric_score import count_problems
-from autodata.domains.domain import Domain
+from autodata.checkpoints.records import Candidate, DocumentStatus, FailureMode, canonical_json
 from autodata.domains.tasks.passages import pick
 from autodata.domains.tasks.questions import question_key
 from autodata.models.caller import seed_for
 from autodata.models.errors import UnusableReply
 from autodata.models.structured import schema_text
+from autodata.nodes.code_checks import noted, rejection_by_code
 from autodata.nodes.extractor import shown_extract
 from autodata.nodes.grounding import shown_grounding
 from autodata.nodes.state import Context, Desk, State, all_of
-from autodata.prompts import PromptPack, fence
+from autodata.prompts import fence
 
 NO_ANCHOR = "no sentence with a name, a number or a date"
 _KEPT = (
@@ -79,7 +78,7 @@ async def _written(desk: Desk, index: int) -> _Draft:
             "source": fence("document", await desk.source()),
             "title": fence("title", state["document"]["title"]),
             "anchor": fence("sentence", (state.get("passage") or {}).get("anchor", "")),
-            "extract": shown_extract(state.get("extract")),
+            "extract": shown_extract(services.domain, state.get("extract")),
             "grounding": await shown_grounding(desk),
             "angle": angles[index % len(angles)] if angles else "",
             "failures": state.get("feedback", ""),
@@ -96,9 +95,7 @@ async def _written(desk: Desk, index: int) -> _Draft:
     candidate = services.domain.scorer.candidate(written.model_dump())
     if _key(candidate) in {row.question_key for row in desk.rounds}:
         return _Draft(candidate, FailureMode.DUPLICATE, "this question was tried before")
-    if found := code_problems(services.domain, services.pack, candidate):
-        return _Draft(candidate, FailureMode.QUALITY, "; ".join(found))
-    return _Draft(candidate)
+    return _Draft(candidate, *(await rejection_by_code(desk, candidate) or (None, "")))
 
 
 async def _drafted(desk: Desk, drafts: Sequence[_Draft]) -> dict[str, Any]:
@@ -107,7 +104,7 @@ async def _drafted(desk: Desk, drafts: Sequence[_Draft]) -> dict[str, Any]:
     dropped = [draft for draft in drafts if draft.mode]
     desk.emit("drafts", drafts=len(drafts), dropped=[draft.reason for draft in dropped])
     if not sound:
-        order = (FailureMode.QUALITY, FailureMode.DUPLICATE, FailureMode.MALFORMED)
+        order = (FailureMode.POST_FILTER, FailureMode.QUALITY, FailureMode.DUPLICATE, FailureMode.MALFORMED)
         worst = min(dropped, key=lambda draft: order.index(draft.mode or FailureMode.MALFORMED))
         return await _opened(desk, worst.candidate, worst.mode, worst.reason)
     desk.state["queue"] = [candidate.model_dump(mode="json") for candidate in reversed(sound.values())]
@@ -118,25 +115,16 @@ def _key(candidate: Candidate) -> str:
     return question_key(candidate.question)
 
 
-def code_problems(domain: Domain, pack: PromptPack, candidate: Candidate) -> list[str]:
-    """Return what code finds wrong before anybody is paid to look.
-
-    Without a quality verifier the numbers of rubric items that the writer's prompt asks for are counted here.
-    """
-    found = domain.scorer.problems(candidate)
-    if not domain.quality_check:
-        weights = [weight for _, weight in domain.scorer.criteria(candidate)]
-        found = [*found, *count_problems(weights, pack["challenger"].front.limits)]
-    return found
-
-
 async def _opened(desk: Desk, candidate: Candidate | None, mode: FailureMode | None, reason: str) -> dict[str, Any]:
     """Store the open round and return the update that starts it."""
     state = desk.state
     state["candidate_id"] = candidate.candidate_id if candidate else ""
     state["candidate"] = candidate.model_dump(mode="json") if candidate else None
     state["rejection"] = {"failure_mode": mode.value, "reason": reason} if mode else None
-    await desk.services.store.save(**desk.opening())
+    rows = desk.opening()
+    if candidate and not desk.services.domain.quality_check and (quality := await noted(desk, candidate)):
+        rows["rounds"][0]["quality"] = canonical_json({"candidate_id": candidate.candidate_id, **quality})
+    await desk.services.store.save(**rows)
     desk.emit("candidate", candidate=state["candidate"], rejection=state["rejection"])
     return {name: state.get(name) for name in _KEPT if name in state}
 

@@ -25,6 +25,7 @@ from autodata.checkpoints.records import (
 from autodata.domains.acceptance.bounds import decimal
 from autodata.domains.acceptance.rubric_score import rubric_figures
 from autodata.domains.tasks.questions import question_key
+from autodata.nodes.code_checks import rejection_by_code
 from autodata.nodes.quality_verifier import review
 from autodata.nodes.state import BadState, Context, Desk, State, plain
 from autodata.nodes.verifier import as_float
@@ -135,7 +136,8 @@ async def feedback(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Close an accepted round: the final check, then the example, whole.
 
-    A failed final check ends the document `rejected/final_check`, without feedback (paper, section 3).
+    A failed final check ends the document `rejected/final_check`, without feedback (paper, section 3). What code checks
+    was checked before anybody was paid, so it can fail here only after an edit.
     """
     desk = Desk(state, runtime)
     services = desk.services
@@ -145,23 +147,22 @@ async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         raise BadState("only the exact candidate that the verdict is about can be accepted")
     if verdict.decision is Decision.JUDGE:
         _require_accepted_by_judge(desk)
-    if services.domain.final_check:
-        problems = services.domain.scorer.final_problems(desk.candidate)
-        if not problems and services.domain.quality_check:
-            problems = (await review(desk, "accept", services.frozen))[1]
-        if problems:
-            reason = "; ".join(problems)
-            closed = _closed(desk, FailureMode.FINAL_CHECK, reason)
-            await services.store.save(
-                rounds=[{**_round_row(desk, closed), "reason": reason}],
-                documents=[_document_row(desk, DocumentStatus.REJECTED, FailureMode.FINAL_CHECK.value)],
-            )
-            desk.emit("rejected", reason=closed.reason)
-            return {
-                "rounds": [plain(row) for row in [*desk.rounds, closed]],
-                "status": DocumentStatus.REJECTED.value,
-                "status_reason": FailureMode.FINAL_CHECK.value,
-            }
+    by_code = await rejection_by_code(desk, desk.candidate)
+    reason = by_code[1] if by_code else ""
+    if not reason and services.domain.final_check and services.domain.quality_check:
+        reason = "; ".join((await review(desk, "accept", services.frozen))[1])
+    if reason:
+        closed = _closed(desk, FailureMode.FINAL_CHECK, reason)
+        await services.store.save(
+            rounds=[{**_round_row(desk, closed), "reason": reason}],
+            documents=[_document_row(desk, DocumentStatus.REJECTED, FailureMode.FINAL_CHECK.value)],
+        )
+        desk.emit("rejected", reason=closed.reason)
+        return {
+            "rounds": [plain(row) for row in [*desk.rounds, closed]],
+            "status": DocumentStatus.REJECTED.value,
+            "status_reason": FailureMode.FINAL_CHECK.value,
+        }
     closed = _closed(desk, None, "")
     example = _example(desk)
     text = await services.blobs.get(f"document/{desk.document_id}")

@@ -12,7 +12,7 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from autodata.checkpoints.records import DocumentStatus
-from autodata.domains.tasks.legal import Extract
+from autodata.domains.domain import Domain
 from autodata.models.structured import schema_text
 from autodata.nodes.grounding import sample_grounding
 from autodata.nodes.state import Context, Desk, State
@@ -32,15 +32,15 @@ async def extractor(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 
 
 async def _extracted(desk: Desk) -> dict[str, Any]:
-    services = desk.services
+    services, schema = desk.services, desk.services.domain.extract
     messages = services.pack["extractor"].render(
         {
             "source": fence("document", await services.blobs.get(f"document/{desk.document_id}")),
             "title": fence("title", desk.state["document"]["title"]),
-            "schema": schema_text(Extract),
+            "schema": schema_text(schema),
         }
     )
-    found, _ = await services.caller.parsed(desk.site("extractor"), messages, Extract)
+    found, _ = await services.caller.parsed(desk.site("extractor"), messages, schema)
     extract = found.model_dump(mode="json")
     row: dict[str, Any] = {"document_id": desk.document_id, "extract": extract}
     update: dict[str, Any] = {"extract": extract}
@@ -52,11 +52,11 @@ async def _extracted(desk: Desk) -> dict[str, Any]:
     return update
 
 
-def shown_extract(extract: Mapping[str, Any] | None) -> str:
-    """Return what the writer is shown of an extract, fenced; empty without one."""
+def shown_extract(domain: Domain, extract: Mapping[str, Any] | None) -> str:
+    """Return what the writer is shown of a domain's extract, fenced; empty without one."""
     if not extract:
         return ""
-    found = Extract.model_validate(extract)
+    found = domain.extract.model_validate(extract)
     parts = [f"Kind of document: {found.document_type}", f"Topics: {', '.join(found.topic_keywords)}"]
     points = {"Issues": found.issues, "Facts": found.facts, "Holdings": found.holdings}
     parts += ["\n".join([f"{name}:", *(f"- {line}" for line in lines)]) for name, lines in points.items() if lines]

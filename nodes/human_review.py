@@ -26,7 +26,7 @@ from autodata.checkpoints.records import Candidate, Check, FailureMode, Stage, V
 from autodata.domains.acceptance.borderline import borderline
 from autodata.domains.domain import Domain
 from autodata.models.validation import problems
-from autodata.nodes.challenger import code_problems
+from autodata.nodes.code_checks import code_problems
 from autodata.nodes.state import Context, Desk, State, plain
 from autodata.prompts import PromptPack
 

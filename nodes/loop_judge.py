@@ -1,8 +1,8 @@
 """Loop judge: accepts a round by the pattern of its attempts, or sends it back (paper, section 4).
 
-Layer 1 is code: a question that breaks a post filter goes back whatever anybody says. Layer 2 asks a judge, who is
-given every number and states none that is used: its verdict decides. In a baseline nothing is sent back: the judge is
-asked all the same, for what it thinks of the question's worth.
+Layer 1 is code: a question that breaks a fixed rule of its kind goes back whatever anybody says. Layer 2 asks a judge,
+who is given every number and states none that is used: its verdict decides. In a baseline nothing is sent back: the
+judge is asked all the same, for what it thinks of the question's worth.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from autodata.checkpoints.records import Decision, FailureMode, Verdict
-from autodata.domains.tasks.legal import LoopJudgement
+from autodata.domains.tasks.base import broken_rules
 from autodata.models.structured import schema_text
+from autodata.nodes.code_checks import reason_of
 from autodata.nodes.loop_judge_packet import Pattern, packet, shown
 from autodata.nodes.state import BadState, Context, Desk, State
 
@@ -32,14 +33,13 @@ async def loop_judge(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     pattern = _pattern(desk)
     found = packet(pattern)
     if decides and (broken := found["post_filter_flags"]):
-        reason = "; ".join(f"{rule}: {what}" for rule, what in broken.items())
+        reason = reason_of(broken)
         judgement: dict[str, Any] = {"layer": 1, "verdict": "improve", "verdict_reason": reason}
         rejection = {"failure_mode": FailureMode.POST_FILTER.value, "reason": reason}
     else:
-        said = await _asked(desk, shown(found, pattern.question))
-        judgement = {"layer": 2, **said.model_dump(mode="json")}
-        sent_back = {"failure_mode": FailureMode.SENT_BACK.value, "reason": said.suggestion_for_writer}
-        rejection = sent_back if decides and said.verdict == "improve" else {}
+        judgement = {"layer": 2, **await _asked(desk, shown(found, pattern.question))}
+        sent_back = {"failure_mode": FailureMode.SENT_BACK.value, "reason": judgement["suggestion_for_writer"]}
+        rejection = sent_back if decides and judgement["verdict"] == "improve" else {}
     judgement["candidate_id"] = desk.candidate_id
     await desk.services.store.save(rounds=[{"round_id": desk.round_id, "judgement": judgement, "packet": found}])
     desk.emit("judgement", judgement=judgement, rejection=rejection or None)
@@ -51,11 +51,12 @@ def _pattern(desk: Desk) -> Pattern:
     criteria = candidate.model_dump(mode="json").get("rubric")
     if criteria is None:
         criteria = [{"criterion": text, "weight": w} for text, w in desk.services.domain.scorer.criteria(candidate)]
-    return Pattern(candidate.question, criteria, desk.attempts, desk.rounds)
+    flags = broken_rules(desk.services.domain.scorer, candidate)
+    return Pattern(candidate.question, criteria, desk.attempts, desk.rounds, flags)
 
 
-async def _asked(desk: Desk, shown_packet: str) -> LoopJudgement:
-    services = desk.services
-    messages = services.pack["loop_judge"].render({"packet": shown_packet, "schema": schema_text(LoopJudgement)})
-    said, _ = await services.caller.parsed(desk.site("loop_judge"), messages, LoopJudgement)
-    return said
+async def _asked(desk: Desk, shown_packet: str) -> dict[str, Any]:
+    services, schema = desk.services, desk.services.domain.judgement
+    messages = services.pack["loop_judge"].render({"packet": shown_packet, "schema": schema_text(schema)})
+    said, _ = await services.caller.parsed(desk.site("loop_judge"), messages, schema)
+    return said.model_dump(mode="json")

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 from autodata.checkpoints.records import Attempt, Round, RubricFigures, Stage
-from autodata.domains.acceptance.rubric_score import mean, rubric_figures, std_points, variance
-from autodata.domains.tasks.legal_filters import flags
+from autodata.domains.acceptance.rubric_score import mean, one_line, rubric_figures, std_points, variance
 from autodata.prompts import fence
 
 
@@ -30,6 +29,8 @@ class Pattern:
     criteria: Sequence[Mapping[str, Any]]
     attempts: Sequence[Attempt]
     rounds: Sequence[Round] = ()
+    flags: Mapping[str, str] = field(default_factory=dict)
+    """Fixed rules of the kind that the question breaks, each with what was found."""
 
     def of(self, stage: Stage) -> list[Attempt]:
         """Return one solver's attempts in order of their index."""
@@ -58,7 +59,7 @@ def packet(pattern: Pattern) -> dict[str, Any]:
         "rubric": _size(size),
         "eased_since_last_round": eased(pattern.rounds, size),
         "body_chars": len(pattern.question),
-        "post_filter_flags": flags(pattern.question),
+        "post_filter_flags": dict(pattern.flags),
         "earlier_verdicts": [_earlier(row) for row in pattern.rounds],
         "criteria": [_criterion(pattern, at) for at in range(len(pattern.criteria))],
     }
@@ -119,7 +120,7 @@ def _criterion(pattern: Pattern, at: int) -> dict[str, Any]:
         for stage in (Stage.WEAK, Stage.STRONG)
     }
     counts = {f"{stage.value}_passed": pattern.passed(stage, at) for stage in (Stage.WEAK, Stage.STRONG)}
-    return {"number": at + 1, **told, **marks, **counts, "criterion": row["criterion"]}
+    return {"number": at + 1, **told, **marks, **counts, "criterion": one_line(row["criterion"])}
 
 
 def _capabilities(pattern: Pattern) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from langgraph.runtime import Runtime
 
 from autodata.checkpoints.records import FailureMode, canonical_json
 from autodata.models.structured import schema_text
+from autodata.nodes.code_checks import noted, rejection_by_code
 from autodata.nodes.state import Context, Desk, State
 from autodata.prompts import PromptPack, fence
 
@@ -36,13 +37,21 @@ async def review(desk: Desk, node: str, pack: PromptPack | None = None) -> tuple
 async def quality_verifier(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Check the candidate; on failure the round is rejected with every reason found.
 
-    The candidate may be one that a person edited after the challenger: then its round is opened here.
+    The candidate may be one that a person edited after the challenger: then its round is opened here, and code looks
+    at it first. Nobody is asked about what code rejects.
     """
     desk = Desk(state, runtime)
-    quality, problems = await review(desk, "quality_verifier")
+    mode, reason = FailureMode.QUALITY, ""
+    if by_code := await rejection_by_code(desk, desk.candidate):
+        mode, reason = by_code
+        quality: dict[str, Any] = {"candidate_id": desk.candidate_id, "passed": False, "found_by_code": reason}
+    else:
+        quality, problems = await review(desk, "quality_verifier")
+        quality |= await noted(desk, desk.candidate)
+        reason = "; ".join(problems)
     rows = desk.opening()
     rows["rounds"][0]["quality"] = canonical_json(quality)
     await desk.services.store.save(**rows)
-    rejection = {"failure_mode": FailureMode.QUALITY.value, "reason": "; ".join(problems)} if problems else None
+    rejection = {"failure_mode": mode.value, "reason": reason} if reason else None
     desk.emit("quality", quality=quality, rejection=rejection)
     return {"candidate_id": desk.candidate_id, "quality": quality, "rejection": rejection}

@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from autodata.checkpoints.records import RubricFigures
+
+_OWN_NUMBER = re.compile(
+    r"(?:[-*\u2022]\s|(?:criterion|item|point|no\.?)?\s{0,3}#?\s{0,3}"
+    r"(?:\d{1,3}\s{0,3}[.):]|[(\[]\d{1,3}[)\]][.:]?)(?=\s|[^\W\d]))\s*",
+    re.IGNORECASE,
+)
+
+
+def one_line(criterion: str) -> str:
+    """Return a criterion as it stands in a numbered list: on one line, without a number of its own before it.
+
+    The list's numbers are those that a judge answers with: a second one would shift marks to other weights.
+    """
+    whole = " ".join(criterion.split())
+    text = whole
+    while (own := _OWN_NUMBER.match(text)) and own.end() < len(text):
+        text = text[own.end() :]
+    return text
 
 
 def rubric_score(weights: Sequence[int], met: Sequence[bool]) -> Fraction:

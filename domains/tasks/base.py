@@ -9,13 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol, runtime_checkable
 
 from pydantic import AfterValidator, BaseModel, Field, create_model
 
 from autodata.checkpoints.records import Candidate
-from autodata.domains.acceptance.rubric_score import count_problems, rubric_score
+from autodata.domains.acceptance.rubric_score import count_problems, one_line, rubric_score
+from autodata.domains.tasks.grounded import quotes_missing, unfounded
 from autodata.domains.tasks.questions import contains_tokens, normalised, not_standing_alone, paper_references
+from autodata.domains.tasks.same_fact import same
 from autodata.domains.tasks.schemas import (
     CriterionMark,
     ReferenceCandidate,
@@ -65,13 +67,13 @@ class Kind(Protocol):
         """Return each criterion's text and weight."""
 
     def problems(self, candidate: Candidate) -> list[str]:
-        """Return what code finds wrong before anybody is paid to look."""
+        """Return what code finds wrong before anybody is paid to look, and once more before it is accepted."""
 
     def findings(self, review: BaseModel, candidate: Candidate, limits: Mapping[str, int]) -> list[str]:
         """Return why a review and the prompt's limits fail the candidate; empty when it passes."""
 
     def final_problems(self, candidate: Candidate) -> list[str]:
-        """Return what code finds wrong with a candidate that is about to be accepted."""
+        """Return what code finds wrong where a domain has a final check: before anybody is paid, and at the check."""
 
     def marks(self, candidate: Candidate) -> type[BaseModel]:
         """Return what the judge is asked for: a schema that refuses a missing or doubled criterion."""
@@ -89,6 +91,41 @@ class Kind(Protocol):
         """
 
 
+@runtime_checkable
+class Ruled(Protocol):
+    """A kind with fixed rules for questions: one that breaks a rule goes back whatever a loop judge would say."""
+
+    def post_filters(self, candidate: Candidate) -> Mapping[str, str]:
+        """Return the rules that a candidate breaks, by name, each with what was found."""
+
+
+@runtime_checkable
+class Grounded(Protocol):
+    """A kind whose candidates are compared with their source, by code."""
+
+    def missing(self, candidate: Candidate, sources: Sequence[str]) -> Missing:
+        """Return what a candidate says that its sources do not: the passage or document first, then its title."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What a source lacks of a candidate: what fails it, and what is only noted, with its evidence."""
+
+    problems: tuple[str, ...] = ()
+    quotes: tuple[Mapping[str, str], ...] = ()
+    """Quoted words that the source does not hold: `where` they stand, and the `quote`."""
+
+
+def broken_rules(kind: Kind, candidate: Candidate) -> Mapping[str, str]:
+    """Return the fixed rules of its kind that a candidate breaks; empty for a kind without such rules."""
+    return kind.post_filters(candidate) if isinstance(kind, Ruled) else {}
+
+
+def missing(kind: Kind, candidate: Candidate, sources: Sequence[str]) -> Missing:
+    """Return what a candidate says that its sources do not; nothing for a kind that is not compared with them."""
+    return kind.missing(candidate, sources) if isinstance(kind, Grounded) else Missing()
+
+
 class RubricKind:
     """Weighted binary criteria (paper, section 3)."""
 
@@ -103,7 +140,7 @@ class RubricKind:
 
     def shown(self, candidate: Candidate) -> str:
         item = _rubric(candidate)
-        rubric = "\n".join(f"{n}. ({row.weight:+d}) {row.criterion}" for n, row in enumerate(item.rubric, 1))
+        rubric = "\n".join(f"{n}. ({row.weight:+d}) {one_line(row.criterion)}" for n, row in enumerate(item.rubric, 1))
         parts = {
             "Question type": item.question_type,
             "Skills": ", ".join(item.skills),
@@ -118,11 +155,11 @@ class RubricKind:
         return _rubric(candidate).rubric
 
     def judged_by(self, candidate: Candidate) -> Mapping[str, str]:
-        rows = "\n".join(f"{n}. {row.criterion}" for n, row in enumerate(self.rows(candidate), 1))
+        rows = "\n".join(f"{n}. {one_line(row.criterion)}" for n, row in enumerate(self.rows(candidate), 1))
         return {"criteria": fence("criteria", rows)}
 
     def criteria(self, candidate: Candidate) -> Sequence[tuple[str, int]]:
-        return [(row.criterion, row.weight) for row in self.rows(candidate)]
+        return [(one_line(row.criterion), row.weight) for row in self.rows(candidate)]
 
     def problems(self, candidate: Candidate) -> list[str]:
         return []
@@ -154,6 +191,15 @@ class RubricKind:
                 f"the context has {len(item.context)} characters, at least {self._min_context_chars} are needed"
             )
         return found
+
+    def missing(self, candidate: Candidate, sources: Sequence[str]) -> Missing:
+        parts = {
+            "context": candidate.context,
+            "question": candidate.question,
+            "reference answer": candidate.reference_answer,
+            **{f"criterion {n}": text for n, (text, _) in enumerate(self.criteria(candidate), 1)},
+        }
+        return Missing(quotes=tuple(quotes_missing(parts, "\n".join(sources))))
 
     def marks(self, candidate: Candidate) -> type[BaseModel]:
         return _marks_schema(len(self.rows(candidate)))
@@ -206,6 +252,13 @@ class ReferenceKind:
     def final_problems(self, candidate: Candidate) -> list[str]:
         return self.problems(candidate)
 
+    def missing(self, candidate: Candidate, sources: Sequence[str]) -> Missing:
+        if not isinstance(candidate, ReferenceCandidate):  # its answer is worked out, not read in the source
+            return Missing()
+        lacking = unfounded(candidate.reference_answer, candidate.question, sources)
+        said = ", ".join(map(repr, lacking))
+        return Missing((f"the reference answer is not in the passage: it lacks {said}",) if lacking else ())
+
     def marks(self, candidate: Candidate) -> type[BaseModel]:
         return _reference_schema(candidate.reference_answer)
 
@@ -218,9 +271,11 @@ class ReferenceKind:
         return Scored(Fraction(int(marks.correct)), (marks.correct,), (reason,))
 
     def scored_by_code(self, candidate: Candidate, answer: str) -> Scored | None:
-        if contains_tokens(answer, candidate.reference_answer):
-            return Scored(Fraction(1), (True,), ("the answer contains the reference word for word",))
-        return None
+        right = same(candidate.reference_answer, answer, candidate.question)
+        if right is None:
+            return None
+        why = "the answer is the reference word for word" if right else "the answer gives another number"
+        return Scored(Fraction(int(right)), (right,), (why,))
 
     def holds_answer(self, cut: str) -> bool:
         return bool(cut)  # the answer is a sentence, and may be its first words

@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from autodata.checkpoints.records import Candidate
+from autodata.domains.acceptance.rubric_score import one_line
 from autodata.domains.tasks.base import RubricKind
+from autodata.domains.tasks.legal_filters import flags
 from autodata.domains.tasks.questions import paper_references
 from autodata.domains.tasks.schemas import Line, ShortText, Weighted, sound
 from autodata.models.coerce import (
@@ -154,7 +156,7 @@ class LegalKind(RubricKind):
 
     def shown(self, candidate: Candidate) -> str:
         item = _legal(candidate)
-        rows = (f"{row.number}. ({row.weight:+d}, {row.capability}) {row.criterion}" for row in item.rubric)
+        rows = (f"{row.number}. ({row.weight:+d}, {row.capability}) {one_line(row.criterion)}" for row in item.rubric)
         parts = {
             "Target capabilities": ", ".join(item.target_capabilities),
             "Question": item.question,
@@ -164,6 +166,9 @@ class LegalKind(RubricKind):
 
     def rows(self, candidate: Candidate) -> Sequence[Weighted]:
         return _legal(candidate).rubric
+
+    def post_filters(self, candidate: Candidate) -> Mapping[str, str]:
+        return flags(candidate.question)
 
     def final_problems(self, candidate: Candidate) -> list[str]:
         return [f"refers to its source: {phrase!r}" for phrase in paper_references(candidate.question)]

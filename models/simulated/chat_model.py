@@ -296,8 +296,12 @@ def _item(prompt: str) -> Item:
 
 
 def _fact(question: str) -> str:
-    """Return the made-up answer to a question: the same for whoever knows it."""
-    return f"The recorded value is K{digest(question.strip(), 6)}"
+    """Return the made-up answer to a question: the same for whoever knows it.
+
+    A word of letters alone: numbers and names of an answer must stand in its passage, and this world writes none.
+    """
+    word = digest(question.strip(), 6).translate(str.maketrans("0123456789", "ghijklmnop"))
+    return f"The recorded value is {word}"
 
 
 def _fenced(prompt: str) -> dict[str, str]:

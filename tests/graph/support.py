@@ -169,7 +169,7 @@ def judge(call: Call) -> Answer:
 def fact(number: int, **more: Any) -> dict[str, Any]:
     """Return a sound reference draft."""
     question = f"Which pump did Anton Kessel build in {1900 + number}?"
-    return {"question": question, "reference_answer": f"Pump K{number}."} | more
+    return {"question": question, "reference_answer": "A copper pump."} | more
 
 
 def compare(call: Call) -> Answer:

@@ -196,26 +196,49 @@ async def test_a_document_ends_rejected_after_its_last_round(max_rounds: int) ->
 
 
 @pytest.mark.parametrize(
-    ("scripts", "reason", "reviews"),
+    ("broken", "reason"),
     [
-        ({"challenger": [candidate(1, context="Too short.")]}, "the context has 10 characters", 1),
-        ({"challenger": [candidate(1, question="What does Table 3 imply?")]}, "refers to its source: 'Table 3'", 1),
-        ({"quality_verifier": [review(), review(leaks=True)]}, "leakage: read both", 2),
+        (candidate(1, context="Too short."), "the context has 10 characters"),
+        (candidate(1, question="What does Table 3 imply?"), "refers to its source: 'Table 3'"),
+        (
+            candidate(1, context=f"In this paper, {'a relay loses power at times. ' * 4}"),
+            "refers to its source: 'this paper'",
+        ),
+        (candidate(1) | {"rubric": candidate(1)["rubric"][:9]}, "the rubric has 9 items, at least 10 allowed"),
     ],
 )
-async def test_a_failed_final_check_ends_the_document_without_feedback(
-    scripts: dict[str, Script], reason: str, reviews: int
+async def test_what_code_checks_at_the_end_is_checked_before_anybody_is_paid(
+    broken: dict[str, Any], reason: str
 ) -> None:
-    bench = Bench(scripts)
+    bench = Bench({"challenger": [broken, candidate(2)]})
+    state = await bench.run()
+    assert (state["status"], state["n"]) == ("accepted", 2)
+    assert bench.modes() == ["failed_quality_check", None]
+    assert reason in state["rounds"][0]["reason"]
+    assert bench.counts() == SOLVED | {"challenger": 2, "quality_verifier": 2}
+    assert reason in bench.of("challenger")[1].prompt
+
+
+async def test_a_failed_last_review_ends_the_document_without_feedback() -> None:
+    bench = Bench({"quality_verifier": [review(), review(leaks=True)]})
     state = await bench.run()
     assert (state["status"], state["status_reason"], state["n"]) == ("rejected", "final_check", 1)
     assert bench.modes() == ["final_check"]
-    assert reason in state["rounds"][0]["reason"]
+    assert "leakage: read both" in state["rounds"][0]["reason"]
     assert (state["feedback"], state.get("example"), bench.rows("examples")) == ("", None, [])
-    assert bench.counts() == SOLVED | {"quality_verifier": reviews}
+    assert bench.counts() == SOLVED | {"quality_verifier": 2}
     assert bench.rows("rounds")[0]["feedback"] == ""
     assert bench.rows("documents")[0]["status"] == "rejected"
     assert bench.events[-1]["event"] == "rejected"
+
+
+async def test_quotes_that_the_document_lacks_are_noted_beside_the_quality_check() -> None:
+    context = f'It is "the pump of station 1", and "no pump ever stops". {candidate(1)["context"]}'
+    bench = Bench({"challenger": [candidate(1, context=context)]})
+    state = await bench.run()
+    assert state["status"] == "accepted"
+    quality = json.loads(bench.rows("rounds")[0]["quality"])
+    assert quality["quotes_not_in_source"] == [{"where": "context", "quote": "no pump ever stops"}]
 
 
 async def test_an_answer_cut_off_before_anything_was_said_scores_nothing_and_is_not_judged() -> None:

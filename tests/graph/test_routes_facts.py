@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
+from autodata.graphs.self_instruct import build_self_instruct
 from autodata.nodes.challenger import NO_ANCHOR
 from tests.graph.support import Answer, Bench, Call, Cut, Script, fact
 
@@ -70,8 +72,8 @@ async def test_curtailed_counts_are_kept_out_of_means() -> None:
     assert (row["weak_mean"], row["strong_mean"], row["gap"]) == (None, None, None)
 
 
-async def test_an_answer_that_contains_the_reference_needs_no_judge() -> None:
-    answers: list[Answer] = ["It was pump K1 then.", "pump-K1", "Pump K1", "Pump K12."]
+async def test_an_answer_that_is_the_reference_needs_no_judge() -> None:
+    answers: list[Answer] = ["A copper pump.", "a copper pump", "**A copper  pump**"]
     made = bench({"strong_solver": answers})
     state = await made.run()
     assert state["status"] == "accepted"
@@ -80,11 +82,55 @@ async def test_an_answer_that_contains_the_reference_needs_no_judge() -> None:
     assert [(row["decided_by"], row["score"]) for row in strong] == [("code", "1")] * 3
 
 
-@pytest.mark.parametrize("answer", ["Pump K12.", "Pump  K 1", "The pump called K1", "K1"])
-async def test_an_answer_with_only_a_part_of_the_reference_goes_to_the_judge(answer: str) -> None:
+@pytest.mark.parametrize(
+    "answer",
+    ["copper", "It was no copper pump.", "A copper pump or an iron pump.", "It was a copper pump.", "a-copper pump"],
+)
+async def test_an_answer_with_more_or_less_than_the_reference_goes_to_the_judge(answer: str) -> None:
     made = bench({"weak_solver": [answer] * 3})
     await made.run()
     assert {row["decided_by"] for row in made.rows("attempts") if row["stage"] == "weak"} == {"judge"}
+
+
+async def test_another_number_in_the_same_unit_needs_no_judge() -> None:
+    asked = {"question": "How many litres a minute did the pump of Delft move?"}
+    answers: list[Answer] = ["78 litres a minute", "It moved 65 litres a minute.", "99 litres a minute"]
+
+    def drafted(call: Call) -> Answer:
+        moved = re.search(r"moved (\d+) litres", call.fenced("document"))
+        assert moved
+        return fact(1, **asked, reference_answer=f"{moved[1]} litres a minute")
+
+    made = bench({"challenger": drafted, "weak_solver": answers})
+    await made.run()
+    weak = [row for row in made.rows("attempts") if row["stage"] == "weak"]
+    assert [(row["decided_by"], row["score"]) for row in weak] == [("code", "0")] * 3
+    assert len(made.of("verifier")) == 3, "only the strong ones"
+
+
+@pytest.mark.parametrize(
+    ("answer", "lacks"),
+    [
+        ("It moved 4 Hz.", "'4 Hz'"),
+        ("It moved 299 litres a minute.", "'299 litres'"),
+        ("Anton Kessel and Bo Rask.", "'Bo Rask'"),
+        ("On 3 May 1871.", "'3 May 1871'"),
+        ("It moved seventy-nine litres.", "'seventy-nine litres'"),
+    ],
+)
+async def test_an_answer_that_its_passage_does_not_hold_pays_nobody(answer: str, lacks: str) -> None:
+    made = bench({"challenger": [fact(1, reference_answer=answer), fact(2)]})
+    state = await made.run()
+    assert made.modes() == ["failed_quality_check", None]
+    assert state["rounds"][0]["reason"] == f"the reference answer is not in the passage: it lacks {lacks}"
+    assert made.counts() == SOLVED | {"challenger": 2}
+
+
+async def test_without_a_quality_check_nobody_asks_whether_the_passage_holds_the_answer() -> None:
+    made = bench({"challenger": [fact(1, reference_answer="It moved 299 litres a minute.")]})
+    made.services = replace(made.services, domain=made.services.domain.model_copy(update={"quality_check": False}))
+    made.graph = build_self_instruct(made.services.domain).compile(checkpointer=made.saver)
+    assert (await made.run())["status"] == "accepted"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +139,7 @@ async def test_an_answer_with_only_a_part_of_the_reference_goes_to_the_judge(ans
         ("Which pump does the text name for 1901?", "points at its source: 'the text'"),
         ("Which pump is named in this passage?", "points at its source: 'this passage'"),
         ("When was it built?", "dangling pronoun: 'it'"),
-        ("Which maker built Pump K1 in Delft?", "gives its answer away"),
+        ("Who built a copper pump in Delft?", "gives its answer away"),
     ],
 )
 async def test_a_question_that_code_refuses_pays_neither_verifier_nor_solvers(question: str, reason: str) -> None:

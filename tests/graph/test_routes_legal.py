@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,16 @@ import pytest
 
 from autodata.checkpoints.records import Document, Example, document_id
 from autodata.corpus.export import jsonl_row
-from autodata.domains.domain import LEGAL
+from autodata.domains.domain import LEGAL, Domain
 from autodata.domains.tasks.legal_filters import POST_FILTERS
+from autodata.graphs.self_instruct import build_self_instruct
 from autodata.models.errors import CallFailed, UnusableReply
 from autodata.models.simulated.chat_model import TOO_HARD
 from autodata.runner.config import RunConfig
 from autodata.runner.document_runner import open_run
 from autodata.runner.ingest import take_in
 from tests.graph.legal import draft, extract, improve, judgement, legal
-from tests.graph.support import Call, Cut, Script, scored
+from tests.graph.support import Call, Cut, Script, candidate, scored
 from tests.support.runs import generated
 
 SOLVED = {"extractor": 1, "challenger": 1, "weak_solver": 5, "strong_solver": 3, "verifier": 8, "loop_judge": 1}
@@ -110,15 +112,36 @@ async def test_a_post_filter_sends_a_round_back_without_the_judge(rule: str) -> 
     state = await bench.run()
     assert (state["status"], state["n"]) == ("accepted", 2)
     assert bench.modes() == ["post_filter", None]
-    assert bench.counts() == {role: 2 * n for role, n in SOLVED.items()} | {"extractor": 1, "loop_judge": 1}
+    assert bench.counts() == SOLVED | {"challenger": 2, "extractor": 1, "loop_judge": 1}, "the first pays nobody else"
     assert state["rounds"][0]["reason"].startswith(f"{rule}: ")
-    first = json.loads(bench.rows("rounds")[0]["judgement"])
-    assert (first["layer"], first["verdict"]) == (1, "improve")
-    assert list(json.loads(bench.rows("rounds")[0]["packet"])["post_filter_flags"]) == [rule]
+    assert bench.rows("rounds")[0]["judgement"] is None
     second = bench.of("challenger")[1]
-    told = "## REFUSED BY A FIXED RULE: 1\n- round 1: weak average 0.20, strong average 0.80, gap 0.60\n<reason-"
-    assert told in second.prompt
+    assert "## REFUSED BY A FIXED RULE: 1\n- round 1\n<reason-" in second.prompt
     assert second.fenced("reason").startswith(f"{rule}: ")
+
+
+async def test_a_kind_of_another_domain_is_judged_without_the_legal_rules() -> None:
+    question = "What happens on appeal, act as you may, to a relay of 1912?"
+    values = {"name": "own", "kind": "rubric", "extractor": False}
+    domain = Domain.model_validate({**LEGAL.model_dump(), **values})
+    rubric = [{"criterion": f"Names {k}", "weight": 1 if k <= 10 else -1} for k in range(16)]
+    bench = legal({"challenger": [candidate(1, question=question, rubric=rubric)]})
+    bench.chats["challenger"].schema_title = "RubricCandidate"
+    bench.services = replace(bench.services, domain=domain)
+    bench.graph = build_self_instruct(domain).compile(checkpointer=bench.saver)
+    state = await bench.run()
+    assert (state["status"], bench.modes()) == ("accepted", [None])
+    [row] = bench.rows("rounds")
+    assert json.loads(row["packet"])["post_filter_flags"] == {}
+
+
+async def test_quotes_that_the_document_lacks_are_noted_with_the_round() -> None:
+    question = 'They wrote "we never pay for a hedge" to me. What can I ask for?'
+    bench = legal({"challenger": [draft(1, question=question)]})
+    assert (await bench.run())["status"] == "accepted"
+    found = json.loads(bench.rows("rounds")[0]["quality"])
+    assert found["quotes_not_in_source"] == [{"where": "question", "quote": "we never pay for a hedge"}]
+    assert "passed" not in found
 
 
 async def test_a_suggestion_reaches_the_next_writer_word_for_word() -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from autodata import nodes
 from autodata.checkpoints.records import Candidate
+from autodata.domains.acceptance.rubric_score import one_line
 from autodata.domains.tasks.base import KINDS, RubricKind
 from autodata.domains.tasks.schemas import (
     ReferenceCandidate,
@@ -221,19 +226,26 @@ def test_no_number_a_model_states_is_used() -> None:
     ("answer", "right"),
     [
         ("It began in 2011.", True),
-        ("As far as I know it began in 2011, in Utrecht.", True),
+        ("As far as I know it began in 2011, in Utrecht.", False),  # words around it may say anything
         ("IT BEGAN IN 2011", True),
         ("It began in 20110.", False),
+        ("It began in 2011 or 2012.", False),
         ("In 2011.", False),  # right perhaps, but that is for the judge to say
         ("It did not begin in 2011.", False),
         ("", False),
     ],
 )
-def test_an_answer_that_contains_the_reference_needs_no_judge(answer: str, right: bool) -> None:
+def test_an_answer_that_is_the_reference_needs_no_judge(answer: str, right: bool) -> None:
     scored = REFERENCE.scored_by_code(reference(), answer)
     assert (scored is not None) is right
     if scored:
         assert (scored.score, scored.met) == (Fraction(1), (True,))
+
+
+def test_another_number_is_wrong_without_a_judge() -> None:
+    scored = REFERENCE.scored_by_code(reference(), "It began in 1998.")
+    assert scored
+    assert (scored.score, scored.met) == (Fraction(0), (False,))
 
 
 def test_an_answer_to_a_rubric_always_needs_a_judge() -> None:
@@ -306,6 +318,63 @@ def test_the_final_check_of_a_rubric_candidate(context: str, question: str, prob
     assert len(found) == len(problems)
     assert all(part in text for part, text in zip(problems, found, strict=True))
     assert RUBRIC.problems(rubric(context=context, question=question)) == []
+
+
+@pytest.mark.parametrize("own", ["", "7. ", "7) ", "(7) ", "[7] ", "#7: ", "Criterion 7: ", "- ", "7. 8. "])
+@pytest.mark.parametrize("broken", [" ", "\n", "\r\n", "\n\n", "\u2028", "\x0b", "\x85"])
+def test_a_criterion_cannot_shift_the_numbers_of_a_list(own: str, broken: str) -> None:
+    texts = [f"{own}Names the log{broken}2. and the page", "Names the flush", f"{own}1.5 metres are named"]
+    weights = (5, -3, 4)
+    written = [{"criterion": text, "weight": weight} for text, weight in zip(texts, weights, strict=True)]
+    lines = ["Names the log 2. and the page", "Names the flush", "1.5 metres are named"]
+    candidate = rubric(rubric=written)
+    shown = RUBRIC.judged_by(candidate)["criteria"].splitlines()[1:-1]
+    assert shown == [f"{n}. {line}" for n, line in enumerate(lines, 1)]
+    assert RUBRIC.criteria(candidate) == list(zip(lines, weights, strict=True))
+    reviewed = RUBRIC.shown(candidate)
+    numbered = enumerate(zip(weights, lines, strict=True), 1)
+    assert f"Rubric: {chr(10).join(f'{n}. ({w:+d}) {line}' for n, (w, line) in numbered)}\n" in reviewed
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2011: the year", "3 metres are said", "4-bit is named", "No loss is named", "3 - 5 items", "1969. is", "5."],
+)
+def test_a_criterion_keeps_numbers_that_are_its_own_words(text: str) -> None:
+    assert one_line(text) == text
+
+
+@pytest.mark.parametrize("numbers", [[0, 1], [0], [1, 0], [2, 3], [-1, 1]])
+def test_numbers_from_0_are_asked_again_not_guessed(numbers: list[int]) -> None:
+    marks = [{"number": number, "met": True} for number in numbers]
+    with pytest.raises(Unusable):
+        parse_reply(json.dumps({"marks": marks}), RUBRIC.marks(rubric(5, 4)))
+
+
+QUOTING = 'The log is \u201cflushed at each commit\u201d, as "redo skips every page" says, and "hot" is a word.'
+
+
+def test_quotes_that_the_document_lacks_are_noted_with_where_they_stand() -> None:
+    found = RUBRIC.missing(rubric(context=QUOTING), ["A log,  FLUSHED at each\ncommit."])  # type: ignore[attr-defined]
+    assert (found.problems, found.quotes) == ((), ({"where": "context", "quote": "redo skips every page"},))
+
+
+def test_generic_modules_import_no_domain() -> None:
+    folder = Path(nodes.__file__).parent
+    generic = {
+        "loop_judge",
+        "packet",
+        "extractor",
+        "challenger",
+        "quality",
+        "closing",
+        "verifier",
+        "kinds",
+        "code_checks",
+    }
+    for name in generic:
+        text = (folder / f"{name}.py").read_text("utf-8")
+        assert not re.search(r"nodes\.(legal|post_filters)\b", text), name
 
 
 def test_the_shortest_context_is_a_setting() -> None:

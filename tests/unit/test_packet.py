@@ -11,6 +11,7 @@ import pytest
 
 from autodata.checkpoints.records import Attempt, FailureMode, Mark, Round, RubricFigures, Stage
 from autodata.domains.acceptance.rubric_score import rubric_figures
+from autodata.domains.tasks.legal_filters import flags
 from autodata.nodes.loop_judge_packet import Pattern, eased, packet, shown
 
 CRITERIA: list[dict[str, Any]] = [
@@ -60,7 +61,7 @@ ROUNDS = [
     closed(3, FailureMode.DUPLICATE, "tried before"),
 ]
 QUESTION = "I lost on appeal. What now?"
-FOUND = packet(Pattern(QUESTION, CRITERIA, ATTEMPTS, ROUNDS))
+FOUND = packet(Pattern(QUESTION, CRITERIA, ATTEMPTS, ROUNDS, flags(QUESTION)))
 
 
 def number(exact: str, value: float) -> dict[str, Any]:
@@ -121,6 +122,10 @@ def test_capabilities() -> None:
 def test_length_and_flags() -> None:
     assert FOUND["body_chars"] == len(QUESTION)
     assert FOUND["post_filter_flags"] == {"on_appeal": "it says 'on appeal'"}
+
+
+def test_a_kind_without_fixed_rules_has_no_flags() -> None:
+    assert packet(Pattern(QUESTION, CRITERIA, ATTEMPTS))["post_filter_flags"] == {}
 
 
 def test_earlier_verdicts() -> None:

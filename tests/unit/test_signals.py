@@ -77,6 +77,7 @@ def all_reasons() -> list[str]:
         *reference.problems(pointing),
         *reference.problems(dangling),
         *unsupported,
+        *reference.missing(dangling, ["It was built by 1901."]).problems,  # type: ignore[attr-defined]
     ]
 
 

@@ -1,0 +1,276 @@
+"""Numbers in plain text: those written in digits with all they can mean, and those written in words.
+
+Nothing here decides anything: `grounded` and `same_fact` do. Every scanner is linear in the text.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from itertools import pairwise
+
+
+def word_set(text: str) -> frozenset[str]:
+    """Return the words of a text."""
+    return frozenset(text.split())
+
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+MONTHS: Mapping[str, int] = {
+    name: n
+    for n, names in enumerate(
+        (
+            *("january jan", "february feb", "march mar", "april apr", "may", "june jun", "july jul"),
+            *("august aug", "september sept sep", "october oct", "november nov", "december dec"),
+        ),
+        1,
+    )
+    for name in names.split()
+}
+UNITS = {
+    word: value
+    for value, word in enumerate(
+        _words(
+            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
+            " seventeen eighteen nineteen"
+        )
+    )
+}
+TENS = {
+    word: value * 10 for value, word in enumerate(_words("twenty thirty forty fifty sixty seventy eighty ninety"), 2)
+}
+TENS["fourty"] = 40
+SCALES: Mapping[str, int] = {
+    "thousand": 10**3,
+    "million": 10**6,
+    "billion": 10**9,
+    "trillion": 10**12,
+    "lakh": 10**5,
+    "crore": 10**7,
+}
+SHORT_SCALES: Mapping[str, int] = {
+    **{"k": 10**3, "m": 10**6, "mn": 10**6, "mln": 10**6, "mio": 10**6, "b": 10**9, "bn": 10**9},
+    **{"mrd": 10**9, "t": 10**12, "tn": 10**12},
+}
+ORDINALS: dict[str, int] = {
+    **{
+        word: value
+        for value, word in enumerate(
+            _words("first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth"), 1
+        )
+    },
+    **{f"{word}th": value for word, value in UNITS.items() if value > 12},
+    **{f"{word[:-1]}ieth": value for word, value in TENS.items()},
+    **{"hundredth": 100, "thousandth": 1000, "millionth": 10**6},
+}
+LOOSE: Mapping[str, tuple[Fraction, ...]] = {
+    word: values
+    for words, values in (
+        ("a an single once sole only", (Fraction(1),)),
+        ("no none nil nothing never without neither", (Fraction(0),)),
+        ("both pair pairs twice double doubled doubles couple twin twins", (Fraction(2),)),
+        ("triple tripled thrice trio", (Fraction(3),)),
+        ("dozen dozens", (Fraction(12),)),
+        ("decade decades", (Fraction(10),)),
+        ("century centuries", (Fraction(100),)),
+        ("half halves halved halfway", (Fraction(1, 2), Fraction(50))),
+        ("quarter quarters", (Fraction(1, 4), Fraction(25), Fraction(4))),
+    )
+    for word in words.split()
+}
+"""Words that say a number by the way, with what they can stand for."""
+
+_SEPARATED = r"\d{1,3}(?:[ ,.']\d{2,3}){0,12}[ ,.']\d{3}(?:[.,]\d{1,30})?"
+_DIGITS = re.compile(rf"(?<![A-Za-z0-9])(?:{_SEPARATED}(?!\d)|\d+(?:[.,]\d+)?)", re.ASCII)
+_WORDS = re.compile(r"[A-Za-z]+")
+_LETTERS_AFTER = re.compile(r" ?([A-Za-z]+)")
+_PERCENT = re.compile(r" ?(?:%|per[ -]?cent\b|percent\b|pct\b)", re.IGNORECASE)
+_GROUPED = re.compile(r"\d{1,3}(?:\D\d{3})+|\d{1,2}(?:\D\d{2})*\D\d{3}", re.ASCII)
+_WITH_SCALE = re.compile(rf"{_DIGITS.pattern}(?:[ ]?(?:%|[A-Za-z]{{1,12}})(?:[ -]cent\b)?)?", re.ASCII)
+_RANGE = re.compile(
+    r"(?<![\w.,])(\d{1,12}(?:[.,]\d{1,12})?)\s?(?:to|and|or|-|\u2013)\s?\d{1,12}(?:[.,]\d{1,12})? ?"
+    rf"({'|'.join(SCALES)})\b",
+    re.IGNORECASE,
+)
+_NUMBER_WORD = rf"(?:{'|'.join(sorted([*UNITS, *TENS, *SCALES, *ORDINALS, 'hundred'], key=len, reverse=True))})\b"
+_OF_DIGITS = rf"(?!(?<=\d[ -])(?:{'|'.join(SCALES)}|hundred)\b)"
+_RUN = re.compile(
+    rf"\b{_OF_DIGITS}{_NUMBER_WORD}(?:(?:\s{{1,3}}|-)(?:and\s{{1,3}})?{_NUMBER_WORD}){{0,24}}", re.IGNORECASE
+)
+_SAME_SIGN = {0x2212: "-", 0x2010: "-", 0x2011: "-", 0x2019: "'", 0x00A0: " ", 0x202F: " ", 0x2009: " "}
+_MAX_DIGITS = 40
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number of a text: where it stands, all values that its spelling can mean, and how it is written."""
+
+    start: int
+    end: int
+    values: frozenset[Fraction]
+    text: str
+    in_digits: bool = True
+
+
+def plain_text(text: str) -> str:
+    """Return a text in which signs for numbers are written out: fractions, superscripts, wide digits, dashes."""
+    if text.isascii():
+        return text
+    written: dict[int, str] = {}
+    for sign in {*text}:
+        kind = unicodedata.decomposition(sign).split(" ")[0]
+        if kind == "<super>" and sign.isdigit():
+            written[ord(sign)] = f"^{unicodedata.digit(sign)}"
+        elif kind == "<fraction>":
+            written[ord(sign)] = f" {unicodedata.normalize('NFKC', sign).replace(chr(0x2044), '/')} "
+    return unicodedata.normalize("NFKC", text.translate(written)).translate(_SAME_SIGN)
+
+
+def readings(digits: str) -> frozenset[Fraction]:
+    """Return every value that digits with separators can mean: 1.500 is 1500 or 1.5. Empty when far too long."""
+    if len(digits) > _MAX_DIGITS:
+        return frozenset()
+    whole = re.sub(r"\D", "", digits)
+    if whole == digits:
+        return frozenset({Fraction(int(digits))})
+    found = set()
+    if _GROUPED.fullmatch(digits):
+        found.add(Fraction(int(whole)))
+    head, sign, tail = re.fullmatch(r"(.*)(\D)(\d+)", digits, re.DOTALL).groups()  # type: ignore[union-attr]
+    if sign in ".,":
+        found.add(Fraction(f"{re.sub(r'[^0-9]', '', head)}.{tail}"))
+    return frozenset(found)
+
+
+def in_digits(text: str) -> list[Number]:
+    """Return the numbers written in digits, in order; `text` is what `plain_text` returns.
+
+    Digits behind a letter, as in B52, are part of a name and no number.
+    """
+    found = []
+    for match in _DIGITS.finditer(text):
+        values, end = set(readings(match[0])), match.end()
+        after = _LETTERS_AFTER.match(text, end)
+        word = after[1] if after else ""
+        if after and word.lower() in SCALES:
+            values, end = {value * SCALES[word.lower()] for value in values}, after.end()
+        elif after and word.lower() in SHORT_SCALES:
+            values |= {value * SHORT_SCALES[word.lower()] for value in values}
+        elif after and word.lower() == "hundred":
+            values, end = {value * 100 for value in values}, after.end()
+        elif after and word.lower() == "dozen":
+            values |= {value * 12 for value in values}
+        found.append(Number(match.start(), end, frozenset(values), text[match.start() : end]))
+    return found
+
+
+def in_words(text: str) -> list[Number]:
+    """Return the numbers written in English words, in order; two pairs in a row are a year too, as nineteen thirty."""
+    return [number for run in _RUN.finditer(text) for number in _spelled(run[0], run.start())]
+
+
+def _spelled(run: str, at: int) -> Iterator[Number]:
+    """Split number words in a row, which begin at a place of their text, into numbers."""
+    groups: list[tuple[int, int, int]] = []  # start, end, value
+    total, now, start, end, open_ = 0, -1, 0, 0, False
+    last = 10**18
+
+    def close() -> None:
+        nonlocal total, now, open_, last
+        if open_:
+            groups.append((start, end, total + max(now, 0)))
+        total, now, open_, last = 0, -1, False, 10**18
+
+    for match in _WORDS.finditer(run):
+        word = match[0].lower()
+        if word == "and":
+            continue
+        value = UNITS.get(word, TENS.get(word, ORDINALS.get(word, -1)))
+        if word == "hundred" and not (0 < now < 100):
+            if now >= 0:
+                close()
+            now = 1
+        if value >= 0 and now >= 0 and not _adds(now, value):
+            close()
+        if word in SCALES and SCALES[word] >= last:
+            close()
+        if not open_:
+            start, open_ = match.start(), True
+        end = match.end()
+        if word == "hundred":
+            now *= 100
+        elif word in SCALES:
+            total, now, last = total + (now if now > 0 else 1) * SCALES[word], -1, SCALES[word]
+        else:
+            now = value if now < 0 else now + value
+        if word in ORDINALS:
+            close()
+    close()
+    spans = [(first, last, Fraction(value)) for first, last, value in groups]
+    spans += [
+        (one[0], two[1], Fraction(one[2] * 100 + two[2]))
+        for one, two in pairwise(groups)
+        if 10 <= one[2] < 100 and 0 <= two[2] < 100
+    ]
+    for first, last, number in spans:
+        yield Number(at + first, at + last, frozenset({number}), run[first:last], in_digits=False)
+
+
+def _adds(now: int, value: int) -> bool:
+    """Whether a word goes on with a number: forty-one, hundred and twelve; not nineteen thirty."""
+    if now % 100 == 0:
+        return now > 0 and 0 < value < 100
+    return now % 100 >= 20 and now % 10 == 0 and 0 < value < 10
+
+
+@lru_cache(maxsize=32)
+def stated(text: str) -> frozenset[Fraction]:
+    """Return every value that a source can be said to state: digits, words, shares, parts of ranges, numerals.
+
+    `text` is what `plain_text` returns. Different spellings are looked at once each: a source may be long.
+    """
+    found: set[Fraction] = set()
+    for spelling in {match[0] for match in _WITH_SCALE.finditer(text)}:
+        for number in in_digits(spelling):
+            found |= number.values
+            if _PERCENT.match(spelling, number.end):
+                found |= {value / 100 for value in number.values}
+            if re.search(r"\d \d", number.text):  # 10 200 may be two numbers
+                parts = re.findall(r"\d+(?:[.,]\d+)?", number.text)
+                found |= {value for part in parts for value in readings(part)}
+    for digits, scale in set(_RANGE.findall(text)):  # 5 to 6 million
+        found |= {value * SCALES[scale.lower()] for value in readings(digits)}
+    for run in {match[0] for match in _RUN.finditer(text)}:
+        found |= {value for number in _spelled(run, 0) for value in number.values}
+    lower = {word.lower() for word in set(_WORDS.findall(text))}
+    for word in lower & LOOSE.keys():
+        found |= set(LOOSE[word])
+    found |= _numerals(text)
+    found |= {
+        Fraction(unicodedata.numeric(sign)).limit_denominator(10**6)
+        for sign in {*text}
+        if not sign.isascii() and unicodedata.numeric(sign, None) is not None
+    }
+    return frozenset(found)
+
+
+_NUMERAL = re.compile(r"\b[IVXLCDM]+\b")
+_ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
+
+
+def _numerals(text: str) -> set[Fraction]:
+    """Return the values of Roman numerals."""
+    found = set()
+    for numeral in set(_NUMERAL.findall(text)):
+        if len(numeral) < 16:
+            digits = [_ROMAN[sign] for sign in numeral]
+            pairs = zip(digits, [*digits[1:], 0], strict=True)
+            found.add(Fraction(sum(-one if one < after else one for one, after in pairs)))
+    return found

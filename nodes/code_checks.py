@@ -1,0 +1,64 @@
+"""What code finds in a candidate before anybody is paid to look at it, and again before it is accepted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from autodata.checkpoints.records import Candidate, FailureMode
+from autodata.domains.acceptance.policies import LoopJudge
+from autodata.domains.acceptance.rubric_score import count_problems
+from autodata.domains.domain import Domain
+from autodata.domains.tasks.base import broken_rules, missing
+from autodata.nodes.state import Desk
+from autodata.prompts import PromptPack
+
+
+def code_problems(domain: Domain, pack: PromptPack, candidate: Candidate) -> list[str]:
+    """Return what code finds wrong with a candidate by itself.
+
+    The numbers of rubric items are those that the quality verifier's prompt allows; without a quality verifier those
+    that the writer's prompt asks for. What a final check of the domain would refuse is refused here already.
+    """
+    found = [
+        *domain.scorer.problems(candidate),
+        *(domain.scorer.final_problems(candidate) if domain.final_check else ()),
+    ]
+    weights = [weight for _, weight in domain.scorer.criteria(candidate)]
+    limits = pack["quality_verifier" if domain.quality_check else "challenger"].front.limits
+    return list(dict.fromkeys([*found, *count_problems(weights, limits)]))
+
+
+async def rejection_by_code(desk: Desk, candidate: Candidate) -> tuple[FailureMode, str] | None:
+    """Return why code rejects a candidate, unpaid: what is wrong with it, or a fixed rule that it breaks; else None.
+
+    Where a quality verifier says whether a source supports an answer, code looks first whether it says it at all. Fixed
+    rules bind where a loop judge decides; a baseline sends nothing back for them.
+    """
+    services = desk.services
+    found = code_problems(services.domain, services.pack, candidate)
+    if not found and services.domain.quality_check:
+        sources = await _sources(desk)
+        found = list((await asyncio.to_thread(missing, services.domain.scorer, candidate, sources)).problems)
+    if found:
+        return FailureMode.QUALITY, "; ".join(found)
+    if isinstance(services.policy, LoopJudge) and (broken := broken_rules(services.domain.scorer, candidate)):
+        return FailureMode.POST_FILTER, reason_of(broken)
+    return None
+
+
+def reason_of(broken: Mapping[str, str]) -> str:
+    """Return broken fixed rules as the reason of a rejection."""
+    return "; ".join(f"{rule}: {what}" for rule, what in broken.items())
+
+
+async def noted(desk: Desk, candidate: Candidate) -> dict[str, Any]:
+    """Return what is worth a look but fails nothing: quoted words that the source does not hold. Empty without any."""
+    sources = await _sources(desk)
+    quotes = (await asyncio.to_thread(missing, desk.services.domain.scorer, candidate, sources)).quotes
+    return {"quotes_not_in_source": [dict(quote) for quote in quotes]} if quotes else {}
+
+
+async def _sources(desk: Desk) -> Sequence[str]:
+    return [await desk.source(), str(desk.state["document"]["title"])]

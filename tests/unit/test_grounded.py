@@ -1,0 +1,175 @@
+"""Numbers, dates and names of an answer must stand in its passage, in any spelling; quotes must in the document."""
+
+from __future__ import annotations
+
+import pytest
+
+from autodata.domains.tasks.grounded import MAX_QUOTES, QUOTE_CHARS, quotes_missing, unfounded
+
+TITLE = "Masts of the Coast"
+PASSAGE = (
+    "The mast at Gull Point was raised on 3 May 1931 by Ada Lind and her forty-one workers. It is 141 metres tall and"
+    " cost 5 million crowns. Marie's boat, run by the World Health Organization, sends at 12 kHz from 14:30. In the"
+    " 1990s the F-16 flew 1,500 km to Saint-Denis in 2 to 3 million steps; half of Germany heard the Velin engine of"
+    " Malmö, and NASA paid 0.75 of it. Version 2.3 fits \u00bd of a dozen. Louis XIV came twice, at \u22125 \u00b0C."
+)
+QUESTION = "Who raised the mast that Bo Rask planned in 1925?"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *("Ada Lind", "Ada Lind raised it on 3 May 1931.", "Lind's workers", "Lind\u2019s workers", "the Linds"),
+        *(
+            "on 1931-05-03",
+            "May 3, 1931",
+            "3rd of May 1931",
+            "03.05.1931",
+            "May 1931",
+            "in 1931",
+            "nineteen thirty-one",
+        ),
+        *(
+            "41 workers",
+            "forty-one",
+            "Forty one",
+            "One hundred and forty-one metres",
+            "141 m",
+            "141m",
+            "141 meters tall",
+        ),
+        *("12 kHz", "12kHz", "12 kilohertz", "5,000,000 crowns", "five million crowns", "5 million", "$5m"),
+        *("2:30 pm", "14:30", "at 14:30", "half of Germany", "50% of Germany", "50 percent"),
+        *("75 %", "0.75", "1,500 kilometres", "1500 km", "1.500 km", "2 million steps", "3 million", "version 2.3"),
+        *("the 1990s", "the F16", "an F-16", "St. Denis", "Saint Denis", "the WHO", "World Health Organization"),
+        *("the Germans", "German workers", "Velin Engine", "It was Malmo.", "1/2", "twelve", "2 times"),
+        *(
+            "It was raised by Marie.",
+            "Masts of the Coast",
+            "Bo Rask",
+            "In 1925.",
+            "Louis 14",
+            "-5 \u00b0C",
+            "5 million",
+        ),
+        *("one mast", "1 mast", "The first mast", "The copper one", "NASA"),
+        *(
+            "Yes",
+            "Because it was cheap.",
+            "They paid for it.",
+            "I think it was Ada.",
+            "a tall one",
+            "",
+            "THE MAST WAS RAISED",
+        ),
+        *("In May", "Dr. Lind", "Mrs Ada Lind", "Gull Point", "The Mast Was Raised By Ada Lind Here Soon"),
+    ],
+)
+def test_what_a_passage_says_in_any_spelling_is_there(answer: str) -> None:
+    assert unfounded(answer, QUESTION, [PASSAGE, TITLE]) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "lacking"),
+    [
+        ("4 Hz", ["4 Hz"]),
+        ("4Hz", ["4Hz"]),
+        ("It sends at 12 Hz.", ["12 Hz"]),
+        ("12 MHz", ["12 MHz"]),
+        ("141 feet", ["141 feet"]),
+        ("142 metres", ["142 metres"]),
+        ("41.5 workers", ["41.5"]),
+        ("forty-two workers", ["forty-two"]),
+        ("5 crowns", ["5"]),
+        ("5 billion crowns", ["5 billion"]),
+        ("1 million crowns", ["1 million"]),
+        ("17 %", ["17"]),
+        ("3 May 1930", ["3 May 1930"]),
+        ("4 May 1931", ["4 May 1931"]),
+        ("June 1931", ["June 1931"]),
+        ("1931-06-03", ["1931-06-03"]),
+        ("in 1932", ["1932"]),
+        ("15:45", ["15", "45"]),
+        ("Ada Lind and Cy Dahl", ["Cy Dahl"]),
+        ("It was Cy.", ["Cy"]),
+        ("Cy Dahl raised it.", ["Cy Dahl"]),
+        ("Oslo.", ["Oslo"]),
+        ("Gull Point, Ireland", ["Ireland"]),
+        ("on the B52", ["B52"]),
+        ("by UNESCO", ["UNESCO"]),
+        ("on a Monday", ["Monday"]),
+        ("Cy Dahl, in 1932, for 9 crowns", ["1932", "9", "Cy Dahl"]),
+    ],
+)
+def test_what_a_passage_does_not_say_is_named(answer: str, lacking: list[str]) -> None:
+    passage = PASSAGE.replace("\u22125 \u00b0C", "night")
+    assert unfounded(answer, QUESTION, [passage, TITLE]) == lacking
+
+
+def test_dates_are_not_put_together_from_parts_of_others() -> None:
+    passage = "It was begun on 3 May 1930 and ended on 7 June 1931; guests came from 9 to 12 June 1931."
+    for there in ("3 May 1930", "June 7, 1931", "9 June 1931", "12 June 1931", "May 1930"):
+        assert unfounded(there, "When?", [passage]) == [], there
+    for mixed in ("3 May 1931", "7 May 1931", "May 1931", "7 June 1930"):
+        assert unfounded(mixed, "When?", [passage]) == [mixed], mixed
+
+
+def test_where_every_noun_has_a_capital_names_are_not_looked_for() -> None:
+    passage = "Der Mast wurde 1931 von der Firma Lind gebaut und ist 41 Meter hoch."
+    assert unfounded("Er wurde von Ingenieuren in Handarbeit gebaut.", "Wie?", [passage]) == []
+    assert unfounded("Er ist 42 Meter hoch.", "Wie?", [passage]) == ["42"]
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        ('It says "raised on 3 may\n1931" there.', []),
+        ("It says \u201cRaised  on 3 May 1931,\u201d there.", []),
+        ("It says \u00abraised on 3 May 1931\u00bb there.", []),
+        ('"[R]aised on ... 1931 by Ada Lind"', []),
+        ('"raised on \u2026 by Ada Lind"', []),
+        ('"Marie\u2019s boat"', []),
+        ('a "hot" word and 5" of rope, 6" of wire', []),
+        ('"cost ten million"', ["cost ten million"]),
+        ('"raised on 3 May 1931" and "raised by Bo"', ["raised by Bo"]),
+        ("\u201ccost ten million\u201d", ["cost ten million"]),
+        ('"raised on ... by Bo Rask"', ["raised on ... by Bo Rask"]),
+    ],
+)
+def test_quotes(text: str, missing: list[str]) -> None:
+    found = quotes_missing({"context": "none", "question": text}, PASSAGE)
+    assert found == [{"where": "question", "quote": quote} for quote in missing]
+
+
+def test_few_and_short_quotes_are_kept() -> None:
+    text = " ".join(f'"never said {k} {"at all " * 60}ever"' for k in range(9))
+    found = quotes_missing({"context": text}, PASSAGE)
+    assert len(found) == MAX_QUOTES
+    assert all(len(quote["quote"]) <= QUOTE_CHARS for quote in found)
+
+
+HOSTILE = [
+    "1,111",
+    "1",
+    "one ",
+    "1 ",
+    "3 May ",
+    "A ",
+    "Ab ",
+    "Ab'",
+    '"a ',
+    "\u201ca",
+    "A.B.",
+    "Of The ",
+    "1-1-",
+    "\u00ab",
+]
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_a_long_source_takes_no_more_than_its_length(piece: str) -> None:
+    """Texts of 20,000 and 80,000 characters: were anything quadratic, the second would take minutes."""
+    for chars in (20_000, 80_000):
+        source = piece * (chars // len(piece))
+        unfounded("Bo Rask, on 3 May 1931, with 5 Hz", "Who?", [source])
+        quotes_missing({"question": source}, source)
