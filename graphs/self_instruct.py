@@ -50,7 +50,11 @@ def after_verifier(state: State) -> str:
     decision = verdict.get("decision")
     if decision == Decision.MORE:
         return "strong_solver" if verdict.get("stage") == Stage.STRONG else "weak_solver"
-    following = {Decision.STRONG: "strong_solver", Decision.JUDGE: "loop_judge", Decision.ACCEPT: "accept"}
+    following: dict[str, str] = {
+        Decision.STRONG: "strong_solver",
+        Decision.JUDGE: "loop_judge",
+        Decision.ACCEPT: "accept",
+    }
     return following.get(decision, "feedback") if isinstance(decision, str) else "feedback"
 
 

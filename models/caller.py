@@ -446,7 +446,8 @@ def _decided(found: Any) -> Any:
 
 def _wait(retries: RetryConfig, tried: int) -> float:
     """Return the seconds to wait after a failure, the `tried`th in a row."""
-    return min(retries.max_seconds, retries.base_seconds * 2 ** min(tried - 1, 60)) * random.random()  # noqa: S311 - jitter
+    longest: float = min(retries.max_seconds, retries.base_seconds * 2 ** min(tried - 1, 60))
+    return longest * random.random()  # noqa: S311 - jitter
 
 
 def _require_answer(reply: Reply) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, cast
 
 from langgraph.runtime import Runtime
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
@@ -17,7 +17,7 @@ from autodata.domains.tasks.legal import Extract, LoopJudgement
 from autodata.models.validation import problems
 from autodata.nodes.state import BadState, Context, Desk, Services, State
 
-Node = Callable[[State, Runtime[Context]], Awaitable[dict[str, Any]]]
+Node = TypeVar("Node", bound=Callable[[State, Runtime[Context]], Awaitable[dict[str, Any]]])
 
 _OF_CANDIDATE = ("candidate",)
 _OF_VERDICT = ("candidate", "verdict")
@@ -114,7 +114,7 @@ def checked(node: Node) -> Node:
     async def run(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         return await node(await workable(node.__name__, state, runtime), runtime)
 
-    return run
+    return cast("Node", run)
 
 
 async def workable(name: str, state: Mapping[str, Any], runtime: Runtime[Context]) -> State:

@@ -121,7 +121,7 @@ def fan_out(state: Dataset) -> Sequence[Send | str]:
     domain, documents = state.get("domain"), state.get("documents")
     if domain not in SERVED or not isinstance(documents, list) or not documents:
         return ["collect"]
-    start = {"pinned": state.get("pinned"), "n": 0, "rounds": [], "feedback": "", "status": ""}
+    start: dict[str, Any] = {"pinned": state.get("pinned"), "n": 0, "rounds": [], "feedback": "", "status": ""}
     return [Send(_loop_of(domain), {"document": document, **start}) for document in documents]
 
 

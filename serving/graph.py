@@ -32,7 +32,7 @@ def compile_served(builder: StateGraph[Any, Any, Any, Any], **options: Any) -> S
 class ServedGraph(CompiledStateGraph[Any, Any, Any, Any]):
     """A compiled graph that checks inputs and answers."""
 
-    async def astream(  # type: ignore[override]
+    async def astream(
         self,
         input: Any,  # noqa: A002 - its name in LangGraph
         config: Any = None,
