@@ -25,7 +25,7 @@ from autodata.cli.run import (
     find_settings,
     on_signals,
 )
-from autodata.cli.terminal import AsJson, console, print_json
+from autodata.cli.terminal import AsJson, console, print_json, write_data
 from autodata.prompts.patch import write_pack
 from autodata.runner.config import RunConfig
 from autodata.runner.destinations import destinations
@@ -172,7 +172,7 @@ def blame(
     Example: autodata optimize blame OPT challenger
     """
     for line in asyncio.run(blamed(folder, role)):
-        typer.echo(line)
+        write_data(f"{line}\n")
 
 
 @optimize.command("export")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from autodata.checkpoints.records import UserError
+from autodata.cli.terminal import write_data
 from autodata.prompts import PromptPack, load_pack
 from autodata.prompts.pack import shipped_packs
 from autodata.prompts.patch import write_pack
@@ -35,10 +36,10 @@ def show(
     if role:
         if role not in pack.prompts:
             raise UserError(f"{domain}: no prompt for {role!r}: it has {', '.join(pack.prompts)}")
-        typer.echo(pack[role].text, nl=False)
+        write_data(pack[role].text)
         return
     for name, prompt in pack.prompts.items():
-        typer.echo(f"==> {name}.md, version {prompt.version} <==\n{prompt.text}")
+        write_data(f"==> {name}.md, version {prompt.version} <==\n{prompt.text}\n")
 
 
 @prompts.command("diff")
@@ -50,7 +51,7 @@ def diff(
 
     Example: autodata prompts diff cs facts
     """
-    typer.echo(find_pack(before).diff(find_pack(after)), nl=False)
+    write_data(find_pack(before).diff(find_pack(after)))
 
 
 @prompts.command("export")

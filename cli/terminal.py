@@ -60,8 +60,10 @@ def console(*, stderr: bool = False, file: IO[str] | None = None, width: int | N
 
 
 def write_data(text: str) -> None:
-    """Write data to standard output, in UTF-8 whatever the terminal's encoding is."""
-    if hasattr(sys.stdout, "buffer"):
+    """Write data to standard output, in UTF-8 whatever the terminal's encoding is; on a terminal, made `printable`."""
+    if sys.stdout.isatty():
+        sys.stdout.write(printable(text))
+    elif hasattr(sys.stdout, "buffer"):
         sys.stdout.flush()
         sys.stdout.buffer.write(text.encode("utf-8", "replace"))
         sys.stdout.buffer.flush()

@@ -20,7 +20,7 @@ from rich.text import Text
 from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.records import Example, json_text
 from autodata.cli.printable import printable
-from autodata.cli.terminal import console
+from autodata.cli.terminal import console, write_data
 
 HOSTILE = (
     "\u6e2f \u2192 \u2248 [/red][bold]x[/] \x1b[31m \x1b]0;title\x07 \x9b31m \x7f \u202e \u2066 \u2028 \u2029 \x85 \x0b"
@@ -167,3 +167,21 @@ def test_every_command_survives_every_encoding_and_writes_data_exactly(tmp_path:
     [line] = shown["export.jsonl"].decode("utf-8").splitlines()
     assert json.loads(line)["question"] == HOSTILE
     assert "\u6e2f".encode() in shown["export.jsonl"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_data_is_exact_in_a_file_and_cleaned_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    behind = io.BytesIO()
+    file = io.TextIOWrapper(behind, encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", file)
+    file.write("before ")
+    write_data(HOSTILE)
+    assert behind.getvalue() == b"before " + HOSTILE.encode()
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    write_data(HOSTILE)
+    assert terminal.getvalue() == printable(HOSTILE)
