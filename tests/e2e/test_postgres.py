@@ -349,12 +349,8 @@ def test_a_server_that_is_killed_goes_on_from_a_shared_database(database: str, t
         (f"postgresql://autodata:{PASSWORD}@127.0.0.1:1/x", "cannot be reached .*refused"),
         (f"postgresql://autodata:{PASSWORD}@/x?host=/nowhere", "cannot be reached"),
     ],
-    ids=[
-        "an open bracket",
-        "no equals sign",
-        "a closed port",
-        "no such socket",
-    ],  # each worker has a password of its own
+    # Not the values: the password in them differs from worker to worker.
+    ids=["an open bracket", "no equals sign", "a closed port", "no such socket"],
 )
 async def test_an_address_that_is_none_or_leads_nowhere(dsn: str, message: str) -> None:
     for attempt in (open_postgres(dsn, VARIABLE).__aenter__, lambda: describe(dsn, VARIABLE)):

@@ -136,6 +136,7 @@ def test_the_list_of_documents(cs: Path) -> None:
     assert "binary" in text
 
 
+@pytest.mark.slow
 def test_the_list_counts_what_was_curtailed(facts: Path) -> None:
     curtailed = [row for row in parsed("show", facts, "--json") if row["strong_scores"] and row["strong_mean"] is None]
     assert curtailed
