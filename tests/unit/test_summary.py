@@ -88,6 +88,7 @@ async def test_every_number(ledger: Ledger, tmp_path: Path) -> None:
         "tokens_in": 1111,
         "tokens_out": 2222,
         "cost_usd": 0.75,
+        "timed_out": 0,
         "truncated": 2,
         "failure_modes": {
             "malformed_candidate": 0,
