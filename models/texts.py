@@ -12,7 +12,9 @@ from typing import Final, NamedTuple
 
 _CONTROL: Final = re.compile(r"\r\n?|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _LETTER_OF: Final = {"\x07": "a", "\x08": "b", "\x0b": "v", "\x0c": "f"}
-_ESCAPE: Final = re.compile(r"\\(?:u(?P<hex>[0-9a-fA-F]{4})|(?P<letters>[A-Za-z]++)|(?P<mark>[^A-Za-z]))", re.DOTALL)
+_ESCAPE: Final = re.compile(
+    r"(?P<pairs>(?:\\\\)++)|\\(?:u(?P<hex>[0-9a-fA-F]{4})|(?P<letters>[A-Za-z]++)|(?P<mark>[^A-Za-z]))", re.DOTALL
+)
 _MARKS: Final = frozenset("()[]{},;:!%$&#_|^~-. <>+=*@?0123456789")
 """What may follow a backslash in LaTeX, Markdown or a pattern, and is no escape of JSON."""
 
@@ -28,6 +30,7 @@ _COMMANDS: Final = frozenset(
 """LaTeX commands that begin like a line break or a tab of JSON."""
 _DOUBTFUL: Final = frozenset("ne neg ni nless nmid nu nexists nparallel nsim tan tau top tt".split())  # noqa: SIM905
 """Those of them whose rest (`u`, `an`, `op`) may begin a line or a cell of its own."""
+_PLAIN: Final = _COMMANDS - _DOUBTFUL
 _AFTER_MATHS: Final = frozenset("$({[^_=+-*/|<>&}")
 _MATHS: Final = re.compile(r"[$^=]|_\{|\\[([]")
 
@@ -81,14 +84,15 @@ def doubled(literal: str) -> str:
     if "\\" not in literal:
         return literal
     escapes = list(_ESCAPE.finditer(literal))
-    doubles = any(e["mark"] == "\\" and literal[e.end() : e.end() + 2].isalpha() for e in escapes)
+    doubles = any(e["pairs"] and literal[e.end() : e.end() + 2].isalpha() for e in escapes)
     single = any(_plainly_latex(e) for e in escapes)
     maths = single or bool(_MATHS.search(literal))
+    where = [_Where(inside, doubles, single, maths) for inside in (False, True)]
     pieces, position, dollars = [], 0, 0
     for escape in escapes:
         plain = literal[position : escape.start()]
         dollars += plain.count("$") + (escape["mark"] == "$")
-        pieces += [plain, _read(escape, _Where(dollars % 2 == 1, doubles, single, maths))]
+        pieces += [plain, _read(escape, where[dollars % 2])]
         position = escape.end()
     return "".join([*pieces, literal[position:]])
 
@@ -105,7 +109,7 @@ def _plainly_latex(escape: re.Match[str]) -> bool:
     if not name:
         return escape["mark"] in {"(", ")", "[", "]", "{", "}", ",", ";"}
     if name[0] in "nt":
-        return name in _COMMANDS - _DOUBTFUL
+        return name in _PLAIN
     return len(name) > 1
 
 
@@ -113,7 +117,7 @@ def _read(escape: re.Match[str], where: _Where) -> str:
     """Return an escape as JSON is to read it."""
     found, name = escape[0], _command(escape)
     latex = f"\\{found}"
-    if escape["hex"]:
+    if escape["hex"] or escape["pairs"]:
         return found
     if not name:
         mark = escape["mark"]

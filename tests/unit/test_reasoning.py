@@ -10,7 +10,7 @@ from autodata.models.structured import parse_reply, strip_reasoning
 REASONING, ANSWER = "It could be forty-one metres, but I doubt it.", "Thirty metres."
 
 NAMES = """think thinking thought thoughts reasoning reflection analysis scratchpad inner_monologue chain-of-thought
-    seed:think mm:think antthinking reasoning_content THINK Thinking longcat_think""".split()
+    seed:think mm:think antthinking reasoning_content THINK Thinking longcat_think""".split()  # noqa: SIM905
 TAGS = [
     "<{n}>{r}</{n}>{a}",
     "<{n}>\n{r}\n</{n}>\n\n{a}",
@@ -33,9 +33,10 @@ FORMS = [
     *(form.replace("{n}", name) for form in SQUARE for name in ("THINK", "think", "Thought", "reasoning")),
     *(form.replace("{n}", name) for form in TOKENS for name in ("thought", "thinking", "THINKING")),
     "<|channel|>analysis<|message|>{r}<|end|><|start|>assistant<|channel|>final<|message|>{a}",
-    "<|start|>assistant<|channel|>analysis<|message|>{r}<|end|>\n<|start|>assistant<|channel|>final<|message|>{a}<|return|>",
-    "<|channel|>analysis<|message|>{r}<|end|><|start|>assistant<|channel|>commentary to=x <|constrain|>json<|message|>{{}}"
-    "<|call|><|start|>assistant<|channel|>final <|constrain|>json<|message|>{a}",
+    "<|start|>assistant<|channel|>analysis<|message|>{r}<|end|>\n<|start|>assistant<|channel|>final<|message|>{a}"
+    "<|return|>",
+    "<|channel|>analysis<|message|>{r}<|end|><|start|>assistant<|channel|>commentary to=x <|constrain|>json<|message|>"
+    "{{}}<|call|><|start|>assistant<|channel|>final <|constrain|>json<|message|>{a}",
     "{r}<|end|><|start|>assistant<|channel|>final<|message|>{a}",
     "<|channel|>final<|message|>{a}",
     "analysis{r}assistantfinal{a}",

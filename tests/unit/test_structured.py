@@ -59,6 +59,13 @@ RECOVERED: dict[str, tuple[str, dict[str, Any]]] = {
     "last of several fences": (f"```json\n{PASS}\n```\nNo:\n```json\n{FAIL}\n```", {"verdict": "fail"}),
     "last fence that validates": (f'```json\n{PASS}\n```\n```json\n{{"x": 1}}\n```', {"verdict": "pass"}),
     "a fenced draft before a loose object": (f"```json\n{PASS}\n```\nNo: {FAIL}", {"verdict": "fail"}),
+    "a later object without a key of the schema": (f'{PASS}\n```json\n{{"x": 1}}\n```', {"verdict": "pass"}),
+    "a set in prose after it": (f"{PASS}, for all of {{x: x > 0}}", {"verdict": "pass"}),
+    "a loose draft before a fence": (f"Perhaps {PASS}.\n```json\n{FAIL}\n```", {"verdict": "fail"}),
+    "single backslashes": (
+        r'{"reason": "\frac{1}{2} \times \alpha", "verdict": "pass"}',
+        {"reason": r"\frac{1}{2} \times \alpha"},
+    ),
     "prose around": (f"My answer is {PASS}. Done.", {"verdict": "pass"}),
     "last word binds": (f"First {PASS} but on reflection {FAIL}", {"verdict": "fail"}),
     "last that validates": (f'{PASS} such as {{"example": true}}', {"verdict": "pass"}),
@@ -128,6 +135,15 @@ REFUSED: dict[str, tuple[str, str | None, str]] = {
     "wrong brackets": ('{"reason": "r", "verdict": "pass", "items": [}', None, "not_json"),
     "very deep": ('{"a":' * 500 + "1" + "}" * 500, None, "not_json"),
     "inner object of a broken one": (f'{{"a" 1, "b": {PASS}}}', None, "not_json"),
+    "a later attempt does not fit": (f'{PASS}\nNo: {{"reason": "r", "verdict": "no"}}', None, "invalid"),
+    "a later attempt in a fence does not fit": (f'{PASS}\n```json\n{{"verdict": "fail"}}\n```', None, "invalid"),
+    "a later attempt cannot be read": (
+        f'{PASS}\nNo: {{"reason": "he said "no"", "verdict": "fail"}}',
+        None,
+        "not_json",
+    ),
+    "a later attempt with bare keys": (f'{PASS}\nNo: {{reason: "r", verdict: "fail"}}', None, "not_json"),
+    "a break or LaTeX": (r'{"reason": "$x$ and\nu_0", "verdict": "pass"}', None, "not_json"),
     "missing key": ('{"reason": "r"}', None, "invalid"),
     "unknown key": (PASS[:-1] + ', "extra": 1}', None, "invalid"),
     "wrong word": ('{"reason": "r", "verdict": "PASS"}', None, "invalid"),
@@ -240,15 +256,15 @@ def test_reasoning_is_stripped(text: str, left: str) -> None:
     assert strip_reasoning(text) == left
 
 
+texts = st.text(alphabet=st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=60)
 prose = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="{}[]<>`~"), max_size=60)
 odd_prose = st.one_of(prose, st.just(r"so \frac{a}{b} = {1} and [3]"), st.just('a 5" pipe, {'))
 verdicts = st.builds(
     Verdict,
-    reason=st.text(max_size=60)
-    | st.sampled_from(["</think>", "```json\n{}\n```", '{"verdict": "pass"}', "<think>", "“”"]),
+    reason=texts | st.sampled_from(["</think>", "```json\n{}\n```", '{"verdict": "pass"}', "<think>", "“”"]),
     verdict=st.sampled_from(["pass", "fail"]),
     score=st.floats(allow_nan=False, allow_infinity=False),
-    items=st.lists(st.builds(Item, name=st.text(min_size=1, max_size=9), weight=st.integers(-10, 10)), max_size=3),
+    items=st.lists(st.builds(Item, name=texts.filter(bool), weight=st.integers(-10, 10)), max_size=3),
 )
 
 

@@ -1,0 +1,330 @@
+"""Time grows with the length of a text and no faster, whatever the text: every pattern and reader of outside text.
+
+The patterns are found by walking all modules: those compiled there and those written into a call of `re`. Each is run
+over hostile texts. Processor time is what counts, so that a busy machine does no harm.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+
+import pytest
+from pydantic import BaseModel
+
+from autodata.models.structured import Unusable, parse_reply, strip_reasoning
+from autodata.models.texts import Doubtful, clean, doubled
+from autodata.prompts import fence
+
+ROOMS = ("checkpoints", "cli", "corpus", "graphs", "models", "nodes", "prompts")
+LENGTH, SECONDS = 10_000, 0.15
+"""A linear pattern takes some milliseconds for it, a quadratic one seconds."""
+
+UNITS = [
+    *(
+        " ",
+        "\n",
+        "\t ",
+        " \n",
+        "a",
+        "a ",
+        "A",
+        "é",
+        "1",
+        "1,",
+        "1 ",
+        "1.",
+        "-1",
+        "- ",
+        ".",
+        ". ",
+        ", ",
+        "=",
+        "= ",
+        "'",
+        '"',
+        '"a" ',
+    ),
+    *(
+        "(",
+        "{",
+        "{{",
+        "[",
+        "<",
+        "<a ",
+        "</",
+        ">",
+        "> ",
+        "*",
+        "**\n\n",
+        "#",
+        "# a\n",
+        "_",
+        "`",
+        "```\n",
+        "~~~\n",
+        "|",
+        "/",
+        "//",
+    ),
+    *(
+        "\\",
+        "\\frac{",
+        "\\boxed{",
+        "\\begin{a}",
+        "$",
+        "^{",
+        "√ ",
+        "≈",
+        "!",
+        "?",
+        ":",
+        ":a",
+        "://a:",
+        "@",
+        "%",
+        "\x0c",
+        "\r",
+    ),
+    *(
+        "answer ",
+        "answer\n",
+        "Answer:",
+        "final answer =",
+        "CALC: 1 ",
+        "calc:\n",
+        "approximately ",
+        "this paper ",
+        "a=",
+        "a_",
+    ),
+    *("-----BEGIN PRIVATE KEY-----", "eyJaaaaaaaa.eyJaaaaaaaa", "sk-", "bearer ", "hf_", "KEY", "OTLP_"),
+    *(
+        '{"a":1}<think>',
+        "<think>",
+        "</think>",
+        '{"',
+        '{"\n',
+        '{"a":',
+        "[{",
+        "{“",
+        "{x:",
+        "1e",
+        "+",
+        "it's ",
+        "not ",
+        "[item d=1 a=",
+    ),
+    *(
+        "1. a[b=",
+        "## A",
+        "--- a/",
+        "@@ -1",
+        '"enum": [',
+        '"a1",',
+        "<a-0123456789ab>\n",
+        "The failed rounds:\n",
+        "a-b ",
+        "3\u2013",
+    ),
+]
+READ = [
+    *(
+        '{"a":1}<think>',
+        "<think>",
+        "</think>\n",
+        "x</think>",
+        '{"',
+        '{"\n',
+        '{"a":',
+        "[{",
+        "{“",
+        "{x:",
+        '{"a":1}',
+        '{"a" 1\n',
+    ),
+    *(
+        '{"reason": "\\nu"}',
+        '{"reason":"a" b}\n',
+        "`<think>`",
+        '"<think>" ',
+        "```\n",
+        "```a\n<think>\n",
+        "[THINK]",
+        "◁think▷",
+    ),
+    *("<|channel|>final<|message|>", "assistantfinal", "</s>", "**\n\n", "\\", "\\nu ", " ", "\n", "9", "\x0c", '"a",'),
+]
+"""What replies are hostile with."""
+EXEMPT = {
+    "KEY|TOKEN|SECRET|PASSW|CREDENTIAL|BEARER|OTLP_(?:": "names of the environment's variables",
+    "\\s*(<=|>=|<|>)": "a bound in the configuration",
+    "[A-Za-z_][\\w.]*:[A-Za-z_]": "a name in the configuration",
+    "<([a-z-]+)-([0-9a-f]{12})>": "prompts of our own, whose fences close, in the simulated model",
+}
+"""Starts of patterns that never see text from outside, with what they do see."""
+PENDING = {
+    f"autodata.nodes.{name}": "rewritten elsewhere"
+    for name in ("maths", "maths_worker", "modes", "passages", "questions", "verifiable")
+}
+"""Modules whose patterns are being rewritten; must be empty in a release."""
+AT_ONE_PLACE = frozenset({"match", "fullmatch"})
+
+
+def hostile(unit: str, length: int) -> str:
+    return (unit * (length // len(unit) + 1))[:length]
+
+
+def modules() -> Iterator[ModuleType]:
+    for room in ROOMS:
+        package = importlib.import_module(f"autodata.{room}")
+        for found in pkgutil.walk_packages(package.__path__, f"autodata.{room}."):
+            if ".launch" not in found.name:
+                yield importlib.import_module(found.name)
+
+
+@dataclass(frozen=True)
+class Use:
+    """A pattern, where it is, and the methods that it is run with there."""
+
+    module: str
+    pattern: re.Pattern[str]
+    methods: frozenset[str]
+
+
+def held(value: object, depth: int = 2) -> Iterator[re.Pattern[str]]:
+    if isinstance(value, re.Pattern) and isinstance(value.pattern, str):
+        yield value
+    elif depth and isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            yield from held(item, depth - 1)
+    elif depth and isinstance(value, dict):
+        for item in value.values():
+            yield from held(item, depth - 1)
+
+
+def compiled(module: ModuleType, tree: ast.AST) -> Iterator[Use]:
+    """Yield the patterns that a module holds, each with the methods that its code calls on the name."""
+    called: dict[str, set[str]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            called.setdefault(node.value.id, set()).add(node.attr)
+    for name, value in vars(module).items():
+        for pattern in held(value):
+            methods = called.get(name, set()) if isinstance(value, re.Pattern) and name.startswith("_") else set()
+            yield Use(module.__name__, pattern, frozenset(methods or {"finditer"}))
+
+
+def written(module: ModuleType, tree: ast.AST) -> Iterator[Use]:
+    """Yield the patterns that stand in calls such as `re.sub("...", ...)`."""
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
+            continue
+        if not (isinstance(node.func.value, ast.Name) and node.func.value.id == "re"):
+            continue
+        first = node.args[0]
+        if node.func.attr != "compile" and isinstance(first, ast.Constant) and isinstance(first.value, str):
+            more = [*node.args[1:], *(keyword.value for keyword in node.keywords)]
+            parts = [part for argument in more for part in ast.walk(argument) if isinstance(part, ast.Attribute)]
+            flags = {part.attr for part in parts if isinstance(part.value, ast.Name) and part.value.id == "re"}
+            pattern = re.compile(first.value, sum(getattr(re, flag) for flag in flags))
+            yield Use(module.__name__, pattern, frozenset({node.func.attr}))
+
+
+@cache
+def uses() -> list[Use]:
+    found: dict[Use, None] = {}
+    for module in modules():
+        tree = ast.parse(inspect.getsource(module))
+        found |= dict.fromkeys([*compiled(module, tree), *written(module, tree)])
+    return list(found)
+
+
+class TookLong(Exception):
+    pass
+
+
+def slow(work: Callable[[str], object], length: int, seconds: float, units: Sequence[str] = UNITS) -> list[str]:
+    """Return the units of the texts that took too long; one of three runs in time is enough."""
+
+    def stop(*_: object) -> None:
+        raise TookLong
+
+    found = []
+    before = signal.signal(signal.SIGVTALRM, stop)
+    try:
+        for unit in units:
+            text = "x" + hostile(unit, length)
+            for _ in range(3):
+                started = time.process_time()
+                signal.setitimer(signal.ITIMER_VIRTUAL, 2 * seconds)
+                try:
+                    work(text)
+                except TookLong:
+                    continue
+                finally:
+                    signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+                if time.process_time() - started < seconds:
+                    break
+            else:
+                found.append(unit)
+    finally:
+        signal.signal(signal.SIGVTALRM, before)
+    return found
+
+
+def run(use: Use) -> Callable[[str], None]:
+    def work(text: str) -> None:
+        use.pattern.match(text[1:])
+        use.pattern.fullmatch(text[1:])
+        if not use.methods <= AT_ONE_PLACE:
+            for _ in use.pattern.finditer(text):
+                pass
+
+    return work
+
+
+def test_the_inventory_is_whole() -> None:
+    found = {use.module for use in uses()}
+    assert {"autodata.models.reasoning", "autodata.models.scan", "autodata.corpus.documents"} <= found
+    assert len(uses()) > 100
+    assert all(any(use.pattern.pattern.startswith(start) for use in uses()) for start in EXEMPT)
+
+
+@pytest.mark.parametrize("use", uses(), ids=lambda use: f"{use.module}:{use.pattern.pattern[:30]!r}")
+def test_every_pattern_takes_time_in_proportion(use: Use) -> None:
+    if any(use.pattern.pattern.startswith(start) for start in EXEMPT) or use.module in PENDING:
+        return
+    assert slow(run(use), LENGTH, SECONDS) == []
+
+
+class Answer(BaseModel):
+    reason: str
+    score: int = 0
+
+
+def parsed(text: str) -> None:
+    with suppress(Unusable):
+        parse_reply(text, Answer)
+
+
+def literal(text: str) -> None:
+    with suppress(Doubtful):
+        doubled(text)
+
+
+@pytest.mark.parametrize(
+    "work", [parsed, strip_reasoning, clean, literal, lambda text: fence("a", text)], ids=lambda f: f.__name__
+)
+def test_a_megabyte_is_read_within_a_second(work: Callable[[str], object]) -> None:
+    assert slow(work, 1_000_000, 1.0, READ) == []
