@@ -254,6 +254,16 @@ class Ledger(Reader):
         self._carrying = Lock()
         self._keys: set[str] = set()
         self._broken: UserError | RunFailed | None = None
+        self._texts_saved = 0
+        self._ids: tuple[int, list[str]] = (-1, [])
+        """The ids of the documents, and how many texts had been saved when they were read."""
+
+    async def documents(self) -> list[str]:
+        """Return the ids of all documents that have a text, in order. Read again only after a text was saved."""
+        saved = self._texts_saved
+        if self._ids[0] != saved:
+            self._ids = (saved, await super().documents())
+        return self._ids[1]
 
     async def save(self, **tables: Sequence[Mapping[str, Any]]) -> None:
         """Upsert rows by their primary keys, all tables in one transaction; return when they are on the disk.
@@ -267,9 +277,14 @@ class Ledger(Reader):
         if not rows:
             return
         item = _Save(rows)
+        if any("text" in row for row in rows.get("documents", ())):
+            item.done.add_done_callback(self._text_saved)
         self._pending.append(item)
         self._writing.submit(self._commit)
         await asyncio.wrap_future(item.done)
+
+    def _text_saved(self, _: Future[None]) -> None:
+        self._texts_saved += 1
 
     def carry(self, **tables: Sequence[Mapping[str, Any]]) -> None:
         """Save whole rows along with whatever is saved next, or when the ledger is closed; nobody waits for it.

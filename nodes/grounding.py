@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from bisect import bisect_left
 
 from autodata.models.caller import seed_for
 from autodata.nodes.state import Desk
@@ -19,10 +20,14 @@ async def sample_grounding(desk: Desk) -> list[str]:
     Call it once, when the thread starts, and keep the ids in `state["grounding"]`: documents added to the run later
     change nothing then. There are as many as the domain asks for, or as many others as the run has.
     """
-    services = desk.services
-    others = sorted({*await services.blobs.documents()} - {desk.document_id})
-    rng = random.Random(seed_for(services.run_seed, "grounding", desk.document_id))  # noqa: S311 - reproducible
-    return rng.sample(others, min(services.domain.grounding, len(others)))
+    services, own = desk.services, desk.document_id
+    ids = await services.blobs.documents()
+    place = bisect_left(ids, own)
+    known = ids[place : place + 1] == [own]
+    others = range(len(ids) - known)
+    rng = random.Random(seed_for(services.run_seed, "grounding", own))  # noqa: S311 - reproducible
+    picked = rng.sample(others, min(services.domain.grounding, len(others)))
+    return [ids[k + (known and k >= place)] for k in picked]
 
 
 async def shown_grounding(desk: Desk) -> str:

@@ -6,9 +6,8 @@ A mode is a setting of the role and is recorded with every attempt. However many
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
@@ -19,11 +18,11 @@ from autodata.domains.domain import Domain
 from autodata.domains.tasks import maths
 from autodata.domains.tasks.base import Kind
 from autodata.domains.tasks.questions import normalised
-from autodata.domains.tasks.verifiable import VerifiableKind, final_answer
+from autodata.domains.tasks.verifiable import VerifiableKind, final_answer, says_answer
 from autodata.models.caller import Messages, Reply
 from autodata.models.coerce import Ordinal, ReplyModel
 from autodata.models.config import SOLVERS, ModelSettings
-from autodata.models.errors import UnusableReply
+from autodata.models.errors import PlumbingError, UnusableReply
 from autodata.models.structured import schema_text
 from autodata.nodes.state import Desk, all_of
 from autodata.prompts import fence
@@ -32,12 +31,11 @@ CALCULATOR_TURNS = 4
 """How often an attempt may ask for the calculator; the reply after that is its answer."""
 LINES_A_TURN = 4
 
-_CALC = re.compile(r"^[\s>*`]*CALC:[ \t]*(.+?)[\s`*]*$", re.MULTILINE)
-_ANSWERED = re.compile(r"^[\s>*_#]*(?:final )?answer\s*[*_]*\s*[:=]", re.IGNORECASE | re.MULTILINE)
 _NO_SOURCE = "(No text is given here: answer from what you know.)"
 _CALCULATOR = (
     "You may use a calculator. To use it, write a line of its own such as\nCALC: sqrt(2)*3/7\nand stop there;"
-    " the result is sent to you. Without such a line your reply is final."
+    " the result is sent to you. Write ln(x) and log_10(x), and brackets around what is divided by."
+    " Without such a line your reply is final."
 )
 _CHOICE = "Above are your own answers to the question. Name the number of the best one. Answer with one JSON object:"
 _SYNTHESIS = "Above are your own answers to the question. Write from them the best one, complete, in the form asked."
@@ -47,6 +45,15 @@ class SampleChoice(ReplyModel):
     """A model's pick among its own samples."""
 
     number: Annotated[int, Field(ge=1), Ordinal()]
+
+
+class NothingMadeOfSamples(PlumbingError):
+    """The samples answer, but no pick among them, or synthesis of them, could be read. The document is errored.
+
+    It is no UnusableReply: that a solver said nothing would count against it, and its samples say something.
+    """
+
+    kind = UnusableReply.kind
 
 
 @dataclass(frozen=True)
@@ -137,7 +144,7 @@ async def answered(desk: Desk, stage: Stage, index: int, mode: Mode) -> Reply:
     """Make one attempt and return the reply that is its answer.
 
     A sample that stayed empty, or was cut off before its answer, has no vote; raises UnusableReply when all stayed
-    empty, and the errors of a call.
+    empty, NothingMadeOfSamples when the call that makes one answer of them cannot be read, and the errors of a call.
     """
     role, messages = f"{stage.value}_solver", await question_for(desk, stage, mode)
     if mode.samples == 1:
@@ -156,29 +163,51 @@ async def answered(desk: Desk, stage: Stage, index: int, mode: Mode) -> Reply:
         return (spoken or replies)[0]
     if mode.aggregate == "majority":
         return spoken[majority([vote(kind, reply.answer) for reply in spoken])]
-    shown = "\n\n".join(fence(f"sample-{k}", reply.answer) for k, reply in enumerate(spoken, 1))
-    task = f"{messages[-1]['content']}\n\n{shown}\n\n"
+    task = messages[-1]["content"]
+    task += "".join(f"\n\n{fence(f'sample-{k}', reply.answer)}" for k, reply in enumerate(spoken, 1)) + "\n\n"
+    try:
+        return await _made_of(desk, role, index, mode, spoken, [*messages[:-1], {"role": "user", "content": task}])
+    except UnusableReply as error:
+        raise NothingMadeOfSamples(f"{error}; its {len(spoken)} samples are answers: nothing is scored") from error
+
+
+async def _made_of(desk: Desk, role: str, index: int, mode: Mode, samples: list[Reply], messages: Messages) -> Reply:
+    """Return the sample that the solver picks, or what it writes from all of them."""
     if mode.aggregate == "choice":
-        number = Annotated[int, Field(ge=1, le=len(spoken)), Ordinal()]
+        number = Annotated[int, Field(ge=1, le=len(samples)), Ordinal()]
         schema = create_model("SampleChoice", __base__=SampleChoice, number=(number, ...))
-        ask = [*messages[:-1], {"role": "user", "content": f"{task}{_CHOICE}\n{schema_text(schema)}"}]
-        picked, _ = await desk.services.caller.parsed(desk.site(role, index=f"{index}/choice"), ask, schema)
-        return spoken[picked.number - 1]
-    ask = [*messages[:-1], {"role": "user", "content": f"{task}{_SYNTHESIS}"}]
-    return await desk.services.caller.text(desk.site(role, index=f"{index}/synthesis"), ask)
+        messages[-1]["content"] += f"{_CHOICE}\n{schema_text(schema)}"
+        picked, _ = await desk.services.caller.parsed(desk.site(role, index=f"{index}/choice"), messages, schema)
+        return samples[picked.number - 1]
+    messages[-1]["content"] += _SYNTHESIS
+    return await desk.services.caller.text(desk.site(role, index=f"{index}/synthesis"), messages)
 
 
-def vote(kind: Kind, answer: str) -> str:
+def calculations(text: str) -> list[tuple[str, int]]:
+    """Return the first lines of a text that ask for the calculator: what is asked, and where the line ends."""
+    found: list[tuple[str, int]] = []
+    end = -1
+    while len(found) < LINES_A_TURN and end < len(text):
+        start, end = end + 1, text.find("\n", end + 1)
+        end = len(text) if end < 0 else end
+        line = text[start:end].lstrip(" \t\r>*`")
+        if line.startswith("CALC:") and (asked := line[5:].strip(" \t\r`*")):
+            found.append((asked, end))
+    return found
+
+
+def vote(kind: Kind, answer: str) -> tuple[str, ...]:
     """Return what an answer counts as in a majority: its final answer, however it is spelled."""
     if isinstance(kind, VerifiableKind):
         return maths.answer_key(final_answer(answer) or answer)
-    return normalised(answer)
+    return (normalised(answer),)
 
 
-def majority(votes: list[str]) -> int:
+def majority(votes: Sequence[Hashable]) -> int:
     """Return the index of the first of the most frequent votes; between equals the earliest wins."""
-    most = max(Counter(votes).values())
-    return next(k for k, one in enumerate(votes) if votes.count(one) == most)
+    counts = Counter(votes)
+    most = max(counts.values())
+    return next(k for k, one in enumerate(votes) if counts[one] == most)
 
 
 async def _reply(desk: Desk, role: str, index: str, messages: Messages, mode: Mode) -> Reply:
@@ -186,17 +215,17 @@ async def _reply(desk: Desk, role: str, index: str, messages: Messages, mode: Mo
     caller = desk.services.caller
     reply = await caller.text(desk.site(role, index=index), messages)
     for turn in range(1, CALCULATOR_TURNS + 1):
-        lines = list(_CALC.finditer(reply.answer))[:LINES_A_TURN] if mode.tools else []
-        if not lines or _ANSWERED.search(reply.answer, lines[-1].end()):
+        lines = calculations(reply.answer) if mode.tools else []
+        if not lines or says_answer(reply.answer[lines[-1][1] :]):
             break
-        results = await asyncio.gather(*(asyncio.to_thread(maths.evaluate, line[1]) for line in lines))
+        results = await asyncio.gather(*(asyncio.to_thread(maths.evaluate, asked) for asked, _ in lines))
         told = [
-            f"RESULT of {line[1]}: {'cannot be worked out' if value is None else value}"
-            for line, value in zip(lines, results, strict=True)
+            f"RESULT of {asked}: {'cannot be worked out' if value is None else value}"
+            for (asked, _), value in zip(lines, results, strict=True)
         ]
         messages = [
             *messages,
-            {"role": "assistant", "content": reply.answer[: lines[-1].end()]},
+            {"role": "assistant", "content": reply.answer[: lines[-1][1]]},
             {"role": "user", "content": "\n".join([*told, "Go on."])},
         ]
         reply = await caller.text(desk.site(role, index=f"{index}/t{turn}"), messages)

@@ -27,13 +27,13 @@ class Passage:
 def sentences(paragraph: str) -> list[str]:
     """Split one paragraph into sentences; a dot inside a number or after a common abbreviation ends none."""
     parts = _SENTENCE_END.split(" ".join(paragraph.split()))
-    joined: list[str] = []
+    joined: list[list[str]] = []
     for part in parts:
-        if joined and _ABBREVIATION.search(joined[-1][-12:]):
-            joined[-1] += " " + part
+        if joined and _ABBREVIATION.search(joined[-1][-1][-12:]):
+            joined[-1].append(part)
         else:
-            joined.append(part)
-    return [sentence for sentence in joined if sentence]
+            joined.append([part])
+    return [sentence for pieces in joined if (sentence := " ".join(pieces))]
 
 
 def anchors(text: str, max_words: int = 150) -> list[Passage]:
@@ -42,36 +42,49 @@ def anchors(text: str, max_words: int = 150) -> list[Passage]:
     Each passage is at most `max_words` words of consecutive sentences of one paragraph around its anchor. Headings,
     lists, tables and code are left out. A sentence longer than `max_words` is no anchor.
     """
-    found: list[Passage] = []
+    return [_around(place, max_words) for place in _places(text, max_words)]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A sentence of a paragraph, and how many words each sentence of it has."""
+
+    parts: list[str]
+    words: list[int]
+    at: int
+
+
+def _places(text: str, max_words: int) -> list[_Place]:
+    found: list[_Place] = []
     for block in re.split(r"\n\s*\n", _CODE.sub("", text)):
         if _NO_PROSE.match(block):
             continue
         parts = sentences(block)
+        words = [len(sentence.split()) for sentence in parts]
         for at, sentence in enumerate(parts):
-            words = len(sentence.split())
-            if 6 <= words <= max_words and (_NUMBER.search(sentence) or _NAME.search(sentence)):
-                found.append(Passage(_around(parts, at, max_words), sentence))
+            if 6 <= words[at] <= max_words and (_NUMBER.search(sentence) or _NAME.search(sentence)):
+                found.append(_Place(parts, words, at))
     return found
 
 
 def pick(text: str, n: int, seed: int, max_words: int = 150) -> Passage | None:
     """Return the passage of round `n` (1-based): no anchor comes twice before all have come once; None without any."""
-    choices = anchors(text, max_words)
+    choices = _places(text, max_words)
     if not choices:
         return None
     random.Random(seed).shuffle(choices)  # noqa: S311 - a reproducible order, not a secret
-    return choices[(n - 1) % len(choices)]
+    return _around(choices[(n - 1) % len(choices)], max_words)
 
 
-def _around(parts: list[str], at: int, max_words: int) -> str:
+def _around(place: _Place, max_words: int) -> Passage:
     """Widen from the anchor, before and after in turn, while whole sentences fit."""
-    first = last = at
-    words = len(parts[at].split())
+    first = last = place.at
+    words = place.words[place.at]
     grown = True
     while grown:
         grown = False
         for new in (first - 1, last + 1):
-            if 0 <= new < len(parts) and words + len(parts[new].split()) <= max_words:
-                words += len(parts[new].split())
+            if 0 <= new < len(place.parts) and words + place.words[new] <= max_words:
+                words += place.words[new]
                 first, last, grown = min(first, new), max(last, new), True
-    return " ".join(parts[first : last + 1])
+    return Passage(" ".join(place.parts[first : last + 1]), place.parts[place.at])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
 from autodata.checkpoints.records import digest
@@ -30,6 +31,12 @@ _DEMONSTRATIVES = re.compile(r"\b(?:this|these|those)\b", re.IGNORECASE)
 _WORD = re.compile(r"(?:(?<![\w)])-(?=\d))?\w+(?:[.,]\d+)*|[%°$€£]")
 """Words and numbers; a minus before a number and the signs that make it another quantity count too."""
 
+_TOKEN = re.compile(
+    r"\w+(?:[.,]\w+)*|(?<!\w)[.,](?=\w)|(?<!\w):|:(?=\S)|(?<=[\d)\]}])!|(?<=\b\w)(?:!|['’]+(?!\w))"  # noqa: RUF001
+    r"|[^\w\s.,;:?!\"'“”‘’]"  # noqa: RUF001
+)
+"""Words, numbers and every sign but the marks of prose: a factorial, a prime and a ratio are signs."""
+
 
 def normalised(question: str) -> str:
     """Return a question's words in lower case, for comparing."""
@@ -37,13 +44,22 @@ def normalised(question: str) -> str:
 
 
 def question_key(question: str) -> str:
-    """Return the hash by which a repeated question is known."""
-    return digest(normalised(question))
+    """Return the hash by which a repeated question is known.
+
+    Case, spacing and the marks of prose do not matter; a sign that may be an operator, a unit or part of a name does.
+    """
+    return digest(_asked(question))
 
 
 def tried_before(question: str, earlier: Iterable[str]) -> bool:
-    """Whether a question, normalised, is one of the earlier ones."""
-    return normalised(question) in {normalised(other) for other in earlier}
+    """Whether a question is one of the earlier ones, by the same measure as `question_key`."""
+    return _asked(question) in {_asked(other) for other in earlier}
+
+
+def _asked(question: str) -> str:
+    """Return a question's words and signs in order. Single letters, and words in mixed case, keep their case."""
+    tokens = _TOKEN.findall(unicodedata.normalize("NFC", question).replace("\N{MINUS SIGN}", "-"))
+    return " ".join(t.lower() if len(t) > 1 and (t.istitle() or t.isupper()) else t for t in tokens)
 
 
 def not_standing_alone(question: str) -> str | None:

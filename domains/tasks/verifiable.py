@@ -1,6 +1,6 @@
 """Verifiable candidates: a question whose answer is one exact form or named thing (paper, section 5).
 
-A mathematics library decides first whether an attempt is right; a judge model only where it cannot.
+Code decides first whether an attempt is right, where there is no doubt; a judge model everywhere else.
 """
 
 from __future__ import annotations
@@ -25,10 +25,14 @@ from autodata.prompts import fence
 Question = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1500), Prose()]
 Answer = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300), Prose()]
 
-_FINAL = re.compile(r"^[\s>*_#]*(?:final )?answer\s*[*_]*\s*[:=]\s*(.+?)\s*$", re.IGNORECASE | re.MULTILINE)
-_BOXED = re.compile(r"\\boxed\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}")
+_MARK = re.compile(r"(?P<before>[\s>*_#]*+)(?:final )?answer\s*+[*_]*+\s*+[:=]", re.IGNORECASE)
+LONGEST = 4000
+"""Characters behind its mark in which an answer is looked for."""
+_STOP = ("", ".", ",")
 _INTEGER = re.compile(r"(?:\\?[A-Za-z]\w*\s*=\s*)?[-+−]?\s*\d[\d,\s]*", re.ASCII)  # noqa: RUF001
-_DECIMAL = re.compile(r"(?<![\w.])\d*[.,]?\d+\s*(?:[eE][-+−]?\d+)(?!\w)|\d+\.\d+")  # noqa: RUF001
+_DECIMAL = re.compile(
+    r"(?<![\w.])(?:\d++(?:[.,]\d++)?|[.,]\d++)\s*+[eE][-+−]?\d++(?!\w)|(?<!\d)\d++\.\d++"  # noqa: RUF001
+)
 _ROUNDED = re.compile(r"\\approx|≈|≃|\b(?:approximately|approx\.?|roughly|about|nearly|to \w+ decimal places)\b", re.I)
 
 
@@ -78,11 +82,38 @@ def final_answer(text: str) -> str | None:
 
 def marked_answer(text: str) -> str | None:
     """Return what an attempt says is its answer: its last line `Answer: ...`, or its last box."""
-    if found := _FINAL.findall(text):
-        return maths.unwrapped(found[-1])
-    if boxes := _BOXED.findall(text):
-        return str(boxes[-1]).strip()
+    end = len(text)
+    while end >= 0:
+        start = text.rfind("\n", 0, end) + 1
+        mark = _MARK.match(text, start, end)
+        if mark and (found := _after(text, mark.end(), mark["before"].endswith("*"))):
+            return found
+        end = start - 1
+    if r"\boxed" in text and (found_boxes := maths.boxes(text)):
+        _, begin, last = found_boxes[-1]
+        return text[begin:last].strip()
     return None
+
+
+def says_answer(text: str) -> bool:
+    """Whether a line of a text begins with `Answer:`."""
+    return any(_MARK.match(line) for line in text.split("\n"))
+
+
+def _after(text: str, at: int, marked: bool) -> str:
+    """Return the answer that begins behind its mark: one line, or a formula set off from the text."""
+    rest = text[at : at + LONGEST].lstrip()
+    for left, right in (("$$", "$$"), (r"\[", r"\]")):
+        if (
+            rest.startswith(left)
+            and (end := rest.find(right, 2)) > 0
+            and rest[end + 2 :].partition("\n")[0].strip() in _STOP
+        ):
+            return maths.unwrapped(" ".join(rest[2:end].split()))
+    line = rest.partition("\n")[0].strip()
+    if marked and line.endswith("*") and not line.endswith("**"):
+        line = line[:-1]  # the line is in italics as a whole
+    return maths.unwrapped(line)
 
 
 def answer_problems(answer: str) -> list[str]:
@@ -127,13 +158,13 @@ class VerifiableKind(ReferenceKind):
         return _mark_schema()
 
     def scored_by_code(self, candidate: Candidate, answer: str) -> Scored | None:
-        """Compare by the mathematics library. Blocks for as long as that takes: call it from a thread."""
+        """Compare as mathematics. Blocks for as long as that takes: call it from a thread."""
         given = final_answer(answer)
         same = maths.compare(candidate.reference_answer, given) if given else None
         if same is None:
             return None
         right = same == "equal"
-        return Scored(Fraction(int(right)), (right,), (f"the mathematics library finds {given} {same}",))
+        return Scored(Fraction(int(right)), (right,), (f"code finds {given} {same}",))
 
     def holds_answer(self, cut: str) -> bool:
         return marked_answer(cut) is not None  # one line alone may be the first of a derivation

@@ -35,7 +35,7 @@ from autodata.runner.config import BaselineConfig, RunConfig
 from autodata.runner.document_runner import open_run
 from autodata.runner.ingest import take_in
 
-pytest.importorskip("math_verify")
+pytest.importorskip("mpmath")
 
 BUDGET_CALLS = 16
 """Counted in calls, so that a slow machine comes as far as a fast one. One round takes at most 21."""

@@ -208,7 +208,7 @@ async def test_a_fork_that_is_killed_goes_on_by_the_run_command(run: Path) -> No
 
 @pytest.mark.slow
 def test_science_forks_carry_the_documents_that_are_shown(tmp_path: Path) -> None:
-    pytest.importorskip("math_verify")
+    pytest.importorskip("mpmath")
     folder = tmp_path / "run"
     asyncio.run(sit(folder, settings("science", max_rounds=3), EXAMPLES))
     document = rows(folder, "select document_id from rounds where failure_mode is not null order by rowid")[0]

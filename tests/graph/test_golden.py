@@ -27,7 +27,7 @@ def transcript(request: pytest.FixtureRequest) -> Transcript:
 
 def needs_mathematics(domain: str) -> None:
     if domain == "science":
-        pytest.importorskip("math_verify")
+        pytest.importorskip("mpmath")
 
 
 async def test_a_transcript_is_replayed(transcript: Transcript) -> None:

@@ -12,6 +12,7 @@ import pytest
 from autodata.checkpoints.records import UserError
 from autodata.domains.tasks import maths
 from autodata.models.config import ModelSettings
+from autodata.models.errors import PlumbingError
 from autodata.models.factory import connect
 from autodata.nodes.solver_modes import CALCULATOR_TURNS
 from autodata.runner.config import RunConfig, read_config, stored_config
@@ -20,7 +21,7 @@ from autodata.runner.ingest import take_in
 from tests.graph.support import Answer, Bench, Call, Cut, Script, scored, solution
 from tests.support.stages import first_quick
 
-pytest.importorskip("math_verify")
+pytest.importorskip("mpmath")
 
 
 def science(weak: dict[str, Any] | None = None, strong: dict[str, Any] | None = None, **scripts: Script) -> Bench:
@@ -161,6 +162,23 @@ async def test_a_model_writes_one_answer_from_its_samples() -> None:
     }
 
 
+@pytest.mark.parametrize("aggregate", ["choice", "synthesis"])
+@pytest.mark.parametrize("domain", ["science", "cs"])
+async def test_samples_of_which_nothing_is_made_are_no_score(aggregate: str, domain: str) -> None:
+    """Not even where a solver that says nothing is scored 0: its samples say something."""
+
+    def weak(call: Call) -> Answer:
+        if "Above are your own answers" in call.prompt:
+            return "I cannot decide." if aggregate == "choice" else ""
+        return said("sqrt(2)/98")
+
+    made = Bench({"weak_solver": weak}, domain=domain, settings={"weak_solver": {"samples": 2, "aggregate": aggregate}})
+    with pytest.raises(PlumbingError, match="its 2 samples are answers: nothing is scored"):
+        await made.run()
+    assert not [row for row in made.rows("attempts") if row["stage"] == "weak" and row["score"] is not None]
+    assert not any("2 + 2" in call.prompt for call in made.calls)
+
+
 async def test_a_sample_that_says_nothing_has_no_vote() -> None:
     def weak(call: Call) -> Answer:
         return said("sqrt(2)/98") if call.number % 3 == 2 else Cut()
@@ -182,7 +200,7 @@ async def test_the_calculator_answers_lines_and_the_attempt_goes_on() -> None:
     def strong(call: Call) -> Answer:
         if "RESULT of" not in call.prompt:
             return "I need a value.\nCALC: sqrt(2)*3\nCALC: __import__('os')\nAnswer me."
-        assert "RESULT of sqrt(2)*3: 3*sqrt(2) = 4.24264068712 (rounded)" in call.prompt
+        assert "RESULT of sqrt(2)*3: 4.24264068712 (rounded)" in call.prompt
         assert "RESULT of __import__('os'): cannot be worked out" in call.prompt
         assert "Answer me." not in call.prompt
         return said(solution(call.fenced("question")))

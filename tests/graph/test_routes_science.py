@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import random
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
 from autodata.domains.domain import SCIENCE
+from autodata.models.caller import seed_for
 from autodata.models.errors import PlumbingError, UnusableReply
+from autodata.nodes.grounding import sample_grounding
 from tests.graph.support import Answer, Bench, Call, Cut, Script, problem, screened, solution
 
-pytest.importorskip("math_verify")
+pytest.importorskip("mpmath")
 
 WRONG = "So\nAnswer: sqrt(2)/99"
 CHALLENGERS = SCIENCE.challengers
@@ -193,6 +198,18 @@ async def test_other_documents_are_shown_as_examples_and_stay_the_same() -> None
         shown = [number for number in range(9) if f"Document number {number} is about" in call.prompt]
         assert [f"{number:016x}" for number in shown] == sorted(state["grounding"])
         assert call.prompt.count("word ") < 3 * 140
+
+
+@pytest.mark.parametrize(("count", "known"), [(0, True), (1, True), (5, True), (5, False), (40, True), (40, False)])
+async def test_grounding_is_the_sample_of_all_other_documents(count: int, known: bool) -> None:
+    """As if all ids but the document's own were listed: a run begun before goes on with the same ones."""
+    for own in ("0" * 16, "7" * 16, "f" * 16):
+        ids = [f"{k:016x}" for k in range(10**14, 10**14 * (count + 1), 10**14)]
+        blobs = SimpleNamespace(documents=AsyncMock(return_value=sorted([*ids, *[own] * known])))
+        services = SimpleNamespace(blobs=blobs, run_seed=3, domain=SCIENCE)
+        found = await sample_grounding(SimpleNamespace(services=services, document_id=own))  # type: ignore[arg-type]
+        rng = random.Random(seed_for(3, "grounding", own))
+        assert found == rng.sample(sorted(ids), min(SCIENCE.grounding, count))
 
 
 async def test_an_empty_answer_counts_as_wrong_once_the_endpoint_has_answered() -> None:

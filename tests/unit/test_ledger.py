@@ -117,6 +117,28 @@ async def test_documents_with_a_text_are_listed_in_order(path: Path, in_memory: 
         blobs: Any = MemoryLedger() if in_memory else ledger
         await blobs.save(documents=rows)
         assert await blobs.documents() == ["d1", "d2"]
+        await blobs.save(documents=[{"document_id": "x", "text": "c"}])
+        assert await blobs.documents() == ["d1", "d2", "x"]
+
+
+async def test_ids_are_read_again_only_after_a_text_was_saved(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[str] = []
+    really = Ledger.read
+
+    async def counted(self: Ledger, sql: str, params: Any = ()) -> list[dict[str, Any]]:
+        reads.append(sql)
+        return await really(self, sql, params)
+
+    monkeypatch.setattr(Ledger, "read", counted)
+    async with Ledger.open(path) as ledger:
+        await ledger.save(documents=[{"document_id": "d", "name": "d", "text": "a"}])
+        for _ in range(3):
+            await ledger.documents()
+            await ledger.save(documents=[{"document_id": "d", "status": "accepted"}])
+        assert len(reads) == 1
+        await ledger.save(documents=[{"document_id": "e", "name": "e", "text": "a"}])
+        assert await ledger.documents() == ["d", "e"]
+        assert len(reads) == 2
 
 
 async def test_chars_are_those_of_the_text_unless_given(path: Path) -> None:

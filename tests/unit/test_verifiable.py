@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from time import process_time
 
 import pytest
 from pydantic import ValidationError
 
 from autodata.domains.domain import SCIENCE
 from autodata.domains.tasks.base import KINDS
+from autodata.domains.tasks.passages import pick, sentences
+from autodata.domains.tasks.questions import not_standing_alone, question_key
 from autodata.domains.tasks.verifiable import (
     ScienceDraft,
     VerifiableKind,
     answer_problems,
     final_answer,
     question_problems,
+    says_answer,
     screening_schema,
 )
 from autodata.models.config import ModelsConfig, ModelSettings
-from autodata.nodes.solver_modes import majority, vote
+from autodata.nodes.solver_modes import LINES_A_TURN, calculations, majority, vote
 
 KIND = VerifiableKind()
 
@@ -86,6 +90,17 @@ def test_a_question_is_one_and_stands_alone(question: str, problems: int) -> Non
         ("sqrt(2)/3", "sqrt(2)/3"),
         ("It is long.\nAnd it says nothing.", None),
         ("answer = 5/3", "5/3"),
+        ("First.\n**Answer: x^2**", "x^2"),
+        ("First.\n*Answer: x^2*", "x^2"),
+        ("First.\n* Answer: z*", "z*"),
+        ("First.\nAnswer: z*", "z*"),
+        ("First.\nAnswer:\n$$\n\\frac{1}{2}\n$$\nDone.", "\\frac{1}{2}"),
+        ("First.\nAnswer: \\[ x \\].", "x"),
+        ("First.\nAnswer:\n\nx + 1\nand so on", "x + 1"),
+        ("Answer: x\nLater.\nAnswer:", "x"),
+        ("Answer: $$x$$ and $$y$$", "$$x$$ and $$y$$"),
+        (r"So \boxed{\{1, \{2, \{3, {4}\}\}\}} it is.\n".replace(r"\n", "\n") * 2, r"\{1, \{2, \{3, {4}\}\}\}"),
+        (r"{ \boxed{2} and \boxed{3", "2"),
     ],
 )
 def test_the_answer_of_an_attempt(text: str, answer: str | None) -> None:
@@ -104,6 +119,7 @@ def test_the_answer_of_an_attempt(text: str, answer: str | None) -> None:
         ("First step.\nAnswer: 2/", True),
         (r"Hence \boxed{2/3}. To check", True),
         (r"Hence \boxed{2/", False),
+        (r"Hence \boxed{2} or \boxed{3", True),
     ],
 )
 def test_a_text_that_was_cut_off_holds_an_answer_only_where_it_says_so(cut: str, answer: bool) -> None:
@@ -120,11 +136,49 @@ def test_a_text_that_was_cut_off_holds_an_answer_only_where_it_says_so(cut: str,
         ("", None),
     ],
 )
-def test_the_library_scores_what_it_can(attempt: str, score: Fraction | None) -> None:
-    pytest.importorskip("math_verify")
+def test_code_scores_what_it_can(attempt: str, score: Fraction | None) -> None:
+    pytest.importorskip("mpmath")
     candidate = KIND.candidate({"question": "What is it?", "answer": "sqrt(2)/3"})
     found = KIND.scored_by_code(candidate, attempt)
     assert (found.score if found else None) == score
+
+
+PIECES = r"**NN|* N| |N|answer|answer |Answer:N|Answer: **N|Answer: $$|\boxed{|\boxed |{|}|CALC:|CALC: `*|CALC: 1N|> |#"
+PIECES += r"|A. |a. B |x. |1|1.|1 e|to a|\|approx|,|x! "
+
+
+@pytest.mark.parametrize("piece", [piece.replace("N", "\n") for piece in PIECES.split("|")])
+def test_a_long_text_is_read_in_a_time_that_grows_with_its_length(piece: str) -> None:
+    """What grows with the square of the length takes minutes here."""
+    for text in (f"Answer: {piece * (100_000 // len(piece))}x", f"CALC: {piece * (100_000 // len(piece))}"):
+        started = process_time()
+        final_answer(text)
+        says_answer(text)
+        calculations(text)
+        answer_problems(text)
+        sentences(text)
+        pick(text, 1, 0)
+        question_problems(text)
+        question_key(text)
+        not_standing_alone(text)
+        assert process_time() - started < 10
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("CALC: 1+1", ["1+1"]),
+        ("So\n> `CALC: 2*3`\nand\n**CALC: x**", ["2*3", "x"]),
+        ("CALC:\nCALC:   \nCALC: `*", []),
+        ("See CALC: 1", []),
+        ("CALC: 1\r\nCALC: 2\r\n", ["1", "2"]),
+        ("CALC: 1\n" * 9, ["1"] * LINES_A_TURN),
+    ],
+)
+def test_lines_that_ask_for_the_calculator(text: str, asked: list[str]) -> None:
+    found = calculations(text)
+    assert [expression for expression, _ in found] == asked
+    assert all(text[:end].rstrip("\r`*").endswith(expression) for expression, end in found)
 
 
 def test_a_draft_and_a_stored_candidate_are_read_alike() -> None:
