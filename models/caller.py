@@ -212,17 +212,16 @@ class Caller:
                     return read(reply), reply
                 except Unusable as error:
                     last, call.unusable = error, str(error)
-                    if bare := _second_best(reply, schema):
-                        if unproved and _decided(unproved[0]) == _decided(bare[0]):
-                            return bare
-                        unproved = bare
+                    bare = _second_best(reply, schema)
+                    if bare and unproved and _decided(unproved[0]) == _decided(bare[0]):
+                        return bare
+                    unproved = bare or unproved
                 finally:
                     self.watch.call_ended(call)
+                if reply.ending == "refused":
+                    break
                 if last.kind == "ended":
-                    if reply.ending == "refused":
-                        break
-                    if not reply.replayed:
-                        await self._after_bad_ending(site, str(last), number + 1, tries)
+                    await self._after_bad_ending(site, reply, str(last), number + 1, tries)
                     continue
                 turn = repaired(messages, reply, last, repair_message(last, schema, number + 1)) if schema else messages
             else:
@@ -230,13 +229,24 @@ class Caller:
                     return unproved
                 if shape_is_verdict and last.shape:
                     break
+        raise self._unanswered(site, last, reply, may_pay=may_pay)
+
+    def _unanswered(self, site: CallSite, last: Unusable, reply: Reply, *, may_pay: bool) -> CallFailed | UnusableReply:
+        """Return what it means that no try gave an answer."""
         if last.kind == "ended" and may_pay:
             refused = reply.ending == "refused"
-            raise CallFailed(f"{self.roles[site.role].endpoint.name}: {last}", refused=refused)
-        raise UnusableReply(f"{site.role}: no usable reply: {last}", shape=last.shape)
+            return CallFailed(f"{self.roles[site.role].endpoint.name}: {last}", refused=refused)
+        return UnusableReply(f"{site.role}: no usable reply: {last}", shape=last.shape)
 
-    async def _after_bad_ending(self, site: CallSite, message: str, tried: int, tries: int | None) -> None:
-        """Wait before the reply is asked for again; after the last try count the call as one without a reply."""
+    async def _after_bad_ending(
+        self, site: CallSite, reply: Reply, message: str, tried: int, tries: int | None
+    ) -> None:
+        """Wait before a reply is asked for again; after the last try count the call as one without a reply.
+
+        A reply from the journal is asked for again at once.
+        """
+        if reply.replayed:
+            return
         endpoint, retries = self.roles[site.role].endpoint, self._retries
         if tried < (tries or retries.unusable_tries):
             await endpoint.pause(_wait(retries, tried))
@@ -433,7 +443,7 @@ class Caller:
 
 def _second_best(reply: Reply, schema: type[BaseModel] | None) -> tuple[Any, Reply] | None:
     """Return a reply read as what a schema names as its second best, with the reply; None without one."""
-    bare = schema.second_best if schema and issubclass(schema, ReplyModel) else None
+    bare = schema.second_best if schema and issubclass(schema, ReplyModel) and reply.ending in ANSWERS else None
     try:
         return (parse_reply(reply.text, bare, finish_reason=_finish(reply)), reply) if bare else None
     except Unusable:

@@ -227,11 +227,11 @@ def _is_decimal(tree: Tree) -> bool:
 
 
 def _is_piecewise(tree: Tree) -> bool:
-    return tree[0] == "call" and tree[1] in _PIECEWISE and bool(names(tree) - _CONSTANTS)
+    return bool(tree[0] == "call" and tree[1] in _PIECEWISE and names(tree) - _CONSTANTS)
 
 
 def _is_applied(tree: Tree) -> bool:
-    return tree[0] == "applied"
+    return bool(tree[0] == "applied")
 
 
 def _is_inverse(tree: Tree) -> bool:
@@ -339,8 +339,8 @@ def _is_linear(tree: Tree, name: str) -> bool:
 
 def _points(free: list[str], trees: tuple[Tree, ...], rng: random.Random) -> Iterator[Point]:
     """Numbers for names: of both signs, small, large, beyond every number in the trees, and whole."""
-    most = max((abs(value) for tree in trees for value in _numbers(tree)), default=Fraction(1))
-    beyond = Fraction(2 * math.ceil(max(most, 1)) ** 2)
+    numbers: list[Fraction] = [abs(value) for tree in trees for value in _numbers(tree)]
+    beyond = Fraction(2 * math.ceil(max([Fraction(1), *numbers])) ** 2)
     for first, second in ((1, 1), (1, 1), (-1, -1), (1, -1), (-1, 1), (-1, -1), (1, -1), (-1, 1), (1, 1)):
         signs = [first, second, *rng.choices((1, -1) if first != second else (first,), k=len(free))]
         yield {
@@ -599,7 +599,7 @@ _arithmetics = threading.local()
 def _arithmetic(precision: int) -> Any:
     import mpmath  # noqa: PLC0415 - of the extra `science`
 
-    known: dict[int, Any] = _arithmetics.__dict__
+    known: dict[Any, Any] = _arithmetics.__dict__
     if precision not in known:
         known[precision] = mpmath.MPContext()
         known[precision].prec = precision
@@ -714,7 +714,7 @@ def _shown(tree: Tree, work: _Work) -> str:
         return "0 (rounded)"
     if numeric.mp.im(value) != 0 or abs(value - again) > abs(again) * 1e-20:
         raise NoValue("no sure value")
-    decimal = numeric.mp.nstr(numeric.mp.re(value), 12, strip_zeros=True).replace(".0e", "e").removesuffix(".0")
+    decimal: str = numeric.mp.nstr(numeric.mp.re(value), 12, strip_zeros=True).replace(".0e", "e").removesuffix(".0")
     if exact is None or not short:
         return f"{decimal} (rounded)"
     if Fraction(decimal) == exact:

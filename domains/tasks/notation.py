@@ -697,7 +697,7 @@ def _plain(tree: Tree) -> bool:
 
 
 def _is_integer(tree: Tree) -> bool:
-    return tree[0] == "num" and tree[1].denominator == 1
+    return tree[0] == "num" and bool(tree[1].denominator == 1)
 
 
 def _is_scalar(tree: Tree, sign: str) -> bool:

@@ -10,7 +10,7 @@ from autodata.models.structured import parse_reply, strip_reasoning
 REASONING, ANSWER = "It could be forty-one metres, but I doubt it.", "Thirty metres."
 
 NAMES = """think thinking thought thoughts reasoning reflection analysis scratchpad inner_monologue chain-of-thought
-    seed:think mm:think antthinking reasoning_content THINK Thinking longcat_think""".split()  # noqa: SIM905
+    seed:think mm:think antthinking reasoning_content THINK Thinking longcat_think""".split()
 TAGS = [
     "<{n}>{r}</{n}>{a}",
     "<{n}>\n{r}\n</{n}>\n\n{a}",

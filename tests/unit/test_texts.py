@@ -20,7 +20,7 @@ class Text(BaseModel):
 
 
 COMMANDS = r"""\frac{1}{2} \binom{a}{b} \beta/2 \bar{x} \begin{x} \theta \times \tau \to \text{cm} \nabla \nu \ne
-    \neq \rho     \right) \rangle \alpha \underline{a} \upsilon \xi \sqrt{2} \Delta \( \[ \{ \% \$""".split()  # noqa: SIM905
+    \neq \rho     \right) \rangle \alpha \underline{a} \upsilon \xi \sqrt{2} \Delta \( \[ \{ \% \$""".split()
 
 READ = {
     "several": (r"\frac{3}{2}\theta + \nu", r"\frac{3}{2}\theta + \nu"),
