@@ -263,7 +263,8 @@ async def test_a_double_click_counts_once(studio: Studio, client: LangGraphClien
     ((second, question),) = (await interrupts(client, thread)).items()
     assert second != first
     assert "sent before this question was asked" in question["error"]
-    for wrong in ({"decision": "nope"}, None, "approve", []):
+    wrongs: list[Any] = [{"decision": "nope"}, None, "approve", []]
+    for wrong in wrongs:
         command: Any = {"resume": wrong}
         await client.runs.wait(thread, "self_instruct_cs", command=command)
         assert (await client.threads.get(thread))["status"] == "interrupted"

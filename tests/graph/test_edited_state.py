@@ -42,8 +42,9 @@ def builders() -> Iterator[tuple[str, Any]]:
 def test_every_edge_has_a_way_for_every_state(name: str, graph: Any) -> None:
     keys = list(graph.channels)
     states: list[dict[str, Any]] = [{key: value} for key in keys for value in JSON]
-    decisions = ["more", "strong", "judge", "accept", "reject", "too_easy", "x", None, 5, [], {}]
-    states += [{"verdict": {"decision": one, "stage": stage}} for one in decisions for stage in ("weak", [], None)]
+    decisions: list[Any] = ["more", "strong", "judge", "accept", "reject", "too_easy", "x", None, 5, [], {}]
+    stages: list[Any] = ["weak", [], None]
+    states += [{"verdict": {"decision": one, "stage": stage}} for one in decisions for stage in stages]
     states += [dict.fromkeys(keys, value) for value in JSON]
     for source, branches in graph.branches.items():
         for branch in branches.values():
@@ -162,7 +163,8 @@ def changed(value: Any, rng: random.Random) -> Any:
 async def test_a_candidate_set_on_a_finished_thread(folder: Path) -> None:
     thread = Thread("self_instruct_cs", folder)
     await thread.graph.ainvoke({"text": generated(1)[0].text}, thread.config)
-    for candidate in ({"question": 5}, None, [], {}, "x"):
+    candidates: list[Any] = [{"question": 5}, None, [], {}, "x"]
+    for candidate in candidates:
         await thread.graph.aupdate_state(thread.config, {"candidate": candidate}, as_node="challenger")
         try:
             await thread.graph.ainvoke(None, thread.config)
@@ -177,7 +179,13 @@ async def test_a_state_that_is_refused_costs_nothing(folder: Path) -> None:
     thread = Thread("self_instruct_cs", folder)
     snapshots = await thread.walk(generated(1)[0].text)
     before = thread.calls()
+    wrong: list[dict[str, Any]] = [
+        {"attempts": [{}]},
+        {"candidate": {"question": 5}},
+        {"rounds": 5},
+        {"document": {}},
+    ]
     for node in ("quality_verifier", "weak_solver", "verifier"):
-        for values in ({"attempts": [{}]}, {"candidate": {"question": 5}}, {"rounds": 5}, {"document": {}}):
+        for values in wrong:
             assert "state." in await thread.edited(snapshots[node], values)
     assert thread.calls() == before

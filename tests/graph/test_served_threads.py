@@ -90,7 +90,7 @@ async def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 
 
 async def test_a_reject_stays_a_reject_without_the_context_repeated(client: Client) -> None:
-    chosen = {"review": "all", "max_rounds": 2, "acceptance": "meta", "verifier_model": "other", "seed": 7}
+    chosen: Any = {"review": "all", "max_rounds": 2, "acceptance": "meta", "verifier_model": "other", "seed": 7}
     begun = await client.run(paste(), **chosen)
     assert begun["models"]["verifier"] == "simulated:judge-two"
     asked = []
@@ -153,7 +153,8 @@ async def test_documents_of_a_dataset_keep_what_they_began_with(client: Client) 
 
 async def test_a_reference_to_nothing_is_refused(client: Client) -> None:
     await client.run(paste(), review="all")
-    for wrong in ("0" * 24, 5, None, {"review": "none"}, []):
+    wrongs: list[Any] = ["0" * 24, 5, None, {"review": "none"}, []]
+    for wrong in wrongs:
         await client.graph.aupdate_state(client.config(), {"pinned": wrong}, as_node="verifier")
         with pytest.raises(Refused, match="send its input again") as told:
             await client.run(None)
