@@ -148,13 +148,14 @@ def test_a_rubric_is_changed_and_its_answers_are_not_paid_again(run: Path, tmp_p
     [old] = rows(run, of_first, document)
     rubric = json.loads(old["candidate"])["rubric"]
     file = tmp_path / "rubric.toml"
-    file.write_text(tomli_w.dumps({"rubric": rubric[:-1]}), "utf-8")
+    changed = [{**rubric[0], "criterion": f"{rubric[0]['criterion']} In full."}, *rubric[1:]]
+    file.write_text(tomli_w.dumps({"rubric": changed}), "utf-8")
     result = invoke("fork", run, document[:8], "--round", "1", "--candidate", file)
     assert result.exit_code == 0, result.output
     fork = run / "forks" / "1"
     first = rows(fork, "select * from rounds order by n, rowid")[0]
     [candidate_row] = rows(fork, "select * from candidates where candidate_id = ?", first["candidate_id"])
-    assert json.loads(candidate_row["candidate"]) == {**json.loads(old["candidate"]), "rubric": rubric[:-1]}
+    assert json.loads(candidate_row["candidate"]) == {**json.loads(old["candidate"]), "rubric": changed}
     assert first["outcome"] in {"accepted", "rejected"}
     paid = {row["key"] for row in rows(run, "select key from calls where document_id = ?", document)}
     new = rows(fork, "select key, role, n from calls where n = 1")

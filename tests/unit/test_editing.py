@@ -187,7 +187,7 @@ ATTACKS: dict[str, tuple[list[dict[str, Any]], str]] = {
     "an absolute path": ([viewing("/proc/self/environ")], "nothing outside the prompt pack can be reached"),
     "a backslash": ([viewing("..\\verifier.md")], "nothing outside the prompt pack can be reached"),
     "a link": ([viewing("link.md")], "link.md: no such file"),
-    "a NUL": ([viewing("challenger.md\x00.toml")], "a file's name is plain letters"),
+    "a NUL": ([viewing("challenger.md\x00.toml")], "challenger.md.toml: settings, schemas and threshold"),
     "a name that only looks right": ([viewing("ch\u0430llenger.md")], "a file's name is plain letters"),
     "held-back text": (
         [inserting("Example: the pump is primed by the water that stays behind.")],

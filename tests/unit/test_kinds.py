@@ -363,18 +363,17 @@ def test_generic_modules_import_no_domain() -> None:
     folder = Path(nodes.__file__).parent
     generic = {
         "loop_judge",
-        "packet",
+        "loop_judge_packet",
         "extractor",
         "challenger",
-        "quality",
+        "quality_verifier",
         "closing",
         "verifier",
-        "kinds",
         "code_checks",
     }
     for name in generic:
         text = (folder / f"{name}.py").read_text("utf-8")
-        assert not re.search(r"nodes\.(legal|post_filters)\b", text), name
+        assert not re.search(r"tasks\.(legal|legal_filters)\b", text), name
 
 
 def test_the_shortest_context_is_a_setting() -> None:

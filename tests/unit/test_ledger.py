@@ -155,6 +155,7 @@ def older(path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as db:
         for column in ("question_key", "tied"):
             db.execute(f"ALTER TABLE examples DROP COLUMN {column}")
+        db.execute("UPDATE meta SET value = '3' WHERE key = 'schema_version'")
         db.execute("INSERT INTO rounds (round_id, document_id, thread_id, n) VALUES ('r', 'd0', 't', 1)")
         db.execute(
             "INSERT INTO examples (example_id, document_id, round_id, example, rounds) VALUES ('e', 'd0', 'r', '{}', 1)"
