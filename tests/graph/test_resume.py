@@ -229,7 +229,7 @@ async def test_an_edited_candidate_goes_no_further_until_the_quality_verifier_pa
     node = {"weak_solver": "quality_verifier"}.get(before, "verifier")
     config = await fork(bench, before, {"candidate": draft}, node)
     with pytest.raises(
-        ValueError, match="exact candidate that the quality verifier passed|no marked attempt .* at this candidate"
+        ValueError, match=r"exact candidate that the quality verifier passed|no marked attempt .* at this candidate"
     ):
         await bench.graph.ainvoke(None, config, context=Context(bench.services), durability="sync")
     assert bench.rows("examples") == examples
@@ -241,7 +241,7 @@ async def test_a_candidate_edited_just_before_the_verifier_never_ends_the_thread
     draft, _ = edited()
     config = await fork(bench, "verifier", {"candidate": draft}, "weak_solver")
     with pytest.raises(
-        ValueError, match="exact candidate that the quality verifier passed|no marked attempt .* at this candidate"
+        ValueError, match=r"exact candidate that the quality verifier passed|no marked attempt .* at this candidate"
     ):
         await bench.graph.ainvoke(None, config, context=Context(bench.services), durability="sync")
 
@@ -253,7 +253,7 @@ async def test_a_verdict_about_another_candidate_accepts_nothing() -> None:
     values = {"candidate": draft, "candidate_id": identity, "quality": {"candidate_id": identity, "passed": True}}
     config = await fork(bench, "accept", values, "verifier")
     with pytest.raises(
-        ValueError, match="exact candidate that the verdict is about|no marked attempt .* at this candidate"
+        ValueError, match=r"exact candidate that the verdict is about|no marked attempt .* at this candidate"
     ):
         await bench.graph.ainvoke(None, config, context=Context(bench.services), durability="sync")
 

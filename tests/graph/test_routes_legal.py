@@ -311,7 +311,7 @@ async def test_only_the_candidate_of_the_round_goes_on(node: str) -> None:
     await halted.aupdate_state(bench.config, {"candidate": edited})
     halted.interrupt_before_nodes = []
     with pytest.raises(
-        ValueError, match="only the exact candidate|no marked attempt of the weak solver at this candidate"
+        ValueError, match=r"only the exact candidate|no marked attempt of the weak solver at this candidate"
     ):
         await bench.run(resume=True)
 
