@@ -56,6 +56,8 @@ _SCALED = frozenset(
 _ADJECTIVES = frozenset({"tall", "high", "long", "wide", "deep", "thick", "old"})
 _WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
 _TOKEN = re.compile(r"\S+")
+_LEAD_IN = re.compile(r"\A(?:it (?:is|was)|the answer is:?) (?=\S)", re.IGNORECASE)
+"""Words before an answer that say nothing of their own; all that follows must still be the reference."""
 _ASKS_NUMBER = re.compile(
     r"^(?:(?:in|on|by|since|until|from|for|at)\s+)?(?:when\b|(?:what|which)\s+(?:year|date|day|number)\b)"
     r"|\bhow\s+(?:many|much|old|tall|long|far|high|deep|wide|fast|big|large|heavy|often|hot|cold|thick|late|early)\b",
@@ -77,6 +79,7 @@ def same(reference: str, answer: str, question: str = "") -> bool | None:
 def _spelled_alike(text: str) -> list[str]:
     """Return a text's tokens without what is only spelling; the empty list for a text without any."""
     plain = " ".join(unicodedata.normalize("NFC", text).translate(_QUOTES).split()).strip(_AROUND)
+    plain = _LEAD_IN.sub("", plain)
     if plain.endswith((".", "!")) and not plain.endswith(("..", "!!")) and len(plain) > 1:
         plain = plain[:-1].rstrip(_AROUND)
     tokens: list[str] = []
