@@ -10,8 +10,14 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-_CONTROL: Final = re.compile(r"\r\n?|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_LETTER_OF: Final = {"\x07": "a", "\x08": "b", "\x0b": "v", "\x0c": "f"}
+_LINE_ENDS: Final = re.compile(r"\r\n?|[\x0b\x0c](?![A-Za-z])")
+_COMMAND: Final = re.compile(r"[\x07\x08\x0b\x0c](?=[A-Za-z])")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_LETTER_OF: Final = {"\x07": "\\a", "\x08": "\\b", "\x0b": "\\v", "\x0c": "\\f"}
+_WITHOUT: Final = dict.fromkeys([*range(9), *range(14, 32), 127]) | {
+    code: bytes([code]).decode("cp1252", "ignore") or None for code in range(128, 160)
+}
+"""What is dropped, and the quotation marks and dashes of Windows that were decoded as Latin-1."""
 _ESCAPE: Final = re.compile(
     r"(?P<pairs>(?:\\\\)++)|\\(?:u(?P<hex>[0-9a-fA-F]{4})|(?P<letters>[A-Za-z]++)|(?P<mark>[^A-Za-z]))", re.DOTALL
 )
@@ -58,19 +64,10 @@ def clean(text: str) -> str:
     A bell, backspace, vertical tab or form feed before a letter is the rest of a LaTeX command, and becomes its
     backslash and letter again; other form feeds and carriage returns are line breaks. Half a surrogate pair stays.
     """
-    return _CONTROL.sub(_cleaned, text) if _CONTROL.search(text) else text
-
-
-def _cleaned(match: re.Match[str]) -> str:
-    found = match[0]
-    following = match.string[match.end() : match.end() + 1]
-    if (letter := _LETTER_OF.get(found)) and following.isascii() and following.isalpha():
-        return f"\\{letter}"
-    if found[0] in "\r\x0b\x0c":
-        return "\n"
-    if "\x80" <= found <= "\x9f":  # a quotation mark or a dash of Windows, decoded as Latin-1
-        return bytes([ord(found)]).decode("cp1252", "ignore")
-    return ""
+    if not _CONTROL.search(text) and "\r" not in text:
+        return text
+    lines = _LINE_ENDS.sub("\n", text)
+    return _COMMAND.sub(lambda match: _LETTER_OF[match[0]], lines).translate(_WITHOUT)
 
 
 def doubled(literal: str) -> str:

@@ -73,7 +73,7 @@ async def test_curtailed_counts_are_kept_out_of_means() -> None:
 
 
 async def test_an_answer_that_is_the_reference_needs_no_judge() -> None:
-    answers: list[Answer] = ["A copper pump.", "a copper pump", "**A copper  pump**"]
+    answers: list[Answer] = ["A copper pump.", "It was a copper pump.", "**A copper  pump**"]
     made = bench({"strong_solver": answers})
     state = await made.run()
     assert state["status"] == "accepted"
@@ -84,7 +84,7 @@ async def test_an_answer_that_is_the_reference_needs_no_judge() -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    ["copper", "It was no copper pump.", "A copper pump or an iron pump.", "It was a copper pump.", "a-copper pump"],
+    ["copper", "It was no copper pump.", "A copper pump or an iron pump.", "It may be a copper pump.", "a-copper pump"],
 )
 async def test_an_answer_with_more_or_less_than_the_reference_goes_to_the_judge(answer: str) -> None:
     made = bench({"weak_solver": [answer] * 3})
