@@ -1,6 +1,6 @@
 """The records everything else speaks: documents, candidates, attempts, marks, verdicts, rounds, examples.
 
-This module imports nothing of the package. It also holds the two errors a command turns into an exit code.
+This module imports nothing of the package but its errors.
 """
 
 from __future__ import annotations
@@ -17,20 +17,12 @@ from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from autodata.checkpoints.errors import DiskFailed as DiskFailed  # noqa: PLC0414 - exported from here too
+from autodata.checkpoints.errors import RunFailed as RunFailed  # noqa: PLC0414 - exported from here too
+from autodata.checkpoints.errors import UserError as UserError  # noqa: PLC0414 - exported from here too
+
 PREVIEW_CHARS = 300
 """Documents and raw answers appear in graph state only as this many leading characters and a reference."""
-
-
-class UserError(Exception):
-    """The user's mistake, told in one line: what is wrong, where, and what to type. Exit code 2."""
-
-
-class RunFailed(Exception):
-    """The command could not do its work, told in one line. Exit code 1."""
-
-
-class DiskFailed(RunFailed):
-    """A full, read-only or failing disk: the run stops and loses nothing. Exit code 2, for the user must see to it."""
 
 
 class Record(BaseModel):

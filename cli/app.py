@@ -11,8 +11,8 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from autodata.checkpoints.records import DiskFailed, RunFailed, UserError
-from autodata.cli.printable import printable, take_any_text
+from autodata.checkpoints.errors import AutodataError, exit_code_of
+from autodata.jobs.printable import printable, take_any_text
 
 COMMANDS = (
     "run",
@@ -91,14 +91,6 @@ def main() -> None:
     take_any_text()
     try:
         app()
-    except UserError as error:
-        sys.exit(_say(error, 2))
-    except DiskFailed as error:
-        sys.exit(_say(error, 2))
-    except RunFailed as error:
-        sys.exit(_say(error, 1))
-
-
-def _say(error: Exception, code: int) -> int:
-    sys.stderr.write(f"autodata: {printable(str(error))}\n")
-    return code
+    except AutodataError as error:
+        sys.stderr.write(f"autodata: {printable(str(error))}\n")
+        sys.exit(exit_code_of(error))

@@ -13,12 +13,12 @@ from rich import box
 from rich.table import Table
 
 from autodata.checkpoints.records import FailureMode, UserError
-from autodata.cli.printable import printable
 from autodata.cli.report import figure
 from autodata.cli.signals import signal_rows
 from autodata.cli.terminal import AsJson, console, ledger_of, print_json, write_data
 from autodata.corpus.compare import SUITABILITIES
 from autodata.corpus.compare import compare as compared
+from autodata.jobs.printable import printable
 
 Rows = list[tuple[str, list[str]]]
 Shown = Callable[[float | None], str]

@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 
 from autodata.checkpoints.records import json_text
-from autodata.cli.progress import duration
 from autodata.cli.report import example_card, examples_table, summary_table
 from autodata.cli.run import closing_lines, execute
 from autodata.cli.terminal import console
 from autodata.examples import documents_folder
+from autodata.jobs.progress import duration
 from autodata.runner.config import read_config
 
 LOCAL = """

@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from autodata.checkpoints.records import UserError
-from autodata.cli.printable import printable
 from autodata.cli.terminal import AsJson, console, print_json
+from autodata.jobs.printable import printable
 from autodata.models.config import ModelSettings
 from autodata.models.local.serving import LocalServing
 from autodata.models.probe import Finding, group, probe

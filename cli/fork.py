@@ -11,10 +11,10 @@ from rich.text import Text
 
 from autodata.checkpoints.records import UserError
 from autodata.cli.editing import in_editor, read_changes
-from autodata.cli.printable import printable
 from autodata.cli.run import finish
 from autodata.cli.show import find_document
 from autodata.cli.terminal import RunFolder, console, ledger_of
+from autodata.jobs.printable import printable
 from autodata.runner.config import RunConfig, stored_config
 from autodata.runner.fork import Change, Moment, find_moment, make_fork, require_sound
 

@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 
 from autodata.checkpoints.records import Document, RunFailed, Skipped, UserError
-from autodata.cli.inputs import Inputs
 from autodata.cli.optimize_progress import OptimizeProgress
 from autodata.cli.optimize_report import SearchReport, blamed, show_search
 from autodata.cli.run import (
@@ -26,6 +25,7 @@ from autodata.cli.run import (
     on_signals,
 )
 from autodata.cli.terminal import AsJson, console, print_json, write_data
+from autodata.jobs.inputs import Inputs
 from autodata.prompts.patch import write_pack
 from autodata.runner.config import RunConfig
 from autodata.runner.destinations import destinations

@@ -11,7 +11,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from autodata.cli.progress import LOG_EVERY_SECONDS, Watching
+from autodata.jobs.progress import LOG_EVERY_SECONDS, Watching
 
 
 class OptimizeProgress(Watching):

@@ -25,10 +25,10 @@ from autodata.checkpoints.ledger import Ledger, Reader
 from autodata.checkpoints.records import Candidate, UserError
 from autodata.cli.editing import in_editor
 from autodata.cli.keys import held, read_key, read_line
-from autodata.cli.printable import printable
 from autodata.cli.rounds import read_round, show_round
 from autodata.cli.run import finish
 from autodata.cli.terminal import AsJson, RunFolder, console, ledger_of, print_json
+from autodata.jobs.printable import printable
 from autodata.nodes.human_review import edited
 from autodata.prompts import PromptPack
 from autodata.runner.config import RunConfig, stored_config

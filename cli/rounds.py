@@ -14,8 +14,8 @@ from rich.text import Text
 
 from autodata.checkpoints.ledger import Reader, open_readonly
 from autodata.checkpoints.records import FailureMode
-from autodata.cli.printable import printable
 from autodata.cli.report import figure
+from autodata.jobs.printable import printable
 from autodata.runner.forks import told_of
 
 CUT_CHARS = 600

@@ -17,11 +17,11 @@ import typer
 from rich.console import Console
 
 from autodata.checkpoints.records import RunFailed, UserError, json_text
-from autodata.cli.inputs import Inputs
-from autodata.cli.progress import Progress
 from autodata.cli.report import repeated_questions, summary_table
 from autodata.cli.terminal import console
 from autodata.corpus.summary import summarise
+from autodata.jobs.inputs import Inputs
+from autodata.jobs.progress import Progress
 from autodata.nodes.solver_modes import attempts_alike
 from autodata.prompts import load_pack
 from autodata.prompts.patch import write_pack

@@ -16,10 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from autodata.checkpoints.records import DocumentStatus, UserError
-from autodata.cli.printable import printable
 from autodata.cli.report import figure
 from autodata.cli.rounds import read_rounds, show_rounds
 from autodata.cli.terminal import AsJson, RunFolder, console, ledger_of, print_json
+from autodata.jobs.printable import printable
 
 NEAR = 5
 """How many documents an error names."""

@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autodata.cli.printable import printable
 from autodata.cli.report import figure, repeated_questions
 from autodata.cli.signals import signal_rows
 from autodata.cli.terminal import AsJson, RunFolder, console, ledger_of, print_json
 from autodata.corpus.summary import summarise
+from autodata.jobs.printable import printable
 
 BAR = 24
 """Width of the longest bar, in characters."""

@@ -14,7 +14,7 @@ from rich.segment import Segment
 
 from autodata.checkpoints.ledger import Reader, open_readonly
 from autodata.checkpoints.records import UserError, json_text
-from autodata.cli.printable import printable, take_any_text
+from autodata.jobs.printable import printable, take_any_text
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that 'autodata run --out' made.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]

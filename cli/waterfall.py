@@ -14,8 +14,8 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from autodata.cli.printable import printable
 from autodata.cli.report import figure
+from autodata.jobs.printable import printable
 
 Span = Mapping[str, Any]
 

@@ -1,4 +1,6 @@
-"""The error model: what can go wrong between a node and a model, and what it means for the document and the run.
+"""What can go wrong between a node and a model, and what it means for the document and the run.
+
+The whole tree stands in `autodata.checkpoints.errors`.
 
 None of these is ever a score, a refinement or a rejection (law 2).
 """
@@ -6,12 +8,15 @@ None of these is ever a score, a refinement or a rejection (law 2).
 from __future__ import annotations
 
 import re
+from typing import ClassVar
+
+from autodata.checkpoints.errors import AutodataError, Matter
 
 
-class PlumbingError(Exception):
+class PlumbingError(AutodataError):
     """A call could not be completed. `kind` is stored with the document's failure."""
 
-    kind = "plumbing"
+    kind: ClassVar[str] = "plumbing"
 
 
 class CallFailed(PlumbingError):
@@ -21,6 +26,7 @@ class CallFailed(PlumbingError):
     """
 
     kind = "call_failed"
+    matter = Matter.DOCUMENT
 
     def __init__(self, message: str, *, refused: bool = False) -> None:
         super().__init__(message)
@@ -34,6 +40,7 @@ class UnusableReply(PlumbingError):
     """
 
     kind = "unusable_reply"
+    matter = Matter.DOCUMENT
 
     def __init__(self, message: str, *, shape: bool = False) -> None:
         super().__init__(message)

@@ -54,6 +54,7 @@ class NothingMadeOfSamples(PlumbingError):
     """
 
     kind = UnusableReply.kind
+    matter = UnusableReply.matter
 
 
 @dataclass(frozen=True)

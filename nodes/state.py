@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
 
+from autodata.checkpoints.errors import AutodataError, Matter
 from autodata.checkpoints.records import (
     Attempt,
     Blobs,
@@ -42,8 +43,11 @@ from autodata.prompts import PromptPack
 T = TypeVar("T")
 
 
-class BadState(ValueError):
+class BadState(AutodataError, ValueError):
     """A state that a node cannot work on, for a client may edit it: the key and what is wrong, in one line."""
+
+    matter = Matter.USER
+    exit_code = 2
 
 
 class State(TypedDict, total=False):

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from autodata.checkpoints.records import RunFailed, UserError
-from autodata.models.errors import CallFailed, PlumbingError, UnusableReply
-from autodata.nodes.state import BadState
+from autodata.checkpoints.errors import AutodataError, Matter, matter_of
+from autodata.models.errors import PlumbingError
 
 
 class Refused(ValueError):
@@ -31,9 +30,12 @@ def telling() -> Iterator[None]:
     """Raise this module's errors in place of the package's own."""
     try:
         yield
-    except (UserError, BadState) as error:
-        raise Refused(str(error)) from error
-    except (CallFailed, UnusableReply) as error:
-        raise Errored(f"{error.kind}: {error}") from error
-    except (PlumbingError, RunFailed) as error:
-        raise Stopped(str(error)) from error
+    except AutodataError as error:
+        match matter_of(error):
+            case Matter.USER:
+                raise Refused(str(error)) from error
+            case Matter.DOCUMENT:
+                kind = f"{error.kind}: " if isinstance(error, PlumbingError) else ""
+                raise Errored(f"{kind}{error}") from error
+            case _:
+                raise Stopped(str(error)) from error

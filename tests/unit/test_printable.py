@@ -19,8 +19,8 @@ from rich.text import Text
 
 from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.records import Example, json_text
-from autodata.cli.printable import printable
 from autodata.cli.terminal import console, write_data
+from autodata.jobs.printable import printable
 
 HOSTILE = (
     "\u6e2f \u2192 \u2248 [/red][bold]x[/] \x1b[31m \x1b]0;title\x07 \x9b31m \x7f \u202e \u2066 \u2028 \u2029 \x85 \x0b"
