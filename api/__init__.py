@@ -9,18 +9,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from autodata.checkpoints.records import (
-        Attempt,
-        Example,
-        Mark,
-        Round,
-        RunFailed,
-        UserError,
-        Verdict,
-    )
+    from autodata.checkpoints.errors import AutodataError, DiskFailed, RunFailed, UserError
+    from autodata.checkpoints.records import Attempt, Example, Mark, Round, Verdict
     from autodata.domains.domain import Domain, find_domain
     from autodata.graphs.cot_baseline import build_cot_baseline
     from autodata.graphs.self_instruct import build_self_instruct
+    from autodata.jobs.arguments import Options
+    from autodata.jobs.generate import agenerate, generate, open_run
+    from autodata.jobs.result import GenerationResult, Usage
+    from autodata.models.errors import BudgetSpent, CallFailed, EndpointDown, UnusableReply
     from autodata.nodes.events import (
         AcceptedEvent,
         AttemptEvent,
@@ -47,10 +44,15 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOMES = {
-    "checkpoints.records": ("Attempt", "Example", "Mark", "Round", "RunFailed", "UserError", "Verdict"),
+    "checkpoints.errors": ("AutodataError", "DiskFailed", "RunFailed", "UserError"),
+    "checkpoints.records": ("Attempt", "Example", "Mark", "Round", "Verdict"),
     "domains.domain": ("Domain", "find_domain"),
     "graphs.cot_baseline": ("build_cot_baseline",),
     "graphs.self_instruct": ("build_self_instruct",),
+    "jobs.arguments": ("Options",),
+    "jobs.generate": ("agenerate", "generate", "open_run"),
+    "jobs.result": ("GenerationResult", "Usage"),
+    "models.errors": ("BudgetSpent", "CallFailed", "EndpointDown", "UnusableReply"),
     "nodes.events": (
         "AcceptedEvent",
         "AttemptEvent",
@@ -82,18 +84,25 @@ __all__ = [
     "AcceptedEvent",
     "Attempt",
     "AttemptEvent",
+    "AutodataError",
     "BaselineConfig",
+    "BudgetSpent",
+    "CallFailed",
     "CandidateEvent",
     "Context",
+    "DiskFailed",
     "Domain",
     "DraftsEvent",
+    "EndpointDown",
     "Example",
     "ExtractEvent",
     "FeedbackEvent",
+    "GenerationResult",
     "GraphEvent",
     "JudgementEvent",
     "Mark",
     "MarkEvent",
+    "Options",
     "Output",
     "QualityEvent",
     "RejectedEvent",
@@ -105,13 +114,18 @@ __all__ = [
     "RunFailed",
     "ScreenEvent",
     "State",
+    "UnusableReply",
+    "Usage",
     "UserError",
     "Verdict",
     "VerdictEvent",
+    "agenerate",
     "build_cot_baseline",
     "build_self_instruct",
     "find_domain",
+    "generate",
     "load_config",
+    "open_run",
     "open_services",
     "parse_event",
 ]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 import shutil
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, Protocol
 
@@ -19,16 +17,12 @@ from rich.console import Console
 from autodata.checkpoints.records import RunFailed, UserError, json_text
 from autodata.cli.report import repeated_questions, summary_table
 from autodata.cli.terminal import console
-from autodata.corpus.summary import summarise
 from autodata.jobs.inputs import Inputs
 from autodata.jobs.progress import Progress
-from autodata.nodes.solver_modes import attempts_alike
+from autodata.jobs.session import Sitting, work
 from autodata.prompts import load_pack
 from autodata.prompts.patch import write_pack
 from autodata.runner.config import RunConfig, load_config, stored_config
-from autodata.runner.destinations import destinations
-from autodata.runner.document_runner import Outcome, open_run
-from autodata.runner.ingest import take_in
 
 # Options that `autodata run` and `autodata baseline` share.
 Documents = Annotated[list[Path] | None, typer.Option("--documents", help="Files or folders to read.")]
@@ -57,20 +51,6 @@ class Says(Protocol):
 
     def say(self, text: str) -> None:
         """Print a line."""
-
-
-@dataclass(frozen=True)
-class Sitting:
-    """What one call of the command did."""
-
-    outcome: Outcome
-    summary: dict[str, Any]
-    examples: list[dict[str, Any]]
-
-    @property
-    def exit_code(self) -> int:
-        """0 when it ended as asked (all documents, a target or a budget), 1 when something is left to do."""
-        return int(self.outcome.failed or bool(self.outcome.errored))
 
 
 def run(
@@ -154,28 +134,9 @@ def execute(config: RunConfig, paths: list[Path], out: Path, terminal: Console) 
         raise UserError(f"{out} holds no documents yet: give --documents PATH")
     inputs = Inputs(config, paths)  # mistyped paths are found before a run folder is made
     with suppress(asyncio.CancelledError):
-        return asyncio.run(_sit(config, inputs, out, Progress(terminal, target=config.target)))
+        progress = Progress(terminal, target=config.target)
+        return asyncio.run(work(config, inputs, out, progress, begun=lambda runner: on_signals(runner, progress)))
     raise RunFailed(f"stopped at once; the same command goes on: nothing paid for is lost ({out})")
-
-
-async def _sit(config: RunConfig, inputs: Inputs, out: Path, progress: Progress) -> Sitting:
-    with progress:
-        progress.say(destinations(config.roles().values(), config.tracing))
-        async with open_run(config, out, progress=progress.preparing) as runner:
-            on_signals(runner, progress)
-            runner.on_event = progress.on_event
-            if warning := attempts_alike(config.chosen_domain, config.roles()):
-                progress.say(f"warning: {warning}")
-            for line in inputs.lines(await take_in(runner.ledger, inputs), out):
-                progress.say(line)
-            rows = await runner.ledger.read("select count(*) as n from documents")
-            if not rows[0]["n"]:
-                raise UserError(f"{out} holds no documents yet: give --documents PATH")
-            waiting = "select count(*) as n from documents where status in ('pending', 'waiting', 'errored')"
-            progress.total = (await runner.ledger.read(waiting))[0]["n"]
-            outcome = await runner.run()
-            examples = await runner.ledger.read("select example from examples order by rowid")
-            return Sitting(outcome, await summarise(runner.ledger), [json.loads(row["example"]) for row in examples])
 
 
 def closing_lines(sitting: Sitting, out: Path) -> list[str]:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from autodata.checkpoints.records import RunFailed, UserError
-from autodata.cli.run import Sitting
 from autodata.cli.terminal import console
 from autodata.corpus.summary import summarise
 from autodata.jobs.inputs import Inputs
 from autodata.jobs.progress import Progress
+from autodata.jobs.session import Sitting
 from autodata.runner.config import RunConfig, load_config
 from autodata.runner.destinations import host
 from autodata.runner.ingest import take_in

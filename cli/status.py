@@ -14,17 +14,13 @@ from rich.text import Text
 from autodata.cli.report import figure, repeated_questions
 from autodata.cli.signals import signal_rows
 from autodata.cli.terminal import AsJson, RunFolder, console, ledger_of, print_json
-from autodata.corpus.summary import summarise
+from autodata.corpus.summary import by_role, summarise
 from autodata.jobs.printable import printable
 
 BAR = 24
 """Width of the longest bar, in characters."""
 SHOWN_ERRORS = 5
 
-_BY_ROLE = """
-SELECT role, count(*) AS calls, sum(tokens_in) AS tokens_in, sum(tokens_out) AS tokens_out, sum(cost_usd) AS cost_usd
-FROM calls GROUP BY role ORDER BY role
-"""
 _ERRORED = "SELECT name, status_reason FROM documents WHERE status = 'errored' ORDER BY rowid"
 
 
@@ -44,7 +40,7 @@ def status(run: RunFolder, as_json: AsJson = False) -> None:
 
 async def _read(run: Path) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
     async with ledger_of(run) as ledger:
-        return await summarise(ledger), await ledger.read(_BY_ROLE), await ledger.read(_ERRORED)
+        return await summarise(ledger), await by_role(ledger), await ledger.read(_ERRORED)
 
 
 def _show(

@@ -3,51 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO, Annotated
 
 import typer
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.segment import Segment
+from rich.console import Console
 
-from autodata.checkpoints.ledger import Reader, open_readonly
-from autodata.checkpoints.records import UserError, json_text
+from autodata.checkpoints.records import json_text
+from autodata.jobs.console import PlainConsole
 from autodata.jobs.printable import printable, take_any_text
+from autodata.jobs.run_ledger import ledger_of as ledger_of  # noqa: PLC0414 - every command that looks has it from here
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that 'autodata run --out' made.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-
-
-@asynccontextmanager
-async def ledger_of(run: Path, *, search: bool = False) -> AsyncIterator[Reader]:
-    """Open a folder's ledger to look into it, also while a command works on it.
-
-    Raises UserError when there is none, or when it is a search's and a run's was asked for, or the other way round.
-    """
-    async with open_readonly(_ledger_file(run)) as ledger:
-        rows = await ledger.read("select value from meta where key = 'kind'")
-        if (bool(rows) and rows[0]["value"] == "optimize") is not search:
-            holds = "a run" if search else "a search: look at it with 'autodata optimize status'"
-            raise UserError(f"{run} holds {holds}")
-        yield ledger
-
-
-def _ledger_file(run: Path) -> Path:
-    path = run / "run.db"
-    if not path.is_file():
-        what = "holds no run.db" if run.is_dir() else "no such folder"
-        raise UserError(f"{run}: {what}: name a folder that 'autodata run --out' made")
-    return path
-
-
-class _Plain(Console):
-    """A console through which no text, whoever wrote it, can command the terminal."""
-
-    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
-        for text, style, control in super().render(renderable, options):
-            yield Segment(text if control else printable(text), style, control)
 
 
 def console(*, stderr: bool = False, file: IO[str] | None = None, width: int | None = None) -> Console:
@@ -56,7 +24,7 @@ def console(*, stderr: bool = False, file: IO[str] | None = None, width: int | N
     Control characters of a text come out as `printable` shows them, what the terminal's encoding lacks as `?`.
     """
     take_any_text()
-    return _Plain(stderr=stderr, file=file, width=width, markup=False, highlight=False, emoji=False)
+    return PlainConsole(stderr=stderr, file=file, width=width, markup=False, highlight=False, emoji=False)
 
 
 def write_data(text: str) -> None:

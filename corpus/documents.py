@@ -12,7 +12,7 @@ import os
 import re
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -41,6 +41,14 @@ class _File:
 
 
 @dataclass(frozen=True)
+class _Record:
+    """A document given as a value, and how it is called where it has no `id`."""
+
+    values: Mapping[str, Any]
+    name: str
+
+
+@dataclass(frozen=True)
 class _Raw:
     """A text before it is known to be usable. `title` is empty when the source does not state one."""
 
@@ -54,20 +62,27 @@ class _Unreadable(Exception):
     """A file that has no usable text, with the reason."""
 
 
+Source = Path | Mapping[str, Any]
+"""A file, a folder, or what a line of a `.jsonl` file holds: `text`, and perhaps `id` and `title`."""
+
+
 def read_documents(
-    paths: Sequence[Path], *, limit: int | None = None, passed_over: list[Skipped] | None = None
+    paths: Sequence[Source], *, limit: int | None = None, passed_over: list[Skipped] | None = None
 ) -> Iterator[Document | Skipped]:
-    """Return the documents of files and folders in order, and for each one that cannot be used, why.
+    """Return the documents of files, folders and records in order, and for each one that cannot be used, why.
 
     Folders are read with all their folders, also those behind links, sorted by name. `passed_over` is filled at once
     with what is left out of them, and why: files of another kind, hidden ones, links to a folder that is read already.
-    `.jsonl` files hold one document a line: `text`, and perhaps `id` and `title`. `limit` ends the reading after that
-    many Documents. Only one text at a time is in memory. Raises UserError at once, before anything is read, when a path
-    does not exist, a folder cannot be read or holds no file of a kind that can, or a PDF is to be read without pypdf.
+    `.jsonl` files hold one document a line: `text`, and perhaps `id` and `title`; a record holds the same. `limit` ends
+    the reading after that many Documents. Only one file's text at a time is in memory. Raises UserError at once, before
+    anything is read, when a path does not exist, a folder cannot be read or holds no file of a kind that can, or a PDF
+    is to be read without pypdf.
     """
     left_out = [] if passed_over is None else passed_over
-    files = [file for path in paths for file in _files_of(path, left_out)]
-    pdf = next((file for file in files if file.path.suffix.lower() == ".pdf"), None)
+    files: list[_File | _Record] = []
+    for number, path in enumerate(paths):
+        files += _files_of(path, left_out) if isinstance(path, Path) else [_Record(path, f"documents[{number}]")]
+    pdf = next((file for file in files if isinstance(file, _File) and file.path.suffix.lower() == ".pdf"), None)
     if pdf is not None and importlib.util.find_spec("pypdf") is None:
         raise UserError(f"{pdf.path}: reading PDF files needs pypdf: pip install 'autodata-langgraph[pdf]'")
     return _limited(_read(files), limit)
@@ -161,19 +176,22 @@ def _refuse_folder(error: OSError) -> None:
     ) from error
 
 
-def _read(files: Sequence[_File]) -> Iterator[Document | Skipped]:
+def _read(files: Sequence[_File | _Record]) -> Iterator[Document | Skipped]:
     seen: dict[str, str] = {}
     for file in files:
         try:
+            if isinstance(file, _Record):
+                yield _document(_raw(file.values, file.name), "", seen)
+                continue
             for raw in _texts(file):
-                yield raw if isinstance(raw, Skipped) else _document(raw, file, seen)
+                yield raw if isinstance(raw, Skipped) else _document(raw, file.path.stem, seen)
         except _Unreadable as error:
             yield Skipped(name=file.name, reason=str(error))
         except OSError as error:
             yield Skipped(name=file.name, reason=f"cannot be read: {error.strerror or error}")
 
 
-def _document(raw: _Raw, file: _File, seen: dict[str, str]) -> Document | Skipped:
+def _document(raw: _Raw, stem: str, seen: dict[str, str]) -> Document | Skipped:
     """Return the document of a text, unless it is empty, not text, or was seen before."""
     if "\0" in raw.text:
         return Skipped(name=raw.name, reason="binary: it holds NUL characters")
@@ -187,7 +205,7 @@ def _document(raw: _Raw, file: _File, seen: dict[str, str]) -> Document | Skippe
     if identity in seen:
         return Skipped(name=raw.name, reason=f"the same text as {seen[identity]}")
     seen[identity] = raw.name
-    title = _one_line(raw.title) or _heading(text) or re.sub(r"[\W_]+", " ", _one_line(file.path.stem)).strip()
+    title = _one_line(raw.title) or _heading(text) or re.sub(r"[\W_]+", " ", _one_line(stem)).strip()
     return Document(document_id=identity, name=raw.name, title=title or raw.name, text=text, note=raw.note)
 
 
@@ -254,6 +272,10 @@ def _record(line: str, name: str) -> _Raw:
         raise _Unreadable(f"not JSON{what}") from error
     if not isinstance(record, dict):
         raise _Unreadable('not a JSON object: write {"text": "..."}')
+    return _raw(record, name)
+
+
+def _raw(record: Mapping[str, Any], name: str) -> _Raw:
     text, given_id, title = record.get("text"), record.get("id"), record.get("title")
     if not isinstance(text, str):
         raise _Unreadable('no "text"' if text is None else '"text" is not a string')

@@ -11,9 +11,17 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+from autodata.checkpoints.ledger import Reader
 from autodata.checkpoints.records import Example, RunFailed, UserError, json_text
 
 STDOUT: Final = Path("-")
+
+_EXAMPLES = "SELECT e.example FROM examples e JOIN documents d USING (document_id) ORDER BY d.rowid, e.rowid"
+
+
+async def examples_of(ledger: Reader) -> list[Example]:
+    """Return the accepted examples of a run, in the order of their documents."""
+    return [Example.model_validate_json(row["example"]) for row in await ledger.read(_EXAMPLES)]
 
 
 def export_jsonl(examples: Iterable[Example], out: Path | None) -> int:

@@ -41,6 +41,11 @@ SELECT
          HAVING count(DISTINCT e.document_id) > 1 ORDER BY min(e.rowid))) AS shared_questions
 """
 
+_BY_ROLE = """
+SELECT role, count(*) AS calls, sum(tokens_in) AS tokens_in, sum(tokens_out) AS tokens_out, sum(cost_usd) AS cost_usd
+FROM calls GROUP BY role ORDER BY role
+"""
+
 MEANINGS: Mapping[tuple[str, ...], str] = {
     ("documents",): "Documents known to the run, whatever became of them.",
     (
@@ -134,3 +139,8 @@ async def summarise(ledger: Reader) -> dict[str, Any]:
         "labels": {decision: labels.get(decision, 0) for decision in ("approve", "edit", "reject")},
         **await signals(ledger),
     }
+
+
+async def by_role(ledger: Reader) -> list[dict[str, Any]]:
+    """Return calls, tokens and cost by role; tokens are None where no call's were counted, and so is a cost unknown."""
+    return await ledger.read(_BY_ROLE)

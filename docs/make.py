@@ -12,9 +12,9 @@ from pathlib import Path
 from autodata.checkpoints.records import FailureMode, RunFailed, UserError
 from autodata.cli.draw import draw
 from autodata.cli.init import configuration
-from autodata.cli.run import Sitting
 from autodata.corpus.summary import MEANINGS
 from autodata.domains.domain import CS
+from autodata.jobs.session import Sitting
 from autodata.models.config import ModelSettings, Settings
 from autodata.models.simulated.chat_model import Faults
 from autodata.runner.config import MODEL_FIELDS_THAT_BEAR, bearing, read_config

@@ -1,4 +1,4 @@
-"""The documents that a command was given, and what a person must know of them before anything is paid."""
+"""The documents that a job was given, and what a person must know of them before anything is paid."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from autodata.checkpoints.records import Document, Skipped
-from autodata.corpus.documents import SUFFIXES, fit, read_documents
+from autodata.corpus.documents import SUFFIXES, Source, fit, read_documents
 from autodata.runner.config import RunConfig
 from autodata.runner.ingest import too_short
 
@@ -23,7 +23,7 @@ class Inputs:
     Raises UserError at once for a path that is none, as `read_documents` does.
     """
 
-    def __init__(self, config: RunConfig, paths: Sequence[Path]) -> None:
+    def __init__(self, config: RunConfig, paths: Sequence[Source]) -> None:
         """Look at the paths; nothing is read yet. A domain that picks passages takes documents of any length."""
         self._bounds = config.documents if config.chosen_domain.passage_words is None else None
         self._passed_over: list[Skipped] = []
@@ -50,8 +50,11 @@ class Inputs:
             self._cut[whole.name] = (len(whole.text), len(fitted.text))
         return fitted
 
-    def lines(self, skipped: Sequence[Skipped], out: Path) -> list[str]:
-        """Return what a person must know of the documents read: skipped, lost parts, cut, left out of folders."""
+    def lines(self, skipped: Sequence[Skipped], out: Path | None) -> list[str]:
+        """Return what a person must know of the documents read: skipped, lost parts, cut, left out of folders.
+
+        `out` is the folder that holds the rest of a long list, None where it will be gone.
+        """
         lines = _some([f"skipped: {item.name}: {item.reason}" for item in skipped], "skipped", out)
         lines += _some([f"note: {name}: {note}" for name, note in self._noted], "noted", out)
         if self._cut:
@@ -75,10 +78,11 @@ class Inputs:
         return lines
 
 
-def _some(lines: list[str], what: str, out: Path) -> list[str]:
+def _some(lines: list[str], what: str, out: Path | None) -> list[str]:
     if len(lines) <= SHOWN_SKIPPED:
         return lines
-    return [*lines[:SHOWN_SKIPPED], f"{what}: {len(lines) - SHOWN_SKIPPED:,} more, see 'autodata show {out}'"]
+    where = "" if out is None else f", see 'autodata show {out}'"
+    return [*lines[:SHOWN_SKIPPED], f"{what}: {len(lines) - SHOWN_SKIPPED:,} more{where}"]
 
 
 def _count(n: int, one: str, many: str = "") -> str:

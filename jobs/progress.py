@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,8 +18,10 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from autodata.jobs.printable import printable
 from autodata.models.caller import Reply
 
+LOG = logging.getLogger("autodata")
 LOG_EVERY_SECONDS = 15.0
 """Longest silence of a log while calls come back."""
 SHOWN = 8
@@ -48,15 +52,18 @@ def duration(seconds: float) -> str:
 
 
 class Watching(ABC):
-    """What is live on a terminal, and a line now and then in a log. Use as a context manager around the work."""
+    """What is live on a terminal or in a notebook, and a line now and then elsewhere; around the work, as a context.
 
-    def __init__(self, console: Console) -> None:
+    All lines that stay go to the logger `autodata` too, and to it alone without a console.
+    """
+
+    def __init__(self, console: Console | None) -> None:
         self._console = console
         self._started = self._last_line = time.monotonic()
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
+        if self._console is not None and _can_redraw(self._console):
             self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=8, transient=True)
             self._live.__enter__()
         return self
@@ -68,7 +75,9 @@ class Watching(ABC):
     def say(self, text: str) -> None:
         """Print a line that stays."""
         self._last_line = time.monotonic()
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        LOG.info("%s", printable(text))
+        if self._console is not None:
+            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def _elapsed(self) -> str:
         return duration(time.monotonic() - self._started)
@@ -78,10 +87,15 @@ class Watching(ABC):
         """Return what is live."""
 
 
+def _can_redraw(console: Console) -> bool:
+    """Whether what is shown can be drawn over: on a terminal, and in a notebook that has widgets."""
+    return console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
+
+
 class Progress(Watching):
     """Follows a runner's events."""
 
-    def __init__(self, console: Console, *, total: int = 0, target: int | None = None) -> None:
+    def __init__(self, console: Console | None, *, total: int = 0, target: int | None = None) -> None:
         super().__init__(console)
         self._target = target
         self.total = total
@@ -90,6 +104,11 @@ class Progress(Watching):
         self._calls = self._tokens = self._rounds = 0
         self._note = "starting"
         self._fetched: tuple[int, int] = (0, 0)
+
+    @property
+    def calls(self) -> int:
+        """Calls that were completed in this session."""
+        return self._calls
 
     def preparing(self, what: str, done: int, total: int) -> None:
         """Show what is being fetched or loaded; `done` and `total` in bytes, 0 when not known."""

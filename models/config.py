@@ -27,6 +27,9 @@ ROLES = (
 OPTIMIZER_ROLES = ("analyst", "editor")
 """The roles of the optimiser that call a model: one reads failures, the other edits prompts."""
 
+OWN = "own"
+"""What stands as the provider of a chat model that the caller made."""
+
 SOLVERS = ("weak_solver", "strong_solver")
 SOLVER_MODES = ("privileged", "samples", "aggregate", "tools")
 """Model settings that only mean something for a solver; they are recorded with every attempt."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from autodata.models.config import ModelSettings
+from autodata.models.config import OWN, ModelSettings
 from autodata.tracing.config import TracingConfig
 from autodata.tracing.langsmith import has_key, langsmith_asked, project_name
 
@@ -52,6 +52,8 @@ def host(address: str) -> str:
 def _host_of(settings: ModelSettings) -> str:
     if settings.provider == "simulated":
         return "nobody (simulated models)"
+    if settings.provider == OWN:
+        return f"the chat model {settings.model} that was given, wherever it sends them"
     if settings.provider == "local":
         return f"a model server of its own {HERE}"
     if settings.base_url:

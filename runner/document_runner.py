@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphDrained
 from langgraph.graph import StateGraph
@@ -313,9 +314,15 @@ class Runner:
 
 
 @asynccontextmanager
-async def open_run(config: RunConfig, folder: Path, progress: Progress | None = None) -> AsyncIterator[Runner]:
+async def open_run(
+    config: RunConfig,
+    folder: Path,
+    progress: Progress | None = None,
+    *,
+    chats: Mapping[str, BaseChatModel] | None = None,
+) -> AsyncIterator[Runner]:
     """Open or create a run folder and the runner of a sitting. Raises as `open_house`."""
-    async with open_house(config, folder, progress) as house:
+    async with open_house(config, folder, progress, chats=chats) as house:
         book = Book(house.ledger)
         caller = house.caller(config)
         services = house.services(config, book, caller)

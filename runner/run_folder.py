@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from langchain_core.language_models import BaseChatModel
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langsmith.run_helpers import tracing_context
 
@@ -20,11 +21,12 @@ from autodata.models.budget import Budget, price
 from autodata.models.caller import Caller
 from autodata.models.config import ModelSettings
 from autodata.models.endpoint import RoleModel
-from autodata.models.factory import connect, require_keys
+from autodata.models.factory import require_keys
 from autodata.models.local.serving import LocalServing, Progress
 from autodata.nodes.solver_modes import require_ready
 from autodata.nodes.state import Services
 from autodata.prompts import PromptPack
+from autodata.runner.chat_models import connect_all, require_chat_models
 from autodata.runner.checkpointer import CHECKPOINTS, open_run_saver
 from autodata.runner.config import CODE, RunConfig, bearing, changes, require_kind, write_resolved
 from autodata.tracing.setup import open_tracing
@@ -88,8 +90,14 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(config: RunConfig, folder: Path, progress: Progress | None = None) -> AsyncIterator[House]:
-    """Open or create a run folder. Nothing is spent yet.
+async def open_house(
+    config: RunConfig,
+    folder: Path,
+    progress: Progress | None = None,
+    *,
+    chats: Mapping[str, BaseChatModel] | None = None,
+) -> AsyncIterator[House]:
+    """Open or create a run folder. Nothing is spent yet. `chats` are the caller's own chat models, by role.
 
     Raises UserError for a folder of another configuration, one in use, a missing key; RunFailed for a failing disk.
     """
@@ -98,6 +106,7 @@ async def open_house(config: RunConfig, folder: Path, progress: Progress | None 
     roles = config.roles()
     require_ready(config.chosen_domain, roles)
     require_keys(roles)
+    require_chat_models(roles, chats or {})
     require_prices(config, roles)
     require_room(config, roles)
     make_folder(folder)
@@ -110,7 +119,7 @@ async def open_house(config: RunConfig, folder: Path, progress: Progress | None 
         saver = await stack.enter_async_context(open_run_saver(config.checkpoints, folder, ledger))
         serving = LocalServing(progress=progress, n_parallel=config.local.n_parallel, ctx=config.local.ctx)
         stack.push_async_callback(serving.aclose)
-        models = await connect(roles, stack, serving=serving, world=config.simulated)
+        models = await connect_all(roles, chats or {}, stack, serving=serving, world=config.simulated)
         await note_known(models, ledger)
         tracing = open_tracing(
             config.tracing, ledger, folder, roles=roles, domain=config.chosen_domain.name, prompt_version=pack.version

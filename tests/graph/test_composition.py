@@ -178,7 +178,7 @@ async def test_chat_models_of_ones_own_play_the_roles() -> None:
         ("cs", {}, "no model is named"),
         ("cs", {"default": {"model": "m", "colour": 1}}, "unknown key 'models.default.colour'"),
         ("cs", {"judge": {"model": "m"}}, "unknown key 'models.judge'"),
-        ("cs", {"default": {"provider": "own", "model": "m"}}, "give one in open_services"),
+        ("cs", {"default": {"provider": "own", "model": "m"}}, "give it with models="),
         ("cs", {"default": {"model": "gpt", "api_key_env": "AUTODATA_NO_SUCH_KEY"}}, "AUTODATA_NO_SUCH_KEY is not set"),
     ],
 )

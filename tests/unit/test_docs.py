@@ -43,7 +43,7 @@ PROSE = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 """What people read; prompts and example documents are Markdown too, but no documentation."""
 
 MARKDOWN = MarkdownIt("commonmark").enable("table")
-LANGUAGES = {"sh", "toml", "mermaid"}
+LANGUAGES = {"sh", "toml", "mermaid", "python"}
 WORDS = {3: "three", 5: "five"}
 
 
@@ -104,8 +104,8 @@ BLOCKS = [
     Block(path, (token.map or [0])[0] + 1, token.info, token.content)
     for path in PROSE
     # A tutorial with files of its own, run as written by tests/e2e/test_tutorial.py, and whole programs, run by
-    # tests/graph/test_composition.py.
-    if path.name not in {"domains.md", "composition.md", "api.md"}
+    # tests/graph/test_composition.py and tests/graph/test_generate_docs.py.
+    if path.name not in {"domains.md", "composition.md", "python.md", "api.md"}
     for token in tokens(path)
     if token.type in {"fence", "code_block"}
 ]

@@ -1,0 +1,80 @@
+"""One session of a run: open its folder, add documents, work until all have ended or something says stop."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+
+from autodata.checkpoints.records import UserError
+from autodata.corpus.summary import summarise
+from autodata.jobs.inputs import Inputs
+from autodata.jobs.progress import Progress
+from autodata.nodes.solver_modes import attempts_alike
+from autodata.runner.config import RunConfig
+from autodata.runner.destinations import destinations
+from autodata.runner.document_runner import Outcome, Runner, open_run
+from autodata.runner.ingest import take_in
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """What one session did."""
+
+    outcome: Outcome
+    summary: dict[str, Any]
+    examples: list[dict[str, Any]]
+    notes: list[str] = field(default_factory=list)
+    """What was said of the documents and the settings before the work began."""
+
+    @property
+    def exit_code(self) -> int:
+        """0 when it ended as asked (all documents, a target or a budget), 1 when something is left to do."""
+        return int(self.outcome.failed or bool(self.outcome.errored))
+
+
+async def work(
+    config: RunConfig,
+    inputs: Inputs,
+    out: Path,
+    progress: Progress,
+    *,
+    chats: Mapping[str, BaseChatModel] | None = None,
+    begun: Callable[[Runner], None] = lambda runner: None,
+    kept: bool = True,
+) -> Sitting:
+    """Work in a run folder, after saying where documents go. `begun` is given the runner before anything is spent.
+
+    `chats` are the caller's own chat models; `kept` says whether the folder will be there for a person to look into.
+    Raises UserError and RunFailed as `open_run` does.
+    """
+    notes: list[str] = []
+
+    def note(line: str) -> None:
+        notes.append(line)
+        progress.say(line)
+
+    with progress:
+        progress.say(destinations(config.roles().values(), config.tracing))
+        async with open_run(config, out, progress=progress.preparing, chats=chats) as runner:
+            begun(runner)
+            runner.on_event = progress.on_event
+            if warning := attempts_alike(config.chosen_domain, config.roles()):
+                note(f"warning: {warning}")
+            for line in inputs.lines(await take_in(runner.ledger, inputs), out if kept else None):
+                note(line)
+            rows = await runner.ledger.read("select count(*) as n from documents")
+            if not rows[0]["n"]:
+                raise UserError(f"{out} holds no documents yet: give --documents PATH")
+            waiting = "select count(*) as n from documents where status in ('pending', 'waiting', 'errored')"
+            progress.total = (await runner.ledger.read(waiting))[0]["n"]
+            outcome = await runner.run()
+            examples = [
+                json.loads(row["example"])
+                for row in await runner.ledger.read("select example from examples order by rowid")
+            ]
+            return Sitting(outcome, await summarise(runner.ledger), examples, notes)
