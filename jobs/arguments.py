@@ -158,7 +158,7 @@ def models_of(models: Mapping[str, Model] | Model | None) -> dict[str, Model]:
     if models is None:
         return {}
     if _is_one(models):
-        return {"default": models}  # type: ignore[dict-item]  # _is_one leaves only a Model
+        return {"default": models}
     if not isinstance(models, Mapping):
         raise UserError(
             f"models: give 'provider:model', a chat model, or a dictionary of them by role, not {type(models).__name__}"

@@ -24,6 +24,9 @@ from tests.support.commands import parsed, printed
 from tests.support.runs import generated
 
 MODELS: dict[str, Any] = {"default": "simulated:strong", "weak_solver": "simulated:weak"}
+EASY: Any = {"weak_mean": "< 0.75", "strong_mean": ">= 0.5", "gap": ">= 0.05"}
+GIVEN: dict[str, Any] = {"models": MODELS, "progress": False, "max_rounds": 2, "preset": EASY}
+"""Some of the documents are accepted and some are not, in few calls."""
 TEXTS = [document.text for document in generated(4)]
 
 
@@ -59,7 +62,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
 
 def make(documents: Any = TEXTS, **given: Any) -> GenerationResult:
-    return generate(documents, **{"models": MODELS, "progress": False, "max_rounds": 4, **given})
+    return generate(documents, **{**GIVEN, **given})
 
 
 def test_a_result_is_what_the_folder_exports_and_status_says(tmp_path: Path, temporary: Path) -> None:
@@ -122,8 +125,8 @@ def test_in_a_notebook_lines_are_displayed(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 async def test_in_a_running_loop_both_work_and_agree() -> None:
-    waited = generate(TEXTS[:2], models=MODELS, progress=False, max_rounds=4)
-    assert await agenerate(TEXTS[:2], models=MODELS, progress=False, max_rounds=4) == waited
+    waited = generate(TEXTS[:2], **GIVEN)
+    assert await agenerate(TEXTS[:2], **GIVEN) == waited
     with pytest.raises(UserError, match="no such file"):
         generate("nowhere.txt", models=MODELS)
 
@@ -138,16 +141,16 @@ def test_the_same_call_again_goes_on_and_pays_nothing(tmp_path: Path, calls: Cal
     more = make(out=tmp_path / "run")
     assert sum(more.counts.values()) == 4
     assert more.usage.calls == len(calls) > paid
-    with pytest.raises(UserError, match=r"max_rounds: 4 -> 5"):
-        make(out=tmp_path / "run", max_rounds=5)
+    with pytest.raises(UserError, match=r"max_rounds: 2 -> 3"):
+        make(out=tmp_path / "run", max_rounds=3)
     with pytest.raises(UserError, match=r"models\.\w+\.model: strong -> weak"):
         make(out=tmp_path / "run", models="simulated:weak")
 
 
 async def test_cancelled_midway_it_goes_on_in_the_folder(tmp_path: Path, calls: Calls) -> None:
-    whole = await agenerate(TEXTS, models=MODELS, progress=False, max_rounds=4, out=tmp_path / "whole")
+    whole = await agenerate(TEXTS, out=tmp_path / "whole", **GIVEN)
     calls.clear()
-    given: dict[str, Any] = {"models": MODELS, "progress": False, "max_rounds": 4, "concurrency": 1}
+    given = {**GIVEN, "concurrency": 1}
     calls.task = asyncio.create_task(agenerate(TEXTS, out=tmp_path / "run", **given))
     with pytest.raises(asyncio.CancelledError):
         await calls.task
@@ -162,7 +165,7 @@ async def test_cancelled_midway_it_goes_on_in_the_folder(tmp_path: Path, calls: 
 async def test_cancelled_midway_without_a_folder_what_was_paid_for_is_kept_and_named(
     temporary: Path, calls: Calls, caplog: pytest.LogCaptureFixture
 ) -> None:
-    calls.task = asyncio.create_task(agenerate(TEXTS, models=MODELS, progress=False, max_rounds=4))
+    calls.task = asyncio.create_task(agenerate(TEXTS, **GIVEN))
     with pytest.raises(asyncio.CancelledError):
         await calls.task
     (kept,) = [Path(entry.path) for entry in os.scandir(temporary)]
