@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from langchain_core.runnables import RunnableConfig
@@ -19,6 +20,7 @@ from typing_extensions import TypedDict
 
 from autodata.checkpoints.records import DocumentStatus, UserError
 from autodata.domains.domain import DOMAINS, Domain
+from autodata.graphs.frame import Frame
 from autodata.graphs.self_instruct import build_self_instruct
 from autodata.serving.context import GatedContext, ServedContext, union_schema
 from autodata.serving.errors import Errored, telling
@@ -88,11 +90,16 @@ def build_dataset() -> AnyGraph:
     graph.add_edge(START, "intake")
     graph.add_conditional_edges("intake", fan_out, [*(_loop_of(name) for name in SERVED), "collect"])
     for name, domain in domains.items():
-        loop = part(build_self_instruct(domain, review=True), domain, schema, _Collected).compile()
+        build = partial(_loop, domain)
+        loop = part(build, domain, schema, _Collected).compile()
         add_described(graph, _loop_of(name), _walk(loop, name))
         graph.add_edge(_loop_of(name), "collect")
     graph.add_edge("collect", END)
     return graph
+
+
+def _loop(domain: Domain, frame: Frame) -> AnyGraph:
+    return build_self_instruct(domain, review=True, frame=frame)
 
 
 def _intake(schema: type[ServedContext], domains: dict[str, Domain]) -> Any:

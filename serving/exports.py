@@ -36,13 +36,14 @@ Factory = Callable[[RunnableConfig, ServerRuntime[Any]], Awaitable[Graph]]
 def build_served(domain: Domain) -> StateGraph[Any, Any, Any, Any]:
     """Return a domain's loop between a node that takes a pasted document in and one that sums up."""
     schema = context_schema(domain, LoopContext if domain.loop_judge else GatedContext)
-    return framed(build_self_instruct(domain, review=True), domain, schema)
+    return framed(lambda frame: build_self_instruct(domain, review=True, frame=frame), domain, schema)
 
 
 def build_served_baseline(domain: Domain) -> StateGraph[Any, Any, Any, Any]:
     """Return a domain's baseline as a server serves it."""
     once = one_shot(domain)
-    return framed(build_cot_baseline(domain), once, context_schema(once, ServedContext))
+    schema = context_schema(once, ServedContext)
+    return framed(lambda frame: build_cot_baseline(domain, frame=frame), once, schema)
 
 
 BUILDERS: Mapping[str, Callable[[], StateGraph[Any, Any, Any, Any]]] = {

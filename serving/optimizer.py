@@ -37,7 +37,7 @@ from autodata.serving.errors import telling
 from autodata.serving.nodes import Paste, read_paste, thread_of
 from autodata.serving.runtime import SIMULATED_NOTE, Workshop, workshop
 from autodata.serving.searches import Order, Room, Sitting
-from autodata.serving.wrap import AnyGraph, add_described, redraw
+from autodata.serving.wrap import AnyGraph, ServedFrame, add_described
 
 MOST_ITERATIONS = 200
 """Iterations of one thread at most."""
@@ -131,8 +131,7 @@ def build_served_optimizer() -> AnyGraph:
     graph.add_edge(START, "intake")
     graph.add_edge("unseal", "result")
     graph.add_edge("result", END)
-    redraw(graph, build_optimizer(), partial(_seated, schema), {START: "intake", END: "unseal"})
-    return graph
+    return build_optimizer(frame=ServedFrame(graph, start="intake", end="unseal", serve=partial(_seated, schema)))
 
 
 class _Whole(SearchState, Found, total=False):
