@@ -9,7 +9,6 @@ import shutil
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, Protocol
 
@@ -20,6 +19,7 @@ from autodata.checkpoints.records import RunFailed, UserError, json_text
 from autodata.cli.inputs import Inputs
 from autodata.cli.progress import Progress
 from autodata.cli.report import repeated_questions, summary_table
+from autodata.cli.sitting import Sitting
 from autodata.cli.terminal import console
 from autodata.corpus.summary import summarise
 from autodata.nodes.solver_modes import attempts_alike
@@ -27,7 +27,7 @@ from autodata.prompts import load_pack
 from autodata.prompts.patch import write_pack
 from autodata.runner.config import RunConfig, load_config, stored_config
 from autodata.runner.destinations import destinations
-from autodata.runner.document_runner import Outcome, open_run
+from autodata.runner.document_runner import open_run
 from autodata.runner.ingest import take_in
 
 # Options that `autodata run` and `autodata baseline` share.
@@ -57,20 +57,6 @@ class Says(Protocol):
 
     def say(self, text: str) -> None:
         """Print a line."""
-
-
-@dataclass(frozen=True)
-class Sitting:
-    """What one call of the command did."""
-
-    outcome: Outcome
-    summary: dict[str, Any]
-    examples: list[dict[str, Any]]
-
-    @property
-    def exit_code(self) -> int:
-        """0 when it ended as asked (all documents, a target or a budget), 1 when something is left to do."""
-        return int(self.outcome.failed or bool(self.outcome.errored))
 
 
 def run(
@@ -122,7 +108,7 @@ def run(
     }
     paths = [*(documents or []), *(more or [])]
     if server is not None:
-        from autodata.cli.server_engine import run_on_server  # noqa: PLC0415 - it needs this module
+        from autodata.cli.server_engine import run_on_server  # noqa: PLC0415 - a plain run need not wait for it
 
         sitting, notes = run_on_server(server, graph, profile or [], server_key_env, config, flags, paths, out)
         conclude(sitting, out, as_json=as_json, notes=notes)

@@ -14,7 +14,7 @@ from typing import Any
 from autodata.checkpoints.records import RunFailed, UserError
 from autodata.cli.inputs import Inputs
 from autodata.cli.progress import Progress
-from autodata.cli.run import Sitting
+from autodata.cli.sitting import Sitting
 from autodata.cli.terminal import console
 from autodata.corpus.summary import summarise
 from autodata.runner.config import RunConfig, load_config

@@ -12,7 +12,7 @@ from pathlib import Path
 from autodata.checkpoints.records import FailureMode, RunFailed, UserError
 from autodata.cli.draw import draw
 from autodata.cli.init import configuration
-from autodata.cli.run import Sitting
+from autodata.cli.sitting import Sitting
 from autodata.corpus.summary import MEANINGS
 from autodata.domains.domain import CS
 from autodata.models.config import ModelSettings, Settings

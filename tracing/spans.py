@@ -127,6 +127,22 @@ class Exporter(Protocol):
         """Send what is left for at most so many seconds; return what a person must know, empty when all is well."""
 
 
+class SpanSink(Protocol):
+    """What takes the spans of one document. None of the methods waits, and none raises."""
+
+    def start(self, span: Span) -> None:
+        """Take a span that has begun."""
+
+    def end(self, span: Span, error: BaseException | None = None) -> None:
+        """Take a span that has ended: well, or with the error that ended it."""
+
+    def end_round(self, span: Span, round_id: str) -> None:
+        """Take a closed round's span."""
+
+    def score(self, span: Span, score: Score) -> None:
+        """Take a figure about a span."""
+
+
 def told(value: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return a mapping without what is empty."""
     return {name: item for name, item in (value or {}).items() if item not in (None, "", [], {})}
