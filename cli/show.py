@@ -72,10 +72,12 @@ async def _read(run: Path, wanted: str | None) -> list[dict[str, Any]] | dict[st
         return await read_rounds(ledger, row)
 
 
-def find_document(rows: Sequence[Mapping[str, Any]], wanted: str, run: Path) -> Mapping[str, Any]:
+def find_document(
+    rows: Sequence[Mapping[str, Any]], wanted: str, run: Path, listing: str = "autodata show"
+) -> Mapping[str, Any]:
     """Return the one document that `wanted` names: an id, a name with or without folder or suffix, or a beginning.
 
-    Raises UserError naming those it could mean, or names that are near.
+    Raises UserError naming those it could mean, or names that are near; `listing` is the command that lists all.
     """
 
     def names(row: Mapping[str, Any]) -> set[str]:
@@ -100,7 +102,7 @@ def find_document(rows: Sequence[Mapping[str, Any]], wanted: str, run: Path) -> 
     by_name = {name: row["name"] for row in rows for name in names(row)}
     near = dict.fromkeys(by_name[name] for name in get_close_matches(wanted, by_name, NEAR, 0.4))
     hint = f"near are {', '.join(near)}" if near else "none is near"
-    raise UserError(f"{run} has no document {wanted!r}: {hint}; list all with 'autodata show {run}'")
+    raise UserError(f"{run} has no document {wanted!r}: {hint}; list all with '{listing} {run}'")
 
 
 def _listed(row: Mapping[str, Any]) -> dict[str, Any]:

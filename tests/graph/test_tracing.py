@@ -246,6 +246,8 @@ def test_the_page(run: Path, tmp_path: Path) -> None:
 
 def test_a_document_that_is_not_there(run: Path) -> None:
     assert "has no document 'nothing'" in refusal("trace", run, "nothing")
+    assert "name a document: list all with 'autodata show" in refusal("trace", run)
+    assert "only a search has evaluations" in refusal("trace", run, DRAWN, "--evaluation", "train")
 
 
 async def test_a_document_that_was_not_taken_up(tmp_path: Path) -> None:
