@@ -24,7 +24,7 @@ from urllib3.util import Retry
 
 from autodata.tracing.export_queue import Delivery, Outbox
 from autodata.tracing.redact import Redactor
-from autodata.tracing.spans import Score, Span, SpanKind, SpanStatus, harmless
+from autodata.tracing.spans import Score, Span, SpanKind, SpanStatus
 
 CONNECT_MS, READ_MS = 3_000, 10_000
 
@@ -102,18 +102,15 @@ class LangSmithExporter:
         self._project_id: UUID | None = None
         self._outbox: Outbox[_Item] = Outbox("autodata-langsmith", self._deliver)
 
-    @harmless
     def started(self, span: Span) -> None:
         """Post a run that goes on."""
         self._put(_Posted(self._run(span), new=True), span)
 
-    @harmless
     def ended(self, span: Span) -> None:
         """Post a call, whole; of all others send the end."""
         new = span.kind is SpanKind.CALL
         self._put(_Posted(self._run(span) | self._end(span), new=new), span)
 
-    @harmless
     def scored(self, span: Span, score: Score) -> None:
         """Send a figure as feedback."""
         now = datetime.now(UTC)

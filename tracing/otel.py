@@ -19,7 +19,7 @@ from uuid import UUID
 from autodata.checkpoints.records import UserError
 from autodata.tracing.export_queue import Delivery, Outbox
 from autodata.tracing.redact import Redactor
-from autodata.tracing.spans import Score, Span, SpanKind, SpanStatus, harmless
+from autodata.tracing.spans import Score, Span, SpanKind, SpanStatus
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -47,17 +47,14 @@ class OtelExporter:
         self._maker = _Maker()
         self._outbox: Outbox[Span] = Outbox("autodata-otel", self._deliver)
 
-    @harmless
     def started(self, span: Span) -> None:
         """Wait for its end: a collector takes complete spans only."""
 
-    @harmless
     def ended(self, span: Span) -> None:
         """Send a span."""
         size = sum(len(message["content"]) for message in span.inputs.get("messages", ()) if self._texts)
         self._outbox.put(span, size + len(str(span.outputs)) + 2_000)
 
-    @harmless
     def scored(self, span: Span, score: Score) -> None:
         """Leave it: what a round was scored stands in its span."""
 

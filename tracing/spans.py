@@ -109,7 +109,10 @@ class Span:
 
 
 class Exporter(Protocol):
-    """Sends spans somewhere, in a thread of its own. None of the methods waits but `close`, and none raises."""
+    """Sends spans somewhere, in a thread of its own. None of the methods waits but `close`.
+
+    What one raises fails no run: the tracer counts it and tells it at the end.
+    """
 
     name: str
     """What people call it."""
