@@ -17,17 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.errors import GraphDrained
 from langgraph.graph import StateGraph
 from langgraph.runtime import RunControl, Runtime
 
 from autodata.checkpoints.document_queue import Book
-from autodata.checkpoints.records import Document, DocumentStatus, RunFailed, UserError, digest
+from autodata.checkpoints.errors import CallFailed, Effect, PlumbingError, RunFailed, UserError, cause_of, effect_of
+from autodata.checkpoints.ids import digest
+from autodata.checkpoints.records import Document, DocumentStatus
 from autodata.checkpoints.saver import checkpoint_error, keep_rounds
 from autodata.graphs.cot_baseline import build_cot_baseline
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
 from autodata.models.caller import CallSite, Reply
-from autodata.models.errors import BudgetSpent, CallFailed, Drained, EndpointDown, PlumbingError, cause_of
 from autodata.models.local.serving import Progress
 from autodata.nodes.state import Context, Desk, Output, Services, State, new_state
 from autodata.runner.config import BaselineConfig, RunConfig
@@ -148,35 +148,36 @@ class Runner:
                 group.create_task(work())
 
     async def _document(self, row: Mapping[str, Any]) -> None:
-        document_id = row["document_id"]
         control = RunControl()
         self._controls.add(control)
         try:
             await self._walk(row, control)
-        except GraphDrained:
-            self.on_event({"event": "drained", "document_id": document_id})
-        except BudgetSpent as error:
-            self.drain(str(error), keep_reserved=True)
-        except Drained:
-            self.on_event({"event": "drained", "document_id": document_id})
-        except EndpointDown as error:
-            await self._pause(str(error))
-        except CallFailed as error:
-            # Of calls side by side, or at two endpoints, one may be out of attempts before another finds the reason.
-            down = next(
-                (model.endpoint.down for model in self._services.caller.roles.values() if model.endpoint.down), None
-            )
-            await (self._pause(down) if down and not error.refused else self._errored(row, error))
-        except (RunFailed, UserError):
-            self.drain("the run folder failed", failed=True)
-            raise
-        except sqlite3.Error as error:  # the ledger names its own; this is the checkpoint file
-            self.drain("the run folder failed", failed=True)
-            raise checkpoint_error(self._checkpoints, error) from error
         except Exception as error:  # noqa: BLE001 - one document's defect must not end the others; it is recorded whole
-            await self._errored(row, error)
+            await self._ended_by(row, error)
         finally:
             self._controls.discard(control)
+
+    async def _ended_by(self, row: Mapping[str, Any], error: Exception) -> None:
+        """Do what follows from what ended a document's walk. Raises what ends the session."""
+        match effect_of(error):
+            case Effect.DRAINED:
+                self.on_event({"event": "drained", "document_id": row["document_id"]})
+            case Effect.BUDGET_SPENT:
+                self.drain(str(error), keep_reserved=True)
+            case Effect.PAUSED:
+                await self._pause(str(error))
+            case Effect.USER | Effect.FAILED:
+                self.drain("the run folder failed", failed=True)
+                if isinstance(error, sqlite3.Error):  # the ledger names its own; this is the checkpoint file
+                    raise checkpoint_error(self._checkpoints, error) from error
+                raise error
+            case Effect.STOPPED | Effect.ERRORED | Effect.DEFECT:
+                # Of calls side by side, or at two endpoints, one may be out of attempts before another finds the
+                # reason.
+                unanswered = isinstance(error, CallFailed) and not error.refused
+                roles = self._services.caller.roles.values() if unanswered else ()
+                down = next((model.endpoint.down for model in roles if model.endpoint.down), None)
+                await (self._pause(down) if down else self._errored(row, error))
 
     async def _walk(self, row: Mapping[str, Any], control: RunControl) -> None:
         """Take a document from where its checkpoint left it to its end."""

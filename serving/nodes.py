@@ -16,9 +16,10 @@ from langgraph.runtime import Runtime
 from pydantic import BaseModel, ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
-from autodata.checkpoints.records import Document, DocumentStatus, UserError, digest, document_id, normalise_text
+from autodata.checkpoints.errors import Effect, PlumbingError, UserError, effect_of
+from autodata.checkpoints.ids import digest, document_id, normalise_text
+from autodata.checkpoints.records import Document, DocumentStatus
 from autodata.domains.domain import Domain
-from autodata.models.errors import CallFailed, UnusableReply
 from autodata.nodes.state import Context, Desk, State, new_state
 from autodata.nodes.state_check import NEEDED, readable, workable
 from autodata.runner.ingest import too_short
@@ -101,8 +102,9 @@ def served(schema: type[ServedContext], domain: Domain, node: Node) -> Callable[
                 await _require_round(shop, Desk(read, inner))
             try:
                 return await node(read, inner)
-            except (CallFailed, UnusableReply) as error:
-                await _note_failure(book, document, epoch, error)
+            except PlumbingError as error:
+                if effect_of(error) is Effect.ERRORED:
+                    await _note_failure(book, document, epoch, error)
                 raise
 
     run.__name__, run.__doc__ = node.__name__, node.__doc__
@@ -120,7 +122,7 @@ def thread_of(config: RunnableConfig) -> str:
     return str(config.get("configurable", {}).get("thread_id", "none"))
 
 
-async def _note_failure(book: ServedBook, document: str, epoch: int, error: CallFailed | UnusableReply) -> None:
+async def _note_failure(book: ServedBook, document: str, epoch: int, error: PlumbingError) -> None:
     """Record what the plumbing did to a document: the next run of its thread asks again for what is missing."""
     brief = " ".join(str(error).split())[:300]
     thread = f"{book.evaluation}/{document}"

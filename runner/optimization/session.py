@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 
-from autodata.checkpoints.records import Document, RunFailed, UserError
+from autodata.checkpoints.errors import Effect, RunFailed, Stopped, UserError, effect_of
+from autodata.checkpoints.records import Document
 from autodata.checkpoints.saver import checkpoint_error, keep_rounds
 from autodata.domains.domain import Domain
 from autodata.graphs.optimizer import STEPS, build_optimizer
 from autodata.models.config import OPTIMIZER_ROLES, ModelSettings
-from autodata.models.errors import BudgetSpent, Drained, EndpointDown, Stopped
 from autodata.models.local.serving import Progress
 from autodata.nodes.optimizer.edit_sandbox import Workbench, require_own_files
 from autodata.nodes.optimizer.evaluate import examine
@@ -167,22 +166,20 @@ class Optimization:
         """Await what may stop the sitting; whatever stops it stops all lanes, and loses nothing."""
         try:
             await work
-        except GraphDrained:
-            pass
-        except Stopped as error:
-            self.drain(str(error), failed=error.failed)
-        except BudgetSpent as error:
-            self.drain(str(error), keep_reserved=True)
-        except Drained:
-            pass
-        except EndpointDown as error:
-            self.drain(str(error), failed=True)
-        except sqlite3.Error as error:
-            self.drain("the folder failed", failed=True)
-            raise checkpoint_error(self._house.checkpoints, error) from error
-        except Exception:
-            self.drain("an iteration failed", failed=True)
-            raise
+        except Exception as error:
+            match effect_of(error):
+                case Effect.DRAINED:
+                    pass
+                case Effect.BUDGET_SPENT:
+                    self.drain(str(error), keep_reserved=True)
+                case Effect.STOPPED | Effect.PAUSED:
+                    self.drain(str(error), failed=not isinstance(error, Stopped) or error.failed)
+                case Effect.FAILED if isinstance(error, sqlite3.Error):
+                    self.drain("the folder failed", failed=True)
+                    raise checkpoint_error(self._house.checkpoints, error) from error
+                case _:
+                    self.drain("an iteration failed", failed=True)
+                    raise
 
     async def _lane(self, search: Search, lane: int) -> None:
         settings, control = self._config.optimize, RunControl()
