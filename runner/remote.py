@@ -28,8 +28,9 @@ from autodata.checkpoints.numbers import tied_to_numbers
 from autodata.checkpoints.records import DocumentStatus, UserError, canonical_json, digest
 from autodata.checkpoints.schema import TABLES
 from autodata.domains.tasks.questions import question_key
-from autodata.runner.config import changes, require_kind, write_resolved
+from autodata.runner.config import require_kind, write_resolved
 from autodata.runner.document_runner import Event, Outcome
+from autodata.runner.fingerprint import changed_since, kept_of
 from autodata.runner.run_folder import make_folder
 
 KIND = "run --server"
@@ -291,14 +292,14 @@ async def _bind(ledger: Ledger, folder: Path, run: RemoteRun) -> UUID:
     bears = {"graph": run.graph, **{f"context.{name}": str(value) for name, value in run.context.items()}}
     if "bearing" in known:
         require_kind(known, KIND, folder)
-        if changed := changes(json.loads(known["bearing"]), bears):
-            raise UserError(
-                f"{folder} was made with another configuration ({'; '.join(changed[:5])}): use another --out, or the"
-                " old values"
-            )
+    if changed := changed_since(known, bears, folder):
+        raise UserError(
+            f"{folder} was made with another configuration ({'; '.join(changed[:5])}): use another --out, or the"
+            " old values"
+        )
     folder_id = known.get("folder_id") or str(uuid4())
     domain = run.graph.removeprefix("self_instruct_")
-    values = {"bearing": canonical_json(bears), "kind": KIND, "domain": domain, "folder_id": folder_id}
+    values = {**kept_of(bears), "kind": KIND, "domain": domain, "folder_id": folder_id}
     await ledger.save(meta=[{"key": name, "value": value} for name, value in values.items()])
     write_resolved(folder / "config.toml", run.resolved())
     return UUID(folder_id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from langsmith.run_helpers import tracing_context
 
 from autodata.checkpoints.document_queue import Book
 from autodata.checkpoints.ledger import Ledger, Reader, run_lock
-from autodata.checkpoints.records import UserError, canonical_json
+from autodata.checkpoints.records import UserError
 from autodata.models.budget import Budget, price
 from autodata.models.caller import Caller
 from autodata.models.config import ModelSettings
@@ -26,7 +25,8 @@ from autodata.nodes.solver_modes import require_ready
 from autodata.nodes.state import Services
 from autodata.prompts import PromptPack
 from autodata.runner.checkpointer import CHECKPOINTS, open_run_saver
-from autodata.runner.config import CODE, RunConfig, bearing, changes, require_kind, write_resolved
+from autodata.runner.config import RunConfig, require_kind, write_resolved
+from autodata.runner.fingerprint import changed_since, fingerprint, kept_of
 from autodata.tracing.setup import open_tracing
 from autodata.tracing.tracer import Tracer
 
@@ -191,17 +191,14 @@ def make_folder(folder: Path) -> None:
 async def bind(ledger: Ledger, folder: Path, resolved: Mapping[str, Any]) -> None:
     """Tie a run folder to its configuration, or refuse another. The ledger keeps it; `config.toml` is for people."""
     known = {row["key"]: row["value"] for row in await ledger.read("select key, value from meta")}
+    now = fingerprint(resolved)
     if "bearing" in known:
         require_kind(known, resolved["kind"], folder)
-        before, now = json.loads(known["bearing"]), bearing(resolved)
-        if CODE in now:  # folders from before it was kept do not have it
-            before.setdefault(CODE, now[CODE])
-        if changed := changes(before, now):
-            raise UserError(
-                f"{folder} was made with another configuration ({'; '.join(changed[:5])}):"
-                f" use another --out, the old values, or --config {folder / 'config.toml'}"
-            )
-    domain = resolved["domain_settings"]["name"]
-    values = {"bearing": canonical_json(bearing(resolved)), "kind": resolved["kind"], "domain": domain}
+    if changed := changed_since(known, now, folder):
+        raise UserError(
+            f"{folder} was made with another configuration ({'; '.join(changed[:5])}):"
+            f" use another --out, the old values, or --config {folder / 'config.toml'}"
+        )
+    values = {**kept_of(now), "kind": resolved["kind"], "domain": resolved["domain_settings"]["name"]}
     await ledger.save(meta=[{"key": key, "value": value} for key, value in values.items()])
     await asyncio.to_thread(write_resolved, folder / "config.toml", resolved)

@@ -21,7 +21,8 @@ from autodata.models.endpoint import RoleModel
 from autodata.nodes.optimizer.state import Search
 from autodata.prompts import PromptPack
 from autodata.runner.checkpointer import open_run_saver
-from autodata.runner.config import RunConfig, bearing, changes
+from autodata.runner.config import RunConfig
+from autodata.runner.fingerprint import changed_since, fingerprint
 from autodata.runner.optimization.session import Optimization, OptimizeRunConfig
 from autodata.runner.run_folder import House, bind, make_folder, spent_budget
 from autodata.tracing.setup import open_tracing
@@ -43,7 +44,9 @@ class Order:
 
     def key(self, thread: str, splits: Mapping[str, Sequence[str]]) -> str:
         """Return the name of the search that a thread makes on these documents: other settings, another search."""
-        return digest([thread, splits, bearing(self.config.resolved(self.pack.version)), self.optimizer.version], 24)
+        return digest(
+            [thread, splits, fingerprint(self.config.resolved(self.pack.version)), self.optimizer.version], 24
+        )
 
 
 class _Shared(Caller):
@@ -113,8 +116,9 @@ class Room:
         """
         if self.sitting is None:
             resolved = order.config.resolved(order.pack.version)
-            rows = await self.ledger.read("select value from meta where key = 'bearing'")
-            if rows and (changed := changes(json.loads(rows[0]["value"]), bearing(resolved))):
+            rows = await self.ledger.read("select key, value from meta")
+            meta = {row["key"]: row["value"] for row in rows}
+            if changed := changed_since(meta, fingerprint(resolved), self.folder):
                 raise UserError(
                     f"this thread's search began under other settings of the server ({'; '.join(changed[:5])}): set"
                     " them back, or send the input again for a new search"
