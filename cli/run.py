@@ -27,8 +27,9 @@ from autodata.prompts import load_pack
 from autodata.prompts.patch import write_pack
 from autodata.runner.config import RunConfig, load_config, stored_config
 from autodata.runner.destinations import destinations
-from autodata.runner.document_runner import Outcome, open_run
+from autodata.runner.document_runner import open_run
 from autodata.runner.ingest import take_in
+from autodata.runner.outcome import Outcome
 
 # Options that `autodata run` and `autodata baseline` share.
 Documents = Annotated[list[Path] | None, typer.Option("--documents", help="Files or folders to read.")]

@@ -10,7 +10,6 @@ import sqlite3
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -31,25 +30,12 @@ from autodata.models.caller import CallSite, Reply
 from autodata.models.local.serving import Progress
 from autodata.nodes.state import Context, Desk, Output, Services, State, new_state
 from autodata.runner.config import BaselineConfig, RunConfig
+from autodata.runner.outcome import Outcome
 from autodata.runner.pending_reviews import answer_to, answered
-from autodata.runner.run_folder import open_house
+from autodata.runner.run_folder import open_run_folder
 from autodata.tracing.tracer import Tracer
 
 Event = Mapping[str, Any]
-
-
-@dataclass
-class Outcome:
-    """How a sitting ended. `stopped` says why it ended early; `failed` whether that was a failure."""
-
-    stopped: str = ""
-    failed: bool = False
-    errored: list[str] = field(default_factory=list)
-    """Names of the documents that ended errored in this sitting, with the reason."""
-    one_cause: list[str] = field(default_factory=list)
-    """Those lines of `errored` whose cause stopped the sitting, and stands in `stopped`."""
-    notes: list[str] = field(default_factory=list)
-    """What else a person must know; complete once the run is closed."""
 
 
 class Runner:
@@ -82,8 +68,7 @@ class Runner:
 
         Calls that were not sent yet stay unsent, unless `keep_reserved`: a budget has counted them in already.
         """
-        if not self.outcome.stopped:
-            self.outcome.stopped, self.outcome.failed = reason, failed
+        self.outcome.stop(reason, failed=failed)
         if not keep_reserved:
             self._services.caller.drain()
         for control in self._controls:
@@ -315,16 +300,18 @@ class Runner:
 
 @asynccontextmanager
 async def open_run(config: RunConfig, folder: Path, progress: Progress | None = None) -> AsyncIterator[Runner]:
-    """Open or create a run folder and the runner of a sitting. Raises as `open_house`."""
-    async with open_house(config, folder, progress) as house:
-        book = Book(house.ledger)
-        caller = house.caller(config)
-        services = house.services(config, book, caller)
-        graph = graph_of(config).compile(checkpointer=house.saver)
-        keep = partial(keep_rounds, house.saver, keep=config.checkpoints.keep)
-        runner = Runner(config, book, graph, services, checkpoints=house.checkpoints, keep=keep, tracer=house.tracer)
+    """Open or create a run folder and the runner of a sitting. Raises as `open_run_folder`."""
+    async with open_run_folder(config, folder, progress=progress) as run_folder:
+        book = Book(run_folder.ledger)
+        caller = run_folder.caller(config)
+        services = run_folder.services(config, book, caller)
+        graph = graph_of(config).compile(checkpointer=run_folder.saver)
+        keep = partial(keep_rounds, run_folder.saver, keep=config.checkpoints.keep)
+        runner = Runner(
+            config, book, graph, services, checkpoints=run_folder.checkpoints, keep=keep, tracer=run_folder.tracer
+        )
         caller.on_call = runner.note_call
-        house.budget.on_spent = partial(runner.drain, keep_reserved=True)
+        run_folder.budget.on_spent = partial(runner.drain, keep_reserved=True)
         yield runner
 
 

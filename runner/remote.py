@@ -23,15 +23,16 @@ from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import APIStatusError, ConflictError
 
 from autodata.checkpoints.document_queue import Book
-from autodata.checkpoints.ledger import Ledger, run_lock
+from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.numbers import tied_to_numbers
 from autodata.checkpoints.records import DocumentStatus, UserError, canonical_json, digest
 from autodata.checkpoints.schema import TABLES
 from autodata.domains.tasks.questions import question_key
 from autodata.runner.config import require_kind, write_resolved
-from autodata.runner.document_runner import Event, Outcome
+from autodata.runner.document_runner import Event
 from autodata.runner.fingerprint import changed_since, kept_of
-from autodata.runner.run_folder import make_folder
+from autodata.runner.outcome import Outcome
+from autodata.runner.run_folder import open_ledger
 
 KIND = "run --server"
 WAIT_SECONDS = 300.0
@@ -80,8 +81,7 @@ class RemoteRunner:
 
     def drain(self, reason: str, *, failed: bool = False) -> None:
         """Submit and wait for nothing more. Runs go on at the server; the same command joins them."""
-        if not self.outcome.stopped:
-            self.outcome.stopped, self.outcome.failed = reason, failed
+        self.outcome.stop(reason, failed=failed)
         self._stop.set()
 
     def thread_id(self, document_id: str) -> str:
@@ -266,13 +266,11 @@ async def open_remote(run: RemoteRun, folder: Path, url: str, key: str | None) -
     would be sent in the clear.
     """
     require_address(url, key)
-    make_folder(folder)
-    with run_lock(folder):
-        async with Ledger.open(folder / "run.db") as ledger:
-            folder_id = await _bind(ledger, folder, run)
-            # The key is named by the caller alone: the client would take any that it finds in the environment.
-            async with get_client(url=url, api_key=key, timeout=WAIT_SECONDS) as client:
-                yield RemoteRunner(run, ledger, client, folder_id, url)
+    async with open_ledger(folder) as ledger:
+        folder_id = await _bind(ledger, folder, run)
+        # The key is named by the caller alone: the client would take any that it finds in the environment.
+        async with get_client(url=url, api_key=key, timeout=WAIT_SECONDS) as client:
+            yield RemoteRunner(run, ledger, client, folder_id, url)
 
 
 def require_address(url: str, key: str | None) -> None:

@@ -21,7 +21,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from pydantic import ValidationError
 
 from autodata.checkpoints.document_queue import TrialBook
-from autodata.checkpoints.ledger import Ledger, run_lock
+from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.records import DocumentStatus, UserError, canonical_json
 from autodata.domains.acceptance.borderline import Reviewing
 from autodata.domains.acceptance.policies import AcceptancePolicy, Measure
@@ -39,7 +39,7 @@ from autodata.runner.checkpointer import open_run_saver
 from autodata.runner.config import RunConfig, load_config, read_config
 from autodata.runner.destinations import destinations
 from autodata.runner.ingest import take_in
-from autodata.runner.run_folder import require_prices, spent_budget
+from autodata.runner.run_folder import open_ledger, require_prices, spent_budget
 from autodata.runner.serve_config import CONFIGURED
 from autodata.serving.context import LoopContext, ServedContext, pack_for, policy_for
 from autodata.serving.pinned import Pinned
@@ -238,9 +238,7 @@ async def open_workshop() -> AsyncIterator[Workshop]:
     config, simulated = await asyncio.to_thread(server_config)
     folder = Path(os.environ.get(FOLDER_VARIABLE) or FOLDER)
     async with AsyncExitStack() as stack:
-        await asyncio.to_thread(_make, folder)
-        await asyncio.to_thread(stack.enter_context, run_lock(folder))
-        ledger = await stack.enter_async_context(Ledger.open(folder / "run.db"))
+        ledger = await stack.enter_async_context(open_ledger(folder, f"set {FOLDER_VARIABLE} to another"))
         await _bind(ledger, folder)
         saver = await stack.enter_async_context(open_run_saver(config.checkpoints, folder, ledger))
         serving = LocalServing(n_parallel=config.local.n_parallel, ctx=config.local.ctx)
@@ -265,13 +263,6 @@ def _all_models(config: RunConfig) -> list[ModelSettings]:
             roles = ModelsConfig.model_validate({**tables, **own}).resolve(domain.role_defaults, domain.roles)
             found += roles.values() if profile is None else [roles["challenger"]]
     return found
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be made: {error.strerror}: set {FOLDER_VARIABLE} to another") from error
 
 
 async def _bind(ledger: Ledger, folder: Path) -> None:

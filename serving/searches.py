@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from autodata.checkpoints.ledger import Ledger, open_readonly, run_lock
+from autodata.checkpoints.ledger import Ledger, open_readonly
 from autodata.checkpoints.records import UserError, canonical_json, digest
 from autodata.models.caller import Budget, Caller
 from autodata.models.endpoint import RoleModel
@@ -24,8 +24,7 @@ from autodata.runner.checkpointer import open_run_saver
 from autodata.runner.config import RunConfig
 from autodata.runner.fingerprint import changed_since, fingerprint
 from autodata.runner.optimization.session import Optimization, OptimizeRunConfig
-from autodata.runner.run_folder import House, bind, make_folder, spent_budget
-from autodata.tracing.setup import open_tracing
+from autodata.runner.run_folder import RunFolder, bind, open_ledger, spent_budget, traced
 
 SEARCHES = "searches"
 """Where a server's searches are, in its folder."""
@@ -54,22 +53,6 @@ class _Shared(Caller):
 
     def drain(self) -> None:
         """Leave the endpoints as they are."""
-
-
-class _SharedHouse(House):
-    """An open folder whose models are the server's."""
-
-    def caller(self, config: RunConfig, block: int = 0) -> Caller:
-        """Return what makes calls under the seeds of a block, on the folder's journal and the server's models."""
-        return _Shared(
-            self.ledger,
-            self.models,
-            retries=config.retries,
-            budget=self.budget,
-            run_seed=config.seed,
-            block=block,
-            watch=self.tracer,
-        )
 
 
 @dataclass
@@ -124,26 +107,19 @@ class Room:
                     " them back, or send the input again for a new search"
                 )
             await bind(self.ledger, self.folder, resolved)
-            house = await self._house(order, budget)
-            optimization = Optimization(order.config, house)
+            run_folder = await self._run_folder(order, budget)
+            optimization = Optimization(order.config, run_folder)
             await optimization.archive.enter_baseline()
             self.sitting = Sitting(optimization, order)
         return self.sitting
 
-    async def _house(self, order: Order, budget: Budget) -> House:
+    async def _run_folder(self, order: Order, budget: Budget) -> RunFolder:
         config = order.config
         saver = await self.stack.enter_async_context(open_run_saver(config.checkpoints, self.folder, self.ledger))
         # The server traces its own runs; what `autodata trace` draws is kept all the same.
-        tracing = open_tracing(
-            config.tracing.model_copy(update={"otel": False, "langsmith": False}),
-            self.ledger,
-            self.folder,
-            roles=config.roles(),
-            domain=config.chosen_domain.name,
-            prompt_version=order.pack.version,
-        )
-        tracer = await self.stack.enter_async_context(tracing)
-        return _SharedHouse(self.folder, order.pack, self.ledger, saver, order.models, budget, tracer)
+        tracing = config.tracing.model_copy(update={"otel": False, "langsmith": False})
+        tracer = await self.stack.enter_async_context(traced(config, tracing, self.ledger, self.folder, order.pack))
+        return RunFolder(order.pack, self.ledger, order.models, budget, self.folder, saver, tracer, calls=_Shared)
 
 
 class Searches:
@@ -172,10 +148,8 @@ class Searches:
         async with self._opening:
             if key not in self._rooms:
                 folder = self._folder / key
-                await asyncio.to_thread(make_folder, folder)
                 async with AsyncExitStack() as stack:
-                    await asyncio.to_thread(stack.enter_context, run_lock(folder))
-                    ledger = await stack.enter_async_context(Ledger.open(folder / "run.db"))
+                    ledger = await stack.enter_async_context(open_ledger(folder))
                     self._rooms[key] = Room(folder, ledger, stack.pop_all())
             return self._rooms[key]
 
