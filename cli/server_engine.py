@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from autodata.checkpoints.queries.documents import count_documents, examples
 from autodata.checkpoints.records import RunFailed, UserError
 from autodata.cli.inputs import Inputs
 from autodata.cli.progress import Progress
@@ -111,11 +112,10 @@ async def _sit(run: RemoteRun, inputs: Inputs, out: Path, url: str, key: str | N
             runner.on_event = progress.on_event
             for line in inputs.lines(await take_in(runner.ledger, inputs), out):
                 progress.say(line)
-            waiting = "select count(*) as n from documents where status in ('pending', 'errored')"
-            progress.total = (await runner.ledger.read(waiting))[0]["n"]
+            progress.total = await count_documents(runner.ledger, "pending", "errored")
             outcome = await runner.run()
-            examples = await runner.ledger.read("select example from examples order by rowid")
-            sitting = Sitting(outcome, await summarise(runner.ledger), [json.loads(row["example"]) for row in examples])
+            made = [json.loads(text) for text in await examples(runner.ledger)]
+            sitting = Sitting(outcome, await summarise(runner.ledger), made)
             return sitting, _notes(runner, url)
 
 

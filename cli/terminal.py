@@ -13,6 +13,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from autodata.checkpoints.ledger import Reader, open_readonly
+from autodata.checkpoints.queries.meta import meta_value
 from autodata.checkpoints.records import UserError, json_text
 from autodata.cli.printable import printable, take_any_text
 
@@ -27,8 +28,7 @@ async def ledger_of(run: Path, *, search: bool = False) -> AsyncIterator[Reader]
     Raises UserError when there is none, or when it is a search's and a run's was asked for, or the other way round.
     """
     async with open_readonly(_ledger_file(run)) as ledger:
-        rows = await ledger.read("select value from meta where key = 'kind'")
-        if (bool(rows) and rows[0]["value"] == "optimize") is not search:
+        if (await meta_value(ledger, "kind") == "optimize") is not search:
             holds = "a run" if search else "a search: look at it with 'autodata optimize status'"
             raise UserError(f"{run} holds {holds}")
         yield ledger

@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 
 from autodata.checkpoints.ledger import Reader
+from autodata.checkpoints.queries.documents import documents
+from autodata.checkpoints.queries.rounds import means_of_rounds, scores_of_thread, spans_of_thread
 from autodata.checkpoints.records import UserError
 from autodata.cli.show import find_document
 from autodata.cli.terminal import AsJson, RunFolder, console, ledger_of, print_json
@@ -19,18 +21,6 @@ from autodata.cli.waterfall import draw
 
 HTML_WIDTH = 140
 """Columns of the page that `--html` writes."""
-
-_DOCUMENTS = "select document_id, name, status, status_reason, rounds, epoch from documents order by rowid"
-_SPANS = """
-select s.*, c.latency_s, c.created_at as replied, c.response is not null as journalled, c.finish_reason
-from spans s left join calls c on c.key = s.call_key where s.thread_id = ? order by s.started, s.rowid
-"""
-
-_SCORES = """
-select r.n, a.stage, a.idx, a.score_value from attempts a join rounds r using (round_id) where r.thread_id = ?
-order by r.rowid
-"""
-_MEANS = "select n, weak_mean, strong_mean, gap from rounds where thread_id = ? order by rowid"
 
 
 def trace(
@@ -60,7 +50,7 @@ def trace(
 
 async def _read(run: Path, wanted: str) -> dict[str, Any]:
     async with ledger_of(run) as ledger:
-        row = find_document(await ledger.read(_DOCUMENTS), wanted, run)
+        row = find_document(await documents(ledger), wanted, run)
         spans = await _spans(ledger, f"main/{row['document_id']}")
     if not spans:
         why = "it was not taken up yet" if row["status"] == "pending" else "the run was made with tracing.local = false"
@@ -70,10 +60,10 @@ async def _read(run: Path, wanted: str) -> dict[str, Any]:
 
 async def _spans(ledger: Reader, thread_id: str) -> list[dict[str, Any]]:
     """Return a thread's spans; those of attempts with their `score`, those of rounds with their means, in 0..1."""
-    rows = await ledger.read(_SPANS, (thread_id,))
-    scored = await ledger.read(_SCORES, (thread_id,))
+    rows = await spans_of_thread(ledger, thread_id)
+    scored = await scores_of_thread(ledger, thread_id)
     scores = {(row["n"], f"{row['stage']}_solver", str(row["idx"])): row["score_value"] for row in scored}
-    means = {row.pop("n"): row for row in await ledger.read(_MEANS, (thread_id,))}
+    means = {row.pop("n"): row for row in await means_of_rounds(ledger, thread_id)}
     for row in rows:
         row.update(replayed=bool(row["replayed"]), journalled=bool(row["journalled"]))
         if row["kind"] == "round":

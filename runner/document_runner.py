@@ -22,6 +22,7 @@ from langgraph.runtime import RunControl, Runtime
 from autodata.checkpoints.document_queue import Book
 from autodata.checkpoints.errors import CallFailed, Effect, PlumbingError, RunFailed, UserError, cause_of, effect_of
 from autodata.checkpoints.ids import digest
+from autodata.checkpoints.queries.documents import answered_documents
 from autodata.checkpoints.records import Document, DocumentStatus
 from autodata.checkpoints.saver import checkpoint_error, keep_rounds
 from autodata.graphs.cot_baseline import build_cot_baseline
@@ -31,7 +32,7 @@ from autodata.models.local.serving import Progress
 from autodata.nodes.state import Context, Desk, Output, Services, State, new_state
 from autodata.runner.config import BaselineConfig, RunConfig
 from autodata.runner.outcome import Outcome
-from autodata.runner.pending_reviews import answer_to, answered
+from autodata.runner.pending_reviews import answer_to
 from autodata.runner.run_folder import open_run_folder
 from autodata.tracing.tracer import Tracer
 
@@ -84,7 +85,7 @@ class Runner:
         if self._config.target and self._accepted >= self._config.target:
             self.drain(f"target of {self._config.target} accepted reached")
         rows = await self._book.open(self._config.limit)
-        rows += await answered(self.ledger)
+        rows += await answered_documents(self.ledger)
         try:
             await self._settle_ended()
         except sqlite3.Error as error:
@@ -100,7 +101,7 @@ class Runner:
             while rows:
                 await self._all(rows)
                 # What a person answered meanwhile goes on in this sitting.
-                rows = [] if self.outcome.stopped else await answered(self.ledger)
+                rows = [] if self.outcome.stopped else await answered_documents(self.ledger)
         except ExceptionGroup as failures:
             first: Exception = failures.subgroup((RunFailed, UserError)) or failures
             while isinstance(first, ExceptionGroup):

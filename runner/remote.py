@@ -25,6 +25,7 @@ from langgraph_sdk.errors import APIStatusError, ConflictError
 from autodata.checkpoints.document_queue import Book
 from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.numbers import tied_to_numbers
+from autodata.checkpoints.queries.meta import meta
 from autodata.checkpoints.records import DocumentStatus, UserError, canonical_json, digest
 from autodata.checkpoints.schema import TABLES
 from autodata.domains.tasks.questions import question_key
@@ -286,7 +287,7 @@ def require_address(url: str, key: str | None) -> None:
 
 async def _bind(ledger: Ledger, folder: Path, run: RemoteRun) -> UUID:
     """Tie a folder to what the server is asked for; return the folder's own id, which names its threads."""
-    known = {row["key"]: row["value"] for row in await ledger.read("select key, value from meta")}
+    known = await meta(ledger)
     bears = {"graph": run.graph, **{f"context.{name}": str(value) for name, value in run.context.items()}}
     if "bearing" in known:
         require_kind(known, KIND, folder)

@@ -15,6 +15,8 @@ from langsmith.run_helpers import tracing_context
 
 from autodata.checkpoints.document_queue import Book
 from autodata.checkpoints.ledger import Ledger, MemoryLedger, Reader, run_lock
+from autodata.checkpoints.queries.meta import meta
+from autodata.checkpoints.queries.usage import answered_models, charged
 from autodata.checkpoints.records import UserError
 from autodata.models.budget import Budget, price
 from autodata.models.call import Watch
@@ -210,22 +212,13 @@ async def _connected(
     return connected | own_models(own, {role: settings for role, settings in roles.items() if role not in named})
 
 
-_SPENT = """
-select role, sum(calls) as calls, coalesce(sum(charged_in), 0) as tokens_in,
-    coalesce(sum(charged_out), 0) as tokens_out, sum(charged_usd) as usd, charged_usd is null as unpriced
-from (select role, 1 as calls, charged_in, charged_out, charged_usd from calls
-    union all select role, 0, charged_in, charged_out, charged_usd from timeouts)
-group by role, charged_usd is null
-"""
-
-
 async def spent_budget(config: RunConfig, ledger: Reader, roles: Mapping[str, ModelSettings] | None = None) -> Budget:
     """Return the budget with what the folder's journal says was spent already, by the same count as in every session.
 
     Calls from before their role had a price count at the price that it has now, if `roles` are given.
     """
     budget = Budget(config.budget)
-    for row in await ledger.read(_SPENT):
+    for row in await charged(ledger):
         budget.spent_calls += row["calls"]
         budget.spent_tokens += row["tokens_in"] + row["tokens_out"]
         settings = (roles or {}).get(row["role"])
@@ -238,8 +231,7 @@ async def spent_budget(config: RunConfig, ledger: Reader, roles: Mapping[str, Mo
 
 async def note_known(models: Mapping[str, RoleModel], ledger: Reader) -> None:
     """Tell the endpoints that a folder holds replies of: what they refuse now is not refused for the settings."""
-    rows = await ledger.read("select distinct role, model from calls")
-    known = {(row["role"], row["model"]) for row in rows}
+    known = await answered_models(ledger)
     for role, model in models.items():
         model.endpoint.known |= (role, model.settings.model) in known
 
@@ -281,7 +273,7 @@ def make_folder(folder: Path, hint: str) -> None:
 
 async def bind(ledger: Ledger, folder: Path, resolved: Mapping[str, Any]) -> None:
     """Tie a run folder to its configuration, or refuse another. The ledger keeps it; `config.toml` is for people."""
-    known = {row["key"]: row["value"] for row in await ledger.read("select key, value from meta")}
+    known = await meta(ledger)
     now = fingerprint(resolved)
     if "bearing" in known:
         require_kind(known, resolved["kind"], folder)

@@ -18,6 +18,8 @@ from typing_extensions import TypedDict
 
 from autodata.checkpoints.errors import Effect, PlumbingError, UserError, effect_of
 from autodata.checkpoints.ids import digest, document_id, normalise_text
+from autodata.checkpoints.queries.rounds import parts_of_rounds, round_of, rounds_by_id
+from autodata.checkpoints.queries.usage import usage_by_role
 from autodata.checkpoints.records import Document, DocumentStatus
 from autodata.domains.domain import Domain
 from autodata.nodes.state import Context, Desk, State, new_state
@@ -113,7 +115,7 @@ def served(schema: type[ServedContext], domain: Domain, node: Node) -> Callable[
 
 async def _require_round(shop: Workshop, desk: Desk) -> None:
     """Open the round that the state is in, where somebody has written another number or candidate into it."""
-    if not await shop.ledger.read("select 1 as known from rounds where round_id = ?", (desk.round_id,)):
+    if await round_of(shop.ledger, desk.round_id) is None:
         await desk.services.store.save(**desk.opening())
 
 
@@ -256,15 +258,6 @@ def entry_node(schema: type[ServedContext], domain: Domain) -> Callable[..., Awa
     return entry
 
 
-_ROUNDS = """
-select r.*, c.kind, c.candidate from rounds r left join candidates c using (candidate_id)
-where r.round_id in (select value from json_each(?)) order by r.n
-"""
-_OF_ROUNDS = "select * from {} where round_id in (select value from json_each(?)) order by rowid"
-_USAGE = """
-select role, count(*) as calls, sum(tokens_in) as tokens_in, sum(tokens_out) as tokens_out, sum(cost_usd) as cost_usd
-from calls where thread_id = ? group by role order by role
-"""
 _JSON = ("candidate", "quality", "judgement", "packet", "screen", "mode", "checks")
 _LONG = ("answer", "round_id", "candidate_id", "attempt_id", "score_value")
 """What a history leaves out of attempts and verdicts: raw answers, and ids that follow from their place."""
@@ -272,10 +265,10 @@ _LONG = ("answer", "round_id", "candidate_id", "attempt_id", "score_value")
 
 async def _history(shop: Workshop, state: State) -> list[dict[str, Any]]:
     """Return the thread's closed rounds whole, from the ledger; those of abandoned branches are not among them."""
-    ids = json.dumps([row["round_id"] for row in state.get("rounds") or []])
-    rounds = [_plain(row) for row in await shop.ledger.read(_ROUNDS, (ids,))]
+    ids = [row["round_id"] for row in state.get("rounds") or []]
+    rounds = [_plain(row) for row in await rounds_by_id(shop.ledger, ids)]
     for table in ("attempts", "verdicts"):
-        rows = await shop.ledger.read(_OF_ROUNDS.format(table), (ids,))
+        rows = await parts_of_rounds(shop.ledger, table, ids)
         for one in rounds:
             of_round = [row for row in rows if row["round_id"] == one["round_id"]]
             one[table] = [{k: v for k, v in _plain(row).items() if k not in _LONG} for row in of_round]
@@ -283,7 +276,7 @@ async def _history(shop: Workshop, state: State) -> list[dict[str, Any]]:
 
 
 async def _usage(shop: Workshop, thread: str) -> list[dict[str, Any]]:
-    return await shop.ledger.read(_USAGE, (thread,))
+    return await usage_by_role(shop.ledger, thread)
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

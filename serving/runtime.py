@@ -22,6 +22,8 @@ from pydantic import ValidationError
 
 from autodata.checkpoints.document_queue import TrialBook
 from autodata.checkpoints.ledger import Ledger
+from autodata.checkpoints.queries.documents import trial_of
+from autodata.checkpoints.queries.meta import meta_value
 from autodata.checkpoints.records import DocumentStatus, UserError, canonical_json
 from autodata.domains.acceptance.borderline import Reviewing
 from autodata.domains.acceptance.policies import AcceptancePolicy, Measure
@@ -93,13 +95,11 @@ class ServedBook(TrialBook):
 
     async def epoch(self, document_id: str) -> int:
         """Return how often the document was taken up again; one that is errored is taken up with this."""
-        rows = await self.ledger.read(
-            "select status, epoch from trials where evaluation = ? and document_id = ?", (self.evaluation, document_id)
-        )
-        if not rows:
+        trial = await trial_of(self.ledger, self.evaluation, document_id)
+        if trial is None:
             return 0
-        epoch = int(rows[0]["epoch"])
-        if rows[0]["status"] == DocumentStatus.ERRORED:
+        epoch = int(trial["epoch"])
+        if trial["status"] == DocumentStatus.ERRORED:
             epoch += 1
             row = {"document_id": document_id, "status": DocumentStatus.PENDING.value, "status_reason": ""}
             await self.save(documents=[{**row, "epoch": epoch}])
@@ -266,9 +266,9 @@ def _all_models(config: RunConfig) -> list[ModelSettings]:
 
 
 async def _bind(ledger: Ledger, folder: Path) -> None:
-    rows = await ledger.read("select value from meta where key = 'kind'")
-    if rows and rows[0]["value"] != KIND:
-        raise UserError(f"{folder} holds a {rows[0]['value']}: set {FOLDER_VARIABLE} to a folder of the server's own")
+    kind = await meta_value(ledger, "kind")
+    if kind not in {None, KIND}:
+        raise UserError(f"{folder} holds a {kind}: set {FOLDER_VARIABLE} to a folder of the server's own")
     await ledger.save(meta=[{"key": "kind", "value": KIND}])
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from autodata.checkpoints.ledger import Ledger, open_readonly
+from autodata.checkpoints.queries.meta import meta, meta_value
 from autodata.checkpoints.records import UserError, canonical_json, digest
 from autodata.models.caller import Budget, Caller
 from autodata.models.endpoint import RoleModel
@@ -82,10 +83,10 @@ class Room:
 
     async def request(self) -> dict[str, Any]:
         """Return what the search was asked for. Raises UserError when nothing is left of it."""
-        rows = await self.ledger.read("select value from meta where key = 'request'")
-        if not rows:
+        request = await meta_value(self.ledger, "request")
+        if request is None:
             raise UserError("this thread's search is no longer on the server: send its input again")
-        found: dict[str, Any] = json.loads(rows[0]["value"])
+        found: dict[str, Any] = json.loads(request)
         return found
 
     async def begin(self, request: Mapping[str, Any]) -> None:
@@ -99,9 +100,7 @@ class Room:
         """
         if self.sitting is None:
             resolved = order.config.resolved(order.pack.version)
-            rows = await self.ledger.read("select key, value from meta")
-            meta = {row["key"]: row["value"] for row in rows}
-            if changed := changed_since(meta, fingerprint(resolved), self.folder):
+            if changed := changed_since(await meta(self.ledger), fingerprint(resolved), self.folder):
                 raise UserError(
                     f"this thread's search began under other settings of the server ({'; '.join(changed[:5])}): set"
                     " them back, or send the input again for a new search"

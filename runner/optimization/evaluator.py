@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from autodata.checkpoints.document_queue import TrialBook
+from autodata.checkpoints.queries.usage import calls_by_document
 from autodata.checkpoints.records import DocumentStatus
 from autodata.checkpoints.saver import keep_rounds
 from autodata.graphs.self_instruct import build_self_instruct
@@ -86,11 +87,7 @@ class DocumentEvaluator:
 
     async def _trials(self, book: TrialBook) -> tuple[Trial, ...]:
         """Return the trials so far, up to the first that is still pending, with the calls that each of them took."""
-        calls = await self._run_folder.ledger.read(
-            "select document_id, count(*) as n from calls where thread_id >= ? and thread_id < ? group by document_id",
-            (f"{book.evaluation}/", f"{book.evaluation}0"),  # "0" is the character behind "/"
-        )
-        of_document = {row["document_id"]: row["n"] for row in calls}
+        of_document = await calls_by_document(self._run_folder.ledger, book.evaluation)
         found: list[Trial] = []
         for row in await book.trials():
             if row["status"] == DocumentStatus.PENDING:

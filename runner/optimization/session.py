@@ -14,6 +14,8 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import RunControl
 
 from autodata.checkpoints.errors import Effect, RunFailed, Stopped, UserError, effect_of
+from autodata.checkpoints.queries.meta import meta_value
+from autodata.checkpoints.queries.searches import count_ended, open_lanes, tests_done
 from autodata.checkpoints.records import Document
 from autodata.checkpoints.saver import checkpoint_error, keep_rounds
 from autodata.domains.domain import Domain
@@ -124,8 +126,7 @@ class Optimization:
         """Search until no iteration is left or something says stop; then open the sealed test, once."""
         await self.archive.enter_baseline()
         search = await self.search()
-        rows = await self.ledger.read("select distinct lane from iterations where outcome = 'open'")
-        lanes = sorted({row["lane"] for row in rows} | {*range(self._config.optimize.parallel)})
+        lanes = sorted(await open_lanes(self.ledger) | {*range(self._config.optimize.parallel)})
         seconds = self._config.budget.max_seconds
         loop = asyncio.get_running_loop()
         spent = f"the budget --max-seconds {seconds:g} is spent" if seconds else ""
@@ -214,17 +215,14 @@ class Optimization:
         self.on_event(event)
 
     async def _over(self) -> bool:
-        rows = await self.ledger.read("select count(*) as n from iterations where outcome != 'open'")
-        return int(rows[0]["n"]) >= self._config.optimize.iterations
+        return await count_ended(self.ledger) >= self._config.optimize.iterations
 
     async def unseal(self, search: Search) -> None:
         """Evaluate the baseline and the winner on the test split: once, whatever is searched later."""
         if not await self.archive.documents("test"):
             return
-        opened = await self.ledger.read("select value from meta where key = 'sealed'")
-        if opened:
-            winner = opened[0]["value"]
-        else:
+        winner = await meta_value(self.ledger, "sealed")
+        if winner is None:
             winner = await self.archive.winner(confirmed=bool(search.settings.confirm))
             await self.ledger.save(meta=[{"key": "sealed", "value": winner}])
         for version in dict.fromkeys([self._run_folder.pack.version, winner]):
@@ -276,10 +274,7 @@ def _trajectories(config: OptimizeRunConfig, run_folder: RunFolder) -> Trajector
 
 async def sealed_results(archive: LedgerArchive, ledger: Any) -> list[Result]:
     """Return the finished test evaluations, the baseline's first."""
-    rows = await ledger.read(
-        "select evaluation from evaluations where split = 'test' and state = 'done' order by rowid"
-    )
-    found = [await archive.result(row["evaluation"]) for row in rows]
+    found = [await archive.result(evaluation) for evaluation in await tests_done(ledger)]
     return [result for result in found if result is not None]
 
 
