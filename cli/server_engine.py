@@ -121,11 +121,11 @@ async def _sit(run: RemoteRun, inputs: Inputs, out: Path, url: str, key: str | N
 
 def _notes(runner: RemoteRunner, url: str) -> list[str]:
     used = runner.usage
-    if not used["calls"]:
+    if not used.calls:
         return []
-    cost = f", {used['cost_usd']:.4f} US dollars" if used["cost_usd"] else ""
-    tokens = f"{used['tokens_in']:,.0f} tokens in and {used['tokens_out']:,.0f} out"
-    return [f"the documents collected now took {used['calls']:,.0f} model calls at {url}, {tokens}{cost}"]
+    cost = f", {used.usd:.4f} US dollars" if used.usd else ""
+    tokens = f"{used.tokens_in or 0:,} tokens in and {used.tokens_out or 0:,} out"
+    return [f"the documents collected now took {used.calls:,} model calls at {url}, {tokens}{cost}"]
 
 
 def _on_signals(runner: RemoteRunner, progress: Progress) -> None:

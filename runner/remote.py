@@ -28,6 +28,7 @@ from autodata.checkpoints.numbers import tied_to_numbers
 from autodata.checkpoints.queries.meta import meta
 from autodata.checkpoints.records import DocumentStatus, UserError, canonical_json, digest
 from autodata.checkpoints.schema import TABLES
+from autodata.checkpoints.usage import Usage
 from autodata.domains.tasks.questions import question_key
 from autodata.runner.config import require_kind, write_resolved
 from autodata.runner.document_runner import Event
@@ -76,7 +77,7 @@ class RemoteRunner:
         self._stop = asyncio.Event()
         self._accepted = 0
         self.outcome = Outcome()
-        self.usage = {"calls": 0, "tokens_in": 0, "tokens_out": 0, "cost_usd": 0.0}
+        self.usage = Usage()
         """What the server says of the documents collected in this sitting."""
         self.on_event: Callable[[Event], None] = lambda event: None
 
@@ -216,8 +217,7 @@ class RemoteRunner:
             example["tied"] = await asyncio.to_thread(tied_to_numbers, question, text)
         await self.ledger.save(**rows)
         for entry in values.get("usage") or []:
-            for name in self.usage:
-                self.usage[name] += entry.get(name) or 0
+            self.usage += Usage.of_row(entry)
         told = {"document_id": document_id, "n": len(history)}
         self.on_event({**told, "event": "collected"})
         if values["status"] in {"accepted", "rejected"}:
