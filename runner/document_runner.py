@@ -10,7 +10,6 @@ import sqlite3
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from langgraph.runtime import RunControl, Runtime
 
 from autodata.checkpoints.document_queue import Book
 from autodata.checkpoints.errors import CallFailed, Effect, PlumbingError, RunFailed, UserError, cause_of, effect_of
-from autodata.checkpoints.ids import digest
 from autodata.checkpoints.queries.documents import answered_documents
 from autodata.checkpoints.records import Document, DocumentStatus
 from autodata.checkpoints.saver import checkpoint_error, keep_rounds
@@ -170,9 +168,7 @@ class Runner:
         document_id, epoch = row["document_id"], row["epoch"]
         epoch += row["status"] == DocumentStatus.ERRORED
         if row["status"] != DocumentStatus.PENDING:
-            await self._book.save(
-                documents=[{"document_id": document_id, "status": DocumentStatus.PENDING.value, "epoch": epoch}]
-            )
+            await self._book.record_status(document_id, DocumentStatus.PENDING, epoch=epoch)
         thread = self._thread(document_id)
         snapshot = await self._graph.aget_state(thread)
         text = await self.ledger.get(f"document/{document_id}")
@@ -198,7 +194,7 @@ class Runner:
                     self._on_event(event)
         self._row, self._cause = [], ""
         if self._services.review.mode != "none" and (await self._graph.aget_state(thread)).next:
-            await self._book.save(documents=[{"document_id": document_id, "status": DocumentStatus.WAITING.value}])
+            await self._book.record_status(document_id, DocumentStatus.WAITING)
             self.on_event({"event": "waiting", "document_id": document_id})
             return
         await self._settled(document_id)
@@ -215,7 +211,7 @@ class Runner:
 
     async def _settled(self, document_id: str) -> None:
         await self._keep(self._thread_id(document_id))
-        await self._book.save(documents=[{"document_id": document_id, "settled": 1}])
+        await self._book.record_settled(document_id)
 
     def _context(self, epoch: int) -> Context:
         return Context(self._services, evaluation=self._book.evaluation, epoch=epoch)
@@ -246,26 +242,7 @@ class Runner:
         self.outcome.errored.append(line)
         if isinstance(error, CallFailed) and not error.refused:
             self._unanswered[document_id] = line
-        await self._book.save(
-            documents=[
-                {
-                    "document_id": document_id,
-                    "status": DocumentStatus.ERRORED.value,
-                    "status_reason": f"{kind}: {brief}",
-                }
-            ],
-            failures=[
-                {
-                    "failure_id": digest([self._thread_id(document_id), epoch, kind, message]),
-                    "document_id": document_id,
-                    "thread_id": self._thread_id(document_id),
-                    "epoch": epoch,
-                    "kind": kind,
-                    "message": message,
-                    "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-                }
-            ],
-        )
+        await self._book.record_failure(document_id, epoch, kind, message, brief)
         self.on_event(
             {"event": "errored", "document_id": document_id, "name": row["name"], "reason": f"{kind}: {brief}"}
         )

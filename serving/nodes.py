@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from langchain_core.runnables import RunnableConfig
@@ -17,10 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from autodata.checkpoints.errors import Effect, PlumbingError, UserError, effect_of
-from autodata.checkpoints.ids import digest, document_id, normalise_text
+from autodata.checkpoints.ids import document_id, normalise_text
 from autodata.checkpoints.queries.rounds import parts_of_rounds, round_of, rounds_by_id
 from autodata.checkpoints.queries.usage import usage_by_role
-from autodata.checkpoints.records import Document, DocumentStatus
+from autodata.checkpoints.records import Document
 from autodata.domains.domain import Domain
 from autodata.nodes.state import Context, Desk, State, new_state
 from autodata.nodes.state_check import NEEDED, readable, workable
@@ -28,7 +27,7 @@ from autodata.runner.ingest import too_short
 from autodata.serving.context import ServedContext
 from autodata.serving.errors import telling
 from autodata.serving.pinned import keep, kept
-from autodata.serving.runtime import SIMULATED_NOTE, ServedBook, Workshop, workshop
+from autodata.serving.runtime import SIMULATED_NOTE, Workshop, workshop
 
 Node = Callable[[Any, Runtime[Context]], Awaitable[dict[str, Any]]]
 MOST_NAME_CHARS = 200
@@ -106,7 +105,8 @@ def served(schema: type[ServedContext], domain: Domain, node: Node) -> Callable[
                 return await node(read, inner)
             except PlumbingError as error:
                 if effect_of(error) is Effect.ERRORED:
-                    await _note_failure(book, document, epoch, error)
+                    brief = " ".join(str(error).split())[:300]
+                    await book.record_failure(document, epoch, error.kind, str(error), brief)
                 raise
 
     run.__name__, run.__doc__ = node.__name__, node.__doc__
@@ -122,17 +122,6 @@ async def _require_round(shop: Workshop, desk: Desk) -> None:
 def thread_of(config: RunnableConfig) -> str:
     """Return the server's thread that a run belongs to."""
     return str(config.get("configurable", {}).get("thread_id", "none"))
-
-
-async def _note_failure(book: ServedBook, document: str, epoch: int, error: PlumbingError) -> None:
-    """Record what the plumbing did to a document: the next run of its thread asks again for what is missing."""
-    brief = " ".join(str(error).split())[:300]
-    thread = f"{book.evaluation}/{document}"
-    status = {"status": DocumentStatus.ERRORED.value, "status_reason": f"{error.kind}: {brief}"}
-    failure = {"failure_id": digest([thread, epoch, error.kind, str(error)]), "document_id": document, "epoch": epoch}
-    failure |= {"thread_id": thread, "kind": error.kind, "message": str(error)}
-    failure["created_at"] = datetime.now(UTC).isoformat(timespec="milliseconds")
-    await book.save(documents=[{"document_id": document, **status}], failures=[failure])
 
 
 def read_paste(given: Paste, most_chars: int | None) -> Document:

@@ -101,8 +101,7 @@ class ServedBook(TrialBook):
         epoch = int(trial["epoch"])
         if trial["status"] == DocumentStatus.ERRORED:
             epoch += 1
-            row = {"document_id": document_id, "status": DocumentStatus.PENDING.value, "status_reason": ""}
-            await self.save(documents=[{**row, "epoch": epoch}])
+            await self.record_status(document_id, DocumentStatus.PENDING, status_reason="", epoch=epoch)
         return epoch
 
 
