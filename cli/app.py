@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from autodata.checkpoints.records import DiskFailed, RunFailed, UserError
+from autodata.checkpoints.records import RunFailed, UserError
 from autodata.cli.printable import printable, take_any_text
 
 COMMANDS = (
@@ -91,12 +91,8 @@ def main() -> None:
     take_any_text()
     try:
         app()
-    except UserError as error:
-        sys.exit(_say(error, 2))
-    except DiskFailed as error:
-        sys.exit(_say(error, 2))
-    except RunFailed as error:
-        sys.exit(_say(error, 1))
+    except (UserError, RunFailed) as error:
+        sys.exit(_say(error, error.exit_code))
 
 
 def _say(error: Exception, code: int) -> int:

@@ -8,11 +8,10 @@ from typing import Annotated
 
 import typer
 
+from autodata.checkpoints.queries.documents import examples
 from autodata.checkpoints.records import Example, UserError
 from autodata.cli.terminal import RunFolder, ledger_of
 from autodata.corpus.export import FORMATS, STDOUT
-
-_EXAMPLES = "SELECT e.example FROM examples e JOIN documents d USING (document_id) ORDER BY d.rowid, e.rowid"
 
 
 def export(
@@ -34,4 +33,4 @@ def export(
 async def read_examples(run: Path) -> list[Example]:
     """Return the accepted examples of a run, in the order of their documents."""
     async with ledger_of(run) as ledger:
-        return [Example.model_validate_json(row["example"]) for row in await ledger.read(_EXAMPLES)]
+        return [Example.model_validate_json(text) for text in await examples(ledger, by_document=True)]

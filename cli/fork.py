@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from autodata.checkpoints.queries.documents import documents
 from autodata.checkpoints.records import UserError
 from autodata.cli.editing import in_editor, read_changes
 from autodata.cli.printable import printable
@@ -53,7 +54,7 @@ def fork(
 
 async def _find(run: Path, wanted: str) -> str:
     async with ledger_of(run) as ledger:
-        rows = await ledger.read("SELECT document_id, name, status FROM documents ORDER BY rowid")
+        rows = await documents(ledger)
     return str(find_document(rows, wanted, run)["document_id"])
 
 

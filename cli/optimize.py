@@ -29,7 +29,8 @@ from autodata.cli.terminal import AsJson, console, print_json, write_data
 from autodata.prompts.patch import write_pack
 from autodata.runner.config import RunConfig
 from autodata.runner.destinations import destinations
-from autodata.runner.optimization.session import Ending, OptimizeRunConfig, open_optimization, require_splits
+from autodata.runner.optimization.session import OptimizeRunConfig, open_optimization, require_splits
+from autodata.runner.outcome import Outcome
 
 optimize = typer.Typer(
     help="Search for better prompts: rewrite them from traced failures, keep what wins on held-out documents.\n\n"
@@ -75,19 +76,19 @@ def search(
     settings = OptimizeRunConfig.of(find_settings(config, out, flags, OptimizeRunConfig.kind))
     paths = {"train": train or [], "validate": validate or [], "test": test or []}
     terminal = console(stderr=True)
-    ending, report = execute(settings, paths, out, terminal)
+    outcome, report = execute(settings, paths, out, terminal)
     if as_json:
         print_json(report.summary)
     else:
         show_search(console(), out, report)
-    for line in closing_lines(ending, report, out):
+    for line in closing_lines(outcome, report, out):
         terminal.print(line, highlight=False, markup=False, soft_wrap=True)
-    raise typer.Exit(int(ending.failed))
+    raise typer.Exit(int(outcome.failed))
 
 
 def execute(
     config: OptimizeRunConfig, paths: Mapping[str, list[Path]], out: Path, terminal: Console
-) -> tuple[Ending, SearchReport]:
+) -> tuple[Outcome, SearchReport]:
     """Run one sitting with progress on a terminal. The first Ctrl-C or SIGTERM drains, the second stops at once."""
     splits = {split: _documents(config, files, split) for split, files in paths.items() if files}
     if not (out / "run.db").exists():
@@ -111,31 +112,31 @@ def _documents(config: RunConfig, files: list[Path], split: str) -> list[Documen
 
 async def _sit(
     config: OptimizeRunConfig, splits: Mapping[str, list[Document]], out: Path, progress: OptimizeProgress
-) -> tuple[Ending, SearchReport]:
+) -> tuple[Outcome, SearchReport]:
     with progress:
         progress.say(destinations(config.roles().values(), config.tracing))
         async with open_optimization(config, out, progress=progress.preparing) as sitting:
             on_signals(sitting, progress)
             sitting.on_event = progress.on_event
             await sitting.take_in(splits)
-            ending = await sitting.run()
-            return ending, await SearchReport.read(sitting.ledger, sitting.archive, config)
+            outcome = await sitting.run()
+            return outcome, await SearchReport.read(sitting.ledger, sitting.archive, config)
 
 
-def closing_lines(ending: Ending, report: SearchReport, out: Path) -> list[str]:
+def closing_lines(outcome: Outcome, report: SearchReport, out: Path) -> list[str]:
     """Return what a person must know at the end: whether a budget or the search ended it, and what to type next."""
     summary = report.summary
-    if ending.stopped:
+    if outcome.stopped:
         lines = [
-            f"stopped: {ending.stopped}, after {summary['iterations_ended']} of {summary['iterations']} iterations:"
+            f"stopped: {outcome.stopped}, after {summary['iterations_ended']} of {summary['iterations']} iterations:"
             " the same command goes on, and pays for nothing twice"
         ]
     else:
         lines = [f"the search ended: all {summary['iterations']} iterations are done"]
-    lines += [f"errored: {line}" for line in ending.errored[:5]]
-    if len(ending.errored) > 5:
-        lines.append(f"errored: {len(ending.errored) - 5} more; they are left out of their scores")
-    lines += ending.notes
+    lines += [f"errored: {line}" for line in outcome.errored[:5]]
+    if len(outcome.errored) > 5:
+        lines.append(f"errored: {len(outcome.errored) - 5} more; they are left out of their scores")
+    lines += outcome.notes
     lines.append(f"next: autodata optimize export {out} --out prompts   autodata run --prompts {out} ...")
     return lines
 

@@ -16,6 +16,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from autodata.checkpoints.usage import Usage
 from autodata.models.caller import Reply
 
 LOG_EVERY_SECONDS = 15.0
@@ -87,7 +88,7 @@ class Progress(Watching):
         self.total = total
         self._ended: Counter[str] = Counter()
         self._working: dict[str, dict[str, Any]] = {}
-        self._calls = self._tokens = self._rounds = 0
+        self._used, self._rounds = Usage(), 0
         self._note = "starting"
         self._fetched: tuple[int, int] = (0, 0)
 
@@ -104,8 +105,7 @@ class Progress(Watching):
         self._note, self._fetched = "", (0, 0)
         if name == "call":
             reply: Reply = event["reply"]
-            self._calls += 1
-            self._tokens += (reply.tokens_in or 0) + (reply.tokens_out or 0)
+            self._used += Usage(reply.tokens_in, reply.tokens_out, reply.cost_usd, calls=1)
         elif name == "started":
             self._working[document_id] = {
                 "name": event["name"],
@@ -142,7 +142,7 @@ class Progress(Watching):
         parts += [
             f"{name} {count}" for name, count in sorted(self._ended.items()) if name not in {"accepted", "drained"}
         ]
-        return ", ".join([*parts, f"calls {self._calls:,}", f"tokens {self._tokens:,}"])
+        return ", ".join([*parts, f"calls {self._used.calls:,}", f"tokens {self._used.tokens:,}"])
 
     def _render(self) -> Group:
         head = Table.grid(padding=(0, 1))

@@ -15,6 +15,7 @@ from typing import Annotated, Any, NoReturn, Protocol
 import typer
 from rich.console import Console
 
+from autodata.checkpoints.queries.documents import count_documents, examples
 from autodata.checkpoints.records import RunFailed, UserError, json_text
 from autodata.cli.inputs import Inputs
 from autodata.cli.progress import Progress
@@ -154,14 +155,12 @@ async def _sit(config: RunConfig, inputs: Inputs, out: Path, progress: Progress)
                 progress.say(f"warning: {warning}")
             for line in inputs.lines(await take_in(runner.ledger, inputs), out):
                 progress.say(line)
-            rows = await runner.ledger.read("select count(*) as n from documents")
-            if not rows[0]["n"]:
+            if not await count_documents(runner.ledger):
                 raise UserError(f"{out} holds no documents yet: give --documents PATH")
-            waiting = "select count(*) as n from documents where status in ('pending', 'waiting', 'errored')"
-            progress.total = (await runner.ledger.read(waiting))[0]["n"]
+            progress.total = await count_documents(runner.ledger, "pending", "waiting", "errored")
             outcome = await runner.run()
-            examples = await runner.ledger.read("select example from examples order by rowid")
-            return Sitting(outcome, await summarise(runner.ledger), [json.loads(row["example"]) for row in examples])
+            made = [json.loads(text) for text in await examples(runner.ledger)]
+            return Sitting(outcome, await summarise(runner.ledger), made)
 
 
 def closing_lines(sitting: Sitting, out: Path) -> list[str]:

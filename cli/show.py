@@ -15,6 +15,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from autodata.checkpoints.queries.documents import documents_with_examples
 from autodata.checkpoints.records import DocumentStatus, UserError
 from autodata.cli.printable import printable
 from autodata.cli.report import figure
@@ -25,11 +26,6 @@ NEAR = 5
 """How many documents an error names."""
 SHORT_ID = 8
 """Least number of an id's characters in a list."""
-
-_DOCUMENTS = """
-SELECT d.document_id, d.name, d.title, d.status, d.status_reason, d.note, d.chars, d.rounds, d.epoch, e.example
-FROM documents d LEFT JOIN examples e USING (document_id) ORDER BY d.rowid
-"""
 
 
 def show(
@@ -65,7 +61,7 @@ def show(
 
 async def _read(run: Path, wanted: str | None) -> list[dict[str, Any]] | dict[str, Any]:
     async with ledger_of(run) as ledger:
-        rows = await ledger.read(_DOCUMENTS)
+        rows = await documents_with_examples(ledger)
         if wanted is None:
             return rows
         row = {name: value for name, value in find_document(rows, wanted, run).items() if name != "example"}

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from autodata.checkpoints.queries.documents import documents
+from autodata.checkpoints.queries.usage import usage_by_role
 from autodata.cli.printable import printable
 from autodata.cli.report import figure, repeated_questions
 from autodata.cli.signals import signal_rows
@@ -20,12 +22,6 @@ from autodata.corpus.summary import summarise
 BAR = 24
 """Width of the longest bar, in characters."""
 SHOWN_ERRORS = 5
-
-_BY_ROLE = """
-SELECT role, count(*) AS calls, sum(tokens_in) AS tokens_in, sum(tokens_out) AS tokens_out, sum(cost_usd) AS cost_usd
-FROM calls GROUP BY role ORDER BY role
-"""
-_ERRORED = "SELECT name, status_reason FROM documents WHERE status = 'errored' ORDER BY rowid"
 
 
 def status(run: RunFolder, as_json: AsJson = False) -> None:
@@ -44,7 +40,8 @@ def status(run: RunFolder, as_json: AsJson = False) -> None:
 
 async def _read(run: Path) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
     async with ledger_of(run) as ledger:
-        return await summarise(ledger), await ledger.read(_BY_ROLE), await ledger.read(_ERRORED)
+        errored = [row for row in await documents(ledger) if row["status"] == "errored"]
+        return await summarise(ledger), await usage_by_role(ledger), errored
 
 
 def _show(

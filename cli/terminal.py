@@ -13,6 +13,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from autodata.checkpoints.ledger import Reader, open_readonly
+from autodata.checkpoints.queries.meta import meta_value
 from autodata.checkpoints.records import UserError, json_text
 from autodata.cli.printable import printable, take_any_text
 
@@ -36,8 +37,7 @@ async def ledger_of(run: Path, *, search: bool | None = False) -> AsyncIterator[
 
 async def holds_search(ledger: Reader) -> bool:
     """Whether a folder's ledger is that of a search of `autodata optimize`."""
-    rows = await ledger.read("select value from meta where key = 'kind'")
-    return bool(rows) and rows[0]["value"] == "optimize"
+    return await meta_value(ledger, "kind") == "optimize"
 
 
 def _ledger_file(run: Path) -> Path:

@@ -15,6 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from autodata.checkpoints.ledger import Reader
+from autodata.checkpoints.queries.documents import documents
+from autodata.checkpoints.queries.rounds import means_of_rounds, scores_of_thread, spans_of_thread
+from autodata.checkpoints.queries.searches import evaluated_documents
 from autodata.checkpoints.records import UserError
 from autodata.cli.printable import printable
 from autodata.cli.show import find_document
@@ -25,24 +28,6 @@ HTML_WIDTH = 140
 """Columns of the page that `--html` writes."""
 NEAR = 5
 """How many evaluations an error names."""
-
-_DOCUMENTS = "select document_id, name, status, status_reason, rounds, epoch from documents order by rowid"
-_EVALUATED = """
-select t.evaluation, e.split, e.iteration, e.pack, d.document_id, d.name, t.status, t.status_reason, t.rounds, t.epoch,
-  exists (select 1 from spans s where s.thread_id = t.evaluation || '/' || t.document_id) as traced
-from trials t join documents d using (document_id) join evaluations e using (evaluation)
-order by e.rowid, t.position, t.rowid
-"""
-_SPANS = """
-select s.*, c.latency_s, c.created_at as replied, c.response is not null as journalled, c.finish_reason
-from spans s left join calls c on c.key = s.call_key where s.thread_id = ? order by s.started, s.rowid
-"""
-
-_SCORES = """
-select r.n, a.stage, a.idx, a.score_value from attempts a join rounds r using (round_id) where r.thread_id = ?
-order by r.rowid
-"""
-_MEANS = "select n, weak_mean, strong_mean, gap from rounds where thread_id = ? order by rowid"
 
 
 def trace(
@@ -85,7 +70,7 @@ async def _read(run: Path, wanted: str | None, evaluation: str | None) -> dict[s
     """Return a document with its spans; of a search without one, its evaluations with their documents."""
     async with ledger_of(run, search=None) as ledger:
         if await holds_search(ledger):
-            rows = _of_evaluation(await ledger.read(_EVALUATED), evaluation, run)
+            rows = _of_evaluation(await evaluated_documents(ledger), evaluation, run)
             if wanted is None:
                 return rows
             row = _evaluated(rows, wanted, run)
@@ -94,7 +79,7 @@ async def _read(run: Path, wanted: str | None, evaluation: str | None) -> dict[s
         elif wanted is None:
             raise UserError(f"name a document: list all with 'autodata show {run}'")
         else:
-            row = dict(find_document(await ledger.read(_DOCUMENTS), wanted, run))
+            row = dict(find_document(await documents(ledger), wanted, run))
         spans = await _spans(ledger, f"{row.get('evaluation', 'main')}/{row['document_id']}")
     if not spans:
         why = "it was not taken up yet" if row["status"] == "pending" else "the run was made with tracing.local = false"
@@ -138,10 +123,10 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 async def _spans(ledger: Reader, thread_id: str) -> list[dict[str, Any]]:
     """Return a thread's spans; those of attempts with their `score`, those of rounds with their means, in 0..1."""
-    rows = await ledger.read(_SPANS, (thread_id,))
-    scored = await ledger.read(_SCORES, (thread_id,))
+    rows = await spans_of_thread(ledger, thread_id)
+    scored = await scores_of_thread(ledger, thread_id)
     scores = {(row["n"], f"{row['stage']}_solver", str(row["idx"])): row["score_value"] for row in scored}
-    means = {row.pop("n"): row for row in await ledger.read(_MEANS, (thread_id,))}
+    means = {row.pop("n"): row for row in await means_of_rounds(ledger, thread_id)}
     for row in rows:
         row.update(replayed=bool(row["replayed"]), journalled=bool(row["journalled"]))
         if row["kind"] == "round":

@@ -17,7 +17,8 @@ from autodata.corpus.summary import MEANINGS
 from autodata.domains.domain import CS
 from autodata.models.config import ModelSettings, Settings
 from autodata.models.simulated.chat_model import Faults
-from autodata.runner.config import MODEL_FIELDS_THAT_BEAR, bearing, read_config
+from autodata.runner.config import read_config
+from autodata.runner.fingerprint import MODEL_FIELDS_THAT_BEAR, fingerprint
 from autodata.serving.exports import EXPORTS, compiled
 
 PAGE = Path(__file__).with_name("configuration.md")
@@ -53,7 +54,7 @@ def _codes(names: Iterable[str]) -> str:
 def _bearing() -> str:
     """Return the list of settings that may not change between two sittings."""
     config = read_config('models.default = {provider = "simulated", model = "m"}', "docs")
-    bears = bearing(config.resolved(""))
+    bears = fingerprint(config.resolved(""))
     names = dict.fromkeys(name.partition(".")[0] for name in bears)
     plain = [name for name in names if not isinstance(getattr(config, name, None), Settings)]
     tables = [f"[{name}]" for name in names if name not in {*plain, "models", "simulated"}]

@@ -19,7 +19,8 @@ from langchain_core.messages import AIMessage
 from pydantic import BaseModel
 
 from autodata.checkpoints.records import Journal, canonical_json, digest
-from autodata.models.budget import Budget, Usage, ceiling, charged, told_usage
+from autodata.checkpoints.usage import Usage
+from autodata.models.budget import Budget, ceiling, charged, told_usage
 from autodata.models.call import Call, NoWatch, Watch
 from autodata.models.coerce import ReplyModel
 from autodata.models.config import BudgetConfig, RetryConfig

@@ -23,7 +23,6 @@ from autodata.domains.tasks.plugin import code_of
 from autodata.models.config import (
     OPTIMIZER_ROLES,
     ROLES,
-    SOLVER_MODES,
     BudgetConfig,
     ModelsConfig,
     ModelSettings,
@@ -32,20 +31,10 @@ from autodata.models.config import (
 )
 from autodata.models.simulated.chat_model import World
 from autodata.models.validation import problems
-from autodata.nodes.optimizer.settings import FREE, OptimizeConfig
+from autodata.nodes.optimizer.settings import OptimizeConfig
 from autodata.prompts import PromptPack
 from autodata.runner.serve_config import ServeConfig
 from autodata.tracing.config import TracingConfig
-
-MODEL_FIELDS_THAT_BEAR = frozenset(
-    {"provider", "model", "temperature", "top_p", "max_tokens", "send_seed", "extra_body", "reasoning_effort"}
-    | {*SOLVER_MODES}
-)
-"""Model settings that shape replies. The others may change between two sittings of a run."""
-
-
-CODE = "domain.code"
-"""What bears on results besides settings: the code of a kind of one's own."""
 
 SITTING = frozenset({"limit", "target", "budget"})
 """What holds for one sitting only, and is not kept with the run."""
@@ -191,54 +180,6 @@ class RunConfig(Settings):
         return {"kind": self.kind, "prompt_version": prompt_version, **plain}
 
 
-def bearing(resolved: Mapping[str, Any]) -> dict[str, str]:
-    """Return the fields of a resolved configuration that bear on results, dotted name to value."""
-    kept = {
-        name: resolved.get(name)
-        for name in (
-            "prompt_version",
-            "domain",
-            "acceptance",
-            "max_rounds",
-            "review",
-            "review_margin",
-            "seed",
-            "documents",
-        )
-    }
-    settings_of_domain = dict(resolved.get("domain_settings", {}))
-    kept["domain"] = settings_of_domain.pop("name", kept["domain"])  # its folder may move
-    defaults = settings_of_domain.pop("role_defaults", {})
-    kept |= {f"domain.{name}": value for name, value in settings_of_domain.items()}
-    for role, of_role in defaults.items():
-        kept[f"domain.role_defaults.{role}"] = {k: v for k, v in of_role.items() if k in MODEL_FIELDS_THAT_BEAR}
-    models: Mapping[str, Mapping[str, Any]] = resolved["models"]
-    for role, settings in models.items():
-        kept[f"models.{role}"] = {name: value for name, value in settings.items() if name in MODEL_FIELDS_THAT_BEAR}
-    kept["optimize"] = {k: v for k, v in resolved.get("optimize", {}).items() if k not in FREE}
-    if any(settings["provider"] == "local" for settings in models.values()):
-        kept["local.ctx"] = resolved["local"]["ctx"]
-    if any(settings["provider"] == "simulated" for settings in models.values()):
-        world = dict(resolved["simulated"])
-        world["faults"] = {k: v for k, v in world["faults"].items() if k in {"malformed", "truncated", "empty"}}
-        kept["simulated"] = world
-    return dict(_flat(kept))
-
-
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Return `name: old -> new` for every field that bears on results and differs between two configurations."""
-    return changes(bearing(before), bearing(after))
-
-
-def changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    """Return `name: old -> new` for every field that differs between what `bearing` gave of two configurations."""
-    return [
-        f"{name}: {old.get(name, 'not set')} -> {new.get(name, 'not set')}"
-        for name in sorted({*old, *new}, key=lambda name: ("." in name, name))  # what explains the others comes first
-        if old.get(name) != new.get(name)
-    ]
-
-
 def read_config(text: str, where: str, flags: Mapping[str, Any] | None = None) -> RunConfig:
     """Read a TOML configuration with flags over it. Raises UserError naming `where`, the key and what is wrong."""
     try:
@@ -305,16 +246,6 @@ def write_resolved(path: Path, resolved: Mapping[str, Any]) -> None:
         part.replace(path)
     except OSError as error:
         raise DiskFailed(f"{path}: {error.strerror}: make room and make the folder writable") from error
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    rows: list[tuple[str, str]] = []
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            rows += _flat(value, f"{prefix}{name}.")
-        else:
-            rows.append((f"{prefix}{name}", str(value)))
-    return rows
 
 
 # A role without a table could not be configured.

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from autodata.checkpoints.records import RunFailed, UserError
-from autodata.models.errors import CallFailed, PlumbingError, UnusableReply
+from autodata.checkpoints.errors import AutodataError, Effect, PlumbingError, effect_of
 from autodata.nodes.state import BadState
 
 
@@ -31,9 +30,12 @@ def telling() -> Iterator[None]:
     """Raise this module's errors in place of the package's own."""
     try:
         yield
-    except (UserError, BadState) as error:
+    except BadState as error:
         raise Refused(str(error)) from error
-    except (CallFailed, UnusableReply) as error:
-        raise Errored(f"{error.kind}: {error}") from error
-    except (PlumbingError, RunFailed) as error:
+    except AutodataError as error:
+        effect = effect_of(error)
+        if effect is Effect.USER:
+            raise Refused(str(error)) from error
+        if effect is Effect.ERRORED and isinstance(error, PlumbingError):
+            raise Errored(f"{error.kind}: {error}") from error
         raise Stopped(str(error)) from error

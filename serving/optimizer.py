@@ -19,6 +19,8 @@ from langgraph.runtime import Runtime
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, with_config
 from typing_extensions import TypedDict
 
+from autodata.checkpoints.queries.searches import log
+from autodata.checkpoints.queries.usage import usage_by_role
 from autodata.checkpoints.records import Document, UserError
 from autodata.domains.domain import DOMAINS, Domain
 from autodata.graphs.optimizer import STEPS, build_optimizer
@@ -290,16 +292,6 @@ def _result(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, An
     return result
 
 
-_USAGE = """
-select role, count(*) as calls, sum(tokens_in) as tokens_in, sum(tokens_out) as tokens_out, sum(cost_usd) as cost_usd
-from calls group by role order by role
-"""
-_ITERATIONS = """
-select iteration as n, parent, mutant, outcome, reason, parent_score, mutant_score, record, analysis, summary
-from iterations where outcome != 'open' order by iteration
-"""
-
-
 async def _found(sitting: Sitting) -> dict[str, Any]:
     ledger, archive = sitting.optimization.ledger, sitting.optimization.archive
     confirmed = bool(sitting.order.config.optimize.confirm)
@@ -312,9 +304,9 @@ async def _found(sitting: Sitting) -> dict[str, Any]:
         "winner": {**member_figures(winner), "confirmed": confirmed and winner.iteration > 0},
         "prompts": {role: prompt.text for role, prompt in sorted(pack.prompts.items())},
         "diff": sitting.order.pack.diff(pack),
-        "log": [_row(row) for row in await ledger.read(_ITERATIONS)],
+        "log": [_row(row) for row in await log(ledger)],
         "tested": [await sealed_figures(archive, one) for one in await sealed_results(archive, ledger)],
-        "usage": await ledger.read(_USAGE),
+        "usage": await usage_by_role(ledger),
     }
 
 

@@ -14,17 +14,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from autodata.checkpoints.ledger import Ledger, open_readonly, run_lock
+from autodata.checkpoints.ledger import Ledger, open_readonly
+from autodata.checkpoints.queries.meta import meta, meta_value
 from autodata.checkpoints.records import UserError, canonical_json, digest
 from autodata.models.caller import Budget, Caller
 from autodata.models.endpoint import RoleModel
 from autodata.nodes.optimizer.state import Search
 from autodata.prompts import PromptPack
 from autodata.runner.checkpointer import open_run_saver
-from autodata.runner.config import RunConfig, bearing, changes
+from autodata.runner.config import RunConfig
+from autodata.runner.fingerprint import changed_since, fingerprint
 from autodata.runner.optimization.session import Optimization, OptimizeRunConfig
-from autodata.runner.run_folder import House, bind, make_folder, spent_budget
-from autodata.tracing.setup import open_tracing
+from autodata.runner.run_folder import RunFolder, bind, open_ledger, spent_budget, traced
 
 SEARCHES = "searches"
 """Where a server's searches are, in its folder."""
@@ -43,7 +44,9 @@ class Order:
 
     def key(self, thread: str, splits: Mapping[str, Sequence[str]]) -> str:
         """Return the name of the search that a thread makes on these documents: other settings, another search."""
-        return digest([thread, splits, bearing(self.config.resolved(self.pack.version)), self.optimizer.version], 24)
+        return digest(
+            [thread, splits, fingerprint(self.config.resolved(self.pack.version)), self.optimizer.version], 24
+        )
 
 
 class _Shared(Caller):
@@ -51,22 +54,6 @@ class _Shared(Caller):
 
     def drain(self) -> None:
         """Leave the endpoints as they are."""
-
-
-class _SharedHouse(House):
-    """An open folder whose models are the server's."""
-
-    def caller(self, config: RunConfig, block: int = 0) -> Caller:
-        """Return what makes calls under the seeds of a block, on the folder's journal and the server's models."""
-        return _Shared(
-            self.ledger,
-            self.models,
-            retries=config.retries,
-            budget=self.budget,
-            run_seed=config.seed,
-            block=block,
-            watch=self.tracer,
-        )
 
 
 @dataclass
@@ -96,10 +83,10 @@ class Room:
 
     async def request(self) -> dict[str, Any]:
         """Return what the search was asked for. Raises UserError when nothing is left of it."""
-        rows = await self.ledger.read("select value from meta where key = 'request'")
-        if not rows:
+        request = await meta_value(self.ledger, "request")
+        if request is None:
             raise UserError("this thread's search is no longer on the server: send its input again")
-        found: dict[str, Any] = json.loads(rows[0]["value"])
+        found: dict[str, Any] = json.loads(request)
         return found
 
     async def begin(self, request: Mapping[str, Any]) -> None:
@@ -113,33 +100,25 @@ class Room:
         """
         if self.sitting is None:
             resolved = order.config.resolved(order.pack.version)
-            rows = await self.ledger.read("select value from meta where key = 'bearing'")
-            if rows and (changed := changes(json.loads(rows[0]["value"]), bearing(resolved))):
+            if changed := changed_since(await meta(self.ledger), fingerprint(resolved), self.folder):
                 raise UserError(
                     f"this thread's search began under other settings of the server ({'; '.join(changed[:5])}): set"
                     " them back, or send the input again for a new search"
                 )
             await bind(self.ledger, self.folder, resolved)
-            house = await self._house(order, budget)
-            optimization = Optimization(order.config, house)
+            run_folder = await self._run_folder(order, budget)
+            optimization = Optimization(order.config, run_folder)
             await optimization.archive.enter_baseline()
             self.sitting = Sitting(optimization, order)
         return self.sitting
 
-    async def _house(self, order: Order, budget: Budget) -> House:
+    async def _run_folder(self, order: Order, budget: Budget) -> RunFolder:
         config = order.config
         saver = await self.stack.enter_async_context(open_run_saver(config.checkpoints, self.folder, self.ledger))
         # The server traces its own runs; what `autodata trace` draws is kept all the same.
-        tracing = open_tracing(
-            config.tracing.model_copy(update={"otel": False, "langsmith": False}),
-            self.ledger,
-            self.folder,
-            roles=config.roles(),
-            domain=config.chosen_domain.name,
-            prompt_version=order.pack.version,
-        )
-        tracer = await self.stack.enter_async_context(tracing)
-        return _SharedHouse(self.folder, order.pack, self.ledger, saver, order.models, budget, tracer)
+        tracing = config.tracing.model_copy(update={"otel": False, "langsmith": False})
+        tracer = await self.stack.enter_async_context(traced(config, tracing, self.ledger, self.folder, order.pack))
+        return RunFolder(order.pack, self.ledger, order.models, budget, self.folder, saver, tracer, calls=_Shared)
 
 
 class Searches:
@@ -168,10 +147,8 @@ class Searches:
         async with self._opening:
             if key not in self._rooms:
                 folder = self._folder / key
-                await asyncio.to_thread(make_folder, folder)
                 async with AsyncExitStack() as stack:
-                    await asyncio.to_thread(stack.enter_context, run_lock(folder))
-                    ledger = await stack.enter_async_context(Ledger.open(folder / "run.db"))
+                    ledger = await stack.enter_async_context(open_ledger(folder))
                     self._rooms[key] = Room(folder, ledger, stack.pop_all())
             return self._rooms[key]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from autodata.checkpoints.ledger import Ledger
+from autodata.checkpoints.queries.meta import meta_value
 from autodata.checkpoints.records import UserError
 from autodata.models.config import ModelSettings
 from autodata.tracing.config import TracingConfig
@@ -64,9 +65,9 @@ def _name(folder: Path) -> str:
 
 async def _run_id(ledger: Ledger) -> str:
     """Return the id of a run folder, which a copy of it shares; it is made for the first export."""
-    rows = await ledger.read("select value from meta where key = 'run_id'")
-    if rows:
-        return str(rows[0]["value"])
+    known = await meta_value(ledger, "run_id")
+    if known is not None:
+        return known
     made = uuid4().hex
     await ledger.save(meta=[{"key": "run_id", "value": made}])
     return made

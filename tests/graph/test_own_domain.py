@@ -14,7 +14,8 @@ import pytest
 
 from autodata.examples import documents_folder
 from autodata.prompts.pack import load_pack
-from autodata.runner.config import bearing, read_config, read_resolved, stored_config
+from autodata.runner.config import read_config, read_resolved, stored_config
+from autodata.runner.fingerprint import fingerprint
 from tests.support.commands import invoke, printed, refusal
 from tests.support.runs import read_tables
 from tests.support.stages import first_quick
@@ -152,7 +153,7 @@ def test_the_stored_domain_is_whole_and_reads_back(here: Path) -> None:
     assert stored["domain_settings"] == settings.chosen_domain.model_dump(mode="json", exclude_none=True)
     again = stored_config(here / "out" / "config.toml")
     version = settings.chosen_domain.pack().version
-    assert bearing(again.resolved(version)) == bearing(stored)
+    assert fingerprint(again.resolved(version)) == fingerprint(stored)
 
 
 def test_the_graph_and_a_configuration_of_an_own_domain() -> None:

@@ -1,0 +1,151 @@
+"""Every error that Autodata raises for others to handle, and what each means for the work it ends.
+
+    AutodataError
+    ├── UserError            the user's mistake, told in one line               exit code 2
+    ├── RunFailed            the command could not do its work                  exit code 1
+    │   └── DiskFailed       a full, read-only or failing disk                  exit code 2
+    └── PlumbingError        a call could not be completed: never a score, a refinement or a rejection
+        ├── CallFailed       no reply within the allowed requests, or refused   the document is errored
+        ├── UnusableReply    replies came, and none could be read               the document is errored
+        │                    (`nodes/solver_modes.py` adds NothingMadeOfSamples, which is handled alike)
+        ├── EndpointDown     an endpoint failed too often, or refused the key   the run pauses
+        ├── BudgetSpent      a budget is used up                                the run drains
+        ├── Drained          the session ends, and the call was not sent        the document stays pending
+        └── Stopped          a session is over before its work is               what was begun stays open
+
+`effect_of` says of any exception what it means for a run. This module imports nothing of the package.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from enum import Enum, auto
+from typing import ClassVar
+
+
+class AutodataError(Exception):
+    """Base of all errors here: whoever catches it catches nothing else."""
+
+    exit_code: ClassVar[int] = 1
+    """What a command that it ends exits with."""
+
+
+class UserError(AutodataError):
+    """The user's mistake, told in one line: what is wrong, where, and what to type. Exit code 2."""
+
+    exit_code = 2
+
+
+class RunFailed(AutodataError):
+    """The command could not do its work, told in one line. Exit code 1."""
+
+
+class DiskFailed(RunFailed):
+    """A full, read-only or failing disk: the run stops and loses nothing. Exit code 2, for the user must see to it."""
+
+    exit_code = 2
+
+
+class PlumbingError(AutodataError):
+    """A call could not be completed. `kind` is stored with the document's failure."""
+
+    kind = "plumbing"
+
+
+class CallFailed(PlumbingError):
+    """The endpoint did not give a reply within the allowed requests, or refused this one. The document is errored.
+
+    `refused` is true when the endpoint answered, and would not take this very request.
+    """
+
+    kind = "call_failed"
+
+    def __init__(self, message: str, *, refused: bool = False) -> None:
+        super().__init__(message)
+        self.refused = refused
+
+
+class UnusableReply(PlumbingError):
+    """Replies came and were paid for, but none could be read. The document is errored.
+
+    `shape` is true when the last reply was JSON that broke the schema's rules rather than something unreadable.
+    """
+
+    kind = "unusable_reply"
+
+    def __init__(self, message: str, *, shape: bool = False) -> None:
+        super().__init__(message)
+        self.shape = shape
+
+
+class EndpointDown(PlumbingError):
+    """An endpoint failed too often in a row, or refused key or model. The run pauses; documents stay pending."""
+
+    kind = "endpoint_down"
+
+
+class BudgetSpent(PlumbingError):
+    """A budget is used up. The run drains; the document stays pending."""
+
+    kind = "budget_spent"
+
+
+class Drained(PlumbingError):
+    """The sitting is ending and the call was not sent. The document stays pending."""
+
+    kind = "drained"
+
+
+class Stopped(PlumbingError):
+    """A sitting is over before its work is: `failed` says whether that was a failure. What was begun stays open."""
+
+    kind = "stopped"
+
+    def __init__(self, reason: str, failed: bool = False) -> None:
+        super().__init__(reason)
+        self.failed = failed
+
+
+class Effect(Enum):
+    """What an exception means for the session of a run in which it was raised."""
+
+    DRAINED = auto()
+    """The work stopped at a checkpoint because it was told to. It goes on in the next session."""
+    BUDGET_SPENT = auto()
+    """Nothing more may be paid for. What is in flight is kept."""
+    STOPPED = auto()
+    """The session is over, and the error says whether that is a failure."""
+    PAUSED = auto()
+    """An endpoint is down: nothing more is begun until somebody has seen to it."""
+    ERRORED = auto()
+    """One document got no usable reply. It is taken up again by the next session, and others go on."""
+    USER = auto()
+    """The user's mistake: the command ends and tells them."""
+    FAILED = auto()
+    """The run's folder failed: the command ends."""
+    DEFECT = auto()
+    """Not foreseen. It ends one document, recorded whole, and no other."""
+
+
+def effect_of(error: BaseException) -> Effect:
+    """Return what an exception means for a run."""
+    from langgraph.errors import GraphDrained  # noqa: PLC0415 - commands that only look start without LangGraph
+
+    effects: dict[type[BaseException] | tuple[type[BaseException], ...], Effect] = {
+        (GraphDrained, Drained): Effect.DRAINED,
+        BudgetSpent: Effect.BUDGET_SPENT,
+        Stopped: Effect.STOPPED,
+        EndpointDown: Effect.PAUSED,
+        PlumbingError: Effect.ERRORED,
+        UserError: Effect.USER,
+        (RunFailed, sqlite3.Error): Effect.FAILED,
+    }
+    return next((effect for kinds, effect in effects.items() if isinstance(error, kinds)), Effect.DEFECT)
+
+
+def cause_of(kind: str, message: str) -> str:
+    """Return what two failures have in common that come of the same cause: numbers, ids and quoted words left out."""
+    text = re.sub(r"\"[^\"]*\"|'[^']*'|`[^`]*`|«[^»]*»|“[^”]*”", "_", " ".join(message.split()))
+    text = re.sub(r"\b(?=\w*\d)[\w-]+\b", "_", text)
+    return f"{kind}: {text[:300]}"
