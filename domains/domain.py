@@ -14,8 +14,9 @@ from autodata.domains.tasks.base import KINDS, Kind
 from autodata.domains.tasks.legal import Extract, LegalKind, LoopJudgement
 from autodata.domains.tasks.plugin import SPEC, load_kind
 from autodata.domains.tasks.verifiable import VerifiableKind
-from autodata.models.config import ROLES, Settings
+from autodata.models.config import Settings
 from autodata.prompts import PromptPack, load_pack
+from autodata.prompts.roles import PROMPTED, ROLE
 
 KIND_NAMES = ("rubric", "reference", "legal", "verifiable")
 """The kinds of candidate that come with the package."""
@@ -85,13 +86,17 @@ class Domain(Settings):
     @property
     def roles(self) -> tuple[str, ...]:
         """The roles this domain calls a model for, in the order of the graph."""
-        optional = {
-            "extractor": self.extractor,
-            "screen": self.challengers > 1,
-            "quality_verifier": self.quality_check,
-            "loop_judge": self.loop_judge,
-        }
-        return tuple(role for role in ROLES if optional.get(role, True))
+        return tuple(name for name in self.prompted if ROLE[name].calls_model)
+
+    @property
+    def prompted(self) -> tuple[str, ...]:
+        """The roles this domain has a prompt for: those that call a model, and `feedback`."""
+        return tuple(name for name in PROMPTED if not ROLE[name].switch or getattr(self, ROLE[name].switch))
+
+    @property
+    def screened(self) -> bool:
+        """Whether several challengers write side by side, so that a screen picks among their candidates."""
+        return self.challengers > 1
 
     @property
     def planned(self) -> Planned:
@@ -116,7 +121,7 @@ class Domain(Settings):
     def pack(self, folder: Path | None = None) -> PromptPack:
         """Load the domain's prompts, or a folder's. Raises UserError when a solver would see more than it may."""
         pack = load_pack(folder or self._folder or self.name)
-        if missing := [role for role in (*self.roles, "feedback") if role not in pack.prompts]:
+        if missing := [role for role in self.prompted if role not in pack.prompts]:
             raise UserError(
                 f"prompt pack {folder or pack.name}: {missing[0]}.md is missing: domain {self.name} needs it"
             )

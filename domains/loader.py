@@ -16,21 +16,9 @@ from autodata.domains.domain import DOMAINS, KIND_NAMES, Domain
 from autodata.models.config import ModelSettings
 from autodata.models.validation import problems
 from autodata.prompts import PromptPack, load_pack
+from autodata.prompts.roles import NEEDED
 
 FILE = "domain.toml"
-
-NEEDED: Mapping[str, frozenset[str]] = {
-    "extractor": frozenset({"source", "schema"}),
-    "challenger": frozenset({"source", "failures", "schema"}),
-    "screen": frozenset({"candidates", "schema"}),
-    "quality_verifier": frozenset({"candidate", "schema"}),
-    "weak_solver": frozenset({"question"}),
-    "strong_solver": frozenset({"question"}),
-    "verifier": frozenset({"question", "answer", "schema"}),
-    "loop_judge": frozenset({"packet", "schema"}),
-    "feedback": frozenset({"failures"}),
-}
-"""Placeholders without which a role could not do its work."""
 
 JUDGED_BY: Mapping[str, str] = {
     "rubric": "criteria",
@@ -127,7 +115,7 @@ def require_fitting(domain: Domain, pack: PromptPack, folder: Path) -> None:
 
     `folder` is where the error says that a prompt stands.
     """
-    roles = (*domain.roles, "feedback")
+    roles = domain.prompted
     for role in roles:
         if role not in pack.prompts:
             raise UserError(f"{folder / f'{role}.md'}: no such prompt: the domain uses the role {role}")

@@ -20,16 +20,7 @@ from autodata.domains.acceptance.policies import AcceptancePolicy, LoopJudge, Me
 from autodata.domains.domain import Domain, find_domain, one_shot
 from autodata.domains.loader import require_fitting
 from autodata.domains.tasks.plugin import code_of
-from autodata.models.config import (
-    OPTIMIZER_ROLES,
-    ROLES,
-    SOLVER_MODES,
-    BudgetConfig,
-    ModelsConfig,
-    ModelSettings,
-    RetryConfig,
-    Settings,
-)
+from autodata.models.config import SOLVER_MODES, BudgetConfig, ModelsConfig, ModelSettings, RetryConfig, Settings
 from autodata.models.simulated.chat_model import World
 from autodata.models.validation import problems
 from autodata.nodes.optimizer.settings import FREE, OptimizeConfig
@@ -315,10 +306,6 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
         else:
             rows.append((f"{prefix}{name}", str(value)))
     return rows
-
-
-# A role without a table could not be configured.
-assert set(ModelsConfig.model_fields) == {"default", *ROLES, *OPTIMIZER_ROLES}
 
 
 class BaselineConfig(RunConfig):

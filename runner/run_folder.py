@@ -25,6 +25,7 @@ from autodata.models.local.serving import LocalServing, Progress
 from autodata.nodes.solver_modes import require_ready
 from autodata.nodes.state import Services
 from autodata.prompts import PromptPack
+from autodata.prompts.roles import READERS_OF_SOURCE
 from autodata.runner.checkpointer import CHECKPOINTS, open_run_saver
 from autodata.runner.config import CODE, RunConfig, bearing, changes, require_kind, write_resolved
 from autodata.tracing.setup import open_tracing
@@ -167,7 +168,7 @@ def require_room(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None:
     """Raise UserError when a document may be longer than the context that a local server is started with."""
     if config.chosen_domain.passage_words is not None:
         return
-    for role in ("extractor", "challenger", "quality_verifier"):
+    for role in READERS_OF_SOURCE:
         settings = roles.get(role)
         if settings is None or settings.provider != "local":
             continue

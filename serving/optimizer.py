@@ -22,12 +22,13 @@ from typing_extensions import TypedDict
 from autodata.checkpoints.records import Document, UserError
 from autodata.domains.domain import DOMAINS, Domain
 from autodata.graphs.optimizer import STEPS, build_optimizer
-from autodata.models.config import OPTIMIZER_ROLES, Settings
+from autodata.models.config import Settings
 from autodata.models.validation import problems
 from autodata.nodes.optimizer.edit_sandbox import Workbench
 from autodata.nodes.optimizer.state import OptContext, OptState, Result
 from autodata.nodes.solver_modes import require_ready
 from autodata.prompts import load_pack
+from autodata.prompts.roles import OPTIMIZER_ROLES
 from autodata.runner.config import RunConfig
 from autodata.runner.optimization.session import SPLITS, OptimizeRunConfig, sealed_results
 from autodata.runner.search_figures import member_figures, sealed_figures

@@ -14,10 +14,10 @@ from autodata.checkpoints.records import UserError, digest
 from autodata.domains.acceptance.parse import policy_of
 from autodata.domains.acceptance.policies import Counts
 from autodata.domains.domain import DOMAINS, KIND_NAMES, Domain, find_domain
-from autodata.domains.loader import JUDGED_BY, NEEDED
+from autodata.domains.loader import JUDGED_BY
 from autodata.domains.tasks.base import ReferenceKind
-from autodata.models.config import ROLES
-from autodata.prompts.pack import PLACEHOLDERS, load_pack
+from autodata.prompts.pack import load_pack
+from autodata.prompts.roles import NEEDED, PLACEHOLDERS, ROLES
 
 SOUND: dict[str, Any] = {"kind": "reference", "acceptance": "counts", "final_check": False, "strong_attempts": 4}
 ROLES_OF_SOUND = ("challenger", "quality_verifier", "weak_solver", "strong_solver", "verifier")
