@@ -17,7 +17,8 @@ from autodata.cli.commented import WIDTH, allowed, comment, toml
 from autodata.cli.new_domain import typed, write_domain
 from autodata.domains.acceptance.parse import policy_of
 from autodata.domains.acceptance.policies import PRESETS, Counts, Majority, Thresholds
-from autodata.domains.domain import DOMAINS, Domain, find_domain
+from autodata.domains.domain import DOMAINS, Domain
+from autodata.domains.loader import find_domain
 from autodata.models.config import SOLVER_MODES, ModelSettings
 from autodata.models.local.weights import KNOWN_MODELS
 from autodata.prompts.roles import MODEL_ROLES, ROLE, SOLVERS

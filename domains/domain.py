@@ -10,19 +10,13 @@ from pydantic import Field, PrivateAttr, field_validator
 
 from autodata.checkpoints.records import UserError
 from autodata.domains.acceptance.policies import Planned
-from autodata.domains.tasks.base import KINDS, Kind
-from autodata.domains.tasks.legal import Extract, LegalKind, LoopJudgement
-from autodata.domains.tasks.plugin import SPEC, load_kind
-from autodata.domains.tasks.verifiable import VerifiableKind
+from autodata.domains.tasks.base import Kind, extract_of, judgement_of
+from autodata.domains.tasks.plugin import SPEC
+from autodata.domains.tasks.registry import TASK_TYPES, find_kind
+from autodata.domains.tasks.schemas import Extract, LoopJudgement
 from autodata.models.config import Settings
 from autodata.prompts import PromptPack, load_pack
 from autodata.prompts.roles import PROMPTED, ROLE
-
-KIND_NAMES = ("rubric", "reference", "legal", "verifiable")
-"""The kinds of candidate that come with the package."""
-
-
-ALL_KINDS: Mapping[str, Kind] = {**KINDS, "legal": LegalKind(), "verifiable": VerifiableKind()}
 
 
 class Domain(Settings):
@@ -68,8 +62,8 @@ class Domain(Settings):
     @field_validator("kind")
     @classmethod
     def _known_kind(cls, kind: str) -> str:
-        if kind not in KIND_NAMES and not SPEC.fullmatch(kind):
-            raise ValueError(f"unknown kind {kind!r}: use one of {', '.join(KIND_NAMES)}, or module:attribute")
+        if not SPEC.fullmatch(kind) and kind not in TASK_TYPES:
+            raise ValueError(f"unknown kind {kind!r}: use one of {', '.join(TASK_TYPES)}, or module:attribute")
         return kind
 
     @property
@@ -106,17 +100,17 @@ class Domain(Settings):
     @property
     def scorer(self) -> Kind:
         """The kind of candidate, with its checks and its scorer."""
-        return load_kind(self.kind) if ":" in self.kind else ALL_KINDS[self.kind]
+        return find_kind(self.kind)
 
     @property
     def extract(self) -> type[Extract]:
         """What the extractor is asked for."""
-        return Extract
+        return extract_of(self.scorer)
 
     @property
     def judgement(self) -> type[LoopJudgement]:
         """What the loop judge is asked for."""
-        return LoopJudgement
+        return judgement_of(self.scorer)
 
     def pack(self, folder: Path | None = None) -> PromptPack:
         """Load the domain's prompts, or a folder's. Raises UserError when a solver would see more than it may."""
@@ -210,21 +204,6 @@ SCIENCE = Domain(
 """Mathematics and physics with exact answers: four challengers and a screen, 4 + 4 attempts (paper, section 5)."""
 
 DOMAINS: Mapping[str, Domain] = {"cs": CS, "facts": FACTS, "legal": LEGAL, "science": SCIENCE}
-
-
-def find_domain(name_or_path: str) -> Domain:
-    """Return a shipped domain by its name, or load the one of a folder: a path, or the name of a folder that exists.
-
-    Raises UserError naming the domains there are, or the file and the key that are wrong.
-    """
-    from autodata.domains.loader import is_path, load_domain  # noqa: PLC0415 - it needs the domains of this module
-
-    if name_or_path in DOMAINS:
-        return DOMAINS[name_or_path]
-    if is_path(name_or_path):
-        return load_domain(Path(name_or_path).expanduser())
-    shipped = ", ".join(sorted(DOMAINS))
-    raise UserError(f"unknown domain {name_or_path!r}: use one of {shipped}, or ./FOLDER for one of your own")
 
 
 def one_shot(domain: Domain) -> Domain:

@@ -17,9 +17,9 @@ from autodata.checkpoints.records import DiskFailed, UserError
 from autodata.domains.acceptance.borderline import Reviewing, ReviewMode
 from autodata.domains.acceptance.parse import policy_of
 from autodata.domains.acceptance.policies import AcceptancePolicy, LoopJudge, Measure
-from autodata.domains.domain import Domain, find_domain, one_shot
-from autodata.domains.loader import require_fitting
-from autodata.domains.tasks.plugin import code_of
+from autodata.domains.domain import Domain, one_shot
+from autodata.domains.loader import find_domain, require_fitting
+from autodata.domains.tasks.registry import code_of
 from autodata.models.config import SOLVER_MODES, BudgetConfig, ModelsConfig, ModelSettings, RetryConfig, Settings
 from autodata.models.simulated.chat_model import World
 from autodata.models.validation import problems
