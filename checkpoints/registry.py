@@ -40,14 +40,14 @@ class Registry(Mapping[str, Part], Generic[Part]):
     """
 
     def __init__(
-        self, group: str, what: str, shipped: Mapping[str, Part], accept: Callable[[Any], Part] | None = None
+        self, group: str, what: str, shipped: Mapping[str, Part], accept: Callable[[str, Any], Part] | None = None
     ) -> None:
-        """`what` is what a part is called in messages. `accept` turns what an entry point names into a part.
+        """`what` is what messages call a part. `accept` turns a name and what its entry point names into a part.
 
         It raises ValueError, saying what is wrong, for what is none; without it whatever can be called is a part.
         """
         self.group, self.what, self.shipped = group, what, dict(shipped)
-        self._accept: Callable[[Any], Part] = accept or _callable
+        self._accept: Callable[[str, Any], Part] = accept or _callable
         self._loaded: dict[str, Part] = {}
 
     @cached_property
@@ -90,7 +90,7 @@ class Registry(Mapping[str, Part], Generic[Part]):
         for point in self._points():
             problem = ""
             if point.name in self.shipped:
-                problem = f"{self._called(point)}: the package has a {self.what} of this name: it is left out"
+                problem = f"{self._called(point)}: one of the package has this name: it is left out"
             else:
                 try:
                     self._load(point)
@@ -111,7 +111,7 @@ class Registry(Mapping[str, Part], Generic[Part]):
         try:
             found = point.load()
             try:
-                return self._accept(found)
+                return self._accept(point.name, found)
             except ValueError as error:
                 problem = f"is no {self.what}: {error}"
         except Exception as error:  # code of others may raise anything while it loads
@@ -120,7 +120,7 @@ class Registry(Mapping[str, Part], Generic[Part]):
         raise UserError(f"{self._called(point)}: {problem}: mend it, or uninstall it")
 
 
-def _callable(found: Any) -> Any:
+def _callable(_: str, found: Any) -> Any:
     if not callable(found):
         raise ValueError("it cannot be called")
     return found

@@ -192,7 +192,7 @@ def _line(full: str, name: str, value: Any) -> str:
 
 
 def _presets(domain: Domain) -> Iterator[str]:
-    for name, policy in PRESETS.items():
+    for name, policy in PRESETS.shipped.items():
         shown = "weak wrong, strong right" if isinstance(policy, Majority) else _summary(type(policy))
         if isinstance(policy, Thresholds | Counts):
             bounds = policy.model_dump(mode="json", exclude_defaults=True, exclude={"name"})

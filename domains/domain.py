@@ -203,7 +203,14 @@ SCIENCE = Domain(
 )
 """Mathematics and physics with exact answers: four challengers and a screen, 4 + 4 attempts (paper, section 5)."""
 
-DOMAINS: Mapping[str, Domain] = {"cs": CS, "facts": FACTS, "legal": LEGAL, "science": SCIENCE}
+DOMAINS: Mapping[str, Domain] = {domain.name: domain for domain in (CS, FACTS, LEGAL, SCIENCE)}
+"""The domains that come with the package; commands, servers and docs derive from it. Each has a pack `prompts/NAME`."""
+
+_NOT_SERVED = frozenset({"facts"})
+"""Made for small models on one's own machine."""
+
+SERVED: Mapping[str, Domain] = {name: domain for name, domain in DOMAINS.items() if name not in _NOT_SERVED}
+"""Those of which a server has a graph, `self_instruct_NAME`; langgraph.json names each."""
 
 
 def one_shot(domain: Domain) -> Domain:

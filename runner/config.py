@@ -16,9 +16,10 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from autodata.checkpoints.records import DiskFailed, UserError
 from autodata.domains.acceptance.borderline import Reviewing, ReviewMode
 from autodata.domains.acceptance.parse import policy_of
-from autodata.domains.acceptance.policies import AcceptancePolicy, LoopJudge, Measure
+from autodata.domains.acceptance.policies import PRESETS, AcceptancePolicy, LoopJudge, Measure
 from autodata.domains.domain import Domain, one_shot
 from autodata.domains.loader import find_domain, require_fitting
+from autodata.domains.tasks.plugin import hashed
 from autodata.domains.tasks.registry import code_of
 from autodata.models.config import SOLVER_MODES, BudgetConfig, ModelsConfig, ModelSettings, RetryConfig, Settings
 from autodata.models.simulated.chat_model import World
@@ -172,7 +173,7 @@ class RunConfig(Settings):
         domain, acceptance = self.chosen_domain, self.policy
         plain["domain"] = str(domain.folder or domain.name)
         plain["domain_settings"] = domain.model_dump(mode="json", exclude_none=True)
-        if code := code_of(domain.kind):
+        if code := "; ".join(filter(None, (code_of(domain.kind), code_of_policy(acceptance)))):
             plain["domain_settings"]["code"] = code
         if isinstance(acceptance, Settings):
             plain["acceptance"] = acceptance.model_dump(mode="json", exclude_none=True)
@@ -180,6 +181,12 @@ class RunConfig(Settings):
             role: settings.model_dump(mode="json", exclude_none=True) for role, settings in self.roles().items()
         }
         return {"kind": self.kind, "prompt_version": prompt_version, **plain}
+
+
+def code_of_policy(policy: AcceptancePolicy) -> str:
+    """Return what names the code of an acceptance policy that an entry point adds, `SPEC HASH`; empty for ours."""
+    spec = PRESETS.spec(policy.name) if policy.name in PRESETS.plugins else ""
+    return hashed(spec) if spec else ""
 
 
 def bearing(resolved: Mapping[str, Any]) -> dict[str, str]:

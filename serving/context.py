@@ -76,7 +76,7 @@ class LoopContext(ServedContext):
 
 
 _AT_VERIFIER: JsonDict = {"langgraph_nodes": ["verifier"]}
-_PRESETS = tuple(name for name, policy in PRESETS.items() if not isinstance(policy, LoopJudge))
+_PRESETS = tuple(name for name, policy in PRESETS.shipped.items() if not isinstance(policy, LoopJudge))
 
 
 class GatedContext(LoopContext):

@@ -1,6 +1,6 @@
 """Many documents at once: each walks its domain's loop as a subgraph, and their examples are collected.
 
-START -> intake -> (Send, once a document) self_instruct_cs | self_instruct_legal | self_instruct_science -> collect.
+START -> intake -> (Send, once a document) self_instruct_NAME, for each domain that is served -> collect.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from typing_extensions import TypedDict
 
 from autodata.checkpoints.records import DocumentStatus, UserError
-from autodata.domains.domain import DOMAINS, Domain
+from autodata.domains.domain import SERVED, Domain
 from autodata.graphs.self_instruct import build_self_instruct
 from autodata.serving.context import GatedContext, ServedContext, union_schema
 from autodata.serving.errors import Errored, telling
@@ -26,8 +26,7 @@ from autodata.serving.nodes import Paste, begin, enter, fresh, read_pastes
 from autodata.serving.runtime import workshop
 from autodata.serving.wrap import AnyGraph, add_described, part
 
-SERVED: tuple[str, ...] = ("cs", "legal", "science")
-"""The domains that the graph has a loop for."""
+_NAMES = tuple(SERVED)
 
 
 class Documents(BaseModel):
@@ -38,7 +37,9 @@ class Documents(BaseModel):
     texts: Annotated[list[Paste], EphemeralValue] = Field(
         min_length=1, description="The documents: text, and if you like a title and a name of each."
     )
-    domain: Literal["cs", "legal", "science"] = Field(default="cs", description="What kind of examples to make.")
+    domain: Literal[_NAMES] = Field(  # type: ignore[valid-type]  # a checker cannot know the names
+        default="cs", description="What kind of examples to make."
+    )
 
 
 class _Begun(Documents):
@@ -80,7 +81,7 @@ def _loop_of(name: str) -> str:
 
 def build_dataset() -> AnyGraph:
     """Return the graph: one loop of each served domain, of which a request walks one."""
-    domains = {name: DOMAINS[name] for name in SERVED}
+    domains = dict(SERVED)
     schema = union_schema(domains, GatedContext)
     graph: AnyGraph = StateGraph(Dataset, context_schema=schema, input_schema=Documents)
     add_described(graph, "intake", _intake(schema, domains))

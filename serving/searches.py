@@ -131,7 +131,7 @@ class Room:
         saver = await self.stack.enter_async_context(open_run_saver(config.checkpoints, self.folder, self.ledger))
         # The server traces its own runs; what `autodata trace` draws is kept all the same.
         tracing = open_tracing(
-            config.tracing.model_copy(update={"otel": False, "langsmith": False}),
+            config.tracing.model_copy(update={"otel": False, "langsmith": False, "exporters": ()}),
             self.ledger,
             self.folder,
             roles=config.roles(),

@@ -14,7 +14,7 @@ from autodata.domains.tasks.rubric import RubricKind
 from autodata.domains.tasks.verifiable import VerifiableKind
 
 
-def _accepted(found: Any) -> Kind:
+def _accepted(_: str, found: Any) -> Kind:
     return checked_kind(found() if isinstance(found, type) else found)
 
 
