@@ -393,7 +393,9 @@ def test_links_resolve(path: Path) -> None:
 def test_files_that_are_named_exist(path: Path) -> None:
     for span in spans(path):
         if re.fullmatch(r"[\w./]+/\w+\.py|tests/\w+", span):
-            assert (ROOT / span).exists(), span
+            named = ROOT / span
+            # NAME stands for what the reader writes: its folder must be there.
+            assert (named.parent if named.stem == "NAME" else named).exists(), span
 
 
 @pytest.mark.parametrize("name", EXPORTS)
