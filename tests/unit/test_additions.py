@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from autodata.serving import exports
+
 ROOT = Path(__file__).resolve().parents[2]
 
 Edits = Mapping[str, tuple[str, str]]
@@ -240,4 +242,8 @@ def test_one_of_each_is_added_by_editing_these_files_alone(name: str, said: Any,
 
 def test_langgraph_json_names_what_is_edited() -> None:
     file, (old, _) = "langgraph.json", ADDED["domain"]["langgraph.json"]
-    assert (ROOT / file).read_text("utf-8").count(old) == 1
+    text = (ROOT / file).read_text("utf-8")
+    assert text.count(old) == 1
+    paths = {name: graph["path"] for name, graph in json.loads(text)["graphs"].items()}
+    assert paths == {name: f"{exports.__name__}:{name}" for name in exports.EXPORTS}
+    assert all(vars(exports)[name].__name__ == name for name in paths), "a server reads the module's names"
