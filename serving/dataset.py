@@ -120,7 +120,7 @@ def _intake(schema: type[ServedContext], domains: dict[str, Domain]) -> Any:
 def fan_out(state: Dataset) -> Sequence[Send | str]:
     """Send every document through the loop of its domain; what is none of either is for `collect` to refuse."""
     domain, documents = state.get("domain"), state.get("documents")
-    if domain not in SERVED or not isinstance(documents, list) or not documents:
+    if domain is None or domain not in SERVED or not isinstance(documents, list) or not documents:
         return ["collect"]
     start: dict[str, Any] = {"pinned": state.get("pinned"), "n": 0, "rounds": [], "feedback": "", "status": ""}
     return [Send(_loop_of(domain), {"document": document, **start}) for document in documents]
