@@ -165,7 +165,10 @@ class _Models(Settings):
 
 
 if TYPE_CHECKING:
-    ModelsConfig = _Models
+
+    class ModelsConfig(_Models):
+        def __getattr__(self, role: str) -> ModelSettings: ...
+
 else:
     ModelsConfig = create_model(
         "ModelsConfig",

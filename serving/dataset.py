@@ -26,7 +26,7 @@ from autodata.serving.nodes import Paste, begin, enter, fresh, read_pastes
 from autodata.serving.runtime import workshop
 from autodata.serving.wrap import AnyGraph, add_described, part
 
-_NAMES = tuple(SERVED)
+_NAMES = tuple(SERVED)  # a client may write anything into a state: what has no hash is in no mapping
 
 
 class Documents(BaseModel):
@@ -120,7 +120,7 @@ def _intake(schema: type[ServedContext], domains: dict[str, Domain]) -> Any:
 def fan_out(state: Dataset) -> Sequence[Send | str]:
     """Send every document through the loop of its domain; what is none of either is for `collect` to refuse."""
     domain, documents = state.get("domain"), state.get("documents")
-    if domain is None or domain not in SERVED or not isinstance(documents, list) or not documents:
+    if domain is None or domain not in _NAMES or not isinstance(documents, list) or not documents:
         return ["collect"]
     start: dict[str, Any] = {"pinned": state.get("pinned"), "n": 0, "rounds": [], "feedback": "", "status": ""}
     return [Send(_loop_of(domain), {"document": document, **start}) for document in documents]
@@ -152,7 +152,7 @@ async def collect(state: Dataset) -> dict[str, Any]:
             raise UserError(
                 "state.results, state.documents: lists of objects are needed: send the input again"
             ) from None
-        if len(results) != len(briefs) or not briefs or state.get("domain") not in SERVED:
+        if len(results) != len(briefs) or not briefs or state.get("domain") not in _NAMES:
             raise UserError("state.documents: there are not as many results as documents: send the input again")
     counts: dict[str, int] = {}
     for entry in results:
