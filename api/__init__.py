@@ -18,7 +18,8 @@ if TYPE_CHECKING:
         UserError,
         Verdict,
     )
-    from autodata.domains.domain import Domain, find_domain
+    from autodata.domains.domain import Domain
+    from autodata.domains.loader import find_domain
     from autodata.graphs.cot_baseline import build_cot_baseline
     from autodata.graphs.self_instruct import build_self_instruct
     from autodata.nodes.events import (
@@ -48,7 +49,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "checkpoints.records": ("Attempt", "Example", "Mark", "Round", "RunFailed", "UserError", "Verdict"),
-    "domains.domain": ("Domain", "find_domain"),
+    "domains.domain": ("Domain",),
+    "domains.loader": ("find_domain",),
     "graphs.cot_baseline": ("build_cot_baseline",),
     "graphs.self_instruct": ("build_self_instruct",),
     "nodes.events": (

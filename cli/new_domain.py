@@ -46,7 +46,7 @@ def write_domain(folder: Path, like: str) -> None:
             f" autodata init --domain {typed(folder)} --out FILE"
         )
     pack = domain.pack()
-    used = {role: prompt for role, prompt in pack.prompts.items() if role in {*domain.roles, "feedback"}}
+    used = {role: prompt for role, prompt in pack.prompts.items() if role in domain.prompted}
     write_pack(PromptPack(name, used), folder)
     try:
         (folder / FILE).write_text(domain_toml(domain, folder), "utf-8", newline="\n")

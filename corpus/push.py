@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID, uuid5
 
 from autodata.checkpoints.records import Example, RunFailed, UserError
-from autodata.corpus.export import jsonl_row
+from autodata.corpus.exporters.jsonl import jsonl_row
 
 if TYPE_CHECKING:
     from langsmith import Client

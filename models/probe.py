@@ -23,12 +23,11 @@ from autodata.models.endpoint import RoleModel, classify
 from autodata.models.factory import Serving, connect
 from autodata.models.local.weights import KNOWN_MODELS, default_cache, known_hash
 from autodata.models.structured import Unusable, parse_reply, repair_message, schema_text, strip_reasoning
+from autodata.prompts.roles import STRUCTURED_ROLES
 
 Roles = Mapping[str, ModelSettings]
 Say = Callable[[str], None]
 
-STRUCTURED_ROLES = frozenset({"challenger", "quality_verifier", "verifier"})
-"""Roles whose replies must be read as JSON; solvers answer in plain text."""
 SHORTEST_KEY = 8
 """A shorter key is no secret, but a word like `none` for a server that wants any."""
 

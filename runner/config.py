@@ -16,19 +16,12 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from autodata.checkpoints.records import DiskFailed, UserError
 from autodata.domains.acceptance.borderline import Reviewing, ReviewMode
 from autodata.domains.acceptance.parse import policy_of
-from autodata.domains.acceptance.policies import AcceptancePolicy, LoopJudge, Measure
-from autodata.domains.domain import Domain, find_domain, one_shot
-from autodata.domains.loader import require_fitting
-from autodata.domains.tasks.plugin import code_of
-from autodata.models.config import (
-    OPTIMIZER_ROLES,
-    ROLES,
-    BudgetConfig,
-    ModelsConfig,
-    ModelSettings,
-    RetryConfig,
-    Settings,
-)
+from autodata.domains.acceptance.policies import PRESETS, AcceptancePolicy, LoopJudge, Measure
+from autodata.domains.domain import Domain, one_shot
+from autodata.domains.loader import find_domain, require_fitting
+from autodata.domains.tasks.plugin import hashed
+from autodata.domains.tasks.registry import code_of
+from autodata.models.config import BudgetConfig, ModelsConfig, ModelSettings, RetryConfig, Settings
 from autodata.models.simulated.chat_model import World
 from autodata.models.validation import problems
 from autodata.nodes.optimizer.settings import OptimizeConfig
@@ -170,7 +163,7 @@ class RunConfig(Settings):
         domain, acceptance = self.chosen_domain, self.policy
         plain["domain"] = str(domain.folder or domain.name)
         plain["domain_settings"] = domain.model_dump(mode="json", exclude_none=True)
-        if code := code_of(domain.kind):
+        if code := "; ".join(filter(None, (code_of(domain.kind), code_of_policy(acceptance)))):
             plain["domain_settings"]["code"] = code
         if isinstance(acceptance, Settings):
             plain["acceptance"] = acceptance.model_dump(mode="json", exclude_none=True)
@@ -178,6 +171,12 @@ class RunConfig(Settings):
             role: settings.model_dump(mode="json", exclude_none=True) for role, settings in self.roles().items()
         }
         return {"kind": self.kind, "prompt_version": prompt_version, **plain}
+
+
+def code_of_policy(policy: AcceptancePolicy) -> str:
+    """Return what names the code of an acceptance policy that an entry point adds, `SPEC HASH`; empty for ours."""
+    spec = PRESETS.spec(policy.name) if policy.name in PRESETS.plugins else ""
+    return hashed(spec) if spec else ""
 
 
 def read_config(text: str, where: str, flags: Mapping[str, Any] | None = None) -> RunConfig:
@@ -246,10 +245,6 @@ def write_resolved(path: Path, resolved: Mapping[str, Any]) -> None:
         part.replace(path)
     except OSError as error:
         raise DiskFailed(f"{path}: {error.strerror}: make room and make the folder writable") from error
-
-
-# A role without a table could not be configured.
-assert set(ModelsConfig.model_fields) == {"default", *ROLES, *OPTIMIZER_ROLES}
 
 
 class BaselineConfig(RunConfig):

@@ -28,6 +28,7 @@ from autodata.models.local.serving import LocalServing, Progress
 from autodata.nodes.solver_modes import require_ready
 from autodata.nodes.state import Services
 from autodata.prompts import PromptPack
+from autodata.prompts.roles import READERS_OF_SOURCE
 from autodata.runner.checkpointer import CHECKPOINTS, open_run_saver
 from autodata.runner.config import RunConfig, require_kind, write_resolved
 from autodata.runner.fingerprint import changed_since, fingerprint, kept_of
@@ -250,7 +251,7 @@ def require_room(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None:
     """Raise UserError when a document may be longer than the context that a local server is started with."""
     if config.chosen_domain.passage_words is not None:
         return
-    for role in ("extractor", "challenger", "quality_verifier"):
+    for role in READERS_OF_SOURCE:
         settings = roles.get(role)
         if settings is None or settings.provider != "local":
             continue

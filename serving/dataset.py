@@ -1,6 +1,6 @@
 """Many documents at once: each walks its domain's loop as a subgraph, and their examples are collected.
 
-START -> intake -> (Send, once a document) self_instruct_cs | self_instruct_legal | self_instruct_science -> collect.
+START -> intake -> (Send, once a document) self_instruct_NAME, for each domain that is served -> collect.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from typing_extensions import TypedDict
 
 from autodata.checkpoints.records import DocumentStatus, UserError
-from autodata.domains.domain import DOMAINS, Domain
+from autodata.domains.domain import SERVED, Domain
 from autodata.graphs.frame import Frame
 from autodata.graphs.self_instruct import build_self_instruct
 from autodata.serving.context import GatedContext, ServedContext, union_schema
@@ -28,8 +28,7 @@ from autodata.serving.nodes import Paste, begin, enter, fresh, read_pastes
 from autodata.serving.runtime import workshop
 from autodata.serving.wrap import AnyGraph, add_described, part
 
-SERVED: tuple[str, ...] = ("cs", "legal", "science")
-"""The domains that the graph has a loop for."""
+_NAMES = tuple(SERVED)  # a client may write anything into a state: what has no hash is in no mapping
 
 
 class Documents(BaseModel):
@@ -40,7 +39,9 @@ class Documents(BaseModel):
     texts: Annotated[list[Paste], EphemeralValue] = Field(
         min_length=1, description="The documents: text, and if you like a title and a name of each."
     )
-    domain: Literal["cs", "legal", "science"] = Field(default="cs", description="What kind of examples to make.")
+    domain: Literal[_NAMES] = Field(  # type: ignore[valid-type]  # a checker cannot know the names
+        default="cs", description="What kind of examples to make."
+    )
 
 
 class _Begun(Documents):
@@ -82,7 +83,7 @@ def _loop_of(name: str) -> str:
 
 def build_dataset() -> AnyGraph:
     """Return the graph: one loop of each served domain, of which a request walks one."""
-    domains = {name: DOMAINS[name] for name in SERVED}
+    domains = dict(SERVED)
     schema = union_schema(domains, GatedContext)
     graph: AnyGraph = StateGraph(Dataset, context_schema=schema, input_schema=Documents)
     add_described(graph, "intake", _intake(schema, domains))
@@ -126,7 +127,7 @@ def _intake(schema: type[ServedContext], domains: dict[str, Domain]) -> Any:
 def fan_out(state: Dataset) -> Sequence[Send | str]:
     """Send every document through the loop of its domain; what is none of either is for `collect` to refuse."""
     domain, documents = state.get("domain"), state.get("documents")
-    if domain not in SERVED or not isinstance(documents, list) or not documents:
+    if domain is None or domain not in _NAMES or not isinstance(documents, list) or not documents:
         return ["collect"]
     start: dict[str, Any] = {"pinned": state.get("pinned"), "n": 0, "rounds": [], "feedback": "", "status": ""}
     return [Send(_loop_of(domain), {"document": document, **start}) for document in documents]
@@ -158,7 +159,7 @@ async def collect(state: Dataset) -> dict[str, Any]:
             raise UserError(
                 "state.results, state.documents: lists of objects are needed: send the input again"
             ) from None
-        if len(results) != len(briefs) or not briefs or state.get("domain") not in SERVED:
+        if len(results) != len(briefs) or not briefs or state.get("domain") not in _NAMES:
             raise UserError("state.documents: there are not as many results as documents: send the input again")
     counts: dict[str, int] = {}
     for entry in results:

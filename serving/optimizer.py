@@ -22,31 +22,32 @@ from typing_extensions import TypedDict
 from autodata.checkpoints.queries.searches import log
 from autodata.checkpoints.queries.usage import usage_by_role
 from autodata.checkpoints.records import Document, UserError
-from autodata.domains.domain import DOMAINS, Domain
+from autodata.domains.domain import SERVED, Domain
 from autodata.graphs.optimizer import STEPS, build_optimizer
-from autodata.models.config import OPTIMIZER_ROLES, Settings
+from autodata.models.config import Settings
 from autodata.models.validation import problems
 from autodata.nodes.optimizer.edit_sandbox import Workbench
 from autodata.nodes.optimizer.state import OptContext, OptState, Result
 from autodata.nodes.solver_modes import require_ready
 from autodata.prompts import load_pack
+from autodata.prompts.roles import OPTIMIZER_ROLES
 from autodata.runner.config import RunConfig
 from autodata.runner.optimization.session import SPLITS, OptimizeRunConfig, sealed_results
 from autodata.runner.search_figures import member_figures, sealed_figures
 from autodata.serving.context import SearchContext, optimizer_pack_for, read_context, search_schema
-from autodata.serving.dataset import SERVED
 from autodata.serving.errors import telling
 from autodata.serving.nodes import Paste, read_paste, thread_of
 from autodata.serving.runtime import SIMULATED_NOTE, Workshop, workshop
 from autodata.serving.searches import Order, Room, Sitting
 from autodata.serving.wrap import AnyGraph, ServedFrame, add_described
 
+_NAMES = tuple(SERVED)
+
 MOST_ITERATIONS = 200
 """Iterations of one thread at most."""
 MOST_STEPS = STEPS * MOST_ITERATIONS + 20
 """Steps that a run takes at most."""
 
-SERVED_DOMAINS: Mapping[str, Domain] = {name: DOMAINS[name] for name in SERVED}
 Node = Callable[[Any, Runtime[OptContext]], Awaitable[dict[str, Any]]]
 Told = Callable[[Mapping[str, Any]], None]
 
@@ -66,7 +67,9 @@ class Splits(BaseModel):
     test: Annotated[list[Paste], EphemeralValue] = Field(
         default=[], description="Sealed documents, looked at once, at the end. May be left empty."
     )
-    domain: Literal["cs", "legal", "science"] = Field(default="cs", description="Whose prompts to make better.")
+    domain: Literal[_NAMES] = Field(  # type: ignore[valid-type]  # a checker cannot know the names
+        default="cs", description="Whose prompts to make better."
+    )
     iterations: int = Field(
         default=3,
         ge=1,
@@ -125,7 +128,7 @@ class Found(TypedDict, total=False):
 
 def build_served_optimizer() -> AnyGraph:
     """Return the graph: the optimiser's own, between a node that takes documents in and two that end a search."""
-    schema = search_schema(SERVED_DOMAINS, load_pack("optimizer"))
+    schema = search_schema(SERVED, load_pack("optimizer"))
     graph: AnyGraph = StateGraph(_Whole, context_schema=schema, input_schema=Splits, output_schema=Found)
     add_described(graph, "intake", _intake(schema))
     add_described(graph, "unseal", _unseal(schema))
@@ -200,7 +203,7 @@ def _intake(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, An
     async def intake(state: Splits, config: RunnableConfig, runtime: Runtime[SearchContext]) -> dict[str, Any]:
         """Take the documents in, each into one split: texts go to the server's ledger, the thread keeps references."""
         with telling():
-            shop, context, domain = await workshop(), runtime.context or schema(), SERVED_DOMAINS[state.domain]
+            shop, context, domain = await workshop(), runtime.context or schema(), SERVED[state.domain]
             order = await order_for(shop, domain, context, state.iterations)
             splits = read_splits(shop, domain, state)
             ids = {split: [document.document_id for document in splits[split]] for split in SPLITS}
@@ -232,7 +235,7 @@ async def seat(shop: Workshop, schema: type[SearchContext], state: SearchState, 
         return room.sitting
     request = await room.request()
     context: Any = read_context(schema, request["context"])
-    order = await order_for(shop, SERVED_DOMAINS[request["domain"]], context, state["iterations"])
+    order = await order_for(shop, SERVED[request["domain"]], context, state["iterations"])
     return await room.sit(order, shop.budget)
 
 

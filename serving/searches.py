@@ -116,7 +116,7 @@ class Room:
         config = order.config
         saver = await self.stack.enter_async_context(open_run_saver(config.checkpoints, self.folder, self.ledger))
         # The server traces its own runs; what `autodata trace` draws is kept all the same.
-        tracing = config.tracing.model_copy(update={"otel": False, "langsmith": False})
+        tracing = config.tracing.model_copy(update={"otel": False, "langsmith": False, "exporters": ()})
         tracer = await self.stack.enter_async_context(traced(config, tracing, self.ledger, self.folder, order.pack))
         return RunFolder(order.pack, self.ledger, order.models, budget, self.folder, saver, tracer, calls=_Shared)
 

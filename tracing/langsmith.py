@@ -22,6 +22,8 @@ from langsmith import Client, utils
 from langsmith.schemas import FeedbackCreate, ModelFeedbackSource
 from urllib3.util import Retry
 
+from autodata.checkpoints.records import UserError
+from autodata.tracing.config import TracingConfig
 from autodata.tracing.export_queue import Delivery, Outbox
 from autodata.tracing.redact import Redactor
 from autodata.tracing.spans import Score, Span, SpanKind, SpanStatus
@@ -231,6 +233,15 @@ def _parts(feedback: list[FeedbackCreate]) -> list[tuple[str, tuple[None, bytes,
         text = item.model_dump_json(exclude={"extend_trace_retention"}).encode()
         parts.append((f"feedback.{item.id}", (None, text, "application/json", {"Content-Length": str(len(text))})))
     return parts
+
+
+def open_langsmith(config: TracingConfig, redactor: Redactor) -> LangSmithExporter | None:
+    """Open the exporter that `tracing.langsmith` or the environment asks for. Raises UserError without a key."""
+    if config.langsmith and langsmith_asked(config.langsmith) and not has_key():
+        raise UserError("tracing.langsmith needs a key: export LANGSMITH_API_KEY=..., or set it to false")
+    if not langsmith_wanted(config.langsmith):
+        return None
+    return LangSmithExporter(redactor, project=config.project, texts=config.texts)
 
 
 def _dotted(span: Span) -> str:

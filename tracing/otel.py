@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from autodata.checkpoints.records import UserError
+from autodata.tracing.config import TracingConfig
 from autodata.tracing.export_queue import Delivery, Outbox
 from autodata.tracing.redact import Redactor
 from autodata.tracing.spans import Score, Span, SpanKind, SpanStatus
@@ -168,6 +169,11 @@ def attributes(span: Span, *, texts: bool = True) -> dict[str, Any]:
             reply = _message("assistant", span.outputs["content"]) | {"finish_reason": finish}
             found["gen_ai.output.messages"] = _json([reply])
     return {name: value for name, value in found.items() if value is not None}
+
+
+def open_otel(config: TracingConfig, redactor: Redactor) -> OtelExporter | None:
+    """Open the exporter that `tracing.otel` asks for. Raises UserError where it is not installed."""
+    return OtelExporter(redactor, endpoint=config.otel_endpoint, texts=config.texts) if config.otel else None
 
 
 def _message(role: str, content: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from autodata.checkpoints.records import Document
 from autodata.checkpoints.saver import checkpoint_error, keep_rounds
 from autodata.domains.domain import Domain
 from autodata.graphs.optimizer import STEPS, build_optimizer
-from autodata.models.config import OPTIMIZER_ROLES, ModelSettings
+from autodata.models.config import ModelSettings
 from autodata.models.local.serving import Progress
 from autodata.nodes.optimizer.edit_sandbox import Workbench, require_own_files
 from autodata.nodes.optimizer.evaluate import examine
@@ -30,6 +30,7 @@ from autodata.nodes.optimizer.settings import OPTIMIZER_DEFAULTS
 from autodata.nodes.optimizer.state import OptContext, Result, Search
 from autodata.nodes.optimizer.trajectories import Trajectories
 from autodata.prompts import load_pack
+from autodata.prompts.roles import OPTIMIZER_ROLES
 from autodata.runner.config import RunConfig
 from autodata.runner.ingest import take_in
 from autodata.runner.optimization.archive import LedgerArchive

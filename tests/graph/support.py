@@ -26,9 +26,10 @@ from autodata.checkpoints.records import Document, document_id
 from autodata.domains.acceptance.borderline import ReviewMode
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
 from autodata.models.caller import Budget, Caller
-from autodata.models.config import ROLES, BudgetConfig, ModelSettings, RetryConfig
+from autodata.models.config import BudgetConfig, ModelSettings, RetryConfig
 from autodata.models.endpoint import Endpoint, RoleModel
 from autodata.nodes.state import Context, Services, new_state
+from autodata.prompts.roles import ROLES
 from autodata.runner.config import RunConfig
 
 SCHEMAS = {

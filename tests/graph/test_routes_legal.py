@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from autodata.checkpoints.records import Document, Example, document_id
-from autodata.corpus.export import jsonl_row
+from autodata.corpus.exporters.jsonl import jsonl_row
 from autodata.domains.domain import LEGAL, Domain
 from autodata.domains.tasks.legal_filters import POST_FILTERS
 from autodata.graphs.self_instruct import build_self_instruct

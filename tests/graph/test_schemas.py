@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from autodata.models.config import OPTIMIZER_ROLES, ROLES, ModelSettings
+from autodata.models.config import ModelSettings
+from autodata.prompts.roles import OPTIMIZER_ROLES, ROLES
 from autodata.serving.exports import EXPORTS, compiled
 from tests.support import schemas
 

@@ -16,9 +16,10 @@ from typer.testing import CliRunner, Result
 
 from autodata.checkpoints.records import UserError
 from autodata.cli.app import app
-from autodata.models.config import ROLES, ModelSettings, RetryConfig
+from autodata.models.config import ModelSettings, RetryConfig
 from autodata.models.endpoint import Endpoint, RoleModel
 from autodata.models.local.weights import KNOWN_MODELS
+from autodata.prompts.roles import ROLES
 
 USAGE = {"input_tokens": 11, "output_tokens": 2, "total_tokens": 13}
 SUM = '{"total": 42, "even": true}'

@@ -9,7 +9,7 @@ import pytest
 from autodata.checkpoints.records import UserError
 from autodata.domains.acceptance.policies import PRESETS, Counts, LoopJudge, Thresholds
 from autodata.domains.domain import CS, LEGAL, SCIENCE, Domain
-from autodata.prompts.pack import EDITABLE
+from autodata.prompts.roles import EDITABLE
 from autodata.runner.config import read_config
 from autodata.serving.context import (
     GatedContext,
