@@ -23,11 +23,11 @@ from autodata.models.coerce import (
     Ordinal,
     Prose,
     ReplyModel,
-    flag,
 )
 from autodata.models.coerce import (
     Tag as Snake,
 )
+from autodata.models.values import flag
 from autodata.prompts import fence
 
 Point = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=400)]
