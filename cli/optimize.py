@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -22,12 +22,13 @@ from autodata.cli.run import (
     MaxSeconds,
     MaxTokens,
     MaxUsd,
+    by_cause,
     find_settings,
     on_signals,
 )
 from autodata.cli.terminal import AsJson, console, print_json, write_data
+from autodata.nodes.solver_modes import attempts_alike
 from autodata.prompts.patch import write_pack
-from autodata.runner.config import RunConfig
 from autodata.runner.destinations import destinations
 from autodata.runner.optimization.session import OptimizeRunConfig, open_optimization, require_splits
 from autodata.runner.outcome import Outcome
@@ -90,20 +91,24 @@ def execute(
     config: OptimizeRunConfig, paths: Mapping[str, list[Path]], out: Path, terminal: Console
 ) -> tuple[Outcome, SearchReport]:
     """Run one sitting with progress on a terminal. The first Ctrl-C or SIGTERM drains, the second stops at once."""
-    splits = {split: _documents(config, files, split) for split, files in paths.items() if files}
+    read = {split: Inputs(config, files) for split, files in paths.items() if files}
+    splits = {split: _documents(inputs, split) for split, inputs in read.items()}
+    told = [f"--{split}: {line}" for split, inputs in read.items() for line in inputs.lines([], out)]
+    if warning := attempts_alike(config.chosen_domain, config.roles()):
+        told.insert(0, f"warning: {warning}")
     if not (out / "run.db").exists():
         if not splits:
             raise UserError(f"{out} holds no search yet: give --train PATH and --validate PATH")
         require_splits(splits)
     with suppress(asyncio.CancelledError):
-        return asyncio.run(_sit(config, splits, out, OptimizeProgress(terminal, config.optimize.iterations)))
+        return asyncio.run(_sit(config, splits, told, out, OptimizeProgress(terminal, config.optimize.iterations)))
     raise RunFailed(f"stopped at once; the same command goes on: nothing paid for is lost ({out})")
 
 
-def _documents(config: RunConfig, files: list[Path], split: str) -> list[Document]:
+def _documents(inputs: Inputs, split: str) -> list[Document]:
     """Return the documents of a split. Raises UserError for an input that is none: a split is what was named."""
     found: list[Document] = []
-    for item in Inputs(config, files):
+    for item in inputs:
         if isinstance(item, Skipped):
             raise UserError(f"--{split}: {item.name}: {item.reason}")
         found.append(item)
@@ -111,13 +116,19 @@ def _documents(config: RunConfig, files: list[Path], split: str) -> list[Documen
 
 
 async def _sit(
-    config: OptimizeRunConfig, splits: Mapping[str, list[Document]], out: Path, progress: OptimizeProgress
+    config: OptimizeRunConfig,
+    splits: Mapping[str, list[Document]],
+    told: Sequence[str],
+    out: Path,
+    progress: OptimizeProgress,
 ) -> tuple[Outcome, SearchReport]:
     with progress:
         progress.say(destinations(config.roles().values(), config.tracing))
         async with open_optimization(config, out, progress=progress.preparing) as sitting:
             on_signals(sitting, progress)
             sitting.on_event = progress.on_event
+            for line in told:
+                progress.say(line)
             await sitting.take_in(splits)
             outcome = await sitting.run()
             return outcome, await SearchReport.read(sitting.ledger, sitting.archive, config)
@@ -133,9 +144,8 @@ def closing_lines(outcome: Outcome, report: SearchReport, out: Path) -> list[str
         ]
     else:
         lines = [f"the search ended: all {summary['iterations']} iterations are done"]
-    lines += [f"errored: {line}" for line in outcome.errored[:5]]
-    if len(outcome.errored) > 5:
-        lines.append(f"errored: {len(outcome.errored) - 5} more; they are left out of their scores")
+    if outcome.errored:
+        lines += [*by_cause(outcome.errored), "errored documents are left out of their scores"]
     lines += outcome.notes
     lines.append(f"next: autodata optimize export {out} --out prompts   autodata run --prompts {out} ...")
     return lines

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from autodata.checkpoints.usage import Usage
 from autodata.models.caller import Reply
+from autodata.models.errors import cause_of
 
 LOG_EVERY_SECONDS = 15.0
 """Longest silence of a log while calls come back."""
@@ -89,6 +90,7 @@ class Progress(Watching):
         self._ended: Counter[str] = Counter()
         self._working: dict[str, dict[str, Any]] = {}
         self._used, self._rounds = Usage(), 0
+        self._cause = ""  # of the last document that errored, until another one ends well
         self._note = "starting"
         self._fetched: tuple[int, int] = (0, 0)
 
@@ -132,7 +134,12 @@ class Progress(Watching):
         outcome = how if how != "ended" else work.get("outcome") or "skipped"
         self._ended[outcome] += 1
         rounds = f" after {work['n']} round{'s' if work['n'] != 1 else ''}" if work["n"] else ""
-        reason = f": {event['reason']}" if how == "errored" else ""
+        reason = ""
+        if how == "errored":
+            before, self._cause = self._cause, cause_of("", event["reason"])
+            reason = ": the same cause" if self._cause == before else f": {event['reason']}"
+        elif how != "drained":
+            self._cause = ""
         self.say(f"[{self._elapsed()}] {outcome}: {work['name']}{rounds}{reason}")
 
     def _headline(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import secrets
 import shutil
 import signal
@@ -23,6 +24,7 @@ from autodata.cli.report import repeated_questions, summary_table
 from autodata.cli.sitting import Sitting
 from autodata.cli.terminal import console
 from autodata.corpus.summary import summarise
+from autodata.models.errors import cause_of
 from autodata.nodes.solver_modes import attempts_alike
 from autodata.prompts import load_pack
 from autodata.prompts.patch import write_pack
@@ -30,6 +32,8 @@ from autodata.runner.config import RunConfig, load_config, stored_config
 from autodata.runner.destinations import destinations
 from autodata.runner.document_runner import open_run
 from autodata.runner.ingest import take_in
+
+_KIND = re.compile(r": [a-z_]+: ")
 
 # Options that `autodata run` and `autodata baseline` share.
 Documents = Annotated[list[Path] | None, typer.Option("--documents", help="Files or folders to read.")]
@@ -166,12 +170,12 @@ async def _sit(config: RunConfig, inputs: Inputs, out: Path, progress: Progress)
 def closing_lines(sitting: Sitting, out: Path) -> list[str]:
     """Return what a person must know at the end: why it stopped, what failed, what to type next."""
     outcome, summary = sitting.outcome, sitting.summary
-    lines = [f"stopped: {outcome.stopped}"] if outcome.stopped else []
-    others = [line for line in outcome.errored if line not in outcome.one_cause]
-    if outcome.one_cause:  # their cause stands above, once
+    stopped, others = outcome.stopped, [line for line in outcome.errored if line not in outcome.one_cause]
+    if outcome.one_cause:  # the cause stands above, where the first of these documents errored
         names = [line.partition(": ")[0] for line in outcome.one_cause]
-        lines.append(f"errored for it: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}")
-    lines += [f"errored: {line}" for line in others[:5]]
+        stopped = f"{stopped.partition(': ')[0]}, named above: {', '.join(names[:5])}{', ...' if names[5:] else ''}"
+    lines = [f"stopped: {stopped}"] if stopped else []
+    lines += by_cause(others)
     lines += outcome.notes
     left = summary["pending"] + summary["errored"]
     if repeated := summary["shared_questions"]:
@@ -187,6 +191,20 @@ def closing_lines(sitting: Sitting, out: Path) -> list[str]:
         lines.append(f"{what} for a person: autodata review {out}, then the same command goes on")
     if summary["accepted"]:
         lines.append(f"next: autodata show {out}   autodata export {out} --format jsonl --out examples.jsonl")
+    return lines
+
+
+def by_cause(errored: Sequence[str]) -> list[str]:
+    """Return what is said of errored documents, `NAME: KIND: CAUSE` each: a cause once, with how many more it ended."""
+    groups: dict[str, list[str]] = {}
+    for line in errored:
+        found = _KIND.search(line)  # a name, or in a search an evaluation and a name, stands before it
+        groups.setdefault(cause_of("", line[found.start() :] if found else line), []).append(line)
+    lines = []
+    for first, *more in list(groups.values())[:5]:
+        lines.append(f"errored: {first}{f' (and {len(more)} more for the same cause)' if more else ''}")
+    if left := sum(map(len, list(groups.values())[5:])):
+        lines.append(f"errored: {left} more, for other causes")
     return lines
 
 

@@ -55,6 +55,12 @@ def _pattern(desk: Desk) -> Pattern:
     return Pattern(candidate.question, criteria, desk.attempts, desk.rounds, flags)
 
 
+async def judged(desk: Desk) -> dict[str, Any]:
+    """Ask the judge about the round as it stands, whatever rules it breaks; there must be marked attempts of both."""
+    pattern = _pattern(desk)
+    return await _asked(desk, shown(packet(pattern), pattern.question))
+
+
 async def _asked(desk: Desk, shown_packet: str) -> dict[str, Any]:
     services, schema = desk.services, desk.services.domain.judgement
     messages = services.pack["loop_judge"].render({"packet": shown_packet, "schema": schema_text(schema)})

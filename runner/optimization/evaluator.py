@@ -68,7 +68,8 @@ class DocumentEvaluator:
             outcome = await runner.run()
         finally:
             self._running.discard(runner)
-        self.errored += [f"{request.evaluation}: {line}" for line in outcome.errored]
+        # Those whose cause ends the sitting are told by it, once.
+        self.errored += [f"{request.evaluation}: {line}" for line in outcome.errored if line not in outcome.one_cause]
         if outcome.stopped:
             self.drain(outcome.stopped, failed=outcome.failed)
             raise Stopped(outcome.stopped, outcome.failed)
