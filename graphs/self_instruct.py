@@ -1,7 +1,8 @@
 """The inner loop as one cyclic state graph (paper, section 1).
 
 START -> challenger -> quality_verifier -> weak_solver -> verifier -> strong_solver -> verifier -> accept -> END,
-with an edge back to the challenger, through feedback, for every kind of rejection.
+with an edge back to the challenger, through feedback, for every kind of rejection: what code refuses at the final check
+is one of them, what the quality verifier refuses there ends the document.
 """
 
 from __future__ import annotations
@@ -41,6 +42,16 @@ def after_challenger(state: State) -> str:
 def after_quality(state: State) -> str:
     """Pay solvers only for a candidate that passed."""
     return "feedback" if state.get("rejection") else "weak_solver"
+
+
+def after_weak_solver(state: State) -> str:
+    """Mark the attempts, or send back what code refused before any was paid."""
+    return "feedback" if state.get("rejection") else "verifier"
+
+
+def after_accept(state: State) -> str:
+    """End with the document, or send back what code refused at the final check."""
+    return "feedback" if state.get("rejection") and not state.get("status") else END
 
 
 def after_verifier(state: State) -> str:
@@ -142,9 +153,12 @@ def opening(domain: Domain) -> StateGraph[State, Context, State, Output]:
         graph.add_conditional_edges("screen", after_challenger, ways)
     else:
         graph.add_conditional_edges("challenger", after_challenger, ways)
-    graph.add_edge("weak_solver", "verifier")
+    if domain.quality_check:
+        graph.add_edge("weak_solver", "verifier")
+    else:
+        graph.add_conditional_edges("weak_solver", after_weak_solver, ["verifier", "feedback"])
     graph.add_edge("strong_solver", "verifier")
-    graph.add_edge("accept", END)
+    graph.add_conditional_edges("accept", after_accept, ["feedback", END])
     return graph
 
 

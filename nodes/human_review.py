@@ -26,7 +26,7 @@ from autodata.checkpoints.records import Candidate, Check, FailureMode, Stage, V
 from autodata.domains.acceptance.borderline import borderline
 from autodata.domains.domain import Domain
 from autodata.models.validation import problems
-from autodata.nodes.code_checks import code_problems
+from autodata.nodes.code_checks import code_problems, rejection_by_code
 from autodata.nodes.state import Context, Desk, State, plain
 from autodata.prompts import PromptPack
 
@@ -141,6 +141,10 @@ async def human_review(state: State, runtime: Runtime[Context]) -> dict[str, Any
     answer = _read(schema, given, asked, state.get("answered") or "")
     if isinstance(answer, str):
         return {"asked": await _opened(desk, question, error=answer)}
+    if answer.candidate is not None:
+        changed = edited(services.domain, services.pack, desk.candidate, answer.candidate)
+        if by_code := await rejection_by_code(desk, changed):
+            return {"asked": await _opened(desk, question, error=by_code[1])}
     update: dict[str, Any] = {"reviews": state.get("reviews", 0) + 1, "asked": None, "answered": _said(answer)}
     candidate = await _recorded(desk, question, answer)
     if candidate:
