@@ -1,4 +1,4 @@
-"""Checks that need only code: before anybody is paid and again at the final check; failing sends back, for every kind."""
+"""Checks that need only code: before anybody is paid and again at the final check; failing either sends back."""
 
 from __future__ import annotations
 
