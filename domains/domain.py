@@ -11,7 +11,8 @@ from pydantic import Field, PrivateAttr, field_validator
 from autodata.checkpoints.records import UserError
 from autodata.domains.acceptance.policies import Planned
 from autodata.domains.tasks.base import KINDS, Kind
-from autodata.domains.tasks.legal import Extract, LegalKind, LoopJudgement
+from autodata.domains.tasks.judgement import Extract, LoopJudgement
+from autodata.domains.tasks.legal import LegalKind
 from autodata.domains.tasks.plugin import SPEC, load_kind
 from autodata.domains.tasks.verifiable import VerifiableKind
 from autodata.models.config import ROLES, Settings

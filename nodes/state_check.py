@@ -13,7 +13,7 @@ from langgraph.runtime import Runtime
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 
 from autodata.checkpoints.records import Attempt, FailureMode, Round, Stage, Verdict
-from autodata.domains.tasks.legal import Extract, LoopJudgement
+from autodata.domains.tasks.judgement import Extract, LoopJudgement
 from autodata.models.validation import problems
 from autodata.nodes.state import BadState, Context, Desk, Services, State
 

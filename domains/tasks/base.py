@@ -100,6 +100,17 @@ class Ruled(Protocol):
 
 
 @runtime_checkable
+class Told(Protocol):
+    """A kind that says itself what a loop judge is told of its criteria."""
+
+    def told(self, candidate: Candidate) -> Sequence[Mapping[str, Any]]:
+        """Return each criterion: `criterion`, `weight` and, where known, `category`, `capability`, `weight_class`.
+
+        Other keys are not shown.
+        """
+
+
+@runtime_checkable
 class Grounded(Protocol):
     """A kind whose candidates are compared with their source, by code."""
 
@@ -119,6 +130,13 @@ class Missing:
 def broken_rules(kind: Kind, candidate: Candidate) -> Mapping[str, str]:
     """Return the fixed rules of its kind that a candidate breaks; empty for a kind without such rules."""
     return kind.post_filters(candidate) if isinstance(kind, Ruled) else {}
+
+
+def told_criteria(kind: Kind, candidate: Candidate) -> Sequence[Mapping[str, Any]]:
+    """Return what a loop judge is told of a candidate's criteria: text and weight, where its kind says no more."""
+    if isinstance(kind, Told):
+        return kind.told(candidate)
+    return [{"criterion": text, "weight": weight} for text, weight in kind.criteria(candidate)]
 
 
 def missing(kind: Kind, candidate: Candidate, sources: Sequence[str]) -> Missing:

@@ -13,7 +13,8 @@ from pydantic import BaseModel
 
 from autodata.checkpoints.records import Candidate
 from autodata.domains.tasks.base import KINDS
-from autodata.domains.tasks.legal import Extract, LegalCandidate, LegalDraft, LoopJudgement
+from autodata.domains.tasks.judgement import Extract, LoopJudgement
+from autodata.domains.tasks.legal import LegalCandidate, LegalDraft
 from autodata.domains.tasks.schemas import (
     ReferenceCandidate,
     ReferenceDraft,
