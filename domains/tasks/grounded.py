@@ -120,7 +120,7 @@ def quotes_missing(parts: Mapping[str, str], document: str) -> list[dict[str, st
     White space, case, punctuation and quotation marks do not matter; what is left out of a quote by three dots may be
     anything. At most MAX_QUOTES are returned, cut to QUOTE_CHARS characters.
     """
-    held = ""
+    held, seen = "", set[str]()
     found: list[dict[str, str]] = []
     for where, text in parts.items():
         for match in _QUOTED.finditer(text):
@@ -128,8 +128,12 @@ def quotes_missing(parts: Mapping[str, str], document: str) -> list[dict[str, st
             pieces = [piece for piece in map(_bare, _LEFT_OUT.split(quote)) if piece]
             if sum(len(piece.split()) for piece in pieces) < 2:
                 continue
+            if seen.issuperset(pieces):
+                continue
             held = held or f" {_bare(document)} "
-            if not all(f" {piece} " in held for piece in pieces):
+            if all(f" {piece} " in held for piece in pieces):
+                seen.update(pieces)  # looked for once, however often it is quoted
+            else:
                 found.append({"where": where, "quote": " ".join(quote.split())[:QUOTE_CHARS]})
                 if len(found) == MAX_QUOTES:
                     return found
