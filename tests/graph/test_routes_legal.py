@@ -170,7 +170,7 @@ class OwnCandidate(Candidate):
 async def test_a_kind_of_ones_own_is_judged_by_its_own_rules_and_packet(monkeypatch: pytest.MonkeyPatch) -> None:
     kind: Any = OwnKind()
     domain = Domain.model_validate({**LEGAL.model_dump(), "name": "own", "kind": "rubric", "extractor": False})
-    monkeypatch.setitem(ALL_KINDS, "rubric", kind)  # type: ignore[arg-type] # the shipped table is a dict
+    monkeypatch.setitem(ALL_KINDS, "rubric", kind)
     own = {"context": "", "reference_answer": "", "rubric": [f"Names {k}" for k in range(1, 17)]}
     drafts = [
         {"question": text, **own} for text in ("What follows, on appeal?", "What of a relay, on appeal, in 1912?")
