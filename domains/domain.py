@@ -11,9 +11,9 @@ from pydantic import Field, PrivateAttr, field_validator
 from autodata.checkpoints.records import UserError
 from autodata.domains.acceptance.policies import Planned
 from autodata.domains.tasks.base import Kind, extract_of, judgement_of
+from autodata.domains.tasks.judgement import Extract, LoopJudgement
 from autodata.domains.tasks.plugin import SPEC
 from autodata.domains.tasks.registry import TASK_TYPES, find_kind
-from autodata.domains.tasks.schemas import Extract, LoopJudgement
 from autodata.models.config import Settings
 from autodata.prompts import PromptPack, load_pack
 from autodata.prompts.roles import PROMPTED, ROLE

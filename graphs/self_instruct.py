@@ -1,7 +1,8 @@
 """The inner loop as one cyclic state graph (paper, section 1).
 
 START -> challenger -> quality_verifier -> weak_solver -> verifier -> strong_solver -> verifier -> accept -> END,
-with an edge back to the challenger, through feedback, for every kind of rejection.
+with an edge back to the challenger, through feedback, for every kind of rejection: what code refuses at the final check
+is one of them, what the quality verifier refuses there ends the document.
 """
 
 from __future__ import annotations
@@ -42,6 +43,16 @@ def after_challenger(state: State) -> str:
 def after_quality(state: State) -> str:
     """Pay solvers only for a candidate that passed."""
     return "feedback" if state.get("rejection") else "weak_solver"
+
+
+def after_weak_solver(state: State) -> str:
+    """Mark the attempts, or send back what code refused before any was paid."""
+    return "feedback" if state.get("rejection") else "verifier"
+
+
+def after_accept(state: State) -> str:
+    """End with the document, or send back what code refused at the final check."""
+    return "feedback" if state.get("rejection") and not state.get("status") else END
 
 
 def after_verifier(state: State) -> str:
@@ -150,9 +161,12 @@ def opening(domain: Domain, frame: Frame) -> None:
         frame.add_conditional_edges("screen", after_challenger, ways)
     else:
         frame.add_conditional_edges("challenger", after_challenger, ways)
-    frame.add_edge("weak_solver", "verifier")
+    if domain.quality_check:
+        frame.add_edge("weak_solver", "verifier")
+    else:
+        frame.add_conditional_edges("weak_solver", after_weak_solver, ["verifier", "feedback"])
     frame.add_edge("strong_solver", "verifier")
-    frame.add_edge("accept", END)
+    frame.add_conditional_edges("accept", after_accept, ["feedback", END])
 
 
 def steps_for(max_rounds: int, attempts: int) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from autodata.checkpoints.records import Decision, FailureMode, Verdict
-from autodata.domains.tasks.base import broken_rules
+from autodata.domains.tasks.base import broken_rules, told_criteria
 from autodata.models.structured import schema_text
 from autodata.nodes.code_checks import reason_of
 from autodata.nodes.loop_judge_packet import Pattern, packet, shown
@@ -48,10 +48,9 @@ async def loop_judge(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 
 def _pattern(desk: Desk) -> Pattern:
     candidate = desk.candidate
-    criteria = candidate.model_dump(mode="json").get("rubric")
-    if criteria is None:
-        criteria = [{"criterion": text, "weight": w} for text, w in desk.services.domain.scorer.criteria(candidate)]
-    flags = broken_rules(desk.services.domain.scorer, candidate)
+    kind = desk.services.domain.scorer
+    criteria = told_criteria(kind, candidate)
+    flags = broken_rules(kind, candidate)
     return Pattern(candidate.question, criteria, desk.attempts, desk.rounds, flags)
 
 

@@ -17,8 +17,9 @@ from typing import Any, Protocol, runtime_checkable
 from pydantic import BaseModel
 
 from autodata.checkpoints.records import Candidate
+from autodata.domains.tasks.judgement import Extract, LoopJudgement
 from autodata.domains.tasks.questions import normalised
-from autodata.domains.tasks.schemas import Extract, LoopJudgement, Screening, screening_schema
+from autodata.domains.tasks.schemas import Screening, screening_schema
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,17 @@ class Ruled(Protocol):
 
     def post_filters(self, candidate: Candidate) -> Mapping[str, str]:
         """Return the rules that a candidate breaks, by name, each with what was found."""
+
+
+@runtime_checkable
+class Told(Protocol):
+    """A kind that says itself what a loop judge is told of its criteria."""
+
+    def told(self, candidate: Candidate) -> Sequence[Mapping[str, Any]]:
+        """Return each criterion: `criterion`, `weight` and, where known, `category`, `capability`, `weight_class`.
+
+        Other keys are not shown.
+        """
 
 
 @runtime_checkable
@@ -174,6 +186,13 @@ def require_kind_ready(kind: Kind) -> None:
 def broken_rules(kind: Kind, candidate: Candidate) -> Mapping[str, str]:
     """Return the fixed rules of its kind that a candidate breaks; empty for a kind without such rules."""
     return kind.post_filters(candidate) if isinstance(kind, Ruled) else {}
+
+
+def told_criteria(kind: Kind, candidate: Candidate) -> Sequence[Mapping[str, Any]]:
+    """Return what a loop judge is told of a candidate's criteria: text and weight, where its kind says no more."""
+    if isinstance(kind, Told):
+        return kind.told(candidate)
+    return [{"criterion": text, "weight": weight} for text, weight in kind.criteria(candidate)]
 
 
 def missing(kind: Kind, candidate: Candidate, sources: Sequence[str]) -> Missing:

@@ -1,4 +1,4 @@
-"""Legal questions (paper, section 4): what the writer is asked for; how a draft is scored."""
+"""Legal questions (paper, section 4): what the writer is asked for; how a draft is scored, its rules, its packet."""
 
 from __future__ import annotations
 
@@ -114,6 +114,13 @@ class LegalKind(RubricKind):
 
     def rows(self, candidate: Candidate) -> Sequence[Weighted]:
         return _legal(candidate).rubric
+
+    def told(self, candidate: Candidate) -> Sequence[Mapping[str, Any]]:
+        rows = ("category", "capability", "weight_class")
+        return [
+            {"criterion": row.criterion, "weight": row.weight, **{name: getattr(row, name) for name in rows}}
+            for row in _legal(candidate).rubric
+        ]
 
     def post_filters(self, candidate: Candidate) -> Mapping[str, str]:
         return flags(candidate.question)

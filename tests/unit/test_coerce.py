@@ -12,11 +12,10 @@ import pytest
 from pydantic import BaseModel
 
 from autodata.checkpoints.records import Candidate
+from autodata.domains.tasks.judgement import Extract, LoopJudgement
 from autodata.domains.tasks.legal import LegalCandidate, LegalDraft
 from autodata.domains.tasks.registry import TASK_TYPES
 from autodata.domains.tasks.schemas import (
-    Extract,
-    LoopJudgement,
     ReferenceCandidate,
     ReferenceDraft,
     ReferenceMark,
