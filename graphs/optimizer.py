@@ -11,6 +11,7 @@ from langgraph.graph import END, START, StateGraph
 from autodata.nodes.optimizer.propose import analyse, check, edit
 from autodata.nodes.optimizer.select import evaluate_parent, select_parent
 from autodata.nodes.optimizer.state import OptContext, OptState
+from autodata.nodes.optimizer.state_check import checked
 from autodata.nodes.optimizer.validate import decide, record, validate
 
 
@@ -35,16 +36,19 @@ def after_check(state: OptState) -> str:
 
 
 def build_optimizer() -> StateGraph[OptState, OptContext, OptState, OptState]:
-    """Return the uncompiled graph. Compile it with a checkpointer of your choice; the context carries the search."""
+    """Return the uncompiled graph. Compile it with a checkpointer of your choice; the context carries the search.
+
+    Every node refuses a state that it cannot work on, or that differs from what was measured, with BadState.
+    """
     graph = StateGraph(OptState, context_schema=OptContext)
-    graph.add_node("select_parent", select_parent)
-    graph.add_node("evaluate_parent", evaluate_parent)
-    graph.add_node("analyse", analyse)
-    graph.add_node("edit", edit)
-    graph.add_node("check", check)
-    graph.add_node("validate", validate)
-    graph.add_node("decide", decide)
-    graph.add_node("record", record)
+    graph.add_node("select_parent", checked(select_parent))
+    graph.add_node("evaluate_parent", checked(evaluate_parent))
+    graph.add_node("analyse", checked(analyse))
+    graph.add_node("edit", checked(edit))
+    graph.add_node("check", checked(check))
+    graph.add_node("validate", checked(validate))
+    graph.add_node("decide", checked(decide))
+    graph.add_node("record", checked(record))
     graph.add_edge(START, "select_parent")
     graph.add_conditional_edges("select_parent", after_select, ["evaluate_parent", END])
     graph.add_edge("evaluate_parent", "analyse")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from langgraph.graph import END, START, StateGraph
 
 from autodata.domains.domain import Domain
+from autodata.graphs.describe import add_described
 from autodata.nodes.state import Context, Output, State
 from autodata.serving.context import ServedContext
 from autodata.serving.nodes import Paste, Result, ServedState, entry_node, intake_node, result, served
@@ -60,9 +60,3 @@ def redraw(
         for branch in branches.values():
             ways: dict[Hashable, str] = {key: ends.get(end, end) for key, end in (branch.ends or {}).items()}
             graph.add_conditional_edges(ends.get(name, name), branch.path, ways)
-
-
-def add_described(graph: AnyGraph, name: str, node: Callable[..., Any]) -> None:
-    """Add a node with the first sentence of its docstring as its description on the canvas."""
-    description = (inspect.getdoc(node) or "").split("\n\n")[0].replace("\n", " ")
-    graph.add_node(name, node, metadata={"description": description})
