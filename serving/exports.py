@@ -87,7 +87,7 @@ def offered(name: str) -> Graph:
     Raises KeyError, and UserError for a configuration that is missing or wrong.
     """
     graph = compiled(name)
-    schema: type[ServedContext] = graph.context_schema  # type: ignore[assignment] - every builder above sets one
+    schema: Any = graph.context_schema  # every builder above sets one
     profiles = tuple(server_config()[0].serve.profiles)
     return graph.copy({"context_schema": with_profiles(schema, profiles)})
 
