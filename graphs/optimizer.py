@@ -12,6 +12,7 @@ from autodata.graphs.frame import Frame
 from autodata.nodes.optimizer.propose import analyse, check, edit
 from autodata.nodes.optimizer.select import evaluate_parent, select_parent
 from autodata.nodes.optimizer.state import OptContext, OptState
+from autodata.nodes.optimizer.state_check import checked
 from autodata.nodes.optimizer.validate import decide, record, validate
 
 
@@ -38,17 +39,18 @@ def after_check(state: OptState) -> str:
 def build_optimizer(*, frame: Frame | None = None) -> StateGraph[OptState, OptContext, OptState, OptState]:
     """Return the uncompiled graph. Compile it with a checkpointer of your choice; the context carries the search.
 
-    With `frame` the loop is drawn into the frame's graph, and that is returned.
+    With `frame` the loop is drawn into the frame's graph, and that is returned. Every node refuses a state that it
+    cannot work on, or that differs from what was measured, with BadState.
     """
     frame = frame or Frame(StateGraph(OptState, context_schema=OptContext))
-    frame.add_node("select_parent", select_parent)
-    frame.add_node("evaluate_parent", evaluate_parent)
-    frame.add_node("analyse", analyse)
-    frame.add_node("edit", edit)
-    frame.add_node("check", check)
-    frame.add_node("validate", validate)
-    frame.add_node("decide", decide)
-    frame.add_node("record", record)
+    frame.add_node("select_parent", checked(select_parent))
+    frame.add_node("evaluate_parent", checked(evaluate_parent))
+    frame.add_node("analyse", checked(analyse))
+    frame.add_node("edit", checked(edit))
+    frame.add_node("check", checked(check))
+    frame.add_node("validate", checked(validate))
+    frame.add_node("decide", checked(decide))
+    frame.add_node("record", checked(record))
     frame.add_edge(START, "select_parent")
     frame.add_conditional_edges("select_parent", after_select, ["evaluate_parent", END])
     frame.add_edge("evaluate_parent", "analyse")

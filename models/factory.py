@@ -134,6 +134,7 @@ def _openai(
         extra_body=body or None,
         http_async_client=client,
         use_responses_api=False,
+        stream_usage=True,  # else LangChain leaves it off wherever an address is given, and streams count no tokens
     )
     _keep_to_itself(role, chat, key_is_meant=True)
     return chat

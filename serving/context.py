@@ -160,6 +160,27 @@ def search_schema(domains: Mapping[str, Domain], optimizer: PromptPack) -> type[
     return create_model("AnySearchContext", __base__=SearchContext, __doc__=SearchContext.__doc__, **fields)
 
 
+def with_profiles(schema: type[ServedContext], profiles: Sequence[str]) -> type[ServedContext]:
+    """Return a context schema whose fields `ROLE_model` list what a server has: a client shows them as a choice.
+
+    The list is for people who choose. A name that is none is refused by the server's configuration, not by the schema,
+    so that a thread whose profile is gone is told so.
+    """
+    listed: list[JsonValue] = [CONFIGURED, *profiles]
+    fields: dict[str, Any] = {}
+    for name, field in schema.model_fields.items():
+        if name.endswith("_model"):
+            extra: Any = field.json_schema_extra
+            shown = Field(
+                default=field.default,
+                max_length=60,
+                description=field.description,
+                json_schema_extra={**extra, "enum": listed},
+            )
+            fields[name] = (str, shown)
+    return create_model(schema.__name__, __base__=schema, __doc__=schema.__doc__, **fields)
+
+
 def _fields_of_all(domains: Mapping[str, Domain], shown: Mapping[str, list[JsonValue]]) -> dict[str, Any]:
     roles = [role for role in ROLES if any(role in domain.roles for domain in domains.values())]
     fields: dict[str, Any] = {f"{role}_model": (str, _model_field(role, shown)) for role in roles}

@@ -18,12 +18,19 @@ from langgraph_sdk.runtime import ServerRuntime
 from autodata.domains.domain import DOMAINS, SERVED, Domain, one_shot
 from autodata.graphs.cot_baseline import build_cot_baseline
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
-from autodata.serving.context import GatedContext, LoopContext, ServedContext, context_schema, read_context
-from autodata.serving.dataset import build_dataset
+from autodata.serving.context import (
+    GatedContext,
+    LoopContext,
+    ServedContext,
+    context_schema,
+    read_context,
+    with_profiles,
+)
+from autodata.serving.dataset import build_served_dataset
 from autodata.serving.errors import telling
 from autodata.serving.graph import compile_served
 from autodata.serving.optimizer import MOST_STEPS, build_served_optimizer
-from autodata.serving.runtime import saver
+from autodata.serving.runtime import saver, server_config
 from autodata.serving.wrap import framed
 
 __all__ = ["EXPORTS", "saver"]
@@ -48,7 +55,7 @@ def build_served_baseline(domain: Domain) -> StateGraph[Any, Any, Any, Any]:
 BUILDERS: Mapping[str, Callable[[], StateGraph[Any, Any, Any, Any]]] = {
     **{f"self_instruct_{name}": partial(build_served, domain) for name, domain in SERVED.items()},
     "cot_baseline": lambda: build_served_baseline(DOMAINS["cs"]),
-    "dataset": build_dataset,
+    "dataset": build_served_dataset,
     "optimizer": build_served_optimizer,
 }
 """What is served, by the name in `langgraph.json`: how to build it. A further graph is one line here and one there."""
@@ -70,11 +77,24 @@ def compiled(name: str) -> Graph:
     return graph.with_config(recursion_limit=max(steps, MOST_STEPS))
 
 
+@cache
+def offered(name: str) -> Graph:
+    """Return an export as this process's server offers it: its context lists the model profiles that there are.
+
+    Raises KeyError, and UserError for a configuration that is missing or wrong.
+    """
+    graph = compiled(name)
+    schema: Any = graph.context_schema  # every builder above sets one
+    profiles = tuple(server_config()[0].serve.profiles)
+    return graph.copy({"context_schema": with_profiles(schema, profiles)})
+
+
 def exported(name: str) -> Factory:
     """Return the factory of an export: it builds the graph once, and refuses a context that is not a caller's."""
 
     async def factory(config: RunnableConfig, runtime: ServerRuntime[Any]) -> Graph:
-        graph = await asyncio.to_thread(compiled, name)
+        with telling():
+            graph = await asyncio.to_thread(offered, name)
         # A server drops unknown fields of a context before a graph sees them: what is refused is refused here.
         if running := runtime.execution_runtime:
             schema: type[ServedContext] = graph.context_schema  # type: ignore[assignment]

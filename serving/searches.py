@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -29,6 +30,9 @@ from autodata.runner.run_folder import RunFolder, bind, open_ledger, spent_budge
 
 SEARCHES = "searches"
 """Where a server's searches are, in its folder."""
+GONE = "state.search: this thread's search is not on this server: send its input again"
+NOT_OWN = "state.search: it is another thread's: send the input again"
+_KEY = re.compile(r"[0-9a-f]{24}")
 
 
 @dataclass(frozen=True)
@@ -85,9 +89,14 @@ class Room:
         """Return what the search was asked for. Raises UserError when nothing is left of it."""
         request = await meta_value(self.ledger, "request")
         if request is None:
-            raise UserError("this thread's search is no longer on the server: send its input again")
+            raise UserError(GONE)
         found: dict[str, Any] = json.loads(request)
         return found
+
+    async def require(self, thread: str) -> None:
+        """Raise UserError unless the search is this thread's own."""
+        if (await self.request()).get("thread", thread) != thread:
+            raise UserError(NOT_OWN)
 
     async def begin(self, request: Mapping[str, Any]) -> None:
         """Keep what the search was asked for: a run that goes on with the thread is not told again."""
@@ -142,25 +151,40 @@ class Searches:
             self.budget.spent_usd += spent.spent_usd
             self.budget.spent_tokens += spent.spent_tokens
 
-    async def room(self, key: str) -> Room:
-        """Return a search's folder, made and opened if it is not. Raises UserError and RunFailed as a run folder."""
+    async def room(self, key: str, *, new: bool = False) -> Room:
+        """Return a search's folder, opened if it is not; with `new` it is made, too.
+
+        Raises UserError for a search that is not there, UserError and RunFailed as a run folder.
+        """
+        if not _KEY.fullmatch(key):  # it names a folder, and a client may have written it
+            raise UserError(GONE)
         async with self._opening:
             if key not in self._rooms:
                 folder = self._folder / key
+                if not new and not await asyncio.to_thread((folder / "run.db").exists):
+                    raise UserError(GONE)
                 async with AsyncExitStack() as stack:
                     ledger = await stack.enter_async_context(open_ledger(folder))
                     self._rooms[key] = Room(folder, ledger, stack.pop_all())
             return self._rooms[key]
 
     @asynccontextmanager
-    async def working(self, key: str) -> AsyncIterator[Room]:
-        """Open a search's folder for a node. What fails closes it: the next node begins with models that are up."""
+    async def working(self, key: str, thread: str) -> AsyncIterator[Room]:
+        """Open a thread's search for a node. What fails closes it: the next node begins with models that are up.
+
+        Raises UserError for a search that is another thread's, and leaves it as it is.
+        """
         room = await self.room(key)
+        await room.require(thread)
         try:
             yield room
         except Exception:
             await self.leave(key)
             raise
+
+    async def begin(self, key: str, request: Mapping[str, Any]) -> None:
+        """Make or open a search's folder, and keep what the search was asked for."""
+        await (await self.room(key, new=True)).begin(request)
 
     async def leave(self, key: str) -> None:
         """Close a search's folder, if it is open."""

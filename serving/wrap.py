@@ -7,7 +7,6 @@ factory of `langgraph.json` is not told, and the context that a request brings i
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +15,7 @@ from typing import Any
 from langgraph.graph import END, START, StateGraph
 
 from autodata.domains.domain import Domain
+from autodata.graphs.describe import add_described
 from autodata.graphs.frame import Frame
 from autodata.serving.context import ServedContext
 from autodata.serving.nodes import Paste, Result, ServedState, entry_node, intake_node, result, served
@@ -56,9 +56,3 @@ def part(build: Builder, domain: Domain, schema: type[ServedContext], output: ty
     add_described(graph, "result", entry_node(schema, domain))
     graph.add_edge("result", END)
     return build(ServedFrame(graph, end="result", serve=partial(served, schema, domain)))
-
-
-def add_described(graph: AnyGraph, name: str, node: Callable[..., Any]) -> None:
-    """Add a node with the first sentence of its docstring as its description on the canvas."""
-    description = (inspect.getdoc(node) or "").split("\n\n")[0].replace("\n", " ")
-    graph.add_node(name, node, metadata={"description": description})

@@ -159,9 +159,13 @@ async def test_a_server_that_starts_again_goes_on_with_what_the_search_began_wit
 async def test_a_search_does_not_go_on_under_other_settings_of_the_server(server: Server) -> None:
     await server.run("one", splits(), interrupt_before=["evaluate_parent"])
     await shut()
-    server.configure(seed=5)
-    with pytest.raises(Refused, match=r"began under other settings of the server \(seed: 0 -> 5\)"):
+    default = {"provider": "simulated", "model": "strong"}
+    server.configure(seed=5, models={"default": default, "weak_solver": {"model": "weak", "temperature": 0.3}})
+    with pytest.raises(
+        Refused, match=r"began under other settings of the server \(models.weak_solver.temperature: "
+    ) as told:
         await server.run("one", None)
+    assert "seed" not in str(told.value), "the seed is the search's own"
     fresh = await server.run("one", splits())
     assert len(fresh["log"]) == 1
     assert len(server.searches()) == 2
