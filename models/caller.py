@@ -277,7 +277,7 @@ class Caller:
         }
         key = digest(identity, 64)
         call = Call(key, site, request.number, request.epoch, model.settings, params, request.messages)
-        if row := await self._journal.find_call(key):
+        if row := await self._journal.find_call(key) or await self._journal.find_call(_key_of_version_3(identity)):
             call.reply = Reply(
                 row["response"], row["finish_reason"], row["tokens_in"], row["tokens_out"], row["cost_usd"], True
             )
@@ -439,6 +439,14 @@ class Caller:
             await endpoint.hold(max(wait, told))
         else:
             await endpoint.pause(wait)
+
+
+def _key_of_version_3(identity: Mapping[str, Any]) -> str:
+    """Return the key that a call had in run folders of schema 1 to 3, which did not tell servers apart.
+
+    Only replies from such a folder are found by it: there the folder and the model's name vouch for them, as ever.
+    """
+    return digest({name: value for name, value in identity.items() if name not in {"provider", "base_url"}}, 64)
 
 
 def _second_best(reply: Reply, schema: type[BaseModel] | None) -> tuple[Any, Reply] | None:

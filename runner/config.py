@@ -225,6 +225,27 @@ def bearing(resolved: Mapping[str, Any]) -> dict[str, str]:
     return dict(_flat(kept))
 
 
+def with_newer_settings(before: Mapping[str, str], resolved: Mapping[str, Any]) -> dict[str, str]:
+    """Return what `bearing` gave of an earlier configuration, with the settings that its version did not know.
+
+    A setting that a later version adds has what was done before it as its default, so one that is at its default now
+    was so then. Without this every new setting would lock people out of the run folders that they paid for.
+    """
+    plain = RunConfig().model_dump(mode="json", exclude_none=True, exclude={"domain", "models", "acceptance", *SITTING})
+    of_domain = {
+        name: field.default
+        for name, field in Domain.model_fields.items()
+        if isinstance(field.default, bool | int | float | str)
+    }
+    of_model = ModelSettings().model_dump(mode="json", exclude_none=True, exclude={"provider", "model"})
+    unset = {**resolved, **{name: value for name, value in plain.items() if name in resolved}}
+    unset["domain_settings"] = {**resolved.get("domain_settings", {}), **of_domain}
+    unset["models"] = {role: {**settings, **of_model} for role, settings in resolved["models"].items()}
+    defaults = bearing(unset)
+    newer = {name: value for name, value in bearing(resolved).items() if defaults.get(name) == value}
+    return {**newer, **before}
+
+
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """Return `name: old -> new` for every field that bears on results and differs between two configurations."""
     return changes(bearing(before), bearing(after))

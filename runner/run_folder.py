@@ -26,7 +26,7 @@ from autodata.nodes.solver_modes import require_ready
 from autodata.nodes.state import Services
 from autodata.prompts import PromptPack
 from autodata.runner.checkpointer import CHECKPOINTS, open_run_saver
-from autodata.runner.config import CODE, RunConfig, bearing, changes, require_kind, write_resolved
+from autodata.runner.config import CODE, RunConfig, bearing, changes, require_kind, with_newer_settings, write_resolved
 from autodata.tracing.setup import open_tracing
 from autodata.tracing.tracer import Tracer
 
@@ -193,7 +193,7 @@ async def bind(ledger: Ledger, folder: Path, resolved: Mapping[str, Any]) -> Non
     known = {row["key"]: row["value"] for row in await ledger.read("select key, value from meta")}
     if "bearing" in known:
         require_kind(known, resolved["kind"], folder)
-        before, now = json.loads(known["bearing"]), bearing(resolved)
+        before, now = with_newer_settings(json.loads(known["bearing"]), resolved), bearing(resolved)
         if CODE in now:  # folders from before it was kept do not have it
             before.setdefault(CODE, now[CODE])
         if changed := changes(before, now):

@@ -21,7 +21,7 @@ from autodata.models.endpoint import RoleModel
 from autodata.nodes.optimizer.state import Search
 from autodata.prompts import PromptPack
 from autodata.runner.checkpointer import open_run_saver
-from autodata.runner.config import RunConfig, bearing, changes
+from autodata.runner.config import RunConfig, bearing, changes, with_newer_settings
 from autodata.runner.optimization.session import Optimization, OptimizeRunConfig
 from autodata.runner.run_folder import House, bind, make_folder, spent_budget
 from autodata.tracing.setup import open_tracing
@@ -114,7 +114,8 @@ class Room:
         if self.sitting is None:
             resolved = order.config.resolved(order.pack.version)
             rows = await self.ledger.read("select value from meta where key = 'bearing'")
-            if rows and (changed := changes(json.loads(rows[0]["value"]), bearing(resolved))):
+            before = with_newer_settings(json.loads(rows[0]["value"]), resolved) if rows else {}
+            if rows and (changed := changes(before, bearing(resolved))):
                 raise UserError(
                     f"this thread's search began under other settings of the server ({'; '.join(changed[:5])}): set"
                     " them back, or send the input again for a new search"
