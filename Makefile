@@ -68,10 +68,11 @@ kill: $(READY)
 
 check: test lint types slow e2e kill
 
-# The generated parts of docs; tests/unit/test_docs.py and tests/unit/test_api.py say when they are out of date.
+# The generated parts of docs; tests/unit/test_docs.py, test_api.py and test_metrics.py say when they are out of date.
 docs: $(READY)
 	$(RUN) docs/make.py
 	$(RUN) docs/public.py
+	$(RUN) docs/metrics.py
 
 # The simulated tables in docs; tests say when they are out of date. The last takes an hour of two cores.
 tables: $(READY)
