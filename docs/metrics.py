@@ -119,7 +119,8 @@ def with_roles() -> list[str]:
 
     def lists(node: ast.AST, roles: set[str]) -> bool:
         if isinstance(node, ast.ClassDef):
-            names = [item.target.id for item in node.body if _is_field(item)]
+            fields = [item.target for item in node.body if isinstance(item, ast.AnnAssign)]
+            names: list[object] = [field.id for field in fields if isinstance(field, ast.Name)]
         elif isinstance(node, ast.Dict):
             names = [key.value for key in node.keys if isinstance(key, ast.Constant)]
         elif isinstance(node, ast.Tuple | ast.List | ast.Set):
@@ -130,10 +131,6 @@ def with_roles() -> list[str]:
 
     graphs = [set(ROLES), set(OPTIMIZER_ROLES)]
     return [name for name in modules() if any(lists(node, roles) for node in ast.walk(tree(name)) for roles in graphs)]
-
-
-def _is_field(item: ast.stmt) -> bool:
-    return isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
 
 
 def frames() -> list[str]:
@@ -174,7 +171,8 @@ def frames() -> list[str]:
         SimulatedChatModel._agenerate = real  # type: ignore[method-assign]
         asyncio.events.new_event_loop = new_loop
     # The loop runs under the command, so that the command's frames stand below each task's: each function counts once.
-    return list(max((dict.fromkeys(found) for found in seen), key=len))
+    ways = [list(dict.fromkeys(found)) for found in seen]
+    return max(ways, key=len)
 
 
 def _task() -> asyncio.Task[Any] | None:
