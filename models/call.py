@@ -16,6 +16,8 @@ from autodata.models.config import ModelSettings
 from autodata.models.endpoint import RoleModel
 from autodata.models.reply import Messages, Reply
 
+_SERVER = frozenset({"provider", "base_url"})
+
 
 @dataclass(frozen=True)
 class CallSite:
@@ -77,6 +79,15 @@ class Call:
             "messages": self.messages,
         }
         self.key = digest(identity, 64)
+        self._identity = identity
+
+    @property
+    def key_of_version_3(self) -> str:
+        """The key that the call had in folders of schema 1 to 3, which did not tell servers apart.
+
+        Only replies from such a folder are found by it: there the folder and the model's name vouch for them, as ever.
+        """
+        return digest({name: value for name, value in self._identity.items() if name not in _SERVER}, 64)
 
     @property
     def settings(self) -> ModelSettings:

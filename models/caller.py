@@ -181,7 +181,8 @@ class Caller:
 
     async def _complete(self, call: Call, *, may_pay: bool) -> Reply | None:
         """Return a call's reply: from the journal, else paid for and journalled; None where it may not be paid for."""
-        if row := await self._journal.find_call(call.key):
+        row = await self._journal.find_call(call.key) or await self._journal.find_call(call.key_of_version_3)
+        if row:
             call.reply = replayed(row)
             return call.reply
         if not may_pay:

@@ -26,6 +26,7 @@ from autodata.models.simulated.chat_model import World
 from autodata.models.validation import problems
 from autodata.nodes.optimizer.settings import OptimizeConfig
 from autodata.prompts import PromptPack
+from autodata.runner.fingerprint import fingerprint
 from autodata.runner.serve_config import ServeConfig
 from autodata.tracing.config import TracingConfig
 
@@ -177,6 +178,26 @@ def code_of_policy(policy: AcceptancePolicy) -> str:
     """Return what names the code of an acceptance policy that an entry point adds, `SPEC HASH`; empty for ours."""
     spec = PRESETS.spec(policy.name) if policy.name in PRESETS.plugins else ""
     return hashed(spec) if spec else ""
+
+
+def at_defaults(resolved: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names in a configuration's fingerprint whose settings are at their defaults.
+
+    A setting that a later version adds has what was done before it as its default, so one that is at its default now
+    was so in a folder from before it. Without this every new setting would refuse the run folders that people paid for.
+    """
+    plain = RunConfig().model_dump(mode="json", exclude_none=True, exclude={"domain", "models", "acceptance", *SITTING})
+    of_domain = {
+        name: field.default
+        for name, field in Domain.model_fields.items()
+        if isinstance(field.default, bool | int | float | str)
+    }
+    of_model = ModelSettings().model_dump(mode="json", exclude_none=True, exclude={"provider", "model"})
+    unset = {**resolved, **{name: value for name, value in plain.items() if name in resolved}}
+    unset["domain_settings"] = {**resolved.get("domain_settings", {}), **of_domain}
+    unset["models"] = {role: {**settings, **of_model} for role, settings in resolved["models"].items()}
+    defaults = fingerprint(unset)
+    return frozenset(name for name, value in fingerprint(resolved).items() if defaults.get(name) == value)
 
 
 def read_config(text: str, where: str, flags: Mapping[str, Any] | None = None) -> RunConfig:

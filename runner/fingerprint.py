@@ -8,7 +8,7 @@ folder without it is of version 1. What a later version adds goes into `LATER`, 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,10 +107,13 @@ def changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
     ]
 
 
-def changed_since(meta: Mapping[str, str], now: Mapping[str, str], where: object) -> list[str]:
+def changed_since(
+    meta: Mapping[str, str], now: Mapping[str, str], where: object, *, later: Collection[str] = ()
+) -> list[str]:
     """Return what differs between the fingerprint that a folder keeps and this one; nothing when it keeps none.
 
-    `meta` is the folder's table of that name. Raises UserError, naming `where`, for the rules of a later version.
+    `meta` is the folder's table of that name; `later` are names that a folder from before them need not have, besides
+    `LATER`. Raises UserError, naming `where`, for the rules of a later version.
     """
     if "bearing" not in meta:
         return []
@@ -121,7 +124,7 @@ def changed_since(meta: Mapping[str, str], now: Mapping[str, str], where: object
             " update Autodata, or use another folder"
         )
     before: dict[str, str] = json.loads(meta["bearing"])
-    return changes({**{name: now[name] for name in LATER if name in now}, **before}, now)
+    return changes({**{name: now[name] for name in (*LATER, *later) if name in now}, **before}, now)
 
 
 def kept_of(values: Mapping[str, str]) -> dict[str, str]:

@@ -30,7 +30,7 @@ from autodata.nodes.state import Services
 from autodata.prompts import PromptPack
 from autodata.prompts.roles import READERS_OF_SOURCE
 from autodata.runner.checkpointer import CHECKPOINTS, open_run_saver
-from autodata.runner.config import RunConfig, require_kind, write_resolved
+from autodata.runner.config import RunConfig, at_defaults, require_kind, write_resolved
 from autodata.runner.fingerprint import changed_since, fingerprint, kept_of
 from autodata.runner.own_models import OWN, own_models
 from autodata.tracing.config import TracingConfig
@@ -278,7 +278,7 @@ async def bind(ledger: Ledger, folder: Path, resolved: Mapping[str, Any]) -> Non
     now = fingerprint(resolved)
     if "bearing" in known:
         require_kind(known, resolved["kind"], folder)
-    if changed := changed_since(known, now, folder):
+    if changed := changed_since(known, now, folder, later=at_defaults(resolved)):
         raise UserError(
             f"{folder} was made with another configuration ({'; '.join(changed[:5])}):"
             f" use another --out, the old values, or --config {folder / 'config.toml'}"

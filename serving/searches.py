@@ -23,7 +23,7 @@ from autodata.models.endpoint import RoleModel
 from autodata.nodes.optimizer.state import Search
 from autodata.prompts import PromptPack
 from autodata.runner.checkpointer import open_run_saver
-from autodata.runner.config import RunConfig
+from autodata.runner.config import RunConfig, at_defaults
 from autodata.runner.fingerprint import changed_since, fingerprint
 from autodata.runner.optimization.session import Optimization, OptimizeRunConfig
 from autodata.runner.run_folder import RunFolder, bind, open_ledger, spent_budget, traced
@@ -109,7 +109,8 @@ class Room:
         """
         if self.sitting is None:
             resolved = order.config.resolved(order.pack.version)
-            if changed := changed_since(await meta(self.ledger), fingerprint(resolved), self.folder):
+            known, now = await meta(self.ledger), fingerprint(resolved)
+            if changed := changed_since(known, now, self.folder, later=at_defaults(resolved)):
                 raise UserError(
                     f"this thread's search began under other settings of the server ({'; '.join(changed[:5])}): set"
                     " them back, or send the input again for a new search"

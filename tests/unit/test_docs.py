@@ -43,7 +43,7 @@ PROSE = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 """What people read; prompts and example documents are Markdown too, but no documentation."""
 
 MARKDOWN = MarkdownIt("commonmark").enable("table")
-LANGUAGES = {"sh", "toml", "mermaid"}
+LANGUAGES = {"sh", "toml", "mermaid", "text"}
 WORDS = {3: "three", 5: "five"}
 
 
