@@ -68,10 +68,11 @@ kill: $(READY)
 
 check: test lint types slow e2e kill
 
-# The generated parts of docs; tests/unit/test_docs.py and tests/unit/test_api.py say when they are out of date.
+# The generated parts of docs; tests/unit/test_docs.py, test_api.py and test_metrics.py say when they are out of date.
 docs: $(READY)
 	$(RUN) docs/make.py
 	$(RUN) docs/public.py
+	$(RUN) docs/metrics.py
 
 # The simulated tables in docs; tests say when they are out of date. The last takes an hour of two cores.
 tables: $(READY)
@@ -80,10 +81,12 @@ tables: $(READY)
 	$(RUN) -m benchmarks.optimizer_tables
 
 # The recorded runs and served schemas in tests/golden; tests/graph/test_golden.py and test_schemas.py say when a prompt
-# or a schema is no longer the recorded one.
+# or a schema is no longer the recorded one. What is printed of the run folders in tests/golden/run_folder is written anew
+# too (test_pinned.py); the folders are not, for they stand for what people have on their disks.
 golden: $(READY)
 	$(RUN) -m tests.support.golden
 	$(RUN) -m tests.support.schemas
+	$(RUN) -m tests.support.pinned
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras pyproject.toml -o requirements.lock

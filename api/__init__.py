@@ -9,15 +9,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from autodata.checkpoints.errors import AutodataError, DiskFailed, RunFailed, UserError
+    from autodata.checkpoints.errors import (
+        AutodataError,
+        BudgetSpent,
+        CallFailed,
+        DiskFailed,
+        EndpointDown,
+        RunFailed,
+        UnusableReply,
+        UserError,
+    )
     from autodata.checkpoints.records import Attempt, Example, Mark, Round, Verdict
-    from autodata.domains.domain import Domain, find_domain
+    from autodata.checkpoints.usage import Usage
+    from autodata.domains.domain import Domain
+    from autodata.domains.loader import find_domain
     from autodata.graphs.cot_baseline import build_cot_baseline
     from autodata.graphs.self_instruct import build_self_instruct
     from autodata.jobs.arguments import Options
     from autodata.jobs.generate import agenerate, generate, open_run
-    from autodata.jobs.result import GenerationResult, Usage
-    from autodata.models.errors import BudgetSpent, CallFailed, EndpointDown, UnusableReply
+    from autodata.jobs.result import GenerationResult
     from autodata.nodes.events import (
         AcceptedEvent,
         AttemptEvent,
@@ -44,15 +54,25 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOMES = {
-    "checkpoints.errors": ("AutodataError", "DiskFailed", "RunFailed", "UserError"),
+    "checkpoints.errors": (
+        "AutodataError",
+        "BudgetSpent",
+        "CallFailed",
+        "DiskFailed",
+        "EndpointDown",
+        "RunFailed",
+        "UnusableReply",
+        "UserError",
+    ),
     "checkpoints.records": ("Attempt", "Example", "Mark", "Round", "Verdict"),
-    "domains.domain": ("Domain", "find_domain"),
+    "checkpoints.usage": ("Usage",),
+    "domains.domain": ("Domain",),
+    "domains.loader": ("find_domain",),
     "graphs.cot_baseline": ("build_cot_baseline",),
     "graphs.self_instruct": ("build_self_instruct",),
     "jobs.arguments": ("Options",),
     "jobs.generate": ("agenerate", "generate", "open_run"),
-    "jobs.result": ("GenerationResult", "Usage"),
-    "models.errors": ("BudgetSpent", "CallFailed", "EndpointDown", "UnusableReply"),
+    "jobs.result": ("GenerationResult",),
     "nodes.events": (
         "AcceptedEvent",
         "AttemptEvent",

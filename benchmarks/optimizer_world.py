@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
-from autodata.checkpoints.records import Document, FailureMode, Stage, attempt_id
+from autodata.checkpoints.ids import attempt_id
+from autodata.checkpoints.records import Document, FailureMode, Stage
 from autodata.domains.acceptance.policies import Planned
 from autodata.models.simulated.chat_model import META_WORLD
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Trial

@@ -16,8 +16,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from autodata.checkpoints.ids import document_id
 from autodata.checkpoints.ledger import Reader, open_readonly
-from autodata.checkpoints.records import Document, document_id
+from autodata.checkpoints.records import Document
 from autodata.cli.compare import FIGURES, to_markdown
 from autodata.corpus.compare import compare
 from autodata.models.simulated.chat_model import TOO_HARD, World

@@ -7,9 +7,12 @@ has a book of its own, kept in table `trials`, and whoever saves to it need not 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+from autodata.checkpoints.ids import digest
 from autodata.checkpoints.ledger import Ledger
+from autodata.checkpoints.records import DocumentStatus
 
 MAIN = "main"
 """The evaluation of a plain run."""
@@ -44,6 +47,29 @@ class Book:
         """Return how many documents were accepted."""
         rows = await self.ledger.read("select count(*) as n from documents where status = 'accepted'")
         return int(rows[0]["n"])
+
+    async def record_failure(self, document_id: str, epoch: int, kind: str, message: str, brief: str) -> None:
+        """Record what errored a document: `kind` and the whole message, `brief` in a line. Twice is harmless."""
+        thread = f"{self.evaluation}/{document_id}"
+        status = {"status": DocumentStatus.ERRORED.value, "status_reason": f"{kind}: {brief}"}
+        failure = {
+            "failure_id": digest([thread, epoch, kind, message]),
+            "document_id": document_id,
+            "thread_id": thread,
+            "epoch": epoch,
+            "kind": kind,
+            "message": message,
+            "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        }
+        await self.save(documents=[{"document_id": document_id, **status}], failures=[failure])
+
+    async def record_status(self, document_id: str, status: DocumentStatus, **columns: int | str) -> None:
+        """Record where a document stands, and further columns of its row."""
+        await self.save(documents=[{"document_id": document_id, "status": status.value, **columns}])
+
+    async def record_settled(self, document_id: str) -> None:
+        """Record that a document's thread is at its end, too."""
+        await self.save(documents=[{"document_id": document_id, "settled": 1}])
 
     async def save(self, **tables: Sequence[Mapping[str, Any]]) -> None:
         """Save rows as `Ledger.save` does."""

@@ -1,53 +1,42 @@
-"""What can go wrong, as one tree, and the one function that says whose matter an error is.
+"""Every error that Autodata raises for others to handle, as one tree, and what each means for the work it ends.
 
-    AutodataError                     anything this package raises on purpose
-    ├── UserError                     the caller's mistake: a path, a key, a setting. Exit code 2
-    ├── RunFailed                     the work could not be done. Exit code 1
-    │   └── DiskFailed                a full, read-only or failing disk. Exit code 2
-    ├── PlumbingError                 a model call could not be completed (`autodata.models.errors`). Exit code 1
-    │   ├── CallFailed                no reply within the allowed requests, or this request was refused
-    │   ├── UnusableReply             replies came, and none could be read
-    │   ├── NothingMadeOfSamples      samples answer, and no one answer could be made of them (`autodata.nodes`)
-    │   ├── EndpointDown              an endpoint failed too often in a row, or refused key or model
-    │   ├── BudgetSpent               a budget is used up
-    │   ├── Drained                   the session is ending and the call was not sent
-    │   └── Stopped                   the session was over before its work was
-    └── BadState                      a graph's state that a node cannot work on (`autodata.nodes.state`); a ValueError
+    AutodataError                    anything that is raised on purpose
+    ├── UserError                    the user's mistake, told in one line               exit code 2
+    ├── RunFailed                    the command could not do its work                  exit code 1
+    │   └── DiskFailed               a full, read-only or failing disk                  exit code 2
+    ├── BadState                     a graph's state that a node cannot work on         exit code 2
+    └── PlumbingError                a call could not be completed: never a score, a refinement or a rejection
+        ├── CallFailed               no reply within the allowed requests, or refused   the document is errored
+        ├── UnusableReply            replies came, and none could be read               the document is errored
+        ├── NothingMadeOfSamples     of `nodes/solver_modes.py`: no one answer of many  the document is errored
+        ├── EndpointDown             an endpoint failed too often, or refused the key   the run pauses
+        ├── BudgetSpent              a budget is used up                                the run drains
+        ├── Drained                  the session ends, and the call was not sent        the document stays pending
+        └── Stopped                  a session is over before its work is               what was begun stays open
 
-Every message is one line that says what is wrong, where, and what to type. Anything else that is raised is a defect of
-this package, or of code that was given to it. A quality failure is no error: it is a round's verdict.
+`effect_of` says of any exception what it means for a run, and `exit_code_of` with what a command ends. What is not of
+this tree is a defect of this package, or of code that was given to it. A quality failure is no error: it is a round's
+verdict. This module imports nothing of the package.
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
+import re
+import sqlite3
+from enum import Enum, auto
 from typing import ClassVar
-
-
-class Matter(StrEnum):
-    """Whose matter an error is."""
-
-    USER = "user"
-    """What was asked for cannot be done: the caller changes something."""
-    DOCUMENT = "document"
-    """One document got no reply that could be used: the next session asks for what is missing."""
-    RUN = "run"
-    """The run cannot go on now: a dead endpoint, a spent budget, a full disk. Later it goes on where it was."""
-    DEFECT = "defect"
-    """Not of this tree."""
 
 
 class AutodataError(Exception):
     """Base of every error that is raised on purpose. Its message is one line."""
 
-    matter: ClassVar[Matter] = Matter.RUN
     exit_code: ClassVar[int] = 1
+    """What a command that it ends exits with."""
 
 
 class UserError(AutodataError):
     """The user's mistake, told in one line: what is wrong, where, and what to type. Exit code 2."""
 
-    matter = Matter.USER
     exit_code = 2
 
 
@@ -61,11 +50,119 @@ class DiskFailed(RunFailed):
     exit_code = 2
 
 
-def matter_of(error: BaseException) -> Matter:
-    """Return whose matter an error is."""
-    return error.matter if isinstance(error, AutodataError) else Matter.DEFECT
+class BadState(AutodataError, ValueError):
+    """A state that a node cannot work on, for a client may edit it: the key and what is wrong, in one line."""
+
+    exit_code = 2
+
+
+class PlumbingError(AutodataError):
+    """A call could not be completed. `kind` is stored with the document's failure."""
+
+    kind: ClassVar[str] = "plumbing"
+
+
+class CallFailed(PlumbingError):
+    """The endpoint did not give a reply within the allowed requests, or refused this one. The document is errored.
+
+    `refused` is true when the endpoint answered, and would not take this very request.
+    """
+
+    kind = "call_failed"
+
+    def __init__(self, message: str, *, refused: bool = False) -> None:
+        super().__init__(message)
+        self.refused = refused
+
+
+class UnusableReply(PlumbingError):
+    """Replies came and were paid for, but none could be read. The document is errored.
+
+    `shape` is true when the last reply was JSON that broke the schema's rules rather than something unreadable.
+    """
+
+    kind = "unusable_reply"
+
+    def __init__(self, message: str, *, shape: bool = False) -> None:
+        super().__init__(message)
+        self.shape = shape
+
+
+class EndpointDown(PlumbingError):
+    """An endpoint failed too often in a row, or refused key or model. The run pauses; documents stay pending."""
+
+    kind = "endpoint_down"
+
+
+class BudgetSpent(PlumbingError):
+    """A budget is used up. The run drains; the document stays pending."""
+
+    kind = "budget_spent"
+
+
+class Drained(PlumbingError):
+    """The sitting is ending and the call was not sent. The document stays pending."""
+
+    kind = "drained"
+
+
+class Stopped(PlumbingError):
+    """A sitting is over before its work is: `failed` says whether that was a failure. What was begun stays open."""
+
+    kind = "stopped"
+
+    def __init__(self, reason: str, failed: bool = False) -> None:
+        super().__init__(reason)
+        self.failed = failed
+
+
+class Effect(Enum):
+    """What an exception means for the session of a run in which it was raised."""
+
+    DRAINED = auto()
+    """The work stopped at a checkpoint because it was told to. It goes on in the next session."""
+    BUDGET_SPENT = auto()
+    """Nothing more may be paid for. What is in flight is kept."""
+    STOPPED = auto()
+    """The session is over, and the error says whether that is a failure."""
+    PAUSED = auto()
+    """An endpoint is down: nothing more is begun until somebody has seen to it."""
+    ERRORED = auto()
+    """One document got no usable reply. It is taken up again by the next session, and others go on."""
+    BAD_STATE = auto()
+    """Somebody edited one document's state into one that cannot be worked on. It ends that document, and no other."""
+    USER = auto()
+    """The user's mistake: the command ends and tells them."""
+    FAILED = auto()
+    """The run's folder failed: the command ends."""
+    DEFECT = auto()
+    """Not foreseen. It ends one document, recorded whole, and no other."""
+
+
+def effect_of(error: BaseException) -> Effect:
+    """Return what an exception means for a run."""
+    from langgraph.errors import GraphDrained  # noqa: PLC0415 - commands that only look start without LangGraph
+
+    effects: dict[type[BaseException] | tuple[type[BaseException], ...], Effect] = {
+        (GraphDrained, Drained): Effect.DRAINED,
+        BudgetSpent: Effect.BUDGET_SPENT,
+        Stopped: Effect.STOPPED,
+        EndpointDown: Effect.PAUSED,
+        PlumbingError: Effect.ERRORED,
+        BadState: Effect.BAD_STATE,
+        UserError: Effect.USER,
+        (RunFailed, sqlite3.Error): Effect.FAILED,
+    }
+    return next((effect for kinds, effect in effects.items() if isinstance(error, kinds)), Effect.DEFECT)
 
 
 def exit_code_of(error: BaseException) -> int:
     """Return the exit code of a command that ends with an error: 2 for the user to mend, 1 for all else."""
     return error.exit_code if isinstance(error, AutodataError) else 1
+
+
+def cause_of(kind: str, message: str) -> str:
+    """Return what two failures have in common that come of the same cause: numbers, ids and quoted words left out."""
+    text = re.sub(r"\"[^\"]*\"|'[^']*'|`[^`]*`|«[^»]*»|“[^”]*”", "_", " ".join(message.split()))
+    text = re.sub(r"\b(?=\w*\d)[\w-]+\b", "_", text)
+    return f"{kind}: {text[:300]}"

@@ -23,8 +23,8 @@ from typing import Any, Self
 from sqlite_utils import Database
 from sqlite_utils.db import NotFoundError
 
-from autodata.checkpoints.records import DiskFailed, RunFailed, UserError
-from autodata.checkpoints.schema import OLDER, SCHEMA_VERSION, TABLES, Rows, create_tables, encode, upgrade_tables
+from autodata.checkpoints.errors import DiskFailed, RunFailed, UserError
+from autodata.checkpoints.schema import MIGRATIONS, SCHEMA_VERSION, TABLES, Rows, create_tables, encode, upgrade_tables
 
 BUSY_SECONDS = 30.0
 """How long a write waits for another program that holds the file."""
@@ -83,6 +83,11 @@ def _is_new(db: Database, path: Path) -> bool:
     if not tables.issuperset({"meta", "documents", "calls"}):
         raise _refusal(path, "it is another program's database")
     version = _version(db)
+    if version.isdecimal() and int(version) > int(SCHEMA_VERSION):
+        raise UserError(
+            f"{path} was made by a later version of Autodata (its schema version is {version}, this one's is"
+            f" {SCHEMA_VERSION}): update with `pip install --upgrade autodata-langgraph`, or use another folder"
+        )
     if version != SCHEMA_VERSION:
         raise _refusal(path, f"its schema version is {version}, this Autodata's is {SCHEMA_VERSION}")
     if not tables.issuperset(TABLES):
@@ -102,11 +107,11 @@ def _version(db: Database) -> str:
 def _upgrade(path: Path) -> None:
     """Bring a file of an older schema version up to this one. Whoever comes first does it, all or nothing."""
     with closing(_connect(path, "rw")) as db:
-        if _version(db) not in OLDER:
+        if _version(db) not in MIGRATIONS:
             return
         db.execute("BEGIN IMMEDIATE")
         try:
-            if _version(db) in OLDER:  # another process may have done it meanwhile
+            if _version(db) in MIGRATIONS:  # another process may have done it meanwhile
                 upgrade_tables(db)
             db.execute("COMMIT")
         finally:
@@ -199,7 +204,7 @@ class Reader:
             if not frozen:
                 _upgrade(self.path)
             self._read_db = self._read_files.enter_context(closing(_connect(self.path, mode)))
-            if frozen and _version(self._read_db) in OLDER:
+            if frozen and _version(self._read_db) in MIGRATIONS:
                 raise UserError(
                     f"{self.path} was made by an earlier version: make its folder writable, or look at a copy of it"
                 )

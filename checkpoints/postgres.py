@@ -29,7 +29,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
-from autodata.checkpoints.records import RunFailed, UserError
+from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.checkpoints.saver import ROUND_KEY, Row, last_of_each, unneeded
 
 CONNECT_SECONDS = 10

@@ -1,82 +1,21 @@
-"""The records everything else speaks: documents, candidates, attempts, marks, verdicts, rounds, examples.
-
-This module imports nothing of the package but its errors.
-"""
+"""The records everything else speaks: documents, candidates, attempts, marks, verdicts, rounds, examples."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
-import unicodedata
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from autodata.checkpoints.errors import DiskFailed as DiskFailed  # noqa: PLC0414 - exported from here too
-from autodata.checkpoints.errors import RunFailed as RunFailed  # noqa: PLC0414 - exported from here too
-from autodata.checkpoints.errors import UserError as UserError  # noqa: PLC0414 - exported from here too
-
-PREVIEW_CHARS = 300
-"""Documents and raw answers appear in graph state only as this many leading characters and a reference."""
+from autodata.checkpoints.ids import digest
 
 
 class Record(BaseModel):
     """Base of all records: unknown keys are refused, values are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def canonical_json(value: object) -> str:
-    """Return the one JSON text of a value: sorted keys, no spaces, non-ASCII kept."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def digest(value: object, length: int = 16) -> str:
-    """Return the first `length` hex digits of the SHA-256 of a value's canonical JSON."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:length]
-
-
-def normalise_text(text: str) -> str:
-    """Return text in NFC with unix newlines, no trailing blanks on lines and no blank ends."""
-    text = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
-    return "\n".join(line.rstrip(" \t") for line in text.split("\n")).strip()
-
-
-_INVISIBLE = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufffd")
-"""Letters and symbols by their category that show nothing, and the sign for what could not be read."""
-
-
-def is_blank(text: str) -> bool:
-    """Return whether a text shows nothing: spaces, control, format and zero-width characters, marks on no letter."""
-    return not any(unicodedata.category(char)[0] in "LNPS" and char not in _INVISIBLE for char in text)
-
-
-_UNSAFE = re.compile(r"[\x7f-\x9f\u061c\u2028-\u202e\u2066-\u2069]")
-
-
-def json_text(value: object, *, indent: int | None = None, ascii_only: bool = False) -> str:
-    """Return a value as JSON that any terminal and any splitter of lines takes: what they could act on is escaped.
-
-    Without `indent` it is one line, whatever counts as the end of a line. Raises ValueError for NaN and infinity.
-    """
-    text = json.dumps(value, indent=indent, ensure_ascii=ascii_only, allow_nan=False)
-    # Outside of strings JSON has none of these, and inside an escape means the same.
-    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
-
-
-def document_id(text: str) -> str:
-    """Return the id of a document: 16 hex digits of the SHA-256 of its normalised text."""
-    return hashlib.sha256(normalise_text(text).encode()).hexdigest()[:16]
-
-
-def preview(text: str) -> str:
-    """Return the first 300 characters of a text, marked when cut."""
-    return text if len(text) <= PREVIEW_CHARS else text[: PREVIEW_CHARS - 1] + "…"
 
 
 class Document(Record):
@@ -288,40 +227,3 @@ class Example(Record):
     """How much a trainer can learn from it, as the loop judge sees it, where a domain has one."""
     judgement: dict[str, Any] | None = None
     """What the loop judge found, whole."""
-
-
-def round_id(thread_id: str, n: int, candidate_id: str) -> str:
-    """Return the id of round `n` (1-based) of a thread with its candidate."""
-    return f"{thread_id}/{n}/{candidate_id}"
-
-
-def attempt_id(of_round: str, stage: Stage, index: int) -> str:
-    """Return the id of the attempt `index` (0-based) of a solver within a round."""
-    return f"{of_round}/{stage.value}/{index}"
-
-
-class Store(Protocol):
-    """Rows that last: the ledger seen from a node. `save` returns only when the rows are durable."""
-
-    async def save(self, **tables: Sequence[Mapping[str, Any]]) -> None:
-        """Upsert rows by their primary keys, all tables in one transaction."""
-
-
-class Blobs(Protocol):
-    """Long texts by reference: `document/<document_id>` and `answer/<attempt_id>`."""
-
-    async def get(self, ref: str) -> str:
-        """Return the text behind a reference. Raises KeyError when there is none."""
-
-    async def documents(self) -> list[str]:
-        """Return the ids of all documents that have a text, in order."""
-
-
-class Journal(Protocol):
-    """Every completed model call, durable before its reply is used."""
-
-    async def find_call(self, key: str) -> Mapping[str, Any] | None:
-        """Return the stored row of table `calls` with this key, or None."""
-
-    async def save(self, **tables: Sequence[Mapping[str, Any]]) -> None:
-        """Store rows of tables `calls` and `timeouts`."""

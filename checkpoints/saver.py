@@ -22,7 +22,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver, ChannelVersions, Chec
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
-from autodata.checkpoints.records import DiskFailed, RunFailed, UserError
+from autodata.checkpoints.errors import DiskFailed, RunFailed, UserError
 
 Keep = Literal["rounds", "all", "none"]
 """What stays of a document's checkpoints once it has ended: each round's last one, all of them, or none."""

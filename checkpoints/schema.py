@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 from sqlite_utils import Database
 
-from autodata.checkpoints.records import canonical_json
+from autodata.checkpoints.ids import canonical_json
 
 SCHEMA_VERSION = "4"
-"""Kept in table `meta` under `schema_version`. An older file of `OLDER` is brought up to it, any other is refused."""
-OLDER = frozenset({"3"})
+"""Kept in table `meta` under `schema_version`. A file of a version in `MIGRATIONS` is brought up to it, any other is
+refused."""
 
 Rows = dict[str, list[dict[str, Any]]]
 """Table -> rows, encoded."""
@@ -316,11 +316,8 @@ WHERE charged_out IS NULL
 """What the calls of an older file count for: prompts are not kept, but few are shorter than their document."""
 
 
-def upgrade_tables(db: Database) -> None:
-    """Add to an older ledger the tables, columns and indexes that it lacks, and note the schema version.
-
-    For a file whose version is in `OLDER`, within the caller's transaction. Nothing that is there changes.
-    """
+def _add_what_lacks(db: Database) -> None:
+    """Add the tables, columns and indexes that a file lacks. Nothing that is there changes."""
     there = set(db.table_names())
     for name, table in TABLES.items():
         if name not in there:
@@ -334,8 +331,36 @@ def upgrade_tables(db: Database) -> None:
         for columns in table.indexes:
             if columns not in indexed:
                 db.table(name).create_index(columns)
+
+
+def _charge_calls(db: Database) -> None:
+    """Add what lacks, and fill in what the calls that are there count for under a budget."""
+    _add_what_lacks(db)
     db.execute(_CHARGE)
-    db.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", [SCHEMA_VERSION])
+
+
+MIGRATIONS: Mapping[str, Callable[[Database], None]] = {
+    "1": _add_what_lacks,  # extracts, what a loop judge and a screen found
+    "2": _add_what_lacks,  # people's labels, forks, the optimiser's tables, spans
+    "3": _charge_calls,  # what a call counts for, and requests that timed out
+}
+"""Version -> what brings a file of it to the next. Every version that ever was stands here, but for today's.
+
+`_add_what_lacks` brings a file to today's tables at once, which is right as long as versions only add. The first one
+that renames or drops something writes down what the tables were before it, for the steps that stand before its own.
+"""
+
+
+def upgrade_tables(db: Database) -> None:
+    """Bring a ledger of an older version to this one, step by step, and note the version after each.
+
+    For a file whose version is in `MIGRATIONS`, within the caller's transaction. Raises KeyError for any other.
+    """
+    [(version,)] = db.execute("SELECT value FROM meta WHERE key = 'schema_version'")
+    while version != SCHEMA_VERSION:
+        MIGRATIONS[version](db)
+        version = str(int(version) + 1)
+        db.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", [version])
 
 
 def _declared(table: Table, column: str, kind: type) -> str:

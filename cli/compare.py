@@ -12,13 +12,15 @@ import typer
 from rich import box
 from rich.table import Table
 
-from autodata.checkpoints.records import FailureMode, UserError
+from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.records import FailureMode
 from autodata.cli.report import figure
 from autodata.cli.signals import signal_rows
-from autodata.cli.terminal import AsJson, console, ledger_of, print_json, write_data
+from autodata.cli.terminal import AsJson, console, print_json, write_data
 from autodata.corpus.compare import SUITABILITIES
 from autodata.corpus.compare import compare as compared
 from autodata.jobs.printable import printable
+from autodata.jobs.run_ledger import ledger_of
 
 Rows = list[tuple[str, list[str]]]
 Shown = Callable[[float | None], str]

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from autodata.checkpoints.records import json_text
+from autodata.checkpoints.texts import json_text
 from autodata.cli.report import example_card, examples_table, summary_table
 from autodata.cli.run import closing_lines, execute
 from autodata.cli.terminal import console

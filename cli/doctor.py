@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +14,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.records import Document
 from autodata.cli.terminal import AsJson, console, print_json
+from autodata.corpus.documents import read_documents
+from autodata.examples import documents_folder
 from autodata.jobs.printable import printable
 from autodata.models.config import ModelSettings
 from autodata.models.local.serving import LocalServing
@@ -23,18 +26,24 @@ from autodata.models.probe import Finding, group, probe
 from autodata.nodes.solver_modes import attempts_alike
 from autodata.runner.checkpointer import describe_saver
 from autodata.runner.config import CheckpointsConfig, load_config
+from autodata.runner.rehearsal import Rehearsal
+from autodata.runner.rehearsal import rehearse as run_through
 
 
 def doctor(
     config: Annotated[Path, typer.Option("--config", help="The configuration to try.")] = Path("autodata.toml"),
     timeout: Annotated[float, typer.Option(help="Seconds that one request may take here.", min=0.1)] = 60.0,
+    rehearse: Annotated[
+        bool, typer.Option("--rehearse/--no-rehearse", help="Let each role do its real work once, on a small document.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Try every endpoint of a configuration with a few tiny calls and say what each can do.
 
     Looks for the key's variable, then asks for plain text and for structured output, with the settings that a run
-    would send. Local weights that are not cached yet are fetched. A Postgres server for checkpoints is reached, and
-    nothing is changed there. Exit code 1 if a role, or that server, could not be used.
+    would send. Where all is well, each role then does its real work once on a small document of the package, read and
+    repaired as in a run: one call a role. Local weights that are not cached yet are fetched. A Postgres server for
+    checkpoints is reached, and nothing is changed there. Exit code 1 if a role, or that server, could not be used.
 
     Example: autodata doctor --config autodata.toml
     """
@@ -44,7 +53,7 @@ def doctor(
     roles = {role: _bounded(one, timeout) for role, one in settings.roles().items()}
     errors = console(stderr=True)
 
-    async def try_all() -> tuple[list[Finding], SaverFinding | None]:
+    async def try_all() -> tuple[list[Finding], Rehearsal | None, SaverFinding | None]:
         with errors.status("") as line:
 
             def say(what: str, done: int = 0, total: int = 0) -> None:
@@ -54,21 +63,31 @@ def doctor(
             serving = LocalServing(progress=say, n_parallel=settings.local.n_parallel, ctx=settings.local.ctx)
             try:
                 findings = [await probe(part, serving, say, settings.retries.unusable_tries) for part in group(roles)]
-                return findings, await _try_saver(settings.checkpoints)
+                saver = await _try_saver(settings.checkpoints)
             finally:
                 await serving.aclose()
+            rehearsal = None
+            if rehearse and all(finding.usable for finding in findings):
+                say(f"rehearsing: {len(roles)} calls, one a role, and more where a reply must be repaired")
+                rehearsal = await run_through(settings, _small_document(), say)
+            return findings, rehearsal, saver
 
-    findings, saver = asyncio.run(try_all())
+    findings, rehearsal, saver = asyncio.run(try_all())
     warning = attempts_alike(settings.chosen_domain, settings.roles())
     usable = all(finding.usable for finding in findings) and not (saver and saver.problem)
+    usable = usable and (rehearsal is None or rehearsal.usable)
     if as_json:
         endpoints = [{**asdict(finding), "usable": finding.usable} for finding in findings]
         print_json(
             {"config": str(config), "domain": settings.domain, "usable": usable, "endpoints": endpoints}
+            | {"rehearsal": {**asdict(rehearsal), "calls": rehearsal.calls} if rehearsal else None}
             | {"checkpoints": asdict(saver) if saver else None, "warnings": [warning] if warning else []}
         )
     else:
         _show(console(), findings)
+        if rehearsal:
+            _show_rehearsal(console(), rehearsal)
+        _conclude(console(), findings, rehearsal)
         if warning:
             console().print(Text(printable(f"warning: {warning}"), style="bold yellow"), soft_wrap=True)
         if saver:
@@ -125,8 +144,34 @@ def _show(out: Console, findings: Iterable[Finding]) -> None:
             table.add_row(kind, Text(printable(f"{roles}{fault.problem}: {fault.advice}")))
         out.print(table)
         out.print()
+
+
+def _show_rehearsal(out: Console, rehearsal: Rehearsal) -> None:
+    title = f"Rehearsal on {rehearsal.document}, {rehearsal.calls} calls"
+    style = "bold green" if rehearsal.usable else "bold red"
+    table = Table(title=Text(title, style=style), title_justify="left", box=None, show_header=False, padding=(0, 2))
+    for part in rehearsal.parts:
+        state = "failed" if part.problem else "ok" if part.tried else "not tried"
+        said = part.problem or part.note
+        table.add_row(
+            Text(part.role, style="dim"),
+            Text(state, style="bold red" if part.problem else "green" if part.tried else "yellow"),
+            Text(printable(said)),
+        )
+    out.print(table)
+    out.print()
+
+
+def _conclude(out: Console, findings: Sequence[Finding], rehearsal: Rehearsal | None) -> None:
     broken = [role for found in findings for fault in found.faults if fault.fatal for role in fault.roles]
+    broken += [part.role for part in rehearsal.parts if part.problem] if rehearsal else []
     if broken:
         out.print(Text(f"These roles could not be used: {', '.join(dict.fromkeys(broken))}", style="bold red"))
     else:
         out.print(Text("Every role can be used.", style="bold green"))
+
+
+def _small_document() -> Document:
+    """Return the shortest of the documents that come with the package."""
+    found = [item for item in read_documents([documents_folder()]) if isinstance(item, Document)]
+    return min(found, key=lambda document: len(document.text))

@@ -14,7 +14,7 @@ from typing import Any
 
 from langchain_core.runnables.graph import Graph
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.errors import UserError
 
 SUFFIXES = (".svg", ".png", ".mmd")
 WIDE, HIGH = 1.05, 0.28

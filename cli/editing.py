@@ -14,7 +14,7 @@ from typing import Any
 
 import tomli_w
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.errors import UserError
 
 HEAD = """\
 Change the candidate, save and close the editor. Every field may change; it is verified anew before it counts.

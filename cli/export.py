@@ -8,23 +8,25 @@ from typing import Annotated
 
 import typer
 
-from autodata.checkpoints.records import Example, UserError
-from autodata.cli.terminal import RunFolder, ledger_of
-from autodata.corpus.export import FORMATS, STDOUT, examples_of
+from autodata.checkpoints.queries.documents import examples
+from autodata.checkpoints.records import Example
+from autodata.cli.terminal import RunFolder
+from autodata.corpus.exporters.files import STDOUT
+from autodata.corpus.exporters.registry import EXPORTERS
+from autodata.jobs.run_ledger import ledger_of
 
 
 def export(
     run: RunFolder,
     out: Annotated[Path, typer.Option("--out", help="The file to write; - for standard output.")],
-    format_name: Annotated[str, typer.Option("--format", help=f"One of: {', '.join(FORMATS)}.")] = "jsonl",
+    format_name: Annotated[str, typer.Option("--format", help=f"One of: {', '.join(EXPORTERS)}.")] = "jsonl",
 ) -> None:
     """Write the accepted examples of a run to a file, in the order of their documents.
 
     Example: autodata export runs/first --format jsonl --out examples.jsonl
     """
-    if format_name not in FORMATS:
-        raise UserError(f"unknown format {format_name!r}: use --format with one of {', '.join(FORMATS)}")
-    count = FORMATS[format_name](asyncio.run(read_examples(run)), out)
+    exporter = EXPORTERS.find(format_name, "--format")
+    count = exporter(asyncio.run(read_examples(run)), out)
     where = "standard output" if out == STDOUT else str(out)
     typer.echo(f"{count:,} example{'' if count == 1 else 's'} written to {where}", err=True)
 
@@ -32,4 +34,4 @@ def export(
 async def read_examples(run: Path) -> list[Example]:
     """Return the accepted examples of a run, in the order of their documents."""
     async with ledger_of(run) as ledger:
-        return await examples_of(ledger)
+        return [Example.model_validate_json(text) for text in await examples(ledger, by_document=True)]

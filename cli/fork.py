@@ -9,12 +9,14 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.queries.documents import documents
 from autodata.cli.editing import in_editor, read_changes
 from autodata.cli.run import finish
 from autodata.cli.show import find_document
-from autodata.cli.terminal import RunFolder, console, ledger_of
+from autodata.cli.terminal import RunFolder, console
 from autodata.jobs.printable import printable
+from autodata.jobs.run_ledger import ledger_of
 from autodata.runner.config import RunConfig, stored_config
 from autodata.runner.fork import Change, Moment, find_moment, make_fork, require_sound
 
@@ -53,7 +55,7 @@ def fork(
 
 async def _find(run: Path, wanted: str) -> str:
     async with ledger_of(run) as ledger:
-        rows = await ledger.read("SELECT document_id, name, status FROM documents ORDER BY rowid")
+        rows = await documents(ledger)
     return str(find_document(rows, wanted, run)["document_id"])
 
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from autodata.checkpoints.records import UserError
-from autodata.domains.domain import find_domain
+from autodata.checkpoints.errors import UserError
+from autodata.domains.loader import find_domain
 from autodata.graphs.self_instruct import build_self_instruct
 
 

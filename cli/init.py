@@ -12,14 +12,16 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.errors import UserError
 from autodata.cli.commented import WIDTH, allowed, comment, toml
 from autodata.cli.new_domain import typed, write_domain
 from autodata.domains.acceptance.parse import policy_of
 from autodata.domains.acceptance.policies import PRESETS, Counts, Majority, Thresholds
-from autodata.domains.domain import DOMAINS, Domain, find_domain
-from autodata.models.config import OPTIMIZER_ROLES, ROLES, SOLVER_MODES, SOLVERS, ModelSettings
+from autodata.domains.domain import DOMAINS, Domain
+from autodata.domains.loader import find_domain
+from autodata.models.config import SOLVER_MODES, ModelSettings
 from autodata.models.local.weights import KNOWN_MODELS
+from autodata.prompts.roles import MODEL_ROLES, ROLE, SOLVERS
 from autodata.runner.config import RunConfig
 
 _HEAD = """\
@@ -34,16 +36,7 @@ _SAID: Mapping[str, str] = {
     "models.default": "For every role that does not say otherwise. What is set here wins over the domain's defaults.",
     "models.default.api_key_env": "Name of the environment variable that holds the key, which itself never stands here."
     " Left out: OPENAI_API_KEY for the provider's own endpoint, no key for an endpoint of one's own.",
-    "models.extractor": "Reads a document once and says what it holds, in a domain with an extractor.",
-    "models.challenger": "Writes the questions.",
-    "models.screen": "Picks the promising of several candidates, in a domain with challengers side by side.",
-    "models.quality_verifier": "Looks at each question before a solver is paid for.",
-    "models.weak_solver": "Must fail, at least mostly: name a weaker model than the strong solver's.",
-    "models.strong_solver": "Must succeed where the weak solver fails.",
-    "models.verifier": "Marks the solvers' answers.",
-    "models.loop_judge": "Reads the pattern over all attempts, in a domain with a loop judge.",
-    "models.analyst": "Reads failures and says what causes them: `autodata optimize` only.",
-    "models.editor": "Edits the prompts: `autodata optimize` only. Name a strong model.",
+    **{f"models.{name}": ROLE[name].help for name in MODEL_ROLES},
 }
 """What the models' own docstrings do not say."""
 
@@ -146,7 +139,7 @@ def _models(domain: Domain) -> list[str]:
     lines = ["", *comment(f"The models, by role. A key left out of a role's table is inherited: {_INHERITANCE}")]
     lines += ["", *comment(_SAID["models.default"])]
     lines += ["[models.default]", *_fields(ModelSettings, "models.default", domain)]
-    for role in (*ROLES, *OPTIMIZER_ROLES):
+    for role in MODEL_ROLES:
         path = f"models.{role}"
         lines += ["", *comment(_SAID[path]), f"[{path}]"]
         lines += [_line(f"{path}.model", "model", "" if f"{path}.model" in _ACTIVE else "another-model")]
@@ -199,7 +192,7 @@ def _line(full: str, name: str, value: Any) -> str:
 
 
 def _presets(domain: Domain) -> Iterator[str]:
-    for name, policy in PRESETS.items():
+    for name, policy in PRESETS.shipped.items():
         shown = "weak wrong, strong right" if isinstance(policy, Majority) else _summary(type(policy))
         if isinstance(policy, Thresholds | Counts):
             bounds = policy.model_dump(mode="json", exclude_defaults=True, exclude={"name"})

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.errors import UserError
 from autodata.cli.commented import allowed, comment, toml
 from autodata.domains.domain import DOMAINS, Domain
 from autodata.domains.loader import FILE, require_own_name
@@ -46,7 +46,7 @@ def write_domain(folder: Path, like: str) -> None:
             f" autodata init --domain {typed(folder)} --out FILE"
         )
     pack = domain.pack()
-    used = {role: prompt for role, prompt in pack.prompts.items() if role in {*domain.roles, "feedback"}}
+    used = {role: prompt for role, prompt in pack.prompts.items() if role in domain.prompted}
     write_pack(PromptPack(name, used), folder)
     try:
         (folder / FILE).write_text(domain_toml(domain, folder), "utf-8", newline="\n")

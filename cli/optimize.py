@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from autodata.checkpoints.records import Document, RunFailed, Skipped, UserError
+from autodata.checkpoints.errors import RunFailed, UserError
+from autodata.checkpoints.records import Document, Skipped
 from autodata.cli.optimize_progress import OptimizeProgress
 from autodata.cli.optimize_report import SearchReport, blamed, show_search
 from autodata.cli.run import (
@@ -21,15 +22,17 @@ from autodata.cli.run import (
     MaxSeconds,
     MaxTokens,
     MaxUsd,
+    by_cause,
     find_settings,
     on_signals,
 )
 from autodata.cli.terminal import AsJson, console, print_json, write_data
 from autodata.jobs.inputs import Inputs
+from autodata.nodes.solver_modes import attempts_alike
 from autodata.prompts.patch import write_pack
-from autodata.runner.config import RunConfig
 from autodata.runner.destinations import destinations
-from autodata.runner.optimization.session import Ending, OptimizeRunConfig, open_optimization, require_splits
+from autodata.runner.optimization.session import OptimizeRunConfig, open_optimization, require_splits
+from autodata.runner.outcome import Outcome
 
 optimize = typer.Typer(
     help="Search for better prompts: rewrite them from traced failures, keep what wins on held-out documents.\n\n"
@@ -75,34 +78,38 @@ def search(
     settings = OptimizeRunConfig.of(find_settings(config, out, flags, OptimizeRunConfig.kind))
     paths = {"train": train or [], "validate": validate or [], "test": test or []}
     terminal = console(stderr=True)
-    ending, report = execute(settings, paths, out, terminal)
+    outcome, report = execute(settings, paths, out, terminal)
     if as_json:
         print_json(report.summary)
     else:
         show_search(console(), out, report)
-    for line in closing_lines(ending, report, out):
+    for line in closing_lines(outcome, report, out):
         terminal.print(line, highlight=False, markup=False, soft_wrap=True)
-    raise typer.Exit(int(ending.failed))
+    raise typer.Exit(int(outcome.failed))
 
 
 def execute(
     config: OptimizeRunConfig, paths: Mapping[str, list[Path]], out: Path, terminal: Console
-) -> tuple[Ending, SearchReport]:
+) -> tuple[Outcome, SearchReport]:
     """Run one sitting with progress on a terminal. The first Ctrl-C or SIGTERM drains, the second stops at once."""
-    splits = {split: _documents(config, files, split) for split, files in paths.items() if files}
+    read = {split: Inputs(config, files) for split, files in paths.items() if files}
+    splits = {split: _documents(inputs, split) for split, inputs in read.items()}
+    told = [f"--{split}: {line}" for split, inputs in read.items() for line in inputs.lines([], out)]
+    if warning := attempts_alike(config.chosen_domain, config.roles()):
+        told.insert(0, f"warning: {warning}")
     if not (out / "run.db").exists():
         if not splits:
             raise UserError(f"{out} holds no search yet: give --train PATH and --validate PATH")
         require_splits(splits)
     with suppress(asyncio.CancelledError):
-        return asyncio.run(_sit(config, splits, out, OptimizeProgress(terminal, config.optimize.iterations)))
+        return asyncio.run(_sit(config, splits, told, out, OptimizeProgress(terminal, config.optimize.iterations)))
     raise RunFailed(f"stopped at once; the same command goes on: nothing paid for is lost ({out})")
 
 
-def _documents(config: RunConfig, files: list[Path], split: str) -> list[Document]:
+def _documents(inputs: Inputs, split: str) -> list[Document]:
     """Return the documents of a split. Raises UserError for an input that is none: a split is what was named."""
     found: list[Document] = []
-    for item in Inputs(config, files):
+    for item in inputs:
         if isinstance(item, Skipped):
             raise UserError(f"--{split}: {item.name}: {item.reason}")
         found.append(item)
@@ -110,32 +117,37 @@ def _documents(config: RunConfig, files: list[Path], split: str) -> list[Documen
 
 
 async def _sit(
-    config: OptimizeRunConfig, splits: Mapping[str, list[Document]], out: Path, progress: OptimizeProgress
-) -> tuple[Ending, SearchReport]:
+    config: OptimizeRunConfig,
+    splits: Mapping[str, list[Document]],
+    told: Sequence[str],
+    out: Path,
+    progress: OptimizeProgress,
+) -> tuple[Outcome, SearchReport]:
     with progress:
         progress.say(destinations(config.roles().values(), config.tracing))
         async with open_optimization(config, out, progress=progress.preparing) as sitting:
             on_signals(sitting, progress)
             sitting.on_event = progress.on_event
+            for line in told:
+                progress.say(line)
             await sitting.take_in(splits)
-            ending = await sitting.run()
-            return ending, await SearchReport.read(sitting.ledger, sitting.archive, config)
+            outcome = await sitting.run()
+            return outcome, await SearchReport.read(sitting.ledger, sitting.archive, config)
 
 
-def closing_lines(ending: Ending, report: SearchReport, out: Path) -> list[str]:
+def closing_lines(outcome: Outcome, report: SearchReport, out: Path) -> list[str]:
     """Return what a person must know at the end: whether a budget or the search ended it, and what to type next."""
     summary = report.summary
-    if ending.stopped:
+    if outcome.stopped:
         lines = [
-            f"stopped: {ending.stopped}, after {summary['iterations_ended']} of {summary['iterations']} iterations:"
+            f"stopped: {outcome.stopped}, after {summary['iterations_ended']} of {summary['iterations']} iterations:"
             " the same command goes on, and pays for nothing twice"
         ]
     else:
         lines = [f"the search ended: all {summary['iterations']} iterations are done"]
-    lines += [f"errored: {line}" for line in ending.errored[:5]]
-    if len(ending.errored) > 5:
-        lines.append(f"errored: {len(ending.errored) - 5} more; they are left out of their scores")
-    lines += ending.notes
+    if outcome.errored:
+        lines += [*by_cause(outcome.errored), "errored documents are left out of their scores"]
+    lines += outcome.notes
     lines.append(f"next: autodata optimize export {out} --out prompts   autodata run --prompts {out} ...")
     return lines
 

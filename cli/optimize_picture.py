@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from autodata.checkpoints.records import RunFailed, UserError
+from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.cli.optimize_report import SearchReport
 
 _COLOURS = {

@@ -11,7 +11,9 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from autodata.checkpoints.usage import Usage
 from autodata.jobs.progress import LOG_EVERY_SECONDS, Watching
+from autodata.models.caller import Reply
 
 
 class OptimizeProgress(Watching):
@@ -20,7 +22,8 @@ class OptimizeProgress(Watching):
     def __init__(self, console: Console, iterations: int) -> None:
         super().__init__(console)
         self._iterations = iterations
-        self._ended = self._accepted = self._calls = self._tokens = 0
+        self._ended = self._accepted = 0
+        self._used = Usage()
         self._working: dict[str, str] = {}
         self._documents: dict[str, list[int]] = {}
 
@@ -38,8 +41,8 @@ class OptimizeProgress(Watching):
         """Take note of one event of the search or of a document in an evaluation."""
         name = event["event"]
         if name == "call":
-            self._calls += 1
-            self._tokens += (event["reply"].tokens_in or 0) + (event["reply"].tokens_out or 0)
+            reply: Reply = event["reply"]
+            self._used += Usage(reply.tokens_in, reply.tokens_out, reply.cost_usd, calls=1)
         elif name == "evaluating":
             self._working.pop("", None)
             self._documents[event["evaluation"]] = [0, event["documents"]]
@@ -68,7 +71,7 @@ class OptimizeProgress(Watching):
     def _headline(self) -> str:
         return (
             f"iterations {self._ended}/{self._iterations}, accepted {self._accepted},"
-            f" calls {self._calls:,}, tokens {self._tokens:,}"
+            f" calls {self._used.calls:,}, tokens {self._used.tokens:,}"
         )
 
     def _render(self) -> Table:

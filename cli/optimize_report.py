@@ -13,9 +13,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Reader
-from autodata.checkpoints.records import UserError
-from autodata.cli.terminal import ledger_of
+from autodata.checkpoints.queries.searches import iterations
+from autodata.checkpoints.queries.usage import usage_of_all
+from autodata.jobs.run_ledger import ledger_of
 from autodata.nodes.optimizer.blame import Version, blame
 from autodata.prompts import PromptPack
 from autodata.runner.config import read_resolved, stored_config
@@ -47,7 +49,7 @@ class SearchReport:
     @classmethod
     async def read(cls, ledger: Reader, archive: LedgerArchive, config: OptimizeRunConfig) -> Self:
         """Read an open search."""
-        rows = await ledger.read("select * from iterations order by iteration")
+        rows = await iterations(ledger)
         members = await archive.members()
         winner = await archive.winner(confirmed=bool(config.optimize.confirm))
         member = await archive.member(winner)
@@ -62,7 +64,7 @@ class SearchReport:
             "refused_edits": sum(
                 len(json.loads(row["edits"]).get("refusals", ())) for row in rows if row["edits"] != "[]"
             ),
-            **await _spent(ledger),
+            **await usage_of_all(ledger),
             "test": [await sealed_figures(archive, result) for result in await sealed_results(archive, ledger)],
         }
         return cls(summary, rows, await archive.pack(winner), member.iteration)
@@ -83,24 +85,13 @@ def _refusals(row: Mapping[str, Any]) -> int:
     return len(edits["refusals"]) if isinstance(edits, dict) else 0
 
 
-async def _spent(ledger: Reader) -> dict[str, Any]:
-    rows = await ledger.read(
-        "select count(*) as calls, coalesce(sum(tokens_in), 0) as tokens_in,"
-        " coalesce(sum(tokens_out), 0) as tokens_out, sum(cost_usd) as cost_usd from calls"
-    )
-    return rows[0]
-
-
 async def blamed(folder: Path, role: str = "") -> list[str]:
     """Return the winning prompts line by line, each with the iteration that wrote it and its score."""
     config = search_config(folder)
     async with ledger_of(folder, search=True) as ledger:
         archive = await LedgerArchive.of(ledger, str(folder))
         winner = await archive.winner(confirmed=bool(config.optimize.confirm))
-        scores = {
-            row["mutant"]: row["mutant_score"]
-            for row in await ledger.read("select mutant, mutant_score from iterations where mutant is not null")
-        }
+        scores = {row["mutant"]: row["mutant_score"] for row in await iterations(ledger) if row["mutant"] is not None}
         versions = [
             Version(row["iteration"], scores.get(row["pack"]), await archive.pack(row["pack"]))
             for row in await archive.lineage(winner)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.errors import UserError
 from autodata.cli.terminal import write_data
 from autodata.prompts import PromptPack, load_pack
 from autodata.prompts.pack import shipped_packs

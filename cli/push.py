@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.errors import UserError
 from autodata.cli.export import read_examples
 from autodata.cli.terminal import RunFolder
 from autodata.corpus.push import TARGETS

@@ -21,22 +21,20 @@ from rich.console import Console
 from rich.rule import Rule
 from rich.text import Text
 
+from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Ledger, Reader
-from autodata.checkpoints.records import Candidate, UserError
+from autodata.checkpoints.queries.rounds import label_of, open_labels
+from autodata.checkpoints.records import Candidate
 from autodata.cli.editing import in_editor
 from autodata.cli.keys import held, read_key, read_line
 from autodata.cli.rounds import read_round, show_round
 from autodata.cli.run import finish
-from autodata.cli.terminal import AsJson, RunFolder, console, ledger_of, print_json
+from autodata.cli.terminal import AsJson, RunFolder, console, print_json
 from autodata.jobs.printable import printable
+from autodata.jobs.run_ledger import ledger_of
 from autodata.nodes.human_review import edited
 from autodata.prompts import PromptPack
 from autodata.runner.config import RunConfig, stored_config
-
-_QUEUE = """
-SELECT l.*, d.name FROM labels l JOIN documents d USING (document_id) WHERE l.decision IS NULL ORDER BY d.rowid, l.rowid
-"""
-_OPEN = "SELECT decision, reviewer FROM labels WHERE label_id = ?"
 
 _KEYS: Mapping[str, str] = {
     "accept": "[a]pprove  [e]dit  [r]eject  [f]ull text  [s]kip  [q]uit",
@@ -72,7 +70,7 @@ def review(
 
 async def _listed(run: Path) -> list[dict[str, Any]]:
     async with ledger_of(run) as ledger:
-        return [await _item(ledger, row) for row in await ledger.read(_QUEUE)]
+        return [await _item(ledger, row) for row in await open_labels(ledger)]
 
 
 async def _item(ledger: Reader, label: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,7 +101,7 @@ class _Queue:
     async def _answers(self) -> int:
         """Go through the queue; return how many candidates are left in it."""
         async with Ledger.open(self.run / "run.db") as ledger:
-            rows = await ledger.read(_QUEUE)
+            rows = await open_labels(ledger)
             for position, row in enumerate(rows, 1):
                 item = await _item(ledger, row)
                 self._show(item, position, len(rows))
@@ -112,7 +110,7 @@ class _Queue:
                     break
                 if answer:
                     await self._store(ledger, item, answer)
-            return len(await ledger.read(_QUEUE))
+            return len(await open_labels(ledger))
 
     def _show(self, item: Mapping[str, Any], position: int, of: int, *, full: bool = False) -> None:
         self.out.print()
@@ -174,7 +172,8 @@ class _Queue:
         return check(changes) if changes else None
 
     async def _store(self, ledger: Ledger, item: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
-        now = (await ledger.read(_OPEN, (item["label_id"],)))[0]
+        now = await label_of(ledger, item["label_id"])
+        assert now is not None, "the queue holds labels of this ledger"
         if now["decision"]:
             self.out.print(f"{now['reviewer'] or 'somebody'} answered it meanwhile: left as it is")
             return

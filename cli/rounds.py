@@ -13,6 +13,17 @@ from rich.table import Table
 from rich.text import Text
 
 from autodata.checkpoints.ledger import Reader, open_readonly
+from autodata.checkpoints.queries.documents import extract_of, status_of
+from autodata.checkpoints.queries.rounds import (
+    attempts_of_round,
+    failures_of_document,
+    forks_of_document,
+    labels_of_round,
+    marks_of_round,
+    round_of,
+    rounds_of_document,
+    verdicts_of_round,
+)
 from autodata.checkpoints.records import FailureMode
 from autodata.cli.report import figure
 from autodata.jobs.printable import printable
@@ -21,17 +32,6 @@ from autodata.runner.forks import told_of
 CUT_CHARS = 600
 """Longest text shown whole unless all is asked for."""
 
-_ROUNDS = """
-SELECT r.*, c.candidate FROM rounds r LEFT JOIN candidates c USING (candidate_id)
-WHERE r.document_id = ? ORDER BY r.n, r.rowid
-"""
-_ATTEMPTS = "SELECT * FROM attempts WHERE round_id = ? ORDER BY stage = 'strong', idx"
-_MARKS = """
-SELECT m.* FROM marks m JOIN attempts a USING (attempt_id) WHERE a.round_id = ? ORDER BY m.attempt_id, m.criterion
-"""
-_VERDICTS = "SELECT * FROM verdicts WHERE round_id = ? ORDER BY stage = 'strong'"
-_LABELS = "SELECT * FROM labels WHERE round_id = ? ORDER BY rowid"
-_FAILURES = "SELECT epoch, kind, message, created_at FROM failures WHERE document_id = ? ORDER BY created_at"
 
 _TONES = {"accepted": "green", "rejected": "yellow", "errored": "red", "skipped": "dim", "open": "cyan"}
 _TONES |= {"waiting": "cyan", "edited": "cyan"}
@@ -40,41 +40,39 @@ _TONES |= {"waiting": "cyan", "edited": "cyan"}
 async def read_rounds(ledger: Reader, document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a document's row with all its `rounds` and `failures`: what `autodata show --json` prints."""
     document_id = document["document_id"]
-    rounds = [await _read_round(ledger, row) for row in await ledger.read(_ROUNDS, (document_id,))]
-    failures = await ledger.read(_FAILURES, (document_id,))
-    [found] = await ledger.read("SELECT extract FROM documents WHERE document_id = ?", (document_id,))
-    extract = json.loads(found["extract"]) if found["extract"] else None
+    rounds = [await _read_round(ledger, row) for row in await rounds_of_document(ledger, document_id)]
+    failures = await failures_of_document(ledger, document_id)
+    found = await extract_of(ledger, document_id)
+    extract = json.loads(found) if found else None
     told = {"rounds_made": document["rounds"], "failures": failures, "forks": await _read_forks(ledger, document_id)}
     return {**document, "extract": extract, **told, "rounds": rounds}
 
 
 async def _read_forks(ledger: Reader, document_id: str) -> list[dict[str, Any]]:
     """Return a document's forks, each with the status that its own folder tells, `unknown` where it is gone."""
-    forks = await ledger.read("SELECT * FROM forks WHERE document_id = ? ORDER BY rowid", (document_id,))
+    forks = await forks_of_document(ledger, document_id)
     for row in forks:
         row["status"], path = "unknown", ledger.path.parent / row["folder"] / "run.db"
         if path.is_file():
             async with open_readonly(path) as own:
-                found = await own.read("SELECT status FROM documents WHERE document_id = ?", (document_id,))
-            row["status"] = found[0]["status"] if found else "unknown"
+                row["status"] = await status_of(own, document_id) or "unknown"
     return forks
 
 
 async def read_round(ledger: Reader, round_id: str) -> dict[str, Any]:
     """Return one round as `read_rounds` has it."""
-    rows = await ledger.read(
-        "SELECT r.*, c.candidate FROM rounds r LEFT JOIN candidates c USING (candidate_id) WHERE r.round_id = ?",
-        (round_id,),
-    )
-    return await _read_round(ledger, rows[0])
+    row = await round_of(ledger, round_id)
+    if row is None:
+        raise KeyError(round_id)
+    return await _read_round(ledger, row)
 
 
 async def _read_round(ledger: Reader, row: Mapping[str, Any]) -> dict[str, Any]:
-    key = (row["round_id"],)
-    marks = await ledger.read(_MARKS, key)
-    attempts = await ledger.read(_ATTEMPTS, key)
-    verdicts = await ledger.read(_VERDICTS, key)
-    labels = await ledger.read(_LABELS, key)
+    key = row["round_id"]
+    marks = await marks_of_round(ledger, key)
+    attempts = await attempts_of_round(ledger, key)
+    verdicts = await verdicts_of_round(ledger, key)
+    labels = await labels_of_round(ledger, key)
     for attempt in attempts:
         own = [mark for mark in marks if mark["attempt_id"] == attempt["attempt_id"]]
         attempt["mode"] = json.loads(attempt["mode"])

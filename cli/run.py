@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import shutil
 import signal
@@ -14,7 +15,8 @@ from typing import Annotated, Any, NoReturn, Protocol
 import typer
 from rich.console import Console
 
-from autodata.checkpoints.records import RunFailed, UserError, json_text
+from autodata.checkpoints.errors import RunFailed, UserError, cause_of
+from autodata.checkpoints.texts import json_text
 from autodata.cli.report import repeated_questions, summary_table
 from autodata.cli.terminal import console
 from autodata.jobs.inputs import Inputs
@@ -23,6 +25,8 @@ from autodata.jobs.session import Sitting, work
 from autodata.prompts import load_pack
 from autodata.prompts.patch import write_pack
 from autodata.runner.config import RunConfig, load_config, stored_config
+
+_KIND = re.compile(r": [a-z_]+: ")
 
 # Options that `autodata run` and `autodata baseline` share.
 Documents = Annotated[list[Path] | None, typer.Option("--documents", help="Files or folders to read.")]
@@ -102,7 +106,7 @@ def run(
     }
     paths = [*(documents or []), *(more or [])]
     if server is not None:
-        from autodata.cli.server_engine import run_on_server  # noqa: PLC0415 - it needs this module
+        from autodata.cli.server_engine import run_on_server  # noqa: PLC0415 - a plain run need not wait for it
 
         sitting, notes = run_on_server(server, graph, profile or [], server_key_env, config, flags, paths, out)
         conclude(sitting, out, as_json=as_json, notes=notes)
@@ -142,12 +146,12 @@ def execute(config: RunConfig, paths: list[Path], out: Path, terminal: Console) 
 def closing_lines(sitting: Sitting, out: Path) -> list[str]:
     """Return what a person must know at the end: why it stopped, what failed, what to type next."""
     outcome, summary = sitting.outcome, sitting.summary
-    lines = [f"stopped: {outcome.stopped}"] if outcome.stopped else []
-    others = [line for line in outcome.errored if line not in outcome.one_cause]
-    if outcome.one_cause:  # their cause stands above, once
+    stopped, others = outcome.stopped, [line for line in outcome.errored if line not in outcome.one_cause]
+    if outcome.one_cause:  # the cause stands above, where the first of these documents errored
         names = [line.partition(": ")[0] for line in outcome.one_cause]
-        lines.append(f"errored for it: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}")
-    lines += [f"errored: {line}" for line in others[:5]]
+        stopped = f"{stopped.partition(': ')[0]}, named above: {', '.join(names[:5])}{', ...' if names[5:] else ''}"
+    lines = [f"stopped: {stopped}"] if stopped else []
+    lines += by_cause(others)
     lines += outcome.notes
     left = summary["pending"] + summary["errored"]
     if repeated := summary["shared_questions"]:
@@ -163,6 +167,20 @@ def closing_lines(sitting: Sitting, out: Path) -> list[str]:
         lines.append(f"{what} for a person: autodata review {out}, then the same command goes on")
     if summary["accepted"]:
         lines.append(f"next: autodata show {out}   autodata export {out} --format jsonl --out examples.jsonl")
+    return lines
+
+
+def by_cause(errored: Sequence[str]) -> list[str]:
+    """Return what is said of errored documents, `NAME: KIND: CAUSE` each: a cause once, with how many more it ended."""
+    groups: dict[str, list[str]] = {}
+    for line in errored:
+        found = _KIND.search(line)  # a name, or in a search an evaluation and a name, stands before it
+        groups.setdefault(cause_of("", line[found.start() :] if found else line), []).append(line)
+    lines = []
+    for first, *more in list(groups.values())[:5]:
+        lines.append(f"errored: {first}{f' (and {len(more)} more for the same cause)' if more else ''}")
+    if left := sum(map(len, list(groups.values())[5:])):
+        lines.append(f"errored: {left} more, for other causes")
     return lines
 
 

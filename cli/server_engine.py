@@ -11,7 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from autodata.checkpoints.records import RunFailed, UserError
+from autodata.checkpoints.errors import RunFailed, UserError
+from autodata.checkpoints.queries.documents import count_documents, examples
 from autodata.cli.terminal import console
 from autodata.corpus.summary import summarise
 from autodata.jobs.inputs import Inputs
@@ -111,21 +112,20 @@ async def _sit(run: RemoteRun, inputs: Inputs, out: Path, url: str, key: str | N
             runner.on_event = progress.on_event
             for line in inputs.lines(await take_in(runner.ledger, inputs), out):
                 progress.say(line)
-            waiting = "select count(*) as n from documents where status in ('pending', 'errored')"
-            progress.total = (await runner.ledger.read(waiting))[0]["n"]
+            progress.total = await count_documents(runner.ledger, "pending", "errored")
             outcome = await runner.run()
-            examples = await runner.ledger.read("select example from examples order by rowid")
-            sitting = Sitting(outcome, await summarise(runner.ledger), [json.loads(row["example"]) for row in examples])
+            made = [json.loads(text) for text in await examples(runner.ledger)]
+            sitting = Sitting(outcome, await summarise(runner.ledger), made)
             return sitting, _notes(runner, url)
 
 
 def _notes(runner: RemoteRunner, url: str) -> list[str]:
     used = runner.usage
-    if not used["calls"]:
+    if not used.calls:
         return []
-    cost = f", {used['cost_usd']:.4f} US dollars" if used["cost_usd"] else ""
-    tokens = f"{used['tokens_in']:,.0f} tokens in and {used['tokens_out']:,.0f} out"
-    return [f"the documents collected now took {used['calls']:,.0f} model calls at {url}, {tokens}{cost}"]
+    cost = f", {used.usd:.4f} US dollars" if used.usd else ""
+    tokens = f"{used.tokens_in or 0:,} tokens in and {used.tokens_out or 0:,} out"
+    return [f"the documents collected now took {used.calls:,} model calls at {url}, {tokens}{cost}"]
 
 
 def _on_signals(runner: RemoteRunner, progress: Progress) -> None:

@@ -15,21 +15,19 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from autodata.checkpoints.records import DocumentStatus, UserError
+from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.queries.documents import documents_with_examples
+from autodata.checkpoints.records import DocumentStatus
 from autodata.cli.report import figure
 from autodata.cli.rounds import read_rounds, show_rounds
-from autodata.cli.terminal import AsJson, RunFolder, console, ledger_of, print_json
+from autodata.cli.terminal import AsJson, RunFolder, console, print_json
 from autodata.jobs.printable import printable
+from autodata.jobs.run_ledger import ledger_of
 
 NEAR = 5
 """How many documents an error names."""
 SHORT_ID = 8
 """Least number of an id's characters in a list."""
-
-_DOCUMENTS = """
-SELECT d.document_id, d.name, d.title, d.status, d.status_reason, d.note, d.chars, d.rounds, d.epoch, e.example
-FROM documents d LEFT JOIN examples e USING (document_id) ORDER BY d.rowid
-"""
 
 
 def show(
@@ -65,17 +63,19 @@ def show(
 
 async def _read(run: Path, wanted: str | None) -> list[dict[str, Any]] | dict[str, Any]:
     async with ledger_of(run) as ledger:
-        rows = await ledger.read(_DOCUMENTS)
+        rows = await documents_with_examples(ledger)
         if wanted is None:
             return rows
         row = {name: value for name, value in find_document(rows, wanted, run).items() if name != "example"}
         return await read_rounds(ledger, row)
 
 
-def find_document(rows: Sequence[Mapping[str, Any]], wanted: str, run: Path) -> Mapping[str, Any]:
+def find_document(
+    rows: Sequence[Mapping[str, Any]], wanted: str, run: Path, listing: str = "autodata show"
+) -> Mapping[str, Any]:
     """Return the one document that `wanted` names: an id, a name with or without folder or suffix, or a beginning.
 
-    Raises UserError naming those it could mean, or names that are near.
+    Raises UserError naming those it could mean, or names that are near; `listing` is the command that lists all.
     """
 
     def names(row: Mapping[str, Any]) -> set[str]:
@@ -100,7 +100,7 @@ def find_document(rows: Sequence[Mapping[str, Any]], wanted: str, run: Path) -> 
     by_name = {name: row["name"] for row in rows for name in names(row)}
     near = dict.fromkeys(by_name[name] for name in get_close_matches(wanted, by_name, NEAR, 0.4))
     hint = f"near are {', '.join(near)}" if near else "none is near"
-    raise UserError(f"{run} has no document {wanted!r}: {hint}; list all with 'autodata show {run}'")
+    raise UserError(f"{run} has no document {wanted!r}: {hint}; list all with '{listing} {run}'")
 
 
 def _listed(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from typing import Any
 
 from autodata.cli.report import figure
 from autodata.corpus.signals import BANDS
+from autodata.prompts.roles import SOLVERS
 
 ROUNDS: Sequence[tuple[int, int | None]] = ((1, 1), (2, 2), (3, 3), (4, 6), (7, 10), (11, None))
 """Rounds that are shown together, first and last."""
-ROLES = ("weak_solver", "strong_solver")
 
 
 def signal_rows(signals: Mapping[str, Any]) -> dict[str, str]:
@@ -22,7 +22,7 @@ def signal_rows(signals: Mapping[str, Any]) -> dict[str, str]:
     tied = signals["tied_to_numbers"]
     rows["questions with numbers of their document"] = _share(tied["tied"], tied["questions"])
     cut = signals["truncation"]
-    for role in ROLES:
+    for role in SOLVERS:
         whole = cut["by_role"][role]
         rows[f"{_named(role)} attempts cut off"] = _share(whole["cut"], whole["attempts"])
         scores = f"{figure(whole['score_cut'])} / {figure(whole['score_whole'])}"
@@ -30,7 +30,7 @@ def signal_rows(signals: Mapping[str, Any]) -> dict[str, str]:
         for span in ROUNDS:
             text = _part(cut["by_round"][role], span, "cut", "attempts") if whole["cut"] else ""
             rows[f"{_named(role)} attempts cut off, {_span(span)}"] = text
-    for role in ROLES:
+    for role in SOLVERS:
         bands = {band["from_chars"]: band for band in signals["attempts_by_length"][role]}
         attempts = sum(band["attempts"] for band in bands.values())
         for low, high in zip((0, *BANDS), (*BANDS, None), strict=True):

@@ -11,17 +11,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from autodata.checkpoints.queries.documents import documents
+from autodata.checkpoints.queries.usage import usage_by_role
 from autodata.cli.report import figure, repeated_questions
 from autodata.cli.signals import signal_rows
-from autodata.cli.terminal import AsJson, RunFolder, console, ledger_of, print_json
-from autodata.corpus.summary import by_role, summarise
+from autodata.cli.terminal import AsJson, RunFolder, console, print_json
+from autodata.corpus.summary import summarise
 from autodata.jobs.printable import printable
+from autodata.jobs.run_ledger import ledger_of
 
 BAR = 24
 """Width of the longest bar, in characters."""
 SHOWN_ERRORS = 5
-
-_ERRORED = "SELECT name, status_reason FROM documents WHERE status = 'errored' ORDER BY rowid"
 
 
 def status(run: RunFolder, as_json: AsJson = False) -> None:
@@ -40,7 +41,8 @@ def status(run: RunFolder, as_json: AsJson = False) -> None:
 
 async def _read(run: Path) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
     async with ledger_of(run) as ledger:
-        return await summarise(ledger), await by_role(ledger), await ledger.read(_ERRORED)
+        errored = [row for row in await documents(ledger) if row["status"] == "errored"]
+        return await summarise(ledger), await usage_by_role(ledger), errored
 
 
 def _show(

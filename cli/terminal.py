@@ -9,10 +9,9 @@ from typing import IO, Annotated
 import typer
 from rich.console import Console
 
-from autodata.checkpoints.records import json_text
+from autodata.checkpoints.texts import json_text
 from autodata.jobs.console import PlainConsole
 from autodata.jobs.printable import printable, take_any_text
-from autodata.jobs.run_ledger import ledger_of as ledger_of  # noqa: PLC0414 - every command that looks has it from here
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that 'autodata run --out' made.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]

@@ -1,4 +1,4 @@
-"""`autodata trace`: one document's run tree as a waterfall, from the spans in the ledger."""
+"""`autodata trace`: one document's run tree as a waterfall, from the spans in the ledger of a run or of a search."""
 
 from __future__ import annotations
 
@@ -9,33 +9,36 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
+from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Reader
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.queries.documents import documents
+from autodata.checkpoints.queries.rounds import means_of_rounds, scores_of_thread, spans_of_thread
+from autodata.checkpoints.queries.searches import evaluated_documents
 from autodata.cli.show import find_document
-from autodata.cli.terminal import AsJson, RunFolder, console, ledger_of, print_json
+from autodata.cli.terminal import AsJson, RunFolder, console, print_json
 from autodata.cli.waterfall import draw
+from autodata.jobs.printable import printable
+from autodata.jobs.run_ledger import holds_search, ledger_of
 
 HTML_WIDTH = 140
 """Columns of the page that `--html` writes."""
-
-_DOCUMENTS = "select document_id, name, status, status_reason, rounds, epoch from documents order by rowid"
-_SPANS = """
-select s.*, c.latency_s, c.created_at as replied, c.response is not null as journalled, c.finish_reason
-from spans s left join calls c on c.key = s.call_key where s.thread_id = ? order by s.started, s.rowid
-"""
-
-_SCORES = """
-select r.n, a.stage, a.idx, a.score_value from attempts a join rounds r using (round_id) where r.thread_id = ?
-order by r.rowid
-"""
-_MEANS = "select n, weak_mean, strong_mean, gap from rounds where thread_id = ? order by rowid"
+NEAR = 5
+"""How many evaluations an error names."""
 
 
 def trace(
     run: RunFolder,
-    document: Annotated[str, typer.Argument(help="A document's name or id, or the beginning of one.")],
+    document: Annotated[
+        str | None, typer.Argument(help="A document's name or id, or the beginning of one.", show_default=False)
+    ] = None,
+    evaluation: Annotated[
+        str | None, typer.Option(help="Of a search: the evaluation, or the beginning of its name.")
+    ] = None,
     only: Annotated[int | None, typer.Option("--round", help="Show this round only.", min=1)] = None,
     calls: Annotated[bool, typer.Option("--calls", help="Show every call, not only how many a node made.")] = False,
     html: Annotated[Path | None, typer.Option("--html", help="Write it to this file instead.")] = None,
@@ -43,9 +46,15 @@ def trace(
 ) -> None:
     """Draw what a document's run did, and when: rounds, nodes and calls with time, tokens, cost and verdicts.
 
-    Example: autodata trace runs/first concrete-curing.md --calls
+    Of a search without a document: list its evaluations. Example: autodata trace runs/first concrete-curing.md --calls
     """
-    found = asyncio.run(_read(run, document))
+    found = asyncio.run(_read(run, document, evaluation))
+    if isinstance(found, list):
+        if as_json:
+            print_json(found)
+        else:
+            console().print(_table(found))
+        return
     if only is not None and only not in (rounds := sorted({s["n"] for s in found["spans"] if s["kind"] == "round"})):
         known = f"its rounds are {', '.join(map(str, rounds))}" if rounds else "it has none yet"
         raise UserError(f"{found['name']} has no round {only}: {known}")
@@ -58,22 +67,67 @@ def trace(
         draw(console(), found, sittings, calls=calls)
 
 
-async def _read(run: Path, wanted: str) -> dict[str, Any]:
-    async with ledger_of(run) as ledger:
-        row = find_document(await ledger.read(_DOCUMENTS), wanted, run)
-        spans = await _spans(ledger, f"main/{row['document_id']}")
+async def _read(run: Path, wanted: str | None, evaluation: str | None) -> dict[str, Any] | list[dict[str, Any]]:
+    """Return a document with its spans; of a search without one, its evaluations with their documents."""
+    async with ledger_of(run, search=None) as ledger:
+        if await holds_search(ledger):
+            rows = _of_evaluation(await evaluated_documents(ledger), evaluation, run)
+            if wanted is None:
+                return rows
+            row = _evaluated(rows, wanted, run)
+        elif evaluation is not None:
+            raise UserError(f"--evaluation: {run} holds a run, and only a search has evaluations: leave it out")
+        elif wanted is None:
+            raise UserError(f"name a document: list all with 'autodata show {run}'")
+        else:
+            row = dict(find_document(await documents(ledger), wanted, run))
+        spans = await _spans(ledger, f"{row.get('evaluation', 'main')}/{row['document_id']}")
     if not spans:
         why = "it was not taken up yet" if row["status"] == "pending" else "the run was made with tracing.local = false"
         raise UserError(f"{row['name']} has no trace: {why}")
     return {**row, "spans": spans}
 
 
+def _of_evaluation(rows: list[dict[str, Any]], wanted: str | None, run: Path) -> list[dict[str, Any]]:
+    """Return the rows of the evaluations whose name begins so. Raises UserError where there is none."""
+    for row in rows:
+        row["traced"] = bool(row["traced"])
+    found = [row for row in rows if wanted is None or row["evaluation"].startswith(wanted)]
+    exact = [row for row in found if row["evaluation"] == wanted]
+    if not found and wanted is not None:
+        raise UserError(f"{run} has no evaluation {wanted!r}: list all with 'autodata trace {run}'")
+    return exact or found
+
+
+def _evaluated(rows: Sequence[Mapping[str, Any]], wanted: str, run: Path) -> dict[str, Any]:
+    """Return the one document of one evaluation. Raises UserError where several evaluations have it."""
+    documents = {row["document_id"]: row for row in rows}
+    chosen = find_document(list(documents.values()), wanted, run, "autodata trace")["document_id"]
+    found = [row for row in rows if row["document_id"] == chosen]
+    if len(found) > 1:
+        shown = ", ".join(row["evaluation"] for row in found[:NEAR]) + (", ..." if len(found) > NEAR else "")
+        raise UserError(f"{found[0]['name']} is in {len(found)} evaluations: add --evaluation with one of {shown}")
+    return dict(found[0])
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return the evaluations of a search, a line a document."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("evaluation", "split", "iteration", "document", "status", "rounds", "traced"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        cells = (row["evaluation"], row["split"], row["iteration"], row["name"], row["status"], row["rounds"])
+        traced = "yes" if row["traced"] else "no"
+        table.add_row(*(Text(printable(str(cell))) for cell in (*cells, traced)))
+    return table
+
+
 async def _spans(ledger: Reader, thread_id: str) -> list[dict[str, Any]]:
     """Return a thread's spans; those of attempts with their `score`, those of rounds with their means, in 0..1."""
-    rows = await ledger.read(_SPANS, (thread_id,))
-    scored = await ledger.read(_SCORES, (thread_id,))
+    rows = await spans_of_thread(ledger, thread_id)
+    scored = await scores_of_thread(ledger, thread_id)
     scores = {(row["n"], f"{row['stage']}_solver", str(row["idx"])): row["score_value"] for row in scored}
-    means = {row.pop("n"): row for row in await ledger.read(_MEANS, (thread_id,))}
+    means = {row.pop("n"): row for row in await means_of_rounds(ledger, thread_id)}
     for row in rows:
         row.update(replayed=bool(row["replayed"]), journalled=bool(row["journalled"]))
         if row["kind"] == "round":

@@ -16,10 +16,10 @@ from rich.text import Text
 
 from autodata.cli.report import figure
 from autodata.jobs.printable import printable
+from autodata.prompts.roles import ROLE
 
 Span = Mapping[str, Any]
 
-_BAR_COLOURS = {"weak_solver": "cyan", "strong_solver": "green", "verifier": "yellow", "challenger": "magenta"}
 _TONES = {"accepted": "green", "rejected": "yellow", "errored": "red", "error": "red", "unusable": "red"}
 
 _DECISIONS = {"strong": "on to the strong solver", "judge": "on to the loop judge", "more": "more attempts"}
@@ -190,7 +190,8 @@ def _oddities(calls: Sequence[Span]) -> Iterator[str]:
 def _colour(span: Span) -> str:
     if span["kind"] == "round":
         return "bright_black"
-    return _BAR_COLOURS.get(span["role"] or span["name"], "blue")
+    role = ROLE.get(span["role"] or span["name"])
+    return role.colour if role else "blue"
 
 
 def _calls(span: Span) -> Iterator[Span]:

@@ -13,6 +13,9 @@ from statistics import pstdev
 from typing import Any
 
 from autodata.checkpoints.ledger import Reader
+from autodata.checkpoints.queries.figures import failures_by_document, outcomes, weak_scores
+from autodata.checkpoints.queries.meta import meta
+from autodata.checkpoints.queries.usage import usage_by_document
 from autodata.checkpoints.records import FailureMode
 from autodata.corpus.bootstrap import CONFIDENCE, RESAMPLES, Figure, Median, Ratio, estimate
 from autodata.corpus.paper import PAPER
@@ -26,27 +29,6 @@ OVER: Mapping[str, str] = {
 }
 """What the figures of a kind of run are over."""
 
-_DOCUMENTS = """
-SELECT d.document_id, d.status, e.weak_mean, e.strong_mean, e.gap, e.rounds, e.example IS NOT NULL AS accepted,
-    length(c.question) AS question_chars, json_array_length(c.candidate, '$.rubric') AS rubric_items,
-    json_extract(e.example, '$.judgement.grpo_suitability') AS suitability,
-    json_extract(e.example, '$.domain') AS domain
-FROM documents d LEFT JOIN examples e USING (document_id) LEFT JOIN rounds r ON r.round_id = e.round_id
-    LEFT JOIN candidates c ON c.candidate_id = r.candidate_id
-WHERE d.document_id NOT LIKE 'skipped-%' ORDER BY d.rowid
-"""
-_WEAK = """
-SELECT e.document_id, a.score_value FROM examples e JOIN attempts a USING (round_id)
-WHERE a.stage = 'weak' AND e.weak_mean IS NOT NULL AND a.score_value IS NOT NULL
-"""
-_FAILED = """
-SELECT document_id, failure_mode, count(*) AS n FROM rounds
-WHERE outcome != 'open' AND failure_mode IS NOT NULL GROUP BY document_id, failure_mode
-"""
-_CALLS = """
-SELECT document_id, count(*) AS calls, total(tokens_in) + total(tokens_out) AS tokens FROM calls
-WHERE document_id IS NOT NULL GROUP BY document_id
-"""
 
 _MEANS = ("weak_mean", "strong_mean", "gap", "weak_std", "question_chars", "rubric_items")
 WANTED: Mapping[str, Ratio | Median] = {
@@ -82,15 +64,15 @@ async def compare(ledgers: Mapping[str, Reader], *, paper: bool = False, seed: i
 
 async def figures_of(ledger: Reader, seed: int = 0) -> dict[str, Any]:
     """Return one run's figures, each with `value`, `low` and `high`, and its signals."""
-    documents = await ledger.read(_DOCUMENTS)
-    meta = {row["key"]: row["value"] for row in await ledger.read("SELECT key, value FROM meta")}
-    kind = meta.get("kind", "run")
+    documents = await outcomes(ledger)
+    known = await meta(ledger)
+    kind = known.get("kind", "run")
     found = estimate(await _columns(ledger, documents), WANTED, seed)
     rounds = [row["rounds"] for row in documents if row["accepted"]]
     found["rounds_max"] = Figure(max(rounds) if rounds else None)
     return {
         "kind": kind,
-        "domain": meta.get("domain") or next((row["domain"] for row in documents if row["domain"]), ""),
+        "domain": known.get("domain") or next((row["domain"] for row in documents if row["domain"]), ""),
         "over": OVER[kind],
         "documents": len(documents),
         "accepted": len(rounds),
@@ -104,12 +86,12 @@ async def figures_of(ledger: Reader, seed: int = 0) -> dict[str, Any]:
 async def _columns(ledger: Reader, documents: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
     """Return what every figure adds up, one entry a document."""
     scores: dict[str, list[float]] = defaultdict(list)
-    for row in await ledger.read(_WEAK):
+    for row in await weak_scores(ledger):
         scores[row["document_id"]].append(row["score_value"])
     failed: dict[str, Counter[str]] = defaultdict(Counter)
-    for row in await ledger.read(_FAILED):
+    for row in await failures_by_document(ledger):
         failed[row["document_id"]][row["failure_mode"]] = row["n"]
-    spent = {row["document_id"]: row for row in await ledger.read(_CALLS)}
+    spent = {row["document_id"]: row for row in await usage_by_document(ledger)}
     rows: list[dict[str, float]] = []
     for document in documents:
         key = document["document_id"]

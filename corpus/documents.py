@@ -18,7 +18,10 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from autodata.checkpoints.records import Document, Skipped, UserError, document_id, is_blank, normalise_text
+from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.ids import document_id, normalise_text
+from autodata.checkpoints.records import Document, Skipped
+from autodata.checkpoints.texts import is_blank
 
 SUFFIXES: Final = (".txt", ".md", ".pdf", ".jsonl")
 """The kinds of files that are read. In folders all others are passed over."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID, uuid5
 
-from autodata.checkpoints.records import Example, RunFailed, UserError
-from autodata.corpus.export import jsonl_row
+from autodata.checkpoints.errors import RunFailed, UserError
+from autodata.checkpoints.records import Example
+from autodata.corpus.exporters.jsonl import jsonl_row
 
 if TYPE_CHECKING:
     from langsmith import Client

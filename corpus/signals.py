@@ -11,6 +11,13 @@ from typing import Any
 
 from autodata.checkpoints.ledger import Reader
 from autodata.checkpoints.numbers import particular_numbers, tied_to_numbers
+from autodata.checkpoints.queries.figures import (
+    accepted_questions,
+    attempts_by_length,
+    failed_by_round,
+    reasons,
+    truncation,
+)
 from autodata.checkpoints.records import FailureMode, Stage
 
 BANDS = (50, 200, 500, 1000, 2000, 4000)
@@ -36,26 +43,6 @@ REFUSALS: Mapping[str, str] = {
 }
 """Why a quality check refuses a candidate: the kind, and how the reason in the ledger begins."""
 
-_ROUNDS = """
-SELECT n, count(*) AS closed, sum(failure_mode IS ?) AS failed FROM rounds
-WHERE outcome IN ('accepted', 'rejected')
-GROUP BY n ORDER BY n
-"""
-_REASONS = "SELECT failure_mode, reason FROM rounds WHERE failure_mode IN (?, ?)"
-_CUT = """
-SELECT a.stage, r.n, a.truncated, count(*) AS attempts, count(a.score_value) AS marked, total(a.score_value) AS score
-FROM attempts a JOIN rounds r USING (round_id) GROUP BY a.stage, r.n, a.truncated ORDER BY r.n
-"""
-_LENGTHS = f"""
-SELECT stage, {" + ".join(f"(chars >= {bound})" for bound in BANDS)} AS band, count(*) AS attempts,
-    count(score_value) AS marked, total(score_value) AS score
-FROM attempts GROUP BY stage, band ORDER BY band
-"""  # noqa: S608 - whole numbers of this module
-_QUESTIONS = """
-SELECT e.document_id, e.tied, c.question FROM examples e
-JOIN rounds r USING (round_id) JOIN candidates c USING (candidate_id) ORDER BY e.rowid
-"""
-
 
 def _refusals(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
     """Count the kinds of reasons by failure mode; a round refused for two reasons counts in both."""
@@ -71,21 +58,21 @@ def _refusals(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
 
 async def signals(ledger: Reader) -> dict[str, Any]:
     """Return all signals of a run so far, by name."""
-    cut = await ledger.read(_CUT)
-    rounds = await ledger.read(_ROUNDS, (FailureMode.FAILED_ON_STRONG.value,))
-    refused = await ledger.read(_REASONS, (FailureMode.QUALITY.value, FailureMode.FINAL_CHECK.value))
+    cut = await truncation(ledger)
+    rounds = await failed_by_round(ledger, FailureMode.FAILED_ON_STRONG.value)
+    refused = await reasons(ledger, FailureMode.QUALITY.value, FailureMode.FINAL_CHECK.value)
     return {
         "refusals": _refusals(refused),
         "failed_on_strong": [{**row, "share": _share(row["failed"], row["closed"])} for row in rounds],
         "tied_to_numbers": await _tied(ledger),
-        "attempts_by_length": _by_length(await ledger.read(_LENGTHS)),
+        "attempts_by_length": _by_length(await attempts_by_length(ledger, BANDS)),
         "truncation": {"by_role": _by_role(cut), "by_round": _by_round(cut)},
     }
 
 
 async def _tied(ledger: Reader) -> dict[str, Any]:
     """Count the accepted questions that hold a number of their document."""
-    questions = await ledger.read(_QUESTIONS)
+    questions = await accepted_questions(ledger)
     tied = 0
     for row in questions:
         if row["tied"] is None and particular_numbers(row["question"]):  # an example of an earlier version

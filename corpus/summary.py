@@ -7,44 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from autodata.checkpoints.ledger import Reader
+from autodata.checkpoints.queries.figures import numbers
 from autodata.checkpoints.records import DocumentStatus, FailureMode
 from autodata.corpus.signals import signals
-
-# One statement, so that a run that goes on cannot change the numbers between one and the next.
-_NUMBERS = """
-SELECT
-    (SELECT count(*) FROM documents) AS documents,
-    (SELECT json_group_object(status, n) FROM (SELECT status, count(*) AS n FROM documents GROUP BY status))
-        AS statuses,
-    (SELECT count(*) FROM rounds WHERE outcome IN ('accepted', 'rejected')) AS rounds,
-    (SELECT json_group_object(role, n) FROM (SELECT role, count(*) AS n FROM calls GROUP BY role)) AS calls_by_role,
-    (SELECT coalesce(sum(tokens_in), 0) FROM calls) AS tokens_in,
-    (SELECT coalesce(sum(tokens_out), 0) FROM calls) AS tokens_out,
-    (SELECT sum(cost_usd) FROM calls) AS cost_usd,
-    (SELECT count(*) FROM timeouts) AS timed_out,
-    (SELECT count(*) FROM attempts WHERE truncated) AS truncated,
-    (SELECT json_group_object(failure_mode, n) FROM
-        (SELECT failure_mode, count(*) AS n FROM rounds
-         WHERE outcome != 'open' AND failure_mode IS NOT NULL GROUP BY failure_mode)) AS failure_modes,
-    (SELECT count(*) FROM labels WHERE decision IS NULL) AS awaiting_review,
-    (SELECT json_group_object(decision, n) FROM
-        (SELECT decision, count(*) AS n FROM labels WHERE decision IS NOT NULL GROUP BY decision)) AS labels,
-    (SELECT avg(weak_mean) FROM examples) AS weak_mean,
-    (SELECT avg(strong_mean) FROM examples) AS strong_mean,
-    (SELECT avg(gap) FROM examples) AS gap_mean,
-    (SELECT avg(rounds) FROM documents WHERE status = 'accepted') AS rounds_per_accepted,
-    (SELECT json_group_array(json_object('question', question, 'documents', json(names))) FROM
-        (SELECT min(c.question) AS question, json_group_array(d.name) AS names
-         FROM examples e JOIN documents d ON d.document_id = e.document_id
-             JOIN rounds r ON r.round_id = e.round_id JOIN candidates c ON c.candidate_id = r.candidate_id
-         GROUP BY coalesce(e.question_key, lower(trim(c.question)))
-         HAVING count(DISTINCT e.document_id) > 1 ORDER BY min(e.rowid))) AS shared_questions
-"""
-
-_BY_ROLE = """
-SELECT role, count(*) AS calls, sum(tokens_in) AS tokens_in, sum(tokens_out) AS tokens_out, sum(cost_usd) AS cost_usd
-FROM calls GROUP BY role ORDER BY role
-"""
 
 MEANINGS: Mapping[tuple[str, ...], str] = {
     ("documents",): "Documents known to the run, whatever became of them.",
@@ -106,41 +71,36 @@ MEANINGS: Mapping[tuple[str, ...], str] = {
 
 async def summarise(ledger: Reader) -> dict[str, Any]:
     """Return the numbers of a run so far, by the keys of `MEANINGS`, in its order."""
-    (numbers,) = await ledger.read(_NUMBERS)
-    statuses, roles, modes = (json.loads(numbers[key]) for key in ("statuses", "calls_by_role", "failure_modes"))
-    labels = json.loads(numbers["labels"])
+    found = await numbers(ledger)
+    statuses, roles, modes = (json.loads(found[key]) for key in ("statuses", "calls_by_role", "failure_modes"))
+    labels = json.loads(found["labels"])
     by_status = {status: statuses.get(status.value, 0) for status in DocumentStatus}
     calls = sum(roles.values())
     accepted = by_status[DocumentStatus.ACCEPTED]
     return {
-        "documents": numbers["documents"],
+        "documents": found["documents"],
         "accepted": accepted,
         "rejected": by_status[DocumentStatus.REJECTED],
         "skipped": by_status[DocumentStatus.SKIPPED],
         "errored": by_status[DocumentStatus.ERRORED],
         "pending": by_status[DocumentStatus.PENDING],
         "waiting": by_status[DocumentStatus.WAITING],
-        "rounds": numbers["rounds"],
+        "rounds": found["rounds"],
         "calls": calls,
         "calls_by_role": dict(sorted(roles.items())),
-        "tokens_in": numbers["tokens_in"],
-        "tokens_out": numbers["tokens_out"],
-        "cost_usd": numbers["cost_usd"],
-        "timed_out": numbers["timed_out"],
-        "truncated": numbers["truncated"],
+        "tokens_in": found["tokens_in"],
+        "tokens_out": found["tokens_out"],
+        "cost_usd": found["cost_usd"],
+        "timed_out": found["timed_out"],
+        "truncated": found["truncated"],
         "failure_modes": {mode.value: modes.get(mode.value, 0) for mode in FailureMode},
-        "weak_mean": numbers["weak_mean"],
-        "strong_mean": numbers["strong_mean"],
-        "gap_mean": numbers["gap_mean"],
-        "rounds_per_accepted": numbers["rounds_per_accepted"],
+        "weak_mean": found["weak_mean"],
+        "strong_mean": found["strong_mean"],
+        "gap_mean": found["gap_mean"],
+        "rounds_per_accepted": found["rounds_per_accepted"],
         "calls_per_accepted": calls / accepted if accepted else None,
-        "awaiting_review": numbers["awaiting_review"],
-        "shared_questions": json.loads(numbers["shared_questions"]),
+        "awaiting_review": found["awaiting_review"],
+        "shared_questions": json.loads(found["shared_questions"]),
         "labels": {decision: labels.get(decision, 0) for decision in ("approve", "edit", "reject")},
         **await signals(ledger),
     }
-
-
-async def by_role(ledger: Reader) -> list[dict[str, Any]]:
-    """Return calls, tokens and cost by role; tokens are None where no call's were counted, and so is a cost unknown."""
-    return await ledger.read(_BY_ROLE)

@@ -1,4 +1,4 @@
-"""Write the generated parts of docs/configuration.md and the pictures of docs/graphs: `make docs`.
+"""Write the generated parts of docs/configuration.md and docs/domains.md, and the pictures of docs/graphs: `make docs`.
 
 A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`; all other text is written by hand.
 """
@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from autodata.checkpoints.records import FailureMode, RunFailed, UserError
+from autodata.checkpoints.errors import RunFailed, UserError
+from autodata.checkpoints.records import FailureMode
 from autodata.cli.draw import draw
 from autodata.cli.init import configuration
 from autodata.corpus.summary import MEANINGS
@@ -17,10 +18,13 @@ from autodata.domains.domain import CS
 from autodata.jobs.session import Sitting
 from autodata.models.config import ModelSettings, Settings
 from autodata.models.simulated.chat_model import Faults
-from autodata.runner.config import MODEL_FIELDS_THAT_BEAR, bearing, read_config
+from autodata.prompts.roles import PROMPTED, ROLE
+from autodata.runner.config import read_config
+from autodata.runner.fingerprint import MODEL_FIELDS_THAT_BEAR, fingerprint
 from autodata.serving.exports import EXPORTS, compiled
 
 PAGE = Path(__file__).with_name("configuration.md")
+DOMAINS_PAGE = Path(__file__).with_name("domains.md")
 PICTURES = Path(__file__).with_name("graphs")
 
 _PART = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -42,8 +46,8 @@ FAILURE_MODES: Mapping[FailureMode, str] = {
 """What each failure mode of a round means, in one line."""
 
 
-def _table(head: tuple[str, str], rows: Iterable[tuple[str, str]]) -> str:
-    return "\n".join(f"| {left} | {right} |" for left, right in [head, ("---", "---"), *rows])
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ("---",) * len(head), *rows])
 
 
 def _codes(names: Iterable[str]) -> str:
@@ -53,7 +57,7 @@ def _codes(names: Iterable[str]) -> str:
 def _bearing() -> str:
     """Return the list of settings that may not change between two sittings."""
     config = read_config('models.default = {provider = "simulated", model = "m"}', "docs")
-    bears = bearing(config.resolved(""))
+    bears = fingerprint(config.resolved(""))
     names = dict.fromkeys(name.partition(".")[0] for name in bears)
     plain = [name for name in names if not isinstance(getattr(config, name, None), Settings)]
     tables = [f"[{name}]" for name in names if name not in {*plain, "models", "simulated"}]
@@ -84,12 +88,20 @@ def _exit_codes() -> str:
     return _table(("code", "meaning"), rows)
 
 
+def _roles() -> str:
+    """Return the table of what each role may and must be shown; the roles of every domain come first."""
+    listed = sorted((ROLE[name] for name in PROMPTED), key=lambda role: bool(role.switch))
+    rows = ((role.name, ", ".join(role.placeholders), ", ".join(role.needed)) for role in listed)
+    return _table(("role", "it may use", "it must use"), rows)
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "bearing": _bearing,
     "configuration": lambda: f"```toml\n{configuration(CS)}```",
     "status": lambda: _table(("key", "meaning"), ((_codes(names), text) for names, text in MEANINGS.items())),
     "failure-modes": lambda: _table(("mode", "meaning"), ((f"`{m.value}`", FAILURE_MODES[m]) for m in FailureMode)),
     "exit-codes": _exit_codes,
+    "roles": _roles,
 }
 """The generated parts by name."""
 
@@ -107,7 +119,8 @@ def picture(name: str, folder: Path = PICTURES) -> Path:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(rendered(PAGE.read_text("utf-8")), "utf-8")
+    for page in (PAGE, DOMAINS_PAGE):
+        page.write_text(rendered(page.read_text("utf-8")), "utf-8")
     PICTURES.mkdir(exist_ok=True)
     for export in EXPORTS:
         picture(export)

@@ -8,20 +8,15 @@ from typing import Any
 
 from pydantic import Field, PrivateAttr, field_validator
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.errors import UserError
 from autodata.domains.acceptance.policies import Planned
-from autodata.domains.tasks.base import KINDS, Kind
-from autodata.domains.tasks.legal import Extract, LegalKind, LoopJudgement
-from autodata.domains.tasks.plugin import SPEC, load_kind
-from autodata.domains.tasks.verifiable import VerifiableKind
-from autodata.models.config import ROLES, Settings
+from autodata.domains.tasks.base import Kind, extract_of, judgement_of
+from autodata.domains.tasks.judgement import Extract, LoopJudgement
+from autodata.domains.tasks.plugin import SPEC
+from autodata.domains.tasks.registry import TASK_TYPES, find_kind
+from autodata.models.config import Settings
 from autodata.prompts import PromptPack, load_pack
-
-KIND_NAMES = ("rubric", "reference", "legal", "verifiable")
-"""The kinds of candidate that come with the package."""
-
-
-ALL_KINDS: Mapping[str, Kind] = {**KINDS, "legal": LegalKind(), "verifiable": VerifiableKind()}
+from autodata.prompts.roles import PROMPTED, ROLE
 
 
 class Domain(Settings):
@@ -67,8 +62,8 @@ class Domain(Settings):
     @field_validator("kind")
     @classmethod
     def _known_kind(cls, kind: str) -> str:
-        if kind not in KIND_NAMES and not SPEC.fullmatch(kind):
-            raise ValueError(f"unknown kind {kind!r}: use one of {', '.join(KIND_NAMES)}, or module:attribute")
+        if not SPEC.fullmatch(kind) and kind not in TASK_TYPES:
+            raise ValueError(f"unknown kind {kind!r}: use one of {', '.join(TASK_TYPES)}, or module:attribute")
         return kind
 
     @property
@@ -85,13 +80,17 @@ class Domain(Settings):
     @property
     def roles(self) -> tuple[str, ...]:
         """The roles this domain calls a model for, in the order of the graph."""
-        optional = {
-            "extractor": self.extractor,
-            "screen": self.challengers > 1,
-            "quality_verifier": self.quality_check,
-            "loop_judge": self.loop_judge,
-        }
-        return tuple(role for role in ROLES if optional.get(role, True))
+        return tuple(name for name in self.prompted if ROLE[name].calls_model)
+
+    @property
+    def prompted(self) -> tuple[str, ...]:
+        """The roles this domain has a prompt for: those that call a model, and `feedback`."""
+        return tuple(name for name in PROMPTED if not ROLE[name].switch or getattr(self, ROLE[name].switch))
+
+    @property
+    def screened(self) -> bool:
+        """Whether several challengers write side by side, so that a screen picks among their candidates."""
+        return self.challengers > 1
 
     @property
     def planned(self) -> Planned:
@@ -101,22 +100,22 @@ class Domain(Settings):
     @property
     def scorer(self) -> Kind:
         """The kind of candidate, with its checks and its scorer."""
-        return load_kind(self.kind) if ":" in self.kind else ALL_KINDS[self.kind]
+        return find_kind(self.kind)
 
     @property
     def extract(self) -> type[Extract]:
         """What the extractor is asked for."""
-        return Extract
+        return extract_of(self.scorer)
 
     @property
     def judgement(self) -> type[LoopJudgement]:
         """What the loop judge is asked for."""
-        return LoopJudgement
+        return judgement_of(self.scorer)
 
     def pack(self, folder: Path | None = None) -> PromptPack:
         """Load the domain's prompts, or a folder's. Raises UserError when a solver would see more than it may."""
         pack = load_pack(folder or self._folder or self.name)
-        if missing := [role for role in (*self.roles, "feedback") if role not in pack.prompts]:
+        if missing := [role for role in self.prompted if role not in pack.prompts]:
             raise UserError(
                 f"prompt pack {folder or pack.name}: {missing[0]}.md is missing: domain {self.name} needs it"
             )
@@ -204,22 +203,14 @@ SCIENCE = Domain(
 )
 """Mathematics and physics with exact answers: four challengers and a screen, 4 + 4 attempts (paper, section 5)."""
 
-DOMAINS: Mapping[str, Domain] = {"cs": CS, "facts": FACTS, "legal": LEGAL, "science": SCIENCE}
+DOMAINS: Mapping[str, Domain] = {domain.name: domain for domain in (CS, FACTS, LEGAL, SCIENCE)}
+"""The domains that come with the package; commands, servers and docs derive from it. Each has a pack `prompts/NAME`."""
 
+_NOT_SERVED = frozenset({"facts"})
+"""Made for small models on one's own machine."""
 
-def find_domain(name_or_path: str) -> Domain:
-    """Return a shipped domain by its name, or load the one of a folder: a path, or the name of a folder that exists.
-
-    Raises UserError naming the domains there are, or the file and the key that are wrong.
-    """
-    from autodata.domains.loader import is_path, load_domain  # noqa: PLC0415 - it needs the domains of this module
-
-    if name_or_path in DOMAINS:
-        return DOMAINS[name_or_path]
-    if is_path(name_or_path):
-        return load_domain(Path(name_or_path).expanduser())
-    shipped = ", ".join(sorted(DOMAINS))
-    raise UserError(f"unknown domain {name_or_path!r}: use one of {shipped}, or ./FOLDER for one of your own")
+SERVED: Mapping[str, Domain] = {name: domain for name, domain in DOMAINS.items() if name not in _NOT_SERVED}
+"""Those of which a server has a graph, `self_instruct_NAME`; langgraph.json names each."""
 
 
 def one_shot(domain: Domain) -> Domain:

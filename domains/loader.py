@@ -10,35 +10,29 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.errors import UserError
 from autodata.domains.acceptance.parse import policy_of
-from autodata.domains.domain import DOMAINS, KIND_NAMES, Domain
+from autodata.domains.domain import DOMAINS, Domain
+from autodata.domains.tasks.registry import judge_sees
 from autodata.models.config import ModelSettings
 from autodata.models.validation import problems
 from autodata.prompts import PromptPack, load_pack
+from autodata.prompts.roles import NEEDED
 
 FILE = "domain.toml"
 
-NEEDED: Mapping[str, frozenset[str]] = {
-    "extractor": frozenset({"source", "schema"}),
-    "challenger": frozenset({"source", "failures", "schema"}),
-    "screen": frozenset({"candidates", "schema"}),
-    "quality_verifier": frozenset({"candidate", "schema"}),
-    "weak_solver": frozenset({"question"}),
-    "strong_solver": frozenset({"question"}),
-    "verifier": frozenset({"question", "answer", "schema"}),
-    "loop_judge": frozenset({"packet", "schema"}),
-    "feedback": frozenset({"failures"}),
-}
-"""Placeholders without which a role could not do its work."""
 
-JUDGED_BY: Mapping[str, str] = {
-    "rubric": "criteria",
-    "legal": "criteria",
-    "reference": "reference",
-    "verifiable": "reference",
-}
-"""What the judge of a kind sees beside question and answer: this placeholder, and not the other one (law 6)."""
+def find_domain(name_or_path: str) -> Domain:
+    """Return a shipped domain by its name, or load the one of a folder: a path, or the name of a folder that exists.
+
+    Raises UserError naming the domains there are, or the file and the key that are wrong.
+    """
+    if name_or_path in DOMAINS:
+        return DOMAINS[name_or_path]
+    if is_path(name_or_path):
+        return load_domain(Path(name_or_path).expanduser())
+    shipped = ", ".join(sorted(DOMAINS))
+    raise UserError(f"unknown domain {name_or_path!r}: use one of {shipped}, or ./FOLDER for one of your own")
 
 
 def is_path(name: str) -> bool:
@@ -54,11 +48,10 @@ def load_domain(folder: Path) -> Domain:
     """
     file = folder / FILE
     domain = _domain(folder, file, _values(folder, file))
-    if ":" in domain.kind:
-        try:
-            domain.scorer  # noqa: B018 - importing it is the check
-        except UserError as error:
-            raise UserError(f"{file}: kind: {error}") from error
+    try:
+        domain.scorer  # noqa: B018 - importing it is the check
+    except UserError as error:
+        raise UserError(f"{file}: kind: {error}") from error
     require_fitting(domain, load_pack(folder), folder)
     return domain
 
@@ -127,7 +120,7 @@ def require_fitting(domain: Domain, pack: PromptPack, folder: Path) -> None:
 
     `folder` is where the error says that a prompt stands.
     """
-    roles = (*domain.roles, "feedback")
+    roles = domain.prompted
     for role in roles:
         if role not in pack.prompts:
             raise UserError(f"{folder / f'{role}.md'}: no such prompt: the domain uses the role {role}")
@@ -160,8 +153,7 @@ def _conditions(domain: Domain, role: str) -> Mapping[str, tuple[bool, str]]:
         }
     if role == "strong_solver":
         return {"source": (domain.privileged_strong, f"it needs privileged_strong = true in {FILE}")}
-    if role == "verifier" and domain.kind in KIND_NAMES:
-        judged = JUDGED_BY[domain.kind]
+    if role == "verifier" and (judged := judge_sees(domain.kind)):
         why = f"answers of kind {domain.kind} are judged by {{{{{judged}}}}}"
         return {name: (name == judged, why) for name in ("criteria", "reference")}
     return {}

@@ -12,26 +12,28 @@ from collections.abc import Hashable
 from langgraph.graph import END, StateGraph
 
 from autodata.domains.domain import CS, Domain, one_shot
-from autodata.graphs.self_instruct import after_verifier, opening
+from autodata.graphs.frame import Frame
+from autodata.graphs.self_instruct import after_verifier, opening, own_frame
 from autodata.nodes.loop_judge import loop_judge
 from autodata.nodes.state import Context, Output, State
 from autodata.nodes.state_check import checked
 
 
-def build_cot_baseline(domain: Domain = CS) -> StateGraph[State, Context, State, Output]:
+def build_cot_baseline(domain: Domain = CS, *, frame: Frame | None = None) -> StateGraph[State, Context, State, Output]:
     """Return a domain's uncompiled baseline graph, of the same nodes as its loop.
 
     Compile it with a checkpointer of your choice; the services must hold the policy and the domain of a
-    `BaselineConfig`, and one round.
+    `BaselineConfig`, and one round. With `frame` it is drawn into the frame's graph, and that is returned.
     """
-    graph = opening(one_shot(domain))
+    frame = frame or own_frame()
+    opening(one_shot(domain), frame)
     measured = "accept"
     if domain.loop_judge:
         measured = "loop_judge"
-        graph.add_node("loop_judge", checked(loop_judge))
-        graph.add_edge("loop_judge", "accept")
+        frame.add_node("loop_judge", checked(loop_judge))
+        frame.add_edge("loop_judge", "accept")
     ways: dict[Hashable, str] = {"weak_solver": "weak_solver", "strong_solver": "strong_solver", "accept": measured}
     ways |= {"loop_judge": measured, "feedback": "feedback"}  # of verdicts that somebody has written into the state
-    graph.add_conditional_edges("verifier", after_verifier, ways)
-    graph.add_edge("feedback", END)
-    return graph
+    frame.add_conditional_edges("verifier", after_verifier, ways)
+    frame.add_edge("feedback", END)
+    return frame.graph

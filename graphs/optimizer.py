@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from langgraph.graph import END, START, StateGraph
 
+from autodata.graphs.frame import Frame
 from autodata.nodes.optimizer.propose import analyse, check, edit
 from autodata.nodes.optimizer.select import evaluate_parent, select_parent
 from autodata.nodes.optimizer.state import OptContext, OptState
+from autodata.nodes.optimizer.state_check import checked
 from autodata.nodes.optimizer.validate import decide, record, validate
 
 
@@ -34,27 +36,31 @@ def after_check(state: OptState) -> str:
     return "record" if state.get("outcome") else "validate"
 
 
-def build_optimizer() -> StateGraph[OptState, OptContext, OptState, OptState]:
-    """Return the uncompiled graph. Compile it with a checkpointer of your choice; the context carries the search."""
-    graph = StateGraph(OptState, context_schema=OptContext)
-    graph.add_node("select_parent", select_parent)
-    graph.add_node("evaluate_parent", evaluate_parent)
-    graph.add_node("analyse", analyse)
-    graph.add_node("edit", edit)
-    graph.add_node("check", check)
-    graph.add_node("validate", validate)
-    graph.add_node("decide", decide)
-    graph.add_node("record", record)
-    graph.add_edge(START, "select_parent")
-    graph.add_conditional_edges("select_parent", after_select, ["evaluate_parent", END])
-    graph.add_edge("evaluate_parent", "analyse")
-    graph.add_conditional_edges("analyse", after_analyse, ["edit", "record"])
-    graph.add_conditional_edges("edit", after_edit, ["check", "record"])
-    graph.add_conditional_edges("check", after_check, ["validate", "record"])
-    graph.add_edge("validate", "decide")
-    graph.add_edge("decide", "record")
-    graph.add_edge("record", "select_parent")
-    return graph
+def build_optimizer(*, frame: Frame | None = None) -> StateGraph[OptState, OptContext, OptState, OptState]:
+    """Return the uncompiled graph. Compile it with a checkpointer of your choice; the context carries the search.
+
+    With `frame` the loop is drawn into the frame's graph, and that is returned. Every node refuses a state that it
+    cannot work on, or that differs from what was measured, with BadState.
+    """
+    frame = frame or Frame(StateGraph(OptState, context_schema=OptContext))
+    frame.add_node("select_parent", checked(select_parent))
+    frame.add_node("evaluate_parent", checked(evaluate_parent))
+    frame.add_node("analyse", checked(analyse))
+    frame.add_node("edit", checked(edit))
+    frame.add_node("check", checked(check))
+    frame.add_node("validate", checked(validate))
+    frame.add_node("decide", checked(decide))
+    frame.add_node("record", checked(record))
+    frame.add_edge(START, "select_parent")
+    frame.add_conditional_edges("select_parent", after_select, ["evaluate_parent", END])
+    frame.add_edge("evaluate_parent", "analyse")
+    frame.add_conditional_edges("analyse", after_analyse, ["edit", "record"])
+    frame.add_conditional_edges("edit", after_edit, ["check", "record"])
+    frame.add_conditional_edges("check", after_check, ["validate", "record"])
+    frame.add_edge("validate", "decide")
+    frame.add_edge("decide", "record")
+    frame.add_edge("record", "select_parent")
+    return frame.graph
 
 
 STEPS = 8

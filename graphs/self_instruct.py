@@ -1,7 +1,8 @@
 """The inner loop as one cyclic state graph (paper, section 1).
 
 START -> challenger -> quality_verifier -> weak_solver -> verifier -> strong_solver -> verifier -> accept -> END,
-with an edge back to the challenger, through feedback, for every kind of rejection.
+with an edge back to the challenger, through feedback, for every kind of rejection: what code refuses at the final check
+is one of them, what the quality verifier refuses there ends the document.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from langgraph.graph import END, START, StateGraph
 
 from autodata.checkpoints.records import Decision, Stage
 from autodata.domains.domain import CS, Domain
+from autodata.graphs.frame import Frame
 from autodata.nodes.challenger import challenger
 from autodata.nodes.closing import accept, feedback
 from autodata.nodes.extractor import extractor
@@ -41,6 +43,16 @@ def after_challenger(state: State) -> str:
 def after_quality(state: State) -> str:
     """Pay solvers only for a candidate that passed."""
     return "feedback" if state.get("rejection") else "weak_solver"
+
+
+def after_weak_solver(state: State) -> str:
+    """Mark the attempts, or send back what code refused before any was paid."""
+    return "feedback" if state.get("rejection") else "verifier"
+
+
+def after_accept(state: State) -> str:
+    """End with the document, or send back what code refused at the final check."""
+    return "feedback" if state.get("rejection") and not state.get("status") else END
 
 
 def after_verifier(state: State) -> str:
@@ -77,7 +89,9 @@ def after_review(state: State) -> str:
     return "feedback" if state.get("rejection") else "accept"
 
 
-def build_self_instruct(domain: Domain = CS, *, review: bool = False) -> StateGraph[State, Context, State, Output]:
+def build_self_instruct(
+    domain: Domain = CS, *, review: bool = False, frame: Frame | None = None
+) -> StateGraph[State, Context, State, Output]:
     """Return a domain's uncompiled graph: only the nodes that the domain has are drawn.
 
     With `review`, every candidate with a verdict passes the node `human_review`; which of them a person is asked about
@@ -88,48 +102,53 @@ def build_self_instruct(domain: Domain = CS, *, review: bool = False) -> StateGr
     makes them in waves, and in any domain a person who edits the candidate before the verifier makes all missing.
     Every edge has a way for whatever a client has written into the state, so that an edit is never an error of a
     router: `checked` refuses what a node cannot work on. Compile it with a checkpointer of your choice; the context
-    carries the services.
+    carries the services. With `frame` the loop is drawn into the frame's graph, and that is returned.
     """
-    graph = opening(domain)
+    frame = frame or own_frame()
+    opening(domain, frame)
     after: dict[Hashable, str] = {name: name for name in ("weak_solver", "strong_solver")}
     ends: dict[Hashable, str] = {"accept": "accept", "feedback": "feedback"}
     if review:
-        graph.add_node("human_review", checked(human_review))
+        frame.add_node("human_review", checked(human_review))
         anew = "quality_verifier" if domain.quality_check else "weak_solver"
-        graph.add_conditional_edges(
+        frame.add_conditional_edges(
             "human_review", after_review, {**ends, "anew": anew, "human_review": "human_review"}
         )
         ends = dict.fromkeys(ends, "human_review")
     if domain.loop_judge:
-        graph.add_node("loop_judge", checked(loop_judge))
-        graph.add_conditional_edges("loop_judge", after_judge, ends)
+        frame.add_node("loop_judge", checked(loop_judge))
+        frame.add_conditional_edges("loop_judge", after_judge, ends)
         after |= {"loop_judge": "loop_judge", "accept": "loop_judge", "feedback": ends["feedback"]}
     else:
         after |= ends | {"loop_judge": ends["feedback"]}
-    graph.add_conditional_edges("verifier", after_verifier, after)
-    graph.add_conditional_edges("feedback", after_feedback, ["challenger", END])
-    return graph
+    frame.add_conditional_edges("verifier", after_verifier, after)
+    frame.add_conditional_edges("feedback", after_feedback, ["challenger", END])
+    return frame.graph
 
 
-def opening(domain: Domain) -> StateGraph[State, Context, State, Output]:
-    """Return what the loop and the baseline share: all from the start to the verifier, and the end behind accept."""
-    graph = StateGraph(State, context_schema=Context, output_schema=Output)
-    graph.add_node("challenger", checked(challenger))
-    graph.add_node("weak_solver", checked(weak_solver))
-    graph.add_node("verifier", checked(verifier))
-    graph.add_node("strong_solver", checked(strong_solver))
-    graph.add_node("feedback", checked(feedback))
-    graph.add_node("accept", checked(accept))
+def own_frame() -> Frame:
+    """Return the frame of a loop that stands alone: its context carries the services."""
+    return Frame(StateGraph(State, context_schema=Context, output_schema=Output))
+
+
+def opening(domain: Domain, frame: Frame) -> None:
+    """Draw what the loop and the baseline share: all from the start to the verifier, and the end behind accept."""
+    frame.add_node("challenger", checked(challenger))
+    frame.add_node("weak_solver", checked(weak_solver))
+    frame.add_node("verifier", checked(verifier))
+    frame.add_node("strong_solver", checked(strong_solver))
+    frame.add_node("feedback", checked(feedback))
+    frame.add_node("accept", checked(accept))
     if domain.extractor or domain.grounding:
-        graph.add_node("extractor", checked(extractor))
-        graph.add_edge(START, "extractor")
-        graph.add_conditional_edges("extractor", after_extractor, ["challenger", END])
+        frame.add_node("extractor", checked(extractor))
+        frame.add_edge(START, "extractor")
+        frame.add_conditional_edges("extractor", after_extractor, ["challenger", END])
     else:
-        graph.add_edge(START, "challenger")
+        frame.add_edge(START, "challenger")
     first_check = "weak_solver"
     if domain.quality_check:
-        graph.add_node("quality_verifier", checked(quality_verifier))
-        graph.add_conditional_edges("quality_verifier", after_quality, ["weak_solver", "feedback"])
+        frame.add_node("quality_verifier", checked(quality_verifier))
+        frame.add_conditional_edges("quality_verifier", after_quality, ["weak_solver", "feedback"])
         first_check = "quality_verifier"
     ways: dict[Hashable, str] = {
         "go_on": first_check,
@@ -137,15 +156,17 @@ def opening(domain: Domain) -> StateGraph[State, Context, State, Output]:
         END: END,
     }
     if domain.challengers > 1:
-        graph.add_node("screen", checked(screen))
-        graph.add_conditional_edges("challenger", after_challenger, {**ways, "go_on": "screen"})
-        graph.add_conditional_edges("screen", after_challenger, ways)
+        frame.add_node("screen", checked(screen))
+        frame.add_conditional_edges("challenger", after_challenger, {**ways, "go_on": "screen"})
+        frame.add_conditional_edges("screen", after_challenger, ways)
     else:
-        graph.add_conditional_edges("challenger", after_challenger, ways)
-    graph.add_edge("weak_solver", "verifier")
-    graph.add_edge("strong_solver", "verifier")
-    graph.add_edge("accept", END)
-    return graph
+        frame.add_conditional_edges("challenger", after_challenger, ways)
+    if domain.quality_check:
+        frame.add_edge("weak_solver", "verifier")
+    else:
+        frame.add_conditional_edges("weak_solver", after_weak_solver, ["verifier", "feedback"])
+    frame.add_edge("strong_solver", "verifier")
+    frame.add_conditional_edges("accept", after_accept, ["feedback", END])
 
 
 def steps_for(max_rounds: int, attempts: int) -> int:

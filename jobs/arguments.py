@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 from langchain_core.language_models import BaseChatModel
 from pydantic import ValidationError
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.errors import UserError
 from autodata.corpus.documents import Source
 from autodata.models.config import ModelSettings
 from autodata.models.validation import problems

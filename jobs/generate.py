@@ -14,8 +14,8 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from typing_extensions import Unpack
 
+from autodata.checkpoints.errors import DiskFailed, UserError
 from autodata.checkpoints.ledger import open_readonly
-from autodata.checkpoints.records import DiskFailed, UserError
 from autodata.jobs.arguments import Options, configuration_of, models_of, sources_of
 from autodata.jobs.blocking import run_blocking
 from autodata.jobs.console import PlainConsole
@@ -141,7 +141,7 @@ async def _job(
     shown: Path | None,
 ) -> GenerationResult:
     """Work in a run folder and read what it holds; `shown` is the folder that the result names."""
-    session = await work(settings, inputs, folder, progress, chats=chats, kept=shown is not None)
+    session = await work(settings, inputs, folder, progress, models=chats, kept=shown is not None)
     outcome = session.outcome
     notes = [*session.notes, *outcome.notes, *(f"errored: {line}" for line in outcome.errored)]
     async with open_readonly(folder / "run.db") as ledger:

@@ -18,6 +18,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from autodata.checkpoints.errors import cause_of
+from autodata.checkpoints.usage import Usage
 from autodata.jobs.printable import printable
 from autodata.models.caller import Reply
 
@@ -101,14 +103,15 @@ class Progress(Watching):
         self.total = total
         self._ended: Counter[str] = Counter()
         self._working: dict[str, dict[str, Any]] = {}
-        self._calls = self._tokens = self._rounds = 0
+        self._used, self._rounds = Usage(), 0
+        self._cause = ""  # of the last document that errored, until another one ends well
         self._note = "starting"
         self._fetched: tuple[int, int] = (0, 0)
 
     @property
     def calls(self) -> int:
         """Calls that were completed in this session."""
-        return self._calls
+        return self._used.calls
 
     def preparing(self, what: str, done: int, total: int) -> None:
         """Show what is being fetched or loaded; `done` and `total` in bytes, 0 when not known."""
@@ -123,8 +126,7 @@ class Progress(Watching):
         self._note, self._fetched = "", (0, 0)
         if name == "call":
             reply: Reply = event["reply"]
-            self._calls += 1
-            self._tokens += (reply.tokens_in or 0) + (reply.tokens_out or 0)
+            self._used += Usage(reply.tokens_in, reply.tokens_out, reply.cost_usd, calls=1)
         elif name == "started":
             self._working[document_id] = {
                 "name": event["name"],
@@ -151,7 +153,12 @@ class Progress(Watching):
         outcome = how if how != "ended" else work.get("outcome") or "skipped"
         self._ended[outcome] += 1
         rounds = f" after {work['n']} round{'s' if work['n'] != 1 else ''}" if work["n"] else ""
-        reason = f": {event['reason']}" if how == "errored" else ""
+        reason = ""
+        if how == "errored":
+            before, self._cause = self._cause, cause_of("", event["reason"])
+            reason = ": the same cause" if self._cause == before else f": {event['reason']}"
+        elif how != "drained":
+            self._cause = ""
         self.say(f"[{self._elapsed()}] {outcome}: {work['name']}{rounds}{reason}")
 
     def _headline(self) -> str:
@@ -161,7 +168,7 @@ class Progress(Watching):
         parts += [
             f"{name} {count}" for name, count in sorted(self._ended.items()) if name not in {"accepted", "drained"}
         ]
-        return ", ".join([*parts, f"calls {self._calls:,}", f"tokens {self._tokens:,}"])
+        return ", ".join([*parts, f"calls {self._used.calls:,}", f"tokens {self._used.tokens:,}"])
 
     def _render(self) -> Group:
         head = Table.grid(padding=(0, 1))

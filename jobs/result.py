@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
+from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.checkpoints.ledger import Reader
-from autodata.checkpoints.records import RunFailed, UserError
-from autodata.corpus.export import examples_of, jsonl_row
-from autodata.corpus.summary import by_role, summarise
+from autodata.checkpoints.queries.documents import examples
+from autodata.checkpoints.queries.usage import usage_by_role
+from autodata.checkpoints.records import Example
+from autodata.checkpoints.usage import Usage
+from autodata.corpus.exporters.jsonl import jsonl_row
+from autodata.corpus.summary import summarise
 
 Status = Literal["complete", "stopped", "failed"]
 """`complete`: every document has ended. `stopped`: documents are left, for a target or a budget was reached or a person
 is asked. `failed`: documents errored, or the run could not go on."""
-
-
-@dataclass(frozen=True)
-class Usage:
-    """Model calls and what they took, over all sessions of the run folder."""
-
-    calls: int
-    """Completed calls, those whose reply was unusable included."""
-    tokens_in: int
-    """Tokens of the prompts as the endpoints counted them; a call without a count adds 0."""
-    tokens_out: int
-    """The same of the replies."""
-    usd: float | None
-    """US dollars over the calls that carry a price; None when none does."""
-    by_role: Mapping[str, Usage] = field(default_factory=dict)
-    """The same for each role; empty in such a value itself."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -41,7 +29,9 @@ class GenerationResult:
     examples: list[dict[str, Any]]
     """Accepted examples, each as a line of `autodata export --format jsonl` has it, in the order of their documents."""
     usage: Usage
-    """What the run cost in all its sessions."""
+    """What the calls of all sessions took, those whose reply was unusable included."""
+    usage_by_role: Mapping[str, Usage]
+    """The same for each role that made calls."""
     status: Status
     """Whether all documents have ended."""
     stopped: str
@@ -100,18 +90,15 @@ async def read_result(
     """Return what a run's ledger holds so far, with what only its last session knows."""
     summary = await summarise(ledger)
     counts = {name: summary[name] for name in ("accepted", "rejected", "skipped", "errored", "pending", "waiting")}
-    roles = {
-        row["role"]: Usage(row["calls"], row["tokens_in"] or 0, row["tokens_out"] or 0, row["cost_usd"])
-        for row in await by_role(ledger)
-    }
     status: Status = "complete"
     if failed or counts["errored"]:
         status = "failed"
     elif counts["pending"] or counts["waiting"]:
         status = "stopped"
     return GenerationResult(
-        examples=[jsonl_row(example) for example in await examples_of(ledger)],
-        usage=Usage(summary["calls"], summary["tokens_in"], summary["tokens_out"], summary["cost_usd"], roles),
+        examples=[jsonl_row(Example.model_validate_json(text)) for text in await examples(ledger, by_document=True)],
+        usage=Usage.of_row(summary),
+        usage_by_role={row["role"]: Usage.of_row(row) for row in await usage_by_role(ledger)},
         status=status,
         stopped=stopped,
         counts=counts,

@@ -10,15 +10,17 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.queries.documents import count_documents, examples
 from autodata.corpus.summary import summarise
 from autodata.jobs.inputs import Inputs
 from autodata.jobs.progress import Progress
 from autodata.nodes.solver_modes import attempts_alike
 from autodata.runner.config import RunConfig
 from autodata.runner.destinations import destinations
-from autodata.runner.document_runner import Outcome, Runner, open_run
+from autodata.runner.document_runner import Runner, open_run
 from autodata.runner.ingest import take_in
+from autodata.runner.outcome import Outcome
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,13 @@ async def work(
     out: Path,
     progress: Progress,
     *,
-    chats: Mapping[str, BaseChatModel] | None = None,
+    models: Mapping[str, BaseChatModel] | None = None,
     begun: Callable[[Runner], None] = lambda runner: None,
     kept: bool = True,
 ) -> Sitting:
     """Work in a run folder, after saying where documents go. `begun` is given the runner before anything is spent.
 
-    `chats` are the caller's own chat models; `kept` says whether the folder will be there for a person to look into.
+    `models` are the caller's own chat models; `kept` says whether the folder will be there for a person to look into.
     Raises UserError and RunFailed as `open_run` does.
     """
     notes: list[str] = []
@@ -60,21 +62,16 @@ async def work(
 
     with progress:
         progress.say(destinations(config.roles().values(), config.tracing))
-        async with open_run(config, out, progress=progress.preparing, chats=chats) as runner:
+        async with open_run(config, out, progress=progress.preparing, models=models) as runner:
             begun(runner)
             runner.on_event = progress.on_event
             if warning := attempts_alike(config.chosen_domain, config.roles()):
                 note(f"warning: {warning}")
             for line in inputs.lines(await take_in(runner.ledger, inputs), out if kept else None):
                 note(line)
-            rows = await runner.ledger.read("select count(*) as n from documents")
-            if not rows[0]["n"]:
+            if not await count_documents(runner.ledger):
                 raise UserError(f"{out} holds no documents yet: give --documents PATH")
-            waiting = "select count(*) as n from documents where status in ('pending', 'waiting', 'errored')"
-            progress.total = (await runner.ledger.read(waiting))[0]["n"]
+            progress.total = await count_documents(runner.ledger, "pending", "waiting", "errored")
             outcome = await runner.run()
-            examples = [
-                json.loads(row["example"])
-                for row in await runner.ledger.read("select example from examples order by rowid")
-            ]
-            return Sitting(outcome, await summarise(runner.ledger), examples, notes)
+            made = [json.loads(text) for text in await examples(runner.ledger)]
+            return Sitting(outcome, await summarise(runner.ledger), made, notes)

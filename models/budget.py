@@ -13,25 +13,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from autodata.checkpoints.errors import BudgetSpent
+from autodata.checkpoints.usage import Usage
 from autodata.models.config import BudgetConfig, ModelSettings
-from autodata.models.errors import BudgetSpent
 
 BYTES_PER_TOKEN = 3
 """A careful estimate for prompts: prose has about four bytes a token, other scripts one character of three bytes."""
-
-
-@dataclass(frozen=True)
-class Usage:
-    """Tokens of one request and what they cost in US dollars, None where the model has no price."""
-
-    tokens_in: int
-    tokens_out: int
-    usd: float | None
-
-    @property
-    def tokens(self) -> int:
-        """Tokens of prompt and reply together."""
-        return self.tokens_in + self.tokens_out
 
 
 def ceiling(settings: ModelSettings, messages: list[dict[str, str]]) -> Usage:

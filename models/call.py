@@ -1,35 +1,98 @@
-"""What a tracer sees of the calls: each one when it is made, and again when its reply was read."""
+"""One call: where it stands in a run, its key in the journal, its rows there, and what a tracer sees of it."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from autodata.models.caller import CallSite, Reply
-    from autodata.models.config import ModelSettings
+from pydantic import BaseModel
+
+from autodata.checkpoints.ids import canonical_json, digest
+from autodata.checkpoints.usage import Usage
+from autodata.models.config import ModelSettings
+from autodata.models.endpoint import RoleModel
+from autodata.models.reply import Messages, Reply
+
+_SERVER = frozenset({"provider", "base_url"})
+
+
+@dataclass(frozen=True)
+class CallSite:
+    """Where in a run a call stands; with the messages and parameters it is the call's identity."""
+
+    thread_id: str
+    document_id: str
+    n: int
+    node: str
+    role: str
+    index: str = "0"
+    """Which of the node's calls: an attempt's number, or `weak/0` for the mark of one."""
+    epoch: int = 0
+    prompt_version: str = ""
 
 
 @dataclass
 class Call:
-    """One call on its way: who asks what, and later how it came out. `key` is its row's in table `calls`."""
+    """One call on its way: who asks what, and later how it came out."""
 
-    key: str
     site: CallSite
+    model: RoleModel
+    messages: Messages
+    schema: type[BaseModel] | None
+    seed: int
     number: int
     """Which try of its epoch, from 0: repairs and re-asks count up."""
     epoch: int
     """The epoch that paid for it, which is an earlier one when it replays."""
-    settings: ModelSettings
-    params: Mapping[str, Any]
-    messages: list[dict[str, str]]
+    params: Mapping[str, Any] = field(init=False)
+    key: str = field(init=False)
+    """Its identity, which is its row's in table `calls`."""
     requests: int = 0
     """Requests sent until the reply came, those that failed included; 0 when it was replayed."""
     reply: Reply | None = None
     unusable: str = ""
     """Why the reply could not be read, where it could not."""
     error: BaseException | None = None
+
+    def __post_init__(self) -> None:
+        """Work out the key.
+
+        What stands here is in the keys of every run folder: a change makes all that was paid for unknown. It needs a
+        migration, and tests/unit/test_calls.py holds a key by which it is seen.
+        """
+        site, schema = self.site, self.schema
+        self.params = {**self.model.params, "seed": self.seed, "schema": schema.__name__ if schema else None}
+        identity = {
+            "thread": site.thread_id,
+            "round": site.n,
+            "node": site.node,
+            "index": site.index,
+            "try": self.number,
+            "epoch": self.epoch,
+            "provider": self.settings.provider,
+            "base_url": self.model.address,
+            "model": self.settings.model,
+            "params": self.params,
+            "messages": self.messages,
+        }
+        self.key = digest(identity, 64)
+        self._identity = identity
+
+    @property
+    def key_of_version_3(self) -> str:
+        """The key that the call had in folders of schema 1 to 3, which did not tell servers apart.
+
+        Only replies from such a folder are found by it: there the folder and the model's name vouch for them, as ever.
+        """
+        return digest({name: value for name, value in self._identity.items() if name not in _SERVER}, 64)
+
+    @property
+    def settings(self) -> ModelSettings:
+        """The settings of the role that asks."""
+        return self.model.settings
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -47,6 +110,55 @@ class Call:
             "role_prompt_version": site.prompt_version,
             "call_key": self.key,
         }
+
+    def row(self, reply: Reply, used: Usage, seconds: float) -> dict[str, Any]:
+        """Return its row in table `calls`: the reply, what it counts for, and how long its own request took."""
+        site = self.site
+        return {
+            "key": self.key,
+            "document_id": site.document_id,
+            "thread_id": site.thread_id,
+            "n": site.n,
+            "role": site.role,
+            "node": site.node,
+            "idx": site.index,
+            "try": self.number,
+            "epoch": self.epoch,
+            "model": self.settings.model,
+            "params": canonical_json(self.params),
+            "messages_hash": digest(self.messages, 64),
+            "prompt_version": site.prompt_version,
+            "response": reply.text,
+            "finish_reason": reply.finish_reason,
+            "tokens_in": reply.tokens_in,
+            "tokens_out": reply.tokens_out,
+            "latency_s": round(seconds, 3),
+            "cost_usd": reply.cost_usd,
+            "charged_in": used.tokens_in,
+            "charged_out": used.tokens_out,
+            "charged_usd": used.usd,
+            "created_at": _now(),
+        }
+
+    def timeout_row(self, most: Usage) -> dict[str, Any]:
+        """Return the row in table `timeouts` of its latest request, which may be billed up to `most`."""
+        return {
+            "timeout_id": digest([self.key, self.requests, _now(), time.monotonic_ns()], 64),
+            "call_key": self.key,
+            "document_id": self.site.document_id,
+            "thread_id": self.site.thread_id,
+            "role": self.site.role,
+            "model": self.settings.model,
+            "charged_in": most.tokens_in,
+            "charged_out": most.tokens_out,
+            "charged_usd": most.usd,
+            "created_at": _now(),
+        }
+
+
+def replayed(row: Mapping[str, Any]) -> Reply:
+    """Return the reply in a row of table `calls`."""
+    return Reply(row["response"], row["finish_reason"], row["tokens_in"], row["tokens_out"], row["cost_usd"], True)
 
 
 class Watch(Protocol):
@@ -67,3 +179,7 @@ class NoWatch:
 
     def call_ended(self, call: Call) -> None:
         """Ignore it."""
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

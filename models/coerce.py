@@ -3,37 +3,43 @@
 Models write too long, or wrap the same thing differently. What decides nothing is shortened and never refused; a shape
 that can mean one thing only is read as that; all else reaches pydantic as it came and is refused there, so that the
 model is asked again. Only reading is lenient: the JSON Schema that is sent stays the strict one.
+
+A schema that is no ReplyModel, of a custom task type say, has no markers: `lenient` reads by the types of its fields.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import re
-import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from functools import lru_cache
-from typing import Any, ClassVar, Final, get_args
+from types import NoneType, UnionType
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo, model_validator
-from pydantic.json_schema import JsonSchemaValue
+from pydantic import AliasChoices, BaseModel, GetCoreSchemaHandler, RootModel, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
-MAX_DEPTH: Final = 100
-"""How deep the JSON within a text may be."""
+from autodata.models.markers import Advisory, Choice, Flag, Gist, Integer, Listed, Marker, Ordinal, Prose, Tag
+from autodata.models.values import BULLET, decoded, flag, folded, integer, is_single, ordinal, sole, text_of
 
-_YES: Final = frozenset({"true", "yes", "y", "t", "1", "on"})
-_NO: Final = frozenset({"false", "no", "n", "f", "0", "off"})
-_INTEGER: Final = re.compile(r"\(?([+-]?)[ ]?(\d{1,9})(?:\.0{1,9})?[ ]?(?:points?|pts?\.?)?\)?", re.IGNORECASE)
-_ORDINAL: Final = re.compile(
-    r"(?:(?:criterion|criteria|item|mark|candidate|sample|answer|number|no|nr|c)[ ._:#-]{0,3})?"
-    r"[#(\[]?(\d{1,9})[.):\]]{0,2}",
-    re.IGNORECASE,
-)
-_MINUS: Final = str.maketrans({"−": "-", "–": "-"})  # noqa: RUF001
-_BULLET: Final = re.compile(r"^(?:[-*•·]|\d{1,2}[.)])[ \t]{1,9}")
-_EDGES: Final = " \t\r\n.,;:!*_`'\"()[]“”"
+__all__ = [
+    "Advisory",
+    "Choice",
+    "Flag",
+    "Gist",
+    "Integer",
+    "Items",
+    "Listed",
+    "Ordinal",
+    "Prose",
+    "ReplyModel",
+    "Tag",
+    "attempts",
+    "key_of",
+    "knows",
+    "lenient",
+]
 
 
 class ReplyModel(BaseModel):
@@ -53,175 +59,15 @@ class ReplyModel(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _read_shape(cls, value: Any) -> Any:
-        return _shaped(cls, value)
+        return shaped(cls, value)
 
     def decided(self) -> dict[str, Any]:
         """Return what the reply decides: the values of its needed fields."""
         return {name: getattr(self, name) for name in _needed(type(self))}
 
 
-class _Marker:
-    """What a field takes: `read` turns it into the exact form, and leaves alone what it does not understand."""
-
-    def read(self, value: Any, field: str) -> Any:
-        """Return the value in its exact form, or as it came."""
-        raise NotImplementedError
-
-    def advertised(self) -> dict[str, Any]:
-        """Return the JSON Schema keywords that the model is told and that reading sees to."""
-        return {}
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Put `read` before the validation of the annotated type."""
-
-        def before(value: Any, info: ValidationInfo) -> Any:
-            return self.read(value, info.field_name or "")
-
-        return core_schema.with_info_before_validator_function(before, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Tell the model the limits."""
-        return {**handler(schema), **self.advertised()}
-
-
 @dataclass(frozen=True)
-class Advisory(_Marker):
-    """A text that decides nothing: anything is taken, and shortened to `most` characters. It may be missing."""
-
-    most: int
-    least: int = 0
-    """Asked for, and not insisted on."""
-
-    def read(self, value: Any, field: str) -> Any:
-        text = _text(value, "; ")
-        return _shortened(text, self.most) if text.strip() else ""
-
-    def advertised(self) -> dict[str, Any]:
-        return {"maxLength": self.most} | ({"minLength": self.least} if self.least else {})
-
-
-@dataclass(frozen=True)
-class Gist(Advisory):
-    """A text that must say something: anything that does is taken, and shortened."""
-
-    least: int = 1
-
-    def read(self, value: Any, field: str) -> Any:
-        text = super().read(value, field)
-        if not text:
-            raise ValueError("a text is needed")
-        return text
-
-
-@dataclass(frozen=True)
-class Prose(_Marker):
-    """A text that is used whole, never shortened. A number is its digits, a list of one is what it holds."""
-
-    joined: str | None = None
-    """What stands between the parts of a list or of an object; None refuses several parts."""
-    optional: bool = False
-    """Whether null is the empty text."""
-
-    def read(self, value: Any, field: str) -> Any:
-        value = _sole(value)
-        if value is None:
-            return "" if self.optional else None
-        if isinstance(value, bool) or (isinstance(value, list | dict) and (self.joined is None or not value)):
-            return value
-        return _text(value, self.joined or "")
-
-
-class Flag(_Marker):
-    """Yes or no: a boolean, 1 or 0, a plain yes or no, or the field's own name with or without a not."""
-
-    def read(self, value: Any, field: str) -> Any:
-        found = flag(value, field)
-        if found is None:
-            raise ValueError("true or false is needed")
-        return found
-
-
-class Integer(_Marker):
-    """A whole number, in digits: `5`, `"+5"`, `"5 points"`, `5.0`."""
-
-    def read(self, value: Any, field: str) -> Any:
-        if isinstance(value, bool):
-            raise ValueError("a whole number is needed")
-        number = integer(value)
-        return _sole(value) if number is None else number
-
-
-class Ordinal(_Marker):
-    """The number of one of several things: `1`, `"1."`, `"#1"`, `"Criterion 1"`."""
-
-    def read(self, value: Any, field: str) -> Any:
-        if isinstance(value, bool):
-            raise ValueError("a whole number is needed")
-        number = ordinal(value)
-        return _sole(value) if number is None else number
-
-
-class Choice(_Marker):
-    """One of the words of a Literal, in any case and with any spaces, dashes or marks around and within it."""
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        words = {_folded(word): word for word in get_args(source)}
-
-        def chosen(value: Any) -> Any:
-            value = _sole(value)
-            return words.get(_folded(value), value) if isinstance(value, str) else value
-
-        return core_schema.no_info_before_validator_function(chosen, handler(source))
-
-
-class Tag(_Marker):
-    """A snake_case word: spaces, dashes and capitals are put right."""
-
-    def read(self, value: Any, field: str) -> Any:
-        value = _sole(value)
-        if not isinstance(value, str):
-            return value
-        plain = unicodedata.normalize("NFKD", value).encode("ascii", "ignore").decode()
-        return re.sub(r"[^a-z0-9]+", "_", plain.lower()).strip("_")[:60].rstrip("_")
-
-
-@dataclass(frozen=True)
-class Listed(_Marker):
-    """A list of texts of which the first `most` are kept, each shortened: a single one, lines, texts by number too."""
-
-    most: int
-    least: int = 0
-    each: int | None = None
-    """The longest that an entry may be; None leaves entries alone."""
-    commas: bool = True
-    """Whether a comma ends an entry of a text that lists several."""
-    needed: bool = False
-    """Whether it is refused when missing or shorter than `least`."""
-
-    def read(self, value: Any, field: str) -> Any:
-        found = [_shortened(text, self.each) for text in self._entries(value) if text.strip()][: self.most]
-        if self.needed and len(found) < self.least:
-            raise ValueError(f"at least {self.least} item{'s' if self.least > 1 else ''} needed")
-        return found
-
-    def _entries(self, value: Any) -> list[str]:
-        value = _decoded(value)
-        if isinstance(value, dict):
-            by_number = all(ordinal(key) is not None for key in value)
-            value = list(value.values()) if by_number else [_text({key: one}, "; ") for key, one in value.items()]
-        if isinstance(value, list | tuple):
-            return [_text(next(iter(one.values())) if _is_single(one) else one, "; ").strip() for one in value]
-        lines = _text(value, "; ").splitlines()
-        if len(lines) == 1 and self.commas:
-            lines = re.split(r"[;,]", lines[0])
-        return [_BULLET.sub("", line.strip()).strip() for line in lines]
-
-    def advertised(self) -> dict[str, Any]:
-        return {"maxItems": self.most} | ({"minItems": self.least} if self.least else {})
-
-
-@dataclass(frozen=True)
-class Items(_Marker):
+class Items(Marker):
     """A list of objects: a single one, or objects by number, too."""
 
     optional: bool = False
@@ -236,60 +82,25 @@ class Items(_Marker):
         return core_schema.no_info_before_validator_function(listed, handler(source))
 
 
-def flag(value: Any, field: str = "") -> bool | None:
-    """Return what a value plainly says, yes or no; None where there is any doubt. `field` names what is asked."""
-    value = _sole(value)
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, int | float):
-        return bool(value) if value in {0, 1} else None
-    if not isinstance(value, str):
-        return None
-    word, name = " ".join(re.split(r"[\s_-]+", value.strip(_EDGES).casefold())), field.replace("_", " ")
-    if word in _YES or (name and word == name):
-        return True
-    denied = {f"not {name}", f"no {name}", f"un{name}", f"in{name}"} if name else set()
-    return False if word in _NO | denied else None
+def shaped(schema: type[BaseModel], value: Any) -> Any:
+    """Return the keys and values of a reply under the schema's own names, or the value as it is.
 
-
-def integer(value: Any) -> int | None:
-    """Return the whole number that a value plainly is; None for anything else, a boolean too."""
-    return _whole(value, _INTEGER)
-
-
-def ordinal(value: Any) -> int | None:
-    """Return the number of a thing; None where a value does not plainly name one."""
-    return _whole(value, _ORDINAL)
-
-
-def _whole(value: Any, form: re.Pattern[str]) -> int | None:
-    value = _sole(value)
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return value
-    if isinstance(value, float):
-        return int(value) if math.isfinite(value) and value == int(value) else None
-    match = form.fullmatch(value.strip(" \t\r\n*_`'\"").translate(_MINUS)) if isinstance(value, str) else None
-    return int("".join(match.groups())) if match else None
-
-
-def _shaped(schema: type[ReplyModel], value: Any) -> Any:
-    """Return the keys and values of a reply under the schema's own names, or the value as it is."""
-    value, needed = _decoded(value), _needed(schema)
-    items = needed[0] if len(needed) == 1 and _has(schema, needed[0], Items) else None
-    if isinstance(value, list) and len(value) == 1 and _knows(schema, value[0]):
+    Raises ValueError for a key that is given twice, with two values.
+    """
+    value, needed = decoded(value), _needed(schema)
+    items = _key(schema, needed[0]) if _item(schema) else None
+    if isinstance(value, list) and len(value) == 1 and knows(schema, value[0]):
         value = value[0]
     if isinstance(value, list) and items:
         value = {items: value}
     elif isinstance(value, str | int | float) and len(needed) == 1 and not items:
-        value = {needed[0]: value}
+        value = {_key(schema, needed[0]): value}
     if not isinstance(value, dict):
         return value
-    if not _knows(schema, value):
+    if not knows(schema, value):
         inner = next(iter(value.values())) if len(value) == 1 else None
-        if _knows(schema, inner) or (isinstance(inner, dict | list) and not items):
-            return _shaped(schema, inner)
+        if knows(schema, inner) or (isinstance(inner, dict | list) and not items):
+            return shaped(schema, inner)
         if not items:
             return value
         value = {items: value}
@@ -301,12 +112,12 @@ def _renamed(schema: type[BaseModel], value: Mapping[str, Any]) -> dict[str, Any
     """Return an object with its keys spelled as the schema has them. Raises ValueError for two values of one key."""
     out: dict[str, Any] = {}
     for key, one in value.items():
-        name = _field(schema, key) or key
+        name = key_of(schema, key) or key
         if name in out and (out[name] != one or isinstance(out[name], bool) is not isinstance(one, bool)):
             raise ValueError(f"{name} is given twice, with two values")
         out[name] = one
     for name, others in _also(schema).items():
-        said = [one for key, one in value.items() if _folded(key) in others]
+        said = [one for key, one in value.items() if folded(key) in others]
         found = {integer(one) if ordinal(one) is None else ordinal(one) for one in said}
         if name not in out and len(found) == 1 and None not in found:
             out[name] = found.pop()
@@ -315,20 +126,20 @@ def _renamed(schema: type[BaseModel], value: Mapping[str, Any]) -> dict[str, Any
 
 def _items(item: Any, value: Any) -> Any:
     """Return a list of objects from one of the shapes in which it may come, or the value as it is."""
-    value = _decoded(value)
+    value = decoded(value)
     if not (isinstance(item, type) and issubclass(item, BaseModel)):
         return value
     numbered = "number" in item.model_fields
     if isinstance(value, list):
         return [
             _of_number(item, *next(iter(one.items())))
-            if numbered and _is_single(one) and not _knows(item, one) and ordinal(next(iter(one))) is not None
+            if numbered and is_single(one) and not knows(item, one) and ordinal(next(iter(one))) is not None
             else one
             for one in value
         ]
     if not isinstance(value, dict):
         return value
-    if _knows(item, value):
+    if knows(item, value):
         return [value]
     by_number = {key: one for key, one in value.items() if ordinal(key) is not None}
     rest = [one for key, one in value.items() if key not in by_number]
@@ -363,85 +174,151 @@ def _advises(schema: type[BaseModel], name: str) -> bool:
     )
 
 
-def _has(schema: type[BaseModel], name: str, marker: type[_Marker]) -> bool:
-    return any(isinstance(mark, marker) for mark in schema.model_fields[name].metadata)
+def _item(schema: type[BaseModel]) -> type[BaseModel] | None:
+    """Return what a schema wants a list of, where that list is all that it needs; else None."""
+    needed = _needed(schema)
+    if len(needed) != 1:
+        return None
+    field = schema.model_fields[needed[0]]
+    if issubclass(schema, ReplyModel) and not any(isinstance(mark, Items) for mark in field.metadata):
+        return None
+    return _model(_element(field.annotation))
 
 
 def _also(schema: type[BaseModel]) -> Mapping[str, frozenset[str]]:
     return schema.also_called if issubclass(schema, ReplyModel) else {}
 
 
+def _aliases(field: FieldInfo) -> list[str]:
+    """Return the keys under which pydantic takes a field, where it has other ones than its name."""
+    alias = field.validation_alias
+    choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
+    return [choice for choice in choices if isinstance(choice, str)]
+
+
+def _key(schema: type[BaseModel], name: str) -> str:
+    """Return the key under which pydantic takes a field."""
+    return next(iter(_aliases(schema.model_fields[name])), name)
+
+
 @lru_cache(maxsize=256)
-def _names(schema: type[BaseModel]) -> Mapping[str, str]:
-    return {_folded(name): name for name in schema.model_fields}
+def _keys(schema: type[BaseModel]) -> Mapping[str, str]:
+    """Return the keys of a schema by their exact and their folded spelling."""
+    keys: dict[str, str] = {}
+    for name, field in schema.model_fields.items():
+        keys |= {folded(alias): _key(schema, name) for alias in (name, *_aliases(field))}
+    return keys | {alias: alias for field in schema.model_fields.values() for alias in _aliases(field)}
 
 
-def _field(schema: type[BaseModel], key: str) -> str | None:
-    """Return the field that a key names, however it is spelled."""
-    if key in schema.model_fields:
+def key_of(schema: type[BaseModel], key: str) -> str | None:
+    """Return the key of the schema that a key names, however it is spelled; None where it names none."""
+    if key in schema.model_fields and not _aliases(schema.model_fields[key]):
         return key
-    folded = _folded(key)
-    return _names(schema).get(folded) or _names(schema).get(folded.removeprefix("is"))
+    keys, plain = _keys(schema), folded(key)
+    return keys.get(key) or keys.get(plain) or keys.get(plain.removeprefix("is"))
 
 
-def _knows(schema: type[BaseModel], value: Any) -> bool:
-    """Whether a value is an object with a key of the schema."""
+def knows(schema: type[BaseModel], value: Any) -> bool:
+    """Whether a value is an object with a key of the schema, in any spelling that is read as one."""
     others = frozenset[str]().union(*_also(schema).values())
-    return isinstance(value, dict) and any(_field(schema, key) or _folded(key) in others for key in value)
+    return isinstance(value, dict) and any(key_of(schema, key) or folded(key) in others for key in value)
 
 
-def _folded(text: str) -> str:
-    return re.sub(r"[\W_]+", "", text).casefold()
+def attempts(schema: type[BaseModel], value: Any) -> bool:
+    """Whether a value is an attempt at an answer, however wrong: it has a key of the schema where one is read.
+
+    So has a list of what the schema wants a list of, and one by number. Any value is one where the schema is a value.
+    """
+    if issubclass(schema, RootModel) or knows(schema, value):
+        return True
+    item = _item(schema)
+    if isinstance(value, list):
+        return any(isinstance(one, dict) and (attempts(schema, one) or knows(item or schema, one)) for one in value)
+    if not isinstance(value, dict) or not value:
+        return False
+    if item and (knows(item, value) or all(ordinal(key) is not None for key in value)):
+        return True
+    return is_single(value) and isinstance(inner := decoded(next(iter(value.values()))), dict) and knows(schema, inner)
 
 
-def _is_single(value: Any) -> bool:
-    return isinstance(value, dict) and len(value) == 1
+def lenient(schema: type[BaseModel], value: Any) -> Any:
+    """Return a reply as a schema without markers wants it: shapes and values that leave no doubt are put right.
+
+    By the type of a field: yes or no, a whole number ("5 points"), a word of a Literal or Enum in any case, a text in a
+    list of one, a list from a single entry, lines, or entries by number; models within likewise. Nothing is shortened,
+    and nothing made up. A ReplyModel says all this itself, so it is left alone, as are fields with a marker.
+    Raises ValueError for a key that is given twice, with two values.
+    """
+    if issubclass(schema, ReplyModel | RootModel):
+        return value
+    found = shaped(schema, value)
+    if not isinstance(found, dict):
+        return found
+    fields = {_key(schema, name): (name, field) for name, field in schema.model_fields.items()}
+    return {
+        key: _fitted(fields[key][1].annotation, fields[key][1].metadata, one, fields[key][0]) if key in fields else one
+        for key, one in found.items()
+    }
 
 
-def _sole(value: Any) -> Any:
-    """Return what a list of one holds, else the value."""
-    while isinstance(value, list | tuple) and len(value) == 1:
-        value = value[0]
+def _fitted(wanted: Any, metadata: Iterable[Any], value: Any, name: str) -> Any:  # noqa: PLR0911 - one return a type
+    """Return a value as a type wants it, or as it came."""
+    if any(isinstance(mark, Marker) for mark in metadata):
+        return value
+    origin, parts = get_origin(wanted), get_args(wanted)
+    if origin is Annotated:
+        return _fitted(parts[0], parts[1:], value, name)
+    if origin in {Union, UnionType}:
+        some = [part for part in parts if part is not NoneType]
+        return value if value is None or len(some) > 1 else _fitted(some[0], (), value, name)
+    if model := _model(wanted):
+        return lenient(model, value)
+    if (element := _element(wanted)) is not None:
+        return _listed(element, value, name)
+    value = sole(value)
+    if wanted is bool:
+        found: Any = flag(value, name)
+        return value if found is None else found
+    if wanted is int and not isinstance(value, bool):
+        found = integer(value)
+        return value if found is None else found
+    if wanted is str and isinstance(value, int | float) and not isinstance(value, bool):
+        return text_of(value, "")
+    words = parts if origin is Literal else [one.value for one in wanted] if _is_enum(wanted) else ()
+    if isinstance(value, str) and words:
+        return {folded(word): word for word in words if isinstance(word, str)}.get(folded(value), value)
     return value
 
 
-def _decoded(value: Any) -> Any:
-    """Return the value of a text that is a JSON object or list, else the value."""
-    if not isinstance(value, str) or value.lstrip()[:1] not in {"{", "["}:
-        return value
-    try:
-        found = json.loads(value, object_pairs_hook=_unique, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        return value
-    level = [found]
-    for _ in range(MAX_DEPTH):
-        inner = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
-        level = [one for several in inner for one in several]
-    return value if level else found
+def _listed(element: Any, value: Any, name: str) -> Any:
+    """Return a list of entries that each fit, or the value as it came."""
+    if model := _model(element):
+        value = _items(model, value)
+    else:
+        value = decoded(value)
+        if isinstance(value, dict) and value and all(ordinal(key) is not None for key in value):
+            value = [value[key] for key in sorted(value, key=lambda key: ordinal(key) or 0)]
+        elif isinstance(value, str):
+            value = [line for line in (BULLET.sub("", line.strip()).strip() for line in value.splitlines()) if line]
+        elif isinstance(value, int | float):
+            value = [value]
+    return [_fitted(element, (), one, name) for one in value] if isinstance(value, list) else value
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(found := dict(pairs)) < len(pairs):
-        raise ValueError("a key occurs twice")
-    return found
+def _element(wanted: Any) -> Any:
+    """Return of what a type is a list of any length; None for another type."""
+    origin, parts = get_origin(wanted), get_args(wanted)
+    if origin is list or (origin is tuple and len(parts) == 2 and parts[1] is Ellipsis):
+        return parts[0]
+    return None
 
 
-def _refuse(word: str) -> float:
-    raise ValueError(f"{word} is not finite")
+def _model(wanted: Any) -> type[BaseModel] | None:
+    """Return a type, without what annotates it, where it is a model; else None."""
+    if get_origin(wanted) is Annotated:
+        wanted = get_args(wanted)[0]
+    return wanted if isinstance(wanted, type) and issubclass(wanted, BaseModel) else None
 
 
-def _text(value: Any, between: str) -> str:
-    """Return a value as a text: parts of a list or an object one behind the other, null as nothing."""
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return ""
-    if isinstance(value, dict):
-        return between.join(f"{key}: {_text(one, ', ')}" for key, one in value.items())
-    if isinstance(value, list | tuple):
-        return between.join(text for text in (_text(one, ", ") for one in value) if text)
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _shortened(text: str, most: int | None) -> str:
-    return text if most is None or len(text) <= most else text[: most - 1].rstrip() + "…"
+def _is_enum(wanted: Any) -> bool:
+    return isinstance(wanted, type) and issubclass(wanted, Enum)

@@ -5,32 +5,17 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
 
-from autodata.checkpoints.records import UserError
-
-ROLES = (
-    "extractor",
-    "challenger",
-    "screen",
-    "quality_verifier",
-    "weak_solver",
-    "strong_solver",
-    "verifier",
-    "loop_judge",
-)
-"""The roles that call a model; a role is the name of its node. A domain uses some of them."""
-
-OPTIMIZER_ROLES = ("analyst", "editor")
-"""The roles of the optimiser that call a model: one reads failures, the other edits prompts."""
+from autodata.checkpoints.errors import UserError
+from autodata.prompts.roles import MODEL_ROLES, ROLES, SOLVERS
 
 OWN = "own"
 """What stands as the provider of a chat model that the caller made."""
 
-SOLVERS = ("weak_solver", "strong_solver")
 SOLVER_MODES = ("privileged", "samples", "aggregate", "tools")
 """Model settings that only mean something for a solver; they are recorded with every attempt."""
 
@@ -144,24 +129,14 @@ class ModelSettings(Settings):
         return body
 
 
-class ModelsConfig(Settings):
+class _Models(Settings):
     """The `[models]` table: `default` and one table per role."""
 
     default: ModelSettings = ModelSettings()
-    extractor: ModelSettings = ModelSettings()
-    challenger: ModelSettings = ModelSettings()
-    screen: ModelSettings = ModelSettings()
-    quality_verifier: ModelSettings = ModelSettings()
-    weak_solver: ModelSettings = ModelSettings()
-    strong_solver: ModelSettings = ModelSettings()
-    verifier: ModelSettings = ModelSettings()
-    loop_judge: ModelSettings = ModelSettings()
-    analyst: ModelSettings = ModelSettings()
-    editor: ModelSettings = ModelSettings()
 
     @model_validator(mode="after")
-    def _modes_of_solvers_only(self) -> ModelsConfig:
-        for role in ("default", *ROLES, *OPTIMIZER_ROLES):
+    def _modes_of_solvers_only(self) -> Self:
+        for role in ("default", *MODEL_ROLES):
             settings: ModelSettings = getattr(self, role)
             for name in SOLVER_MODES:
                 if role not in SOLVERS and getattr(settings, name) != ModelSettings.model_fields[name].default:
@@ -190,6 +165,21 @@ class ModelsConfig(Settings):
             if not resolved[role].model:
                 raise UserError(f"models.{role}: no model is named: set models.default.model or models.{role}.model")
         return resolved
+
+
+if TYPE_CHECKING:
+
+    class ModelsConfig(_Models):
+        def __getattr__(self, role: str) -> ModelSettings: ...
+
+else:
+    ModelsConfig = create_model(
+        "ModelsConfig",
+        __base__=_Models,
+        __doc__=_Models.__doc__,
+        __module__=__name__,
+        **{role: (ModelSettings, ModelSettings()) for role in MODEL_ROLES},
+    )
 
 
 def _not_inherited(own: ModelSettings) -> set[str]:

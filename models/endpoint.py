@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -16,9 +17,9 @@ from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
 from pydantic import BaseModel
 
+from autodata.checkpoints.errors import Drained, EndpointDown
 from autodata.models.budget import price
 from autodata.models.config import ModelSettings
-from autodata.models.errors import Drained, EndpointDown
 from autodata.models.faults import FORMAT_DOUBTED, Fault, TimedOut, classify, timed_out
 from autodata.models.structured import response_format
 
@@ -102,6 +103,8 @@ class Endpoint:
         """Whether any reply came from it in this session."""
         self.known = False
         """Whether the run folder holds replies of its model already."""
+        self.stream_usage = True
+        """Whether streams are asked for their token counts; False once the server has refused `stream_options`."""
         self._drained = False
         self._formats_from: dict[str, WireFormat] = {}
         self._probing: asyncio.Event | None = None
@@ -317,15 +320,41 @@ class RoleModel:
         if body:
             kwargs["extra_body"] = body
         try:
+            message = await self._invoke(messages, told, kwargs)
+        except Exception as error:
+            if not (asked := self._asks_for_usage()) or not refuses_stream_options(error):
+                raise
+            self.endpoint.stream_usage = not asked
+            message = await self._invoke(messages, told, kwargs)
+        if not isinstance(message, AIMessage):
+            raise TypeError(f"a chat model answered with {type(message).__name__}")
+        return message
+
+    def _asks_for_usage(self) -> bool:
+        return bool(getattr(self.chat, "stream_usage", None)) and self.endpoint.stream_usage
+
+    async def _invoke(self, messages: list[dict[str, str]], told: RunnableConfig, kwargs: dict[str, Any]) -> Any:
+        """Ask the model once. LangChain streams where somebody watches; the stream is asked for its usage, too."""
+        chat = self.chat
+        if getattr(chat, "stream_usage", None) and not self.endpoint.stream_usage:
+            chat = chat.model_copy(update={"stream_usage": False})
+        try:
             async with asyncio.timeout(self.settings.timeout):
-                message = await self.chat.ainvoke(messages, told, **kwargs)
+                return await chat.ainvoke(messages, told, **kwargs)
         except Exception as error:
             if not timed_out(error):
                 raise
             raise TimedOut(self.settings.timeout, str(told.get("run_name", ""))) from error
-        if not isinstance(message, AIMessage):
-            raise TypeError(f"a chat model answered with {type(message).__name__}")
-        return message
+
+
+def refuses_stream_options(error: Exception) -> bool:
+    """Whether a server refused a request for the option that asks a stream for its token counts."""
+    fault = classify(error)
+    return (
+        fault is not None
+        and fault.kind == "refused"
+        and re.search(r"stream_options|include_usage", str(error)) is not None
+    )
 
 
 def _says_nothing(message: AIMessage) -> bool:

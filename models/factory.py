@@ -16,7 +16,7 @@ from langchain_core.outputs import ChatResult
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.errors import UserError
 from autodata.models.config import ModelSettings
 from autodata.models.endpoint import Endpoint, RoleModel, address_of
 from autodata.models.simulated.chat_model import SimulatedChatModel, World
@@ -134,6 +134,7 @@ def _openai(
         extra_body=body or None,
         http_async_client=client,
         use_responses_api=False,
+        stream_usage=True,  # else LangChain leaves it off wherever an address is given, and streams count no tokens
     )
     _keep_to_itself(role, chat, key_is_meant=True)
     return chat

@@ -13,8 +13,8 @@ from typing import Annotated
 from langchain_core.messages import AIMessage
 from pydantic import BaseModel
 
-from autodata.checkpoints.records import RunFailed, UserError, canonical_json
-from autodata.models.caller import Messages, repaired, to_reply
+from autodata.checkpoints.errors import RunFailed, UserError
+from autodata.checkpoints.ids import canonical_json
 from autodata.models.coerce import Flag, Integer, ReplyModel
 from autodata.models.config import ModelSettings, RetryConfig
 from autodata.models.endings import ANSWERS, ending_of, explained
@@ -22,13 +22,13 @@ from autodata.models.endpoint import Fault as Refusal
 from autodata.models.endpoint import RoleModel, classify
 from autodata.models.factory import Serving, connect
 from autodata.models.local.weights import KNOWN_MODELS, default_cache, known_hash
-from autodata.models.structured import Unusable, parse_reply, repair_message, schema_text, strip_reasoning
+from autodata.models.reply import Messages, repaired, to_reply
+from autodata.models.structured import Unusable, repair_message, schema_text, strip_reasoning
+from autodata.prompts.roles import STRUCTURED_ROLES
 
 Roles = Mapping[str, ModelSettings]
 Say = Callable[[str], None]
 
-STRUCTURED_ROLES = frozenset({"challenger", "quality_verifier", "verifier"})
-"""Roles whose replies must be read as JSON; solvers answer in plain text."""
 SHORTEST_KEY = 8
 """A shorter key is no secret, but a word like `none` for a server that wants any."""
 
@@ -210,7 +210,7 @@ async def _structured(found: Finding, roles: tuple[str, ...], model: RoleModel, 
         form = "prompt only" if found.wire_format == "none" else str(found.wire_format)
         reply = to_reply(message, model)
         try:
-            parse_reply(reply.text, _Sum, finish_reason="length" if reply.truncated else reply.finish_reason)
+            reply.read(_Sum)
         except Unusable as error:
             problem, found.structured = str(error), f"{form}, unreadable"
             turn = repaired(_SUM, reply, error, repair_message(error, _Sum, seed))

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, RootModel, ValidationError
 
+from autodata.models.coerce import attempts, key_of, knows, lenient
 from autodata.models.reasoning import strip_reasoning
 from autodata.models.scan import Found, Kind, Unusable, clip, load, values_in
 from autodata.models.schemas import inlined, wire_form
@@ -32,6 +34,9 @@ __all__ = [
 T = TypeVar("T", bound=BaseModel)
 
 MAX_ERRORS_SHOWN: Final = 5
+
+_KEY: Final = re.compile(r"[\"“”'{,\s]([^\W\d][\w-]{0,59}+(?: [\w-]{1,59}+){0,3}+)[\"“”']?\s{0,8}+:")
+"""A key in the text of a value that could not be read."""
 
 _FENCE_EDGES: Final = re.compile(r"\A(?:`{3,}|~{3,})[ \t]*\w*\s|\s(?:`{3,}|~{3,})\Z")
 
@@ -54,11 +59,10 @@ def parse_reply(text: str, schema: type[T], *, finish_reason: str | None = None)
     found, cut_off = values_in(answer)
     if cut_off:
         raise Unusable("truncated", "The reply ended in the middle of a JSON object: be brief, so that it fits whole.")
-    keys = _key_pattern(schema)
     last: Unusable | None = None
     for item in reversed(found):
-        named = _has_key(_unwrapped(item.value, schema), schema) or (
-            item.error is not None and keys.search(answer, item.start, item.end) is not None
+        named = attempts(schema, item.value) or (
+            item.error is not None and _names_a_key(answer, item.start, item.end, schema)
         )
         if last is not None and not named:
             continue  # nothing but the very last value is an answer without one key of the schema
@@ -119,10 +123,10 @@ def _answer(item: Found, schema: type[T]) -> T:
     return _validate(item.value, schema)
 
 
-def _key_pattern(schema: type[BaseModel]) -> re.Pattern[str]:
-    """Return what finds a key of the schema in the text of a value that could not be read."""
-    names = "|".join(map(re.escape, sorted(_keys(schema)))) or r"\b\B"
-    return re.compile(rf"[\"“”'{{,\s](?:{names})[\"“”']?\s*+:")
+def _names_a_key(text: str, start: int, end: int, schema: type[BaseModel]) -> bool:
+    """Whether the text of a value that could not be read names a key of the schema, however it is spelled."""
+    found = {match[1] for match in _KEY.finditer(text, start, end)}
+    return any(key_of(schema, key) for key in found)
 
 
 def _bare_value(answer: str) -> Any:
@@ -136,11 +140,16 @@ def _bare_value(answer: str) -> Any:
 def _validate(value: Any, schema: type[T]) -> T:
     value = _unwrapped(value, schema)
     try:
-        return schema.model_validate_json(json.dumps(value))
+        fitted = lenient(schema, value)  # a key with two values is refused, even where one of them fits
+        with suppress(ValidationError):  # what fits as it came is taken as it came
+            return schema.model_validate_json(json.dumps(value))
+        return schema.model_validate_json(json.dumps(fitted))
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False, include_input=False)
     except RecursionError as error:
         raise Unusable("invalid", "The JSON is nested too deeply.") from error
+    except ValueError as error:
+        raise Unusable("invalid", f"The JSON does not fit the schema. {error}.") from error
     shown = [f"{_path(problem['loc'])}: {clip(problem['msg'], 200)}" for problem in problems[:MAX_ERRORS_SHOWN]]
     more = len(problems) - len(shown)
     rest = f"; and {more} more" if more > 0 else ""
@@ -148,26 +157,13 @@ def _validate(value: Any, schema: type[T]) -> T:
     raise Unusable("invalid", message)
 
 
-def _has_key(value: Any, schema: type[BaseModel]) -> bool:
-    """Whether a value, or an item of a list, is an object with a key of the schema; any value where it is a list."""
-    if issubclass(schema, RootModel):
-        return True
-    if isinstance(value, list):
-        return any(isinstance(item, dict) and _has_key(item, schema) for item in value)
-    return isinstance(value, dict) and not _keys(schema).isdisjoint(value)
-
-
-def _keys(schema: type[BaseModel]) -> set[str]:
-    return set(schema.model_fields) | {field.alias for field in schema.model_fields.values() if field.alias}
-
-
 def _unwrapped(value: Any, schema: type[BaseModel]) -> Any:
     """Return the object that stands alone under one key which the schema does not have, else the value as it is."""
     if issubclass(schema, RootModel) or not isinstance(value, dict) or len(value) != 1:
         return value
-    known = _keys(schema)
     ((key, inner),) = value.items()
-    return inner if key not in known and isinstance(inner, dict) and known & inner.keys() else value
+    # A class name as the key ("Verdict") may be spelled as a field is: only the exact key is the schema's own here.
+    return inner if key_of(schema, key) != key and knows(schema, inner) else value
 
 
 def _path(loc: tuple[int | str, ...]) -> str:

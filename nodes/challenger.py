@@ -9,11 +9,12 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from autodata.checkpoints.records import Candidate, DocumentStatus, FailureMode, canonical_json
+from autodata.checkpoints.errors import UnusableReply
+from autodata.checkpoints.ids import canonical_json
+from autodata.checkpoints.records import Candidate, DocumentStatus, FailureMode
 from autodata.domains.tasks.passages import pick
 from autodata.domains.tasks.questions import question_key
-from autodata.models.caller import seed_for
-from autodata.models.errors import UnusableReply
+from autodata.models.seeds import seed_for
 from autodata.models.structured import schema_text
 from autodata.nodes.code_checks import noted, rejection_by_code
 from autodata.nodes.extractor import shown_extract

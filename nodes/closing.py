@@ -8,6 +8,8 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
+from autodata.checkpoints.errors import BadState
+from autodata.checkpoints.ids import canonical_json, digest
 from autodata.checkpoints.numbers import tied_to_numbers
 from autodata.checkpoints.records import (
     Decision,
@@ -18,16 +20,14 @@ from autodata.checkpoints.records import (
     RubricFigures,
     Stage,
     Verdict,
-    canonical_json,
-    digest,
-    preview,
 )
+from autodata.checkpoints.texts import preview
 from autodata.domains.acceptance.bounds import decimal
 from autodata.domains.acceptance.rubric_score import rubric_figures
 from autodata.domains.tasks.questions import question_key
-from autodata.nodes.code_checks import rejection_by_code
+from autodata.nodes.code_checks import rejection_by_code, rejection_of
 from autodata.nodes.quality_verifier import review
-from autodata.nodes.state import BadState, Context, Desk, State, plain
+from autodata.nodes.state import Context, Desk, State, plain
 from autodata.nodes.verifier import as_float
 from autodata.prompts import fence
 
@@ -136,8 +136,9 @@ async def feedback(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Close an accepted round: the final check, then the example, whole.
 
-    A failed final check ends the document `rejected/final_check`, without feedback (paper, section 3). What code checks
-    was checked before anybody was paid, so it can fail here only after an edit.
+    What code refuses is sent back, as it is before anybody is paid: the reason becomes the round's rejection. A quality
+    verifier that refuses at the final check ends the document `rejected/final_check`, without feedback (paper,
+    section 3).
     """
     desk = Desk(state, runtime)
     services = desk.services
@@ -147,9 +148,10 @@ async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         raise BadState("only the exact candidate that the verdict is about can be accepted")
     if verdict.decision is Decision.JUDGE:
         _require_accepted_by_judge(desk)
-    by_code = await rejection_by_code(desk, desk.candidate)
-    reason = by_code[1] if by_code else ""
-    if not reason and services.domain.final_check and services.domain.quality_check:
+    if by_code := await rejection_by_code(desk, desk.candidate):
+        return {"rejection": rejection_of(*by_code)}
+    reason = ""
+    if services.domain.final_check and services.domain.quality_check:
         reason = "; ".join((await review(desk, "accept", services.frozen))[1])
     if reason:
         closed = _closed(desk, FailureMode.FINAL_CHECK, reason)
@@ -159,6 +161,7 @@ async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         )
         desk.emit("rejected", reason=closed.reason)
         return {
+            "rejection": None,
             "rounds": [plain(row) for row in [*desk.rounds, closed]],
             "status": DocumentStatus.REJECTED.value,
             "status_reason": FailureMode.FINAL_CHECK.value,
@@ -187,6 +190,7 @@ async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     desk.emit("accepted", example=plain(example))
     return {
         "rounds": [plain(row) for row in [*desk.rounds, closed]],
+        "rejection": None,
         "example": plain(example),
         "status": DocumentStatus.ACCEPTED.value,
         "status_reason": "",

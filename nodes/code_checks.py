@@ -15,19 +15,24 @@ from autodata.nodes.state import Desk
 from autodata.prompts import PromptPack
 
 
-def code_problems(domain: Domain, pack: PromptPack, candidate: Candidate) -> list[str]:
+def code_problems(
+    domain: Domain, pack: PromptPack, candidate: Candidate, frozen: PromptPack | None = None
+) -> list[str]:
     """Return what code finds wrong with a candidate by itself.
 
     The numbers of rubric items are those that the quality verifier's prompt allows; without a quality verifier those
-    that the writer's prompt asks for. What a final check of the domain would refuse is refused here already.
+    that the writer's prompt asks for. What a final check of the domain would refuse is refused here already: its limits
+    are those of `frozen`, where the prompts of the final check are others.
     """
     found = [
         *domain.scorer.problems(candidate),
         *(domain.scorer.final_problems(candidate) if domain.final_check else ()),
     ]
     weights = [weight for _, weight in domain.scorer.criteria(candidate)]
-    limits = pack["quality_verifier" if domain.quality_check else "challenger"].front.limits
-    return list(dict.fromkeys([*found, *count_problems(weights, limits)]))
+    role = "quality_verifier" if domain.quality_check else "challenger"
+    packs = [pack, *([frozen] if frozen and domain.final_check and domain.quality_check else ())]
+    counted = [what for one in packs for what in count_problems(weights, one[role].front.limits)]
+    return list(dict.fromkeys([*found, *counted]))
 
 
 async def rejection_by_code(desk: Desk, candidate: Candidate) -> tuple[FailureMode, str] | None:
@@ -37,7 +42,7 @@ async def rejection_by_code(desk: Desk, candidate: Candidate) -> tuple[FailureMo
     rules bind where a loop judge decides; a baseline sends nothing back for them.
     """
     services = desk.services
-    found = code_problems(services.domain, services.pack, candidate)
+    found = code_problems(services.domain, services.pack, candidate, services.frozen)
     if not found and services.domain.quality_check:
         sources = await _sources(desk)
         found = list((await asyncio.to_thread(missing, services.domain.scorer, candidate, sources)).problems)
@@ -46,6 +51,11 @@ async def rejection_by_code(desk: Desk, candidate: Candidate) -> tuple[FailureMo
     if isinstance(services.policy, LoopJudge) and (broken := broken_rules(services.domain.scorer, candidate)):
         return FailureMode.POST_FILTER, reason_of(broken)
     return None
+
+
+def rejection_of(mode: FailureMode, reason: str) -> dict[str, str]:
+    """Return a rejection as the state holds it."""
+    return {"failure_mode": mode.value, "reason": reason}
 
 
 def reason_of(broken: Mapping[str, str]) -> str:

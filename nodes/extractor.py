@@ -56,8 +56,4 @@ def shown_extract(domain: Domain, extract: Mapping[str, Any] | None) -> str:
     """Return what the writer is shown of a domain's extract, fenced; empty without one."""
     if not extract:
         return ""
-    found = domain.extract.model_validate(extract)
-    parts = [f"Kind of document: {found.document_type}", f"Topics: {', '.join(found.topic_keywords)}"]
-    points = {"Issues": found.issues, "Facts": found.facts, "Holdings": found.holdings}
-    parts += ["\n".join([f"{name}:", *(f"- {line}" for line in lines)]) for name, lines in points.items() if lines]
-    return fence("extract", "\n\n".join(parts))
+    return fence("extract", domain.extract.model_validate(extract).shown())

@@ -6,7 +6,7 @@ import asyncio
 import random
 from bisect import bisect_left
 
-from autodata.models.caller import seed_for
+from autodata.models.seeds import seed_for
 from autodata.nodes.state import Desk
 from autodata.prompts import fence
 

@@ -22,11 +22,12 @@ from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from autodata.checkpoints.records import Candidate, Check, FailureMode, Stage, Verdict, digest
+from autodata.checkpoints.ids import digest
+from autodata.checkpoints.records import Candidate, Check, FailureMode, Stage, Verdict
 from autodata.domains.acceptance.borderline import borderline
 from autodata.domains.domain import Domain
 from autodata.models.validation import problems
-from autodata.nodes.code_checks import code_problems
+from autodata.nodes.code_checks import code_problems, rejection_by_code
 from autodata.nodes.state import Context, Desk, State, plain
 from autodata.prompts import PromptPack
 
@@ -139,13 +140,23 @@ async def human_review(state: State, runtime: Runtime[Context]) -> dict[str, Any
     schema = answer_schema(services.domain, services.pack, desk.candidate)
     given: Any = interrupt(question, response_schema=schema.model_json_schema())
     answer = _read(schema, given, asked, state.get("answered") or "")
-    if isinstance(answer, str):
-        return {"asked": await _opened(desk, question, error=answer)}
+    refused = answer if isinstance(answer, str) else await _refused(desk, answer)
+    if isinstance(answer, str) or refused:
+        return {"asked": await _opened(desk, question, error=refused)}
     update: dict[str, Any] = {"reviews": state.get("reviews", 0) + 1, "asked": None, "answered": _said(answer)}
     candidate = await _recorded(desk, question, answer)
     if candidate:
         return update | await _anew(state, runtime, candidate, answer.reason.strip())
     return update | {"rejection": _rejection(desk, answer)}
+
+
+async def _refused(desk: Desk, answer: ReviewAnswer) -> str:
+    """Return why code refuses the candidate of an edit, as it would refuse a challenger's; empty when it does not."""
+    if answer.candidate is None:
+        return ""
+    changed = edited(desk.services.domain, desk.services.pack, desk.candidate, answer.candidate)
+    by_code = await rejection_by_code(desk, changed)
+    return by_code[1] if by_code else ""
 
 
 async def _opened(desk: Desk, question: Mapping[str, Any], error: str = "") -> dict[str, Any]:

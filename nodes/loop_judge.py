@@ -11,12 +11,13 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
+from autodata.checkpoints.errors import BadState
 from autodata.checkpoints.records import Decision, FailureMode, Verdict
-from autodata.domains.tasks.base import broken_rules
+from autodata.domains.tasks.base import broken_rules, told_criteria
 from autodata.models.structured import schema_text
 from autodata.nodes.code_checks import reason_of
 from autodata.nodes.loop_judge_packet import Pattern, packet, shown
-from autodata.nodes.state import BadState, Context, Desk, State
+from autodata.nodes.state import Context, Desk, State
 
 
 async def loop_judge(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -48,11 +49,16 @@ async def loop_judge(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 
 def _pattern(desk: Desk) -> Pattern:
     candidate = desk.candidate
-    criteria = candidate.model_dump(mode="json").get("rubric")
-    if criteria is None:
-        criteria = [{"criterion": text, "weight": w} for text, w in desk.services.domain.scorer.criteria(candidate)]
-    flags = broken_rules(desk.services.domain.scorer, candidate)
+    kind = desk.services.domain.scorer
+    criteria = told_criteria(kind, candidate)
+    flags = broken_rules(kind, candidate)
     return Pattern(candidate.question, criteria, desk.attempts, desk.rounds, flags)
+
+
+async def judged(desk: Desk) -> dict[str, Any]:
+    """Ask the judge about the round as it stands, whatever rules it breaks; there must be marked attempts of both."""
+    pattern = _pattern(desk)
+    return await _asked(desk, shown(packet(pattern), pattern.question))
 
 
 async def _asked(desk: Desk, shown_packet: str) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from autodata.checkpoints.records import FailureMode, canonical_json
+from autodata.checkpoints.ids import canonical_json
+from autodata.checkpoints.records import FailureMode
 from autodata.models.structured import schema_text
 from autodata.nodes.code_checks import noted, rejection_by_code
 from autodata.nodes.state import Context, Desk, State

@@ -7,7 +7,8 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from autodata.checkpoints.records import Candidate, FailureMode
-from autodata.domains.tasks.verifiable import Screening, screening_schema
+from autodata.domains.tasks.base import screening_of
+from autodata.domains.tasks.schemas import Screening
 from autodata.models.structured import schema_text
 from autodata.nodes.state import Context, Desk, State
 
@@ -55,7 +56,7 @@ async def screen(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 
 async def _screened(desk: Desk, candidates: list[Candidate]) -> Screening:
     services = desk.services
-    schema = screening_schema(len(candidates))
+    schema = screening_of(services.domain.scorer, len(candidates))
     shown = (f"Candidate {k}:\n{services.domain.scorer.shown(item)}" for k, item in enumerate(candidates, 1))
     messages = services.pack["screen"].render({"candidates": "\n\n".join(shown), "schema": schema_text(schema)})
     found, _ = await services.caller.parsed(desk.site("screen"), messages, schema)

@@ -13,19 +13,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, create_model
 
-from autodata.checkpoints.records import Stage, UserError
+from autodata.checkpoints.errors import PlumbingError, UnusableReply, UserError
+from autodata.checkpoints.records import Stage
 from autodata.domains.domain import Domain
 from autodata.domains.tasks import maths
-from autodata.domains.tasks.base import Kind
-from autodata.domains.tasks.questions import normalised
-from autodata.domains.tasks.verifiable import VerifiableKind, final_answer, says_answer
+from autodata.domains.tasks.answers import says_answer
+from autodata.domains.tasks.base import require_kind_ready, vote_of
 from autodata.models.caller import Messages, Reply
 from autodata.models.coerce import Ordinal, ReplyModel
-from autodata.models.config import SOLVERS, ModelSettings
-from autodata.models.errors import PlumbingError, UnusableReply
+from autodata.models.config import ModelSettings
 from autodata.models.structured import schema_text
 from autodata.nodes.state import Desk, all_of
 from autodata.prompts import fence
+from autodata.prompts.roles import SOLVERS
 
 CALCULATOR_TURNS = 4
 """How often an attempt may ask for the calculator; the reply after that is its answer."""
@@ -54,7 +54,6 @@ class NothingMadeOfSamples(PlumbingError):
     """
 
     kind = UnusableReply.kind
-    matter = UnusableReply.matter
 
 
 @dataclass(frozen=True)
@@ -94,12 +93,13 @@ def require_ready(domain: Domain, roles: Mapping[str, ModelSettings]) -> None:
     """Raise UserError, before anything is spent, for modes that a domain cannot use and libraries that are missing."""
     for role in SOLVERS:
         settings = roles[role]
-        if settings.samples > 1 and settings.aggregate == "majority" and domain.kind in {"rubric", "legal"}:
+        if settings.samples > 1 and settings.aggregate == "majority" and vote_of(domain.scorer, "") is None:
             raise UserError(
                 f"models.{role}.aggregate: no two long answers are alike, so none has a majority:"
                 f" use 'choice' or 'synthesis' in domain {domain.name}"
             )
-    if domain.kind == "verifiable" or any(roles[role].tools for role in SOLVERS):
+    require_kind_ready(domain.scorer)
+    if any(roles[role].tools for role in SOLVERS):
         maths.require_installed()
 
 
@@ -163,7 +163,7 @@ async def answered(desk: Desk, stage: Stage, index: int, mode: Mode) -> Reply:
     if len(spoken) < 2:
         return (spoken or replies)[0]
     if mode.aggregate == "majority":
-        return spoken[majority([vote(kind, reply.answer) for reply in spoken])]
+        return spoken[majority([vote_of(kind, reply.answer) for reply in spoken])]
     task = messages[-1]["content"]
     task += "".join(f"\n\n{fence(f'sample-{k}', reply.answer)}" for k, reply in enumerate(spoken, 1)) + "\n\n"
     try:
@@ -195,13 +195,6 @@ def calculations(text: str) -> list[tuple[str, int]]:
         if line.startswith("CALC:") and (asked := line[5:].strip(" \t\r`*")):
             found.append((asked, end))
     return found
-
-
-def vote(kind: Kind, answer: str) -> tuple[str, ...]:
-    """Return what an answer counts as in a majority: its final answer, however it is spelled."""
-    if isinstance(kind, VerifiableKind):
-        return maths.answer_key(final_answer(answer) or answer)
-    return (normalised(answer),)
 
 
 def majority(votes: Sequence[Hashable]) -> int:

@@ -10,16 +10,28 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from autodata.checkpoints.records import Attempt, Stage, attempt_id, canonical_json, preview
+from autodata.checkpoints.errors import UnusableReply
+from autodata.checkpoints.ids import attempt_id, canonical_json
+from autodata.checkpoints.records import Attempt, Stage
+from autodata.checkpoints.texts import preview
 from autodata.models.caller import Reply
-from autodata.models.errors import UnusableReply
+from autodata.nodes.code_checks import rejection_by_code, rejection_of
 from autodata.nodes.solver_modes import Mode, answered, mode_of
 from autodata.nodes.state import Context, Desk, State, all_of, plain
 
 
 async def weak_solver(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
-    """Make the weak attempts that the policy still needs, side by side."""
-    return await _solve(Desk(state, runtime), Stage.WEAK)
+    """Make the weak attempts that the policy still needs, side by side.
+
+    Where no quality verifier stands before it, code looks at the candidate once more before anybody is paid: it may be
+    one that waited in the queue, or was edited since its round was opened. What code refuses is sent back.
+    """
+    desk = Desk(state, runtime)
+    if not desk.services.domain.quality_check and not desk.attempts:
+        desk.require_passed()
+        if by_code := await rejection_by_code(desk, desk.candidate):
+            return {"rejection": rejection_of(*by_code)}
+    return {**await _solve(desk, Stage.WEAK), "rejection": None}
 
 
 async def strong_solver(state: State, runtime: Runtime[Context]) -> dict[str, Any]:

@@ -14,40 +14,18 @@ from typing import Any, TypeVar
 from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
 
-from autodata.checkpoints.errors import AutodataError, Matter
-from autodata.checkpoints.records import (
-    Attempt,
-    Blobs,
-    Candidate,
-    Decision,
-    Document,
-    Record,
-    Round,
-    RunFailed,
-    Stage,
-    Store,
-    UserError,
-    canonical_json,
-    document_id,
-    is_blank,
-    normalise_text,
-    preview,
-)
+from autodata.checkpoints.errors import BadState, BudgetSpent, Drained, EndpointDown, RunFailed, UserError
+from autodata.checkpoints.ids import canonical_json, document_id, normalise_text
+from autodata.checkpoints.protocols import Blobs, Store
+from autodata.checkpoints.records import Attempt, Candidate, Decision, Document, Record, Round, Stage
+from autodata.checkpoints.texts import is_blank, preview
 from autodata.domains.acceptance.borderline import NO_REVIEW, Reviewing
 from autodata.domains.acceptance.policies import AcceptancePolicy, Ruling
 from autodata.domains.domain import Domain
 from autodata.models.caller import Caller, CallSite
-from autodata.models.errors import BudgetSpent, Drained, EndpointDown
 from autodata.prompts import PromptPack
 
 T = TypeVar("T")
-
-
-class BadState(AutodataError, ValueError):
-    """A state that a node cannot work on, for a client may edit it: the key and what is wrong, in one line."""
-
-    matter = Matter.USER
-    exit_code = 2
 
 
 class State(TypedDict, total=False):

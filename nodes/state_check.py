@@ -12,10 +12,10 @@ from typing import Any, Literal, TypeVar, cast
 from langgraph.runtime import Runtime
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 
+from autodata.checkpoints.errors import BadState
 from autodata.checkpoints.records import Attempt, FailureMode, Round, Stage, Verdict
-from autodata.domains.tasks.legal import Extract, LoopJudgement
 from autodata.models.validation import problems
-from autodata.nodes.state import BadState, Context, Desk, Services, State
+from autodata.nodes.state import Context, Desk, Services, State
 
 Node = TypeVar("Node", bound=Callable[[State, Runtime[Context]], Awaitable[dict[str, Any]]])
 
@@ -76,7 +76,7 @@ class _State(BaseModel):
     document: _Brief
     n: StrictInt = Field(ge=0, le=10_000)
     passage: _Passage | None = None
-    extract: Extract | None = None
+    extract: dict[str, Any] | None = None
     grounding: list[str] | None = None
     queue: list[dict[str, Any]]
     candidate: dict[str, Any] | None = None
@@ -127,6 +127,7 @@ async def workable(name: str, state: Mapping[str, Any], runtime: Runtime[Context
             raise BadState(f"state.{key}: {name} needs one: set it, or go on from an earlier state")
     services = runtime.context.services
     _require_candidates(services, read)
+    _require_extract(services, read)
     _require_judgement(services, read, name)
     if name in {"loop_judge", "accept"}:
         _require_marked(Desk(read, runtime))
@@ -145,6 +146,16 @@ def _require_candidates(services: Services, state: State) -> None:
             raise BadState(f"state.{key}: {problems(error, BaseModel, repeat=False)}") from None
 
 
+def _require_extract(services: Services, state: State) -> None:
+    if (extract := state.get("extract")) is None:
+        return
+    schema = services.domain.extract
+    try:
+        schema.model_validate(extract)
+    except ValidationError as error:
+        raise BadState(f"state.extract.{problems(error, schema, repeat=False)}") from None
+
+
 def _require_marked(desk: Desk) -> None:
     for stage in Stage:
         if not desk.scores(stage):
@@ -159,10 +170,11 @@ def _require_judgement(services: Services, state: State, name: str) -> None:
     said = {key: value for key, value in judgement.items() if key not in {"layer", "candidate_id"}}
     if judgement.get("layer") == 1 and name != "accept":
         return
+    schema = services.domain.judgement
     try:
-        LoopJudgement.model_validate(said)
+        schema.model_validate(said)
     except ValidationError as error:
-        raise BadState(f"state.judgement: {problems(error, LoopJudgement, repeat=False)}") from None
+        raise BadState(f"state.judgement: {problems(error, schema, repeat=False)}") from None
 
 
 async def _require_known(services: Services, state: State) -> None:

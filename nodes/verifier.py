@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from langgraph.runtime import Runtime
 
-from autodata.checkpoints.records import Attempt, Decision, Mark, Stage, Verdict, canonical_json
+from autodata.checkpoints.ids import canonical_json
+from autodata.checkpoints.records import Attempt, Decision, Mark, Stage, Verdict
 from autodata.domains.acceptance.policies import Planned, Ruling
 from autodata.domains.acceptance.rubric_score import mean
 from autodata.domains.tasks.base import Scored
@@ -75,6 +76,12 @@ async def _mark(desk: Desk, attempt: Attempt) -> tuple[Scored, Decider]:
     answer = await desk.services.blobs.get(attempt.answer_ref)
     if by_code := await asyncio.to_thread(kind.scored_by_code, candidate, answer):
         return by_code, "code"
+    return await marked_by_judge(desk, answer, f"{attempt.stage.value}/{attempt.index}"), "judge"
+
+
+async def marked_by_judge(desk: Desk, answer: str, index: str) -> Scored:
+    """Ask the judge about one answer to the current candidate; `index` says which call of the round it is."""
+    kind, candidate = desk.services.domain.scorer, desk.candidate
     schema = kind.marks(candidate)
     messages = desk.services.pack["verifier"].render(
         {
@@ -85,9 +92,8 @@ async def _mark(desk: Desk, attempt: Attempt) -> tuple[Scored, Decider]:
             **kind.judged_by(candidate),
         }
     )
-    site = desk.site("verifier", index=f"{attempt.stage.value}/{attempt.index}")
-    found, _ = await desk.services.caller.parsed(site, messages, schema)
-    return kind.scored(candidate, found), "judge"
+    found, _ = await desk.services.caller.parsed(desk.site("verifier", index=index), messages, schema)
+    return kind.scored(candidate, found)
 
 
 def _verdict(desk: Desk, ruling: Ruling, attempts: list[Attempt]) -> Verdict:

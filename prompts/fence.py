@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autodata.checkpoints.records import digest
+from autodata.checkpoints.ids import digest
 
 
 def fence(label: str, text: str) -> str:

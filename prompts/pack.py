@@ -16,29 +16,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from autodata.checkpoints.records import UserError, digest
-
-PLACEHOLDERS: Mapping[str, frozenset[str]] = {
-    "extractor": frozenset({"source", "title", "schema"}),
-    "challenger": frozenset({"source", "title", "anchor", "extract", "grounding", "angle", "failures", "schema"}),
-    "screen": frozenset({"candidates", "schema"}),
-    "quality_verifier": frozenset({"source", "title", "candidate", "schema"}),
-    "weak_solver": frozenset({"context", "question"}),
-    "strong_solver": frozenset({"context", "question", "source"}),
-    "verifier": frozenset({"context", "question", "criteria", "reference", "answer", "schema"}),
-    "loop_judge": frozenset({"packet", "schema"}),
-    "feedback": frozenset({"failures"}),
-}
-"""What each role may be shown. Solvers see context + question (law 6); `source` is for a privileged strong solver."""
-
-OPTIMIZER_PLACEHOLDERS: Mapping[str, frozenset[str]] = {
-    "analyst": frozenset({"prompts", "material", "history", "schema"}),
-    "editor": frozenset({"files", "analysis", "history", "schema"}),
-}
-"""The same for the roles of the optimiser, which stand in a pack of their own, `optimizer`."""
-
-EDITABLE = frozenset({"challenger", "quality_verifier", "feedback"})
-"""Roles whose prompts an optimiser may edit; solver and judge prompts never are (law 6)."""
+from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.ids import digest
+from autodata.prompts.roles import PLACEHOLDERS, ROLE
 
 _NAME = re.compile(r"\{\{\s*([a-z_]+)\s*\}\}")
 _ODD_NAME = re.compile(r"\{\{[^{}\n]*\}\}")
@@ -138,11 +118,11 @@ def parse_prompt(role: str, text: str, where: str) -> Prompt:
         raise UserError(f"{where}: placeholder {min(set(front.placeholders) - used)!r} is declared but never used")
     if clash := set(front.limits) & set(front.placeholders):
         raise UserError(f"{where}: {min(clash)!r} is both a placeholder and a limit: rename the limit")
-    if role not in {*PLACEHOLDERS, *OPTIMIZER_PLACEHOLDERS}:
+    if role not in ROLE:
         raise UserError(f"{where}: no role is called {role!r}: use one of {', '.join(sorted(PLACEHOLDERS))}")
-    if forbidden := set(front.placeholders) - {**PLACEHOLDERS, **OPTIMIZER_PLACEHOLDERS}[role]:
+    if forbidden := set(front.placeholders) - set(ROLE[role].placeholders):
         raise UserError(f"{where}: {role} may not see {{{{{min(forbidden)}}}}}")
-    if front.editable and role not in EDITABLE:
+    if front.editable and not ROLE[role].editable:
         raise UserError(f"{where}: the prompt of {role} can never be editable")
     return Prompt(role, text, front, sections.get("system", ""), sections["user"])
 

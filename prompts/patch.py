@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.errors import UserError
 from autodata.prompts.pack import Prompt, PromptPack, lines_of, parse_prompt
 
 _FILE = re.compile(r"--- a/(.+)\n\+\+\+ b/(.+)\n")

@@ -8,7 +8,7 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.errors import UserError
 from autodata.models.config import OWN, ModelSettings
 from autodata.models.endpoint import Endpoint, RoleModel
 from autodata.models.factory import Serving, connect

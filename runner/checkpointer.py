@@ -13,8 +13,9 @@ from uuid import uuid4
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
+from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Ledger, Reader
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.queries.meta import meta_value
 from autodata.checkpoints.saver import open_saver
 from autodata.runner.config import CheckpointsConfig
 
@@ -87,9 +88,8 @@ async def run_prefix(ledger: Ledger) -> str:
 
 async def known_prefix(ledger: Reader) -> str | None:
     """Return what `run_prefix` made for this very file; None when it has made nothing yet."""
-    rows = await ledger.read("select key, value from meta where key in ('run_id', 'run_file')")
-    known = {row["key"]: row["value"] for row in rows}
-    return f"{known['run_id']}/" if known.get("run_file") == await _file(ledger) else None
+    made_for, run_id = await meta_value(ledger, "run_file"), await meta_value(ledger, "run_id")
+    return f"{run_id}/" if made_for == await _file(ledger) else None
 
 
 async def _file(ledger: Reader) -> str:

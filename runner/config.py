@@ -13,39 +13,22 @@ from typing import Any, ClassVar, Literal, Self
 import tomli_w
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from autodata.checkpoints.records import DiskFailed, UserError
+from autodata.checkpoints.errors import DiskFailed, UserError
 from autodata.domains.acceptance.borderline import Reviewing, ReviewMode
 from autodata.domains.acceptance.parse import policy_of
-from autodata.domains.acceptance.policies import AcceptancePolicy, LoopJudge, Measure
-from autodata.domains.domain import Domain, find_domain, one_shot
-from autodata.domains.loader import require_fitting
-from autodata.domains.tasks.plugin import code_of
-from autodata.models.config import (
-    OPTIMIZER_ROLES,
-    ROLES,
-    SOLVER_MODES,
-    BudgetConfig,
-    ModelsConfig,
-    ModelSettings,
-    RetryConfig,
-    Settings,
-)
+from autodata.domains.acceptance.policies import PRESETS, AcceptancePolicy, LoopJudge, Measure
+from autodata.domains.domain import Domain, one_shot
+from autodata.domains.loader import find_domain, require_fitting
+from autodata.domains.tasks.plugin import hashed
+from autodata.domains.tasks.registry import code_of
+from autodata.models.config import BudgetConfig, ModelsConfig, ModelSettings, RetryConfig, Settings
 from autodata.models.simulated.chat_model import World
 from autodata.models.validation import problems
-from autodata.nodes.optimizer.settings import FREE, OptimizeConfig
+from autodata.nodes.optimizer.settings import OptimizeConfig
 from autodata.prompts import PromptPack
+from autodata.runner.fingerprint import fingerprint
 from autodata.runner.serve_config import ServeConfig
 from autodata.tracing.config import TracingConfig
-
-MODEL_FIELDS_THAT_BEAR = frozenset(
-    {"provider", "model", "temperature", "top_p", "max_tokens", "send_seed", "extra_body", "reasoning_effort"}
-    | {*SOLVER_MODES}
-)
-"""Model settings that shape replies. The others may change between two sittings of a run."""
-
-
-CODE = "domain.code"
-"""What bears on results besides settings: the code of a kind of one's own."""
 
 SITTING = frozenset({"limit", "target", "budget"})
 """What holds for one sitting only, and is not kept with the run."""
@@ -181,7 +164,7 @@ class RunConfig(Settings):
         domain, acceptance = self.chosen_domain, self.policy
         plain["domain"] = str(domain.folder or domain.name)
         plain["domain_settings"] = domain.model_dump(mode="json", exclude_none=True)
-        if code := code_of(domain.kind):
+        if code := "; ".join(filter(None, (code_of(domain.kind), code_of_policy(acceptance)))):
             plain["domain_settings"]["code"] = code
         if isinstance(acceptance, Settings):
             plain["acceptance"] = acceptance.model_dump(mode="json", exclude_none=True)
@@ -191,52 +174,30 @@ class RunConfig(Settings):
         return {"kind": self.kind, "prompt_version": prompt_version, **plain}
 
 
-def bearing(resolved: Mapping[str, Any]) -> dict[str, str]:
-    """Return the fields of a resolved configuration that bear on results, dotted name to value."""
-    kept = {
-        name: resolved.get(name)
-        for name in (
-            "prompt_version",
-            "domain",
-            "acceptance",
-            "max_rounds",
-            "review",
-            "review_margin",
-            "seed",
-            "documents",
-        )
+def code_of_policy(policy: AcceptancePolicy) -> str:
+    """Return what names the code of an acceptance policy that an entry point adds, `SPEC HASH`; empty for ours."""
+    spec = PRESETS.spec(policy.name) if policy.name in PRESETS.plugins else ""
+    return hashed(spec) if spec else ""
+
+
+def at_defaults(resolved: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names in a configuration's fingerprint whose settings are at their defaults.
+
+    A setting that a later version adds has what was done before it as its default, so one that is at its default now
+    was so in a folder from before it. Without this every new setting would refuse the run folders that people paid for.
+    """
+    plain = RunConfig().model_dump(mode="json", exclude_none=True, exclude={"domain", "models", "acceptance", *SITTING})
+    of_domain = {
+        name: field.default
+        for name, field in Domain.model_fields.items()
+        if isinstance(field.default, bool | int | float | str)
     }
-    settings_of_domain = dict(resolved.get("domain_settings", {}))
-    kept["domain"] = settings_of_domain.pop("name", kept["domain"])  # its folder may move
-    defaults = settings_of_domain.pop("role_defaults", {})
-    kept |= {f"domain.{name}": value for name, value in settings_of_domain.items()}
-    for role, of_role in defaults.items():
-        kept[f"domain.role_defaults.{role}"] = {k: v for k, v in of_role.items() if k in MODEL_FIELDS_THAT_BEAR}
-    models: Mapping[str, Mapping[str, Any]] = resolved["models"]
-    for role, settings in models.items():
-        kept[f"models.{role}"] = {name: value for name, value in settings.items() if name in MODEL_FIELDS_THAT_BEAR}
-    kept["optimize"] = {k: v for k, v in resolved.get("optimize", {}).items() if k not in FREE}
-    if any(settings["provider"] == "local" for settings in models.values()):
-        kept["local.ctx"] = resolved["local"]["ctx"]
-    if any(settings["provider"] == "simulated" for settings in models.values()):
-        world = dict(resolved["simulated"])
-        world["faults"] = {k: v for k, v in world["faults"].items() if k in {"malformed", "truncated", "empty"}}
-        kept["simulated"] = world
-    return dict(_flat(kept))
-
-
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Return `name: old -> new` for every field that bears on results and differs between two configurations."""
-    return changes(bearing(before), bearing(after))
-
-
-def changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    """Return `name: old -> new` for every field that differs between what `bearing` gave of two configurations."""
-    return [
-        f"{name}: {old.get(name, 'not set')} -> {new.get(name, 'not set')}"
-        for name in sorted({*old, *new}, key=lambda name: ("." in name, name))  # what explains the others comes first
-        if old.get(name) != new.get(name)
-    ]
+    of_model = ModelSettings().model_dump(mode="json", exclude_none=True, exclude={"provider", "model"})
+    unset = {**resolved, **{name: value for name, value in plain.items() if name in resolved}}
+    unset["domain_settings"] = {**resolved.get("domain_settings", {}), **of_domain}
+    unset["models"] = {role: {**settings, **of_model} for role, settings in resolved["models"].items()}
+    defaults = fingerprint(unset)
+    return frozenset(name for name, value in fingerprint(resolved).items() if defaults.get(name) == value)
 
 
 def read_config(text: str, where: str, flags: Mapping[str, Any] | None = None) -> RunConfig:
@@ -305,20 +266,6 @@ def write_resolved(path: Path, resolved: Mapping[str, Any]) -> None:
         part.replace(path)
     except OSError as error:
         raise DiskFailed(f"{path}: {error.strerror}: make room and make the folder writable") from error
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    rows: list[tuple[str, str]] = []
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            rows += _flat(value, f"{prefix}{name}.")
-        else:
-            rows.append((f"{prefix}{name}", str(value)))
-    return rows
-
-
-# A role without a table could not be configured.
-assert set(ModelsConfig.model_fields) == {"default", *ROLES, *OPTIMIZER_ROLES}
 
 
 class BaselineConfig(RunConfig):

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from autodata.models.config import OWN, ModelSettings
 from autodata.tracing.config import TracingConfig
 from autodata.tracing.langsmith import has_key, langsmith_asked, project_name
+from autodata.tracing.registry import TRACE_EXPORTERS
 
 OPENAI = "api.openai.com"
 HERE = "(this machine)"
@@ -35,6 +36,9 @@ def traces(tracing: TracingConfig) -> str:
             "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
         )
         found.append(f"OpenTelemetry at {host(address or 'http://localhost:4318')}")
+    for name in dict.fromkeys(tracing.exporters):
+        spec = TRACE_EXPORTERS.spec(name) if name in TRACE_EXPORTERS else "not installed"
+        found.append(f"the exporter {name} ({spec})")
     return ", ".join(found) or "nowhere"
 
 

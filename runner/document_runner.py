@@ -10,47 +10,32 @@ import sqlite3
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
-from langgraph.errors import GraphDrained
 from langgraph.graph import StateGraph
 from langgraph.runtime import RunControl, Runtime
 
 from autodata.checkpoints.document_queue import Book
-from autodata.checkpoints.records import Document, DocumentStatus, RunFailed, UserError, digest
+from autodata.checkpoints.errors import CallFailed, Effect, PlumbingError, RunFailed, UserError, cause_of, effect_of
+from autodata.checkpoints.queries.documents import answered_documents
+from autodata.checkpoints.records import Document, DocumentStatus
 from autodata.checkpoints.saver import checkpoint_error, keep_rounds
 from autodata.graphs.cot_baseline import build_cot_baseline
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
 from autodata.models.caller import CallSite, Reply
-from autodata.models.errors import BudgetSpent, CallFailed, Drained, EndpointDown, PlumbingError, cause_of
 from autodata.models.local.serving import Progress
 from autodata.nodes.state import Context, Desk, Output, Services, State, new_state
 from autodata.runner.config import BaselineConfig, RunConfig
-from autodata.runner.pending_reviews import answer_to, answered
-from autodata.runner.run_folder import open_house
+from autodata.runner.outcome import Outcome
+from autodata.runner.pending_reviews import answer_to
+from autodata.runner.run_folder import open_run_folder
 from autodata.tracing.tracer import Tracer
 
 Event = Mapping[str, Any]
-
-
-@dataclass
-class Outcome:
-    """How a sitting ended. `stopped` says why it ended early; `failed` whether that was a failure."""
-
-    stopped: str = ""
-    failed: bool = False
-    errored: list[str] = field(default_factory=list)
-    """Names of the documents that ended errored in this sitting, with the reason."""
-    one_cause: list[str] = field(default_factory=list)
-    """Those lines of `errored` whose cause stopped the sitting, and stands in `stopped`."""
-    notes: list[str] = field(default_factory=list)
-    """What else a person must know; complete once the run is closed."""
 
 
 class Runner:
@@ -83,8 +68,7 @@ class Runner:
 
         Calls that were not sent yet stay unsent, unless `keep_reserved`: a budget has counted them in already.
         """
-        if not self.outcome.stopped:
-            self.outcome.stopped, self.outcome.failed = reason, failed
+        self.outcome.stop(reason, failed=failed)
         if not keep_reserved:
             self._services.caller.drain()
         for control in self._controls:
@@ -100,7 +84,7 @@ class Runner:
         if self._config.target and self._accepted >= self._config.target:
             self.drain(f"target of {self._config.target} accepted reached")
         rows = await self._book.open(self._config.limit)
-        rows += await answered(self.ledger)
+        rows += await answered_documents(self.ledger)
         try:
             await self._settle_ended()
         except sqlite3.Error as error:
@@ -116,7 +100,7 @@ class Runner:
             while rows:
                 await self._all(rows)
                 # What a person answered meanwhile goes on in this sitting.
-                rows = [] if self.outcome.stopped else await answered(self.ledger)
+                rows = [] if self.outcome.stopped else await answered_documents(self.ledger)
         except ExceptionGroup as failures:
             first: Exception = failures.subgroup((RunFailed, UserError)) or failures
             while isinstance(first, ExceptionGroup):
@@ -149,44 +133,43 @@ class Runner:
                 group.create_task(work())
 
     async def _document(self, row: Mapping[str, Any]) -> None:
-        document_id = row["document_id"]
         control = RunControl()
         self._controls.add(control)
         try:
             await self._walk(row, control)
-        except GraphDrained:
-            self.on_event({"event": "drained", "document_id": document_id})
-        except BudgetSpent as error:
-            self.drain(str(error), keep_reserved=True)
-        except Drained:
-            self.on_event({"event": "drained", "document_id": document_id})
-        except EndpointDown as error:
-            await self._pause(str(error))
-        except CallFailed as error:
-            # Of calls side by side, or at two endpoints, one may be out of attempts before another finds the reason.
-            down = next(
-                (model.endpoint.down for model in self._services.caller.roles.values() if model.endpoint.down), None
-            )
-            await (self._pause(down) if down and not error.refused else self._errored(row, error))
-        except (RunFailed, UserError):
-            self.drain("the run folder failed", failed=True)
-            raise
-        except sqlite3.Error as error:  # the ledger names its own; this is the checkpoint file
-            self.drain("the run folder failed", failed=True)
-            raise checkpoint_error(self._checkpoints, error) from error
         except Exception as error:  # noqa: BLE001 - one document's defect must not end the others; it is recorded whole
-            await self._errored(row, error)
+            await self._ended_by(row, error)
         finally:
             self._controls.discard(control)
+
+    async def _ended_by(self, row: Mapping[str, Any], error: Exception) -> None:
+        """Do what follows from what ended a document's walk. Raises what ends the session."""
+        match effect_of(error):
+            case Effect.DRAINED:
+                self.on_event({"event": "drained", "document_id": row["document_id"]})
+            case Effect.BUDGET_SPENT:
+                self.drain(str(error), keep_reserved=True)
+            case Effect.PAUSED:
+                await self._pause(str(error))
+            case Effect.USER | Effect.FAILED:
+                self.drain("the run folder failed", failed=True)
+                if isinstance(error, sqlite3.Error):  # the ledger names its own; this is the checkpoint file
+                    raise checkpoint_error(self._checkpoints, error) from error
+                raise error
+            case Effect.STOPPED | Effect.ERRORED | Effect.BAD_STATE | Effect.DEFECT:
+                # Of calls side by side, or at two endpoints, one may be out of attempts before another finds the
+                # reason.
+                unanswered = isinstance(error, CallFailed) and not error.refused
+                roles = self._services.caller.roles.values() if unanswered else ()
+                down = next((model.endpoint.down for model in roles if model.endpoint.down), None)
+                await (self._pause(down) if down else self._errored(row, error))
 
     async def _walk(self, row: Mapping[str, Any], control: RunControl) -> None:
         """Take a document from where its checkpoint left it to its end."""
         document_id, epoch = row["document_id"], row["epoch"]
         epoch += row["status"] == DocumentStatus.ERRORED
         if row["status"] != DocumentStatus.PENDING:
-            await self._book.save(
-                documents=[{"document_id": document_id, "status": DocumentStatus.PENDING.value, "epoch": epoch}]
-            )
+            await self._book.record_status(document_id, DocumentStatus.PENDING, epoch=epoch)
         thread = self._thread(document_id)
         snapshot = await self._graph.aget_state(thread)
         text = await self.ledger.get(f"document/{document_id}")
@@ -212,7 +195,7 @@ class Runner:
                     self._on_event(event)
         self._row, self._cause = [], ""
         if self._services.review.mode != "none" and (await self._graph.aget_state(thread)).next:
-            await self._book.save(documents=[{"document_id": document_id, "status": DocumentStatus.WAITING.value}])
+            await self._book.record_status(document_id, DocumentStatus.WAITING)
             self.on_event({"event": "waiting", "document_id": document_id})
             return
         await self._settled(document_id)
@@ -229,7 +212,7 @@ class Runner:
 
     async def _settled(self, document_id: str) -> None:
         await self._keep(self._thread_id(document_id))
-        await self._book.save(documents=[{"document_id": document_id, "settled": 1}])
+        await self._book.record_settled(document_id)
 
     def _context(self, epoch: int) -> Context:
         return Context(self._services, evaluation=self._book.evaluation, epoch=epoch)
@@ -260,26 +243,7 @@ class Runner:
         self.outcome.errored.append(line)
         if isinstance(error, CallFailed) and not error.refused:
             self._unanswered[document_id] = line
-        await self._book.save(
-            documents=[
-                {
-                    "document_id": document_id,
-                    "status": DocumentStatus.ERRORED.value,
-                    "status_reason": f"{kind}: {brief}",
-                }
-            ],
-            failures=[
-                {
-                    "failure_id": digest([self._thread_id(document_id), epoch, kind, message]),
-                    "document_id": document_id,
-                    "thread_id": self._thread_id(document_id),
-                    "epoch": epoch,
-                    "kind": kind,
-                    "message": message,
-                    "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-                }
-            ],
-        )
+        await self._book.record_failure(document_id, epoch, kind, message, brief)
         self.on_event(
             {"event": "errored", "document_id": document_id, "name": row["name"], "reason": f"{kind}: {brief}"}
         )
@@ -317,20 +281,22 @@ class Runner:
 async def open_run(
     config: RunConfig,
     folder: Path,
-    progress: Progress | None = None,
     *,
-    chats: Mapping[str, BaseChatModel] | None = None,
+    models: Mapping[str, BaseChatModel] | None = None,
+    progress: Progress | None = None,
 ) -> AsyncIterator[Runner]:
-    """Open or create a run folder and the runner of a sitting. Raises as `open_house`."""
-    async with open_house(config, folder, progress, chats=chats) as house:
-        book = Book(house.ledger)
-        caller = house.caller(config)
-        services = house.services(config, book, caller)
-        graph = graph_of(config).compile(checkpointer=house.saver)
-        keep = partial(keep_rounds, house.saver, keep=config.checkpoints.keep)
-        runner = Runner(config, book, graph, services, checkpoints=house.checkpoints, keep=keep, tracer=house.tracer)
+    """Open or create a run folder and the runner of a session. `models` and errors: as `open_run_folder`."""
+    async with open_run_folder(config, folder, models=models, progress=progress) as run_folder:
+        book = Book(run_folder.ledger)
+        caller = run_folder.caller(config)
+        services = run_folder.services(config, book, caller)
+        graph = graph_of(config).compile(checkpointer=run_folder.saver)
+        keep = partial(keep_rounds, run_folder.saver, keep=config.checkpoints.keep)
+        runner = Runner(
+            config, book, graph, services, checkpoints=run_folder.checkpoints, keep=keep, tracer=run_folder.tracer
+        )
         caller.on_call = runner.note_call
-        house.budget.on_spent = partial(runner.drain, keep_reserved=True)
+        run_folder.budget.on_spent = partial(runner.drain, keep_reserved=True)
         yield runner
 
 

@@ -17,8 +17,12 @@ from typing import Any
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
+from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.ids import canonical_json
 from autodata.checkpoints.ledger import Ledger, Reader, open_readonly
-from autodata.checkpoints.records import Candidate, DocumentStatus, UserError, canonical_json
+from autodata.checkpoints.queries.documents import rows_of_documents
+from autodata.checkpoints.queries.rounds import before_round, latest_round, round_numbers
+from autodata.checkpoints.records import Candidate, DocumentStatus
 from autodata.nodes.human_review import edited
 from autodata.runner.checkpointer import open_kept
 from autodata.runner.config import RunConfig
@@ -26,22 +30,6 @@ from autodata.runner.document_runner import open_run
 
 FORKS = "forks"
 """The folder within a run's folder that holds its forks, each named by its number."""
-
-_ROUND = "SELECT * FROM rounds WHERE thread_id = ? AND n = ? AND outcome != 'edited' ORDER BY rowid DESC"
-_COPIED: Mapping[str, str] = {
-    "candidates": "SELECT * FROM candidates WHERE candidate_id IN"
-    " (SELECT candidate_id FROM rounds WHERE thread_id = :thread AND n < :before)",
-    "rounds": "SELECT * FROM rounds WHERE thread_id = :thread AND n < :before ORDER BY rowid",
-    **{
-        table: f"SELECT t.* FROM {table} t JOIN rounds r USING (round_id)"  # noqa: S608 - names of this module
-        " WHERE r.thread_id = :thread AND r.n < :before ORDER BY t.rowid"
-        for table in ("attempts", "verdicts", "labels")
-    },
-    "marks": "SELECT m.* FROM marks m JOIN attempts a USING (attempt_id) JOIN rounds r USING (round_id)"
-    " WHERE r.thread_id = :thread AND r.n < :before ORDER BY m.rowid",
-    "calls": "SELECT * FROM calls WHERE thread_id = :thread AND n <= :n ORDER BY rowid",
-}
-"""What of a document a fork begins with: the rounds before the change, and every reply up to its round."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +74,7 @@ async def find_moment(config: RunConfig, run: Path, document_id: str, n: int) ->
     found: dict[str, Any] | None = None
     async with AsyncExitStack() as stack:
         ledger = await stack.enter_async_context(open_readonly(run / "run.db"))
-        rows = await ledger.read(
-            "SELECT DISTINCT n FROM rounds WHERE thread_id = ? ORDER BY n", (f"main/{document_id}",)
-        )
-        numbers = [row["n"] for row in rows]
+        numbers = await round_numbers(ledger, f"main/{document_id}")
         if n not in numbers:
             known = f"its rounds are 1 to {max(numbers)}" if numbers else "it has none yet"
             raise UserError(f"{document_id} has no round {n}: {known}")
@@ -140,7 +125,8 @@ async def make_fork(config: RunConfig, moment: Moment, change: Change) -> Path:
     folder = _new_folder(moment.run / FORKS)
     async with AsyncExitStack() as stack:
         source = await stack.enter_async_context(Ledger.open(moment.run / "run.db"))
-        [round_row, *_] = await source.read(_ROUND, (moment.thread_id, moment.n))
+        round_row = await latest_round(source, moment.thread_id, moment.n)
+        assert round_row is not None, "a moment is one of a round"
         made = datetime.now(UTC).isoformat(timespec="milliseconds")
         told = change.feedback if change.candidate is None else canonical_json(dict(change.candidate))
         mark = {
@@ -174,12 +160,12 @@ async def _state(config: RunConfig, source: Reader, moment: Moment, change: Chan
         return {**state, "feedback": change.feedback}, "feedback"
     domain = config.chosen_domain
     candidate = edited(domain, domain.pack(), moment.candidate, change.candidate)
-    before = await source.read(_ROUND, (moment.thread_id, moment.n - 1))
+    before = await latest_round(source, moment.thread_id, moment.n - 1)
     state |= {
         "candidate": candidate.model_dump(mode="json"),
         "candidate_id": candidate.candidate_id,
         "rounds": [row for row in state.get("rounds", ()) if row["n"] < moment.n],
-        "feedback": before[0]["feedback"] if before else "",
+        "feedback": before["feedback"] if before else "",
         **dict.fromkeys(("quality", "verdict", "judgement", "rejection")),
         "attempts": [],
     }
@@ -189,8 +175,7 @@ async def _state(config: RunConfig, source: Reader, moment: Moment, change: Chan
 async def _copy(source: Reader, target: Ledger, moment: Moment, state: Mapping[str, Any]) -> None:
     """Copy the document, what it was shown with, and its history; neither is open to a sitting yet."""
     wanted = [moment.document_id, *(item for item in state.get("grounding") or () if item != moment.document_id)]
-    marks = ", ".join("?" * len(wanted))
-    rows = await source.read(f"SELECT * FROM documents WHERE document_id IN ({marks})", wanted)  # noqa: S608
+    rows = await rows_of_documents(source, wanted)
     aside = {"status": DocumentStatus.SKIPPED.value, "status_reason": "shown as an example only", "settled": 1}
     documents = [{**row, **aside, "rounds": 0} for row in rows]
     for row in documents:
@@ -198,8 +183,7 @@ async def _copy(source: Reader, target: Ledger, moment: Moment, state: Mapping[s
             row |= {"status_reason": "", "rounds": len(state["rounds"])}
     await target.save(documents=documents)
     closed = max((row["n"] for row in state["rounds"]), default=0)
-    values = {"thread": moment.thread_id, "before": closed + 1, "n": moment.n}
-    await target.save(**{table: await source.read(sql, values) for table, sql in _COPIED.items()})
+    await target.save(**await before_round(source, moment.thread_id, closed + 1, moment.n))
 
 
 def _new_folder(forks: Path) -> Path:

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
+from autodata.checkpoints.ids import digest
 from autodata.checkpoints.ledger import Ledger
-from autodata.checkpoints.records import Document, DocumentStatus, Skipped, digest
+from autodata.checkpoints.queries.documents import document_ids
+from autodata.checkpoints.records import Document, DocumentStatus, Skipped
 
 FEWEST = 20
 """Letters and digits that a document has at least. Nothing can be asked about fewer, and every round would be paid."""
@@ -23,7 +25,7 @@ def too_short(text: str) -> str:
 
 async def take_in(ledger: Ledger, documents: Iterable[Document | Skipped]) -> list[Skipped]:
     """Store documents that the ledger does not hold yet, and inputs that are none as skipped, with the reason."""
-    known = {row["document_id"] for row in await ledger.read("select document_id from documents")}
+    known = await document_ids(ledger)
     refused: list[Skipped] = []
     rows: list[dict[str, Any]] = []
     for item in documents:

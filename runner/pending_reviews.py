@@ -13,14 +13,7 @@ from typing import Any
 from langgraph.types import Command
 
 from autodata.checkpoints.ledger import Ledger
-
-
-async def answered(ledger: Ledger) -> list[dict[str, Any]]:
-    """Return the rows (document_id, name, title, status, epoch) of waiting documents without an open question."""
-    return await ledger.read(
-        "select document_id, name, title, status, epoch from documents d where status = 'waiting' and not exists"
-        " (select 1 from labels where document_id = d.document_id and decision is null) order by d.rowid"
-    )
+from autodata.checkpoints.queries.rounds import label_of
 
 
 async def answer_to(ledger: Ledger, snapshot: Any) -> Command[Any] | None:
@@ -37,6 +30,5 @@ async def answer_to(ledger: Ledger, snapshot: Any) -> Command[Any] | None:
 async def _label(ledger: Ledger, snapshot: Any) -> Mapping[str, Any] | None:
     for interrupt in snapshot.interrupts:
         if isinstance(interrupt.value, Mapping) and "label_id" in interrupt.value:
-            rows = await ledger.read("select * from labels where label_id = ?", (interrupt.value["label_id"],))
-            return rows[0] if rows else None
+            return await label_of(ledger, interrupt.value["label_id"])
     return None

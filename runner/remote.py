@@ -23,14 +23,20 @@ from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import APIStatusError, ConflictError
 
 from autodata.checkpoints.document_queue import Book
-from autodata.checkpoints.ledger import Ledger, run_lock
+from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.ids import canonical_json, digest
+from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.numbers import tied_to_numbers
-from autodata.checkpoints.records import DocumentStatus, UserError, canonical_json, digest
+from autodata.checkpoints.queries.meta import meta
+from autodata.checkpoints.records import DocumentStatus
 from autodata.checkpoints.schema import TABLES
+from autodata.checkpoints.usage import Usage
 from autodata.domains.tasks.questions import question_key
-from autodata.runner.config import changes, require_kind, write_resolved
-from autodata.runner.document_runner import Event, Outcome
-from autodata.runner.run_folder import make_folder
+from autodata.runner.config import require_kind, write_resolved
+from autodata.runner.document_runner import Event
+from autodata.runner.fingerprint import changed_since, kept_of
+from autodata.runner.outcome import Outcome
+from autodata.runner.run_folder import open_ledger
 
 KIND = "run --server"
 WAIT_SECONDS = 300.0
@@ -73,14 +79,13 @@ class RemoteRunner:
         self._stop = asyncio.Event()
         self._accepted = 0
         self.outcome = Outcome()
-        self.usage = {"calls": 0, "tokens_in": 0, "tokens_out": 0, "cost_usd": 0.0}
+        self.usage = Usage()
         """What the server says of the documents collected in this sitting."""
         self.on_event: Callable[[Event], None] = lambda event: None
 
     def drain(self, reason: str, *, failed: bool = False) -> None:
         """Submit and wait for nothing more. Runs go on at the server; the same command joins them."""
-        if not self.outcome.stopped:
-            self.outcome.stopped, self.outcome.failed = reason, failed
+        self.outcome.stop(reason, failed=failed)
         self._stop.set()
 
     def thread_id(self, document_id: str) -> str:
@@ -214,8 +219,7 @@ class RemoteRunner:
             example["tied"] = await asyncio.to_thread(tied_to_numbers, question, text)
         await self.ledger.save(**rows)
         for entry in values.get("usage") or []:
-            for name in self.usage:
-                self.usage[name] += entry.get(name) or 0
+            self.usage += Usage.of_row(entry)
         told = {"document_id": document_id, "n": len(history)}
         self.on_event({**told, "event": "collected"})
         if values["status"] in {"accepted", "rejected"}:
@@ -265,13 +269,11 @@ async def open_remote(run: RemoteRun, folder: Path, url: str, key: str | None) -
     would be sent in the clear.
     """
     require_address(url, key)
-    make_folder(folder)
-    with run_lock(folder):
-        async with Ledger.open(folder / "run.db") as ledger:
-            folder_id = await _bind(ledger, folder, run)
-            # The key is named by the caller alone: the client would take any that it finds in the environment.
-            async with get_client(url=url, api_key=key, timeout=WAIT_SECONDS) as client:
-                yield RemoteRunner(run, ledger, client, folder_id, url)
+    async with open_ledger(folder) as ledger:
+        folder_id = await _bind(ledger, folder, run)
+        # The key is named by the caller alone: the client would take any that it finds in the environment.
+        async with get_client(url=url, api_key=key, timeout=WAIT_SECONDS) as client:
+            yield RemoteRunner(run, ledger, client, folder_id, url)
 
 
 def require_address(url: str, key: str | None) -> None:
@@ -287,18 +289,18 @@ def require_address(url: str, key: str | None) -> None:
 
 async def _bind(ledger: Ledger, folder: Path, run: RemoteRun) -> UUID:
     """Tie a folder to what the server is asked for; return the folder's own id, which names its threads."""
-    known = {row["key"]: row["value"] for row in await ledger.read("select key, value from meta")}
+    known = await meta(ledger)
     bears = {"graph": run.graph, **{f"context.{name}": str(value) for name, value in run.context.items()}}
     if "bearing" in known:
         require_kind(known, KIND, folder)
-        if changed := changes(json.loads(known["bearing"]), bears):
-            raise UserError(
-                f"{folder} was made with another configuration ({'; '.join(changed[:5])}): use another --out, or the"
-                " old values"
-            )
+    if changed := changed_since(known, bears, folder):
+        raise UserError(
+            f"{folder} was made with another configuration ({'; '.join(changed[:5])}): use another --out, or the"
+            " old values"
+        )
     folder_id = known.get("folder_id") or str(uuid4())
     domain = run.graph.removeprefix("self_instruct_")
-    values = {"bearing": canonical_json(bears), "kind": KIND, "domain": domain, "folder_id": folder_id}
+    values = {**kept_of(bears), "kind": KIND, "domain": domain, "folder_id": folder_id}
     await ledger.save(meta=[{"key": name, "value": value} for name, value in values.items()])
     write_resolved(folder / "config.toml", run.resolved())
     return UUID(folder_id)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,12 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langsmith.run_helpers import tracing_context
 
 from autodata.checkpoints.document_queue import Book
-from autodata.checkpoints.ledger import Ledger, Reader, run_lock
-from autodata.checkpoints.records import UserError, canonical_json
+from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.ledger import Ledger, MemoryLedger, Reader, run_lock
+from autodata.checkpoints.queries.meta import meta
+from autodata.checkpoints.queries.usage import answered_models, charged
 from autodata.models.budget import Budget, price
+from autodata.models.call import Watch
 from autodata.models.caller import Caller
 from autodata.models.config import ModelSettings
 from autodata.models.endpoint import RoleModel
@@ -26,9 +28,12 @@ from autodata.models.local.serving import LocalServing, Progress
 from autodata.nodes.solver_modes import require_ready
 from autodata.nodes.state import Services
 from autodata.prompts import PromptPack
+from autodata.prompts.roles import READERS_OF_SOURCE
 from autodata.runner.chat_models import connect_all, require_chat_models
 from autodata.runner.checkpointer import CHECKPOINTS, open_run_saver
-from autodata.runner.config import CODE, RunConfig, bearing, changes, require_kind, write_resolved
+from autodata.runner.config import RunConfig, at_defaults, require_kind, write_resolved
+from autodata.runner.fingerprint import changed_since, fingerprint, kept_of
+from autodata.tracing.config import TracingConfig
 from autodata.tracing.setup import open_tracing
 from autodata.tracing.tracer import Tracer
 
@@ -37,33 +42,22 @@ CHARS_PER_TOKEN = 3
 
 
 @dataclass(frozen=True)
-class House:
-    """What an open run folder holds: everything a sitting needs, whatever it does there."""
+class Resources:
+    """What a graph's nodes need around them: prompts, journal, models and budget, in a folder or in memory."""
 
-    folder: Path
     pack: PromptPack
-    ledger: Ledger
-    saver: BaseCheckpointSaver[str]
+    ledger: Ledger | MemoryLedger
     models: Mapping[str, RoleModel]
     budget: Budget
-    tracer: Tracer
 
     def caller(self, config: RunConfig, block: int = 0) -> Caller:
-        """Return what makes calls under the seeds of a block, on the folder's journal, models and budget."""
-        return Caller(
-            self.ledger,
-            self.models,
-            retries=config.retries,
-            budget=self.budget,
-            run_seed=config.seed,
-            block=block,
-            watch=self.tracer,
-        )
+        """Return what makes calls under the seeds of a block, on this journal, these models and this budget."""
+        return self._caller(Caller, config, block, None)
 
     def services(
         self,
         config: RunConfig,
-        book: Book,
+        book: Book | Ledger | MemoryLedger,
         caller: Caller,
         *,
         pack: PromptPack | None = None,
@@ -83,6 +77,33 @@ class House:
             frozen=frozen,
         )
 
+    def _caller(self, kind: type[Caller], config: RunConfig, block: int, watch: Watch | None) -> Caller:
+        return kind(
+            self.ledger,
+            self.models,
+            retries=config.retries,
+            budget=self.budget,
+            run_seed=config.seed,
+            block=block,
+            watch=watch,
+        )
+
+
+@dataclass(frozen=True)
+class RunFolder(Resources):
+    """What an open run folder holds: everything a session needs, whatever it does there."""
+
+    ledger: Ledger
+    folder: Path
+    saver: BaseCheckpointSaver[str]
+    tracer: Tracer
+    calls: type[Caller] = Caller
+    """What makes its calls: a server's searches have one that leaves shared endpoints alone."""
+
+    def caller(self, config: RunConfig, block: int = 0) -> Caller:
+        """Return what makes calls under the seeds of a block, traced."""
+        return self._caller(self.calls, config, block, self.tracer)
+
     @property
     def checkpoints(self) -> Path:
         """The checkpoint file."""
@@ -90,51 +111,107 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(
+async def open_ledger(folder: Path, hint: str = "choose another --out") -> AsyncIterator[Ledger]:
+    """Take the lock of a folder, made if need be, and open its ledger. Every writer of a folder begins here.
+
+    Raises UserError, with the hint, for a folder that cannot be made, and for one in use; RunFailed for a failing disk.
+    """
+    async with AsyncExitStack() as stack:
+        await asyncio.to_thread(make_folder, folder, hint)
+        await asyncio.to_thread(stack.enter_context, run_lock(folder))
+        yield await stack.enter_async_context(Ledger.open(folder / "run.db"))
+
+
+@asynccontextmanager
+async def open_resources(
+    config: RunConfig,
+    folder: Path | None,
+    *,
+    models: Mapping[str, BaseChatModel] | None = None,
+    progress: Progress | None = None,
+) -> AsyncIterator[Resources]:
+    """Open what calls need, for a graph whose checkpoints and traces are the caller's; in memory without a folder.
+
+    `models` are chat models of the caller's own, by role. Raises as `open_run_folder`.
+    """
+    pack, roles = _require_ready(config, models or {})
+    async with AsyncExitStack() as stack:
+        ledger: Ledger | MemoryLedger = MemoryLedger()
+        budget = Budget(config.budget)
+        if folder is not None:
+            ledger = await stack.enter_async_context(open_ledger(folder))
+            await bind(ledger, folder, config.resolved(pack.version))
+            budget = await spent_budget(config, ledger, roles)
+        connected = await _connected(config, roles, stack, models or {}, progress)
+        if isinstance(ledger, Ledger):
+            await note_known(connected, ledger)
+        yield Resources(pack, ledger, connected, budget)
+
+
+@asynccontextmanager
+async def open_run_folder(
     config: RunConfig,
     folder: Path,
-    progress: Progress | None = None,
     *,
-    chats: Mapping[str, BaseChatModel] | None = None,
-) -> AsyncIterator[House]:
-    """Open or create a run folder. Nothing is spent yet. `chats` are the caller's own chat models, by role.
+    models: Mapping[str, BaseChatModel] | None = None,
+    progress: Progress | None = None,
+) -> AsyncIterator[RunFolder]:
+    """Open or create a run folder. Nothing is spent yet. `models` are chat models of the caller's own, by role.
 
     Raises UserError for a folder of another configuration, one in use, a missing key; RunFailed for a failing disk.
     """
-    pack = config.pack()
-    resolved = config.resolved(pack.version)
-    roles = config.roles()
-    require_ready(config.chosen_domain, roles)
-    require_keys(roles)
-    require_chat_models(roles, chats or {})
-    require_prices(config, roles)
-    require_room(config, roles)
-    make_folder(folder)
+    pack, roles = _require_ready(config, models or {})
     async with AsyncExitStack() as stack:
         # LangChain's own tracing would send all twice, unredacted, and where the configuration says no.
         stack.enter_context(tracing_context(enabled=False))
-        stack.enter_context(run_lock(folder))
-        ledger = await stack.enter_async_context(Ledger.open(folder / "run.db"))
-        await bind(ledger, folder, resolved)
+        ledger = await stack.enter_async_context(open_ledger(folder))
+        await bind(ledger, folder, config.resolved(pack.version))
         saver = await stack.enter_async_context(open_run_saver(config.checkpoints, folder, ledger))
-        serving = LocalServing(progress=progress, n_parallel=config.local.n_parallel, ctx=config.local.ctx)
-        stack.push_async_callback(serving.aclose)
-        models = await connect_all(roles, chats or {}, stack, serving=serving, world=config.simulated)
-        await note_known(models, ledger)
-        tracing = open_tracing(
-            config.tracing, ledger, folder, roles=roles, domain=config.chosen_domain.name, prompt_version=pack.version
-        )
-        tracer = await stack.enter_async_context(tracing)
-        yield House(folder, pack, ledger, saver, models, await spent_budget(config, ledger, roles), tracer)
+        connected = await _connected(config, roles, stack, models or {}, progress)
+        await note_known(connected, ledger)
+        tracer = await stack.enter_async_context(traced(config, config.tracing, ledger, folder, pack))
+        budget = await spent_budget(config, ledger, roles)
+        yield RunFolder(pack, ledger, connected, budget, folder, saver, tracer)
 
 
-_SPENT = """
-select role, sum(calls) as calls, coalesce(sum(charged_in), 0) as tokens_in,
-    coalesce(sum(charged_out), 0) as tokens_out, sum(charged_usd) as usd, charged_usd is null as unpriced
-from (select role, 1 as calls, charged_in, charged_out, charged_usd from calls
-    union all select role, 0, charged_in, charged_out, charged_usd from timeouts)
-group by role, charged_usd is null
-"""
+def traced(
+    config: RunConfig, tracing: TracingConfig, ledger: Ledger, folder: Path, pack: PromptPack
+) -> AbstractAsyncContextManager[Tracer]:
+    """Open the tracer of a session in a folder. Raises UserError as `open_tracing`."""
+    return open_tracing(
+        tracing,
+        ledger,
+        folder,
+        roles=config.roles(),
+        domain=config.chosen_domain.name,
+        prompt_version=pack.version,
+    )
+
+
+def _require_ready(
+    config: RunConfig, models: Mapping[str, BaseChatModel]
+) -> tuple[PromptPack, dict[str, ModelSettings]]:
+    """Return prompts and roles of a configuration. Raises UserError for what would fail once something is spent."""
+    pack, roles = config.pack(), config.roles()
+    require_ready(config.chosen_domain, roles)
+    require_keys(roles)
+    require_chat_models(roles, models)
+    require_prices(config, roles)
+    require_room(config, roles)
+    return pack, roles
+
+
+async def _connected(
+    config: RunConfig,
+    roles: Mapping[str, ModelSettings],
+    stack: AsyncExitStack,
+    own: Mapping[str, BaseChatModel],
+    progress: Progress | None,
+) -> dict[str, RoleModel]:
+    """Connect every role: to its endpoint, or to a chat model of the caller's own."""
+    serving = LocalServing(progress=progress, n_parallel=config.local.n_parallel, ctx=config.local.ctx)
+    stack.push_async_callback(serving.aclose)
+    return await connect_all(roles, own, stack, serving=serving, world=config.simulated)
 
 
 async def spent_budget(config: RunConfig, ledger: Reader, roles: Mapping[str, ModelSettings] | None = None) -> Budget:
@@ -143,7 +220,7 @@ async def spent_budget(config: RunConfig, ledger: Reader, roles: Mapping[str, Mo
     Calls from before their role had a price count at the price that it has now, if `roles` are given.
     """
     budget = Budget(config.budget)
-    for row in await ledger.read(_SPENT):
+    for row in await charged(ledger):
         budget.spent_calls += row["calls"]
         budget.spent_tokens += row["tokens_in"] + row["tokens_out"]
         settings = (roles or {}).get(row["role"])
@@ -156,8 +233,7 @@ async def spent_budget(config: RunConfig, ledger: Reader, roles: Mapping[str, Mo
 
 async def note_known(models: Mapping[str, RoleModel], ledger: Reader) -> None:
     """Tell the endpoints that a folder holds replies of: what they refuse now is not refused for the settings."""
-    rows = await ledger.read("select distinct role, model from calls")
-    known = {(row["role"], row["model"]) for row in rows}
+    known = await answered_models(ledger)
     for role, model in models.items():
         model.endpoint.known |= (role, model.settings.model) in known
 
@@ -176,7 +252,7 @@ def require_room(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None:
     """Raise UserError when a document may be longer than the context that a local server is started with."""
     if config.chosen_domain.passage_words is not None:
         return
-    for role in ("extractor", "challenger", "quality_verifier"):
+    for role in READERS_OF_SOURCE:
         settings = roles.get(role)
         if settings is None or settings.provider != "local":
             continue
@@ -189,28 +265,25 @@ def require_room(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None:
             )
 
 
-def make_folder(folder: Path) -> None:
-    """Make a run folder that is not there yet. Raises UserError when it cannot be made."""
+def make_folder(folder: Path, hint: str) -> None:
+    """Make a folder that is not there yet. Raises UserError, with the hint, when it cannot be made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"{folder}: cannot be made: {error.strerror}: choose another --out") from error
+        raise UserError(f"{folder}: cannot be made: {error.strerror}: {hint}") from error
 
 
 async def bind(ledger: Ledger, folder: Path, resolved: Mapping[str, Any]) -> None:
     """Tie a run folder to its configuration, or refuse another. The ledger keeps it; `config.toml` is for people."""
-    known = {row["key"]: row["value"] for row in await ledger.read("select key, value from meta")}
+    known = await meta(ledger)
+    now = fingerprint(resolved)
     if "bearing" in known:
         require_kind(known, resolved["kind"], folder)
-        before, now = json.loads(known["bearing"]), bearing(resolved)
-        if CODE in now:  # folders from before it was kept do not have it
-            before.setdefault(CODE, now[CODE])
-        if changed := changes(before, now):
-            raise UserError(
-                f"{folder} was made with another configuration ({'; '.join(changed[:5])}):"
-                f" use another --out, the old values, or --config {folder / 'config.toml'}"
-            )
-    domain = resolved["domain_settings"]["name"]
-    values = {"bearing": canonical_json(bearing(resolved)), "kind": resolved["kind"], "domain": domain}
+    if changed := changed_since(known, now, folder, later=at_defaults(resolved)):
+        raise UserError(
+            f"{folder} was made with another configuration ({'; '.join(changed[:5])}):"
+            f" use another --out, the old values, or --config {folder / 'config.toml'}"
+        )
+    values = {**kept_of(now), "kind": resolved["kind"], "domain": resolved["domain_settings"]["name"]}
     await ledger.save(meta=[{"key": key, "value": value} for key, value in values.items()])
     await asyncio.to_thread(write_resolved, folder / "config.toml", resolved)

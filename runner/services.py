@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from autodata.checkpoints.ledger import Ledger, MemoryLedger, run_lock
-from autodata.checkpoints.records import UserError
-from autodata.models.caller import Budget, Caller
-from autodata.models.factory import require_keys
-from autodata.models.local.serving import LocalServing, Progress
+from autodata.checkpoints.errors import UserError
+from autodata.models.local.serving import Progress
 from autodata.models.validation import problems
-from autodata.nodes.solver_modes import require_ready
-from autodata.nodes.state import Context, Services
-from autodata.runner.chat_models import Model, chat_models, connect_all, laid_over
+from autodata.nodes.state import Context
+from autodata.runner.chat_models import Model, chat_models, laid_over
 from autodata.runner.config import RunConfig
-from autodata.runner.run_folder import bind, make_folder, note_known, require_prices, require_room, spent_budget
+from autodata.runner.run_folder import open_resources
 
 
 @asynccontextmanager
@@ -43,41 +39,9 @@ async def open_services(
     """
     own = chat_models(models or {})
     run = _configured(config, models or {})
-    domain, roles = run.chosen_domain, run.roles()
-    pack = domain.pack()
-    require_ready(domain, roles)
-    require_keys(roles)
-    require_prices(run, roles)
-    require_room(run, roles)
-    async with AsyncExitStack() as stack:
-        ledger: Ledger | MemoryLedger = MemoryLedger()
-        budget = Budget(run.budget)
-        if folder is not None:
-            place = Path(folder)
-            make_folder(place)
-            stack.enter_context(run_lock(place))
-            ledger = await stack.enter_async_context(Ledger.open(place / "run.db"))
-            await bind(ledger, place, run.resolved(pack.version))
-            budget = await spent_budget(run, ledger, roles)
-        serving = LocalServing(progress=progress, n_parallel=run.local.n_parallel, ctx=run.local.ctx)
-        stack.push_async_callback(serving.aclose)
-        connected = await connect_all(roles, own, stack, serving=serving, world=run.simulated)
-        if isinstance(ledger, Ledger):
-            await note_known(connected, ledger)
-        caller = Caller(ledger, connected, retries=run.retries, budget=budget, run_seed=run.seed)
-        yield Context(
-            Services(
-                domain=domain,
-                policy=run.policy,
-                pack=pack,
-                caller=caller,
-                store=ledger,
-                blobs=ledger,
-                max_rounds=run.max_rounds,
-                run_seed=run.seed,
-                review=run.reviewing,
-            )
-        )
+    place = None if folder is None else Path(folder)
+    async with open_resources(run, place, models=own, progress=progress) as resources:
+        yield Context(resources.services(run, resources.ledger, resources.caller(run)))
 
 
 def _configured(config: RunConfig | str, models: Mapping[str, Model]) -> RunConfig:

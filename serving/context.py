@@ -14,25 +14,22 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, create_model
 from pydantic.config import JsonDict
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.errors import UserError
 from autodata.domains.acceptance.parse import policy_of
 from autodata.domains.acceptance.policies import PRESETS, AcceptancePolicy, LoopJudge, Thresholds
 from autodata.domains.domain import Domain
 from autodata.domains.loader import require_fitting
-from autodata.models.config import OPTIMIZER_ROLES, ROLES
 from autodata.models.validation import problems
 from autodata.prompts import PromptPack
-from autodata.prompts.pack import EDITABLE, Prompt, parse_prompt
+from autodata.prompts.pack import Prompt, parse_prompt
+from autodata.prompts.roles import EDITABLE, MODEL_ROLES, OPTIMIZER_ROLES, PROMPTED, ROLES, TABLE, TEXTS
 from autodata.runner.serve_config import CONFIGURED
 
 MOST_CHARS = 40_000
 """Longest prompt that a caller may give, in characters."""
 
-SHOWN_ON: Mapping[str, list[JsonValue]] = {
-    "quality_verifier": ["quality_verifier", "accept"],
-    "feedback": ["feedback"],
-}
-"""The nodes on which a role's fields are shown, where they are not the one of its own name."""
+SHOWN_ON: Mapping[str, list[JsonValue]] = {role.name: list(role.nodes or (role.name,)) for role in TABLE}
+"""The nodes on which a role's fields are shown."""
 
 Allowed = Literal["all", "editable", "none"]
 """Whose prompts a caller may replace: `serve.prompts`."""
@@ -57,10 +54,10 @@ class ServedContext(BaseModel):
 
     def profiles(self) -> dict[str, str]:
         """Return the profile chosen for each role."""
-        chosen = {role: getattr(self, f"{role}_model", CONFIGURED) for role in (*ROLES, *OPTIMIZER_ROLES)}
+        chosen = {role: getattr(self, f"{role}_model", CONFIGURED) for role in MODEL_ROLES}
         return {role: name for role, name in chosen.items() if name != CONFIGURED}
 
-    def prompts(self, roles: Sequence[str] = (*ROLES, "feedback")) -> dict[str, str]:
+    def prompts(self, roles: Sequence[str] = PROMPTED) -> dict[str, str]:
         """Return the prompt text given for each of these roles, line ends as in a file."""
         given = {role: getattr(self, f"{role}_prompt", "") for role in roles}
         return {role: text.replace("\r\n", "\n") for role, text in given.items() if text.strip()}
@@ -79,7 +76,7 @@ class LoopContext(ServedContext):
 
 
 _AT_VERIFIER: JsonDict = {"langgraph_nodes": ["verifier"]}
-_PRESETS = tuple(name for name, policy in PRESETS.items() if not isinstance(policy, LoopJudge))
+_PRESETS = tuple(name for name, policy in PRESETS.shipped.items() if not isinstance(policy, LoopJudge))
 
 
 class GatedContext(LoopContext):
@@ -140,7 +137,7 @@ def context_schema(domain: Domain, base: type[ServedContext], *, texts: bool = T
     fields: dict[str, Any] = {}
     for role in domain.roles:
         fields[f"{role}_model"] = (str, _model_field(role))
-    for role in (*domain.roles, "feedback"):
+    for role in domain.prompted:
         fields[f"{role}_prompt"] = (str, _prompt_field(role, pack[role].text if pack else ""))
     name = "".join(part.title() for part in domain.name.split("_")) + base.__name__
     return create_model(name, __base__=base, __doc__=base.__doc__, **fields)
@@ -155,18 +152,39 @@ def union_schema(domains: Mapping[str, Domain], base: type[ServedContext]) -> ty
 def search_schema(domains: Mapping[str, Domain], optimizer: PromptPack) -> type[SearchContext]:
     """Return the context schema of the optimiser's graph: the roles of all domains, the analyst and the editor."""
     everywhere: list[JsonValue] = ["evaluate_parent", "validate"]
-    shown = dict.fromkeys((*ROLES, "feedback"), everywhere)
+    shown = dict.fromkeys(PROMPTED, everywhere)
     fields = _fields_of_all(domains, shown)
-    for role, node in (("analyst", "analyse"), ("editor", "edit")):
-        fields[f"{role}_model"] = (str, _model_field(role, {role: [node]}))
-        fields[f"{role}_prompt"] = (str, _prompt_field(role, optimizer[role].text, {role: [node]}))
+    for role in OPTIMIZER_ROLES:
+        fields[f"{role}_model"] = (str, _model_field(role))
+        fields[f"{role}_prompt"] = (str, _prompt_field(role, optimizer[role].text))
     return create_model("AnySearchContext", __base__=SearchContext, __doc__=SearchContext.__doc__, **fields)
+
+
+def with_profiles(schema: type[ServedContext], profiles: Sequence[str]) -> type[ServedContext]:
+    """Return a context schema whose fields `ROLE_model` list what a server has: a client shows them as a choice.
+
+    The list is for people who choose. A name that is none is refused by the server's configuration, not by the schema,
+    so that a thread whose profile is gone is told so.
+    """
+    listed: list[JsonValue] = [CONFIGURED, *profiles]
+    fields: dict[str, Any] = {}
+    for name, field in schema.model_fields.items():
+        if name.endswith("_model"):
+            extra: Any = field.json_schema_extra
+            shown = Field(
+                default=field.default,
+                max_length=60,
+                description=field.description,
+                json_schema_extra={**extra, "enum": listed},
+            )
+            fields[name] = (str, shown)
+    return create_model(schema.__name__, __base__=schema, __doc__=schema.__doc__, **fields)
 
 
 def _fields_of_all(domains: Mapping[str, Domain], shown: Mapping[str, list[JsonValue]]) -> dict[str, Any]:
     roles = [role for role in ROLES if any(role in domain.roles for domain in domains.values())]
     fields: dict[str, Any] = {f"{role}_model": (str, _model_field(role, shown)) for role in roles}
-    return fields | {f"{role}_prompt": (str, _prompt_field(role, "", shown)) for role in (*roles, "feedback")}
+    return fields | {f"{role}_prompt": (str, _prompt_field(role, "", shown)) for role in (*roles, *TEXTS)}
 
 
 def _model_field(role: str, shown: Mapping[str, list[JsonValue]] = SHOWN_ON) -> Any:
@@ -174,7 +192,7 @@ def _model_field(role: str, shown: Mapping[str, list[JsonValue]] = SHOWN_ON) -> 
         default=CONFIGURED,
         max_length=60,
         description=f"Model profile of the role {role}: a name from the server's configuration.",
-        json_schema_extra={"langgraph_nodes": shown.get(role, [role])},
+        json_schema_extra={"langgraph_nodes": shown[role]},
     )
 
 
@@ -182,7 +200,7 @@ def _prompt_field(role: str, text: str, shown: Mapping[str, list[JsonValue]] = S
     return Field(
         default=text,
         description=f"Prompt of the role {role}: the whole file, front matter included. Empty: the domain's own.",
-        json_schema_extra={"langgraph_nodes": shown.get(role, [role]), "langgraph_type": "prompt"},
+        json_schema_extra={"langgraph_nodes": shown[role], "langgraph_type": "prompt"},
     )
 
 

@@ -1,33 +1,32 @@
-"""Many documents at once: each walks its domain's loop as a subgraph, and their examples are collected.
-
-START -> intake -> (Send, once a document) self_instruct_cs | self_instruct_legal | self_instruct_science -> collect.
-"""
+"""Many documents at once on a server: the nodes of the graph of `graphs/dataset.py`, its schemas and its state."""
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from collections import Counter
+from functools import partial
+from typing import Annotated, Any, Literal, Self
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.channels import EphemeralValue
-from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
-from langgraph.types import Overwrite, Send
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from langgraph.types import Overwrite
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator, with_config
 from typing_extensions import TypedDict
 
-from autodata.checkpoints.records import DocumentStatus, UserError
-from autodata.domains.domain import DOMAINS, Domain
+from autodata.checkpoints.errors import BadState, UserError
+from autodata.checkpoints.records import DocumentStatus
+from autodata.domains.domain import SERVED, Domain
+from autodata.graphs.dataset import build_dataset, loop_of
+from autodata.graphs.frame import Frame
 from autodata.graphs.self_instruct import build_self_instruct
+from autodata.models.validation import problems
 from autodata.serving.context import GatedContext, ServedContext, union_schema
 from autodata.serving.errors import Errored, telling
 from autodata.serving.nodes import Paste, begin, enter, fresh, read_pastes
 from autodata.serving.runtime import workshop
-from autodata.serving.wrap import AnyGraph, add_described, part
+from autodata.serving.wrap import AnyGraph, part
 
-SERVED: tuple[str, ...] = ("cs", "legal", "science")
-"""The domains that the graph has a loop for."""
+_NAMES = tuple(SERVED)  # a client may write anything into a state: what has no hash is in no mapping
 
 
 class Documents(BaseModel):
@@ -38,7 +37,9 @@ class Documents(BaseModel):
     texts: Annotated[list[Paste], EphemeralValue] = Field(
         min_length=1, description="The documents: text, and if you like a title and a name of each."
     )
-    domain: Literal["cs", "legal", "science"] = Field(default="cs", description="What kind of examples to make.")
+    domain: Literal[_NAMES] = Field(  # type: ignore[valid-type]  # a checker cannot know the names
+        default="cs", description="What kind of examples to make."
+    )
 
 
 class _Begun(Documents):
@@ -46,6 +47,11 @@ class _Begun(Documents):
 
     documents: Any = None
     pinned: Any = None
+
+
+def added(kept: Any, more: Any) -> Any:
+    """Append results. What a client wrote and is no list stands as it is, for `collect` to refuse."""
+    return [*kept, *more] if isinstance(kept, list) and isinstance(more, list) else more
 
 
 @with_config(ConfigDict(use_attribute_docstrings=True))
@@ -58,7 +64,7 @@ class Dataset(TypedDict, total=False):
     """The documents, each once: document_id, name, title, chars, preview."""
     examples: list[dict[str, Any]]
     """The accepted examples, whole."""
-    results: Annotated[list[dict[str, Any]], operator.add]
+    results: Annotated[list[dict[str, Any]], added]
     """One entry a document: its status, its example, its rounds whole, what it cost."""
     counts: dict[str, int]
     """Documents by status."""
@@ -71,28 +77,30 @@ class Dataset(TypedDict, total=False):
 
 
 class _Collected(TypedDict, total=False):
-    results: Annotated[list[dict[str, Any]], operator.add]
+    results: Annotated[list[dict[str, Any]], added]
 
 
-def _loop_of(name: str) -> str:
-    return f"self_instruct_{name}"
-
-
-def build_dataset() -> AnyGraph:
-    """Return the graph: one loop of each served domain, of which a request walks one."""
-    domains = {name: DOMAINS[name] for name in SERVED}
+def build_served_dataset() -> AnyGraph:
+    """Return the graph over many documents as a server serves it: one loop of each served domain."""
+    domains = dict(SERVED)
     schema = union_schema(domains, GatedContext)
-    graph: AnyGraph = StateGraph(Dataset, context_schema=schema, input_schema=Documents)
-    add_described(graph, "intake", _intake(schema, domains))
-    add_described(graph, "collect", collect)
-    graph.add_edge(START, "intake")
-    graph.add_conditional_edges("intake", fan_out, [*(_loop_of(name) for name in SERVED), "collect"])
-    for name, domain in domains.items():
-        loop = part(build_self_instruct(domain, review=True), domain, schema, _Collected).compile()
-        add_described(graph, _loop_of(name), _walk(loop, name))
-        graph.add_edge(_loop_of(name), "collect")
-    graph.add_edge("collect", END)
-    return graph
+    loops = {name: _loop(name, domain, schema) for name, domain in domains.items()}
+    return build_dataset(
+        Dataset,
+        intake=_intake(schema, domains),
+        loops=loops,
+        collect=collect,
+        context_schema=schema,
+        input_schema=Documents,
+    )
+
+
+def _loop(name: str, domain: Domain, schema: type[ServedContext]) -> Any:
+    return _walk(part(partial(_drawn, domain), domain, schema, _Collected).compile(), name)
+
+
+def _drawn(domain: Domain, frame: Frame) -> AnyGraph:
+    return build_self_instruct(domain, review=True, frame=frame)
 
 
 def _intake(schema: type[ServedContext], domains: dict[str, Domain]) -> Any:
@@ -116,15 +124,6 @@ def _intake(schema: type[ServedContext], domains: dict[str, Domain]) -> Any:
     return intake
 
 
-def fan_out(state: Dataset) -> Sequence[Send | str]:
-    """Send every document through the loop of its domain; what is none of either is for `collect` to refuse."""
-    domain, documents = state.get("domain"), state.get("documents")
-    if domain not in SERVED or not isinstance(documents, list) or not documents:
-        return ["collect"]
-    start: dict[str, Any] = {"pinned": state.get("pinned"), "n": 0, "rounds": [], "feedback": "", "status": ""}
-    return [Send(_loop_of(domain), {"document": document, **start}) for document in documents]
-
-
 def _walk(loop: Any, name: str) -> Any:
     async def walk(state: Any) -> dict[str, Any]:
         """Walk one document through its domain's loop; what the plumbing does to it does not end the others."""
@@ -137,27 +136,42 @@ def _walk(loop: Any, name: str) -> Any:
             return {"results": [ended]}
         return entry
 
-    walk.__name__ = _loop_of(name)
+    walk.__name__ = loop_of(name)
     return walk
+
+
+class _Entry(BaseModel):
+    """What is looked at of a document's result before it is counted."""
+
+    model_config = ConfigDict(extra="allow")
+
+    document: dict[str, Any]
+    status: DocumentStatus
+    example: dict[str, Any] | None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.status is DocumentStatus.ACCEPTED) is not bool(self.example):
+            raise ValueError("an accepted document has an example, and no other has one")
+        return self
+
+
+class _Results(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    domain: Literal[_NAMES]  # type: ignore[valid-type]  # a checker cannot know the names
+    documents: list[dict[str, Any]] = Field(min_length=1)
+    results: list[_Entry]
 
 
 async def collect(state: Dataset) -> dict[str, Any]:
     """Collect the accepted examples of all documents, in the documents' order, and count how they ended."""
     with telling():
         try:
-            results = _RESULTS.validate_python(state.get("results") or [])
-            briefs = _RESULTS.validate_python(state.get("documents") or [])
-        except ValidationError:
-            raise UserError(
-                "state.results, state.documents: lists of objects are needed: send the input again"
-            ) from None
-        if len(results) != len(briefs) or not briefs or state.get("domain") not in SERVED:
-            raise UserError("state.documents: there are not as many results as documents: send the input again")
-    counts: dict[str, int] = {}
-    for entry in results:
-        status = str(entry.get("status"))
-        counts[status] = counts.get(status, 0) + 1
-    return {"examples": [entry["example"] for entry in results if entry.get("example")], "counts": counts}
-
-
-_RESULTS: TypeAdapter[list[dict[str, Any]]] = TypeAdapter(list[dict[str, Any]])
+            read = _Results.model_validate(state)
+        except ValidationError as error:
+            raise BadState(f"state.{problems(error, _Results, repeat=False)}: send the input again") from None
+        if [entry.document for entry in read.results] != read.documents:
+            raise BadState("state.results: they are not those of the documents: send the input again")
+    counts = Counter(entry.status.value for entry in read.results)
+    return {"examples": [entry.example for entry in read.results if entry.example], "counts": dict(counts)}

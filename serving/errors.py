@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from autodata.checkpoints.errors import AutodataError, Matter, matter_of
-from autodata.models.errors import PlumbingError
+from autodata.checkpoints.errors import AutodataError, Effect, PlumbingError, effect_of
 
 
 class Refused(ValueError):
@@ -31,11 +30,9 @@ def telling() -> Iterator[None]:
     try:
         yield
     except AutodataError as error:
-        match matter_of(error):
-            case Matter.USER:
-                raise Refused(str(error)) from error
-            case Matter.DOCUMENT:
-                kind = f"{error.kind}: " if isinstance(error, PlumbingError) else ""
-                raise Errored(f"{kind}{error}") from error
-            case _:
-                raise Stopped(str(error)) from error
+        effect = effect_of(error)
+        if effect in {Effect.USER, Effect.BAD_STATE}:
+            raise Refused(str(error)) from error
+        if effect is Effect.ERRORED and isinstance(error, PlumbingError):
+            raise Errored(f"{error.kind}: {error}") from error
+        raise Stopped(str(error)) from error

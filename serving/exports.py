@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -15,19 +15,25 @@ from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph_sdk.runtime import ServerRuntime
 
-from autodata.domains.domain import DOMAINS, Domain, one_shot
+from autodata.domains.domain import DOMAINS, SERVED, Domain, one_shot
 from autodata.graphs.cot_baseline import build_cot_baseline
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
-from autodata.serving.context import GatedContext, LoopContext, ServedContext, context_schema, read_context
-from autodata.serving.dataset import build_dataset
+from autodata.serving.context import (
+    GatedContext,
+    LoopContext,
+    ServedContext,
+    context_schema,
+    read_context,
+    with_profiles,
+)
+from autodata.serving.dataset import build_served_dataset
 from autodata.serving.errors import telling
 from autodata.serving.graph import compile_served
 from autodata.serving.optimizer import MOST_STEPS, build_served_optimizer
-from autodata.serving.runtime import saver
+from autodata.serving.runtime import saver, server_config
 from autodata.serving.wrap import framed
 
-__all__ = ["EXPORTS", "cot_baseline", "dataset", "optimizer", "saver", "self_instruct_cs", "self_instruct_legal"]
-__all__ += ["self_instruct_science"]
+__all__ = ["EXPORTS", "saver"]
 
 Graph = CompiledStateGraph[Any, Any, Any, Any]
 Factory = Callable[[RunnableConfig, ServerRuntime[Any]], Awaitable[Graph]]
@@ -36,25 +42,23 @@ Factory = Callable[[RunnableConfig, ServerRuntime[Any]], Awaitable[Graph]]
 def build_served(domain: Domain) -> StateGraph[Any, Any, Any, Any]:
     """Return a domain's loop between a node that takes a pasted document in and one that sums up."""
     schema = context_schema(domain, LoopContext if domain.loop_judge else GatedContext)
-    return framed(build_self_instruct(domain, review=True), domain, schema)
+    return framed(lambda frame: build_self_instruct(domain, review=True, frame=frame), domain, schema)
 
 
 def build_served_baseline(domain: Domain) -> StateGraph[Any, Any, Any, Any]:
     """Return a domain's baseline as a server serves it."""
     once = one_shot(domain)
-    return framed(build_cot_baseline(domain), once, context_schema(once, ServedContext))
+    schema = context_schema(once, ServedContext)
+    return framed(lambda frame: build_cot_baseline(domain, frame=frame), once, schema)
 
 
 BUILDERS: Mapping[str, Callable[[], StateGraph[Any, Any, Any, Any]]] = {
-    "self_instruct_cs": lambda: build_served(DOMAINS["cs"]),
-    "self_instruct_legal": lambda: build_served(DOMAINS["legal"]),
-    "self_instruct_science": lambda: build_served(DOMAINS["science"]),
+    **{f"self_instruct_{name}": partial(build_served, domain) for name, domain in SERVED.items()},
     "cot_baseline": lambda: build_served_baseline(DOMAINS["cs"]),
-    "dataset": build_dataset,
+    "dataset": build_served_dataset,
     "optimizer": build_served_optimizer,
 }
-"""What is served, by the name in `langgraph.json`: how to build it. A further graph is one line here, one below, and
-one there."""
+"""What is served, by the name in `langgraph.json`: how to build it. A further graph is one line here and one there."""
 
 EXPORTS = tuple(BUILDERS)
 
@@ -73,11 +77,24 @@ def compiled(name: str) -> Graph:
     return graph.with_config(recursion_limit=max(steps, MOST_STEPS))
 
 
+@cache
+def offered(name: str) -> Graph:
+    """Return an export as this process's server offers it: its context lists the model profiles that there are.
+
+    Raises KeyError, and UserError for a configuration that is missing or wrong.
+    """
+    graph = compiled(name)
+    schema: Any = graph.context_schema  # every builder above sets one
+    profiles = tuple(server_config()[0].serve.profiles)
+    return graph.copy({"context_schema": with_profiles(schema, profiles)})
+
+
 def exported(name: str) -> Factory:
     """Return the factory of an export: it builds the graph once, and refuses a context that is not a caller's."""
 
     async def factory(config: RunnableConfig, runtime: ServerRuntime[Any]) -> Graph:
-        graph = await asyncio.to_thread(compiled, name)
+        with telling():
+            graph = await asyncio.to_thread(offered, name)
         # A server drops unknown fields of a context before a graph sees them: what is refused is refused here.
         if running := runtime.execution_runtime:
             schema: type[ServedContext] = graph.context_schema  # type: ignore[assignment]
@@ -89,9 +106,4 @@ def exported(name: str) -> Factory:
     return factory
 
 
-self_instruct_cs = exported("self_instruct_cs")
-self_instruct_legal = exported("self_instruct_legal")
-self_instruct_science = exported("self_instruct_science")
-cot_baseline = exported("cot_baseline")
-dataset = exported("dataset")
-optimizer = exported("optimizer")
+globals().update({name: exported(name) for name in EXPORTS})  # a server looks for them among the module's names

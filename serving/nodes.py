@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from langchain_core.runnables import RunnableConfig
@@ -16,16 +15,19 @@ from langgraph.runtime import Runtime
 from pydantic import BaseModel, ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
-from autodata.checkpoints.records import Document, DocumentStatus, UserError, digest, document_id, normalise_text
+from autodata.checkpoints.errors import Effect, PlumbingError, UserError, effect_of
+from autodata.checkpoints.ids import document_id, normalise_text
+from autodata.checkpoints.queries.rounds import parts_of_rounds, round_of, rounds_by_id
+from autodata.checkpoints.queries.usage import usage_by_role
+from autodata.checkpoints.records import Document
 from autodata.domains.domain import Domain
-from autodata.models.errors import CallFailed, UnusableReply
 from autodata.nodes.state import Context, Desk, State, new_state
 from autodata.nodes.state_check import NEEDED, readable, workable
 from autodata.runner.ingest import too_short
 from autodata.serving.context import ServedContext
 from autodata.serving.errors import telling
 from autodata.serving.pinned import keep, kept
-from autodata.serving.runtime import SIMULATED_NOTE, ServedBook, Workshop, workshop
+from autodata.serving.runtime import SIMULATED_NOTE, Workshop, workshop
 
 Node = Callable[[Any, Runtime[Context]], Awaitable[dict[str, Any]]]
 MOST_NAME_CHARS = 200
@@ -101,8 +103,10 @@ def served(schema: type[ServedContext], domain: Domain, node: Node) -> Callable[
                 await _require_round(shop, Desk(read, inner))
             try:
                 return await node(read, inner)
-            except (CallFailed, UnusableReply) as error:
-                await _note_failure(book, document, epoch, error)
+            except PlumbingError as error:
+                if effect_of(error) is Effect.ERRORED:
+                    brief = " ".join(str(error).split())[:300]
+                    await book.record_failure(document, epoch, error.kind, str(error), brief)
                 raise
 
     run.__name__, run.__doc__ = node.__name__, node.__doc__
@@ -111,24 +115,13 @@ def served(schema: type[ServedContext], domain: Domain, node: Node) -> Callable[
 
 async def _require_round(shop: Workshop, desk: Desk) -> None:
     """Open the round that the state is in, where somebody has written another number or candidate into it."""
-    if not await shop.ledger.read("select 1 as known from rounds where round_id = ?", (desk.round_id,)):
+    if await round_of(shop.ledger, desk.round_id) is None:
         await desk.services.store.save(**desk.opening())
 
 
 def thread_of(config: RunnableConfig) -> str:
     """Return the server's thread that a run belongs to."""
     return str(config.get("configurable", {}).get("thread_id", "none"))
-
-
-async def _note_failure(book: ServedBook, document: str, epoch: int, error: CallFailed | UnusableReply) -> None:
-    """Record what the plumbing did to a document: the next run of its thread asks again for what is missing."""
-    brief = " ".join(str(error).split())[:300]
-    thread = f"{book.evaluation}/{document}"
-    status = {"status": DocumentStatus.ERRORED.value, "status_reason": f"{error.kind}: {brief}"}
-    failure = {"failure_id": digest([thread, epoch, error.kind, str(error)]), "document_id": document, "epoch": epoch}
-    failure |= {"thread_id": thread, "kind": error.kind, "message": str(error)}
-    failure["created_at"] = datetime.now(UTC).isoformat(timespec="milliseconds")
-    await book.save(documents=[{"document_id": document, **status}], failures=[failure])
 
 
 def read_paste(given: Paste, most_chars: int | None) -> Document:
@@ -254,15 +247,6 @@ def entry_node(schema: type[ServedContext], domain: Domain) -> Callable[..., Awa
     return entry
 
 
-_ROUNDS = """
-select r.*, c.kind, c.candidate from rounds r left join candidates c using (candidate_id)
-where r.round_id in (select value from json_each(?)) order by r.n
-"""
-_OF_ROUNDS = "select * from {} where round_id in (select value from json_each(?)) order by rowid"
-_USAGE = """
-select role, count(*) as calls, sum(tokens_in) as tokens_in, sum(tokens_out) as tokens_out, sum(cost_usd) as cost_usd
-from calls where thread_id = ? group by role order by role
-"""
 _JSON = ("candidate", "quality", "judgement", "packet", "screen", "mode", "checks")
 _LONG = ("answer", "round_id", "candidate_id", "attempt_id", "score_value")
 """What a history leaves out of attempts and verdicts: raw answers, and ids that follow from their place."""
@@ -270,10 +254,10 @@ _LONG = ("answer", "round_id", "candidate_id", "attempt_id", "score_value")
 
 async def _history(shop: Workshop, state: State) -> list[dict[str, Any]]:
     """Return the thread's closed rounds whole, from the ledger; those of abandoned branches are not among them."""
-    ids = json.dumps([row["round_id"] for row in state.get("rounds") or []])
-    rounds = [_plain(row) for row in await shop.ledger.read(_ROUNDS, (ids,))]
+    ids = [row["round_id"] for row in state.get("rounds") or []]
+    rounds = [_plain(row) for row in await rounds_by_id(shop.ledger, ids)]
     for table in ("attempts", "verdicts"):
-        rows = await shop.ledger.read(_OF_ROUNDS.format(table), (ids,))
+        rows = await parts_of_rounds(shop.ledger, table, ids)
         for one in rounds:
             of_round = [row for row in rows if row["round_id"] == one["round_id"]]
             one[table] = [{k: v for k, v in _plain(row).items() if k not in _LONG} for row in of_round]
@@ -281,7 +265,7 @@ async def _history(shop: Workshop, state: State) -> list[dict[str, Any]]:
 
 
 async def _usage(shop: Workshop, thread: str) -> list[dict[str, Any]]:
-    return await shop.ledger.read(_USAGE, (thread,))
+    return await usage_by_role(shop.ledger, thread)
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

@@ -8,43 +8,49 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.channels import EphemeralValue
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, with_config
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError, with_config
 from typing_extensions import TypedDict
 
-from autodata.checkpoints.records import Document, UserError
-from autodata.domains.domain import DOMAINS, Domain
+from autodata.checkpoints.errors import BadState, UserError
+from autodata.checkpoints.queries.searches import log
+from autodata.checkpoints.queries.usage import usage_by_role
+from autodata.checkpoints.records import Document
+from autodata.domains.domain import SERVED, Domain
+from autodata.graphs.describe import add_described
 from autodata.graphs.optimizer import STEPS, build_optimizer
-from autodata.models.config import OPTIMIZER_ROLES, Settings
+from autodata.models.config import Settings
 from autodata.models.validation import problems
 from autodata.nodes.optimizer.edit_sandbox import Workbench
 from autodata.nodes.optimizer.state import OptContext, OptState, Result
 from autodata.nodes.solver_modes import require_ready
 from autodata.prompts import load_pack
+from autodata.prompts.roles import OPTIMIZER_ROLES
 from autodata.runner.config import RunConfig
 from autodata.runner.optimization.session import SPLITS, OptimizeRunConfig, sealed_results
 from autodata.runner.search_figures import member_figures, sealed_figures
 from autodata.serving.context import SearchContext, optimizer_pack_for, read_context, search_schema
-from autodata.serving.dataset import SERVED
 from autodata.serving.errors import telling
 from autodata.serving.nodes import Paste, read_paste, thread_of
 from autodata.serving.runtime import SIMULATED_NOTE, Workshop, workshop
-from autodata.serving.searches import Order, Room, Sitting
-from autodata.serving.wrap import AnyGraph, add_described, redraw
+from autodata.serving.searches import Order, Sitting
+from autodata.serving.wrap import AnyGraph, ServedFrame
+
+_NAMES = tuple(SERVED)
 
 MOST_ITERATIONS = 200
 """Iterations of one thread at most."""
 MOST_STEPS = STEPS * MOST_ITERATIONS + 20
 """Steps that a run takes at most."""
 
-SERVED_DOMAINS: Mapping[str, Domain] = {name: DOMAINS[name] for name in SERVED}
 Node = Callable[[Any, Runtime[OptContext]], Awaitable[dict[str, Any]]]
 Told = Callable[[Mapping[str, Any]], None]
 
@@ -64,7 +70,9 @@ class Splits(BaseModel):
     test: Annotated[list[Paste], EphemeralValue] = Field(
         default=[], description="Sealed documents, looked at once, at the end. May be left empty."
     )
-    domain: Literal["cs", "legal", "science"] = Field(default="cs", description="Whose prompts to make better.")
+    domain: Literal[_NAMES] = Field(  # type: ignore[valid-type]  # a checker cannot know the names
+        default="cs", description="Whose prompts to make better."
+    )
     iterations: int = Field(
         default=3,
         ge=1,
@@ -75,6 +83,12 @@ class Splits(BaseModel):
     def of_split(self) -> dict[str, list[Paste]]:
         """Return the documents by the name of their split."""
         return {"train": self.train, "validate": self.held_out, "test": self.test}
+
+
+class _Begun(Splits):
+    """What to search with, and the search that the thread it comes to holds already."""
+
+    search: Any = None
 
 
 FIELDS = {"train": "train", "validate": "held_out", "test": "test"}
@@ -123,7 +137,7 @@ class Found(TypedDict, total=False):
 
 def build_served_optimizer() -> AnyGraph:
     """Return the graph: the optimiser's own, between a node that takes documents in and two that end a search."""
-    schema = search_schema(SERVED_DOMAINS, load_pack("optimizer"))
+    schema = search_schema(SERVED, load_pack("optimizer"))
     graph: AnyGraph = StateGraph(_Whole, context_schema=schema, input_schema=Splits, output_schema=Found)
     add_described(graph, "intake", _intake(schema))
     add_described(graph, "unseal", _unseal(schema))
@@ -131,16 +145,24 @@ def build_served_optimizer() -> AnyGraph:
     graph.add_edge(START, "intake")
     graph.add_edge("unseal", "result")
     graph.add_edge("result", END)
-    redraw(graph, build_optimizer(), partial(_seated, schema), {START: "intake", END: "unseal"})
-    return graph
+    return build_optimizer(frame=ServedFrame(graph, start="intake", end="unseal", serve=partial(_seated, schema)))
 
 
 class _Whole(SearchState, Found, total=False):
     """All channels of a thread."""
 
 
-async def order_for(shop: Workshop, domain: Domain, context: SearchContext, iterations: int) -> Order:
-    """Return what a search is made with, as the server's configuration and the caller have it. Raises UserError."""
+async def order_for(
+    shop: Workshop,
+    domain: Domain,
+    context: SearchContext,
+    iterations: int,
+    pinned: Mapping[str, Any] | None = None,
+) -> Order:
+    """Return what a search is made with, as the server's configuration and the caller have it. Raises UserError.
+
+    `pinned` are the values of `PINNED` that a search began with: they stand for those of the configuration.
+    """
     pack = await shop.pack(domain, context)
     shipped = await asyncio.to_thread(load_pack, "optimizer")
     optimizer = optimizer_pack_for(shipped, context.prompts(OPTIMIZER_ROLES), shop.config.serve.prompts)
@@ -154,6 +176,9 @@ async def order_for(shop: Workshop, domain: Domain, context: SearchContext, iter
     values["seed"] = context.seed or shop.config.seed
     values["optimize"] = {**values.get("optimize", {}), **context.optimize(), "iterations": iterations, "parallel": 1}
     values["optimize"]["traces"] = "ledger"  # a server's traces are its own
+    if pinned:
+        own = {"iterations": iterations, "parallel": 1}
+        values = {**values, **pinned, "optimize": {**pinned["optimize"], **own}}
     try:
         config = OptimizeRunConfig.of(RunConfig.model_validate(values))
     except ValidationError as error:
@@ -165,6 +190,14 @@ async def order_for(shop: Workshop, domain: Domain, context: SearchContext, iter
 
 NOT_OF_A_SEARCH = {"acceptance", "limit", "target", "review", "review_margin", "prompts", "serve"}
 """Settings of the server that its searches do not take over."""
+PINNED = ("acceptance", "seed", "optimize")
+"""Settings that a search keeps from its beginning, whatever the server's configuration says later."""
+
+
+def pinned_of(order: Order) -> dict[str, Any]:
+    """Return the settings that a search keeps, as plain JSON values."""
+    values = order.config.model_dump(mode="json", exclude_none=True)
+    return {name: values[name] for name in PINNED if name in values}
 
 
 def read_splits(shop: Workshop, domain: Domain, given: Splits) -> dict[str, list[Document]]:
@@ -196,16 +229,21 @@ def read_splits(shop: Workshop, domain: Domain, given: Splits) -> dict[str, list
 
 
 def _intake(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, Any]]]:
-    async def intake(state: Splits, config: RunnableConfig, runtime: Runtime[SearchContext]) -> dict[str, Any]:
+    async def intake(state: _Begun, config: RunnableConfig, runtime: Runtime[SearchContext]) -> dict[str, Any]:
         """Take the documents in, each into one split: texts go to the server's ledger, the thread keeps references."""
         with telling():
-            shop, context, domain = await workshop(), runtime.context or schema(), SERVED_DOMAINS[state.domain]
-            order = await order_for(shop, domain, context, state.iterations)
+            shop, domain, thread = await workshop(), SERVED[state.domain], thread_of(config)
             splits = read_splits(shop, domain, state)
             ids = {split: [document.document_id for document in splits[split]] for split in SPLITS}
-            key = order.key(thread_of(config), ids)
-            async with shop.searches.working(key) as room:
-                await room.begin({"domain": domain.name, "context": context.model_dump(exclude_defaults=True)})
+            context, pinned = runtime.context or schema(), None
+            if not context.model_dump(exclude_defaults=True):
+                context, pinned = await _before(shop, schema, state, thread, ids) or (context, None)
+            order = await order_for(shop, domain, context, state.iterations, pinned)
+            key = order.key(thread, ids)
+            chosen = context.model_dump(exclude_defaults=True)
+            request = {"domain": domain.name, "context": chosen, "thread": thread, "splits": ids}
+            await shop.searches.begin(key, {**request, "pinned": pinned_of(order)})
+            async with shop.searches.working(key, thread) as room:
                 sitting = await room.sit(order, shop.budget)
                 await sitting.optimization.take_in({split: found for split, found in splits.items() if found})
             roles = order.config.roles()
@@ -220,29 +258,70 @@ def _intake(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, An
     return intake
 
 
+async def _before(
+    shop: Workshop, schema: type[SearchContext], state: _Begun, thread: str, ids: Mapping[str, Any]
+) -> tuple[SearchContext, dict[str, Any] | None] | None:
+    """Return what the thread's search began with, if the input is that search's: without a context it goes on."""
+    try:
+        async with shop.searches.working(str(state.search), thread) as room:
+            request = await room.request()
+    except UserError:  # none yet, or what a client wrote there: the input begins a search of its own
+        return None
+    if request.get("splits") != ids or request["domain"] != state.domain:
+        return None
+    context: Any = read_context(schema, request["context"])
+    return context, request.get("pinned")
+
+
 def _brief(document: Document) -> dict[str, Any]:
     known = {"document_id": document.document_id, "name": document.name, "title": document.title}
     return {**known, "chars": len(document.text)}
 
 
-async def seat(shop: Workshop, schema: type[SearchContext], state: SearchState, room: Room) -> Sitting:
-    """Return the sitting of a thread's search, on what it was asked for when it began. Raises UserError."""
-    if room.sitting is not None:
-        return room.sitting
-    request = await room.request()
-    context: Any = read_context(schema, request["context"])
-    order = await order_for(shop, SERVED_DOMAINS[request["domain"]], context, state["iterations"])
-    return await room.sit(order, shop.budget)
+class _Seat(BaseModel):
+    """What a search's thread must hold before any of its nodes is looked at."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    search: StrictStr
+    domain: Literal[_NAMES]  # type: ignore[valid-type]  # a checker cannot know the names
+    iterations: StrictInt = Field(ge=1, le=MOST_ITERATIONS)
+    lane: Literal[0] = 0
+
+
+def readable(state: Mapping[str, Any]) -> SearchState:
+    """Return a state as a server's nodes read it. Raises BadState for one that names no search."""
+    filled = {**state, "lane": 0 if state.get("lane") is None else state["lane"]}
+    try:
+        _Seat.model_validate(filled)
+    except ValidationError as error:
+        raise BadState(f"state.{problems(error, _Seat, repeat=False)}: send the input again") from None
+    return cast("SearchState", filled)
+
+
+@asynccontextmanager
+async def seat(schema: type[SearchContext], state: SearchState, config: RunnableConfig) -> AsyncIterator[Sitting]:
+    """Open a thread's search for a node, on what it was asked for when it began. Raises UserError and BadState."""
+    read, shop = readable(state), await workshop()
+    async with shop.searches.working(read["search"], thread_of(config)) as room:
+        request = await room.request()
+        if request["domain"] != read["domain"]:
+            raise BadState("state.domain: the search was begun with another: send the input again")
+        if room.sitting is None:
+            context: Any = read_context(schema, request["context"])
+            domain = SERVED[request["domain"]]
+            order = await order_for(shop, domain, context, read["iterations"], request.get("pinned"))
+            await room.sit(order, shop.budget)
+        assert room.sitting is not None
+        yield room.sitting
 
 
 def _seated(schema: type[SearchContext], node: Node) -> Callable[..., Awaitable[dict[str, Any]]]:
     """Return a node of the optimiser as a server calls it: the search is the thread's own."""
 
-    async def run(state: SearchState, runtime: Runtime[SearchContext]) -> dict[str, Any]:
+    async def run(state: SearchState, config: RunnableConfig, runtime: Runtime[SearchContext]) -> dict[str, Any]:
         with telling():
-            shop = await workshop()
-            async with shop.searches.working(state["search"]) as room:
-                sitting = await seat(shop, schema, state, room)
+            async with seat(schema, state, config) as sitting:
                 search = await sitting.search(state["iterations"], _teller(runtime))
                 inner: Any = runtime.override(context=OptContext(search))  # type: ignore[arg-type]
                 return await node(state, inner)
@@ -266,12 +345,10 @@ def _teller(runtime: Runtime[Any]) -> Told:
 
 
 def _unseal(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, Any]]]:
-    async def unseal(state: SearchState, runtime: Runtime[SearchContext]) -> dict[str, Any]:
+    async def unseal(state: SearchState, config: RunnableConfig, runtime: Runtime[SearchContext]) -> dict[str, Any]:
         """Open the sealed documents, once: the baseline and the winner are evaluated on them. Without any, go on."""
         with telling():
-            shop = await workshop()
-            async with shop.searches.working(state["search"]) as room:
-                sitting = await seat(shop, schema, state, room)
+            async with seat(schema, state, config) as sitting:
                 await sitting.optimization.unseal(await sitting.search(state["iterations"], _teller(runtime)))
         return {}
 
@@ -279,26 +356,15 @@ def _unseal(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, An
 
 
 def _result(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, Any]]]:
-    async def result(state: SearchState) -> dict[str, Any]:
+    async def result(state: SearchState, config: RunnableConfig) -> dict[str, Any]:
         """Sum up: the winner's prompts whole, what was changed, every iteration, and what it cost."""
         with telling():
-            shop = await workshop()
-            async with shop.searches.working(state["search"]) as room:
-                found = await _found(await seat(shop, schema, state, room))
-            await shop.searches.leave(state["search"])
+            async with seat(schema, state, config) as sitting:
+                found = await _found(sitting)
+            await (await workshop()).searches.leave(state["search"])
             return found
 
     return result
-
-
-_USAGE = """
-select role, count(*) as calls, sum(tokens_in) as tokens_in, sum(tokens_out) as tokens_out, sum(cost_usd) as cost_usd
-from calls group by role order by role
-"""
-_ITERATIONS = """
-select iteration as n, parent, mutant, outcome, reason, parent_score, mutant_score, record, analysis, summary
-from iterations where outcome != 'open' order by iteration
-"""
 
 
 async def _found(sitting: Sitting) -> dict[str, Any]:
@@ -313,9 +379,9 @@ async def _found(sitting: Sitting) -> dict[str, Any]:
         "winner": {**member_figures(winner), "confirmed": confirmed and winner.iteration > 0},
         "prompts": {role: prompt.text for role, prompt in sorted(pack.prompts.items())},
         "diff": sitting.order.pack.diff(pack),
-        "log": [_row(row) for row in await ledger.read(_ITERATIONS)],
+        "log": [_row(row) for row in await log(ledger)],
         "tested": [await sealed_figures(archive, one) for one in await sealed_results(archive, ledger)],
-        "usage": await ledger.read(_USAGE),
+        "usage": await usage_by_role(ledger),
     }
 
 

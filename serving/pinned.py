@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.ids import canonical_json, digest
 from autodata.checkpoints.ledger import Ledger
-from autodata.checkpoints.records import UserError, canonical_json, digest
+from autodata.checkpoints.queries.meta import meta_value
 from autodata.domains.acceptance.borderline import Reviewing, ReviewMode
 from autodata.domains.acceptance.parse import policy_of
 from autodata.domains.acceptance.policies import AcceptancePolicy, Measure
@@ -67,7 +69,7 @@ async def keep(ledger: Ledger, pinned: Pinned) -> str:
 
 async def kept(ledger: Ledger, schema: type[ServedContext], reference: Any) -> Pinned:
     """Return what a thread began with. Raises UserError when nothing is known under the reference."""
-    rows = await ledger.read("select value from meta where key = ?", (f"pinned/{reference}",))
-    if not isinstance(reference, str) or not rows:
+    known = await meta_value(ledger, f"pinned/{reference}")
+    if not isinstance(reference, str) or known is None:
         raise UserError(GONE)
-    return Pinned.of(schema, json.loads(rows[0]["value"]))
+    return Pinned.of(schema, json.loads(known))

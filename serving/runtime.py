@@ -21,8 +21,12 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from pydantic import ValidationError
 
 from autodata.checkpoints.document_queue import TrialBook
-from autodata.checkpoints.ledger import Ledger, run_lock
-from autodata.checkpoints.records import DocumentStatus, UserError, canonical_json
+from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.ids import canonical_json
+from autodata.checkpoints.ledger import Ledger
+from autodata.checkpoints.queries.documents import trial_of
+from autodata.checkpoints.queries.meta import meta_value
+from autodata.checkpoints.records import DocumentStatus
 from autodata.domains.acceptance.borderline import Reviewing
 from autodata.domains.acceptance.policies import AcceptancePolicy, Measure
 from autodata.domains.domain import Domain
@@ -39,7 +43,7 @@ from autodata.runner.checkpointer import open_run_saver
 from autodata.runner.config import RunConfig, load_config, read_config
 from autodata.runner.destinations import destinations
 from autodata.runner.ingest import take_in
-from autodata.runner.run_folder import require_prices, spent_budget
+from autodata.runner.run_folder import open_ledger, require_prices, spent_budget
 from autodata.runner.serve_config import CONFIGURED
 from autodata.serving.context import LoopContext, ServedContext, pack_for, policy_for
 from autodata.serving.pinned import Pinned
@@ -93,16 +97,13 @@ class ServedBook(TrialBook):
 
     async def epoch(self, document_id: str) -> int:
         """Return how often the document was taken up again; one that is errored is taken up with this."""
-        rows = await self.ledger.read(
-            "select status, epoch from trials where evaluation = ? and document_id = ?", (self.evaluation, document_id)
-        )
-        if not rows:
+        trial = await trial_of(self.ledger, self.evaluation, document_id)
+        if trial is None:
             return 0
-        epoch = int(rows[0]["epoch"])
-        if rows[0]["status"] == DocumentStatus.ERRORED:
+        epoch = int(trial["epoch"])
+        if trial["status"] == DocumentStatus.ERRORED:
             epoch += 1
-            row = {"document_id": document_id, "status": DocumentStatus.PENDING.value, "status_reason": ""}
-            await self.save(documents=[{**row, "epoch": epoch}])
+            await self.record_status(document_id, DocumentStatus.PENDING, status_reason="", epoch=epoch)
         return epoch
 
 
@@ -238,9 +239,7 @@ async def open_workshop() -> AsyncIterator[Workshop]:
     config, simulated = await asyncio.to_thread(server_config)
     folder = Path(os.environ.get(FOLDER_VARIABLE) or FOLDER)
     async with AsyncExitStack() as stack:
-        await asyncio.to_thread(_make, folder)
-        await asyncio.to_thread(stack.enter_context, run_lock(folder))
-        ledger = await stack.enter_async_context(Ledger.open(folder / "run.db"))
+        ledger = await stack.enter_async_context(open_ledger(folder, f"set {FOLDER_VARIABLE} to another"))
         await _bind(ledger, folder)
         saver = await stack.enter_async_context(open_run_saver(config.checkpoints, folder, ledger))
         serving = LocalServing(n_parallel=config.local.n_parallel, ctx=config.local.ctx)
@@ -267,17 +266,10 @@ def _all_models(config: RunConfig) -> list[ModelSettings]:
     return found
 
 
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be made: {error.strerror}: set {FOLDER_VARIABLE} to another") from error
-
-
 async def _bind(ledger: Ledger, folder: Path) -> None:
-    rows = await ledger.read("select value from meta where key = 'kind'")
-    if rows and rows[0]["value"] != KIND:
-        raise UserError(f"{folder} holds a {rows[0]['value']}: set {FOLDER_VARIABLE} to a folder of the server's own")
+    kind = await meta_value(ledger, "kind")
+    if kind not in {None, KIND}:
+        raise UserError(f"{folder} holds a {kind}: set {FOLDER_VARIABLE} to a folder of the server's own")
     await ledger.save(meta=[{"key": "kind", "value": KIND}])
 
 

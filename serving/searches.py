@@ -8,26 +8,32 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from autodata.checkpoints.ledger import Ledger, open_readonly, run_lock
-from autodata.checkpoints.records import UserError, canonical_json, digest
+from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.ids import canonical_json, digest
+from autodata.checkpoints.ledger import Ledger, open_readonly
+from autodata.checkpoints.queries.meta import meta, meta_value
 from autodata.models.caller import Budget, Caller
 from autodata.models.endpoint import RoleModel
 from autodata.nodes.optimizer.state import Search
 from autodata.prompts import PromptPack
 from autodata.runner.checkpointer import open_run_saver
-from autodata.runner.config import RunConfig, bearing, changes
+from autodata.runner.config import RunConfig, at_defaults
+from autodata.runner.fingerprint import changed_since, fingerprint
 from autodata.runner.optimization.session import Optimization, OptimizeRunConfig
-from autodata.runner.run_folder import House, bind, make_folder, spent_budget
-from autodata.tracing.setup import open_tracing
+from autodata.runner.run_folder import RunFolder, bind, open_ledger, spent_budget, traced
 
 SEARCHES = "searches"
 """Where a server's searches are, in its folder."""
+GONE = "state.search: this thread's search is not on this server: send its input again"
+NOT_OWN = "state.search: it is another thread's: send the input again"
+_KEY = re.compile(r"[0-9a-f]{24}")
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,9 @@ class Order:
 
     def key(self, thread: str, splits: Mapping[str, Sequence[str]]) -> str:
         """Return the name of the search that a thread makes on these documents: other settings, another search."""
-        return digest([thread, splits, bearing(self.config.resolved(self.pack.version)), self.optimizer.version], 24)
+        return digest(
+            [thread, splits, fingerprint(self.config.resolved(self.pack.version)), self.optimizer.version], 24
+        )
 
 
 class _Shared(Caller):
@@ -51,22 +59,6 @@ class _Shared(Caller):
 
     def drain(self) -> None:
         """Leave the endpoints as they are."""
-
-
-class _SharedHouse(House):
-    """An open folder whose models are the server's."""
-
-    def caller(self, config: RunConfig, block: int = 0) -> Caller:
-        """Return what makes calls under the seeds of a block, on the folder's journal and the server's models."""
-        return _Shared(
-            self.ledger,
-            self.models,
-            retries=config.retries,
-            budget=self.budget,
-            run_seed=config.seed,
-            block=block,
-            watch=self.tracer,
-        )
 
 
 @dataclass
@@ -96,11 +88,16 @@ class Room:
 
     async def request(self) -> dict[str, Any]:
         """Return what the search was asked for. Raises UserError when nothing is left of it."""
-        rows = await self.ledger.read("select value from meta where key = 'request'")
-        if not rows:
-            raise UserError("this thread's search is no longer on the server: send its input again")
-        found: dict[str, Any] = json.loads(rows[0]["value"])
+        request = await meta_value(self.ledger, "request")
+        if request is None:
+            raise UserError(GONE)
+        found: dict[str, Any] = json.loads(request)
         return found
+
+    async def require(self, thread: str) -> None:
+        """Raise UserError unless the search is this thread's own."""
+        if (await self.request()).get("thread", thread) != thread:
+            raise UserError(NOT_OWN)
 
     async def begin(self, request: Mapping[str, Any]) -> None:
         """Keep what the search was asked for: a run that goes on with the thread is not told again."""
@@ -113,33 +110,26 @@ class Room:
         """
         if self.sitting is None:
             resolved = order.config.resolved(order.pack.version)
-            rows = await self.ledger.read("select value from meta where key = 'bearing'")
-            if rows and (changed := changes(json.loads(rows[0]["value"]), bearing(resolved))):
+            known, now = await meta(self.ledger), fingerprint(resolved)
+            if changed := changed_since(known, now, self.folder, later=at_defaults(resolved)):
                 raise UserError(
                     f"this thread's search began under other settings of the server ({'; '.join(changed[:5])}): set"
                     " them back, or send the input again for a new search"
                 )
             await bind(self.ledger, self.folder, resolved)
-            house = await self._house(order, budget)
-            optimization = Optimization(order.config, house)
+            run_folder = await self._run_folder(order, budget)
+            optimization = Optimization(order.config, run_folder)
             await optimization.archive.enter_baseline()
             self.sitting = Sitting(optimization, order)
         return self.sitting
 
-    async def _house(self, order: Order, budget: Budget) -> House:
+    async def _run_folder(self, order: Order, budget: Budget) -> RunFolder:
         config = order.config
         saver = await self.stack.enter_async_context(open_run_saver(config.checkpoints, self.folder, self.ledger))
         # The server traces its own runs; what `autodata trace` draws is kept all the same.
-        tracing = open_tracing(
-            config.tracing.model_copy(update={"otel": False, "langsmith": False}),
-            self.ledger,
-            self.folder,
-            roles=config.roles(),
-            domain=config.chosen_domain.name,
-            prompt_version=order.pack.version,
-        )
-        tracer = await self.stack.enter_async_context(tracing)
-        return _SharedHouse(self.folder, order.pack, self.ledger, saver, order.models, budget, tracer)
+        tracing = config.tracing.model_copy(update={"otel": False, "langsmith": False, "exporters": ()})
+        tracer = await self.stack.enter_async_context(traced(config, tracing, self.ledger, self.folder, order.pack))
+        return RunFolder(order.pack, self.ledger, order.models, budget, self.folder, saver, tracer, calls=_Shared)
 
 
 class Searches:
@@ -163,27 +153,40 @@ class Searches:
             self.budget.spent_usd += spent.spent_usd
             self.budget.spent_tokens += spent.spent_tokens
 
-    async def room(self, key: str) -> Room:
-        """Return a search's folder, made and opened if it is not. Raises UserError and RunFailed as a run folder."""
+    async def room(self, key: str, *, new: bool = False) -> Room:
+        """Return a search's folder, opened if it is not; with `new` it is made, too.
+
+        Raises UserError for a search that is not there, UserError and RunFailed as a run folder.
+        """
+        if not _KEY.fullmatch(key):  # it names a folder, and a client may have written it
+            raise UserError(GONE)
         async with self._opening:
             if key not in self._rooms:
                 folder = self._folder / key
-                await asyncio.to_thread(make_folder, folder)
+                if not new and not await asyncio.to_thread((folder / "run.db").exists):
+                    raise UserError(GONE)
                 async with AsyncExitStack() as stack:
-                    await asyncio.to_thread(stack.enter_context, run_lock(folder))
-                    ledger = await stack.enter_async_context(Ledger.open(folder / "run.db"))
+                    ledger = await stack.enter_async_context(open_ledger(folder))
                     self._rooms[key] = Room(folder, ledger, stack.pop_all())
             return self._rooms[key]
 
     @asynccontextmanager
-    async def working(self, key: str) -> AsyncIterator[Room]:
-        """Open a search's folder for a node. What fails closes it: the next node begins with models that are up."""
+    async def working(self, key: str, thread: str) -> AsyncIterator[Room]:
+        """Open a thread's search for a node. What fails closes it: the next node begins with models that are up.
+
+        Raises UserError for a search that is another thread's, and leaves it as it is.
+        """
         room = await self.room(key)
+        await room.require(thread)
         try:
             yield room
         except Exception:
             await self.leave(key)
             raise
+
+    async def begin(self, key: str, request: Mapping[str, Any]) -> None:
+        """Make or open a search's folder, and keep what the search was asked for."""
+        await (await self.room(key, new=True)).begin(request)
 
     async def leave(self, key: str) -> None:
         """Close a search's folder, if it is open."""

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langgraph.errors import GraphBubbleUp
 
 from autodata.models.call import Call
-from autodata.tracing.spans import Score, Span, SpanKind, SpanStatus, harmless, told
-
-if TYPE_CHECKING:
-    from autodata.tracing.tracer import Tracer
+from autodata.tracing.spans import Score, Span, SpanKind, SpanSink, SpanStatus, harmless, told
 
 OPENS_A_ROUND = "challenger"
 """The node that begins round `n + 1` of the state it is given."""
@@ -29,8 +26,8 @@ class DocumentTrace(BaseCallbackHandler):
     run_inline = True
     ignore_llm = ignore_chat_model = ignore_retriever = ignore_agent = ignore_custom_event = True
 
-    def __init__(self, tracer: Tracer, root: Span) -> None:
-        self._tracer, self._root = tracer, root
+    def __init__(self, sink: SpanSink, root: Span) -> None:
+        self._sink, self._root = sink, root
         self._round: Span | None = None
         self._nodes: dict[UUID, Span] = {}
         self._marked: dict[UUID, set[str]] = {}  # verifier's run -> attempts that had a mark before
@@ -66,14 +63,14 @@ class DocumentTrace(BaseCallbackHandler):
             self._leave_round()
             self._round = Span(SpanKind.ROUND, f"round {n}", self._root.thread_id, self._root.document_id, self._root)
             self._round.n, self._round.epoch = n, self._root.epoch
-            self._tracer.start(self._round)
+            self._sink.start(self._round)
         parent = self._round or self._root
         span = Span(SpanKind.NODE, name, parent.thread_id, parent.document_id, parent, n=n, epoch=self._root.epoch)
         span.metadata = {"node": name}
         span.inputs = told({"round": n, "question": (inputs.get("candidate") or {}).get("question")})
         self._nodes[run_id] = span
         self._marked[run_id] = {a["attempt_id"] for a in inputs.get("attempts") or () if a.get("mark")}
-        self._tracer.start(span)
+        self._sink.start(span)
 
     @harmless
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **more: Any) -> None:
@@ -89,7 +86,7 @@ class DocumentTrace(BaseCallbackHandler):
         for attempt in update.get("attempts") or ():
             if attempt.get("mark") and attempt["attempt_id"] not in known:
                 self._score(attempt, span.n)
-        self._tracer.end(span)
+        self._sink.end(span)
         closed = (update.get("rounds") or [{}])[-1]
         if self._round is not None and closed.get("n") == self._round.n:
             self._close_round(closed, str(update.get("feedback") or ""))
@@ -108,26 +105,26 @@ class DocumentTrace(BaseCallbackHandler):
             return
         if isinstance(error, GraphBubbleUp):
             span.status, span.outcome = SpanStatus.STOPPED, "waits"
-            self._tracer.end(span)
+            self._sink.end(span)
         else:
-            self._tracer.end(span, error)
+            self._sink.end(span, error)
 
     @harmless
     def close(self, error: BaseException | None) -> None:
         """Close whatever is open, the document's span last."""
         for span in reversed(self._nodes.values()):
-            self._tracer.end(span, error)
+            self._sink.end(span, error)
         self._leave_round(error)
         self._root.metadata |= {"rounds": self._root.n}
         if error is None and (verdict := self._root.metadata.get("verdict")):
-            self._tracer.score(self._root, Score("accepted", float(verdict == "accepted"), self._root.outcome))
-        self._tracer.end(self._root, error)
+            self._sink.score(self._root, Score("accepted", float(verdict == "accepted"), self._root.outcome))
+        self._sink.end(self._root, error)
 
     def _leave_round(self, error: BaseException | None = None) -> None:
         if self._round is not None:
             if error is None:
                 self._round.status = SpanStatus.STOPPED
-            self._tracer.end(self._round, error)
+            self._sink.end(self._round, error)
             self._round = None
 
     def _close_round(self, closed: Mapping[str, Any], feedback: str) -> None:
@@ -143,10 +140,10 @@ class DocumentTrace(BaseCallbackHandler):
         scores = [Score(name, value) for name, value in figures.items() if value is not None]
         scores.append(Score("verdict", float(not mode), mode or verdict, str(closed.get("reason") or "")))
         for score in scores:
-            self._tracer.score(span, score)
+            self._sink.score(span, score)
         span.scores += scores
         self._root.n = max(self._root.n, span.n)
-        self._tracer.end_round(span, closed["round_id"])
+        self._sink.end_round(span, closed["round_id"])
 
     def _score(self, attempt: Mapping[str, Any], n: int) -> None:
         """Attach a mark to the call that made the attempt; to the round, where another sitting made it."""
@@ -156,9 +153,9 @@ class DocumentTrace(BaseCallbackHandler):
         if self._round is not None:
             self._round.scores.append(of_round)
         if made_by is not None:
-            self._tracer.score(made_by, Score("score", score, comment=f"decided by {mark['decided_by']}"))
+            self._sink.score(made_by, Score("score", score, comment=f"decided by {mark['decided_by']}"))
         elif self._round is not None:
-            self._tracer.score(self._round, of_round)
+            self._sink.score(self._round, of_round)
 
 
 def _number(value: Any) -> float | None:

@@ -27,6 +27,8 @@ class TracingConfig(Settings):
     """Send it to an OpenTelemetry collector by OTLP over HTTP (`pip install 'autodata-langgraph[otel]'`)."""
     otel_endpoint: str | None = None
     """The collector's address for traces, ending in /v1/traces as a rule. None: that of OTEL_EXPORTER_OTLP_ENDPOINT."""
+    exporters: tuple[str, ...] = ()
+    """Exporters of installed packages to send it to as well, by name; `autodata plugins` lists them."""
     texts: bool = True
     """Whether prompts, replies, questions and answers leave with it, or the figures alone."""
     redact: tuple[str, ...] = ()

@@ -1,6 +1,10 @@
 """Traces to LangSmith: its own client, in a thread of ours, so that a dead endpoint costs neither the run nor its exit.
 
-The client's own background threads are not used: Python waits for them at exit, however long they try.
+The client makes the requests; runs go by its `multipart_ingest`. What it has no setting for is done here:
+- Its own background threads are not used: Python waits for them at exit, however long they try, and what they could
+  not send they drop with a line in a log. The outbox waits `exit_seconds`, and tells how much was lost.
+- It redacts by an anonymizer that walks inputs, outputs and metadata, but neither names, tags, errors nor feedback.
+- Feedback in batches: `create_feedback` sends one request each where those threads do not run.
 """
 
 from __future__ import annotations
@@ -18,9 +22,11 @@ from langsmith import Client, utils
 from langsmith.schemas import FeedbackCreate, ModelFeedbackSource
 from urllib3.util import Retry
 
+from autodata.checkpoints.errors import UserError
+from autodata.tracing.config import TracingConfig
 from autodata.tracing.export_queue import Delivery, Outbox
 from autodata.tracing.redact import Redactor
-from autodata.tracing.spans import Score, Span, SpanKind, SpanStatus, harmless
+from autodata.tracing.spans import Score, Span, SpanKind, SpanStatus
 
 CONNECT_MS, READ_MS = 3_000, 10_000
 
@@ -93,22 +99,20 @@ class LangSmithExporter:
         self._redactor, self._texts = redactor, texts
         self._problem: Exception | None = None
         self._unscored = 0
+        self._one_by_one = False
         self._client = open_client(tracing_error_callback=self._note)
         self._project_id: UUID | None = None
         self._outbox: Outbox[_Item] = Outbox("autodata-langsmith", self._deliver)
 
-    @harmless
     def started(self, span: Span) -> None:
         """Post a run that goes on."""
         self._put(_Posted(self._run(span), new=True), span)
 
-    @harmless
     def ended(self, span: Span) -> None:
         """Post a call, whole; of all others send the end."""
         new = span.kind is SpanKind.CALL
         self._put(_Posted(self._run(span) | self._end(span), new=new), span)
 
-    @harmless
     def scored(self, span: Span, score: Score) -> None:
         """Send a figure as feedback."""
         now = datetime.now(UTC)
@@ -198,15 +202,16 @@ class LangSmithExporter:
             return
         session_id = self._session_id()
         feedback = [item.model_copy(update={"session_id": session_id}) for item in feedback]
-        if self._client._multipart_disabled:  # an older server: one request each
-            for item in feedback:
-                shown = item.model_dump(include={"run_id", "trace_id", "key", "score", "value", "comment"})
-                self._client.create_feedback(**shown, feedback_id=item.id, session_id=session_id)
-            return
-        # `create_feedback` batches only with the client's own threads, which this exporter does without.
-        from langsmith._internal._operations import serialize_feedback_dict  # noqa: PLC0415
-
-        self._client._multipart_ingest_ops([serialize_feedback_dict(item) for item in feedback])
+        if not self._one_by_one:
+            try:
+                self._client.request_with_retries("POST", "/runs/multipart", request_kwargs={"files": _parts(feedback)})
+            except utils.LangSmithNotFoundError:  # an older server: one request each
+                self._one_by_one = True
+            else:
+                return
+        for item in feedback:
+            shown = item.model_dump(include={"run_id", "trace_id", "key", "score", "value", "comment"})
+            self._client.create_feedback(**shown, feedback_id=item.id, session_id=session_id)
 
     def _session_id(self) -> UUID:
         """Return the project's id, which feedback must name; the project is made if need be."""
@@ -219,6 +224,24 @@ class LangSmithExporter:
 
     def _note(self, error: Exception) -> None:
         self._problem = error
+
+
+def _parts(feedback: list[FeedbackCreate]) -> list[tuple[str, tuple[None, bytes, str, dict[str, str]]]]:
+    """Return the parts of a request of LangSmith's multipart path, each with its length, which the service asks for."""
+    parts: list[tuple[str, tuple[None, bytes, str, dict[str, str]]]] = []
+    for item in feedback:
+        text = item.model_dump_json(exclude={"extend_trace_retention"}).encode()
+        parts.append((f"feedback.{item.id}", (None, text, "application/json", {"Content-Length": str(len(text))})))
+    return parts
+
+
+def open_langsmith(config: TracingConfig, redactor: Redactor) -> LangSmithExporter | None:
+    """Open the exporter that `tracing.langsmith` or the environment asks for. Raises UserError without a key."""
+    if config.langsmith and langsmith_asked(config.langsmith) and not has_key():
+        raise UserError("tracing.langsmith needs a key: export LANGSMITH_API_KEY=..., or set it to false")
+    if not langsmith_wanted(config.langsmith):
+        return None
+    return LangSmithExporter(redactor, project=config.project, texts=config.texts)
 
 
 def _dotted(span: Span) -> str:

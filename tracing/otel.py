@@ -1,4 +1,10 @@
-"""Traces to an OpenTelemetry collector: OTLP over HTTP, with the attributes of its conventions for generative AI."""
+"""Traces to an OpenTelemetry collector: OTLP over HTTP, with the attributes of its conventions for generative AI.
+
+The stock exporter sends, and the stock SDK makes its spans. The stock `BatchSpanProcessor` is not used: it drops spans
+without a count that a person could be told, does not try a batch again that nobody answered, and waits at the end for a
+request on its way; the outbox does none of this. Spans are made when they are sent, for then they are redacted, and
+their ids follow from ours, so that a tree that a killed process began holds together.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +16,11 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.errors import UserError
+from autodata.tracing.config import TracingConfig
 from autodata.tracing.export_queue import Delivery, Outbox
 from autodata.tracing.redact import Redactor
-from autodata.tracing.spans import Score, Span, SpanKind, SpanStatus, harmless
+from autodata.tracing.spans import Score, Span, SpanKind, SpanStatus
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -41,17 +48,14 @@ class OtelExporter:
         self._maker = _Maker()
         self._outbox: Outbox[Span] = Outbox("autodata-otel", self._deliver)
 
-    @harmless
     def started(self, span: Span) -> None:
         """Wait for its end: a collector takes complete spans only."""
 
-    @harmless
     def ended(self, span: Span) -> None:
         """Send a span."""
         size = sum(len(message["content"]) for message in span.inputs.get("messages", ()) if self._texts)
         self._outbox.put(span, size + len(str(span.outputs)) + 2_000)
 
-    @harmless
     def scored(self, span: Span, score: Score) -> None:
         """Leave it: what a round was scored stands in its span."""
 
@@ -165,6 +169,11 @@ def attributes(span: Span, *, texts: bool = True) -> dict[str, Any]:
             reply = _message("assistant", span.outputs["content"]) | {"finish_reason": finish}
             found["gen_ai.output.messages"] = _json([reply])
     return {name: value for name, value in found.items() if value is not None}
+
+
+def open_otel(config: TracingConfig, redactor: Redactor) -> OtelExporter | None:
+    """Open the exporter that `tracing.otel` asks for. Raises UserError where it is not installed."""
+    return OtelExporter(redactor, endpoint=config.otel_endpoint, texts=config.texts) if config.otel else None
 
 
 def _message(role: str, content: str) -> dict[str, Any]:

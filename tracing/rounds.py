@@ -6,12 +6,7 @@ import json
 from typing import Any
 
 from autodata.checkpoints.ledger import Reader
-
-_ROUND = "select r.*, c.candidate from rounds r left join candidates c using (candidate_id) where r.round_id = ?"
-_ATTEMPTS = "select * from attempts where round_id = ? order by stage = 'strong', idx"
-_MARKS = """
-select m.* from marks m join attempts a using (attempt_id) where a.round_id = ? order by m.attempt_id, m.criterion
-"""
+from autodata.checkpoints.queries.rounds import attempts_of_round, marks_of_round, round_of
 
 
 async def round_record(ledger: Reader, round_id: str) -> dict[str, Any]:
@@ -19,11 +14,11 @@ async def round_record(ledger: Reader, round_id: str) -> dict[str, Any]:
 
     Scores and means are numbers in 0..1. Empty when the ledger has no such round.
     """
-    rows = await ledger.read(_ROUND, (round_id,))
-    if not rows:
+    found = await round_of(ledger, round_id)
+    if found is None:
         return {}
     marks: dict[str, list[dict[str, Any]]] = {}
-    for row in await ledger.read(_MARKS, (round_id,)):
+    for row in await marks_of_round(ledger, round_id):
         mark = {"criterion": row["text"], "weight": row["weight"], "met": bool(row["met"]), "reason": row["reason"]}
         marks.setdefault(row["attempt_id"], []).append(mark)
     attempts = [
@@ -37,9 +32,8 @@ async def round_record(ledger: Reader, round_id: str) -> dict[str, Any]:
             "truncated": bool(row["truncated"]),
             "marks": marks.get(row["attempt_id"], []),
         }
-        for row in await ledger.read(_ATTEMPTS, (round_id,))
+        for row in await attempts_of_round(ledger, round_id)
     ]
-    [found] = rows
     plain = ("round_id", "document_id", "n", "outcome", "failure_mode", "reason", "feedback", "passage")
     record = {name: found[name] for name in (*plain, "weak_mean", "strong_mean", "gap")}
     for name in ("candidate", "quality", "judgement"):

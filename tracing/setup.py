@@ -9,13 +9,11 @@ from pathlib import Path
 from uuid import uuid4
 
 from autodata.checkpoints.ledger import Ledger
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.queries.meta import meta_value
 from autodata.models.config import ModelSettings
 from autodata.tracing.config import TracingConfig
-from autodata.tracing.langsmith import LangSmithExporter, has_key, langsmith_asked, langsmith_wanted
-from autodata.tracing.otel import OtelExporter
 from autodata.tracing.redact import Redactor
-from autodata.tracing.spans import Exporter
+from autodata.tracing.registry import open_exporters
 from autodata.tracing.tracer import Tracer
 
 
@@ -34,13 +32,7 @@ async def open_tracing(
     Raises UserError when an export is asked for that is not installed, or lacks its key.
     """
     redactor = Redactor(config.redact, {settings.api_key_env or "" for settings in roles.values()})
-    exporters: list[Exporter] = []
-    if config.otel:
-        exporters.append(OtelExporter(redactor, endpoint=config.otel_endpoint, texts=config.texts))
-    if config.langsmith and langsmith_asked(config.langsmith) and not has_key():
-        raise UserError("tracing.langsmith needs a key: export LANGSMITH_API_KEY=..., or set it to false")
-    if langsmith_wanted(config.langsmith):
-        exporters.append(LangSmithExporter(redactor, project=config.project, texts=config.texts))
+    exporters = open_exporters(config, redactor)
     base = {"domain": domain, "prompt_version": prompt_version, "run": _name(folder)}
     if exporters:
         base |= {"run_id": await _run_id(ledger), "autodata_version": version("autodata-langgraph")}
@@ -64,9 +56,9 @@ def _name(folder: Path) -> str:
 
 async def _run_id(ledger: Ledger) -> str:
     """Return the id of a run folder, which a copy of it shares; it is made for the first export."""
-    rows = await ledger.read("select value from meta where key = 'run_id'")
-    if rows:
-        return str(rows[0]["value"])
+    known = await meta_value(ledger, "run_id")
+    if known is not None:
+        return known
     made = uuid4().hex
     await ledger.save(meta=[{"key": "run_id", "value": made}])
     return made

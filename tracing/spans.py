@@ -109,7 +109,10 @@ class Span:
 
 
 class Exporter(Protocol):
-    """Sends spans somewhere, in a thread of its own. None of the methods waits but `close`, and none raises."""
+    """Sends spans somewhere, in a thread of its own. None of the methods waits but `close`.
+
+    What one raises fails no run: the tracer counts it and tells it at the end.
+    """
 
     name: str
     """What people call it."""
@@ -125,6 +128,22 @@ class Exporter(Protocol):
 
     def close(self, seconds: float) -> str:
         """Send what is left for at most so many seconds; return what a person must know, empty when all is well."""
+
+
+class SpanSink(Protocol):
+    """What takes the spans of one document. None of the methods waits, and none raises."""
+
+    def start(self, span: Span) -> None:
+        """Take a span that has begun."""
+
+    def end(self, span: Span, error: BaseException | None = None) -> None:
+        """Take a span that has ended: well, or with the error that ended it."""
+
+    def end_round(self, span: Span, round_id: str) -> None:
+        """Take a closed round's span."""
+
+    def score(self, span: Span, score: Score) -> None:
+        """Take a figure about a span."""
 
 
 def told(value: Mapping[str, Any] | None) -> dict[str, Any]:

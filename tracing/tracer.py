@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -18,10 +18,10 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langgraph.errors import GraphDrained
 from langsmith.run_helpers import tracing_context
 
+from autodata.checkpoints.errors import BudgetSpent, Drained, EndpointDown
 from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.records import Document
 from autodata.models.call import Call
-from autodata.models.errors import BudgetSpent, Drained, EndpointDown
 from autodata.tracing.callback import DocumentTrace
 from autodata.tracing.redact import Redactor
 from autodata.tracing.rounds import round_record
@@ -56,6 +56,7 @@ class Tracer:
         self._threads: dict[str, DocumentTrace] = {}
         self._calls: dict[int, Span] = {}  # id of a call on its way -> its span
         self._gathering: set[asyncio.Task[None]] = set()
+        self._failures: dict[str, tuple[int, Exception]] = {}  # exporter -> how often it raised, and what first
 
     @property
     def _active(self) -> bool:
@@ -98,8 +99,7 @@ class Tracer:
         span.tags = ["autodata", *span.tags, *(f"{name}:{value}" for name, value in self._tagged(span).items())]
         self._keep(span)
         if span.kind is not SpanKind.CALL:
-            for exporter in self._exporters:
-                exporter.started(span)
+            self._export(lambda exporter: exporter.started(span))
 
     @harmless
     def end(self, span: Span, error: BaseException | None = None) -> None:
@@ -129,8 +129,7 @@ class Tracer:
     @harmless
     def score(self, span: Span, score: Score) -> None:
         """Attach a figure to a span."""
-        for exporter in self._exporters:
-            exporter.scored(span, score)
+        self._export(lambda exporter: exporter.scored(span, score))
 
     @harmless
     def call_started(self, call: Call) -> None:
@@ -161,12 +160,32 @@ class Tracer:
         """Send what is left, for at most the configured time, and say what could not be sent."""
         if self._gathering:
             await asyncio.wait(self._gathering, timeout=self._exit_seconds)
+        if late := len(self._gathering):
+            self.notes.append(f"traces: {late:,} rounds were not sent; the run itself is whole")
         for task in self._gathering:
             task.cancel()
         closing = (asyncio.to_thread(exporter.close, self._exit_seconds) for exporter in self._exporters)
-        for note in await asyncio.gather(*closing, return_exceptions=True):
-            if isinstance(note, str) and note:
+        told_by = await asyncio.gather(*closing, return_exceptions=True)
+        for exporter, note in zip(self._exporters, told_by, strict=True):
+            if isinstance(note, Exception):
+                self._failed(exporter, note)
+            elif isinstance(note, str) and note:
                 self.notes.append(self._redactor.text(note))
+        for name, (count, error) in self._failures.items():
+            why = self._brief(str(error) or type(error).__name__)
+            self.notes.append(f"{name}: {count:,} pieces of the trace were lost ({why}); the run itself is whole")
+
+    def _export(self, hand_over: Callable[[Exporter], None]) -> None:
+        """Hand something to each exporter; what one of them raises is told at the end, and keeps it from no other."""
+        for exporter in self._exporters:
+            try:
+                hand_over(exporter)
+            except Exception as error:  # noqa: BLE001 - an exporter may be anybody's
+                self._failed(exporter, error)
+
+    def _failed(self, exporter: Exporter, error: Exception) -> None:
+        count, first = self._failures.get(exporter.name, (0, error))
+        self._failures[exporter.name] = (count + 1, first)
 
     def _begun(self, call: Call) -> Span:
         site, settings = call.site, call.settings
@@ -201,8 +220,7 @@ class Tracer:
         span.outcome = self._brief(span.outcome)
         span.metadata |= {"status": span.status.value} | told({"outcome": span.outcome})
         self._keep(span)
-        for exporter in self._exporters:
-            exporter.ended(span)
+        self._export(lambda exporter: exporter.ended(span))
 
     def _named(self, span: Span) -> dict[str, Any]:
         """What a span can be filtered by."""

@@ -1,13 +1,16 @@
 """Whether bounds on scores are settled before all attempts are made: whatever the missing ones score, one outcome.
 
-An outcome is that all limits hold, or the failure mode of the first that does not, in their order. Scores are exact and
-lie anywhere in 0..1. The work is done in whole numbers: scores and bounds are multiples of a large one, and 1 stands
-for as little as one likes, so that `<` and `<=` are both closed intervals.
+An outcome is that all limits hold, or the failure mode of the first that does not, in their order. A limit is held
+against the scores with the missing ones all 0 and then all 1: where both answers are the same, it is settled.
+
+That is asked of each limit by itself, not of the whole policy. Mean, best and worst never fall when a score rises, so
+one limit is monotone: it turns at most once between the two ends. A policy is not, when it bounds a figure from below
+and from above: a gap between 0.2 and 0.8 fails with all missing scores 0 and with all 1, for one and the same reason,
+and holds between. What limits rule out only together is not seen; such a stage is made whole, and its verdict is exact.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -35,17 +38,18 @@ class Limit:
     over: Fraction | None = None
     """The weak mean, where the bound is one on the strong mean's distance from it."""
 
-    @property
-    def number(self) -> Fraction:
-        """The number that the figure itself is held against."""
-        return self.bound.number + (self.over or 0)
-
     def check(self, solver: str, scores: Sequence[Fraction]) -> Check:
         """Hold the limit against the scores of all planned attempts."""
-        found = mean(scores) if self.what == "mean" else max(scores) if self.what == "best" else min(scores)
-        figure = found - (self.over or 0)
         name = f"{solver} {self.what}" if self.over is None else "gap"
-        return Check(name=name, value=decimal(figure), bound=str(self.bound), passed=self.bound.holds(figure))
+        return Check(name=name, value=decimal(self._figure(scores)), bound=str(self.bound), passed=self.holds(scores))
+
+    def holds(self, scores: Sequence[Fraction]) -> bool:
+        """Whether the scores of all planned attempts keep within the limit."""
+        return self.bound.holds(self._figure(scores))
+
+    def _figure(self, scores: Sequence[Fraction]) -> Fraction:
+        found = mean(scores) if self.what == "mean" else max(scores) if self.what == "best" else min(scores)
+        return found - (self.over or 0)
 
 
 def limits_of(
@@ -61,15 +65,17 @@ def unsettled(
     """Return how many attempts to make next; 0 when all are made or, curtailed, when the outcome is settled.
 
     One attempt is made in any case: a verdict rests on something. Without `passing_counts` only a failure ends the
-    attempts early.
+    attempts early. The number is the least that could settle it, or less where no scores settle all limits at once;
+    it is never more, so no attempt is paid for that could have been spared.
     """
-    if not curtail or len(scores) >= planned:
-        return max(0, planned - len(scores))
-    settling = Settling(limits, scores, planned)
-    settled, mode = settling.outcome()
-    if scores and settled and (mode or passing_counts):
+    missing = max(0, planned - len(scores))
+    if not curtail or not missing:
+        return missing
+    found = _outcomes(limits, scores, missing)
+    if scores and len(found) == 1 and (passing_counts or found != {None}):
         return 0
-    return settling.least(passing_counts=passing_counts)
+    could = (more for more in range(1, missing) if _could_settle(limits, scores, more, missing - more, passing_counts))
+    return next(could, missing)
 
 
 def judged(
@@ -77,26 +83,18 @@ def judged(
 ) -> tuple[tuple[Check, ...], Outcome]:
     """Return the checks of a settled stage, and how it fails, if it does.
 
-    Before all attempts are made a figure is a range, and a check that the missing ones could turn is left out. Where
-    no check fails for sure, for only all of them together cannot hold, those of the failure mode are told as failed.
+    Before all attempts are made a figure is a range, and a check that the missing ones could turn is left out.
     """
     missing = max(0, planned - len(scores))
-    if not missing:
-        checks = tuple(limit.check(solver, scores) for limit in limits)
-        return checks, next((limit.mode for limit, check in zip(limits, checks, strict=True) if not check.passed), None)
-    mode = Settling(limits, scores, planned).outcome()[1]
-    sure: list[tuple[Check, Check]] = []
-    open_ones: list[tuple[Check, Check]] = []
-    failed = False
+    checks: list[Check] = []
+    mode: Outcome = None
     for limit in limits:
         low, high = (limit.check(solver, [*scores, *[end] * missing]) for end in _ENDS)
-        if low.passed is high.passed:
-            sure.append((low, high))
-            failed |= limit.mode is mode and not low.passed
-        elif limit.mode is mode:
-            open_ones.append((low.model_copy(update={"passed": False}), high))
-    told = sure if mode is None or failed else [*sure, *open_ones]
-    return tuple(_ranged(low, high, len(scores), planned) for low, high in told), mode
+        if low.passed is not high.passed:
+            continue
+        checks.append(_ranged(low, high, len(scores), planned) if missing else low)
+        mode = mode or (None if low.passed else limit.mode)
+    return tuple(checks), mode
 
 
 def _ranged(low: Check, high: Check, made: int, planned: int) -> Check:
@@ -104,110 +102,33 @@ def _ranged(low: Check, high: Check, made: int, planned: int) -> Check:
     return low.model_copy(update={"value": f"{value} ({made} of {planned} attempts)"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """What is known of the attempts made: all that the outcome depends on."""
-
-    total: int
-    best: int
-    zero: bool
-    missing: int
+def _sure(limit: Limit, scores: Sequence[Fraction], missing: int) -> bool | None:
+    """Return whether a limit holds whatever the missing attempts score; None where they decide it."""
+    low, high = (limit.holds([*scores, *[end] * missing]) for end in _ENDS)
+    return low if low is high else None
 
 
-class Settling:
-    """Limits on the attempts of one solver, of which `planned` are to be made."""
+def _outcomes(limits: Sequence[Limit], scores: Sequence[Fraction], missing: int) -> set[Outcome]:
+    """Return all outcomes that the missing attempts can bring about, and maybe some that they cannot."""
+    found: set[Outcome] = set()
+    for limit in limits:
+        sure = _sure(limit, scores, missing)
+        if sure is not True:
+            found.add(limit.mode)
+        if sure is False:
+            return found
+    return found | {None}
 
-    def __init__(self, limits: Sequence[Limit], scores: Sequence[Fraction], planned: int) -> None:
-        fractions = [*scores, *(limit.number for limit in limits)]
-        eps = 4 * (planned + 2)
-        self._one = eps * math.lcm(*(fraction.denominator for fraction in fractions), 1)
-        self._limits = [(limit, self._closed(limit, planned)) for limit in limits]
-        values = [score.numerator * (self._one // score.denominator) for score in scores]
-        self._made = _Made(sum(values), max(values, default=-1), 0 in values, planned - len(values))
 
-    def _closed(self, limit: Limit, planned: int) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Return a limit as a closed interval of the figure, or of the total for a mean, and what breaks it."""
-        number = limit.number
-        at = number.numerator * (self._one // number.denominator) * (planned if limit.what == "mean" else 1)
-        far = 2 * planned * self._one + abs(at)
-        sign = limit.bound.sign
-        below, above = (-far, at - (sign in {"<", ">="})), (at + (sign in {"<=", ">"}), far)
-        return (below, above) if sign.startswith("<") else (above, below)
-
-    def outcome(self) -> tuple[bool, Outcome]:
-        """Return whether it is settled, and if so how."""
-        found = self._outcomes(self._made)
-        return len(found) == 1, next(iter(found))
-
-    def least(self, *, passing_counts: bool) -> int:
-        """Return the least number of further attempts that could settle it; all that are missing if fewer cannot.
-
-        Without `passing_counts` only a failure ends the attempts early. A number may be too high where it takes
-        attempts that differ among themselves; it is never too low.
-        """
-        made = self._made
-        for more in range(1, made.missing):
-            for total in self._telling(more):
-                best = max(made.best, -(-total // more))
-                after = _Made(made.total + total, best, made.zero or total == 0, made.missing - more)
-                found = self._outcomes(after)
-                if len(found) == 1 and (passing_counts or found != {None}):
-                    return more
-        return made.missing
-
-    def _telling(self, more: int) -> list[int]:
-        """Return totals of further attempts at which something can change: the ends, and what reaches a bound."""
-        made, most = self._made, more * self._one
-        totals = [most, 0]
-        for limit, ends in self._limits:
-            for end in {end for interval in ends for end in interval}:
-                if limit.what == "mean":
-                    totals += [end - made.total, end - made.total - (made.missing - more) * self._one]
-                else:
-                    totals.append(end * more)
-        return [total for total in dict.fromkeys(totals) if 0 <= total <= most]
-
-    def _outcomes(self, made: _Made) -> set[Outcome]:
-        """Return outcomes that the missing attempts can bring about; not all of them once there are two."""
-        found: set[Outcome] = set()
-        kept: list[tuple[Limit, tuple[int, int]]] = []
-        for limit, (holds, breaks) in self._limits:
-            if limit.mode not in found and self._possible(made, [*kept, (limit, breaks)], limit):
-                found.add(limit.mode)
-            kept.append((limit, holds))
-            if len(found) > 1:
-                return found
-        if self._possible(made, kept, None):
-            found.add(None)
-        return found
-
-    def _possible(self, made: _Made, intervals: Sequence[tuple[Limit, tuple[int, int]]], broken: Limit | None) -> bool:
-        """Whether some scores of the missing attempts put every figure into its interval.
-
-        The missing ones lie in [low, high] each; one of them may have to reach the best, and one to be zero.
-        """
-        best_low, best_high, low, missing, needs_zero = -1, self._one, 0, made.missing, False
-        mean_low, mean_high = 0, made.total + missing * self._one
-        for limit, (start, end) in intervals:
-            if limit.what == "mean":
-                mean_low, mean_high = max(mean_low, start), min(mean_high, end)
-            elif limit.what == "best":
-                best_low, best_high = max(best_low, start), min(best_high, end)
-            elif limit is broken:
-                needs_zero = not made.zero
-            elif made.zero:
-                return False
-            else:
-                low = 1
-        best = made.best
-        if needs_zero:
-            missing, best = missing - 1, max(best, 0)
-        needs_best = best < best_low
-        reached = max(best_low, low)
-        if best > best_high or missing < needs_best or (missing and low > best_high):
-            return False
-        if needs_best and reached > best_high:
-            return False
-        total_low = made.total + (missing - 1) * low + reached if needs_best else made.total + missing * low
-        total_high = made.total + missing * best_high
-        return max(total_low, mean_low) <= min(total_high, mean_high)
+def _could_settle(
+    limits: Sequence[Limit], scores: Sequence[Fraction], more: int, missing: int, passing_counts: bool
+) -> bool:
+    """Whether so many further attempts could settle it: each limit looked at by itself, all of them 0 or all 1."""
+    open_modes: set[FailureMode] = set()
+    for limit in limits:
+        answers = {_sure(limit, [*scores, *[end] * more], missing) for end in _ENDS}
+        if False in answers and open_modes <= {limit.mode}:
+            return True
+        if True not in answers:
+            open_modes.add(limit.mode)
+    return passing_counts and not open_modes

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 from pydantic import ConfigDict, Field, model_validator
 
 from autodata.checkpoints.records import Check, Decision, FailureMode, Stage
+from autodata.checkpoints.registry import Registry
 from autodata.domains.acceptance.bounds import Bound, Bounds, decimal, read_bound
 from autodata.domains.acceptance.early_stopping import Limit, judged, limits_of, unsettled
 from autodata.domains.acceptance.rubric_score import mean
@@ -232,7 +233,19 @@ class LoopJudge(Measure):
         return replace(ruling, decision=Decision.JUDGE) if ruling.decision is Decision.ACCEPT else ruling
 
 
-PRESETS: Mapping[str, AcceptancePolicy] = {
+def _accepted(name: str, found: Any) -> AcceptancePolicy:
+    policy = found() if isinstance(found, type) else found
+    if not isinstance(policy, Settings):
+        raise ValueError("it must be a subclass of autodata.models.config.Settings, or an instance of one")
+    if lacking := [part for part in ("name", "rule", "require_possible") if not hasattr(policy, part)]:
+        raise ValueError(f"it lacks {', '.join(lacking)}")
+    kept: Any = policy
+    if kept.name != name:
+        raise ValueError(f"its field 'name' is {kept.name!r}, not {name!r}")
+    return cast("AcceptancePolicy", policy)
+
+
+_SHIPPED: Mapping[str, AcceptancePolicy] = {
     "paper": Thresholds.model_validate(
         {"name": "paper", "weak_mean": "< 0.50", "strong_mean": ">= 0.65", "gap": ">= 0.20"}
     ),
@@ -311,3 +324,10 @@ def _missing(right: int, made: int, planned: int, to_settle: int, curtail: bool)
 def _count_check(name: str, right: int, made: int, planned: int, bound: str, passed: bool) -> Check:
     value = f"{right} of {made}" + (f", {planned} planned" if made < planned else "")
     return Check(name=name, value=value, bound=bound, passed=passed)
+
+
+PRESETS: Registry[AcceptancePolicy] = Registry("autodata.policies", "acceptance preset", _SHIPPED, _accepted)
+"""Each policy by what `acceptance` calls it: the package's own, and those of entry points `autodata.policies`.
+
+What is configured of one is its fields: `acceptance = {preset = "NAME", field = value}`.
+"""

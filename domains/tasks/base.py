@@ -1,37 +1,25 @@
-"""Kinds of candidate: what is asked for, what code checks, how marks become a score.
+"""A task type: what is asked for, what code checks, how marks become a score.
 
-A kind is the one place that knows a candidate's shape; nodes know only this interface.
+A task type is the one place that knows a candidate's shape; nodes know only this interface. `Kind` holds what each must
+have; what it may have besides stands in the small Protocols below it, each with a function that says what holds where a
+task type says nothing.
 """
 
 from __future__ import annotations
 
+import importlib
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
-from typing import Annotated, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-from pydantic import AfterValidator, BaseModel, Field, create_model
+from pydantic import BaseModel
 
 from autodata.checkpoints.records import Candidate
-from autodata.domains.acceptance.rubric_score import count_problems, one_line, rubric_score
-from autodata.domains.tasks.grounded import quotes_missing, unfounded
-from autodata.domains.tasks.questions import contains_tokens, normalised, not_standing_alone, paper_references
-from autodata.domains.tasks.same_fact import same
-from autodata.domains.tasks.schemas import (
-    CriterionMark,
-    ReferenceCandidate,
-    ReferenceDraft,
-    ReferenceMark,
-    RubricCandidate,
-    RubricMarks,
-    RubricReview,
-    SupportReview,
-    Weighted,
-    each_once,
-)
-from autodata.models.coerce import Advisory, Items
-from autodata.prompts import fence
+from autodata.domains.tasks.judgement import Extract, LoopJudgement
+from autodata.domains.tasks.questions import normalised
+from autodata.domains.tasks.schemas import Screening, screening_schema
 
 
 @dataclass(frozen=True)
@@ -100,6 +88,17 @@ class Ruled(Protocol):
 
 
 @runtime_checkable
+class Told(Protocol):
+    """A kind that says itself what a loop judge is told of its criteria."""
+
+    def told(self, candidate: Candidate) -> Sequence[Mapping[str, Any]]:
+        """Return each criterion: `criterion`, `weight` and, where known, `category`, `capability`, `weight_class`.
+
+        Other keys are not shown.
+        """
+
+
+@runtime_checkable
 class Grounded(Protocol):
     """A kind whose candidates are compared with their source, by code."""
 
@@ -116,9 +115,84 @@ class Missing:
     """Quoted words that the source does not hold: `where` they stand, and the `quote`."""
 
 
+@runtime_checkable
+class Extracting(Protocol):
+    """A kind whose extractor is asked for findings of its own, a subclass of `Extract`."""
+
+    @property
+    def extract(self) -> type[Extract]:
+        """What the extractor is asked for."""
+
+
+@runtime_checkable
+class Screened(Protocol):
+    """A kind whose screen is asked for findings of its own, a subclass of `Screening`."""
+
+    def screening(self, n: int) -> type[Screening]:
+        """Return what the screen is asked for: a finding on each of n candidates, n >= 1."""
+
+
+@runtime_checkable
+class Judged(Protocol):
+    """A kind whose loop judge is asked for a judgement of its own, a subclass of `LoopJudgement`."""
+
+    @property
+    def judgement(self) -> type[LoopJudgement]:
+        """What the loop judge is asked for."""
+
+
+@runtime_checkable
+class Voted(Protocol):
+    """A kind that says which answers are alike, for a solver whose attempt is the majority of several samples."""
+
+    def vote(self, answer: str) -> tuple[str, ...] | None:
+        """Return what an answer counts as; None, whatever the answer, for a kind of which no two answers are alike."""
+
+
+@runtime_checkable
+class Needy(Protocol):
+    """A kind that needs more than the package: a library, say."""
+
+    def require_ready(self) -> None:
+        """Raise UserError, before anything is spent, naming what is missing and how to install it."""
+
+
+def extract_of(kind: Kind) -> type[Extract]:
+    """Return what the extractor is asked for: `Extract`, unless the kind says otherwise."""
+    return kind.extract if isinstance(kind, Extracting) else Extract
+
+
+def screening_of(kind: Kind, n: int) -> type[Screening]:
+    """Return what the screen of n candidates is asked for: `Screening`, unless the kind says otherwise."""
+    return kind.screening(n) if isinstance(kind, Screened) else screening_schema(n)
+
+
+def judgement_of(kind: Kind) -> type[LoopJudgement]:
+    """Return what the loop judge is asked for: `LoopJudgement`, unless the kind says otherwise."""
+    return kind.judgement if isinstance(kind, Judged) else LoopJudgement
+
+
+def vote_of(kind: Kind, answer: str) -> tuple[str, ...] | None:
+    """Return what an answer counts as in a majority: its words, unless the kind says otherwise; None: no two count."""
+    return kind.vote(answer) if isinstance(kind, Voted) else (normalised(answer),)
+
+
+def require_kind_ready(kind: Kind) -> None:
+    """Raise UserError when a kind lacks what it needs, before anything is spent."""
+    if isinstance(kind, Needy):
+        kind.require_ready()
+
+
 def broken_rules(kind: Kind, candidate: Candidate) -> Mapping[str, str]:
     """Return the fixed rules of its kind that a candidate breaks; empty for a kind without such rules."""
     return kind.post_filters(candidate) if isinstance(kind, Ruled) else {}
+
+
+def told_criteria(kind: Kind, candidate: Candidate) -> Sequence[Mapping[str, Any]]:
+    """Return what a loop judge is told of a candidate's criteria: text and weight, where its kind says no more."""
+    if isinstance(kind, Told):
+        return kind.told(candidate)
+    return [{"criterion": text, "weight": weight} for text, weight in kind.criteria(candidate)]
 
 
 def missing(kind: Kind, candidate: Candidate, sources: Sequence[str]) -> Missing:
@@ -126,198 +200,13 @@ def missing(kind: Kind, candidate: Candidate, sources: Sequence[str]) -> Missing
     return kind.missing(candidate, sources) if isinstance(kind, Grounded) else Missing()
 
 
-class RubricKind:
-    """Weighted binary criteria (paper, section 3)."""
-
-    draft: type[BaseModel] = RubricCandidate
-    review: type[BaseModel] = RubricReview
-
-    def __init__(self, min_context_chars: int = 80) -> None:
-        self._min_context_chars = min_context_chars
-
-    def candidate(self, data: Mapping[str, Any]) -> Candidate:
-        return RubricCandidate.model_validate(data)
-
-    def shown(self, candidate: Candidate) -> str:
-        item = _rubric(candidate)
-        rubric = "\n".join(f"{n}. ({row.weight:+d}) {one_line(row.criterion)}" for n, row in enumerate(item.rubric, 1))
-        parts = {
-            "Question type": item.question_type,
-            "Skills": ", ".join(item.skills),
-            "Context": item.context,
-            "Question": item.question,
-            "Reference answer": item.reference_answer,
-            "Rubric": rubric,
-        }
-        return fence("candidate", "\n\n".join(f"{name}: {text}" for name, text in parts.items()))
-
-    def rows(self, candidate: Candidate) -> Sequence[Weighted]:
-        return _rubric(candidate).rubric
-
-    def judged_by(self, candidate: Candidate) -> Mapping[str, str]:
-        rows = "\n".join(f"{n}. {one_line(row.criterion)}" for n, row in enumerate(self.rows(candidate), 1))
-        return {"criteria": fence("criteria", rows)}
-
-    def criteria(self, candidate: Candidate) -> Sequence[tuple[str, int]]:
-        return [(one_line(row.criterion), row.weight) for row in self.rows(candidate)]
-
-    def problems(self, candidate: Candidate) -> list[str]:
-        return []
-
-    def findings(self, review: BaseModel, candidate: Candidate, limits: Mapping[str, int]) -> list[str]:
-        if not isinstance(review, RubricReview):
-            raise TypeError("a rubric candidate needs a rubric review")
-        weights = [row.weight for row in self.rows(candidate)]
-        negative = sum(weight < 0 for weight in weights)
-        found = count_problems(weights, limits)
-        quality = review.question_quality
-        verdicts = (
-            (not review.leaks, f"leakage: {review.leak_reason}"),
-            (quality == "GOOD", f"question quality {quality}"),
-            (review.single_question, "more than one question is asked"),
-            (review.every_positive_needs_reasoning, "a positive criterion needs no reasoning beyond the context"),
-            (review.every_negative_names_an_error or not negative, "a negative criterion names no specific error"),
-            (review.no_item_tests_format, "a criterion tests format"),
-            (review.type_matches, "the question does not match its stated type"),
-        )
-        found += [reason for fine, reason in verdicts if not fine]
-        return [*found, review.feedback] if found else []
-
-    def final_problems(self, candidate: Candidate) -> list[str]:
-        item = _rubric(candidate)
-        found = [f"refers to its source: {phrase!r}" for phrase in paper_references(f"{item.context}\n{item.question}")]
-        if len(item.context) < self._min_context_chars:
-            found.append(
-                f"the context has {len(item.context)} characters, at least {self._min_context_chars} are needed"
-            )
-        return found
-
-    def missing(self, candidate: Candidate, sources: Sequence[str]) -> Missing:
-        parts = {
-            "context": candidate.context,
-            "question": candidate.question,
-            "reference answer": candidate.reference_answer,
-            **{f"criterion {n}": text for n, (text, _) in enumerate(self.criteria(candidate), 1)},
-        }
-        return Missing(quotes=tuple(quotes_missing(parts, "\n".join(sources))))
-
-    def marks(self, candidate: Candidate) -> type[BaseModel]:
-        return _marks_schema(len(self.rows(candidate)))
-
-    def scored(self, candidate: Candidate, marks: BaseModel) -> Scored:
-        if not isinstance(marks, RubricMarks):
-            raise TypeError("a rubric candidate needs rubric marks")
-        rows = sorted(marks.marks, key=lambda mark: mark.number)
-        met = tuple(row.met for row in rows)
-        weights = [row.weight for row in self.rows(candidate)]
-        return Scored(rubric_score(weights, met), met, tuple(row.reason for row in rows))
-
-    def scored_by_code(self, candidate: Candidate, answer: str) -> Scored | None:
-        return None
-
-    def holds_answer(self, cut: str) -> bool:
-        return bool(cut)  # prose answers as it goes: what was said counts
+_MOVED = {"RubricKind": "rubric", "ReferenceKind": "reference"}
 
 
-class ReferenceKind:
-    """A question with a one-sentence reference answer; attempts are right or wrong."""
-
-    draft: type[BaseModel] = ReferenceDraft
-    review: type[BaseModel] = SupportReview
-
-    def candidate(self, data: Mapping[str, Any]) -> Candidate:
-        return ReferenceCandidate.model_validate(data)
-
-    def shown(self, candidate: Candidate) -> str:
-        return fence("candidate", f"Question: {candidate.question}\nReference answer: {candidate.reference_answer}")
-
-    def judged_by(self, candidate: Candidate) -> Mapping[str, str]:
-        return {"reference": fence("reference", candidate.reference_answer)}
-
-    def criteria(self, candidate: Candidate) -> Sequence[tuple[str, int]]:
-        return [(f"Matches the reference: {candidate.reference_answer}", 1)]
-
-    def problems(self, candidate: Candidate) -> list[str]:
-        reason = not_standing_alone(candidate.question)
-        found = [reason] if reason else []
-        if contains_tokens(candidate.question, candidate.reference_answer):
-            found.append("the question gives its answer away")
-        return found
-
-    def findings(self, review: BaseModel, candidate: Candidate, limits: Mapping[str, int]) -> list[str]:
-        if not isinstance(review, SupportReview):
-            raise TypeError("a reference candidate needs a support review")
-        return [] if review.supported else [f"the reference answer is not supported by the passage: {review.reason}"]
-
-    def final_problems(self, candidate: Candidate) -> list[str]:
-        return self.problems(candidate)
-
-    def missing(self, candidate: Candidate, sources: Sequence[str]) -> Missing:
-        if not isinstance(candidate, ReferenceCandidate):  # its answer is worked out, not read in the source
-            return Missing()
-        lacking = unfounded(candidate.reference_answer, candidate.question, sources)
-        said = ", ".join(map(repr, lacking))
-        return Missing((f"the reference answer is not in the passage: it lacks {said}",) if lacking else ())
-
-    def marks(self, candidate: Candidate) -> type[BaseModel]:
-        return _reference_schema(candidate.reference_answer)
-
-    def scored(self, candidate: Candidate, marks: BaseModel) -> Scored:
-        if not isinstance(marks, ReferenceMark):
-            raise TypeError("a reference candidate needs a reference mark")
-        reason = f"{marks.reference_says!r} against {marks.answer_says!r}"
-        if type(marks) is ReferenceMark and not _quotes(candidate.reference_answer, marks.reference_says):
-            reason += " (the reference is not quoted, however often asked: the verdict alone counts)"
-        return Scored(Fraction(int(marks.correct)), (marks.correct,), (reason,))
-
-    def scored_by_code(self, candidate: Candidate, answer: str) -> Scored | None:
-        right = same(candidate.reference_answer, answer, candidate.question)
-        if right is None:
-            return None
-        why = "the answer is the reference word for word" if right else "the answer gives another number"
-        return Scored(Fraction(int(right)), (right,), (why,))
-
-    def holds_answer(self, cut: str) -> bool:
-        return bool(cut)  # the answer is a sentence, and may be its first words
-
-
-@lru_cache(maxsize=64)
-def _reference_schema(reference: str) -> type[ReferenceMark]:
-    """Return ReferenceMark for one reference: what the judge says it reads there must stand there.
-
-    A judge that misreads is worth asking again. One that will not quote has given its verdict all the same: paid for,
-    and no failure of infrastructure, so the verdict binds, and the mark's reason says that nothing is quoted.
-    """
-
-    def quoted(says: str) -> str:
-        if not _quotes(reference, says):
-            raise ValueError("reference_says must quote the reference answer")
-        return says
-
-    field = Annotated[str, Advisory(100), AfterValidator(quoted)]
-    schema = create_model("ReferenceMark", __base__=ReferenceMark, reference_says=(field, ...))
-    schema.second_best = ReferenceMark
-    return schema
-
-
-def _quotes(reference: str, says: str) -> bool:
-    """Whether at least half of the words that a judge says it reads stand in the reference."""
-    words, said = set(normalised(reference).split()), normalised(says).split()
-    return not words or 2 * sum(word in words for word in said) >= max(1, len(said))
-
-
-KINDS: Mapping[str, Kind] = {"rubric": RubricKind(), "reference": ReferenceKind()}
-
-
-def _rubric(candidate: Candidate) -> RubricCandidate:
-    if not isinstance(candidate, RubricCandidate):
-        raise TypeError("a rubric candidate is needed")
-    return candidate
-
-
-@lru_cache(maxsize=64)
-def _marks_schema(n: int) -> type[RubricMarks]:
-    """Return RubricMarks for exactly the criteria 1..n."""
-    exactly, complete = Field(min_length=n, max_length=n), AfterValidator(each_once(n, "mark for each criterion"))
-    field = Annotated[tuple[CriterionMark, ...], exactly, Items(), complete]
-    return create_model("RubricMarks", __base__=RubricMarks, marks=(field, ...))
+def __getattr__(name: str) -> Any:
+    """Return a kind that stood in this module once. Kinds of users' own import it; that is why the way goes upward."""
+    if name not in _MOVED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = f"autodata.domains.tasks.{_MOVED[name]}"
+    warnings.warn(f"import {name} from {home}, not from {__name__}", DeprecationWarning, stacklevel=2)
+    return getattr(importlib.import_module(home), name)

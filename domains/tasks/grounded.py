@@ -8,11 +8,22 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 
-from autodata.domains.tasks.quantities import MONTHS, in_digits, in_words, plain_text, stated, word_set
+from autodata.domains.tasks.quantities import (
+    MONTHS,
+    amounts,
+    any_of,
+    in_digits,
+    in_words,
+    letters,
+    plain_text,
+    stated,
+    tokens,
+    word_set,
+)
 
 MAX_QUOTES = 5
 QUOTE_CHARS = 160
@@ -53,20 +64,23 @@ _UNIT_SPELLINGS = (
 )
 _UNIT: Mapping[str, str] = {word: row.split()[0] for row in _UNIT_SPELLINGS for word in row.split()}
 _UNIT_BEHIND = re.compile(r"[ -]?([A-Za-z]{1,12})(?![A-Za-z0-9])")
-_UNIT_WORD = re.compile(r"(?<![A-Za-z])[A-Za-z]{1,12}(?![A-Za-z])")
 
-_MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
+_MONTH = any_of(MONTHS)
 _DATES = (
-    re.compile(rf"\b(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?: of)?[ -](?P<m>{_MONTH})\b\.?(?:,?[ -](?P<y>\d{{4}})\b)?", re.I),
-    re.compile(rf"\b(?P<m>{_MONTH})\.? (?P<d>\d{{1,2}})(?:st|nd|rd|th)?\b(?:,? (?P<y>\d{{4}})\b)?", re.I),
-    re.compile(rf"\b(?P<m>{_MONTH})\b\.?,?(?: of)? (?P<y>\d{{4}})\b", re.I),
-    re.compile(r"\b(?P<y>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})\b"),
-    re.compile(r"\b(?P<d>\d{1,2})[-/.](?P<m>\d{1,2})[-/.](?P<y>\d{4})\b"),
-    re.compile(r"\b(?P<m>\d{1,2})[-/.](?P<d>\d{1,2})[-/.](?P<y>\d{4})\b"),
+    re.compile(rf"(?P<d>\d(?<!\w\d)\d?)(?i:st|nd|rd|th)?(?i: of)?[ -](?P<m>{_MONTH})\.?(?:,?[ -](?P<y>\d{{4}})\b)?"),
+    re.compile(rf"(?P<m>{_MONTH})\.? (?P<d>\d{{1,2}})(?i:st|nd|rd|th)?\b(?:,? (?P<y>\d{{4}})\b)?"),
+    re.compile(rf"(?P<m>{_MONTH})\.?,?(?i: of)? (?P<y>\d{{4}})\b"),
+    re.compile(r"(?P<y>\d(?<!\w\d)\d{3})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})\b"),
+    re.compile(r"(?P<d>\d(?<!\w\d)\d?)[-/.](?P<m>\d{1,2})[-/.](?P<y>\d{4})\b"),
+    re.compile(r"(?P<m>\d(?<!\w\d)\d?)[-/.](?P<d>\d{1,2})[-/.](?P<y>\d{4})\b"),
 )
-_TIME = re.compile(r"\b(\d{1,2})[:.](\d{2})(?!\d)")
+_ANY_DATE = re.compile("|".join(re.sub(r"\?P<\w>", "?:", pattern.pattern) for pattern in _DATES))
+_MAY_BE_DATE = re.compile(r"\d[-/.]\d{1,2}[-/.]\d")
+_TIME = re.compile(r"(\d(?<!\w\d)\d?)[:.](\d{2})(?!\d)")
 
 _NAME = re.compile(r"[^\W_]+(?:['.&][^\W_]+)*\.?")
+_NAME_AND_NUMBER = re.compile(r"([A-Za-z](?<!\w.)[A-Za-z]*)[- ](\d+)\b")
+_NAMES_IN_A_ROW = re.compile(r"[A-Z](?<!\w.)[A-Za-z]+(?:[ -](?:(?:of|the|for|and|on|in) )*[A-Z][A-Za-z]+){1,7}")
 _BETWEEN = re.compile(r"[\s\-]*")
 _NO_NAME = word_set(
     "a an the this that these those it its he she they we you i his her their our my your who what which when where"
@@ -106,7 +120,7 @@ def quotes_missing(parts: Mapping[str, str], document: str) -> list[dict[str, st
     White space, case, punctuation and quotation marks do not matter; what is left out of a quote by three dots may be
     anything. At most MAX_QUOTES are returned, cut to QUOTE_CHARS characters.
     """
-    held = ""
+    held, seen = "", set[str]()
     found: list[dict[str, str]] = []
     for where, text in parts.items():
         for match in _QUOTED.finditer(text):
@@ -114,8 +128,12 @@ def quotes_missing(parts: Mapping[str, str], document: str) -> list[dict[str, st
             pieces = [piece for piece in map(_bare, _LEFT_OUT.split(quote)) if piece]
             if sum(len(piece.split()) for piece in pieces) < 2:
                 continue
+            if seen.issuperset(pieces):
+                continue
             held = held or f" {_bare(document)} "
-            if not all(f" {piece} " in held for piece in pieces):
+            if all(f" {piece} " in held for piece in pieces):
+                seen.update(pieces)  # looked for once, however often it is quoted
+            else:
                 found.append({"where": where, "quote": " ".join(quote.split())[:QUOTE_CHARS]})
                 if len(found) == MAX_QUOTES:
                     return found
@@ -133,9 +151,9 @@ def _bare(text: str) -> str:
 
 def _numbers_missing(text: str, known: str) -> Iterator[str]:
     values = stated(known)
-    minutes = {_minutes(match) for match in _TIME.finditer(known)}
     times = [match for match in _TIME.finditer(text) if ":" in match[0]]
-    in_time = [match.span() for match in times if _minutes(match) in minutes]
+    minutes = {_minutes(*parts) for parts in set(_TIME.findall(known))} if times else set()
+    in_time = [match.span() for match in times if _minutes(match[1], match[2]) in minutes]
     spelled = in_words(text)
     years = [(one.start, one.end) for one in spelled if len(in_words(one.text)) > 1 and one.values & values]
     dated = [match.span() for pattern in _DATES for match in pattern.finditer(text)]
@@ -161,81 +179,99 @@ _ALWAYS = frozenset({Fraction(1)})
 """A source says one without a word for it."""
 
 
-def _minutes(match: re.Match[str]) -> int:
+def _minutes(hours: str, minutes: str) -> int:
     """Return a time in minutes of half a day: 2:30 and 14:30 may be one."""
-    return (int(match[1]) * 60 + int(match[2])) % 720
+    return (int(hours) * 60 + int(minutes)) % 720
 
 
 def _has_unit(unit: str, values: frozenset[Fraction], known: str) -> bool:
     """Whether a source writes a unit at all, and does not write the number with other units only."""
     if unit not in _units_of(known):
         return False
-    beside = set()
-    for number in in_digits(known):
-        if number.values & values:
-            behind = _UNIT_BEHIND.match(known, number.end)
-            beside.add(_UNIT.get(behind[1]) if behind else None)
+    beside = {one for number, one in _amounts(known) if number & values}
     return not beside or None in beside or unit in beside
 
 
 @lru_cache(maxsize=32)
+def _amounts(text: str) -> frozenset[tuple[frozenset[Fraction], str | None]]:
+    """Return every number in digits and the unit behind it, None for another word or none. Each spelling once."""
+    found = set()
+    for spelling in amounts(text):
+        for number in in_digits(spelling)[:1]:
+            behind = _UNIT_BEHIND.match(spelling, number.end)
+            found.add((number.values, _UNIT.get(behind[1]) if behind else None))
+    return frozenset(found)
+
+
+@lru_cache(maxsize=32)
 def _units_of(text: str) -> frozenset[str]:
-    return frozenset(_UNIT[word] for word in set(_UNIT_WORD.findall(text)) if word in _UNIT)
+    return frozenset(_UNIT[word] for word in letters(text) if word in _UNIT)
 
 
 # Dates
 
 
-def _dates(text: str) -> list[tuple[int | None, int, int | None, str]]:
-    """Return the dates of a text: day, month, year and how each is written. A date in digits may be two."""
-    found = []
-    for pattern in _DATES:
-        for match in pattern.finditer(text):
-            parts = match.groupdict()
-            month = MONTHS.get(parts["m"].lower(), 0) or (int(parts["m"]) if parts["m"].isdecimal() else 0)
-            day = int(parts["d"]) if parts.get("d") else None
-            if 1 <= month <= 12 and (day is None or 1 <= day <= 31):
-                found.append((day, month, int(parts["y"]) if parts.get("y") else None, match[0]))
-    return found
+_Date = tuple[int | None, int, int | None]
+"""Day, month and year."""
+
+
+def _dates(text: str) -> list[tuple[_Date, str]]:
+    """Return the dates of a text, and how each is written. A date in digits may be two."""
+    matches = (match for pattern in _DATES for match in pattern.finditer(text))
+    return [(date, match[0]) for match in matches if (date := _date(match.groupdict()))]
+
+
+def _date(parts: Mapping[str, str | None]) -> _Date | None:
+    """Return the date that a pattern has found; None for a month or a day that no calendar has."""
+    day, name, year = parts.get("d"), parts["m"] or "", parts.get("y")
+    month = MONTHS.get(name.lower(), 0) or (int(name) if name.isdecimal() else 0)
+    date = (int(day) if day else None, month, int(year) if year else None)
+    return date if 1 <= month <= 12 and (date[0] is None or 1 <= date[0] <= 31) else None
+
+
+@lru_cache(maxsize=32)
+def _dates_of(text: str) -> tuple[frozenset[_Date], str]:
+    """Return the dates of a source, and the source without them. Each spelling is looked at once."""
+    found = set()
+    for pattern in (*(_DATES[:3] if _months_of(text) else ()), *(_DATES[3:] if _MAY_BE_DATE.search(text) else ())):
+        names = list(pattern.groupindex)
+        spelled = set(pattern.findall(text))
+        found |= {date for parts in spelled if (date := _date(dict(zip(names, parts, strict=True))))}
+    return frozenset(found), _ANY_DATE.sub(" ", text) if found else text
 
 
 def _dates_missing(text: str, known: str) -> Iterator[str]:
     dates = _dates(text)
     if not dates:
         return
-    there = _dates(known)
-    loose = known
-    for pattern in _DATES:
-        loose = pattern.sub(" ", loose)
-    values, months = stated(loose), {month for _, month, _, _ in there} | _months_of(known)
-    spelled = {written for day, *_, written in dates if day is not None}
-    for day, month, year, written in dates:
+    there, rest = _dates_of(known)
+    values, months = stated(rest), {month for _, month, _ in there} | _months_of(known)
+    spelled = {written for date, written in dates if date[0] is not None}
+    for (day, month, year), written in dates:
         if written.replace("/", "").replace("-", "").replace(".", "").isdecimal() and any(
-            _fits(other, there) for other in dates if other[3] == written
+            _fits(other, there) for other, as_written in dates if as_written == written
         ):
             continue  # one of the two ways to read it stands there
         if day is None and any(written in longer for longer in spelled):
             continue
-        fits = _fits((day, month, year, written), there)
+        fits = _fits((day, month, year), there)
         day_apart = day is None or Fraction(day) in values  # as in: from 9 to 12 June 1931
         year_apart = year is None or Fraction(year) in values
-        in_year = _fits((None, month, year, written), there) if day is not None else False
+        in_year = _fits((None, month, year), there) if day is not None else False
         if not fits and not (day_apart and (in_year or (month in months and year_apart))):
             yield written.strip()
 
 
-def _fits(
-    date: tuple[int | None, int, int | None, str], there: Sequence[tuple[int | None, int, int | None, str]]
-) -> bool:
-    day, month, year, _ = date
+def _fits(date: _Date, there: Iterable[_Date]) -> bool:
+    day, month, year = date
     return any(
         month == month_there and (day is None or day_there == day) and (year is None or year_there in {year, None})
-        for day_there, month_there, year_there, _ in there
+        for day_there, month_there, year_there in there
     )
 
 
 def _months_of(text: str) -> set[int]:
-    return {MONTHS[word] for word in {found.lower() for found in _LETTERS.findall(text)} if word in MONTHS}
+    return {MONTHS[word] for word in {token.lower() for token in tokens(text)} if word in MONTHS}
 
 
 # Names
@@ -245,16 +281,16 @@ def _names_missing(text: str, question: str, known: str) -> Iterator[str]:
     if _names_are_unclear(text, known):
         return
     words, initials = _words_of(known)
-    tokens = list(_NAME.finditer(text))
+    names = list(_NAME.finditer(text))
     at = 0
-    while at < len(tokens):
-        run = [tokens[at]]
-        while at + 1 < len(tokens) and _is_name(run[-1][0]) and _is_name(tokens[at + 1][0]):
+    while at < len(names):
+        run = [names[at]]
+        while at + 1 < len(names) and _is_name(run[-1][0]) and _is_name(names[at + 1][0]):
             ends = run[-1][0].endswith(".") and len(run[-1][0]) > 4
-            if ends or not _BETWEEN.fullmatch(text[run[-1].end() : tokens[at + 1].start()]):
+            if ends or not _BETWEEN.fullmatch(text[run[-1].end() : names[at + 1].start()]):
                 break
             at += 1
-            run.append(tokens[at])
+            run.append(names[at])
         at += 1
         if not _is_name(run[0][0]) or (len(run) == 1 and _begins(text, run[0]) and not _alone(text, run[0], question)):
             continue
@@ -280,23 +316,26 @@ def _names_are_unclear(text: str, known: str) -> bool:
 
 @lru_cache(maxsize=32)
 def _small_words(text: str) -> frozenset[str]:
-    return frozenset(word for word in _LETTERS.findall(text) if word.islower())
+    return frozenset(word for word in tokens(text) if word.islower())
 
 
 @lru_cache(maxsize=32)
 def _words_of(text: str) -> tuple[frozenset[str], frozenset[str]]:
     """Return a source's words as names are compared, and the first letters of its names in a row."""
     words = {part for token in set(_NAME.findall(text)) for part in _parts(token)}
-    words |= {"".join(pair) for pair in re.findall(r"\b([A-Za-z]+)[- ](\d+)\b", _plain(text))}
+    words |= {"".join(pair) for pair in set(_NAME_AND_NUMBER.findall(_plain(text)))}
     initials = set()
-    for run in re.findall(r"\b[A-Z][A-Za-z]+(?:[ -](?:(?:of|the|for|and|on|in) )*[A-Z][A-Za-z]+){1,7}", text):
+    for run in set(_NAMES_IN_A_ROW.findall(text)):
         initials.add("".join(word[0] for word in re.findall(r"[A-Z][A-Za-z]+", run)).lower())
     return frozenset(words), frozenset(initials)
 
 
 def _plain(text: str) -> str:
     """Return a text in lower case without accents."""
-    return "".join(sign for sign in unicodedata.normalize("NFD", text.lower()) if not unicodedata.combining(sign))
+    if text.isascii():
+        return text.lower()
+    apart = unicodedata.normalize("NFD", text.lower())
+    return apart.translate({ord(sign): None for sign in {*apart} if unicodedata.combining(sign)})
 
 
 def _parts(token: str) -> list[str]:

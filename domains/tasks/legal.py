@@ -1,20 +1,19 @@
-"""Legal questions (paper, section 4): what extractor, writer and loop judge are asked for; how a draft is scored."""
+"""Legal questions (paper, section 4): what the writer is asked for; how a draft is scored, its rules, its packet."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from autodata.checkpoints.records import Candidate
 from autodata.domains.acceptance.rubric_score import one_line
-from autodata.domains.tasks.base import RubricKind
 from autodata.domains.tasks.legal_filters import flags
 from autodata.domains.tasks.questions import paper_references
-from autodata.domains.tasks.schemas import Line, ShortText, Weighted, sound
+from autodata.domains.tasks.rubric import RubricKind
+from autodata.domains.tasks.schemas import Line, Weighted, sound
 from autodata.models.coerce import (
-    Advisory,
     Choice,
     Gist,
     Integer,
@@ -23,19 +22,15 @@ from autodata.models.coerce import (
     Ordinal,
     Prose,
     ReplyModel,
-    flag,
 )
 from autodata.models.coerce import (
     Tag as Snake,
 )
 from autodata.prompts import fence
 
-Point = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=400)]
 Tag = Annotated[
     str, StringConstraints(strip_whitespace=True, pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=60), Snake()
 ]
-Text = Annotated[str, Advisory(1200)]
-Note = Annotated[str, StringConstraints(strip_whitespace=True), Advisory(300, least=1)]
 WeightClass = Literal["critical", "important", "slight", "negative"]
 
 BANDS: Mapping[WeightClass, range] = {
@@ -45,31 +40,6 @@ BANDS: Mapping[WeightClass, range] = {
     "negative": range(-10, 0),
 }
 """The weights of each class, the paper's bands. +1 belongs to none."""
-
-
-def _in_doubt_suitable(value: object) -> object:
-    """Read anything but a plain no as yes: only what is clearly unfit ends a document."""
-    return flag(value, "suitable") is not False
-
-
-class Extract(ReplyModel):
-    """What an extractor finds in a document, once, before anything else is spent."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    suitable_for_synthetic_question: Annotated[bool, BeforeValidator(_in_doubt_suitable)]
-    suitability_note: Annotated[str, StringConstraints(strip_whitespace=True), Advisory(600)]
-    """Why the document is fit or unfit; it becomes the reason of a document that is skipped."""
-    document_type: Note
-    topic_keywords: Annotated[tuple[ShortText, ...], Listed(5, least=3, each=300)]
-    issues: Annotated[tuple[Point, ...], Listed(8, each=400, commas=False, needed=True)]
-    facts: Annotated[tuple[Point, ...], Listed(10, each=400, commas=False, needed=True)]
-    holdings: Annotated[tuple[Point, ...], Listed(8, each=400, commas=False, needed=True)]
-
-    @property
-    def unsuitable(self) -> bool:
-        """Whether the document ends here. A no that gives no reason is a doubt, and in doubt a document is fit."""
-        return not self.suitable_for_synthetic_question and bool(self.suitability_note)
 
 
 class LegalItem(ReplyModel):
@@ -124,28 +94,6 @@ class LegalCandidate(ReplyModel, Candidate):
     rubric: Rubric
 
 
-class LoopJudgement(ReplyModel):
-    """What the loop judge makes of the pattern over all attempts."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    weak_pattern: Text
-    strong_pattern: Text
-    gap_interpretation: Text
-    rubric_concerns: Text
-    grpo_suitability: Annotated[Literal["high", "medium", "low"], Choice()]
-    verdict: Annotated[Literal["accept", "improve"], Choice()]
-    verdict_reason: Text
-    suggestion_for_writer: Annotated[str, Advisory(2000)] = ""
-    """Needed when the verdict is `improve`; it reaches the writer word for word."""
-
-    @model_validator(mode="after")
-    def _says_how_to_improve(self) -> LoopJudgement:
-        if self.verdict == "improve" and not self.suggestion_for_writer.strip():
-            raise ValueError("verdict 'improve' needs a suggestion_for_writer")
-        return self
-
-
 class LegalKind(RubricKind):
     """Weighted criteria in bands, each with a capability; no context and no reference answer."""
 
@@ -166,6 +114,13 @@ class LegalKind(RubricKind):
 
     def rows(self, candidate: Candidate) -> Sequence[Weighted]:
         return _legal(candidate).rubric
+
+    def told(self, candidate: Candidate) -> Sequence[Mapping[str, Any]]:
+        rows = ("category", "capability", "weight_class")
+        return [
+            {"criterion": row.criterion, "weight": row.weight, **{name: getattr(row, name) for name in rows}}
+            for row in _legal(candidate).rubric
+        ]
 
     def post_filters(self, candidate: Candidate) -> Mapping[str, str]:
         return flags(candidate.question)

@@ -20,7 +20,7 @@ from fractions import Fraction
 from importlib.util import find_spec
 from typing import Any, Literal
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.errors import UserError
 from autodata.domains.tasks.notation import (
     TRIGONOMETRIC,
     Side,

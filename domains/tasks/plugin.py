@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache, reduce
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from pydantic import BaseModel
 from typing_extensions import get_protocol_members
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.errors import UserError
 from autodata.domains.tasks.base import Kind
 
 SPEC = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", re.ASCII)
@@ -42,15 +42,23 @@ def load_kind(spec: str) -> Kind:
     except Exception as error:  # code of the user's own may raise anything while it loads
         what = " ".join(f"{type(error).__name__}: {error}".split())
         raise UserError(f"{spec}: cannot be used ({what}): see to the module") from error
-    if lacking := [name for name in sorted(get_protocol_members(Kind)) if not hasattr(kind, name)]:
-        raise UserError(f"{spec}: is no kind of candidate: it lacks {', '.join(lacking)}")
+    try:
+        return checked_kind(kind)
+    except ValueError as error:
+        raise UserError(f"{spec}: is no kind of candidate: {error}") from error
+
+
+def checked_kind(found: Any) -> Kind:
+    """Return an object as a kind of candidate. Raises ValueError, saying what is wrong, when it is none."""
+    if lacking := [name for name in sorted(get_protocol_members(Kind)) if not hasattr(found, name)]:
+        raise ValueError(f"it lacks {', '.join(lacking)}")
     for name in sorted(get_protocol_members(Kind)):
-        member = getattr(kind, name)
+        member = getattr(found, name)
         if name in _SCHEMAS and not (isinstance(member, type) and issubclass(member, BaseModel)):
-            raise UserError(f"{spec}: is no kind of candidate: {name} must be a pydantic model class")
+            raise ValueError(f"{name} must be a pydantic model class")
         if name not in _SCHEMAS and not callable(member):
-            raise UserError(f"{spec}: is no kind of candidate: {name} must be a method")
-    return cast("Kind", kind)
+            raise ValueError(f"{name} must be a method")
+    return cast("Kind", found)
 
 
 def code_of(kind: str) -> str:
@@ -62,10 +70,15 @@ def code_of(kind: str) -> str:
     if not SPEC.fullmatch(kind):
         return ""
     load_kind(kind)
+    return hashed(kind)
+
+
+def hashed(spec: str) -> str:
+    """Return `SPEC HASH` of code that is named as `module:attribute`, or as a module alone."""
     whole = hashlib.sha256()
-    for name, path in sorted(_files(kind.partition(":")[0]).items()):
+    for name, path in sorted(_files(spec.partition(":")[0]).items()):
         whole.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
-    return f"{kind} {whole.hexdigest()[:16]}"
+    return f"{spec} {whole.hexdigest()[:16]}"
 
 
 def _files(module: str) -> dict[str, Path]:

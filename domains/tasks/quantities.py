@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -17,6 +17,19 @@ from itertools import pairwise
 def word_set(text: str) -> frozenset[str]:
     """Return the words of a text."""
     return frozenset(text.split())
+
+
+def any_of(words: Iterable[str]) -> str:
+    """Return a pattern of any of some ASCII words as a whole, in any case: the longest that fits.
+
+    It begins with a set of letters, so that a search skips all other signs at once; a text may be a megabyte.
+    """
+    by_first: dict[str, list[str]] = {}
+    for word in sorted({word.lower() for word in words}, key=len, reverse=True):
+        by_first.setdefault(word[0], []).append(word[1:])
+    firsts = "".join(f"{first}{first.upper()}" for first in sorted(by_first))
+    ways = "|".join(f"(?<=[{first}{first.upper()}])(?:{'|'.join(rests)})" for first, rests in sorted(by_first.items()))
+    return rf"[{firsts}](?<!\w.)(?i:{ways})\b"
 
 
 def _words(text: str) -> list[str]:
@@ -88,22 +101,26 @@ LOOSE: Mapping[str, tuple[Fraction, ...]] = {
 """Words that say a number by the way, with what they can stand for."""
 
 _SEPARATED = r"\d{1,3}(?:[ ,.']\d{2,3}){0,12}[ ,.']\d{3}(?:[.,]\d{1,30})?"
-_DIGITS = re.compile(rf"(?<![A-Za-z0-9])(?:{_SEPARATED}(?!\d)|\d+(?:[.,]\d+)?)", re.ASCII)
+DIGITS = rf"(?<![A-Za-z0-9])(?:{_SEPARATED}(?!\d)|\d+(?:[.,]\d+)?)"
+"""A number in digits, with its separators; for a pattern in ASCII."""
+_DIGITS = re.compile(DIGITS, re.ASCII)
 _WORDS = re.compile(r"[A-Za-z]+")
+_TOKEN = re.compile(r"[^\W_]+")
 _LETTERS_AFTER = re.compile(r" ?([A-Za-z]+)")
 _PERCENT = re.compile(r" ?(?:%|per[ -]?cent\b|percent\b|pct\b)", re.IGNORECASE)
 _GROUPED = re.compile(r"\d{1,3}(?:\D\d{3})+|\d{1,2}(?:\D\d{2})*\D\d{3}", re.ASCII)
-_WITH_SCALE = re.compile(rf"{_DIGITS.pattern}(?:[ ]?(?:%|[A-Za-z]{{1,12}})(?:[ -]cent\b)?)?", re.ASCII)
+_AMOUNT = re.compile(rf"{DIGITS}(?: ?(?:%|[A-Za-z]{{1,13}}))?(?:[ -]?[A-Za-z]{{1,13}})?[0-9]?", re.ASCII)
+"""A number, a scale and a unit behind it, with the sign that ends the unit's word; longer words are neither."""
 _RANGE = re.compile(
-    r"(?<![\w.,])(\d{1,12}(?:[.,]\d{1,12})?)\s?(?:to|and|or|-|\u2013)\s?\d{1,12}(?:[.,]\d{1,12})? ?"
+    r"(\d(?<![\w.,]\d)\d{0,11}(?:[.,]\d{1,12})?)\s?(?:to|and|or|-|\u2013)\s?\d{1,12}(?:[.,]\d{1,12})? ?"
     rf"({'|'.join(SCALES)})\b",
     re.IGNORECASE,
 )
-_NUMBER_WORD = rf"(?:{'|'.join(sorted([*UNITS, *TENS, *SCALES, *ORDINALS, 'hundred'], key=len, reverse=True))})\b"
-_OF_DIGITS = rf"(?!(?<=\d[ -])(?:{'|'.join(SCALES)}|hundred)\b)"
-_RUN = re.compile(
-    rf"\b{_OF_DIGITS}{_NUMBER_WORD}(?:(?:\s{{1,3}}|-)(?:and\s{{1,3}})?{_NUMBER_WORD}){{0,24}}", re.IGNORECASE
-)
+NUMBER_WORDS = frozenset({*UNITS, *TENS, *SCALES, *ORDINALS, "hundred"})
+_NUMBER_WORD = any_of(NUMBER_WORDS)
+_RUN = re.compile(rf"{_NUMBER_WORD}(?:(?:\s{{1,3}}|-)(?:[aA][nN][dD]\s{{1,3}})?{_NUMBER_WORD}){{0,24}}")
+_OF_DIGITS = re.compile(rf"(?<=\d[ -])(?:{any_of([*SCALES, 'hundred'])})")
+"""A word that belongs to the digits before it, as in 5 million."""
 _SAME_SIGN = {0x2212: "-", 0x2010: "-", 0x2011: "-", 0x2019: "'", 0x00A0: " ", 0x202F: " ", 0x2009: " "}
 _MAX_DIGITS = 40
 
@@ -173,7 +190,17 @@ def in_digits(text: str) -> list[Number]:
 
 def in_words(text: str) -> list[Number]:
     """Return the numbers written in English words, in order; two pairs in a row are a year too, as nineteen thirty."""
-    return [number for run in _RUN.finditer(text) for number in _spelled(run[0], run.start())]
+    return [number for run in _runs(text) for number in _spelled(run[0], run.start())]
+
+
+def _runs(text: str) -> Iterator[re.Match[str]]:
+    """Yield number words in a row, without one at their beginning that belongs to digits."""
+    at = 0
+    while run := _RUN.search(text, at):
+        of_digits = _OF_DIGITS.match(text, run.start()) if run.start() > 1 else None
+        at = of_digits.end() if of_digits else run.end()
+        if not of_digits:
+            yield run
 
 
 def _spelled(run: str, at: int) -> Iterator[Number]:
@@ -231,13 +258,31 @@ def _adds(now: int, value: int) -> bool:
 
 
 @lru_cache(maxsize=32)
+def amounts(text: str) -> frozenset[str]:
+    """Return the different spellings of numbers in digits, each with up to two words behind it: a scale, a unit."""
+    return frozenset(_AMOUNT.findall(text))
+
+
+@lru_cache(maxsize=32)
+def tokens(text: str) -> frozenset[str]:
+    """Return the different words of a text, as they are written: letters and digits in a row."""
+    return frozenset(_TOKEN.findall(text))
+
+
+@lru_cache(maxsize=32)
+def letters(text: str) -> frozenset[str]:
+    """Return the different words of English letters alone, as they are written; digits end a word."""
+    return frozenset(word for token in tokens(text) for word in _WORDS.findall(token))
+
+
+@lru_cache(maxsize=32)
 def stated(text: str) -> frozenset[Fraction]:
     """Return every value that a source can be said to state: digits, words, shares, parts of ranges, numerals.
 
     `text` is what `plain_text` returns. Different spellings are looked at once each: a source may be long.
     """
     found: set[Fraction] = set()
-    for spelling in {match[0] for match in _WITH_SCALE.finditer(text)}:
+    for spelling in amounts(text):
         for number in in_digits(spelling):
             found |= number.values
             if _PERCENT.match(spelling, number.end):
@@ -245,31 +290,31 @@ def stated(text: str) -> frozenset[Fraction]:
             if re.search(r"\d \d", number.text):  # 10 200 may be two numbers
                 parts = re.findall(r"\d+(?:[.,]\d+)?", number.text)
                 found |= {value for part in parts for value in readings(part)}
-    for digits, scale in set(_RANGE.findall(text)):  # 5 to 6 million
-        found |= {value * SCALES[scale.lower()] for value in readings(digits)}
-    for run in {match[0] for match in _RUN.finditer(text)}:
+    lower = {word.lower() for word in letters(text)}
+    for run in {match[0] for match in _runs(text)} if lower & NUMBER_WORDS else ():
         found |= {value for number in _spelled(run, 0) for value in number.values}
-    lower = {word.lower() for word in set(_WORDS.findall(text))}
+    for digits, scale in set(_RANGE.findall(text)) if lower & SCALES.keys() else ():  # 5 to 6 million
+        found |= {value * SCALES[scale.lower()] for value in readings(digits)}
     for word in lower & LOOSE.keys():
         found |= set(LOOSE[word])
     found |= _numerals(text)
     found |= {
         Fraction(unicodedata.numeric(sign)).limit_denominator(10**6)
-        for sign in {*text}
+        for sign in (() if text.isascii() else {*text})
         if not sign.isascii() and unicodedata.numeric(sign, None) is not None
     }
     return frozenset(found)
 
 
-_NUMERAL = re.compile(r"\b[IVXLCDM]+\b")
+_NUMERAL = re.compile(r"[IVXLCDM]{1,15}")
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 
 
 def _numerals(text: str) -> set[Fraction]:
     """Return the values of Roman numerals."""
     found = set()
-    for numeral in set(_NUMERAL.findall(text)):
-        if len(numeral) < 16:
+    for numeral in tokens(text):
+        if _NUMERAL.fullmatch(numeral):
             digits = [_ROMAN[sign] for sign in numeral]
             pairs = zip(digits, [*digits[1:], 0], strict=True)
             found.add(Fraction(sum(-one if one < after else one for one, after in pairs)))

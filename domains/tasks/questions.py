@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from autodata.checkpoints.records import digest
+from autodata.checkpoints.ids import digest
 
 _POINTERS = re.compile(
     r"\b(?:the|this|that|given|above|provided|following) "

@@ -11,24 +11,22 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, create_model
+from pydantic import BaseModel, ConfigDict, StringConstraints, create_model
 
 from autodata.checkpoints.records import Candidate
 from autodata.domains.tasks import maths
-from autodata.domains.tasks.base import ReferenceKind, Scored
+from autodata.domains.tasks.answers import final_answer, marked_answer
+from autodata.domains.tasks.base import Scored
 from autodata.domains.tasks.passages import sentences
 from autodata.domains.tasks.questions import paper_references
-from autodata.domains.tasks.schemas import Finding, ReferenceMark, YesNo, each_once
-from autodata.models.coerce import Advisory, Items, Prose, ReplyModel
+from autodata.domains.tasks.reference import ReferenceKind
+from autodata.domains.tasks.schemas import ReferenceMark
+from autodata.models.coerce import Advisory, Prose, ReplyModel
 from autodata.prompts import fence
 
 Question = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1500), Prose()]
 Answer = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300), Prose()]
 
-_MARK = re.compile(r"(?P<before>[\s>*_#]*+)(?:final )?answer\s*+[*_]*+\s*+[:=]", re.IGNORECASE)
-LONGEST = 4000
-"""Characters behind its mark in which an answer is looked for."""
-_STOP = ("", ".", ",")
 _INTEGER = re.compile(r"(?:\\?[A-Za-z]\w*\s*=\s*)?[-+−]?\s*\d[\d,\s]*", re.ASCII)  # noqa: RUF001
 _DECIMAL = re.compile(
     r"(?<![\w.])(?:\d++(?:[.,]\d++)?|[.,]\d++)\s*+[eE][-+−]?\d++(?!\w)|(?<!\d)\d++\.\d++"  # noqa: RUF001
@@ -50,70 +48,6 @@ class VerifiableCandidate(ReplyModel, Candidate):
 
     question: Question
     reference_answer: Answer
-
-
-class ScreenFinding(Finding):
-    """What the screen thinks of one candidate."""
-
-    reason: Annotated[str, Advisory(300)] = ""
-    promising: YesNo
-
-
-class Screening(ReplyModel):
-    """What the screen thinks of every candidate of a round."""
-
-    candidates: Annotated[tuple[ScreenFinding, ...], Items()]
-
-
-@lru_cache(maxsize=8)
-def screening_schema(n: int) -> type[Screening]:
-    """Return Screening for exactly the candidates 1..n."""
-    exactly, complete = Field(min_length=n, max_length=n), AfterValidator(each_once(n, "finding for each candidate"))
-    field = Annotated[tuple[ScreenFinding, ...], exactly, Items(), complete]
-    return create_model("Screening", __base__=Screening, candidates=(field, ...))
-
-
-def final_answer(text: str) -> str | None:
-    """Return what an attempt gives as its answer: its last line `Answer: ...`, its last box, or all of one line."""
-    if (marked := marked_answer(text)) is not None:
-        return marked
-    return maths.unwrapped(text) if "\n" not in text.strip() else None
-
-
-def marked_answer(text: str) -> str | None:
-    """Return what an attempt says is its answer: its last line `Answer: ...`, or its last box."""
-    end = len(text)
-    while end >= 0:
-        start = text.rfind("\n", 0, end) + 1
-        mark = _MARK.match(text, start, end)
-        if mark and (found := _after(text, mark.end(), mark["before"].endswith("*"))):
-            return found
-        end = start - 1
-    if r"\boxed" in text and (found_boxes := maths.boxes(text)):
-        _, begin, last = found_boxes[-1]
-        return text[begin:last].strip()
-    return None
-
-
-def says_answer(text: str) -> bool:
-    """Whether a line of a text begins with `Answer:`."""
-    return any(_MARK.match(line) for line in text.split("\n"))
-
-
-def _after(text: str, at: int, marked: bool) -> str:
-    """Return the answer that begins behind its mark: one line, or a formula set off from the text."""
-    rest = text[at : at + LONGEST].lstrip()
-    for left, right in (("$$", "$$"), (r"\[", r"\]")):
-        if (
-            rest.startswith(left)
-            and (end := rest.find(right, 2)) > 0
-            and rest[end + 2 :].partition("\n")[0].strip() in _STOP
-        ):
-            return maths.unwrapped(" ".join(rest[2:end].split()))
-    line = rest.partition("\n")[0].strip()
-    if marked and line.endswith("*") and not line.endswith("**"):
-        line = line[:-1]  # the line is in italics as a whole
-    return maths.unwrapped(line)
 
 
 def answer_problems(answer: str) -> list[str]:
@@ -168,6 +102,12 @@ class VerifiableKind(ReferenceKind):
 
     def holds_answer(self, cut: str) -> bool:
         return marked_answer(cut) is not None  # one line alone may be the first of a derivation
+
+    def vote(self, answer: str) -> tuple[str, ...]:
+        return maths.answer_key(final_answer(answer) or answer)
+
+    def require_ready(self) -> None:
+        maths.require_installed()
 
 
 @lru_cache(maxsize=1)

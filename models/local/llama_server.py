@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from autodata.checkpoints.records import RunFailed, UserError
+from autodata.checkpoints.errors import RunFailed, UserError
 
 MODULE = "autodata.models.local.llama_server"
 INSTALL_HINT = "pip install 'autodata-langgraph[local]'"

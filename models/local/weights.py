@@ -25,7 +25,7 @@ from pathlib import Path
 import httpx
 import platformdirs
 
-from autodata.checkpoints.records import RunFailed, UserError
+from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.models.local.llama_server import INSTALL_HINT
 
 Progress = Callable[[str, int, int], None]

@@ -29,7 +29,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import Field, PrivateAttr
 
-from autodata.checkpoints.records import digest
+from autodata.checkpoints.ids import digest
 from autodata.models.simulated import legal, optimizer, science
 from autodata.models.simulated.rules import effects_on_review, effects_on_writing
 from autodata.models.simulated.world import (

@@ -6,7 +6,7 @@ import random
 import re
 from typing import Any
 
-from autodata.checkpoints.records import digest
+from autodata.checkpoints.ids import digest
 
 PROBLEM = "What is the exact value of the constant of"
 """Begins every simulated problem: by it a solver knows what it is asked."""

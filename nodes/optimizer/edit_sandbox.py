@@ -11,10 +11,11 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.errors import UserError
 from autodata.nodes.optimizer.schemas import Edit
 from autodata.prompts import PromptPack, fence
-from autodata.prompts.pack import EDITABLE, PLACEHOLDERS, lines_of, parse_prompt
+from autodata.prompts.pack import lines_of, parse_prompt
+from autodata.prompts.roles import EDITABLE, PLACEHOLDERS
 
 PROTECTED_ROLES = frozenset(PLACEHOLDERS) - EDITABLE
 """Roles whose prompts nobody edits: solvers, judges and whoever reads for them."""

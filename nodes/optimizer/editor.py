@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from autodata.checkpoints.records import canonical_json
+from autodata.checkpoints.ids import canonical_json
 from autodata.models.caller import Caller, CallSite, Messages
 from autodata.models.structured import schema_text
 from autodata.nodes.optimizer.analyst import shown_analysis, shown_history

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from autodata.checkpoints.errors import Stopped
 from autodata.checkpoints.records import DocumentStatus
-from autodata.models.errors import Stopped
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Lost, Trial
 from autodata.nodes.optimizer.state import Result, Search
 from autodata.prompts import PromptPack

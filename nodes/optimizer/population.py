@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from autodata.domains.acceptance.rubric_score import mean
-from autodata.models.caller import seed_for
+from autodata.models.seeds import seed_for
 
 CONFIRM = 1_000_000
 """Seed blocks from here on are fresh ones that a new record was confirmed on."""

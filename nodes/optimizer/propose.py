@@ -7,9 +7,9 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from autodata.checkpoints.records import canonical_json
-from autodata.models.caller import seed_for
-from autodata.models.errors import CallFailed, UnusableReply
+from autodata.checkpoints.errors import CallFailed, UnusableReply
+from autodata.checkpoints.ids import canonical_json
+from autodata.models.seeds import seed_for
 from autodata.nodes.optimizer.analyst import analyse as ask_analyst
 from autodata.nodes.optimizer.analyst import sample_failures
 from autodata.nodes.optimizer.checks import Check, checker

@@ -8,8 +8,8 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from autodata.checkpoints.records import canonical_json
-from autodata.models.caller import seed_for
+from autodata.checkpoints.ids import canonical_json
+from autodata.models.seeds import seed_for
 from autodata.nodes.optimizer import population
 from autodata.nodes.optimizer.evaluate import examine, training_id
 from autodata.nodes.optimizer.population import Member

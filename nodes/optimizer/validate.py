@@ -9,7 +9,7 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from autodata.checkpoints.records import canonical_json
+from autodata.checkpoints.ids import canonical_json
 from autodata.domains.acceptance.policies import decimal
 from autodata.domains.acceptance.rubric_score import mean
 from autodata.nodes.optimizer.evaluate import evaluation_id, examine

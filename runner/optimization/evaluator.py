@@ -7,22 +7,23 @@ from functools import partial
 from typing import Any
 
 from autodata.checkpoints.document_queue import TrialBook
+from autodata.checkpoints.errors import Stopped
+from autodata.checkpoints.queries.usage import calls_by_document
 from autodata.checkpoints.records import DocumentStatus
 from autodata.checkpoints.saver import keep_rounds
 from autodata.graphs.self_instruct import build_self_instruct
-from autodata.models.errors import Stopped
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Trial
 from autodata.runner.config import RunConfig
 from autodata.runner.document_runner import Runner
-from autodata.runner.run_folder import House
+from autodata.runner.run_folder import RunFolder
 
 
 class DocumentEvaluator:
     """`Evaluator` over real threads of the inner graph, in an open folder."""
 
-    def __init__(self, config: RunConfig, house: House) -> None:
-        self._config, self._house = config, house
-        self._graph: Any = build_self_instruct(config.chosen_domain).compile(checkpointer=house.saver)
+    def __init__(self, config: RunConfig, run_folder: RunFolder) -> None:
+        self._config, self._run_folder = config, run_folder
+        self._graph: Any = build_self_instruct(config.chosen_domain).compile(checkpointer=run_folder.saver)
         self._running: set[Runner] = set()
         self._stopped: tuple[str, bool] | None = None
         self.errored: list[str] = []
@@ -41,7 +42,7 @@ class DocumentEvaluator:
         Raises Stopped when the sitting ends before it is done, and the errors of a run folder.
         """
         everything = request.documents
-        whole = TrialBook(self._house.ledger, request.evaluation, everything)
+        whole = TrialBook(self._run_folder.ledger, request.evaluation, everything)
         await whole.enter(everything)
         wave = len(everything) if request.lost is None else request.wave
         done: tuple[Trial, ...] = ()
@@ -58,7 +59,7 @@ class DocumentEvaluator:
         """Take documents to their ends. Raises Stopped."""
         if self._stopped:
             raise Stopped(*self._stopped)
-        book = TrialBook(self._house.ledger, request.evaluation, documents)
+        book = TrialBook(self._run_folder.ledger, request.evaluation, documents)
         if not await book.open() and not await book.unsettled():
             return
         runner = self._runner(request, book)
@@ -67,18 +68,19 @@ class DocumentEvaluator:
             outcome = await runner.run()
         finally:
             self._running.discard(runner)
-        self.errored += [f"{request.evaluation}: {line}" for line in outcome.errored]
+        # Those whose cause ends the sitting are told by it, once.
+        self.errored += [f"{request.evaluation}: {line}" for line in outcome.errored if line not in outcome.one_cause]
         if outcome.stopped:
             self.drain(outcome.stopped, failed=outcome.failed)
             raise Stopped(outcome.stopped, outcome.failed)
 
     def _runner(self, request: EvaluationRequest, book: TrialBook) -> Runner:
-        config, house = self._config, self._house
-        caller = house.caller(config, request.block)
-        services = house.services(config, book, caller, pack=request.pack, frozen=house.pack)
-        keep = partial(keep_rounds, house.saver, keep=config.checkpoints.keep)
+        config, run_folder = self._config, self._run_folder
+        caller = run_folder.caller(config, request.block)
+        services = run_folder.services(config, book, caller, pack=request.pack, frozen=run_folder.pack)
+        keep = partial(keep_rounds, run_folder.saver, keep=config.checkpoints.keep)
         runner = Runner(
-            config, book, self._graph, services, checkpoints=house.checkpoints, keep=keep, tracer=house.tracer
+            config, book, self._graph, services, checkpoints=run_folder.checkpoints, keep=keep, tracer=run_folder.tracer
         )
         runner.on_event = lambda event: self.on_event({**event, "evaluation": request.evaluation})
         caller.on_call = runner.note_call
@@ -86,11 +88,7 @@ class DocumentEvaluator:
 
     async def _trials(self, book: TrialBook) -> tuple[Trial, ...]:
         """Return the trials so far, up to the first that is still pending, with the calls that each of them took."""
-        calls = await self._house.ledger.read(
-            "select document_id, count(*) as n from calls where thread_id >= ? and thread_id < ? group by document_id",
-            (f"{book.evaluation}/", f"{book.evaluation}0"),  # "0" is the character behind "/"
-        )
-        of_document = {row["document_id"]: row["n"] for row in calls}
+        of_document = await calls_by_document(self._run_folder.ledger, book.evaluation)
         found: list[Trial] = []
         for row in await book.trials():
             if row["status"] == DocumentStatus.PENDING:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from autodata.checkpoints.errors import RunFailed
 from autodata.checkpoints.ledger import Reader
-from autodata.checkpoints.records import RunFailed
+from autodata.checkpoints.queries.rounds import attempts_of_round, marks_of_attempt, rejected_rounds
 from autodata.nodes.optimizer.trajectories import Exchange, Failure, Trajectories
 
 
@@ -20,18 +21,12 @@ class LedgerTrajectories:
         """Return the failed rounds of an evaluation's threads on these documents, in order of document and round."""
         found: list[Failure] = []
         for document in documents:
-            rows = await self._ledger.read(
-                "select r.*, c.candidate from rounds r left join candidates c using (candidate_id)"
-                " where r.thread_id = ? and r.outcome = 'rejected' order by r.n",
-                (f"{evaluation}/{document}",),
-            )
+            rows = await rejected_rounds(self._ledger, f"{evaluation}/{document}")
             found += [await self._failure(row) for row in rows]
         return found
 
     async def _failure(self, row: dict[str, Any]) -> Failure:
-        attempts = await self._ledger.read(
-            "select * from attempts where round_id = ? order by stage desc, idx", (row["round_id"],)
-        )
+        attempts = await attempts_of_round(self._ledger, row["round_id"])
         return Failure(
             round_id=row["round_id"],
             document_id=row["document_id"],
@@ -47,10 +42,7 @@ class LedgerTrajectories:
         )
 
     async def _exchange(self, attempt: dict[str, Any]) -> Exchange:
-        marks = await self._ledger.read(
-            "select text as criterion, weight, met, reason from marks where attempt_id = ? order by criterion",
-            (attempt["attempt_id"],),
-        )
+        marks = await marks_of_attempt(self._ledger, attempt["attempt_id"])
         return Exchange(
             attempt_id=attempt["attempt_id"],
             stage=attempt["stage"],

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import requests
-from langsmith import Client, utils
+from langsmith import Client, LangsmithError, NotFoundError, utils
 
-from autodata.checkpoints.records import RunFailed
+from autodata.checkpoints.errors import RunFailed
 from autodata.nodes.optimizer.trajectories import Exchange, Failure
 from autodata.tracing.langsmith import open_client
 from autodata.tracing.spans import SpanKind
 
-_SELECT = ["id", "name", "run_type", "start_time", "end_time", "extra", "outputs", "tags", "trace_id", "dotted_order"]
+_FIRST = datetime(2020, 1, 1, tzinfo=UTC)
+"""Before any trace: a query that names no time looks at the last day alone."""
+_PAGE = 100
+_SELECT = ["id", "start_time", "extra", "outputs"]
+
+_Round = tuple[Mapping[str, Any], Mapping[str, Any]]
+"""Metadata and outputs of a traced round."""
 
 
 class LangSmithTrajectories:
@@ -33,8 +41,8 @@ class LangSmithTrajectories:
         answer, refuses, or has no such project.
         """
         try:
-            found = await asyncio.to_thread(lambda: list(self._rounds(evaluation)))
-        except (utils.LangSmithError, requests.RequestException) as error:
+            found = await self._rounds(evaluation)
+        except (LangsmithError, utils.LangSmithError, requests.RequestException) as error:
             brief = " ".join(str(error).split())[:200]
             raise RunFailed(f"LangSmith project {self._project!r} cannot be read: {brief}") from error
         order = {document: place for place, document in enumerate(documents)}
@@ -45,14 +53,36 @@ class LangSmithTrajectories:
                 wanted[failure.round_id] = failure
         return sorted(wanted.values(), key=lambda failure: (order[failure.document_id], failure.n))
 
-    def _rounds(self, evaluation: str) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    async def _rounds(self, evaluation: str) -> list[_Round]:
+        """Return the rejected rounds of an evaluation, in the order in which they began."""
         tags = (f"kind:{SpanKind.ROUND.value}", f"evaluation:{evaluation}", "verdict:rejected")
         wanted = f"and({', '.join(f'has(tags, {_quoted(tag)})' for tag in tags)})"
+        project = (await asyncio.to_thread(self._client.read_project, project_name=self._project)).id
+        try:
+            return await self._queried(project, wanted)
+        except NotFoundError:  # a server older than 0.16 has no such path
+            return await asyncio.to_thread(self._listed, project, wanted)
+
+    async def _queried(self, project: UUID, wanted: str) -> list[_Round]:
+        runs = await asyncio.to_thread(lambda: self._client.runs)  # it asks the server for its version
+        pages = runs.query(
+            project_ids=[str(project)],
+            filter=wanted,
+            min_start_time=_FIRST,
+            page_size=_PAGE,
+            selects=["ID", "START_TIME", "METADATA", "OUTPUTS"],
+            extra_headers={"Connection": "close"},  # the client has no public way to close this connection later
+        )
+        found = [run async for run in pages]
+        found.sort(key=lambda run: run.start_time or _FIRST)
+        return [(run.metadata or {}, run.outputs or {}) for run in found]
+
+    def _listed(self, project: UUID, wanted: str) -> list[_Round]:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # its successor is not on every server yet
-            runs = list(self._client.list_runs(project_name=self._project, filter=wanted, select=_SELECT))
-        for run in sorted(runs, key=lambda run: run.start_time):
-            yield run.metadata, run.outputs or {}
+            warnings.simplefilter("ignore", DeprecationWarning)  # only servers that lack its successor are asked by it
+            runs = list(self._client.list_runs(project_id=project, filter=wanted, select=_SELECT))
+        runs.sort(key=lambda run: run.start_time)
+        return [(run.metadata, run.outputs or {}) for run in runs]
 
 
 def failure_of(metadata: Mapping[str, Any], outputs: Mapping[str, Any]) -> Failure:

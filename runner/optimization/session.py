@@ -6,21 +6,21 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 
-from autodata.checkpoints.records import Document, RunFailed, UserError
+from autodata.checkpoints.errors import Effect, RunFailed, Stopped, UserError, effect_of
+from autodata.checkpoints.queries.meta import meta_value
+from autodata.checkpoints.queries.searches import count_ended, open_lanes, tests_done
+from autodata.checkpoints.records import Document
 from autodata.checkpoints.saver import checkpoint_error, keep_rounds
 from autodata.domains.domain import Domain
 from autodata.graphs.optimizer import STEPS, build_optimizer
-from autodata.models.config import OPTIMIZER_ROLES, ModelSettings
-from autodata.models.errors import BudgetSpent, Drained, EndpointDown, Stopped
+from autodata.models.config import ModelSettings
 from autodata.models.local.serving import Progress
 from autodata.nodes.optimizer.edit_sandbox import Workbench, require_own_files
 from autodata.nodes.optimizer.evaluate import examine
@@ -30,12 +30,14 @@ from autodata.nodes.optimizer.settings import OPTIMIZER_DEFAULTS
 from autodata.nodes.optimizer.state import OptContext, Result, Search
 from autodata.nodes.optimizer.trajectories import Trajectories
 from autodata.prompts import load_pack
+from autodata.prompts.roles import OPTIMIZER_ROLES
 from autodata.runner.config import RunConfig
 from autodata.runner.ingest import take_in
 from autodata.runner.optimization.archive import LedgerArchive
 from autodata.runner.optimization.evaluator import DocumentEvaluator
 from autodata.runner.optimization.failures import LedgerTrajectories, TracedTrajectories
-from autodata.runner.run_folder import House, open_house
+from autodata.runner.outcome import Outcome
+from autodata.runner.run_folder import RunFolder, open_run_folder
 from autodata.tracing.langsmith import langsmith_wanted, project_name
 
 SPLITS = ("train", "validate", "test")
@@ -74,44 +76,29 @@ class OptimizeRunConfig(RunConfig):
         return self.model_copy(update={"budget": self.budget.model_copy(update={"max_seconds": None})})
 
 
-@dataclass
-class Ending:
-    """How a sitting ended. `stopped` says why it ended early; empty when the search itself ended it."""
-
-    stopped: str = ""
-    failed: bool = False
-    sealed: list[Result] = field(default_factory=list)
-    """The test evaluations, of the baseline and of the winner, once they were made."""
-    errored: list[str] = field(default_factory=list)
-    """Documents that errored in this sitting, each with its evaluation and the reason."""
-    notes: list[str] = field(default_factory=list)
-    """What else a person should know, for instance what the traces lost."""
-
-
 class Optimization:
     """One sitting of a search."""
 
     def __init__(
         self,
         config: OptimizeRunConfig,
-        house: House,
+        run_folder: RunFolder,
         evaluator: Evaluator | None = None,
         trajectories: Trajectories | None = None,
     ) -> None:
-        self._config, self._house = config, house
-        self.ledger, self.ending = house.ledger, Ending(notes=house.tracer.notes)
-        self.archive = LedgerArchive(house.ledger, house.pack, house.ledger)
+        self._config, self._run_folder = config, run_folder
+        self.ledger, self.outcome = run_folder.ledger, Outcome(notes=run_folder.tracer.notes)
+        self.archive = LedgerArchive(run_folder.ledger, run_folder.pack, run_folder.ledger)
         self._evaluator = evaluator or self._documents_evaluator()
-        self._trajectories = trajectories or _trajectories(config, house)
-        self._graph: Any = build_optimizer().compile(checkpointer=house.saver)
+        self._trajectories = trajectories or _trajectories(config, run_folder)
+        self._graph: Any = build_optimizer().compile(checkpointer=run_folder.saver)
         self._controls: set[RunControl] = set()
-        self._caller = house.caller(config)
+        self._caller = run_folder.caller(config)
         self.on_event: Callable[[Mapping[str, Any]], None] = lambda event: None
 
     def drain(self, reason: str, *, failed: bool = False, keep_reserved: bool = False) -> None:
         """Begin nothing more, and let every thread stop at its next checkpoint. What was paid for is kept."""
-        if not self.ending.stopped:
-            self.ending.stopped, self.ending.failed = reason, failed
+        self.outcome.stop(reason, failed=failed)
         self._evaluator.drain(reason, failed=failed, keep_reserved=keep_reserved)
         if not keep_reserved:
             self._caller.drain()
@@ -136,12 +123,11 @@ class Optimization:
         ]
         await self.ledger.save(splits=rows)
 
-    async def run(self) -> Ending:
+    async def run(self) -> Outcome:
         """Search until no iteration is left or something says stop; then open the sealed test, once."""
         await self.archive.enter_baseline()
         search = await self.search()
-        rows = await self.ledger.read("select distinct lane from iterations where outcome = 'open'")
-        lanes = sorted({row["lane"] for row in rows} | {*range(self._config.optimize.parallel)})
+        lanes = sorted(await open_lanes(self.ledger) | {*range(self._config.optimize.parallel)})
         seconds = self._config.budget.max_seconds
         loop = asyncio.get_running_loop()
         spent = f"the budget --max-seconds {seconds:g} is spent" if seconds else ""
@@ -150,7 +136,7 @@ class Optimization:
             async with asyncio.TaskGroup() as group:
                 for lane in lanes:
                     group.create_task(self._guarded(self._lane(search, lane)))
-            if not self.ending.stopped and await self._over():
+            if not self.outcome.stopped and await self._over():
                 await self._guarded(self.unseal(search))
         except ExceptionGroup as failures:
             first: Exception = failures.subgroup((RunFailed, UserError)) or failures
@@ -160,29 +146,27 @@ class Optimization:
         finally:
             if timer:
                 timer.cancel()
-        self.ending.sealed = await sealed_results(self.archive, self.ledger)
-        return self.ending
+        self.outcome.sealed = await sealed_results(self.archive, self.ledger)
+        return self.outcome
 
     async def _guarded(self, work: Any) -> None:
         """Await what may stop the sitting; whatever stops it stops all lanes, and loses nothing."""
         try:
             await work
-        except GraphDrained:
-            pass
-        except Stopped as error:
-            self.drain(str(error), failed=error.failed)
-        except BudgetSpent as error:
-            self.drain(str(error), keep_reserved=True)
-        except Drained:
-            pass
-        except EndpointDown as error:
-            self.drain(str(error), failed=True)
-        except sqlite3.Error as error:
-            self.drain("the folder failed", failed=True)
-            raise checkpoint_error(self._house.checkpoints, error) from error
-        except Exception:
-            self.drain("an iteration failed", failed=True)
-            raise
+        except Exception as error:
+            match effect_of(error):
+                case Effect.DRAINED:
+                    pass
+                case Effect.BUDGET_SPENT:
+                    self.drain(str(error), keep_reserved=True)
+                case Effect.STOPPED | Effect.PAUSED:
+                    self.drain(str(error), failed=not isinstance(error, Stopped) or error.failed)
+                case Effect.FAILED if isinstance(error, sqlite3.Error):
+                    self.drain("the folder failed", failed=True)
+                    raise checkpoint_error(self._run_folder.checkpoints, error) from error
+                case _:
+                    self.drain("an iteration failed", failed=True)
+                    raise
 
     async def _lane(self, search: Search, lane: int) -> None:
         settings, control = self._config.optimize, RunControl()
@@ -200,7 +184,7 @@ class Optimization:
                 durability="sync",
                 control=control,
             )
-            await keep_rounds(self._house.saver, f"lane/{lane}", keep=self._config.checkpoints.keep)
+            await keep_rounds(self._run_folder.saver, f"lane/{lane}", keep=self._config.checkpoints.keep)
         finally:
             self._controls.discard(control)
 
@@ -216,36 +200,33 @@ class Optimization:
             trajectories=self._trajectories,
             caller=self._caller,
             prompts=await asyncio.to_thread(load_pack, "optimizer"),
-            baseline=self._house.pack,
+            baseline=self._run_folder.pack,
             protected=await asyncio.to_thread(Shingles, texts, settings.ngram),
             run_seed=self._config.seed,
             on_event=self._tell,
         )
 
     def _documents_evaluator(self) -> DocumentEvaluator:
-        evaluator = DocumentEvaluator(self._config.of_evaluations, self._house)
+        evaluator = DocumentEvaluator(self._config.of_evaluations, self._run_folder)
         evaluator.on_event = self._tell
-        self.ending.errored = evaluator.errored
+        self.outcome.errored = evaluator.errored
         return evaluator
 
     def _tell(self, event: Mapping[str, Any]) -> None:
         self.on_event(event)
 
     async def _over(self) -> bool:
-        rows = await self.ledger.read("select count(*) as n from iterations where outcome != 'open'")
-        return int(rows[0]["n"]) >= self._config.optimize.iterations
+        return await count_ended(self.ledger) >= self._config.optimize.iterations
 
     async def unseal(self, search: Search) -> None:
         """Evaluate the baseline and the winner on the test split: once, whatever is searched later."""
         if not await self.archive.documents("test"):
             return
-        opened = await self.ledger.read("select value from meta where key = 'sealed'")
-        if opened:
-            winner = opened[0]["value"]
-        else:
+        winner = await meta_value(self.ledger, "sealed")
+        if winner is None:
             winner = await self.archive.winner(confirmed=bool(search.settings.confirm))
             await self.ledger.save(meta=[{"key": "sealed", "value": winner}])
-        for version in dict.fromkeys([self._house.pack.version, winner]):
+        for version in dict.fromkeys([self._run_folder.pack.version, winner]):
             await examine(search, await self.archive.pack(version), "test", 0, iteration=0)
 
 
@@ -258,14 +239,14 @@ async def open_optimization(
     evaluator: Evaluator | None = None,
     trajectories: Trajectories | None = None,
 ) -> AsyncIterator[Optimization]:
-    """Open or create an optimisation's folder. Nothing is spent yet. Raises as `open_house`.
+    """Open or create an optimisation's folder. Nothing is spent yet. Raises as `open_run_folder`.
 
     Without an evaluator documents go through the inner graph; without trajectories failures are read from the ledger.
     """
     _require_ready(config)
-    async with open_house(config, folder, progress) as house:
-        sitting = Optimization(config, house, evaluator, trajectories)
-        house.budget.on_spent = partial(sitting.drain, keep_reserved=True)
+    async with open_run_folder(config, folder, progress=progress) as run_folder:
+        sitting = Optimization(config, run_folder, evaluator, trajectories)
+        run_folder.budget.on_spent = partial(sitting.drain, keep_reserved=True)
         yield sitting
 
 
@@ -282,22 +263,19 @@ def _require_ready(config: OptimizeRunConfig) -> None:
         )
 
 
-def _trajectories(config: OptimizeRunConfig, house: House) -> Trajectories:
-    ledger = LedgerTrajectories(house.ledger)
+def _trajectories(config: OptimizeRunConfig, run_folder: RunFolder) -> Trajectories:
+    ledger = LedgerTrajectories(run_folder.ledger)
     if config.optimize.traces == "ledger":
         return ledger
     from autodata.runner.optimization.langsmith_failures import LangSmithTrajectories  # noqa: PLC0415 - few need it
 
-    traced = LangSmithTrajectories(project_name(config.tracing.project), run_id=house.tracer.run_id)
-    return TracedTrajectories(ledger, traced, house.tracer.notes)
+    traced = LangSmithTrajectories(project_name(config.tracing.project), run_id=run_folder.tracer.run_id)
+    return TracedTrajectories(ledger, traced, run_folder.tracer.notes)
 
 
 async def sealed_results(archive: LedgerArchive, ledger: Any) -> list[Result]:
     """Return the finished test evaluations, the baseline's first."""
-    rows = await ledger.read(
-        "select evaluation from evaluations where split = 'test' and state = 'done' order by rowid"
-    )
-    found = [await archive.result(row["evaluation"]) for row in rows]
+    found = [await archive.result(evaluation) for evaluation in await tests_done(ledger)]
     return [result for result in found if result is not None]
 
 

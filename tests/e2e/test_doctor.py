@@ -14,6 +14,7 @@ from aiohttp import web
 from typer.testing import CliRunner, Result
 
 from autodata.cli.app import app
+from autodata.models.config import RetryConfig
 from tests.support.server import ChatServer, Switches
 
 KEY = "sk-a-key-of-somebody"
@@ -52,6 +53,7 @@ async def doctor(folder: Path, base_url: str, *flags: str) -> Result:
     path = folder / "autodata.toml"
     path.write_text(f'[models.default]\nmodel = "m"\nbase_url = "{base_url}"\napi_key_env = "SOME_KEY"\n')
     runner = CliRunner(env={"COLUMNS": "100"})
+    flags = ("--no-rehearse", *flags)  # these servers can add, and know no prompt of a role
     return await asyncio.to_thread(lambda: runner.invoke(app, ["doctor", "--config", str(path), *flags]))
 
 
@@ -117,3 +119,45 @@ async def test_nobody_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     result = await doctor(tmp_path, base_url, "--json")
     assert result.exit_code == 1
     assert f"see that a server answers at {base_url}" in only(result)["faults"][0]["advice"]
+
+
+async def rehearsed(folder: Path, server: ChatServer) -> Result:
+    path = folder / "autodata.toml"
+    path.write_text(
+        f'[models.default]\nmodel = "strong"\nbase_url = "{server.base_url}"\n[retries]\nbase_seconds = 0\n'
+    )
+    return await asyncio.to_thread(lambda: CliRunner().invoke(app, ["doctor", "--config", str(path), "--json"]))
+
+
+@pytest.mark.parametrize("sloppy", [False, True])
+async def test_each_role_does_its_real_work_once(tmp_path: Path, sloppy: bool) -> None:
+    async with ChatServer(Switches(sloppy=sloppy)) as server:
+        result = await rehearsed(tmp_path, server)
+    found = json.loads(result.stdout)["rehearsal"]
+    assert (result.exit_code, found["calls"]) == (0, 5)
+    assert [part["calls"] for part in found["parts"]] == [1] * 5
+    assert {part["problem"] for part in found["parts"]} == {""}
+
+
+@pytest.mark.parametrize(
+    ("schema", "role", "untried"),
+    [
+        ("RubricMarks", "verifier", set()),
+        ("RubricReview", "quality_verifier", set()),
+        ("RubricCandidate", "challenger", {"quality_verifier", "weak_solver", "strong_solver", "verifier"}),
+    ],
+)
+async def test_a_role_that_a_run_would_fail_with_is_not_called_well(
+    tmp_path: Path, schema: str, role: str, untried: set[str]
+) -> None:
+    """The endpoint adds two numbers well; what the role is really asked for it cannot do."""
+    async with ChatServer(Switches(unreadable=(schema,))) as server:
+        result = await rehearsed(tmp_path, server)
+    found = json.loads(result.stdout)
+    assert (result.exit_code, found["usable"]) == (1, False)
+    assert all(endpoint["usable"] for endpoint in found["endpoints"])
+    parts = {part["role"]: part for part in found["rehearsal"]["parts"]}
+    assert "no usable reply: The reply held no JSON object." in parts[role]["problem"]
+    assert parts[role]["calls"] == RetryConfig().unusable_tries
+    assert {name for name, part in parts.items() if part["problem"]} == {role}
+    assert {name for name, part in parts.items() if not part["tried"]} == untried

@@ -109,6 +109,22 @@ async def test_faults_of_replies_end_every_document(server: ChatServer, tmp_path
     assert both.tables == plain.tables
 
 
+async def test_sloppy_replies_are_taken_without_a_wasted_call(server: ChatServer, tmp_path: Path) -> None:
+    """Long reasons, "Good" as feedback, lists and objects by number, "5 points", skills in one text, plain LaTeX."""
+    server.switches = Switches(sloppy=True)
+    sitting = await sit(tmp_path, settings(server.base_url), EXAMPLES)
+    assert "accepted" in sitting.statuses
+    assert set(sitting.statuses) <= ENDED
+    assert {row["try"] for row in sitting.calls} == {0}
+    assert server.statuses() == {200: len(sitting.calls)}
+    assert read(tmp_path, "select n from rounds where failure_mode = 'malformed_candidate'") == []
+    contexts = [row["context"] for row in read(tmp_path, "select context from candidates")]
+    assert contexts
+    assert all(context.endswith(r"Here $\frac{1}{2} \alpha \times \nu$ holds.") for context in contexts)
+    reasons = [row["reason"] for row in read(tmp_path, "select reason from marks")]
+    assert 0 < max(map(len, reasons)) <= 400
+
+
 async def test_an_answer_lost_to_the_token_limit_scores_nothing_unjudged(server: ChatServer, tmp_path: Path) -> None:
     server.switches = Switches(empty_one_in=3)
     await sit(tmp_path, settings(server.base_url), EXAMPLES)
@@ -210,6 +226,9 @@ async def test_nothing_of_an_account_is_told_to_another_host(
 ) -> None:
     for name in ("OPENAI_ORG_ID", "OPENAI_ORGANIZATION", "OPENAI_PROJECT_ID", "OPENAI_API_KEY", "OPENAI_ADMIN_KEY"):
         monkeypatch.setenv(name, f"private {name}")
+    for provider in ("ANTHROPIC", "AZURE_OPENAI", "GOOGLE", "GEMINI", "MISTRAL", "GROQ", "COHERE", "LANGSMITH", "HF"):
+        for what in ("API_KEY", "AD_TOKEN", "ENDPOINT", "TOKEN", "PROJECT"):
+            monkeypatch.setenv(f"{provider}_{what}", f"private {provider}")
     for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE", "OPENAI_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9/v1")
     monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-From-Environment: private")

@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 import tomli_w
 
+from autodata.checkpoints.errors import RunFailed, UserError
+from autodata.checkpoints.ids import document_id
 from autodata.checkpoints.ledger import open_readonly
-from autodata.checkpoints.records import Document, RunFailed, UserError, document_id
+from autodata.checkpoints.records import Document
 from autodata.corpus.documents import read_documents
 from autodata.examples import documents_folder
 from autodata.nodes.optimizer.trajectories import Exchange, Failure
@@ -443,7 +445,11 @@ async def of_ledger(folder: Path) -> list[Failure]:
     return failures
 
 
-async def test_failures_are_read_back_as_the_ledger_has_them(service: LangSmith, tmp_path: Path) -> None:
+@pytest.mark.parametrize("query_v2", [True, False], ids=["a server of today", "an older server"])
+async def test_failures_are_read_back_as_the_ledger_has_them(
+    query_v2: bool, service: LangSmith, tmp_path: Path
+) -> None:
+    service.query_v2 = query_v2
     await sit(tmp_path, simulated(max_rounds=5), EXAMPLES)
     rows = await query(tmp_path, "select document_id from documents order by rowid")
     documents = tuple(row["document_id"] for row in rows)
@@ -456,6 +462,8 @@ async def test_failures_are_read_back_as_the_ledger_has_them(service: LangSmith,
     assert await reader.failures("main", some) == [failure for failure in expected if failure.document_id in some]
     assert await reader.failures("another", documents) == []
     assert await LangSmithTrajectories("tests", run_id="another").failures("main", documents) == []
+    asked = {name for name in service.requests if name.endswith("/runs/query")}
+    assert asked == {"POST /api/v2/runs/query"} | (set() if query_v2 else {"POST /runs/query"})
 
 
 async def test_a_project_that_cannot_be_read(service: LangSmith) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from autodata.checkpoints.records import RunFailed, UserError
+from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.cli import app as command_line
 
 ROOT = Path(__file__).resolve().parents[2]

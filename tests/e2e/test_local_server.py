@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from autodata.checkpoints.records import RunFailed, UserError
+from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.models.local.llama_server import MODULE, LocalServers, ServerSpec, start_server
 from autodata.models.local.weights import find_weights
 

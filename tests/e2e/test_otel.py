@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import open_readonly
-from autodata.checkpoints.records import Document, UserError
+from autodata.checkpoints.records import Document
 from autodata.corpus.documents import read_documents
 from autodata.examples import documents_folder
 from autodata.tracing.otel import OtelExporter

@@ -16,9 +16,9 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.conformance import checkpointer_test, validate
 from langgraph.checkpoint.conformance.capabilities import Capability
 
+from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.checkpoints.ledger import Ledger, open_readonly
 from autodata.checkpoints.postgres import PostgresSaver, describe, open_postgres
-from autodata.checkpoints.records import RunFailed, UserError
 from autodata.checkpoints.saver import ROUND_KEY, keep_rounds
 from autodata.runner.checkpointer import open_kept, run_prefix
 from autodata.runner.config import RunConfig

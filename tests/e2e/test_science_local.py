@@ -19,15 +19,16 @@ from typing import Any
 import pytest
 from langchain_core.runnables import RunnableConfig
 
+from autodata.checkpoints.errors import UnusableReply
+from autodata.checkpoints.ids import document_id
 from autodata.checkpoints.ledger import MemoryLedger
-from autodata.checkpoints.records import Document, Stage, document_id
+from autodata.checkpoints.records import Document, Stage
 from autodata.domains.acceptance.policies import PRESETS
 from autodata.domains.domain import SCIENCE
 from autodata.domains.tasks import maths
 from autodata.graphs.cot_baseline import build_cot_baseline
 from autodata.graphs.self_instruct import steps_for
 from autodata.models.caller import Budget, Caller
-from autodata.models.errors import UnusableReply
 from autodata.models.factory import connect
 from autodata.models.local.serving import LocalServing
 from autodata.nodes.state import Context, Services, new_state

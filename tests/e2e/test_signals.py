@@ -34,6 +34,7 @@ async def test_a_signal_drains_and_the_same_command_goes_on(number: signal.Signa
         write_config(tmp_path, server.base_url)
         process = await start(tmp_path)
         assert process.stderr is not None
+        assert (await process.stderr.readline()).startswith(b"Documents go to: ")
         first = (await process.stderr.readline()).decode()  # a document has ended: the others are in work
         assert "accepted" in first or "rejected" in first
         process.send_signal(number)
@@ -87,7 +88,7 @@ async def test_a_mistake_is_one_line_and_exit_code_2(arguments: tuple[str, ...],
     process = await start(tmp_path, *arguments)
     _, err = await process.communicate()
     assert process.returncode == 2, err
-    lines = err.decode().strip().splitlines()
+    lines = [line for line in err.decode().strip().splitlines() if not line.startswith("Documents go to: ")]
     assert len(lines) == 1, lines
     assert lines[0].startswith("autodata: ")
     assert said in lines[0]

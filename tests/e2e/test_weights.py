@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from autodata.checkpoints.records import RunFailed, UserError
+from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.models.local import weights
 from autodata.models.local.weights import KNOWN_MODELS, KnownModel, WheelPart, find_weights, known_hash
 

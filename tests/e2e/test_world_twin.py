@@ -9,7 +9,7 @@ from statistics import fmean, pvariance
 
 import pytest
 
-from autodata.domains import domain
+from autodata.domains import domain, loader
 from autodata.models.simulated.chat_model import META_WORLD
 from autodata.models.simulated.rules import META_RULES
 from autodata.prompts import PromptPack, load_pack
@@ -87,7 +87,7 @@ async def test_twin_and_pipeline_agree(
     names: tuple[str, ...], curtail: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pack = with_rules(*names)
-    monkeypatch.setattr(domain, "DOMAINS", {"cs": domain.CS.model_copy(update={"curtail": curtail})})
+    monkeypatch.setattr(loader, "DOMAINS", {"cs": domain.CS.model_copy(update={"curtail": curtail})})
     passed, calls, modes = await piped(pack, tmp_path / "run", monkeypatch)
     played = twinned(pack)
     rate = fmean(one.status == "accepted" for one in played)

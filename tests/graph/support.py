@@ -21,14 +21,16 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 from pydantic import ConfigDict
 
+from autodata.checkpoints.ids import document_id
 from autodata.checkpoints.ledger import MemoryLedger
-from autodata.checkpoints.records import Document, document_id
+from autodata.checkpoints.records import Document
 from autodata.domains.acceptance.borderline import ReviewMode
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
 from autodata.models.caller import Budget, Caller
-from autodata.models.config import ROLES, BudgetConfig, ModelSettings, RetryConfig
+from autodata.models.config import BudgetConfig, ModelSettings, RetryConfig
 from autodata.models.endpoint import Endpoint, RoleModel
 from autodata.nodes.state import Context, Services, new_state
+from autodata.prompts.roles import ROLES
 from autodata.runner.config import RunConfig
 
 SCHEMAS = {

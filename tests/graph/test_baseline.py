@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Ledger
-from autodata.checkpoints.records import Decision, Document, Stage, UserError
+from autodata.checkpoints.records import Decision, Document, Stage
 from autodata.corpus.compare import SUITABILITIES
 from autodata.corpus.signals import signals
 from autodata.domains.acceptance.policies import Measure, Planned
@@ -259,6 +260,7 @@ def test_the_graph_is_a_line_with_ways_out() -> None:
         ("verifier", "accept"),
         ("verifier", "weak_solver"),  # only for a candidate that a person edited: all attempts are missing then
         ("accept", "__end__"),
+        ("accept", "feedback"),  # what code refuses at the final check
         ("challenger", "feedback"),
         ("quality_verifier", "feedback"),
         ("feedback", "__end__"),
@@ -279,6 +281,8 @@ def test_options_of_a_domain_in_one_shot() -> None:
         ("verifier", "weak_solver"),
         ("extractor", "__end__"),
         ("challenger", "feedback"),
+        ("weak_solver", "feedback"),  # no quality verifier stands before it: code looks there
+        ("accept", "feedback"),
         ("feedback", "__end__"),
         *EDITED,
     }

@@ -16,8 +16,10 @@ from pypdf import PdfWriter
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 from typer.testing import Result
 
+from autodata.checkpoints.errors import RunFailed
+from autodata.checkpoints.ids import document_id
 from autodata.checkpoints.ledger import open_readonly
-from autodata.checkpoints.records import Document, RunFailed, Skipped, document_id
+from autodata.checkpoints.records import Document, Skipped
 from autodata.cli import app as command_line
 from autodata.corpus.documents import read_documents
 from autodata.corpus.summary import summarise

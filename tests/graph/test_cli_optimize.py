@@ -6,6 +6,7 @@ import importlib
 import json
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from autodata.cli import optimize_picture
 from autodata.cli.optimize_report import SearchReport
 from autodata.models.simulated.world import META_WORLD
 from autodata.prompts import load_pack
-from tests.support.commands import invoke
+from tests.support.commands import invoke, refusal
 from tests.support.runs import generated
 
 DOCUMENTS = generated(10)
@@ -195,6 +196,34 @@ def test_a_folder_that_holds_no_search(folder: Path, tmp_path: Path, command: st
 @pytest.mark.parametrize("command", ["status", "show", "compare"])
 def test_commands_of_runs_know_a_search(folder: Path, command: str) -> None:
     assert "autodata optimize status" in str(invoke(command, folder / "OPT").exception)
+
+
+def test_traces_of_evaluations_are_listed_and_drawn(folder: Path) -> None:
+    opt = folder / "OPT"
+    rows = json.loads(invoke("trace", opt, "--json").output)
+    assert {row["split"] for row in rows} == {"train", "validate", "test"}
+    assert all(row["traced"] for row in rows if row["status"] in {"accepted", "rejected"})
+    listed = invoke("trace", opt).output
+    assert all(row["evaluation"][:8] in listed for row in rows)
+    for row in (rows[0], rows[-1]):
+        one = ("trace", opt, row["document_id"], "--evaluation", row["evaluation"])
+        found = json.loads(invoke(*one, "--json").output)
+        assert (found["evaluation"], found["document_id"]) == (row["evaluation"], row["document_id"])
+        [tree] = found["spans"]
+        assert tree["thread_id"] == f"{row['evaluation']}/{row['document_id']}"
+        assert [child["kind"] for child in tree["children"]] == ["round"] * row["rounds"]
+        assert "round 1" in invoke(*one).output
+
+
+def test_which_evaluation_is_meant_must_be_said(folder: Path) -> None:
+    opt = folder / "OPT"
+    rows = json.loads(invoke("trace", opt, "--json").output)
+    counts = Counter(row["document_id"] for row in rows)
+    [(often, times)] = counts.most_common(1)
+    assert times > 1
+    assert f"is in {times} evaluations: add --evaluation with one of" in refusal("trace", opt, often)
+    assert "has no evaluation 'none'" in refusal("trace", opt, often, "--evaluation", "none")
+    assert "list all with 'autodata trace" in refusal("trace", opt, "nothing like it")
 
 
 def test_a_run_does_not_go_on_in_a_search(folder: Path) -> None:

@@ -26,8 +26,8 @@ from autodata import (
     build_self_instruct,
     open_services,
 )
+from autodata.checkpoints.errors import EndpointDown, PlumbingError
 from autodata.domains.domain import DOMAINS
-from autodata.models.errors import EndpointDown, PlumbingError
 from tests.graph.support import DEFAULTS, SCHEMAS, Call, as_function
 from tests.support.commands import parsed, printed
 from tests.support.pages import DOCS, Program, programs

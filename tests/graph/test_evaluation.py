@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from autodata.checkpoints.errors import Stopped
 from autodata.checkpoints.records import DocumentStatus
-from autodata.models.errors import Stopped
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Trial
 from autodata.prompts import PromptPack
 from autodata.prompts.pack import parse_prompt
@@ -18,7 +18,7 @@ from autodata.runner.config import RunConfig
 from autodata.runner.ingest import take_in
 from autodata.runner.optimization.evaluator import DocumentEvaluator
 from autodata.runner.optimization.failures import LedgerTrajectories
-from autodata.runner.run_folder import House, open_house
+from autodata.runner.run_folder import RunFolder, open_run_folder
 from tests.support.runs import generated
 
 MODELS = {"default": {"provider": "simulated", "model": "strong"}, "weak_solver": {"model": "weak"}}
@@ -31,12 +31,12 @@ def config(**values: Any) -> RunConfig:
 @asynccontextmanager
 async def opened(
     folder: Path, documents: int = 8, **values: Any
-) -> AsyncIterator[tuple[DocumentEvaluator, House, tuple[str, ...]]]:
+) -> AsyncIterator[tuple[DocumentEvaluator, RunFolder, tuple[str, ...]]]:
     settings = config(**values)
-    async with open_house(settings, folder) as house:
+    async with open_run_folder(settings, folder) as run_folder:
         made = generated(documents)
-        await take_in(house.ledger, made)
-        yield DocumentEvaluator(settings, house), house, tuple(document.document_id for document in made)
+        await take_in(run_folder.ledger, made)
+        yield DocumentEvaluator(settings, run_folder), run_folder, tuple(document.document_id for document in made)
 
 
 def request(
@@ -45,38 +45,38 @@ def request(
     return EvaluationRequest(name, pack, "validate", values.pop("block", 0), tuple(documents), **values)
 
 
-async def calls(house: House) -> int:
-    return int((await house.ledger.read("select count(*) as n from calls"))[0]["n"])
+async def calls(run_folder: RunFolder) -> int:
+    return int((await run_folder.ledger.read("select count(*) as n from calls"))[0]["n"])
 
 
 @pytest.mark.slow
 async def test_an_evaluation_has_statuses_of_its_own(tmp_path: Path) -> None:
-    async with opened(tmp_path / "opt") as (evaluator, house, ids):
-        trials = await evaluator.evaluate(request(house.pack, ids))
+    async with opened(tmp_path / "opt") as (evaluator, run_folder, ids):
+        trials = await evaluator.evaluate(request(run_folder.pack, ids))
         assert [trial.document_id for trial in trials] == list(ids)
         assert {trial.status for trial in trials} <= {DocumentStatus.ACCEPTED, DocumentStatus.REJECTED}
         assert 0 < sum(trial.passed for trial in trials) < len(ids)
-        assert {row["status"] for row in await house.ledger.read("select status from documents")} == {"pending"}
-        threads = {row["thread_id"] for row in await house.ledger.read("select distinct thread_id from rounds")}
+        assert {row["status"] for row in await run_folder.ledger.read("select status from documents")} == {"pending"}
+        threads = {row["thread_id"] for row in await run_folder.ledger.read("select distinct thread_id from rounds")}
         assert threads == {f"validate-x-b0/{document}" for document in ids}
-        assert sum(trial.calls for trial in trials) == await calls(house)
+        assert sum(trial.calls for trial in trials) == await calls(run_folder)
 
 
 async def test_what_was_evaluated_costs_nothing_again(tmp_path: Path) -> None:
-    async with opened(tmp_path / "opt") as (evaluator, house, ids):
-        first = await evaluator.evaluate(request(house.pack, ids))
-        paid = await calls(house)
-        assert await evaluator.evaluate(request(house.pack, ids)) == first
-        assert await calls(house) == paid
-    async with opened(tmp_path / "opt") as (evaluator, house, ids):
-        assert await evaluator.evaluate(request(house.pack, ids)) == first
-        assert await calls(house) == paid
+    async with opened(tmp_path / "opt") as (evaluator, run_folder, ids):
+        first = await evaluator.evaluate(request(run_folder.pack, ids))
+        paid = await calls(run_folder)
+        assert await evaluator.evaluate(request(run_folder.pack, ids)) == first
+        assert await calls(run_folder) == paid
+    async with opened(tmp_path / "opt") as (evaluator, run_folder, ids):
+        assert await evaluator.evaluate(request(run_folder.pack, ids)) == first
+        assert await calls(run_folder) == paid
 
 
 @pytest.mark.slow
 async def test_a_block_fixes_all_seeds(tmp_path: Path) -> None:
-    async with opened(tmp_path / "opt", documents=12) as (evaluator, house, ids):
-        packs = [await evaluator.evaluate(request(house.pack, ids, f"e{k}", block=k // 2)) for k in range(4)]
+    async with opened(tmp_path / "opt", documents=12) as (evaluator, run_folder, ids):
+        packs = [await evaluator.evaluate(request(run_folder.pack, ids, f"e{k}", block=k // 2)) for k in range(4)]
         statuses = [[(trial.status, trial.rounds) for trial in trials] for trials in packs]
         assert statuses[0] == statuses[1]
         assert statuses[2] == statuses[3]
@@ -85,35 +85,35 @@ async def test_a_block_fixes_all_seeds(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 async def test_a_lost_evaluation_stops_after_its_wave_and_goes_on_later(tmp_path: Path) -> None:
-    async with opened(tmp_path / "opt") as (evaluator, house, ids):
+    async with opened(tmp_path / "opt") as (evaluator, run_folder, ids):
         looks: list[int] = []
 
         def lost(trials: Sequence[Trial]) -> bool:
             looks.append(len(trials))
             return len(trials) >= 6
 
-        assert len(await evaluator.evaluate(request(house.pack, ids, lost=lost, wave=3))) == 6
+        assert len(await evaluator.evaluate(request(run_folder.pack, ids, lost=lost, wave=3))) == 6
         assert looks == [0, 3, 6]
-        paid = await calls(house)
-        whole = await evaluator.evaluate(request(house.pack, ids))
+        paid = await calls(run_folder)
+        whole = await evaluator.evaluate(request(run_folder.pack, ids))
         assert len(whole) == 8
-        assert await calls(house) == paid + sum(trial.calls for trial in whole[6:])
+        assert await calls(run_folder) == paid + sum(trial.calls for trial in whole[6:])
 
 
 @pytest.mark.slow
 async def test_a_spent_budget_keeps_what_was_paid_for(tmp_path: Path) -> None:
-    async with opened(tmp_path / "opt", budget={"max_calls": 40}) as (evaluator, house, ids):
+    async with opened(tmp_path / "opt", budget={"max_calls": 40}) as (evaluator, run_folder, ids):
         with pytest.raises(Stopped, match="--max-calls 40 is spent"):
-            await evaluator.evaluate(request(house.pack, ids))
-        assert await calls(house) == 40
+            await evaluator.evaluate(request(run_folder.pack, ids))
+        assert await calls(run_folder) == 40
         with pytest.raises(Stopped):  # the sitting is over for every other evaluation, too
-            await evaluator.evaluate(request(house.pack, ids, "another"))
-    async with opened(tmp_path / "whole") as (evaluator, house, ids):
-        undisturbed = await evaluator.evaluate(request(house.pack, ids))
-        whole = await calls(house)
-    async with opened(tmp_path / "opt") as (evaluator, house, ids):
-        assert await evaluator.evaluate(request(house.pack, ids)) == undisturbed
-        assert await calls(house) == whole
+            await evaluator.evaluate(request(run_folder.pack, ids, "another"))
+    async with opened(tmp_path / "whole") as (evaluator, run_folder, ids):
+        undisturbed = await evaluator.evaluate(request(run_folder.pack, ids))
+        whole = await calls(run_folder)
+    async with opened(tmp_path / "opt") as (evaluator, run_folder, ids):
+        assert await evaluator.evaluate(request(run_folder.pack, ids)) == undisturbed
+        assert await calls(run_folder) == whole
 
 
 async def test_a_dead_endpoint_stops_the_sitting_and_scores_nothing(tmp_path: Path) -> None:
@@ -121,11 +121,11 @@ async def test_a_dead_endpoint_stops_the_sitting_and_scores_nothing(tmp_path: Pa
         "simulated": {"faults": {"outage": True}},
         "retries": {"max_attempts": 1, "base_seconds": 0},
     }
-    async with opened(tmp_path / "opt", **dead) as (evaluator, house, ids):
+    async with opened(tmp_path / "opt", **dead) as (evaluator, run_folder, ids):
         with pytest.raises(Stopped) as stopped:
-            await evaluator.evaluate(request(house.pack, ids))
+            await evaluator.evaluate(request(run_folder.pack, ids))
         assert stopped.value.failed
-        assert {row["status"] for row in await house.ledger.read("select status from trials")} == {"pending"}
+        assert {row["status"] for row in await run_folder.ledger.read("select status from trials")} == {"pending"}
 
 
 def lenient(pack: PromptPack) -> PromptPack:
@@ -137,11 +137,11 @@ def lenient(pack: PromptPack) -> PromptPack:
 
 @pytest.mark.slow
 async def test_the_final_check_uses_the_frozen_prompt(tmp_path: Path) -> None:
-    async with opened(tmp_path / "opt") as (evaluator, house, ids):
-        pack = lenient(house.pack)
+    async with opened(tmp_path / "opt") as (evaluator, run_folder, ids):
+        pack = lenient(run_folder.pack)
         trials = await evaluator.evaluate(request(pack, ids))
         assert any(trial.passed for trial in trials)
-        rows = await house.ledger.read("select node, messages_hash from calls where role = 'quality_verifier'")
+        rows = await run_folder.ledger.read("select node, messages_hash from calls where role = 'quality_verifier'")
         of_rounds = {row["messages_hash"] for row in rows if row["node"] == "quality_verifier"}
         of_ends = {row["messages_hash"] for row in rows if row["node"] == "accept"}
         assert of_ends
@@ -150,11 +150,11 @@ async def test_the_final_check_uses_the_frozen_prompt(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 async def test_failures_are_read_whole_from_the_ledger(tmp_path: Path) -> None:
-    async with opened(tmp_path / "opt", documents=4) as (evaluator, house, ids):
-        await evaluator.evaluate(request(house.pack, ids))
-        await evaluator.evaluate(request(house.pack, ids, "another", block=1))
-        failures = await LedgerTrajectories(house.ledger).failures("validate-x-b0", ids)
-        rows = await house.ledger.read(
+    async with opened(tmp_path / "opt", documents=4) as (evaluator, run_folder, ids):
+        await evaluator.evaluate(request(run_folder.pack, ids))
+        await evaluator.evaluate(request(run_folder.pack, ids, "another", block=1))
+        failures = await LedgerTrajectories(run_folder.ledger).failures("validate-x-b0", ids)
+        rows = await run_folder.ledger.read(
             "select * from rounds where outcome = 'rejected' and thread_id like 'validate-x-b0/%' order by n"
         )
         assert {failure.round_id for failure in failures} == {row["round_id"] for row in rows}
@@ -163,7 +163,7 @@ async def test_failures_are_read_whole_from_the_ledger(tmp_path: Path) -> None:
         solved = [failure for failure in failures if failure.exchanges]
         assert solved
         for exchange in solved[0].exchanges:
-            assert exchange.answer == await house.ledger.get(f"answer/{exchange.attempt_id}")
+            assert exchange.answer == await run_folder.ledger.get(f"answer/{exchange.attempt_id}")
             assert exchange.score is not None
             assert len(exchange.marks) == len(solved[0].candidate["rubric"])
         assert {exchange.stage for failure in solved for exchange in failure.exchanges} >= {"weak"}

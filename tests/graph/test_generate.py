@@ -78,8 +78,8 @@ def test_a_result_is_what_the_folder_exports_and_status_says(tmp_path: Path, tem
         *(status["calls"], status["tokens_in"], status["tokens_out"]),
         None,
     )
-    assert {role: used.calls for role, used in usage.by_role.items()} == status["calls_by_role"]
-    assert sum(used.tokens_in for used in usage.by_role.values()) == usage.tokens_in
+    assert {role: used.calls for role, used in result.usage_by_role.items()} == status["calls_by_role"]
+    assert sum(used.tokens_in or 0 for used in result.usage_by_role.values()) == usage.tokens_in
     assert (result.status, result.stopped, result.run_folder) == ("complete", "", tmp_path / "run")
     assert result.raise_for_status() is result
     assert "\n" not in repr(result)

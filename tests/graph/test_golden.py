@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from autodata.domains.domain import DOMAINS, Domain
-from autodata.models.caller import seed_for
+from autodata.models.seeds import seed_for
 from autodata.prompts import PromptPack
 from tests.support import golden
 from tests.support.golden import COMMAND, Replay, StaleTranscript, Transcript

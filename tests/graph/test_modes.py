@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.errors import PlumbingError, UserError
 from autodata.domains.tasks import maths
 from autodata.models.config import ModelSettings
-from autodata.models.errors import PlumbingError
 from autodata.models.factory import connect
 from autodata.nodes.solver_modes import CALCULATOR_TURNS
 from autodata.runner.config import RunConfig, read_config, stored_config
@@ -246,7 +245,8 @@ empty = 0.5
 
 
 async def run_folder(config: RunConfig, folder: Path) -> list[dict[str, Any]]:
-    from autodata.checkpoints.records import Document, document_id
+    from autodata.checkpoints.ids import document_id
+    from autodata.checkpoints.records import Document
 
     texts = [f"Document {k} of momentum, entropy, harmonic boundaries and resonance." for k in range(6)]
     documents = [Document(document_id=document_id(text), name=text[:10], title="", text=text) for text in texts]

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from langgraph.runtime import Runtime
 
-from autodata.checkpoints.records import DocumentStatus, UserError
+from autodata.checkpoints.errors import Stopped, UserError
+from autodata.checkpoints.records import DocumentStatus
 from autodata.models import factory
-from autodata.models.errors import Stopped
 from autodata.models.simulated.chat_model import SimulatedChatModel
 from autodata.models.simulated.world import META_WORLD
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Trial
@@ -26,7 +26,8 @@ from autodata.nodes.optimizer.trajectories import Exchange, Failure
 from autodata.prompts import load_pack
 from autodata.prompts.patch import write_pack
 from autodata.runner.config import RunConfig
-from autodata.runner.optimization.session import Ending, Optimization, OptimizeRunConfig, open_optimization
+from autodata.runner.optimization.session import Optimization, OptimizeRunConfig, open_optimization
+from autodata.runner.outcome import Outcome
 from tests.support.runs import generated, read_tables
 
 A, R, E = DocumentStatus.ACCEPTED, DocumentStatus.REJECTED, DocumentStatus.ERRORED
@@ -105,7 +106,7 @@ async def searching(
 
 async def searched(
     folder: Path, settings: OptimizeRunConfig, evaluator: Any = None, trajectories: Any = None
-) -> tuple[Ending, list[dict[str, Any]]]:
+) -> tuple[Outcome, list[dict[str, Any]]]:
     async with searching(folder, settings, evaluator, trajectories or (OneFailure() if evaluator else None)) as sitting:
         ending = await sitting.run()
         return ending, await sitting.ledger.read("select * from iterations order by iteration")

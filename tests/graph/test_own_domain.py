@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import tomllib
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +17,8 @@ import pytest
 
 from autodata.examples import documents_folder
 from autodata.prompts.pack import load_pack
-from autodata.runner.config import bearing, read_config, read_resolved, stored_config
+from autodata.runner.config import read_config, read_resolved, stored_config
+from autodata.runner.fingerprint import fingerprint
 from tests.support.commands import invoke, printed, refusal
 from tests.support.runs import read_tables
 from tests.support.stages import first_quick
@@ -152,10 +156,49 @@ def test_the_stored_domain_is_whole_and_reads_back(here: Path) -> None:
     assert stored["domain_settings"] == settings.chosen_domain.model_dump(mode="json", exclude_none=True)
     again = stored_config(here / "out" / "config.toml")
     version = settings.chosen_domain.pack().version
-    assert bearing(again.resolved(version)) == bearing(stored)
+    assert fingerprint(again.resolved(version)) == fingerprint(stored)
 
 
 def test_the_graph_and_a_configuration_of_an_own_domain() -> None:
     assert "quality_verifier" in printed("graph", "--domain", "./mine")
     printed("init", "--domain", "./mine", "--out", "written.toml")
     assert tomllib.loads(Path("written.toml").read_text())["domain"] == "./mine"
+
+
+KIND = """
+from autodata.domains.tasks.base import ReferenceKind
+
+from {helper} import MARK
+
+
+class Mine(ReferenceKind):
+    mark_text = MARK
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("changed", ["task_of_mine", "helper_of_mine"])
+def test_changed_code_of_a_task_type_is_refused(changed: str, here: Path) -> None:
+    """The command as a user starts it: the run is made, the file of the task type changes, the run is resumed."""
+    (here / "task_of_mine.py").write_text(KIND.format(helper="helper_of_mine"))
+    (here / "helper_of_mine.py").write_text('MARK = "first"\n')
+    change('kind = "reference"', 'kind = "task_of_mine:Mine"')
+    environment = {**os.environ, "PYTHONPATH": str(here)}
+
+    def autodata(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [str(Path(sys.executable).with_name("autodata")), "run", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    given = ["--domain", "./mine", "--config", "mine.toml", "--documents", "papers", "--out", "out", "--limit", "1"]
+    begun = autodata(*given)
+    assert begun.returncode == 0, begun.stderr
+    assert autodata("--out", "out").returncode == 0, "unchanged, it goes on"
+    file = here / f"{changed}.py"
+    file.write_text(file.read_text() + "OTHER = 1\n")
+    for arguments in (given, ["--out", "out"]):
+        refused = autodata(*arguments)
+        assert refused.returncode == 2
+        line = " ".join(refused.stderr.split())  # one sentence, broken at the width of the terminal
+        assert "Traceback" not in line
+        assert "out was made with another configuration (domain.code: task_of_mine:Mine " in line
+        assert " -> task_of_mine:Mine " in line

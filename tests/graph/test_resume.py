@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from autodata.checkpoints.errors import BudgetSpent, CallFailed, Drained, EndpointDown, UnusableReply
 from autodata.checkpoints.records import FailureMode
-from autodata.domains.tasks.base import KINDS
+from autodata.domains.tasks.registry import TASK_TYPES
 from autodata.models.config import BudgetConfig
-from autodata.models.errors import BudgetSpent, CallFailed, Drained, EndpointDown, UnusableReply
 from autodata.nodes.state import Context, all_of
 from tests.graph.support import DEFAULTS, Answer, Bench, Call, Cut, Script, candidate, judge, review, scored
 
@@ -201,7 +201,7 @@ async def fork(bench: Bench, before: str, values: dict[str, Any], as_node: str) 
 
 
 def edited() -> tuple[dict[str, Any], str]:
-    item = KINDS["rubric"].candidate(candidate(7))
+    item = TASK_TYPES["rubric"].candidate(candidate(7))
     return item.model_dump(mode="json"), item.candidate_id
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from autodata.models.errors import UnusableReply
+from autodata.checkpoints.errors import UnusableReply
 from tests.graph.support import DOCUMENT_TEXT, Bench, Call, Cut, Script, candidate, review, scored
 
 SOLVED = {"challenger": 1, "quality_verifier": 2, "weak_solver": 3, "strong_solver": 3, "verifier": 6}

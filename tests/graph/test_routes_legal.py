@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from autodata.checkpoints.records import Document, Example, document_id
-from autodata.corpus.export import jsonl_row
+from autodata.checkpoints.errors import CallFailed, UnusableReply
+from autodata.checkpoints.ids import document_id
+from autodata.checkpoints.records import Candidate, Document, Example
+from autodata.corpus.exporters.jsonl import jsonl_row
 from autodata.domains.domain import LEGAL, Domain
+from autodata.domains.tasks.base import Missing
 from autodata.domains.tasks.legal_filters import POST_FILTERS
+from autodata.domains.tasks.registry import TASK_TYPES
+from autodata.domains.tasks.rubric import RubricKind
+from autodata.domains.tasks.schemas import Weighted
 from autodata.graphs.self_instruct import build_self_instruct
-from autodata.models.errors import CallFailed, UnusableReply
 from autodata.models.simulated.chat_model import TOO_HARD
 from autodata.runner.config import RunConfig
 from autodata.runner.document_runner import open_run
@@ -133,6 +139,57 @@ async def test_a_kind_of_another_domain_is_judged_without_the_legal_rules() -> N
     assert (state["status"], bench.modes()) == ("accepted", [None])
     [row] = bench.rows("rounds")
     assert json.loads(row["packet"])["post_filter_flags"] == {}
+
+
+@dataclass(frozen=True)
+class Row:
+    criterion: str
+    weight: int
+
+
+class OwnKind(RubricKind):
+    """A kind of one's own, with a rule and a rubric of another shape."""
+
+    def candidate(self, data: Mapping[str, Any]) -> Candidate:
+        return OwnCandidate.model_validate(data)
+
+    def rows(self, candidate: Candidate) -> Sequence[Weighted]:
+        return [Row(text, 1 if k < 10 else -1) for k, text in enumerate(candidate.model_dump()["rubric"])]
+
+    def missing(self, candidate: Candidate, sources: Sequence[str]) -> Missing:
+        return Missing()
+
+    def final_problems(self, candidate: Candidate) -> list[str]:
+        return []
+
+    def post_filters(self, candidate: Candidate) -> Mapping[str, str]:
+        return {"no_relay": "it names no relay"} if "relay" not in candidate.question else {}
+
+
+class OwnCandidate(Candidate):
+    rubric: list[str]
+
+
+async def test_a_kind_of_ones_own_is_judged_by_its_own_rules_and_packet(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind: Any = OwnKind()
+    domain = Domain.model_validate({**LEGAL.model_dump(), "name": "own", "kind": "rubric", "extractor": False})
+    monkeypatch.setitem(TASK_TYPES.shipped, "rubric", kind)
+    own = {"context": "", "reference_answer": "", "rubric": [f"Names {k}" for k in range(1, 17)]}
+    drafts = [
+        {"question": text, **own} for text in ("What follows, on appeal?", "What of a relay, on appeal, in 1912?")
+    ]
+    bench = legal()
+    monkeypatch.setattr(OwnKind, "draft", OwnCandidate)
+    bench.services = replace(bench.services, domain=domain)
+    bench.graph = build_self_instruct(domain).compile(checkpointer=bench.saver)
+    bench.script("challenger", drafts)
+    bench.chats["challenger"].schema_title = "OwnCandidate"
+    state = await bench.run()
+    assert (state["status"], bench.modes()) == ("accepted", ["post_filter", None])
+    assert state["rounds"][0]["reason"] == "no_relay: it names no relay"
+    found = json.loads(bench.rows("rounds")[1]["packet"])
+    assert found["post_filter_flags"] == {}
+    assert [row["criterion"] for row in found["criteria"]] == own["rubric"]
 
 
 async def test_quotes_that_the_document_lacks_are_noted_with_the_round() -> None:

@@ -10,9 +10,9 @@ from unittest.mock import AsyncMock
 
 import pytest
 
+from autodata.checkpoints.errors import PlumbingError, UnusableReply
 from autodata.domains.domain import SCIENCE
-from autodata.models.caller import seed_for
-from autodata.models.errors import PlumbingError, UnusableReply
+from autodata.models.seeds import seed_for
 from autodata.nodes.grounding import sample_grounding
 from tests.graph.support import Answer, Bench, Call, Cut, Script, problem, screened, solution
 

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from autodata.checkpoints.records import Document, RunFailed, Skipped, UserError, document_id
+from autodata.checkpoints.errors import RunFailed, UserError
+from autodata.checkpoints.ids import document_id
+from autodata.checkpoints.records import Document, Skipped
 from autodata.models.simulated.chat_model import SimulatedChatModel, SimulatedError
 from autodata.runner.config import RunConfig, read_resolved
 from autodata.runner.document_runner import Event, Runner, open_run

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from autodata.models.config import OPTIMIZER_ROLES, ROLES, ModelSettings
-from autodata.serving.exports import EXPORTS, compiled
+from autodata.models.config import ModelSettings
+from autodata.prompts.roles import OPTIMIZER_ROLES, ROLES
+from autodata.serving.exports import EXPORTS, compiled, offered
+from autodata.serving.runtime import CONFIG_VARIABLE, SIMULATED
 from tests.support import schemas
 
 
@@ -52,3 +55,26 @@ def test_every_field_is_described() -> None:
             schema = schemas.schemas(name)[kind]
             for field, told in schema["properties"].items():
                 assert told.get("description"), (name, kind, field)
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_models_are_a_choice_among_the_profiles_of_the_server(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "server.toml"
+    file.write_text(f"{SIMULATED}[serve.profiles.cheap]\nmodel = 'weak'\n", "utf-8")
+    monkeypatch.setenv(CONFIG_VARIABLE, str(file))
+    offered.cache_clear()
+    graph = offered(name)
+    offered.cache_clear()
+    properties: dict[str, Any] = (graph.get_context_jsonschema() or {})["properties"]
+    plain: dict[str, Any] = (compiled(name).get_context_jsonschema() or {})["properties"]
+    assert [*properties] == [*plain]
+    listed = ["configured", "simulated-weak", "simulated-strong", "cheap"]
+    assert {key: one.pop("enum") for key, one in properties.items() if key.endswith("_model")} == {
+        key: listed for key in plain if key.endswith("_model")
+    }
+    assert properties == plain
+    assert graph.output_channels == compiled(name).output_channels
+    assert graph.config == compiled(name).config
+    assert "human_review" not in graph.nodes or "review" in properties, "a node that asks, where nobody can be asked"

@@ -14,7 +14,6 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from autodata.cli.optimize_report import SearchReport
 from autodata.domains.domain import DOMAINS
-from autodata.graphs.optimizer import build_optimizer
 from autodata.models.simulated.world import META_WORLD
 from autodata.prompts import load_pack
 from autodata.prompts.patch import apply_diff
@@ -26,7 +25,6 @@ from tests.support.runs import generated
 
 DOCUMENTS = generated(9)
 CONTEXT = {"minibatch": 2, "max_rounds": 2, "acceptance": "meta"}
-FRAME = {"intake", "unseal", "result"}
 
 
 def pastes(first: int, last: int) -> list[dict[str, str]]:
@@ -87,20 +85,6 @@ async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 def found(values: dict[str, Any]) -> list[Any]:
     names = ("baseline", "winner", "prompts", "diff", "log", "tested", "usage")
     return [values[name] for name in names]
-
-
-def test_it_has_the_optimisers_own_nodes_and_edges() -> None:
-    own, served = build_optimizer(), build_served_optimizer()
-    assert served.nodes.keys() == own.nodes.keys() | FRAME
-    ends = {"__start__": "intake", "__end__": "unseal"}
-    of_own = {(e.source, e.target, e.conditional) for e in own.compile().get_graph().edges}
-    of_served = {(e.source, e.target, e.conditional) for e in served.compile().get_graph().edges}
-    renamed = {(ends.get(source, source), ends.get(target, target), kind) for source, target, kind in of_own}
-    assert of_served == renamed | {
-        ("__start__", "intake", False),
-        ("unseal", "result", False),
-        ("result", "__end__", False),
-    }
 
 
 async def test_a_search_ends_with_its_whole_result(server: Server) -> None:
@@ -175,9 +159,13 @@ async def test_a_server_that_starts_again_goes_on_with_what_the_search_began_wit
 async def test_a_search_does_not_go_on_under_other_settings_of_the_server(server: Server) -> None:
     await server.run("one", splits(), interrupt_before=["evaluate_parent"])
     await shut()
-    server.configure(seed=5)
-    with pytest.raises(Refused, match=r"began under other settings of the server \(seed: 0 -> 5\)"):
+    default = {"provider": "simulated", "model": "strong"}
+    server.configure(seed=5, models={"default": default, "weak_solver": {"model": "weak", "temperature": 0.3}})
+    with pytest.raises(
+        Refused, match=r"began under other settings of the server \(models.weak_solver.temperature: "
+    ) as told:
         await server.run("one", None)
+    assert "seed" not in str(told.value), "the seed is the search's own"
     fresh = await server.run("one", splits())
     assert len(fresh["log"]) == 1
     assert len(server.searches()) == 2

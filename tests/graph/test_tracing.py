@@ -6,16 +6,19 @@ import asyncio
 import io
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 from rich.console import Console
 
-from autodata.checkpoints.ledger import open_readonly
+from autodata.checkpoints.ledger import Ledger, open_readonly
 from autodata.checkpoints.records import Document
 from autodata.cli.waterfall import draw, duration
 from autodata.corpus.documents import read_documents
 from autodata.examples import documents_folder
+from autodata.tracing.redact import Redactor
+from autodata.tracing.spans import Score, Span
 from autodata.tracing.tracer import Tracer
 from tests.graph.support import Bench
 from tests.support.commands import invoke, parsed, printed, refusal, words
@@ -151,6 +154,58 @@ async def test_a_defect_of_the_tracer_fails_no_run(tmp_path: Path, monkeypatch: 
         assert sitting.tables == sound.tables, name
 
 
+class Broken:
+    """An exporter that raises wherever it can."""
+
+    name = "Broken"
+
+    def started(self, span: Span) -> None:
+        raise OSError("no room left for sk-0123456789abcdef0123")
+
+    def ended(self, span: Span) -> None:
+        raise OSError("no room left")
+
+    def scored(self, span: Span, score: Score) -> None:
+        raise OSError("no room left")
+
+    def close(self, seconds: float) -> str:
+        raise RuntimeError("closed already")
+
+
+class Counting:
+    name = "Counting"
+
+    def __init__(self) -> None:
+        self.open: set[UUID] = set()
+        self.ends = 0
+
+    def started(self, span: Span) -> None:
+        self.open.add(span.span_id)
+
+    def ended(self, span: Span) -> None:
+        self.open.discard(span.span_id)
+        self.ends += 1
+
+    def scored(self, span: Span, score: Score) -> None:
+        """Leave it."""
+
+    def close(self, seconds: float) -> str:
+        return "counted"
+
+
+async def test_an_exporter_that_raises_is_told_at_the_end_and_fails_neither_run_nor_others(tmp_path: Path) -> None:
+    counting = Counting()
+    async with Ledger.open(tmp_path / "run.db") as ledger:
+        tracer = Tracer(ledger, Redactor(), exporters=[Broken(), counting], exit_seconds=30.0)
+        with tracer.document("main/d", EXAMPLES[0]):
+            pass
+        await tracer.close()
+    assert (counting.open, counting.ends) == (set(), 1)
+    [counted, broken] = tracer.notes
+    assert counted == "counted"
+    assert broken == ("Broken: 3 pieces of the trace were lost (no room left for [redacted]); the run itself is whole")
+
+
 async def test_turning_it_off_and_on_is_no_other_configuration(tmp_path: Path) -> None:
     await sit(tmp_path, simulated(max_rounds=1), EXAMPLES[:1])
     changed = {"local": False, "redact": ["secret"], "otel_endpoint": "http://127.0.0.1:4318/v1/traces"}
@@ -246,6 +301,8 @@ def test_the_page(run: Path, tmp_path: Path) -> None:
 
 def test_a_document_that_is_not_there(run: Path) -> None:
     assert "has no document 'nothing'" in refusal("trace", run, "nothing")
+    assert "name a document: list all with 'autodata show" in refusal("trace", run)
+    assert "only a search has evaluations" in refusal("trace", run, DRAWN, "--evaluation", "train")
 
 
 async def test_a_document_that_was_not_taken_up(tmp_path: Path) -> None:

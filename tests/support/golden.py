@@ -24,8 +24,9 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import ConfigDict
 
+from autodata.checkpoints.ids import digest, document_id
 from autodata.checkpoints.ledger import MemoryLedger
-from autodata.checkpoints.records import Document, digest, document_id
+from autodata.checkpoints.records import Document
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
 from autodata.models.caller import Caller
 from autodata.models.config import ModelSettings

@@ -10,6 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from uuid import uuid4
 
@@ -21,13 +22,17 @@ Json = dict[str, Any]
 class LangSmith:
     """The service. `runs`, `feedback`, `datasets` and `examples` are by id; `requests` counts method and path."""
 
-    def __init__(self, *, silent: bool = False, refuses: int = 0, multipart: bool = True) -> None:
+    def __init__(
+        self, *, silent: bool = False, refuses: int = 0, multipart: bool = True, query_v2: bool = True
+    ) -> None:
         self.silent = silent
         """Accepts every request and never answers."""
         self.refuses = refuses
         """The HTTP status of every answer, where one is set."""
         self.multipart = multipart
         """Whether runs are taken in multipart requests; an older server has no such path."""
+        self.query_v2 = query_v2
+        """Whether runs are queried by the second version of the API; a server older than 0.16 has no such path."""
         self.runs: dict[str, Json] = {}
         self.feedback: dict[str, Json] = {}
         self.datasets: dict[str, Json] = {}
@@ -79,12 +84,17 @@ class LangSmith:
             return web.json_response({}, status=202)
         plain = json.loads(body) if body and request.content_type == "application/json" else {}
         answers: dict[str, Any] = {
-            "GET /info": lambda: {"version": "0.13.0", "instance_flags": {}, "batch_ingest_config": None},
+            "GET /info": lambda: {
+                "version": "0.16.0" if self.query_v2 else "0.13.0",
+                "instance_flags": {},
+                "batch_ingest_config": None,
+            },
             "POST /runs/batch": lambda: self._batch(plain),
             "POST /feedback": lambda: self.feedback.setdefault(plain["id"], plain),
             "GET /sessions": lambda: self._project(request.query.get("name")),
             "POST /sessions": lambda: self._make_project(plain["name"]),
             "POST /runs/query": lambda: self._query(plain),
+            **({"POST /api/v2/runs/query": lambda: self._query_v2(plain)} if self.query_v2 else {}),
             "GET /datasets": lambda: [d for d in self.datasets.values() if d["name"] == request.query.get("name")],
             "POST /datasets": lambda: self._make_dataset(plain),
             "GET /examples": lambda: self._listed(request.query),
@@ -92,7 +102,7 @@ class LangSmith:
             "GET /settings": lambda: {"id": str(uuid4()), "display_name": "stand-in", "created_at": _NOW},
         }
         if (answer := answers.get(f"{method} {path}")) is None:
-            if path != "/runs/multipart":
+            if path not in {"/runs/multipart", "/api/v2/runs/query"}:
                 self.unknown.append(f"{method} {path}")
             return web.json_response({"detail": "no such path"}, status=404)
         return web.json_response(answer())
@@ -135,16 +145,32 @@ class LangSmith:
         return shown | {"reference_dataset_id": None}
 
     def _query(self, body: Json) -> Json:
-        """Runs of a project that have all the tags of a filter `and(has(tags, "a"), has(tags, "b"))`, page by page."""
+        """Answer the first version of a query, page by page."""
+        page, following = self._page(body["session"], body)
+        shown = [{"id": None, **run, "events": [], "status": "success"} for run in page]
+        return {"runs": shown, "cursors": {"next": following}}
+
+    def _query_v2(self, body: Json) -> Json:
+        """Answer the second version, which returns the fields that were asked for; of one day, where no time is."""
+        assert set(body["selects"]) == {"ID", "START_TIME", "METADATA", "OUTPUTS"}
+        assert datetime.fromisoformat(body["min_start_time"]) < datetime.now(UTC) - timedelta(days=366)
+        page, following = self._page(body["project_ids"], body)
+        names = {"id": "id", "start_time": "start_time", "outputs": "outputs"}
+        shown = [
+            {shown: run.get(name) for shown, name in names.items()} | {"metadata": run["extra"]["metadata"]}
+            for run in page
+        ]
+        return {"items": shown, "next_cursor": following}
+
+    def _page(self, projects: list[str], body: Json) -> tuple[list[Json], str | None]:
+        """Return runs of projects that have all the tags of a filter `and(has(tags, "a"), has(tags, "b"))`."""
         wanted = set(re.findall(r'has\(tags, "([^"]+)"\)', body.get("filter", "")))
         rest = re.sub(r'has\(tags, "[^"]+"\)|and\(|[\s,()]', "", body.get("filter", ""))
         assert not rest, f"the stand-in does not know {rest}"
-        names = {name for name, identity in self.projects.items() if identity in body["session"]}
+        names = {name for name, identity in self.projects.items() if identity in projects}
         found = [r for r in self.runs.values() if r.get("session_name") in names and wanted <= set(r.get("tags") or [])]
         first, size = int(body.get("cursor", 0)), 3  # small pages, so that there are several
-        page = [{"id": None, **run, "events": [], "status": "success"} for run in found[first : first + size]]
-        following = str(first + size) if first + size < len(found) else None
-        return {"runs": page, "cursors": {"next": following}}
+        return found[first : first + size], str(first + size) if first + size < len(found) else None
 
     def _make_dataset(self, body: Json) -> Json:
         made = {**body, "id": str(uuid4()), "created_at": _NOW, "modified_at": _NOW, "tenant_id": str(uuid4())}

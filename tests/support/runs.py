@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autodata.checkpoints.records import Document, document_id
+from autodata.checkpoints.ids import document_id
+from autodata.checkpoints.records import Document
 from autodata.checkpoints.schema import TABLES
 from autodata.runner.config import RunConfig
-from autodata.runner.document_runner import Event, Outcome, Runner, open_run
+from autodata.runner.document_runner import Event, Runner, open_run
 from autodata.runner.ingest import take_in
+from autodata.runner.outcome import Outcome
 from tests.support.server import call_id
 
 CLOCK = frozenset({"latency_s", "created_at", "ended_at"})

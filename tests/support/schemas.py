@@ -42,7 +42,9 @@ def kept(of_export: dict[str, Any]) -> str:
         for role, prompt in pack.prompts.items()
     }
     short = json.loads(json.dumps(of_export))
-    for field in short["context_schema"]["properties"].values():
+    for name, field in short["context_schema"]["properties"].items():
+        if name.endswith("_model"):
+            field.pop("enum", None)  # the profiles of the server that was asked
         if field.get("default") in texts:
             field["default"] = texts[field["default"]]
     return json.dumps(short, indent=1, ensure_ascii=False, sort_keys=True) + "\n"

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import sys
 from collections import Counter
 from contextlib import ExitStack
@@ -22,12 +23,13 @@ from typing import Any, Self, TextIO
 from aiohttp import web
 from pydantic import Field
 
-from autodata.checkpoints.records import digest
+from autodata.checkpoints.ids import digest
 from autodata.models.config import Settings
 from autodata.models.simulated.chat_model import SimulatedChatModel, World
 
 Body = dict[str, Any]
 
+_TITLE = re.compile(r'\\"title\\": ?\\"(\w+)\\"')
 ACCOUNT_HEADERS = frozenset({"openai-organization", "openai-project", "x-from-environment"})
 
 
@@ -53,6 +55,10 @@ class Switches(Settings):
     """One structured reply in so many is cut off in its middle; 0: none."""
     empty_one_in: int = Field(default=0, ge=0)
     """One answer of a solver in so many is empty, all tokens having gone into reasoning; 0: none."""
+    sloppy: bool = False
+    """Whether structured replies come as small models write them: see `sloppily`. None leaves a doubt."""
+    unreadable: tuple[str, ...] = ()
+    """Titles of schemas for which the reply is prose."""
     usage: bool = True
     """Whether replies say how many tokens they took."""
     latency_s: float = Field(default=0.0, ge=0)
@@ -116,7 +122,12 @@ class ChatServer:
             "call": call_id(body["model"], body.get("seed"), digest(messages, 64)),
             "format": body.get("response_format", {}).get("type", "none"),
             # What a client library says of its user unasked.
-            "account": {name: told for name, told in request.headers.items() if name.lower() in ACCOUNT_HEADERS},
+            "account": {
+                name: told
+                for name, told in request.headers.items()
+                if name.lower() in ACCOUNT_HEADERS or "private" in told
+            }
+            | ({"body": "private"} if "private " in json.dumps(body) else {}),
         }
         self._note(self.requests, arrived)
         self._seen[arrived["call"]] += 1
@@ -166,6 +177,13 @@ class ChatServer:
         text, finish = model.reply(messages, body.get("seed", 0))
         if body.get("response_format", {}).get("type") in self.switches.failing_formats:
             text, finish = "", "stop"
+        asked = _TITLE.findall(json.dumps(messages))
+        if "_Sum" in asked:  # of `autodata doctor`
+            text, finish = '{"total": 42, "even": true}', "stop"
+        if set(asked) & set(self.switches.unreadable):
+            text, finish = "I would rather tell it in my own words.", "stop"
+        elif self.switches.sloppy and text.startswith("{"):
+            text = sloppily(json.loads(text), int(call, 16))
         if text.startswith("{"):
             if _chosen(call, "cut", self.switches.cut_one_in):
                 text, finish = text[: len(text) // 2], "length"
@@ -188,6 +206,33 @@ class ChatServer:
         if self._log:
             self._log.write(json.dumps(line) + "\n")
             self._log.flush()
+
+
+def sloppily(reply: Body, turn: int) -> str:
+    """Return a reply of domain cs in the shapes that small models write; `turn` picks among those of a list."""
+    long = "Because it is said so, " * 200
+    if "rubric" in reply:
+        rows = [{**row, "weight": f"{row['weight']} points"} for row in reply["rubric"]]
+        by_number = {str(k): row for k, row in enumerate(rows, 1)}
+        reply = {
+            **reply,
+            "skills": ", ".join(reply["skills"]),
+            "reference_answer": [reply["reference_answer"]],
+            "rubric": by_number if turn % 2 else rows,
+            "context": f"{reply['context']} LATEX",
+        }
+        return json.dumps(reply).replace("LATEX", r"Here $\frac{1}{2} \alpha \times \nu$ holds.")
+    if "marks" in reply:
+        rows = [{**row, "reason": long} for row in reply["marks"]]
+        by_number = {str(row["number"]): {"met": row["met"], "reason": long} for row in rows}
+        return json.dumps([rows, by_number, {"marks": by_number}, {"Marks": rows}][turn % 4])
+    if "feedback" in reply:
+        flags = {
+            name: {True: "yes", False: "No."}.get(one, one) if isinstance(one, bool) else one
+            for name, one in reply.items()
+        }
+        return json.dumps({**flags, "feedback": "Good", "leak_reason": long})
+    return json.dumps(reply)
 
 
 def _chosen(call: str, what: str, one_in: int) -> bool:

@@ -6,7 +6,8 @@ import pytest
 
 from autodata.nodes.optimizer.directive_check import MARKS, PASSES_ON, SPEAKS, WEAKENS, addressed, sentences
 from autodata.prompts import load_pack
-from autodata.prompts.pack import EDITABLE, shipped_packs
+from autodata.prompts.pack import shipped_packs
+from autodata.prompts.roles import EDITABLE
 
 CHEATS = {
     SPEAKS: [

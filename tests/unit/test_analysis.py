@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autodata.checkpoints.errors import UnusableReply
 from autodata.models.caller import CallSite
-from autodata.models.errors import UnusableReply
 from autodata.nodes.optimizer.analyst import (
     NOTHING_FAILED,
     Analyzed,

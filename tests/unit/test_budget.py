@@ -13,12 +13,12 @@ import pytest
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatResult
 
+from autodata.checkpoints.errors import BudgetSpent, CallFailed, Drained, EndpointDown
 from autodata.checkpoints.ledger import Ledger, MemoryLedger
 from autodata.models.budget import ceiling, told_usage
 from autodata.models.caller import Reply
 from autodata.models.config import ModelSettings
 from autodata.models.endpoint import Endpoint, RoleModel
-from autodata.models.errors import BudgetSpent, CallFailed, Drained, EndpointDown
 from autodata.runner.config import RunConfig
 from autodata.runner.run_folder import spent_budget
 from tests.unit.scripted import ASK, SITE, Scripted, Status, bench, calls, usage

@@ -11,10 +11,11 @@ import pytest
 from langchain_core.messages import AIMessage
 from pydantic import BaseModel, Field, StringConstraints, create_model
 
+from autodata.checkpoints.errors import CallFailed, Drained, UnusableReply
 from autodata.checkpoints.ledger import MemoryLedger
-from autodata.models.caller import CallSite, Reply, seed_for
+from autodata.models.caller import CallSite, Reply
 from autodata.models.coerce import Advisory, Flag, ReplyModel
-from autodata.models.errors import CallFailed, Drained, UnusableReply
+from autodata.models.seeds import seed_for
 from tests.unit.scripted import ASK, SITE, Script, Status, bench, calls, said
 
 GOOD, BAD_SHAPE, NOT_JSON = '{"value": 3}', '{"value": "three"}', "I would rather not."

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from langgraph.runtime import Runtime
 
-from autodata.checkpoints.records import Decision, Stage, UserError
+from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.records import Decision, Stage
 from autodata.domains.acceptance.policies import PRESETS, Counts, Measure, Planned, Ruling, Thresholds
 from autodata.domains.domain import CS
 from autodata.domains.tasks import plugin
@@ -20,7 +21,8 @@ from autodata.models.config import ModelSettings
 from autodata.models.factory import Pool, connect
 from autodata.nodes.solver_modes import attempts_alike
 from autodata.nodes.state import Context, Desk, State
-from autodata.runner.config import RunConfig, bearing, changes, read_config
+from autodata.runner.config import RunConfig, read_config
+from autodata.runner.fingerprint import changes, fingerprint
 
 MODELS = '[models.default]\nprovider = "simulated"\nmodel = "m"\n'
 
@@ -138,7 +140,7 @@ def test_changed_code_of_a_kind_changes_what_a_run_is(tmp_path: Path, monkeypatc
 def test_the_refusal_of_changed_code_names_it() -> None:
     resolved = RunConfig.model_validate({"models": {"default": {"model": "m"}}}).resolved("v")
     one, other = (
-        bearing({**resolved, "domain_settings": {**resolved["domain_settings"], "code": f"essay:Kind {code}"}})
+        fingerprint({**resolved, "domain_settings": {**resolved["domain_settings"], "code": f"essay:Kind {code}"}})
         for code in ("1a2b", "3c4d")
     )
     assert changes(one, other) == ["domain.code: essay:Kind 1a2b -> essay:Kind 3c4d"]

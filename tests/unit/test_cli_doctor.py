@@ -14,11 +14,13 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from typer.testing import CliRunner, Result
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.errors import UserError
 from autodata.cli.app import app
-from autodata.models.config import ROLES, ModelSettings, RetryConfig
+from autodata.domains.domain import DOMAINS
+from autodata.models.config import ModelSettings, RetryConfig
 from autodata.models.endpoint import Endpoint, RoleModel
 from autodata.models.local.weights import KNOWN_MODELS
+from autodata.prompts.roles import ROLES
 
 USAGE = {"input_tokens": 11, "output_tokens": 2, "total_tokens": 13}
 SUM = '{"total": 42, "even": true}'
@@ -74,6 +76,8 @@ def try_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Res
         path = tmp_path / "autodata.toml"
         default = f'[models.default]\nmodel = "m"\nbase_url = "http://127.0.0.1:9/v1"\n{settings}\n'
         path.write_text(default + roles)
+        # What is scripted can add and say ready: it knows no prompt of a role.
+        flags = ("--no-rehearse", *flags)
         return CliRunner().invoke(app, ["doctor", "--config", str(path), *flags], env={"COLUMNS": "120"})
 
     return run
@@ -295,6 +299,18 @@ def test_simulated_models_are_fine(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["doctor", "--config", str(path), "--json"])
     assert result.exit_code == 0
     assert only(result)["plain"] == "simulated"
+
+
+@pytest.mark.parametrize("domain", ["cs", "facts", "legal", "science"])
+def test_every_role_of_a_domain_is_rehearsed(tmp_path: Path, domain: str) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text(f'domain = "{domain}"\n[models.default]\nprovider = "simulated"\nmodel = "strong"\n')
+    result = CliRunner().invoke(app, ["doctor", "--config", str(path), "--json"])
+    assert (result.exit_code, result.stderr) == (0, "")
+    rehearsal = json.loads(result.stdout)["rehearsal"]
+    assert [part["role"] for part in rehearsal["parts"]] == list(DOMAINS[domain].roles)
+    assert all(part["tried"] and part["calls"] == 1 and not part["problem"] for part in rehearsal["parts"])
+    assert rehearsal["calls"] == len(DOMAINS[domain].roles)
 
 
 def test_a_local_model_that_is_not_there(tmp_path: Path) -> None:

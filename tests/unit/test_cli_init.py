@@ -11,13 +11,14 @@ import pytest
 from pydantic import BaseModel
 from typer.testing import CliRunner
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.errors import UserError
 from autodata.cli.app import app
 from autodata.cli.init import configuration
 from autodata.domains.acceptance.policies import PRESETS
 from autodata.domains.domain import DOMAINS
-from autodata.models.config import SOLVER_MODES, SOLVERS, ModelsConfig, ModelSettings
+from autodata.models.config import SOLVER_MODES, ModelsConfig, ModelSettings
 from autodata.models.simulated.chat_model import World
+from autodata.prompts.roles import SOLVERS
 from autodata.runner.config import RunConfig, load_config, read_config
 
 EVERY_DOMAIN = pytest.mark.parametrize("domain", DOMAINS.values(), ids=list(DOMAINS))

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from autodata.cli.new_domain import domain_toml
-from autodata.domains.domain import DOMAINS, Domain, find_domain
+from autodata.domains.domain import DOMAINS, Domain
+from autodata.domains.loader import find_domain
 from autodata.prompts.pack import load_pack
 from autodata.runner.config import load_config
 from tests.support.commands import invoke, printed, refusal, words

@@ -12,8 +12,9 @@ import pytest
 from pydantic import BaseModel
 
 from autodata.checkpoints.records import Candidate
-from autodata.domains.tasks.base import KINDS
-from autodata.domains.tasks.legal import Extract, LegalCandidate, LegalDraft, LoopJudgement
+from autodata.domains.tasks.judgement import Extract, LoopJudgement
+from autodata.domains.tasks.legal import LegalCandidate, LegalDraft
+from autodata.domains.tasks.registry import TASK_TYPES
 from autodata.domains.tasks.schemas import (
     ReferenceCandidate,
     ReferenceDraft,
@@ -21,17 +22,14 @@ from autodata.domains.tasks.schemas import (
     RubricCandidate,
     RubricMarks,
     RubricReview,
-    SupportReview,
-)
-from autodata.domains.tasks.verifiable import (
-    ScienceDraft,
     Screening,
-    VerifiableCandidate,
-    VerifiableKind,
+    SupportReview,
     screening_schema,
 )
-from autodata.models.coerce import ReplyModel, flag, integer, ordinal
+from autodata.domains.tasks.verifiable import ScienceDraft, VerifiableCandidate, VerifiableKind
+from autodata.models.coerce import ReplyModel
 from autodata.models.structured import Unusable, parse_reply, schema_text
+from autodata.models.values import flag, integer, ordinal
 from autodata.nodes.optimizer.schemas import Analysis, EditorTurn
 from autodata.nodes.solver_modes import SampleChoice
 
@@ -92,9 +90,9 @@ JUDGEMENT = {
 CAUSE = {"cause": "It leaks.", "evidence": ["a1"], "advice": "Forbid it."}
 EDIT = {"action": "replace", "file": "challenger.md", "old": "a", "new": "b"}
 TURN = {"thought": "so", "edits": [EDIT], "summary": "s", "done": True}
-MARKS, ONE_MARK = KINDS["rubric"].marks(CANDIDATE), KINDS["rubric"].marks(ONE)
+MARKS, ONE_MARK = TASK_TYPES["rubric"].marks(CANDIDATE), TASK_TYPES["rubric"].marks(ONE)
 YES, NO = {"number": 1, "reason": "r", "met": True}, {"number": 2, "reason": "r", "met": False}
-QUOTED = KINDS["reference"].marks(ReferenceCandidate.model_validate(FACT))
+QUOTED = TASK_TYPES["reference"].marks(ReferenceCandidate.model_validate(FACT))
 MARK = {"reference_says": "2011", "answer_says": "in 2011", "correct": True}
 SCREEN = screening_schema(2)
 GOOD, BAD = {"number": 1, "reason": "r", "promising": True}, {"number": 2, "reason": "r", "promising": False}

@@ -9,20 +9,20 @@ from typing import Any
 import pytest
 import tomli_w
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.errors import UserError
 from autodata.domains.acceptance.policies import PRESETS, Thresholds
 from autodata.domains.domain import DOMAINS
 from autodata.models.config import ModelSettings
 from autodata.models.factory import require_keys
 from autodata.runner.config import (
     RunConfig,
-    differences,
     load_config,
     read_config,
     read_resolved,
     stored_config,
     write_resolved,
 )
+from autodata.runner.fingerprint import CODE, VERSION, changed_since, differences, fingerprint, kept_of
 
 BOUNDED = sorted({*PRESETS} - {"loop_judge"})
 """Presets that need no loop judge."""
@@ -421,3 +421,15 @@ def test_old_and_new_value_are_told() -> None:
 def test_the_simulated_world_bears_on_a_simulated_run(extra: str, fields: list[str]) -> None:
     before, after = changed("", SIMULATED).resolved("v1"), changed(extra, SIMULATED).resolved("v1")
     assert [line.partition(": ")[0] for line in differences(before, after)] == fields
+
+
+def test_a_folder_of_an_earlier_version_goes_on_and_one_of_a_later_version_is_refused_in_a_line() -> None:
+    now = fingerprint(changed("").resolved("v1"))
+    kept = kept_of(now)
+    assert changed_since(kept, now, "out") == []
+    assert changed_since({"bearing": kept["bearing"]}, now, "out") == []  # folders of before had no version
+    assert changed_since({}, now, "out") == []
+    assert changed_since(kept, {**now, CODE: "essay:Kind 1a2b"}, "out") == []  # nor what was added since
+    assert changed_since(kept, {**now, "seed": "8"}, "out") == [f"seed: {now['seed']} -> 8"]
+    with pytest.raises(UserError, match=rf"^out was made by a later version .*fingerprint {VERSION + 1}.*[^\n]*$"):
+        changed_since({**kept, "bearing_version": str(VERSION + 1)}, now, "out")

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject, StreamObject
 
-from autodata.checkpoints.records import Document, Skipped, UserError, document_id
+from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.ids import document_id
+from autodata.checkpoints.records import Document, Skipped
 from autodata.corpus.documents import fit, read_documents
 
 

@@ -10,9 +10,9 @@ from langchain_core.messages import AIMessage
 from openai.types.chat import ChatCompletion
 from pydantic import BaseModel, SecretStr
 
+from autodata.checkpoints.errors import CallFailed, EndpointDown
 from autodata.checkpoints.ledger import MemoryLedger
 from autodata.models.endings import ending_of
-from autodata.models.errors import CallFailed, EndpointDown
 from autodata.models.factory import _Chat
 from tests.unit.scripted import ASK, SITE, bench, calls, said
 

@@ -17,11 +17,11 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, Field, SecretStr
 
+from autodata.checkpoints.errors import CallFailed, Drained, EndpointDown
 from autodata.checkpoints.ledger import MemoryLedger
 from autodata.models.caller import Caller
 from autodata.models.config import ModelSettings, RetryConfig
 from autodata.models.endpoint import Endpoint, RoleModel, Slots, address_of, classify
-from autodata.models.errors import CallFailed, Drained, EndpointDown
 from autodata.models.faults import describe
 from tests.unit.scripted import ASK, SITE, Script, Scripted, Status
 

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from autodata.checkpoints.records import Example, RunFailed, UserError
-from autodata.corpus.export import FORMATS, export_jsonl
+from autodata.checkpoints.errors import RunFailed, UserError
+from autodata.checkpoints.records import Example
+from autodata.corpus.exporters.jsonl import export_jsonl
+from autodata.corpus.exporters.registry import EXPORTERS
 
 
 def example(number: int = 1, **changes: Any) -> Example:
@@ -47,7 +49,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 def test_a_row_holds_all_that_a_trainer_needs(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    assert FORMATS["jsonl"]([example()], out) == 1
+    assert EXPORTERS["jsonl"]([example()], out) == 1
     assert rows(out) == [
         {
             "id": "e1",

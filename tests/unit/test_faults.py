@@ -13,7 +13,7 @@ import httpx
 import openai
 import pytest
 
-from autodata.models.errors import cause_of
+from autodata.checkpoints.errors import cause_of
 from autodata.models.faults import TimedOut, classify, describe
 
 REQUEST: Any = httpx.Request("POST", "http://endpoint.test/v1/chat/completions")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from autodata.domains.tasks.grounded import MAX_QUOTES, QUOTE_CHARS, quotes_missing, unfounded
+from tests.unit.test_linear import slow
 
 TITLE = "Masts of the Coast"
 PASSAGE = (
@@ -149,27 +152,53 @@ def test_few_and_short_quotes_are_kept() -> None:
 
 
 HOSTILE = [
-    "1,111",
-    "1",
-    "one ",
-    "1 ",
-    "3 May ",
-    "A ",
-    "Ab ",
-    "Ab'",
-    '"a ',
-    "\u201ca",
-    "A.B.",
-    "Of The ",
-    "1-1-",
-    "\u00ab",
+    *("1,111", "1", "one ", "one-", "1 ", "1.", "3 May ", "May, ", "1-1-", "1/1/2000 ", "2000-1-1 ", "12:30 ", "1:"),
+    *("1 Hz ", "1 Hz Hz ", "5 to 6 million ", "1 to ", "hundred ", "twenty one thousand ", "1%", "1 per cent "),
+    *(
+        "A ",
+        "Ab ",
+        "Ab'",
+        "A.B.",
+        "A&",
+        "Of The ",
+        "Aa of the ",
+        "Aa-",
+        "of ",
+        "X ",
+        "I",
+        "\u00e91 ",
+        "\u00bd",
+        "\u00b2",
+    ),
+    *('"a ', "\u201ca", "\u00ab", '"a b" ', "...", " ", "\n", "'"),
 ]
+CHARS, SECONDS = 1_000_000, 1.0
+
+
+def grounded_in(source: str) -> None:
+    unfounded("Bo Rask, on 3 May 1931, with 5 Hz and 5 million of forty-two", "Who?", [source])
+
+
+def quoted_from(source: str) -> None:
+    quotes_missing({"question": source}, source)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("work", [grounded_in, quoted_from], ids=lambda work: work.__name__)
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_a_megabyte_of_hostile_text_is_looked_through_within_a_second(piece: str, work: Callable[[str], None]) -> None:
+    assert slow(work, CHARS, SECONDS, [piece]) == []
 
 
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_a_long_source_takes_no_more_than_its_length(piece: str) -> None:
-    """Texts of 20,000 and 80,000 characters: were anything quadratic, the second would take minutes."""
-    for chars in (20_000, 80_000):
-        source = piece * (chars // len(piece))
-        unfounded("Bo Rask, on 3 May 1931, with 5 Hz", "Who?", [source])
-        quotes_missing({"question": source}, source)
+    for work in (grounded_in, quoted_from):
+        assert slow(work, CHARS // 20, 4 * SECONDS / 20, [piece]) == []
+
+
+def test_what_takes_longer_is_found() -> None:
+    def quadratic(text: str) -> None:
+        for at in range(0, len(text), 10):
+            text.count("y", at)
+
+    assert slow(quadratic, CHARS, SECONDS, ["1 "]) == ["1 "]

@@ -15,7 +15,8 @@ from pydantic import BaseModel, ValidationError
 from autodata import nodes
 from autodata.checkpoints.records import Candidate
 from autodata.domains.acceptance.rubric_score import one_line
-from autodata.domains.tasks.base import KINDS, RubricKind
+from autodata.domains.tasks.registry import TASK_TYPES
+from autodata.domains.tasks.rubric import RubricKind
 from autodata.domains.tasks.schemas import (
     ReferenceCandidate,
     ReferenceMark,
@@ -27,7 +28,7 @@ from autodata.domains.tasks.schemas import (
 from autodata.models.structured import Unusable, parse_reply
 from autodata.prompts import load_pack
 
-RUBRIC, REFERENCE = KINDS["rubric"], KINDS["reference"]
+RUBRIC, REFERENCE = TASK_TYPES["rubric"], TASK_TYPES["reference"]
 LIMITS = load_pack("cs")["quality_verifier"].front.limits
 
 
@@ -392,7 +393,7 @@ def test_the_judge_sees_criteria_without_weights_and_never_a_rubrics_reference()
 
 @pytest.mark.parametrize(("kind", "candidate"), [("rubric", rubric()), ("reference", reference())])
 def test_the_quality_verifier_sees_all_of_a_candidate(kind: Any, candidate: Candidate) -> None:
-    shown = KINDS[kind].shown(candidate)
+    shown = TASK_TYPES[kind].shown(candidate)
     assert candidate.question in shown
     assert candidate.reference_answer in shown
     assert candidate.context in shown

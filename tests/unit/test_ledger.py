@@ -22,8 +22,10 @@ import pytest
 
 from autodata.checkpoints import ledger as ledger_module
 from autodata.checkpoints.document_queue import Book
+from autodata.checkpoints.errors import DiskFailed, RunFailed, UserError
 from autodata.checkpoints.ledger import Ledger, MemoryLedger, open_readonly, run_lock
-from autodata.checkpoints.records import Blobs, DiskFailed, Journal, RunFailed, Stage, Store, UserError
+from autodata.checkpoints.protocols import Blobs, Journal, Store
+from autodata.checkpoints.records import Stage
 from autodata.checkpoints.schema import TABLES
 from autodata.corpus.summary import summarise
 from tests.support.commands import invoke
@@ -578,7 +580,7 @@ def make_other_program(path: Path) -> None:
 def make_other_version(path: Path) -> None:
     asyncio.run(filled(path))
     with contextlib.closing(sqlite3.connect(path)) as db:
-        db.execute("UPDATE meta SET value = '999' WHERE key = 'schema_version'")
+        db.execute("UPDATE meta SET value = '0' WHERE key = 'schema_version'")
         db.commit()
 
 
@@ -614,7 +616,7 @@ def make_one_bad_page(path: Path) -> None:
     [
         (make_text, "file is not a database"),
         (make_other_program, "another program's database"),
-        (make_other_version, "schema version is 999"),
+        (make_other_version, "schema version is 0"),
         (make_no_version, "schema version is none"),
         (make_cut, "malformed"),
         (make_one_bad_page, r"\*\*\* in database main"),

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ValidationError
 from autodata.checkpoints.records import Decision, Stage
 from autodata.domains.acceptance.policies import PRESETS, Planned
 from autodata.domains.domain import LEGAL
-from autodata.domains.tasks.legal import BANDS, Extract, LegalCandidate, LegalDraft, LoopJudgement
+from autodata.domains.tasks.judgement import Extract, LoopJudgement
+from autodata.domains.tasks.legal import BANDS, LegalCandidate, LegalDraft
 from autodata.models.structured import schema_text
 
 

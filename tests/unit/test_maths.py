@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.errors import UserError
 from autodata.domains.tasks import maths
 from autodata.domains.tasks.maths import Same, answer_key, compare, evaluate, unwrapped
 from autodata.domains.tasks.notation import LONGEST, Unreadable, alike, readings

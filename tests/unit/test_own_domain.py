@@ -10,14 +10,17 @@ from typing import Any
 import pytest
 import tomli_w
 
-from autodata.checkpoints.records import UserError, digest
+from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.ids import digest
 from autodata.domains.acceptance.parse import policy_of
 from autodata.domains.acceptance.policies import Counts
-from autodata.domains.domain import DOMAINS, KIND_NAMES, Domain, find_domain
-from autodata.domains.loader import JUDGED_BY, NEEDED
-from autodata.domains.tasks.base import ReferenceKind
-from autodata.models.config import ROLES
-from autodata.prompts.pack import PLACEHOLDERS, load_pack
+from autodata.domains.domain import DOMAINS, Domain
+from autodata.domains.loader import find_domain
+from autodata.domains.tasks import base
+from autodata.domains.tasks.reference import ReferenceKind
+from autodata.domains.tasks.registry import TASK_TYPES, judge_sees
+from autodata.prompts.pack import load_pack
+from autodata.prompts.roles import NEEDED, PLACEHOLDERS, ROLES
 
 SOUND: dict[str, Any] = {"kind": "reference", "acceptance": "counts", "final_check": False, "strong_attempts": 4}
 ROLES_OF_SOUND = ("challenger", "quality_verifier", "weak_solver", "strong_solver", "verifier")
@@ -37,8 +40,8 @@ def angled() -> str:
 def texts(kind: str = "reference", roles: tuple[str, ...] = ROLES_OF_SOUND) -> dict[str, str]:
     """The least that the prompts of a domain must hold, by role."""
     found = {role: sorted(NEEDED[role]) for role in (*roles, "feedback")}
-    if kind in JUDGED_BY:
-        found["verifier"].append(JUDGED_BY[kind])
+    if seen := judge_sees(kind):
+        found["verifier"].append(seen)
     return {role: prompt(*names) for role, names in found.items()}
 
 
@@ -270,14 +273,23 @@ def test_angles_are_fine_for_challengers_side_by_side(tmp_path: Path) -> None:
 def test_what_is_needed_can_be_had() -> None:
     assert set(NEEDED) == set(PLACEHOLDERS) == {*ROLES, "feedback"}
     assert all(needed <= PLACEHOLDERS[role] for role, needed in NEEDED.items())
-    assert set(JUDGED_BY) == set(KIND_NAMES)
+    assert {judge_sees(kind) for kind in TASK_TYPES} == {"criteria", "reference"}
+
+
+@pytest.mark.parametrize("name", ["RubricKind", "ReferenceKind"])
+def test_a_kind_that_is_built_on_the_old_place_still_works(name: str) -> None:
+    with pytest.warns(DeprecationWarning, match=rf"import {name} from autodata\.domains\.tasks\.\w+, not from"):
+        found = getattr(base, name)
+    assert found in {type(kind) for kind in TASK_TYPES.values()}
+    with pytest.raises(AttributeError):
+        base.NoSuchName  # noqa: B018 - reading it is the test
 
 
 # A kind of one's own
 
 
 OWN = """
-from autodata.domains.tasks.base import ReferenceKind
+from autodata.domains.tasks.reference import ReferenceKind
 
 class Mine(ReferenceKind):
     final_problems = None if {broken} else ReferenceKind.final_problems

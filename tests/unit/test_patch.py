@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.errors import UserError
 from autodata.prompts import PromptPack, load_pack
 from autodata.prompts.pack import parse_prompt
 from autodata.prompts.patch import PatchError, apply_diff, write_pack

@@ -18,7 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 from autodata.checkpoints.ledger import Ledger
-from autodata.checkpoints.records import Example, json_text
+from autodata.checkpoints.records import Example
+from autodata.checkpoints.texts import json_text
 from autodata.cli.terminal import console, write_data
 from autodata.jobs.printable import printable
 

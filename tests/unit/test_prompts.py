@@ -10,11 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.errors import UserError
 from autodata.domains.domain import DOMAINS
-from autodata.models.config import OPTIMIZER_ROLES
 from autodata.prompts import PromptPack, fence, load_pack
-from autodata.prompts.pack import EDITABLE, OPTIMIZER_PLACEHOLDERS, PLACEHOLDERS, parse_prompt, shipped_packs
+from autodata.prompts.pack import parse_prompt, shipped_packs
+from autodata.prompts.roles import (
+    EDITABLE,
+    NEEDED,
+    OPTIMIZER_PLACEHOLDERS,
+    OPTIMIZER_ROLES,
+    PLACEHOLDERS,
+    PROMPTED,
+    STRUCTURED_ROLES,
+    TABLE,
+)
 
 SOLVERS = ("weak_solver", "strong_solver")
 GOOD = '+++\nplaceholders = ["question"]\n+++\n# system\nBe brief.\n# user\nNow: {{question}}\n'
@@ -313,3 +322,15 @@ def test_small_models_see_the_source_first() -> None:
     pack = load_pack("facts")
     for role in ("challenger", "quality_verifier", "strong_solver"):
         assert re.match(r"(\{\{title\}\}\n)?\{\{source\}\}", pack[role].user.strip())
+
+
+@pytest.mark.parametrize("name", [*shipped_packs(), "optimizer"])
+def test_a_role_that_is_shown_a_schema_is_one_whose_replies_are_read(name: str) -> None:
+    for role, prompt in load_pack(name).prompts.items():
+        assert ("schema" in prompt.front.placeholders) == (role in STRUCTURED_ROLES), role
+
+
+def test_a_switch_of_a_role_is_a_setting_of_domains() -> None:
+    for role in TABLE:
+        assert not role.switch or isinstance(getattr(DOMAINS["cs"], role.switch), bool), role.name
+    assert set(NEEDED) == set(PROMPTED)

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Ledger
-from autodata.checkpoints.records import UserError
 from autodata.checkpoints.saver import FileSaver
 from autodata.runner.checkpointer import describe_saver, known_prefix, open_kept, open_run_saver, run_prefix
-from autodata.runner.config import CheckpointsConfig, bearing, read_config
+from autodata.runner.config import CheckpointsConfig, read_config
+from autodata.runner.fingerprint import fingerprint
 from tests.support.commands import parsed, printed
 
 SHARED = CheckpointsConfig(saver="postgres")
@@ -69,7 +70,7 @@ def test_an_address_in_place_of_the_name_is_refused_and_not_repeated(value: str)
 def test_the_saver_may_change_between_two_sittings() -> None:
     text = '[models.default]\nprovider = "simulated"\nmodel = "m"\n[checkpoints]\nsaver = "{}"\n'
     file, server = (read_config(text.format(name), "here").resolved("") for name in ("sqlite", "postgres"))
-    assert bearing(file) == bearing(server)
+    assert fingerprint(file) == fingerprint(server)
     assert server["checkpoints"] == {"keep": "rounds", "saver": "postgres", "dsn_env": "AUTODATA_POSTGRES_DSN"}
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.errors import UserError
 from autodata.domains.acceptance.policies import PRESETS, Counts, LoopJudge, Thresholds
 from autodata.domains.domain import CS, LEGAL, SCIENCE, Domain
-from autodata.prompts.pack import EDITABLE
+from autodata.prompts.roles import EDITABLE
 from autodata.runner.config import read_config
 from autodata.serving.context import (
     GatedContext,

@@ -1,4 +1,7 @@
-"""Thresholds that stop once the outcome is settled: the same verdicts as with all attempts, and no attempt too many."""
+"""Thresholds that stop once the outcome is settled: the same verdicts as with all attempts, and no attempt too many.
+
+Policies that no scores can pass are refused before a run: of them only the verdict is checked.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from autodata.checkpoints.records import Decision, FailureMode, Stage
@@ -57,6 +60,14 @@ def thresholds(draw: st.DrawFn) -> Thresholds:
     return Thresholds.model_validate(own)
 
 
+def possible(policy: Thresholds, planned: Planned) -> bool:
+    try:
+        policy.require_possible(planned)
+    except ValueError:
+        return False
+    return True
+
+
 def scores(planned: int) -> st.SearchStrategy[list[Fraction]]:
     return st.lists(st.integers(0, 4).map(lambda n: Fraction(n, 4)), min_size=planned, max_size=planned)
 
@@ -77,6 +88,7 @@ def test_a_stage_stops_when_and_only_when_its_outcome_is_settled(
     data: st.DataObject, policy: Thresholds, planned: int, stage: Stage
 ) -> None:
     """Against all completions of a fine grid: an outcome is a failure mode, or that the stage passes."""
+    assume(possible(policy, Planned(planned, planned)))
     made = data.draw(scores(data.draw(st.integers(1, planned - 1))))
     weak = data.draw(scores(planned)) if stage is Stage.STRONG else []
     all_made, soon = Planned(planned, planned), Planned(planned, planned, curtail=True)
@@ -95,6 +107,51 @@ def test_a_stage_stops_when_and_only_when_its_outcome_is_settled(
     assert waits is not settled
     if not waits:
         assert ruling.failure_mode is outcomes.pop()
+
+
+@given(st.data(), thresholds(), st.integers(2, 4))
+def test_no_wave_is_larger_than_what_could_settle_it(data: st.DataObject, policy: Thresholds, planned: int) -> None:
+    """No attempt is paid for that could have been spared: a smaller wave leaves it open whatever it scores."""
+    plan = Planned(planned, planned, curtail=True)
+    assume(possible(policy, plan))
+    made = data.draw(scores(data.draw(st.integers(0, planned - 1))))
+    ruling = policy.rule(made, [], plan)
+    if ruling.decision is not Decision.MORE:
+        return
+    for smaller in range(1, ruling.more):
+        rest = data.draw(scores(smaller))
+        assert policy.rule([*made, *rest], [], plan).decision is Decision.MORE
+
+
+def ends(policy: Thresholds, weak: Sequence[Fraction], strong: Sequence[Fraction]) -> list[Ruling]:
+    """Return the rulings with all missing attempts of the strong solver 0, and with all of them 1."""
+    missing = 3 - len(strong)
+    return [policy.rule(weak, [*strong, *[Fraction(end)] * missing], THREE) for end in (0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("name", "modes"),
+    [
+        ("paper", [FAILED, None]),
+        ("deployed", [FAILED, FailureMode.SATURATED_STRONG]),  # two-sided: both ends fail, scores between them pass
+        ("meta", [FAILED, FailureMode.SATURATED_STRONG]),
+    ],
+)
+def test_the_ends_of_a_policy_with_two_sided_bounds_both_fail(name: str, modes: list[FailureMode | None]) -> None:
+    policy = PRESETS[name]
+    assert isinstance(policy, Thresholds)
+    weak = exact("0.3 0.3 0.3")
+    assert [ruling.failure_mode for ruling in ends(policy, weak, [])] == modes
+    assert policy.rule(weak, exact("0.7 0.7 0.7"), THREE).decision is Decision.ACCEPT
+
+
+def test_equal_answers_at_both_ends_of_a_whole_policy_settle_nothing() -> None:
+    """Why limits are held against the ends one by one: this policy fails alike at both, and passes between."""
+    policy = Thresholds.model_validate({"gap": [">= 0.20", "<= 0.60"]})
+    weak = exact("0.3 0.3 0.3")
+    assert {ruling.failure_mode for ruling in ends(policy, weak, [])} == {GAP}
+    assert policy.rule(weak, exact("0.7 0.7 0.7"), THREE).decision is Decision.ACCEPT
+    assert policy.rule(weak, exact("0.7"), SOON).decision is Decision.MORE
 
 
 def exact(text: str) -> list[Fraction]:

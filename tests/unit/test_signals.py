@@ -13,7 +13,7 @@ from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.numbers import particular_numbers
 from autodata.cli.signals import signal_rows
 from autodata.corpus.signals import BANDS, REFUSALS, signals
-from autodata.domains.tasks.base import KINDS
+from autodata.domains.tasks.registry import TASK_TYPES
 from autodata.domains.tasks.schemas import RubricReview, SupportReview
 
 
@@ -54,7 +54,7 @@ def an_attempt(
 
 def all_reasons() -> list[str]:
     """Every reason that code gives for a refusal, from the code itself."""
-    rubric, reference = KINDS["rubric"], KINDS["reference"]
+    rubric, reference = TASK_TYPES["rubric"], TASK_TYPES["reference"]
     draft = {"question_type": "t", "skills": ["s"], "reference_answer": "r", "context": "In this paper."}
     one = rubric.candidate({**draft, "question": "Q?", "rubric": [{"criterion": "c", "weight": 1}]})
     with_error = [{"criterion": "c", "weight": 1}, {"criterion": "d", "weight": -1}]

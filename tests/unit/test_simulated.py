@@ -12,13 +12,13 @@ import pytest
 from langchain_core.messages import HumanMessage
 from pydantic import BaseModel
 
-from autodata.domains.tasks.base import KINDS
+from autodata.domains.tasks.registry import TASK_TYPES
 from autodata.models.simulated.chat_model import Faults, SimulatedChatModel, SimulatedError, World
 from autodata.models.structured import Unusable, parse_reply, schema_text
 from autodata.nodes.closing import GROUPS
 from autodata.prompts import fence, load_pack
 
-RUBRIC, REFERENCE = KINDS["rubric"], KINDS["reference"]
+RUBRIC, REFERENCE = TASK_TYPES["rubric"], TASK_TYPES["reference"]
 CS, FACTS = load_pack("cs"), load_pack("facts")
 DOCUMENT = fence("document", "Logging before writing keeps pages recoverable; sequence numbers make redo idempotent.")
 SEEDS = range(60)

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from enum import Enum
+from typing import Annotated, Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
+from autodata.models.coerce import Flag, Items, ReplyModel
 from autodata.models.structured import (
     Unusable,
     parse_reply,
@@ -93,6 +95,11 @@ RECOVERED: dict[str, tuple[str, dict[str, Any]]] = {
     "raw newline and tab": ('{"reason": "a\n\tb", "verdict": "pass"}', {"reason": "a\n\tb"}),
     "wrapped under result": (f'{{"result": {PASS}}}', {"verdict": "pass"}),
     "wrapped under the class name": (f'{{"Verdict": {PASS}}}', {"verdict": "pass"}),
+    "word in capitals": ('{"reason": "r", "verdict": "PASS"}', {"verdict": "pass"}),
+    "list of the object": (f"[{PASS}]", {"verdict": "pass"}),
+    "list in a fence": (f"```json\n[\n{PASS}\n]\n```", {"verdict": "pass"}),
+    "JSON in a JSON string": (json.dumps(PASS), {"verdict": "pass"}),
+    "wrapped twice": (f'{{"a": {{"b": {PASS}}}}}', {"verdict": "pass"}),
     "think block": (f"<think>maybe {FAIL}</think>\n{PASS}", {"verdict": "pass"}),
     "empty think block": (f"<think>\n\n</think>\n\n{PASS}", {"verdict": "pass"}),
     "closing tag only": (f"so {FAIL}?\n</think>\n{PASS}", {"verdict": "pass"}),
@@ -146,7 +153,7 @@ REFUSED: dict[str, tuple[str, str | None, str]] = {
     "a break or LaTeX": (r'{"reason": "$x$ and\nu_0", "verdict": "pass"}', None, "not_json"),
     "missing key": ('{"reason": "r"}', None, "invalid"),
     "unknown key": (PASS[:-1] + ', "extra": 1}', None, "invalid"),
-    "wrong word": ('{"reason": "r", "verdict": "PASS"}', None, "invalid"),
+    "wrong word": ('{"reason": "r", "verdict": "passable"}', None, "invalid"),
     "out of range": (PASS[:-1] + ', "items": [{"name": "a", "weight": 11}]}', None, "invalid"),
     "same key twice": ('{"reason": "r", "verdict": "fail", "verdict": "pass"}', None, "invalid"),
     "same key twice, deep": (PASS[:-1] + ', "items": [{"name": "a", "weight": 1, "weight": 1}]}', None, "invalid"),
@@ -155,13 +162,9 @@ REFUSED: dict[str, tuple[str, str | None, str]] = {
     "infinite by its exponent": (PASS[:-1] + ', "score": 1e999}', None, "invalid"),
     "endless digits": (PASS[:-1] + f', "score": {"9" * 5000}}}', None, "invalid"),
     "half a surrogate pair": ('{"reason": "\\ud800", "verdict": "pass"}', None, "invalid"),
-    "list of the object": (f"[{PASS}]", None, "invalid"),
-    "list in a fence": (f"```json\n[\n{PASS}\n]\n```", None, "invalid"),
     "list of numbers": ("[1, 2]", None, "invalid"),
     "list of numbers in a fence": ("```json\n[1, 2]\n```", None, "invalid"),
     "null": ("null", None, "invalid"),
-    "JSON in a JSON string": (json.dumps(PASS), None, "invalid"),
-    "wrapped twice": (f'{{"a": {{"b": {PASS}}}}}', None, "invalid"),
     "whole but wrong, then cut off": ('{"reason": "r"} and', "length", "invalid"),
 }
 
@@ -206,7 +209,7 @@ def test_lists_are_fine_where_the_schema_is_one() -> None:
 
 
 def test_at_most_five_problems_are_listed_with_their_paths() -> None:
-    bad = json.dumps({"reason": 1, "verdict": "x", "items": [{"name": ""}, {"weight": 99}, 3]})
+    bad = json.dumps({"reason": {}, "verdict": "x", "items": [{"name": ""}, {"weight": 99}, 3]})
     with pytest.raises(Unusable) as refused:
         parse_reply(bad, Verdict)
     message = str(refused.value)
@@ -403,3 +406,123 @@ def test_only_an_object_with_a_key_of_the_schema_is_an_attempt_at_it(text: str, 
     with pytest.raises(Unusable) as refused:
         parse_reply(text, Verdict)
     assert (refused.value.kind, refused.value.shape) == ("invalid", shape)
+
+
+# Whether a reply that could not be read is a verdict on its shape
+
+
+class Marked(BaseModel):
+    number: int
+    met: bool
+
+
+class MarkList(ReplyModel):
+    marks: Annotated[tuple[Marked, ...], Items()]
+
+
+class Leak(ReplyModel):
+    leak_found: Annotated[bool, Flag()]
+    reason: str
+
+
+@pytest.mark.parametrize(
+    ("schema", "text"),
+    [
+        (Leak, '{"leak_found": "perhaps", "reason": "r"}'),
+        (Leak, '{"Leak Found": "perhaps"}'),
+        (Leak, '{"isLeakFound": "perhaps"}'),
+        (Leak, '{"answer": {"Leak-Found": "perhaps"}}'),
+        (Leak, '{"Leak Found": perhaps}'),
+        (MarkList, '[{"number": 1, "met": "perhaps"}]'),
+        (MarkList, '{"1": {"Met": "perhaps"}}'),
+        (MarkList, '{"Number": 1, "Met": "perhaps"}'),
+    ],
+)
+def test_a_wrong_answer_is_told_from_none_by_keys_in_any_spelling(schema: type[BaseModel], text: str) -> None:
+    with pytest.raises(Unusable) as caught:
+        parse_reply(text, schema)
+    assert caught.value.shape
+
+
+@pytest.mark.parametrize("text", ['{"colour": "red"}', '{"colour": red}', "[1, 2]", "no"])
+def test_another_value_is_no_answer(text: str) -> None:
+    with pytest.raises(Unusable) as caught:
+        parse_reply(text, Leak)
+    assert not caught.value.shape
+
+
+# Schemas without markers, as a task type of one's own may give them
+
+
+class Colour(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Part(BaseModel):
+    number: int
+    label: str
+    weight: int = Field(ge=-10, le=10)
+
+
+class Plain(BaseModel):
+    question: str
+    skills: list[str]
+    level: Literal["easy", "hard"]
+    colour: Colour = Colour.RED
+    usable: bool
+    limit: int | None = None
+    parts: tuple[Part, ...]
+    source: str = Field(default="", alias="sourceText")
+
+
+PLAIN = {
+    "question": "Why?",
+    "skills": ["recall"],
+    "level": "hard",
+    "usable": True,
+    "parts": [{"number": 1, "label": "a", "weight": 5}],
+}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        PLAIN,
+        [PLAIN],
+        {"example": PLAIN},
+        {key.upper(): one for key, one in PLAIN.items()},
+        PLAIN | {"question": ["Why?"]},
+        PLAIN | {"skills": "recall"},
+        PLAIN | {"skills": {"1": "recall"}},
+        PLAIN | {"level": "Hard"},
+        PLAIN | {"colour": "RED"},
+        PLAIN | {"usable": "Yes."},
+        PLAIN | {"usable": "usable"},
+        PLAIN | {"parts": {"number": 1, "label": "a", "weight": "5 points"}},
+        PLAIN | {"parts": {"1": {"label": "a", "weight": "+5"}}},
+        PLAIN | {"parts": json.dumps(PLAIN["parts"])},
+        PLAIN | {"parts": [{"Number": 1, "Label": ["a"], "Weight": 5.0}]},
+        PLAIN | {"sourceText": ""},
+        PLAIN | {"SourceText": [""]},
+    ],
+)
+def test_a_plain_schema_is_read_leniently(said: Any) -> None:
+    assert parse_reply(json.dumps(said), Plain) == Plain.model_validate(PLAIN)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        PLAIN | {"usable": "partly"},
+        PLAIN | {"level": "medium"},
+        PLAIN | {"question": ["Why?", "How?"]},
+        PLAIN | {"parts": [{"number": 1, "label": "a", "weight": "5 or 6"}]},
+        PLAIN | {"parts": [{"number": 1, "label": "a", "weight": 11}]},
+        {key: one for key, one in PLAIN.items() if key != "usable"},
+        PLAIN | {"Level": "easy"},
+    ],
+)
+def test_what_leaves_a_doubt_in_a_plain_schema_is_asked_again(said: Any) -> None:
+    with pytest.raises(Unusable):
+        parse_reply(json.dumps(said), Plain)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from autodata.checkpoints.records import RunFailed
+from autodata.checkpoints.errors import RunFailed
 from autodata.nodes.optimizer.trajectories import Failure
 from autodata.runner.optimization.failures import TracedTrajectories
 

@@ -9,20 +9,15 @@ import pytest
 from pydantic import ValidationError
 
 from autodata.domains.domain import SCIENCE
-from autodata.domains.tasks.base import KINDS
+from autodata.domains.tasks.answers import final_answer, says_answer
+from autodata.domains.tasks.base import vote_of as vote
 from autodata.domains.tasks.passages import pick, sentences
 from autodata.domains.tasks.questions import not_standing_alone, question_key
-from autodata.domains.tasks.verifiable import (
-    ScienceDraft,
-    VerifiableKind,
-    answer_problems,
-    final_answer,
-    question_problems,
-    says_answer,
-    screening_schema,
-)
+from autodata.domains.tasks.registry import TASK_TYPES
+from autodata.domains.tasks.schemas import screening_schema
+from autodata.domains.tasks.verifiable import ScienceDraft, VerifiableKind, answer_problems, question_problems
 from autodata.models.config import ModelsConfig, ModelSettings
-from autodata.nodes.solver_modes import LINES_A_TURN, calculations, majority, vote
+from autodata.nodes.solver_modes import LINES_A_TURN, calculations, majority
 
 KIND = VerifiableKind()
 
@@ -209,7 +204,7 @@ def test_what_counts_as_one_vote() -> None:
     same = ["Long.\nAnswer: $\\dfrac{1}{2}$", "Short.\nanswer: \\frac{1}{2}.", r"\boxed{\frac{1}{2}}"]
     assert len({vote(KIND, text) for text in same}) == 1
     assert len({vote(KIND, f"Answer: {text}") for text in ("1/2", "2/1", "1*2")}) == 3
-    assert vote(KINDS["reference"], "It was  DELFT.") == vote(KINDS["reference"], "it was Delft")
+    assert vote(TASK_TYPES["reference"], "It was  DELFT.") == vote(TASK_TYPES["reference"], "it was Delft")
 
 
 @pytest.mark.parametrize("role", ["default", "verifier", "challenger"])

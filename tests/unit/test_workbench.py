@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autodata.checkpoints.records import UserError
+from autodata.checkpoints.errors import UserError
 from autodata.domains.domain import DOMAINS
 from autodata.nodes.optimizer.edit_sandbox import (
     PROTECTED_ROLES,

@@ -1,0 +1,41 @@
+"""The ids of what a run makes: each is made of the content it names, so the same content has the same id anywhere.
+
+A document's is made of its text, a candidate's of its JSON, a round's and an attempt's of what they belong to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+
+
+def canonical_json(value: object) -> str:
+    """Return the one JSON text of a value: sorted keys, no spaces, non-ASCII kept."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def digest(value: object, length: int = 16) -> str:
+    """Return the first `length` hex digits of the SHA-256 of a value's canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:length]
+
+
+def normalise_text(text: str) -> str:
+    """Return text in NFC with unix newlines, no trailing blanks on lines and no blank ends."""
+    text = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
+    return "\n".join(line.rstrip(" \t") for line in text.split("\n")).strip()
+
+
+def document_id(text: str) -> str:
+    """Return the id of a document: 16 hex digits of the SHA-256 of its normalised text."""
+    return hashlib.sha256(normalise_text(text).encode()).hexdigest()[:16]
+
+
+def round_id(thread_id: str, n: int, candidate_id: str) -> str:
+    """Return the id of round `n` (1-based) of a thread with its candidate."""
+    return f"{thread_id}/{n}/{candidate_id}"
+
+
+def attempt_id(of_round: str, stage: str, index: int) -> str:
+    """Return the id of the attempt `index` (0-based) of a solver within a round."""
+    return f"{of_round}/{stage}/{index}"

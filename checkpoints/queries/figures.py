@@ -1,0 +1,119 @@
+"""The numbers that reports and comparisons are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from autodata.checkpoints.ledger import Reader
+
+# One statement, so that a run that goes on cannot change the numbers between one and the next.
+_NUMBERS = """
+SELECT
+    (SELECT count(*) FROM documents) AS documents,
+    (SELECT json_group_object(status, n) FROM (SELECT status, count(*) AS n FROM documents GROUP BY status))
+        AS statuses,
+    (SELECT count(*) FROM rounds WHERE outcome IN ('accepted', 'rejected')) AS rounds,
+    (SELECT json_group_object(role, n) FROM (SELECT role, count(*) AS n FROM calls GROUP BY role)) AS calls_by_role,
+    (SELECT coalesce(sum(tokens_in), 0) FROM calls) AS tokens_in,
+    (SELECT coalesce(sum(tokens_out), 0) FROM calls) AS tokens_out,
+    (SELECT sum(cost_usd) FROM calls) AS cost_usd,
+    (SELECT count(*) FROM timeouts) AS timed_out,
+    (SELECT count(*) FROM attempts WHERE truncated) AS truncated,
+    (SELECT json_group_object(failure_mode, n) FROM
+        (SELECT failure_mode, count(*) AS n FROM rounds
+         WHERE outcome != 'open' AND failure_mode IS NOT NULL GROUP BY failure_mode)) AS failure_modes,
+    (SELECT count(*) FROM labels WHERE decision IS NULL) AS awaiting_review,
+    (SELECT json_group_object(decision, n) FROM
+        (SELECT decision, count(*) AS n FROM labels WHERE decision IS NOT NULL GROUP BY decision)) AS labels,
+    (SELECT avg(weak_mean) FROM examples) AS weak_mean,
+    (SELECT avg(strong_mean) FROM examples) AS strong_mean,
+    (SELECT avg(gap) FROM examples) AS gap_mean,
+    (SELECT avg(rounds) FROM documents WHERE status = 'accepted') AS rounds_per_accepted,
+    (SELECT json_group_array(json_object('question', question, 'documents', json(names))) FROM
+        (SELECT min(c.question) AS question, json_group_array(d.name) AS names
+         FROM examples e JOIN documents d ON d.document_id = e.document_id
+             JOIN rounds r ON r.round_id = e.round_id JOIN candidates c ON c.candidate_id = r.candidate_id
+         GROUP BY coalesce(e.question_key, lower(trim(c.question)))
+         HAVING count(DISTINCT e.document_id) > 1 ORDER BY min(e.rowid))) AS shared_questions
+"""
+_OUTCOMES = """
+SELECT d.document_id, d.status, e.weak_mean, e.strong_mean, e.gap, e.rounds, e.example IS NOT NULL AS accepted,
+    length(c.question) AS question_chars, json_array_length(c.candidate, '$.rubric') AS rubric_items,
+    json_extract(e.example, '$.judgement.grpo_suitability') AS suitability,
+    json_extract(e.example, '$.domain') AS domain
+FROM documents d LEFT JOIN examples e USING (document_id) LEFT JOIN rounds r ON r.round_id = e.round_id
+    LEFT JOIN candidates c ON c.candidate_id = r.candidate_id
+WHERE d.document_id NOT LIKE 'skipped-%' ORDER BY d.rowid
+"""
+_WEAK_SCORES = """
+SELECT e.document_id, a.score_value FROM examples e JOIN attempts a USING (round_id)
+WHERE a.stage = 'weak' AND e.weak_mean IS NOT NULL AND a.score_value IS NOT NULL
+"""
+_FAILED = """
+SELECT document_id, failure_mode, count(*) AS n FROM rounds
+WHERE outcome != 'open' AND failure_mode IS NOT NULL GROUP BY document_id, failure_mode
+"""
+_CLOSED = """
+SELECT n, count(*) AS closed, sum(failure_mode IS ?) AS failed FROM rounds
+WHERE outcome IN ('accepted', 'rejected')
+GROUP BY n ORDER BY n
+"""
+_CUT = """
+SELECT a.stage, r.n, a.truncated, count(*) AS attempts, count(a.score_value) AS marked, total(a.score_value) AS score
+FROM attempts a JOIN rounds r USING (round_id) GROUP BY a.stage, r.n, a.truncated ORDER BY r.n
+"""
+_QUESTIONS = """
+SELECT e.document_id, e.tied, c.question FROM examples e
+JOIN rounds r USING (round_id) JOIN candidates c USING (candidate_id) ORDER BY e.rowid
+"""
+
+
+async def numbers(ledger: Reader) -> dict[str, Any]:
+    """Return the numbers of a run so far; those by status, role, failure mode and decision as JSON objects."""
+    (row,) = await ledger.read(_NUMBERS)
+    return row
+
+
+async def outcomes(ledger: Reader) -> list[dict[str, Any]]:
+    """Return every usable document with what became of it: its status, and the figures of its example."""
+    return await ledger.read(_OUTCOMES)
+
+
+async def weak_scores(ledger: Reader) -> list[dict[str, Any]]:
+    """Return (document_id, score_value) of the weak attempts at accepted examples."""
+    return await ledger.read(_WEAK_SCORES)
+
+
+async def failures_by_document(ledger: Reader) -> list[dict[str, Any]]:
+    """Return (document_id, failure_mode, n) of closed rounds."""
+    return await ledger.read(_FAILED)
+
+
+async def failed_by_round(ledger: Reader, failure_mode: str) -> list[dict[str, Any]]:
+    """Return (n, closed, failed) by number of round; `failed` counts those of a failure mode."""
+    return await ledger.read(_CLOSED, (failure_mode,))
+
+
+async def reasons(ledger: Reader, one: str, other: str) -> list[dict[str, Any]]:
+    """Return (failure_mode, reason) of the rounds that ended in one of two failure modes."""
+    return await ledger.read("SELECT failure_mode, reason FROM rounds WHERE failure_mode IN (?, ?)", (one, other))
+
+
+async def truncation(ledger: Reader) -> list[dict[str, Any]]:
+    """Return (stage, n, truncated, attempts, marked, score): attempts that were cut off, and those that were not."""
+    return await ledger.read(_CUT)
+
+
+async def attempts_by_length(ledger: Reader, bands: Sequence[int]) -> list[dict[str, Any]]:
+    """Return (stage, band, attempts, marked, score); `band` counts the bounds in characters that an answer reaches."""
+    band = " + ".join(f"(chars >= {int(bound)})" for bound in bands)
+    return await ledger.read(
+        f"SELECT stage, {band} AS band, count(*) AS attempts, count(score_value) AS marked,"  # noqa: S608 - whole numbers
+        " total(score_value) AS score FROM attempts GROUP BY stage, band ORDER BY band"
+    )
+
+
+async def accepted_questions(ledger: Reader) -> list[dict[str, Any]]:
+    """Return (document_id, tied, question) of accepted examples."""
+    return await ledger.read(_QUESTIONS)

@@ -1,0 +1,36 @@
+"""Texts as people and programs take them: previews, JSON that no terminal acts on, texts that show nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+
+PREVIEW_CHARS = 300
+"""Documents and raw answers appear in graph state only as this many leading characters and a reference."""
+
+_INVISIBLE = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufffd")
+"""Letters and symbols by their category that show nothing, and the sign for what could not be read."""
+
+
+def is_blank(text: str) -> bool:
+    """Return whether a text shows nothing: spaces, control, format and zero-width characters, marks on no letter."""
+    return not any(unicodedata.category(char)[0] in "LNPS" and char not in _INVISIBLE for char in text)
+
+
+_UNSAFE = re.compile(r"[\x7f-\x9f\u061c\u2028-\u202e\u2066-\u2069]")
+
+
+def json_text(value: object, *, indent: int | None = None, ascii_only: bool = False) -> str:
+    """Return a value as JSON that any terminal and any splitter of lines takes: what they could act on is escaped.
+
+    Without `indent` it is one line, whatever counts as the end of a line. Raises ValueError for NaN and infinity.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=ascii_only, allow_nan=False)
+    # Outside of strings JSON has none of these, and inside an escape means the same.
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def preview(text: str) -> str:
+    """Return the first 300 characters of a text, marked when cut."""
+    return text if len(text) <= PREVIEW_CHARS else text[: PREVIEW_CHARS - 1] + "…"

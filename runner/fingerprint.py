@@ -1,0 +1,154 @@
+"""The fingerprint of a run: what of its configuration bears on its results, and so may not change between sessions.
+
+`TABLE` is the one list of what bears on results. A folder keeps its fingerprint in table `meta`: under `bearing` the
+values, a JSON object of text by dotted name; under `bearing_version` the version of this module's rules, where a
+folder without it is of version 1. What a later version adds goes into `LATER`, so that folders from before go on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.ids import canonical_json
+from autodata.models.config import SOLVER_MODES
+from autodata.nodes.optimizer.settings import FREE
+
+VERSION = 1
+"""Version of the rules. It rises when values that were kept before would now be written in another way."""
+
+CODE = "domain.code"
+"""What bears on results besides settings: the code of a kind of one's own."""
+
+LATER = frozenset({CODE})
+"""What folders from before it was kept do not have: they are taken to have been made with the value of today."""
+
+MODEL_FIELDS_THAT_BEAR = frozenset(
+    {"provider", "model", "temperature", "top_p", "max_tokens", "send_seed", "extra_body", "reasoning_effort"}
+    | {*SOLVER_MODES}
+)
+"""Model settings that shape replies. The others may change between two sessions of a run."""
+
+_WORLD_FAULTS = frozenset({"malformed", "truncated", "empty"})
+"""Faults of the simulated world that shape replies; the others only delay them."""
+
+
+@dataclass(frozen=True)
+class Bearing:
+    """One row of the table: a field or table of a resolved configuration that bears on results."""
+
+    path: str
+    """Where it stands, dotted; `*` stands for every role."""
+    name: str = ""
+    """What it is called in a fingerprint, when not by its path."""
+    only: frozenset[str] | None = None
+    """The keys of the table that bear on results; None for all."""
+    but: frozenset[str] = frozenset()
+    """Keys of the table that do not, or that have a row of their own."""
+    provider: str = ""
+    """Only where a role's model is of this provider."""
+    optional: bool = True
+    """Whether nothing is kept of a field that is not set; otherwise it is kept as `None`."""
+
+    def values(self, resolved: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        """Return what a configuration has of it, name to value."""
+        models: Mapping[str, Mapping[str, Any]] = resolved["models"]
+        if self.provider and all(settings["provider"] != self.provider for settings in models.values()):
+            return
+        for name, value in _at(resolved, self.path, self.name or self.path):
+            if isinstance(value, Mapping):
+                kept = {k: v for k, v in value.items() if k not in self.but and (self.only is None or k in self.only)}
+                yield name, kept
+            elif value is not None or not self.optional:
+                yield name, value
+
+
+TABLE = (
+    Bearing("prompt_version", optional=False),
+    Bearing("domain_settings.name", "domain", optional=False),  # its folder may move
+    Bearing("acceptance", optional=False),
+    Bearing("max_rounds", optional=False),
+    Bearing("review", optional=False),
+    Bearing("review_margin", optional=False),
+    Bearing("seed", optional=False),
+    Bearing("documents", optional=False),
+    Bearing("domain_settings", "domain", but=frozenset({"name", "role_defaults"})),
+    Bearing("domain_settings.role_defaults.*", "domain.role_defaults.*", only=MODEL_FIELDS_THAT_BEAR),
+    Bearing("models.*", only=MODEL_FIELDS_THAT_BEAR),
+    Bearing("optimize", but=FREE),
+    Bearing("local.ctx", provider="local"),
+    Bearing("simulated", but=frozenset({"faults"}), provider="simulated"),
+    Bearing("simulated.faults", only=_WORLD_FAULTS, provider="simulated"),
+)
+"""What bears on results. All else may change between two sessions of a run."""
+
+
+def fingerprint(resolved: Mapping[str, Any]) -> dict[str, str]:
+    """Return what bears on the results of a resolved configuration, dotted name to value."""
+    return {
+        name: text for row in TABLE for prefix, value in row.values(resolved) for name, text in _flat(prefix, value)
+    }
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Return `name: old -> new` for every field that bears on results and differs between two configurations."""
+    return changes(fingerprint(before), fingerprint(after))
+
+
+def changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """Return `name: old -> new` for every field that differs between two fingerprints."""
+    return [
+        f"{name}: {old.get(name, 'not set')} -> {new.get(name, 'not set')}"
+        for name in sorted({*old, *new}, key=lambda name: ("." in name, name))  # what explains the others comes first
+        if old.get(name) != new.get(name)
+    ]
+
+
+def changed_since(
+    meta: Mapping[str, str], now: Mapping[str, str], where: object, *, later: Collection[str] = ()
+) -> list[str]:
+    """Return what differs between the fingerprint that a folder keeps and this one; nothing when it keeps none.
+
+    `meta` is the folder's table of that name; `later` are names that a folder from before them need not have, besides
+    `LATER`. Raises UserError, naming `where`, for the rules of a later version.
+    """
+    if "bearing" not in meta:
+        return []
+    version = int(meta.get("bearing_version", 1))
+    if version > VERSION:
+        raise UserError(
+            f"{where} was made by a later version of Autodata (fingerprint {version}, this one knows {VERSION}):"
+            " update Autodata, or use another folder"
+        )
+    before: dict[str, str] = json.loads(meta["bearing"])
+    return changes({**{name: now[name] for name in (*LATER, *later) if name in now}, **before}, now)
+
+
+def kept_of(values: Mapping[str, str]) -> dict[str, str]:
+    """Return a fingerprint as a folder's table `meta` keeps it."""
+    return {"bearing": canonical_json(dict(values)), "bearing_version": str(VERSION)}
+
+
+def _at(values: Any, path: str, name: str) -> Iterator[tuple[str, Any]]:
+    """Return what stands at a dotted path, each with its name; None where nothing does."""
+    key, _, rest = path.partition(".")
+    if key == "*":
+        for role, value in (values or {}).items():
+            yield name.replace("*", role), value
+        return
+    value = (values or {}).get(key)
+    if rest:
+        yield from _at(value, rest, name)
+    else:
+        yield name, value
+
+
+def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for key, below in value.items():
+            yield from _flat(f"{name}.{key}", below)
+    else:
+        yield name, str(value)

@@ -1,0 +1,28 @@
+"""How a session ended, whatever was done in it: a run, a search for better prompts, or documents at a server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from autodata.nodes.optimizer.state import Result
+
+
+@dataclass
+class Outcome:
+    """How a session ended. `stopped` says why it ended early, empty when its work was done; `failed`: a failure."""
+
+    stopped: str = ""
+    failed: bool = False
+    errored: list[str] = field(default_factory=list)
+    """What errored in this session, a line each: the document, of a search its evaluation too, and the reason."""
+    one_cause: list[str] = field(default_factory=list)
+    """Those lines of `errored` whose cause stopped the session, and stands in `stopped`."""
+    notes: list[str] = field(default_factory=list)
+    """What else a person must know; complete once the folder is closed."""
+    sealed: list[Result] = field(default_factory=list)
+    """A search's test evaluations, of the baseline and of the winner, once they were made."""
+
+    def stop(self, reason: str, *, failed: bool = False) -> None:
+        """Note why the session ends early. The first reason counts."""
+        if not self.stopped:
+            self.stopped, self.failed = reason, failed

@@ -1,0 +1,44 @@
+"""SQL has one place: the package `checkpoints`."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ("api", "checkpoints", "cli", "corpus", "domains", "graphs", "models", "nodes", "runner", "serving", "tracing")
+SQL = re.compile(
+    r"\b(select\b.+\bfrom\s+\w|insert\s+(or\s+\w+\s+)?into\s|update\s+\w+\s+set\s|delete\s+from\s|alter\s+table\s)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def _statements(text: str) -> list[str]:
+    """Return the SQL of a module: strings that begin like a statement, docstrings aside."""
+    tree = ast.parse(text)
+    said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    strings = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said
+    ]
+    return [node.value for node in strings if SQL.match(node.value.lstrip())]
+
+
+def test_sql_stands_in_checkpoints_alone() -> None:
+    holding = {
+        path.relative_to(ROOT).as_posix()
+        for room in ROOMS
+        for path in (ROOT / room).rglob("*.py")
+        if _statements(path.read_text("utf-8"))
+    }
+    assert {name for name in holding if not name.startswith("checkpoints/")} == set()
+    assert "checkpoints/queries/rounds.py" in holding  # the search itself finds what there is
+
+
+def test_a_statement_is_found_wherever_it_stands_in_a_module() -> None:
+    assert _statements('X = "select a from b"') == ["select a from b"]
+    assert _statements('async def f(l):\n    "Select from what is."\n    return await l.read("DELETE FROM calls")') == [
+        "DELETE FROM calls"
+    ]
