@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, ConfigDict, StringConstraints, model_validator
 
 from autodata.domains.tasks.schemas import ShortText
-from autodata.models.coerce import Advisory, Choice, Listed, ReplyModel, flag
+from autodata.models.coerce import Advisory, Choice, Listed, ReplyModel
+from autodata.models.values import flag
 
 Point = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=400)]
 Text = Annotated[str, Advisory(1200)]
@@ -37,6 +38,13 @@ class Extract(ReplyModel):
     def unsuitable(self) -> bool:
         """Whether the document ends here. A no that gives no reason is a doubt, and in doubt a document is fit."""
         return not self.suitable_for_synthetic_question and bool(self.suitability_note)
+
+    def shown(self) -> str:
+        """Return what the writer is shown of it."""
+        parts = [f"Kind of document: {self.document_type}", f"Topics: {', '.join(self.topic_keywords)}"]
+        points = {"Issues": self.issues, "Facts": self.facts, "Holdings": self.holdings}
+        parts += ["\n".join([f"{name}:", *(f"- {line}" for line in lines)]) for name, lines in points.items() if lines]
+        return "\n\n".join(parts)
 
 
 class LoopJudgement(ReplyModel):
