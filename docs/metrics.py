@@ -18,8 +18,8 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-from autodata.models.config import OPTIMIZER_ROLES, ROLES
 from autodata.models.simulated.chat_model import SimulatedChatModel
+from autodata.prompts.roles import OPTIMIZER_ROLES, ROLES
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "architecture.md"

@@ -28,7 +28,7 @@ from autodata.nodes.solver_modes import answered, mode_of
 from autodata.nodes.state import Context, Desk, State, plain
 from autodata.nodes.verifier import marked_by_judge
 from autodata.runner.config import CheckpointsConfig, RunConfig
-from autodata.runner.run_folder import open_house
+from autodata.runner.run_folder import open_run_folder
 from autodata.tracing.config import TracingConfig
 
 
@@ -71,7 +71,7 @@ async def rehearse(config: RunConfig, document: Document, progress: Progress | N
     changes = {"checkpoints": CheckpointsConfig(), "tracing": TracingConfig(), "budget": BudgetConfig()}
     alone = config.model_copy(update=changes)
     with tempfile.TemporaryDirectory(prefix="autodata-doctor-") as folder:
-        async with open_house(alone, Path(folder), progress) as house:
+        async with open_run_folder(alone, Path(folder), progress=progress) as house:
             book, caller = Book(house.ledger), house.caller(alone)
             services = house.services(alone, book, caller)
             # One challenger, and samples that are one: a call a role shows whether the role can do its work.

@@ -38,6 +38,13 @@ class Extract(ReplyModel):
         """Whether the document ends here. A no that gives no reason is a doubt, and in doubt a document is fit."""
         return not self.suitable_for_synthetic_question and bool(self.suitability_note)
 
+    def shown(self) -> str:
+        """Return what the writer is shown of it."""
+        parts = [f"Kind of document: {self.document_type}", f"Topics: {', '.join(self.topic_keywords)}"]
+        points = {"Issues": self.issues, "Facts": self.facts, "Holdings": self.holdings}
+        parts += ["\n".join([f"{name}:", *(f"- {line}" for line in lines)]) for name, lines in points.items() if lines]
+        return "\n\n".join(parts)
+
 
 class LoopJudgement(ReplyModel):
     """What the loop judge makes of the pattern over all attempts."""

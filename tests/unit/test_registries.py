@@ -23,8 +23,9 @@ from autodata.domains.acceptance.policies import PRESETS, Planned
 from autodata.domains.domain import Domain
 from autodata.domains.loader import find_domain
 from autodata.models.config import Settings
-from autodata.runner.config import RunConfig, bearing, read_config
+from autodata.runner.config import RunConfig, read_config
 from autodata.runner.destinations import traces
+from autodata.runner.fingerprint import fingerprint
 from autodata.tracing.config import TracingConfig
 from autodata.tracing.redact import Redactor
 from autodata.tracing.registry import TRACE_EXPORTERS, open_exporters
@@ -124,11 +125,11 @@ def test_a_task_type(installed: Path) -> None:
     domain = find_domain(str(folder))
     assert type(domain.scorer).__module__ == "adds_parts"
     assert domain.scorer is domain.scorer
-    before = bearing(config(f'domain = "{folder}"\n').resolved("p"))
+    before = fingerprint(config(f'domain = "{folder}"\n').resolved("p"))
     assert before["domain.code"].startswith("adds_parts:Recalled ")
     module = installed / "adds_parts.py"
     module.write_text(module.read_text("utf-8") + "\n# another rule\n", "utf-8")
-    assert bearing(config(f'domain = "{folder}"\n').resolved("p"))["domain.code"] != before["domain.code"]
+    assert fingerprint(config(f'domain = "{folder}"\n').resolved("p"))["domain.code"] != before["domain.code"]
 
 
 def test_a_policy_and_its_configuration(installed: Path) -> None:
@@ -142,8 +143,8 @@ def test_a_policy_and_its_configuration(installed: Path) -> None:
         policy_of({"preset": "strict", "least": 3})
     resolved = config('acceptance = "strict"\n').resolved("p")
     assert resolved["acceptance"] == {"name": "strict", "most": 1}
-    assert bearing(resolved)["domain.code"].startswith("adds_parts:Strict ")
-    assert "domain.code" not in bearing(config("").resolved("p"))
+    assert fingerprint(resolved)["domain.code"].startswith("adds_parts:Strict ")
+    assert "domain.code" not in fingerprint(config("").resolved("p"))
 
 
 def test_an_exporter(installed: Path, tmp_path: Path) -> None:
