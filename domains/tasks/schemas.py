@@ -173,9 +173,6 @@ class ReferenceMark(ReplyModel):
     correct: YesNo
 
 
-Point = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=400)]
-
-
 class ScreenFinding(Finding):
     """What the screen thinks of one candidate."""
 

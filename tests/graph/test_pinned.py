@@ -16,7 +16,7 @@ from autodata.checkpoints.ledger import Ledger, open_readonly
 from autodata.checkpoints.records import Candidate, Stage
 from autodata.checkpoints.schema import MIGRATIONS, SCHEMA_VERSION
 from autodata.domains.tasks.questions import question_key
-from autodata.models.caller import seed_for
+from autodata.models.seeds import seed_for
 from autodata.runner.config import RunConfig, at_defaults, load_config
 from autodata.runner.fingerprint import changed_since, fingerprint, kept_of
 from tests.support import pinned

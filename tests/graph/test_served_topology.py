@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 from langgraph.graph import StateGraph
 
-from autodata.domains.domain import DOMAINS
+from autodata.domains.domain import DOMAINS, SERVED
 from autodata.graphs.cot_baseline import build_cot_baseline
 from autodata.graphs.optimizer import build_optimizer
 from autodata.graphs.self_instruct import build_self_instruct
-from autodata.serving.dataset import SERVED
 from autodata.serving.exports import compiled
 
 Edges = set[tuple[str, str, Any, bool]]

@@ -19,11 +19,11 @@ def _statements(text: str) -> list[str]:
     tree = ast.parse(text)
     said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     strings = [
-        node
+        node.value
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said
     ]
-    return [node.value for node in strings if SQL.match(node.value.lstrip())]
+    return [text for text in strings if SQL.match(text.lstrip())]
 
 
 def test_sql_stands_in_checkpoints_alone() -> None:
