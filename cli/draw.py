@@ -61,7 +61,9 @@ def lay_out(graph: Graph) -> Layout:
     lanes = {"left": left - 0.45, "right": right + 0.45}
     for source, target, conditional in edges:
         back = layers[target] <= layers[source]
-        points = _route(places[source], places[target], lanes, back=back)
+        (x, y), (to_x, to_y) = places[source], places[target]
+        free = x == to_x and not any(at_x == x and y < at_y < to_y for at_x, at_y in places.values())
+        points = _route((x, y), (to_x, to_y), lanes, back=back, free=free)
         lines.append(Line(points, conditional, back))
     return Layout(places, lines)
 
@@ -119,9 +121,9 @@ def _columns(after: Mapping[str, Sequence[str]], layers: Mapping[str, int]) -> d
     return columns
 
 
-def _route(source: Point, target: Point, lanes: Mapping[str, float], *, back: bool) -> list[Point]:
-    """Return an edge's corners, so that no line crosses a box."""
-    return _up(source, target, lanes["right"]) if back else _down(source, target, lanes["left"])
+def _route(source: Point, target: Point, lanes: Mapping[str, float], *, back: bool, free: bool) -> list[Point]:
+    """Return an edge's corners, so that no line crosses a box; `free`: none is straight between them."""
+    return _up(source, target, lanes["right"]) if back else _down(source, target, lanes["left"], free=free)
 
 
 def _up(source: Point, target: Point, lane: float) -> list[Point]:
@@ -135,10 +137,10 @@ def _up(source: Point, target: Point, lane: float) -> list[Point]:
     return [(x + WIDE / 2, y - HIGH), (x + WIDE / 2, to_y + 0.14), (to_x - WIDE, to_y + 0.14)]
 
 
-def _down(source: Point, target: Point, lane: float) -> list[Point]:
+def _down(source: Point, target: Point, lane: float, *, free: bool) -> list[Point]:
     (x, y), (to_x, to_y) = source, target
     side = 1 if to_x > x else -1
-    if x == to_x and to_y - y < DOWN * 1.5:
+    if free:
         return [(x, y + HIGH), (to_x, to_y - HIGH)]
     if x == to_x:  # a long way down the same column: by the lane on the left
         return [(x - WIDE, y), (lane, y), (lane, to_y), (to_x - WIDE, to_y)]

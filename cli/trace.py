@@ -46,7 +46,9 @@ def trace(
 ) -> None:
     """Draw what a document's run did, and when: rounds, nodes and calls with time, tokens, cost and verdicts.
 
-    Of a search without a document: list its evaluations. Example: autodata trace runs/first concrete-curing.md --calls
+    Of a search without a document: list its evaluations.
+
+    Example: autodata trace runs/first concrete-curing.md --calls
     """
     found = asyncio.run(_read(run, document, evaluation))
     if isinstance(found, list):

@@ -124,7 +124,8 @@ def with_roles() -> list[str]:
         elif isinstance(node, ast.Dict):
             names = [key.value for key in node.keys if isinstance(key, ast.Constant)]
         elif isinstance(node, ast.Tuple | ast.List | ast.Set):
-            names = [item.value for item in node.elts if isinstance(item, ast.Constant)]
+            elements = [item.args[0] if isinstance(item, ast.Call) and item.args else item for item in node.elts]
+            names = [item.value for item in elements if isinstance(item, ast.Constant)]
         else:
             return False
         return len(roles.intersection(name for name in names if isinstance(name, str))) >= 3

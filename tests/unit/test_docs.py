@@ -222,13 +222,19 @@ def test_commands_are_real(block: Block) -> None:
         require_real(words)
 
 
+def _options_of(param: Any) -> list[str]:
+    return [*param.opts, *param.secondary_opts]
+
+
 @pytest.mark.parametrize("path", PROSE, ids=lambda path: path.name)
 def test_commands_in_running_text_are_real(path: Path) -> None:
-    every_option = {option for command in commands().values() for param in command.params for option in param.opts}
+    every_option = {
+        option for command in commands().values() for param in command.params for option in _options_of(param)
+    }
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
     for span in spans(path):
         if match := re.match(r"autodata (\w+)", span):
-            options = {option for param in command_of(span.split()[1:]).params for option in param.opts}
+            options = {option for param in command_of(span.split()[1:]).params for option in _options_of(param)}
             assert set(re.findall(r"--[\w-]+", span)) <= options, span
         elif match := re.match(r"make (\w+)", span):
             assert match[1] in MAKE_TARGETS, span

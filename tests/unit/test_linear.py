@@ -33,6 +33,7 @@ PACKAGES = (
         "corpus",
         "domains",
         "graphs",
+        "jobs",
         "models",
         "nodes",
         "prompts",

@@ -23,9 +23,9 @@ def test_every_link_of_the_longest_chain_is_an_import() -> None:
 
 
 def test_what_is_counted_is_found() -> None:
-    assert {"autodata.checkpoints.ledger", "autodata.corpus.summary"} <= set(metrics.with_sql())
+    assert {"autodata.checkpoints.ledger", "autodata.checkpoints.queries.rounds"} <= set(metrics.with_sql())
     assert "autodata.nodes.challenger" not in metrics.with_sql()
-    assert {"autodata.models.config", "autodata.prompts.pack"} <= set(metrics.with_roles())
+    assert {"autodata.prompts.roles", "autodata.domains.domain"} <= set(metrics.with_roles())
     assert "autodata.checkpoints.ledger" not in metrics.with_roles()
 
 

@@ -7,7 +7,20 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("api", "checkpoints", "cli", "corpus", "domains", "graphs", "models", "nodes", "runner", "serving", "tracing")
+ROOMS = (
+    "api",
+    "checkpoints",
+    "cli",
+    "corpus",
+    "domains",
+    "graphs",
+    "jobs",
+    "models",
+    "nodes",
+    "runner",
+    "serving",
+    "tracing",
+)
 SQL = re.compile(
     r"\b(select\b.+\bfrom\s+\w|insert\s+(or\s+\w+\s+)?into\s|update\s+\w+\s+set\s|delete\s+from\s|alter\s+table\s)",
     re.IGNORECASE | re.DOTALL,
