@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from autodata.domains.loader import find_domain
     from autodata.graphs.cot_baseline import build_cot_baseline
     from autodata.graphs.self_instruct import build_self_instruct
+    from autodata.nodes.context import Context
     from autodata.nodes.events import (
         AcceptedEvent,
         AttemptEvent,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
         VerdictEvent,
         parse_event,
     )
-    from autodata.nodes.state import Context, Output, State
+    from autodata.nodes.state import Output, State
     from autodata.runner.config import BaselineConfig, RunConfig, load_config
     from autodata.runner.services import open_services
 
@@ -53,6 +54,7 @@ _HOMES = {
     "domains.loader": ("find_domain",),
     "graphs.cot_baseline": ("build_cot_baseline",),
     "graphs.self_instruct": ("build_self_instruct",),
+    "nodes.context": ("Context",),
     "nodes.events": (
         "AcceptedEvent",
         "AttemptEvent",
@@ -72,7 +74,7 @@ _HOMES = {
         "VerdictEvent",
         "parse_event",
     ),
-    "nodes.state": ("Context", "Output", "State"),
+    "nodes.state": ("Output", "State"),
     "runner.config": ("BaselineConfig", "RunConfig", "load_config"),
     "runner.services": ("open_services",),
 }

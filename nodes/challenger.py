@@ -16,9 +16,11 @@ from autodata.models.errors import UnusableReply
 from autodata.models.seeds import seed_for
 from autodata.models.structured import schema_text
 from autodata.nodes.code_checks import noted, rejection_by_code
+from autodata.nodes.context import Context
 from autodata.nodes.extractor import shown_extract
 from autodata.nodes.grounding import shown_grounding
-from autodata.nodes.state import Context, Desk, State, all_of
+from autodata.nodes.state import State
+from autodata.nodes.step import Desk, all_of
 from autodata.prompts import fence
 
 NO_ANCHOR = "no sentence with a name, a number or a date"

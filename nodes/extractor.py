@@ -14,8 +14,10 @@ from langgraph.runtime import Runtime
 from autodata.checkpoints.records import DocumentStatus
 from autodata.domains.domain import Domain
 from autodata.models.structured import schema_text
+from autodata.nodes.context import Context
 from autodata.nodes.grounding import sample_grounding
-from autodata.nodes.state import Context, Desk, State
+from autodata.nodes.state import State
+from autodata.nodes.step import Desk
 from autodata.prompts import fence
 
 

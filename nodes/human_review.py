@@ -27,7 +27,9 @@ from autodata.domains.acceptance.borderline import borderline
 from autodata.domains.domain import Domain
 from autodata.models.validation import problems
 from autodata.nodes.code_checks import code_problems, rejection_by_code
-from autodata.nodes.state import Context, Desk, State, plain
+from autodata.nodes.context import Context
+from autodata.nodes.state import State, plain
+from autodata.nodes.step import Desk
 from autodata.prompts import PromptPack
 
 SENT_AT = "__request_start_time_ms__"

@@ -15,8 +15,10 @@ from autodata.checkpoints.records import Decision, FailureMode, Verdict
 from autodata.domains.tasks.base import broken_rules, told_criteria
 from autodata.models.structured import schema_text
 from autodata.nodes.code_checks import reason_of
+from autodata.nodes.context import Context
 from autodata.nodes.loop_judge_packet import Pattern, packet, shown
-from autodata.nodes.state import BadState, Context, Desk, State
+from autodata.nodes.state import BadState, State
+from autodata.nodes.step import Desk
 
 
 async def loop_judge(state: State, runtime: Runtime[Context]) -> dict[str, Any]:

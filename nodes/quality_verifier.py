@@ -9,7 +9,9 @@ from langgraph.runtime import Runtime
 from autodata.checkpoints.records import FailureMode, canonical_json
 from autodata.models.structured import schema_text
 from autodata.nodes.code_checks import noted, rejection_by_code
-from autodata.nodes.state import Context, Desk, State
+from autodata.nodes.context import Context
+from autodata.nodes.state import State
+from autodata.nodes.step import Desk
 from autodata.prompts import PromptPack, fence
 
 

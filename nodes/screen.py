@@ -10,7 +10,9 @@ from autodata.checkpoints.records import Candidate, FailureMode
 from autodata.domains.tasks.base import screening_of
 from autodata.domains.tasks.schemas import Screening
 from autodata.models.structured import schema_text
-from autodata.nodes.state import Context, Desk, State
+from autodata.nodes.context import Context
+from autodata.nodes.state import State
+from autodata.nodes.step import Desk
 
 SCREENED_OUT = "screened out"
 

@@ -23,7 +23,7 @@ from autodata.models.coerce import Ordinal, ReplyModel
 from autodata.models.config import ModelSettings
 from autodata.models.errors import PlumbingError, UnusableReply
 from autodata.models.structured import schema_text
-from autodata.nodes.state import Desk, all_of
+from autodata.nodes.step import Desk, all_of
 from autodata.prompts import fence
 from autodata.prompts.roles import SOLVERS
 

@@ -14,8 +14,10 @@ from autodata.checkpoints.records import Attempt, Stage, attempt_id, canonical_j
 from autodata.models.caller import Reply
 from autodata.models.errors import UnusableReply
 from autodata.nodes.code_checks import rejection_by_code, rejection_of
+from autodata.nodes.context import Context
 from autodata.nodes.solver_modes import Mode, answered, mode_of
-from autodata.nodes.state import Context, Desk, State, all_of, plain
+from autodata.nodes.state import State, plain
+from autodata.nodes.step import Desk, all_of
 
 
 async def weak_solver(state: State, runtime: Runtime[Context]) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from autodata.domains.acceptance.policies import Planned, Ruling
 from autodata.domains.acceptance.rubric_score import mean
 from autodata.domains.tasks.base import Scored
 from autodata.models.structured import schema_text
-from autodata.nodes.state import Context, Desk, State, all_of, plain
+from autodata.nodes.context import Context
+from autodata.nodes.state import State, plain
+from autodata.nodes.step import Desk, all_of
 from autodata.prompts import fence
 
 Decider = Literal["judge", "code", "truncated", "probe"]

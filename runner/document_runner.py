@@ -27,7 +27,9 @@ from autodata.graphs.cot_baseline import build_cot_baseline
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
 from autodata.models.caller import CallSite, Reply
 from autodata.models.local.serving import Progress
-from autodata.nodes.state import Context, Desk, Output, Services, State, new_state
+from autodata.nodes.context import Context, Services
+from autodata.nodes.state import Output, State, new_state
+from autodata.nodes.step import Desk
 from autodata.runner.config import BaselineConfig, RunConfig
 from autodata.runner.outcome import Outcome
 from autodata.runner.pending_reviews import answer_to

@@ -21,8 +21,10 @@ from autodata.checkpoints.queries.rounds import parts_of_rounds, round_of, round
 from autodata.checkpoints.queries.usage import usage_by_role
 from autodata.checkpoints.records import Document
 from autodata.domains.domain import Domain
-from autodata.nodes.state import Context, Desk, State, new_state
+from autodata.nodes.context import Context
+from autodata.nodes.state import State, new_state
 from autodata.nodes.state_check import NEEDED, readable, workable
+from autodata.nodes.step import Desk
 from autodata.runner.ingest import too_short
 from autodata.serving.context import ServedContext
 from autodata.serving.errors import telling

@@ -34,8 +34,8 @@ from autodata.models.endpoint import RoleModel
 from autodata.models.factory import Pool, connect, require_keys
 from autodata.models.local.serving import LocalServing
 from autodata.models.validation import problems
+from autodata.nodes.context import Services
 from autodata.nodes.solver_modes import require_ready
-from autodata.nodes.state import Services
 from autodata.prompts import PromptPack
 from autodata.runner.checkpointer import open_run_saver
 from autodata.runner.config import RunConfig, load_config, read_config

@@ -30,7 +30,8 @@ from autodata.models.caller import Budget, Caller
 from autodata.models.errors import UnusableReply
 from autodata.models.factory import connect
 from autodata.models.local.serving import LocalServing
-from autodata.nodes.state import Context, Services, new_state
+from autodata.nodes.context import Context, Services
+from autodata.nodes.state import new_state
 from autodata.runner.config import BaselineConfig, RunConfig
 from autodata.runner.document_runner import open_run
 from autodata.runner.ingest import take_in
