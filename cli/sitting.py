@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from autodata.runner.document_runner import Outcome
+from autodata.runner.outcome import Outcome
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from autodata.checkpoints.records import (
 )
 from autodata.nodes.code_checks import rejection_by_code, rejection_of
 from autodata.nodes.context import Context
+from autodata.nodes.events import AcceptedEvent, RejectedEvent
 from autodata.nodes.quality_verifier import review
 from autodata.nodes.rounds import closed_round, document_row, round_row
 from autodata.nodes.state import BadState, State, plain
@@ -53,7 +54,7 @@ async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
             rounds=[{**round_row(desk, closed), "reason": reason}],
             documents=[document_row(desk, DocumentStatus.REJECTED, FailureMode.FINAL_CHECK.value)],
         )
-        desk.emit("rejected", reason=closed.reason)
+        desk.emit(RejectedEvent(**desk.place, reason=closed.reason))
         return {
             "rejection": None,
             "rounds": [plain(row) for row in [*desk.rounds, closed]],
@@ -81,7 +82,7 @@ async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
             }
         ],
     )
-    desk.emit("accepted", example=plain(example))
+    desk.emit(AcceptedEvent(**desk.place, example=example))
     return {
         "rounds": [plain(row) for row in [*desk.rounds, closed]],
         "rejection": None,

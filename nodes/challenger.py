@@ -17,6 +17,7 @@ from autodata.models.seeds import seed_for
 from autodata.models.structured import schema_text
 from autodata.nodes.code_checks import noted, rejection_by_code
 from autodata.nodes.context import Context
+from autodata.nodes.events import CandidateEvent, DraftsEvent, rejection_told
 from autodata.nodes.extractor import shown_extract
 from autodata.nodes.grounding import shown_grounding
 from autodata.nodes.state import State
@@ -104,7 +105,7 @@ async def _drafted(desk: Desk, drafts: Sequence[_Draft]) -> dict[str, Any]:
     """Hand the drafts that code finds nothing wrong with to the screen, each question once; without any, reject."""
     sound = {_key(draft.candidate): draft.candidate for draft in reversed(drafts) if draft.candidate and not draft.mode}
     dropped = [draft for draft in drafts if draft.mode]
-    desk.emit("drafts", drafts=len(drafts), dropped=[draft.reason for draft in dropped])
+    desk.emit(DraftsEvent(**desk.place, drafts=len(drafts), dropped=[draft.reason for draft in dropped]))
     if not sound:
         order = (FailureMode.POST_FILTER, FailureMode.QUALITY, FailureMode.DUPLICATE, FailureMode.MALFORMED)
         worst = min(dropped, key=lambda draft: order.index(draft.mode or FailureMode.MALFORMED))
@@ -127,7 +128,8 @@ async def _opened(desk: Desk, candidate: Candidate | None, mode: FailureMode | N
     if candidate and not desk.services.domain.quality_check and (quality := await noted(desk, candidate)):
         rows["rounds"][0]["quality"] = canonical_json({"candidate_id": candidate.candidate_id, **quality})
     await desk.services.store.save(**rows)
-    desk.emit("candidate", candidate=state["candidate"], rejection=state["rejection"])
+    rejection = rejection_told(state["rejection"])
+    desk.emit(CandidateEvent(**desk.place, candidate=state["candidate"], rejection=rejection))
     return {name: state.get(name) for name in _KEPT if name in state}
 
 

@@ -15,6 +15,7 @@ from autodata.checkpoints.records import DocumentStatus
 from autodata.domains.domain import Domain
 from autodata.models.structured import schema_text
 from autodata.nodes.context import Context
+from autodata.nodes.events import ExtractEvent
 from autodata.nodes.grounding import sample_grounding
 from autodata.nodes.state import State
 from autodata.nodes.step import Desk
@@ -50,7 +51,7 @@ async def _extracted(desk: Desk) -> dict[str, Any]:
         ended = {"status": DocumentStatus.SKIPPED.value, "status_reason": found.suitability_note}
         row, update = row | ended, update | ended
     await services.store.save(documents=[row])
-    desk.emit("extract", extract=extract, skipped=found.unsuitable)
+    desk.emit(ExtractEvent(**desk.place, extract=extract, skipped=found.unsuitable))
     return update
 
 

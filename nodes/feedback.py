@@ -10,6 +10,7 @@ from langgraph.runtime import Runtime
 from autodata.checkpoints.records import DocumentStatus, FailureMode, Round
 from autodata.domains.acceptance.bounds import decimal
 from autodata.nodes.context import Context
+from autodata.nodes.events import FeedbackEvent
 from autodata.nodes.rounds import closed_round, document_row, round_row
 from autodata.nodes.state import State, plain
 from autodata.nodes.step import Desk
@@ -93,9 +94,8 @@ async def feedback(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     desk = Desk(state, runtime)
     services = desk.services
     rejection = state.get("rejection") or {}
-    closed = closed_round(
-        desk, FailureMode(rejection["failure_mode"]), rejection["reason"], rejection.get("reviewer", "")
-    )
+    mode = FailureMode(rejection["failure_mode"])
+    closed = closed_round(desk, mode, rejection["reason"], rejection.get("reviewer", ""))
     rounds = [*desk.rounds, closed]
     over = desk.n >= services.max_rounds
     suggestion = rejection["reason"] if rejection["failure_mode"] == FailureMode.SENT_BACK else ""
@@ -115,5 +115,5 @@ async def feedback(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     reason = "max_rounds" if over else ""
     rows["documents"] = [document_row(desk, status, reason)]
     await services.store.save(**rows)
-    desk.emit("feedback", failure_mode=rejection["failure_mode"], reason=rejection["reason"], last=over)
+    desk.emit(FeedbackEvent(**desk.place, failure_mode=mode, reason=rejection["reason"], last=over))
     return {**update, "status": status.value, "status_reason": reason} if over else update

@@ -28,6 +28,7 @@ from autodata.domains.domain import Domain
 from autodata.models.validation import problems
 from autodata.nodes.code_checks import code_problems, rejection_by_code
 from autodata.nodes.context import Context
+from autodata.nodes.events import CandidateEvent, ReviewedEvent, ReviewEvent
 from autodata.nodes.state import State, plain
 from autodata.nodes.step import Desk
 from autodata.prompts import PromptPack
@@ -168,7 +169,7 @@ async def _opened(desk: Desk, question: Mapping[str, Any], error: str = "") -> d
     if error:  # an answer that was stored beside the run, and cannot be taken, is forgotten
         row |= {"decision": None, "edited": None}
     await desk.services.store.save(labels=[row])
-    desk.emit("review", question={**question, "error": error})
+    desk.emit(ReviewEvent(**desk.place, question={**question, "error": error}))
     return {"label_id": question["label_id"], "at": int(time.time() * 1000), "error": error}
 
 
@@ -257,7 +258,7 @@ async def _recorded(desk: Desk, question: Mapping[str, Any], answer: ReviewAnswe
         "created_at": answer.at or datetime.now(UTC).isoformat(timespec="milliseconds"),
     }
     await services.store.save(labels=[row])
-    desk.emit("reviewed", decision=answer.decision, reason=reason, reviewer=answer.reviewer)
+    desk.emit(ReviewedEvent(**desk.place, decision=answer.decision, reason=reason, reviewer=answer.reviewer))
     return candidate
 
 
@@ -282,5 +283,5 @@ async def _anew(state: State, runtime: Runtime[Context], candidate: Candidate, r
     before = (state["verdict"] or {})["candidate_id"]
     replaced = {"round_id": f"{desk.thread_id}/{desk.n}/{before}", "outcome": "edited", "reason": reason}
     await desk.services.store.save(candidates=rows["candidates"], rounds=[*rows["rounds"], replaced])
-    desk.emit("candidate", candidate=opened["candidate"], rejection=None)
+    desk.emit(CandidateEvent(**desk.place, candidate=opened["candidate"], rejection=None))
     return opened

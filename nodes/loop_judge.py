@@ -16,6 +16,7 @@ from autodata.domains.tasks.base import broken_rules, told_criteria
 from autodata.models.structured import schema_text
 from autodata.nodes.code_checks import reason_of
 from autodata.nodes.context import Context
+from autodata.nodes.events import JudgementEvent, rejection_told
 from autodata.nodes.loop_judge_packet import Pattern, packet, shown
 from autodata.nodes.state import BadState, State
 from autodata.nodes.step import Desk
@@ -44,7 +45,7 @@ async def loop_judge(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         rejection = sent_back if decides and judgement["verdict"] == "improve" else {}
     judgement["candidate_id"] = desk.candidate_id
     await desk.services.store.save(rounds=[{"round_id": desk.round_id, "judgement": judgement, "packet": found}])
-    desk.emit("judgement", judgement=judgement, rejection=rejection or None)
+    desk.emit(JudgementEvent(**desk.place, judgement=judgement, rejection=rejection_told(rejection)))
     return {"judgement": judgement, "rejection": rejection or None}
 
 

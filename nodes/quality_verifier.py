@@ -10,6 +10,7 @@ from autodata.checkpoints.records import FailureMode, canonical_json
 from autodata.models.structured import schema_text
 from autodata.nodes.code_checks import noted, rejection_by_code
 from autodata.nodes.context import Context
+from autodata.nodes.events import QualityEvent, rejection_told
 from autodata.nodes.state import State
 from autodata.nodes.step import Desk
 from autodata.prompts import PromptPack, fence
@@ -55,5 +56,5 @@ async def quality_verifier(state: State, runtime: Runtime[Context]) -> dict[str,
     rows["rounds"][0]["quality"] = canonical_json(quality)
     await desk.services.store.save(**rows)
     rejection = {"failure_mode": mode.value, "reason": reason} if reason else None
-    desk.emit("quality", quality=quality, rejection=rejection)
+    desk.emit(QualityEvent(**desk.place, quality=quality, rejection=rejection_told(rejection)))
     return {"candidate_id": desk.candidate_id, "quality": quality, "rejection": rejection}

@@ -11,6 +11,7 @@ from autodata.domains.tasks.base import screening_of
 from autodata.domains.tasks.schemas import Screening
 from autodata.models.structured import schema_text
 from autodata.nodes.context import Context
+from autodata.nodes.events import CandidateEvent, ScreenEvent, rejection_told
 from autodata.nodes.state import State
 from autodata.nodes.step import Desk
 
@@ -46,8 +47,9 @@ async def screen(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     rows = desk.opening()
     rows["rounds"][0]["screen"] = screened
     await desk.services.store.save(**rows)
-    desk.emit("screen", picked=len(promising), of=len(drafts), rejection=rejection)
-    desk.emit("candidate", candidate=opened["candidate"], rejection=rejection)
+    told = rejection_told(rejection)
+    desk.emit(ScreenEvent(**desk.place, picked=len(promising), of=len(drafts), rejection=told))
+    desk.emit(CandidateEvent(**desk.place, candidate=opened["candidate"], rejection=told))
     return {
         "candidate": opened["candidate"],
         "candidate_id": desk.candidate_id,

@@ -15,6 +15,7 @@ from autodata.models.caller import Reply
 from autodata.models.errors import UnusableReply
 from autodata.nodes.code_checks import rejection_by_code, rejection_of
 from autodata.nodes.context import Context
+from autodata.nodes.events import AttemptEvent
 from autodata.nodes.solver_modes import Mode, answered, mode_of
 from autodata.nodes.state import State, plain
 from autodata.nodes.step import Desk, all_of
@@ -67,10 +68,10 @@ async def _solve(desk: Desk, stage: Stage) -> dict[str, Any]:
             for attempt, answer in done
         ]
     )
-    new = [plain(attempt) for attempt, _ in done]
+    new = [attempt for attempt, _ in done]
     for attempt in new:
-        desk.emit("attempt", attempt=attempt)
-    return {"attempts": [*(plain(attempt) for attempt in known), *new]}
+        desk.emit(AttemptEvent(**desk.place, attempt=attempt))
+    return {"attempts": [plain(attempt) for attempt in [*known, *new]]}
 
 
 async def _attempt(desk: Desk, stage: Stage, index: int, mode: Mode) -> tuple[Attempt, str]:

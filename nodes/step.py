@@ -22,6 +22,7 @@ from autodata.domains.acceptance.policies import Ruling
 from autodata.models.caller import CallSite
 from autodata.models.errors import BudgetSpent, Drained, EndpointDown
 from autodata.nodes.context import Context
+from autodata.nodes.events import GraphEvent, Place, wire_form
 from autodata.nodes.state import BadState, State
 
 T = TypeVar("T")
@@ -163,9 +164,14 @@ class Desk:
             prompt_version=self.services.pack[role].version,
         )
 
-    def emit(self, event: str, **values: Any) -> None:
-        """Stream an event (`stream_mode="custom"`): its name and values are those of a type in `nodes/events.py`."""
-        self._emit({"event": event, "document_id": self.document_id, "n": self.n, **values})
+    @property
+    def place(self) -> Place:
+        """Where an event of this step happens."""
+        return {"document_id": self.document_id, "n": self.n}
+
+    def emit(self, event: GraphEvent) -> None:
+        """Stream an event (`stream_mode="custom"`), in its wire form."""
+        self._emit(wire_form(event))
 
 
 def all_of(results: Sequence[T | BaseException]) -> list[T]:

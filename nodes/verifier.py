@@ -14,6 +14,7 @@ from autodata.domains.acceptance.rubric_score import mean
 from autodata.domains.tasks.base import Scored
 from autodata.models.structured import schema_text
 from autodata.nodes.context import Context
+from autodata.nodes.events import MarkEvent, VerdictEvent
 from autodata.nodes.state import State, plain
 from autodata.nodes.step import Desk, all_of
 from autodata.prompts import fence
@@ -55,13 +56,13 @@ async def verifier(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
                 zip(criteria, map(int, scored.met), scored.reasons, strict=False), 1
             )
         ]
-        desk.emit("mark", mark=plain(mark), stage=attempt.stage.value)
+        desk.emit(MarkEvent(**desk.place, mark=mark, stage=attempt.stage))
     attempts = [a.model_copy(update={"mark": marked[a.attempt_id]}) if a.attempt_id in marked else a for a in attempts]
     ruling = desk.ruling(attempts)
     verdict = _verdict(desk, ruling, attempts)
     if ruling.decision is not Decision.MORE:
         rows["verdicts"].append(_verdict_row(desk, verdict, attempts))
-        desk.emit("verdict", verdict=plain(verdict))
+        desk.emit(VerdictEvent(**desk.place, verdict=verdict))
     await desk.services.store.save(**rows)
     rejection = None
     if verdict.failure_mode:

@@ -20,6 +20,7 @@ from autodata.checkpoints.queries.meta import meta, meta_value
 from autodata.checkpoints.records import UserError, canonical_json, digest
 from autodata.models.caller import Budget, Caller
 from autodata.models.endpoint import RoleModel
+from autodata.nodes.optimizer.events import SearchEvent
 from autodata.nodes.optimizer.state import Search
 from autodata.prompts import PromptPack
 from autodata.runner.checkpointer import open_run_saver
@@ -68,7 +69,7 @@ class Sitting:
     order: Order
     _search: Search | None = None
 
-    async def search(self, iterations: int, on_event: Callable[[Mapping[str, Any]], None]) -> Search:
+    async def search(self, iterations: int, on_event: Callable[[SearchEvent], None]) -> Search:
         """Return what the optimiser's nodes share, for one node. The documents must be in the ledger by now."""
         if self._search is None:
             self._search = replace(await self.optimization.search(), prompts=self.order.optimizer)
