@@ -15,17 +15,16 @@ from autodata.checkpoints.records import (
     FailureMode,
     Stage,
     Verdict,
-    canonical_json,
     digest,
 )
+from autodata.checkpoints.writes import record_accepted, record_rejected
 from autodata.nodes.code_checks import rejection_by_code, rejection_of
 from autodata.nodes.context import Context
 from autodata.nodes.events import AcceptedEvent, RejectedEvent
 from autodata.nodes.quality_verifier import review
-from autodata.nodes.rounds import closed_round, document_row, round_row
+from autodata.nodes.rounds import closed_round
 from autodata.nodes.state import BadState, State, plain
 from autodata.nodes.step import Desk
-from autodata.nodes.verifier import as_float
 
 
 async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -50,9 +49,14 @@ async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         reason = "; ".join((await review(desk, "accept", services.frozen))[1])
     if reason:
         closed = closed_round(desk, FailureMode.FINAL_CHECK, reason)
-        await services.store.save(
-            rounds=[{**round_row(desk, closed), "reason": reason}],
-            documents=[document_row(desk, DocumentStatus.REJECTED, FailureMode.FINAL_CHECK.value)],
+        await record_rejected(
+            services.store,
+            desk.document_id,
+            closed,
+            DocumentStatus.REJECTED,
+            why=FailureMode.FINAL_CHECK.value,
+            reason=reason,
+            feedback=None,
         )
         desk.emit(RejectedEvent(**desk.place, reason=closed.reason))
         return {
@@ -64,24 +68,8 @@ async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     closed = closed_round(desk, None, "")
     example = _example(desk)
     text = await services.blobs.get(f"document/{desk.document_id}")
-    await services.store.save(
-        rounds=[round_row(desk, closed)],
-        documents=[document_row(desk, DocumentStatus.ACCEPTED, "")],
-        examples=[
-            {
-                "example_id": example.example_id,
-                "document_id": desk.document_id,
-                "round_id": desk.round_id,
-                "example": canonical_json(plain(example)),
-                "weak_mean": as_float(example.weak_mean),
-                "strong_mean": as_float(example.strong_mean),
-                "gap": as_float(example.gap),
-                "rounds": example.rounds,
-                "question_key": closed.question_key,
-                "tied": await asyncio.to_thread(tied_to_numbers, desk.candidate.question, text),
-            }
-        ],
-    )
+    tied = await asyncio.to_thread(tied_to_numbers, desk.candidate.question, text)
+    await record_accepted(services.store, closed, example, tied=tied)
     desk.emit(AcceptedEvent(**desk.place, example=example))
     return {
         "rounds": [plain(row) for row in [*desk.rounds, closed]],

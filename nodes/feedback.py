@@ -8,10 +8,11 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from autodata.checkpoints.records import DocumentStatus, FailureMode, Round
+from autodata.checkpoints.writes import record_rejected
 from autodata.domains.acceptance.bounds import decimal
 from autodata.nodes.context import Context
 from autodata.nodes.events import FeedbackEvent
-from autodata.nodes.rounds import closed_round, document_row, round_row
+from autodata.nodes.rounds import closed_round
 from autodata.nodes.state import State, plain
 from autodata.nodes.step import Desk
 from autodata.prompts import fence
@@ -107,13 +108,10 @@ async def feedback(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         reviewer=rejection.get("reviewer", "") or by_reviewer,
     )
     text = services.pack["feedback"].render({"failures": failures})[-1]["content"]
-    rows: dict[str, list[dict[str, Any]]] = {
-        "rounds": [{**round_row(desk, closed), "reason": rejection["reason"], "feedback": text}]
-    }
     update: dict[str, Any] = {"rounds": [plain(row) for row in rounds], "feedback": text}
     status = DocumentStatus.REJECTED if over else DocumentStatus.PENDING
     reason = "max_rounds" if over else ""
-    rows["documents"] = [document_row(desk, status, reason)]
-    await services.store.save(**rows)
+    whole = rejection["reason"]
+    await record_rejected(services.store, desk.document_id, closed, status, why=reason, reason=whole, feedback=text)
     desk.emit(FeedbackEvent(**desk.place, failure_mode=mode, reason=rejection["reason"], last=over))
     return {**update, "status": status.value, "status_reason": reason} if over else update

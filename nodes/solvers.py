@@ -10,7 +10,8 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from autodata.checkpoints.records import Attempt, Stage, attempt_id, canonical_json, preview
+from autodata.checkpoints.records import Attempt, Stage, attempt_id, preview
+from autodata.checkpoints.writes import record_attempts
 from autodata.models.caller import Reply
 from autodata.models.errors import UnusableReply
 from autodata.nodes.code_checks import rejection_by_code, rejection_of
@@ -49,25 +50,8 @@ async def _solve(desk: Desk, stage: Stage) -> dict[str, Any]:
     mode = mode_of(desk, stage)
     results = await asyncio.gather(*(_attempt(desk, stage, index, mode) for index in indices), return_exceptions=True)
     done = all_of(results)
-    settings = desk.services.caller.roles[f"{stage.value}_solver"].settings
-    await desk.services.store.save(
-        attempts=[
-            {
-                "attempt_id": attempt.attempt_id,
-                "round_id": desk.round_id,
-                "candidate_id": attempt.candidate_id,
-                "stage": stage.value,
-                "idx": attempt.index,
-                "answer": answer,
-                "chars": attempt.chars,
-                "truncated": int(attempt.truncated),
-                "answered": int(attempt.answered),
-                "model": settings.model,
-                "mode": canonical_json(mode.recorded()),
-            }
-            for attempt, answer in done
-        ]
-    )
+    model = desk.services.caller.roles[f"{stage.value}_solver"].settings.model
+    await record_attempts(desk.services.store, desk.round_id, done, model=model, mode=mode.recorded())
     new = [attempt for attempt, _ in done]
     for attempt in new:
         desk.emit(AttemptEvent(**desk.place, attempt=attempt))
