@@ -13,7 +13,17 @@ from typing import Any
 
 from autodata.checkpoints.ids import canonical_json
 from autodata.checkpoints.protocols import Store
-from autodata.checkpoints.records import Attempt, DocumentStatus, Example, Mark, Record, Round, Verdict
+from autodata.checkpoints.records import (
+    Attempt,
+    Candidate,
+    Document,
+    DocumentStatus,
+    Example,
+    Mark,
+    Record,
+    Round,
+    Verdict,
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,72 @@ class Ruled:
     verdict: Verdict
     planned: int
     made: int
+
+
+@dataclass(frozen=True)
+class OpenRound:
+    """A round that begins: where it stands, and its candidate; None where the challenger's reply held none."""
+
+    round_id: str
+    document_id: str
+    thread_id: str
+    n: int
+    prompt_version: str
+    kind: str
+    """The task type of the candidate."""
+    candidate: Candidate | None
+    passage: str = ""
+
+
+async def record_opened(
+    store: Store,
+    opened: OpenRound,
+    *,
+    quality: Mapping[str, Any] | None = None,
+    screen: Sequence[Mapping[str, Any]] | None = None,
+    replaced: tuple[str, str] | None = None,
+) -> None:
+    """Record an open round and its candidate, and what is known of the candidate already.
+
+    `quality` is what the quality verifier or code found, `screen` what the screen said of every draft: None leaves what
+    is recorded. `replaced` is the round, by its id, whose candidate a person changed into this one, and their reason.
+    """
+    row = _open_row(opened)
+    if quality is not None:
+        row["quality"] = canonical_json(quality)
+    if screen is not None:
+        row["screen"] = screen
+    rows = [row]
+    if replaced:
+        round_id, reason = replaced
+        rows.append({"round_id": round_id, "outcome": "edited", "reason": reason})
+    await store.save(candidates=_candidate_rows(opened), rounds=rows)
+
+
+async def record_judgement(
+    store: Store, round_id: str, judgement: Mapping[str, Any], packet: Mapping[str, Any]
+) -> None:
+    """Record what the loop judge found, and the packet of figures that it was shown."""
+    await store.save(rounds=[{"round_id": round_id, "judgement": judgement, "packet": packet}])
+
+
+async def record_skipped(store: Store, document_id: str, reason: str, rounds: int) -> None:
+    """Record that a document ends without an example, after so many rounds, for it is no use."""
+    await store.save(documents=[_document_row(document_id, DocumentStatus.SKIPPED, reason, rounds)])
+
+
+async def record_extract(store: Store, document_id: str, extract: Mapping[str, Any], unsuitable: str | None) -> None:
+    """Record a document's extract; and its end, where it was found `unsuitable` for this reason."""
+    row: dict[str, Any] = {"document_id": document_id, "extract": extract}
+    if unsuitable is not None:
+        row |= {"status": DocumentStatus.SKIPPED.value, "status_reason": unsuitable}
+    await store.save(documents=[row])
+
+
+async def record_document(store: Store, document: Document) -> None:
+    """Record a document with its text. One that is known keeps its status."""
+    known = {"document_id": document.document_id, "name": document.name, "title": document.title}
+    await store.save(documents=[{**known, "text": document.text, "chars": len(document.text)}])
 
 
 async def record_attempts(
@@ -117,6 +193,35 @@ async def record_accepted(store: Store, closed: Round, example: Example, *, tied
             }
         ],
     )
+
+
+def _open_row(opened: OpenRound) -> dict[str, Any]:
+    return {
+        "round_id": opened.round_id,
+        "document_id": opened.document_id,
+        "thread_id": opened.thread_id,
+        "n": opened.n,
+        "candidate_id": opened.candidate.candidate_id if opened.candidate else None,
+        "passage": opened.passage,
+        "outcome": "open",
+        "prompt_version": opened.prompt_version,
+    }
+
+
+def _candidate_rows(opened: OpenRound) -> list[dict[str, Any]]:
+    candidate = opened.candidate
+    if candidate is None:
+        return []
+    return [
+        {
+            "candidate_id": candidate.candidate_id,
+            "kind": opened.kind,
+            "question": candidate.question,
+            "context": candidate.context,
+            "reference_answer": candidate.reference_answer,
+            "candidate": canonical_json(candidate.model_dump(mode="json")),
+        }
+    ]
 
 
 def _mark_rows(marked: Marked, criteria: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:

@@ -9,7 +9,8 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from autodata.checkpoints.records import Candidate, DocumentStatus, FailureMode, canonical_json
+from autodata.checkpoints.records import Candidate, DocumentStatus, FailureMode
+from autodata.checkpoints.writes import record_opened, record_skipped
 from autodata.domains.tasks.passages import pick
 from autodata.domains.tasks.questions import question_key
 from autodata.models.errors import UnusableReply
@@ -52,7 +53,7 @@ async def challenger(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         text = await services.blobs.get(f"document/{desk.document_id}")
         passage = pick(text, n, seed_for(services.run_seed, "passage", desk.document_id), words)
         if passage is None:
-            await services.store.save(documents=[_status(desk, DocumentStatus.SKIPPED, NO_ANCHOR)])
+            await record_skipped(services.store, desk.document_id, NO_ANCHOR, len(desk.rounds))
             return {"status": DocumentStatus.SKIPPED.value, "status_reason": NO_ANCHOR}
         fresh["passage"] = {"text": passage.text, "anchor": passage.anchor}
     several = services.domain.challengers
@@ -124,19 +125,10 @@ async def _opened(desk: Desk, candidate: Candidate | None, mode: FailureMode | N
     state["candidate_id"] = candidate.candidate_id if candidate else ""
     state["candidate"] = candidate.model_dump(mode="json") if candidate else None
     state["rejection"] = {"failure_mode": mode.value, "reason": reason} if mode else None
-    rows = desk.opening()
-    if candidate and not desk.services.domain.quality_check and (quality := await noted(desk, candidate)):
-        rows["rounds"][0]["quality"] = canonical_json({"candidate_id": candidate.candidate_id, **quality})
-    await desk.services.store.save(**rows)
+    quality = None
+    if candidate and not desk.services.domain.quality_check and (found := await noted(desk, candidate)):
+        quality = {"candidate_id": candidate.candidate_id, **found}
+    await record_opened(desk.services.store, desk.opening(), quality=quality)
     rejection = rejection_told(state["rejection"])
     desk.emit(CandidateEvent(**desk.place, candidate=state["candidate"], rejection=rejection))
     return {name: state.get(name) for name in _KEPT if name in state}
-
-
-def _status(desk: Desk, status: DocumentStatus, reason: str) -> dict[str, Any]:
-    return {
-        "document_id": desk.document_id,
-        "status": status.value,
-        "status_reason": reason,
-        "rounds": len(desk.rounds),
-    }

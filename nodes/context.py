@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from autodata.checkpoints.records import Blobs, Document, Store, UserError, document_id, is_blank, normalise_text
+from autodata.checkpoints.writes import record_document
 from autodata.domains.acceptance.borderline import NO_REVIEW, Reviewing
 from autodata.domains.acceptance.policies import AcceptancePolicy
 from autodata.domains.domain import Domain
@@ -49,6 +50,6 @@ class Context:
         whole = normalise_text(text)
         if is_blank(whole):
             raise UserError(f"the document {name or title} is empty: give one with text".replace("  ", " "))
-        known = {"document_id": document_id(text), "name": name or title or "document", "title": title, "text": whole}
-        await self.services.store.save(documents=[{**known, "chars": len(whole)}])
-        return new_state(Document(**known))
+        document = Document(document_id=document_id(text), name=name or title or "document", title=title, text=whole)
+        await record_document(self.services.store, document)
+        return new_state(document)

@@ -12,6 +12,7 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from autodata.checkpoints.records import DocumentStatus
+from autodata.checkpoints.writes import record_extract
 from autodata.domains.domain import Domain
 from autodata.models.structured import schema_text
 from autodata.nodes.context import Context
@@ -45,12 +46,11 @@ async def _extracted(desk: Desk) -> dict[str, Any]:
     )
     found, _ = await services.caller.parsed(desk.site("extractor"), messages, schema)
     extract = found.model_dump(mode="json")
-    row: dict[str, Any] = {"document_id": desk.document_id, "extract": extract}
     update: dict[str, Any] = {"extract": extract}
     if found.unsuitable:
-        ended = {"status": DocumentStatus.SKIPPED.value, "status_reason": found.suitability_note}
-        row, update = row | ended, update | ended
-    await services.store.save(documents=[row])
+        update |= {"status": DocumentStatus.SKIPPED.value, "status_reason": found.suitability_note}
+    why = found.suitability_note if found.unsuitable else None
+    await record_extract(services.store, desk.document_id, extract, why)
     desk.emit(ExtractEvent(**desk.place, extract=extract, skipped=found.unsuitable))
     return update
 

@@ -23,6 +23,7 @@ from langgraph.types import interrupt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from autodata.checkpoints.records import Candidate, Check, FailureMode, Stage, Verdict, digest
+from autodata.checkpoints.writes import record_opened
 from autodata.domains.acceptance.borderline import borderline
 from autodata.domains.domain import Domain
 from autodata.models.validation import problems
@@ -279,9 +280,8 @@ async def _anew(state: State, runtime: Runtime[Context], candidate: Candidate, r
     opened |= {"quality": None, "attempts": [], "verdict": None, "judgement": None, "rejection": None}
     edited_state: Any = {**state, **opened}
     desk = Desk(edited_state, runtime)
-    rows = desk.opening()
     before = (state["verdict"] or {})["candidate_id"]
-    replaced = {"round_id": f"{desk.thread_id}/{desk.n}/{before}", "outcome": "edited", "reason": reason}
-    await desk.services.store.save(candidates=rows["candidates"], rounds=[*rows["rounds"], replaced])
+    replaced = f"{desk.thread_id}/{desk.n}/{before}"
+    await record_opened(desk.services.store, desk.opening(), replaced=(replaced, reason))
     desk.emit(CandidateEvent(**desk.place, candidate=opened["candidate"], rejection=None))
     return opened

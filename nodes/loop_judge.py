@@ -12,6 +12,7 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from autodata.checkpoints.records import Decision, FailureMode, Verdict
+from autodata.checkpoints.writes import record_judgement
 from autodata.domains.tasks.base import broken_rules, told_criteria
 from autodata.models.structured import schema_text
 from autodata.nodes.code_checks import reason_of
@@ -44,7 +45,7 @@ async def loop_judge(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         sent_back = {"failure_mode": FailureMode.SENT_BACK.value, "reason": judgement["suggestion_for_writer"]}
         rejection = sent_back if decides and judgement["verdict"] == "improve" else {}
     judgement["candidate_id"] = desk.candidate_id
-    await desk.services.store.save(rounds=[{"round_id": desk.round_id, "judgement": judgement, "packet": found}])
+    await record_judgement(desk.services.store, desk.round_id, judgement, found)
     desk.emit(JudgementEvent(**desk.place, judgement=judgement, rejection=rejection_told(rejection)))
     return {"judgement": judgement, "rejection": rejection or None}
 

@@ -7,6 +7,7 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from autodata.checkpoints.records import Candidate, FailureMode
+from autodata.checkpoints.writes import record_opened
 from autodata.domains.tasks.base import screening_of
 from autodata.domains.tasks.schemas import Screening
 from autodata.models.structured import schema_text
@@ -44,9 +45,7 @@ async def screen(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         | {"promising": item.promising, "reason": item.reason}
         for candidate, item in zip(candidates, findings, strict=True)
     ]
-    rows = desk.opening()
-    rows["rounds"][0]["screen"] = screened
-    await desk.services.store.save(**rows)
+    await record_opened(desk.services.store, desk.opening(), screen=screened)
     told = rejection_told(rejection)
     desk.emit(ScreenEvent(**desk.place, picked=len(promising), of=len(drafts), rejection=told))
     desk.emit(CandidateEvent(**desk.place, candidate=opened["candidate"], rejection=told))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from langgraph.runtime import Runtime
 
@@ -16,8 +16,8 @@ from autodata.checkpoints.records import (
     RunFailed,
     Stage,
     UserError,
-    canonical_json,
 )
+from autodata.checkpoints.writes import OpenRound
 from autodata.domains.acceptance.policies import Ruling
 from autodata.models.caller import CallSite
 from autodata.models.errors import BudgetSpent, Drained, EndpointDown
@@ -92,35 +92,18 @@ class Desk:
         if quality.get("candidate_id") != self.candidate_id or not quality.get("passed"):
             raise BadState("only the exact candidate that the quality verifier passed goes on")
 
-    def opening(self) -> dict[str, list[dict[str, Any]]]:
-        """The ledger's rows of the open round and of its candidate, if it has one."""
-        candidate = self.candidate if self.state.get("candidate") else None
-        rows: dict[str, list[dict[str, Any]]] = {
-            "rounds": [
-                {
-                    "round_id": self.round_id,
-                    "document_id": self.document_id,
-                    "thread_id": self.thread_id,
-                    "n": self.n,
-                    "candidate_id": candidate.candidate_id if candidate else None,
-                    "passage": (self.state.get("passage") or {}).get("text", ""),
-                    "outcome": "open",
-                    "prompt_version": self.services.pack.version,
-                }
-            ]
-        }
-        if candidate:
-            rows["candidates"] = [
-                {
-                    "candidate_id": candidate.candidate_id,
-                    "kind": self.services.domain.kind,
-                    "question": candidate.question,
-                    "context": candidate.context,
-                    "reference_answer": candidate.reference_answer,
-                    "candidate": canonical_json(candidate.model_dump(mode="json")),
-                }
-            ]
-        return rows
+    def opening(self) -> OpenRound:
+        """The open round as the ledger records it, with its candidate if it has one."""
+        return OpenRound(
+            round_id=self.round_id,
+            document_id=self.document_id,
+            thread_id=self.thread_id,
+            n=self.n,
+            prompt_version=self.services.pack.version,
+            kind=self.services.domain.kind,
+            candidate=self.candidate if self.state.get("candidate") else None,
+            passage=(self.state.get("passage") or {}).get("text", ""),
+        )
 
     def scores(self, stage: Stage, attempts: Iterable[Attempt] | None = None) -> list[Fraction]:
         """The marked attempts' scores of one solver, in order of index."""

@@ -23,6 +23,7 @@ from autodata.checkpoints.errors import CallFailed, Effect, PlumbingError, RunFa
 from autodata.checkpoints.queries.documents import answered_documents
 from autodata.checkpoints.records import Document, DocumentStatus
 from autodata.checkpoints.saver import checkpoint_error, keep_rounds
+from autodata.checkpoints.writes import record_opened
 from autodata.graphs.cot_baseline import build_cot_baseline
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
 from autodata.models.caller import CallSite, Reply
@@ -126,7 +127,7 @@ class Runner:
         if state.get("candidate") and state.get("verdict") is None:
             values: Any = state
             desk = Desk(values, Runtime(context=self._context(0)))
-            await self._services.store.save(**desk.opening())
+            await record_opened(self._services.store, desk.opening())
 
     async def _all(self, rows: Sequence[Mapping[str, Any]]) -> None:
         waiting = iter(rows)
