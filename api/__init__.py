@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from autodata.jobs.arguments import Options
     from autodata.jobs.generate import agenerate, generate, open_run
     from autodata.jobs.result import GenerationResult
+    from autodata.nodes.context import Context
     from autodata.nodes.events import (
         AcceptedEvent,
         AttemptEvent,
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
         VerdictEvent,
         parse_event,
     )
-    from autodata.nodes.state import Context, Output, State
+    from autodata.nodes.state import Output, State
     from autodata.runner.config import BaselineConfig, RunConfig, load_config
     from autodata.runner.services import open_services
 
@@ -73,6 +74,7 @@ _HOMES = {
     "jobs.arguments": ("Options",),
     "jobs.generate": ("agenerate", "generate", "open_run"),
     "jobs.result": ("GenerationResult",),
+    "nodes.context": ("Context",),
     "nodes.events": (
         "AcceptedEvent",
         "AttemptEvent",
@@ -92,7 +94,7 @@ _HOMES = {
         "VerdictEvent",
         "parse_event",
     ),
-    "nodes.state": ("Context", "Output", "State"),
+    "nodes.state": ("Output", "State"),
     "runner.config": ("BaselineConfig", "RunConfig", "load_config"),
     "runner.services": ("open_services",),
 }

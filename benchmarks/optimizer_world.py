@@ -16,7 +16,7 @@ from typing import Any
 from autodata.checkpoints.ids import attempt_id
 from autodata.checkpoints.records import Document, FailureMode, Stage
 from autodata.domains.acceptance.policies import Planned
-from autodata.models.simulated.chat_model import META_WORLD
+from autodata.models.simulated.world import META_WORLD
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Trial
 from autodata.nodes.optimizer.trajectories import Exchange, Failure
 from autodata.prompts import PromptPack, load_pack

@@ -21,7 +21,7 @@ from autodata.checkpoints.ledger import Reader, open_readonly
 from autodata.checkpoints.records import Document
 from autodata.cli.compare import FIGURES, to_markdown
 from autodata.corpus.compare import compare
-from autodata.models.simulated.chat_model import TOO_HARD, World
+from autodata.models.simulated.world import TOO_HARD, World
 from autodata.runner.config import BaselineConfig, RunConfig
 from autodata.runner.document_runner import open_run
 from autodata.runner.ingest import take_in

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Any
 
 from rich.console import Console
 from rich.spinner import Spinner
@@ -13,7 +11,8 @@ from rich.text import Text
 
 from autodata.checkpoints.usage import Usage
 from autodata.jobs.progress import LOG_EVERY_SECONDS, Watching
-from autodata.models.caller import Reply
+from autodata.nodes.optimizer.events import EditedEvent, EvaluatedEvent, EvaluatingEvent, RecordedEvent
+from autodata.runner.events import CallEvent, EndedEvent, ErroredEvent, OptimizationEvent, TrialEvent
 
 
 class OptimizeProgress(Watching):
@@ -37,36 +36,35 @@ class OptimizeProgress(Watching):
             self._working = {"": what}
             self.say(what)
 
-    def on_event(self, event: Mapping[str, Any]) -> None:
+    def on_event(self, event: OptimizationEvent) -> None:
         """Take note of one event of the search or of a document in an evaluation."""
-        name = event["event"]
-        if name == "call":
-            reply: Reply = event["reply"]
-            self._used += Usage(reply.tokens_in, reply.tokens_out, reply.cost_usd, calls=1)
-        elif name == "evaluating":
-            self._working.pop("", None)
-            self._documents[event["evaluation"]] = [0, event["documents"]]
-        elif name in {"ended", "errored"} and event.get("evaluation") in self._documents:
-            self._documents[event["evaluation"]][0] += 1
-        elif name == "evaluated":
-            self._documents.pop(event["evaluation"], None)
-            self._evaluated(event)
-        elif name == "recorded":
-            self._ended += 1
-            self._accepted += event["outcome"] == "accepted"
-            leads = ", leads now" if event["record"] else ""
-            self.say(f"iteration {event['iteration']}: {event['outcome']}{leads}: {event['reason']}")
-        elif name == "edited" and event["refusals"]:
-            self.say(f"iteration {event['n']}: refused: {event['refusals'][0]}")
+        match event:
+            case TrialEvent():
+                self._on_trial(event)
+            case EvaluatingEvent():
+                self._working.pop("", None)
+                self._documents[event.evaluation] = [0, event.documents]
+            case EvaluatedEvent():
+                self._documents.pop(event.evaluation, None)
+                early = "" if event.complete else ", stopped early"
+                where = f"{event.split} block {event.block}"
+                self.say(f"pack {event.pack} on {where}: {event.passed} of {event.made} passed{early}")
+            case RecordedEvent():
+                self._ended += 1
+                self._accepted += event.outcome == "accepted"
+                leads = ", leads now" if event.record else ""
+                self.say(f"iteration {event.iteration}: {event.outcome}{leads}: {event.reason}")
+            case EditedEvent() if event.refusals:
+                self.say(f"iteration {event.n}: refused: {event.refusals[0]}")
         if self._live is None and time.monotonic() - self._last_line > LOG_EVERY_SECONDS:
             self.say(self._headline())
 
-    def _evaluated(self, event: Mapping[str, Any]) -> None:
-        result = event["result"]
-        passed = sum(trial.passed for trial in result.trials)
-        early = "" if result.complete else ", stopped early"
-        where = f"{event['split']} block {event['block']}"
-        self.say(f"pack {event['pack']} on {where}: {passed} of {len(result.trials)} passed{early}")
+    def _on_trial(self, trial: TrialEvent) -> None:
+        match trial.event:
+            case CallEvent(reply=reply):
+                self._used += Usage(reply.tokens_in, reply.tokens_out, reply.cost_usd, calls=1)
+            case EndedEvent() | ErroredEvent() if trial.evaluation in self._documents:
+                self._documents[trial.evaluation][0] += 1
 
     def _headline(self) -> str:
         return (

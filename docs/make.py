@@ -17,7 +17,7 @@ from autodata.corpus.summary import MEANINGS
 from autodata.domains.domain import CS
 from autodata.jobs.session import Sitting
 from autodata.models.config import ModelSettings, Settings
-from autodata.models.simulated.chat_model import Faults
+from autodata.models.simulated.world import Faults
 from autodata.prompts.roles import PROMPTED, ROLE
 from autodata.runner.config import read_config
 from autodata.runner.fingerprint import MODEL_FIELDS_THAT_BEAR, fingerprint

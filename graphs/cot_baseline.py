@@ -14,8 +14,9 @@ from langgraph.graph import END, StateGraph
 from autodata.domains.domain import CS, Domain, one_shot
 from autodata.graphs.frame import Frame
 from autodata.graphs.self_instruct import after_verifier, opening, own_frame
+from autodata.nodes.context import Context
 from autodata.nodes.loop_judge import loop_judge
-from autodata.nodes.state import Context, Output, State
+from autodata.nodes.state import Output, State
 from autodata.nodes.state_check import checked
 
 

@@ -15,15 +15,17 @@ from langgraph.graph import END, START, StateGraph
 from autodata.checkpoints.records import Decision, Stage
 from autodata.domains.domain import CS, Domain
 from autodata.graphs.frame import Frame
+from autodata.nodes.accept import accept
 from autodata.nodes.challenger import challenger
-from autodata.nodes.closing import accept, feedback
+from autodata.nodes.context import Context
 from autodata.nodes.extractor import extractor
+from autodata.nodes.feedback import feedback
 from autodata.nodes.human_review import human_review
 from autodata.nodes.loop_judge import loop_judge
 from autodata.nodes.quality_verifier import quality_verifier
 from autodata.nodes.screen import screen
 from autodata.nodes.solvers import strong_solver, weak_solver
-from autodata.nodes.state import Context, Output, State
+from autodata.nodes.state import Output, State
 from autodata.nodes.state_check import checked
 from autodata.nodes.verifier import verifier
 

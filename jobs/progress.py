@@ -19,9 +19,29 @@ from rich.table import Table
 from rich.text import Text
 
 from autodata.checkpoints.errors import cause_of
+from autodata.checkpoints.records import DocumentStatus
 from autodata.checkpoints.usage import Usage
 from autodata.jobs.printable import printable
-from autodata.models.caller import Reply
+from autodata.nodes.events import (
+    AcceptedEvent,
+    AttemptEvent,
+    CandidateEvent,
+    FeedbackEvent,
+    GraphEvent,
+    MarkEvent,
+    RejectedEvent,
+    VerdictEvent,
+)
+from autodata.runner.events import (
+    CallEvent,
+    CollectedEvent,
+    DrainedEvent,
+    EndedEvent,
+    ErroredEvent,
+    RunEvent,
+    StartedEvent,
+    WaitingEvent,
+)
 
 LOG = logging.getLogger("autodata")
 LOG_EVERY_SECONDS = 15.0
@@ -119,45 +139,47 @@ class Progress(Watching):
             self.say(f"[{self._elapsed()}] {what}")
         self._note, self._fetched = what, (done, total)
 
-    def on_event(self, event: Mapping[str, Any]) -> None:
+    def on_event(self, event: RunEvent) -> None:
         """Take note of one event of the runner."""
-        name, document_id = event["event"], event.get("document_id", "")
-        work = self._working.get(document_id, {})
+        work = self._working.get(event.document_id, {})
         self._note, self._fetched = "", (0, 0)
-        if name == "call":
-            reply: Reply = event["reply"]
-            self._used += Usage(reply.tokens_in, reply.tokens_out, reply.cost_usd, calls=1)
-        elif name == "started":
-            self._working[document_id] = {
-                "name": event["name"],
-                "n": 0,
-                "stage": "resuming" if event["resumed"] else "new",
-            }
-        elif name in {"ended", "drained", "errored", "waiting"}:
-            self._left(name, self._working.pop(document_id, {}), event)
-        elif name in {"accepted", "rejected"}:
-            work["outcome"] = name
-            self._rounds += 1
-        else:
-            work.update(n=event["n"], stage=_STAGES.get(name, name), detail=_detail(event))
-            if name == "feedback":
-                self._rounds += 1
-                work["outcome"] = "rejected" if event["last"] else ""
-                work["detail"] = str(event["failure_mode"]).replace("_", " ")
+        match event:
+            case CallEvent(reply=reply):
+                self._used += Usage(reply.tokens_in, reply.tokens_out, reply.cost_usd, calls=1)
+            case StartedEvent():
+                stage = "resuming" if event.resumed else "new"
+                self._working[event.document_id] = {"name": event.name, "n": 0, "stage": stage}
+            case EndedEvent() | DrainedEvent() | ErroredEvent() | WaitingEvent():
+                self._left(self._working.pop(event.document_id, {}), event)
+            case AcceptedEvent() | RejectedEvent():
+                self._closed(work, event.event)
+            case CollectedEvent():
+                work.update(n=event.n, stage=event.event, detail="")
+                if event.status in {DocumentStatus.ACCEPTED, DocumentStatus.REJECTED}:
+                    self._closed(work, event.status.value)
+            case FeedbackEvent():
+                work.update(n=event.n, stage=_STAGES[event.event], detail=event.failure_mode.replace("_", " "))
+                self._closed(work, "rejected" if event.last else "")
+            case _:
+                work.update(n=event.n, stage=_STAGES.get(event.event, event.event), detail=_detail(event))
         if self._live is None and time.monotonic() - self._last_line > LOG_EVERY_SECONDS:
             self.say(f"[{self._elapsed()}] {self._headline()}")
 
-    def _left(self, how: str, work: Mapping[str, Any], event: Mapping[str, Any]) -> None:
+    def _closed(self, work: dict[str, Any], outcome: str) -> None:
+        work["outcome"] = outcome
+        self._rounds += 1
+
+    def _left(self, work: Mapping[str, Any], event: EndedEvent | DrainedEvent | ErroredEvent | WaitingEvent) -> None:
         if not work:
             return
-        outcome = how if how != "ended" else work.get("outcome") or "skipped"
+        outcome = work.get("outcome") or "skipped" if isinstance(event, EndedEvent) else event.event
         self._ended[outcome] += 1
         rounds = f" after {work['n']} round{'s' if work['n'] != 1 else ''}" if work["n"] else ""
         reason = ""
-        if how == "errored":
-            before, self._cause = self._cause, cause_of("", event["reason"])
-            reason = ": the same cause" if self._cause == before else f": {event['reason']}"
-        elif how != "drained":
+        if isinstance(event, ErroredEvent):
+            before, self._cause = self._cause, cause_of("", event.reason)
+            reason = ": the same cause" if self._cause == before else f": {event.reason}"
+        elif not isinstance(event, DrainedEvent):
             self._cause = ""
         self.say(f"[{self._elapsed()}] {outcome}: {work['name']}{rounds}{reason}")
 
@@ -191,14 +213,15 @@ class Progress(Watching):
         return Group(head, rows, Text(f"  and {more} more" if more > 0 else "", style="dim"))
 
 
-def _detail(event: Mapping[str, Any]) -> str:
+def _detail(event: GraphEvent) -> str:
     """Return the few words that tell where a document stands."""
-    if event["event"] == "candidate" and event.get("candidate"):
-        return str(event["candidate"]["question"])
-    if event["event"] == "attempt":
-        return f"{event['attempt']['stage']} attempt {event['attempt']['index'] + 1}"
-    if event["event"] == "mark":
-        return f"{event['stage']} score {event['mark']['score']}"
-    if event["event"] == "verdict":
-        return str(event["verdict"]["summary"])
+    match event:
+        case CandidateEvent(candidate=dict(candidate)):
+            return str(candidate["question"])
+        case AttemptEvent(attempt=attempt):
+            return f"{attempt.stage.value} attempt {attempt.index + 1}"
+        case MarkEvent():
+            return f"{event.stage.value} score {event.mark.score}"
+        case VerdictEvent():
+            return event.verdict.summary
     return ""

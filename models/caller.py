@@ -24,9 +24,10 @@ from autodata.models.coerce import ReplyModel
 from autodata.models.config import BudgetConfig, RetryConfig
 from autodata.models.endpoint import RoleModel
 from autodata.models.reply import Messages, Reply, repaired
+from autodata.models.scan import Unusable
 from autodata.models.seeds import seed_for
 from autodata.models.sending import FIRST_REFUSAL, Sender
-from autodata.models.structured import Unusable, repair_message
+from autodata.models.structured import repair_message
 
 __all__ = ["FIRST_REFUSAL", "PROBE", "Budget", "CallSite", "Caller", "Messages", "Reply"]
 

@@ -19,7 +19,8 @@ from pydantic import SecretStr
 from autodata.checkpoints.errors import UserError
 from autodata.models.config import ModelSettings
 from autodata.models.endpoint import Endpoint, RoleModel, address_of
-from autodata.models.simulated.chat_model import SimulatedChatModel, World
+from autodata.models.simulated.chat_model import SimulatedChatModel
+from autodata.models.simulated.world import World
 
 OPENAI_LIKE = frozenset({"openai", "local"})
 OPENAI = "https://api.openai.com/v1"

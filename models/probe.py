@@ -15,15 +15,19 @@ from pydantic import BaseModel
 
 from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.checkpoints.ids import canonical_json
-from autodata.models.coerce import Flag, Integer, ReplyModel
+from autodata.models.coerce import ReplyModel
 from autodata.models.config import ModelSettings, RetryConfig
 from autodata.models.endings import ANSWERS, ending_of, explained
 from autodata.models.endpoint import Fault as Refusal
-from autodata.models.endpoint import RoleModel, classify
+from autodata.models.endpoint import RoleModel
 from autodata.models.factory import Serving, connect
+from autodata.models.faults import classify
 from autodata.models.local.weights import KNOWN_MODELS, default_cache, known_hash
+from autodata.models.markers import Flag, Integer
+from autodata.models.reasoning import strip_reasoning
 from autodata.models.reply import Messages, repaired, to_reply
-from autodata.models.structured import Unusable, repair_message, schema_text, strip_reasoning
+from autodata.models.scan import Unusable
+from autodata.models.structured import repair_message, schema_text
 from autodata.prompts.roles import STRUCTURED_ROLES
 
 Roles = Mapping[str, ModelSettings]

@@ -14,7 +14,9 @@ from autodata.models.budget import told_usage
 from autodata.models.coerce import ReplyModel
 from autodata.models.endings import ANSWERS, Ending, ending_of, explained, reason_with
 from autodata.models.endpoint import RoleModel
-from autodata.models.structured import Unusable, parse_reply, strip_reasoning
+from autodata.models.reasoning import strip_reasoning
+from autodata.models.scan import Unusable
+from autodata.models.structured import parse_reply
 from autodata.models.texts import clean
 
 M = TypeVar("M", bound=BaseModel)

@@ -10,16 +10,19 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from autodata.checkpoints.errors import UnusableReply
-from autodata.checkpoints.ids import canonical_json
 from autodata.checkpoints.records import Candidate, DocumentStatus, FailureMode
+from autodata.checkpoints.writes import record_opened, record_skipped
 from autodata.domains.tasks.passages import pick
 from autodata.domains.tasks.questions import question_key
 from autodata.models.seeds import seed_for
 from autodata.models.structured import schema_text
 from autodata.nodes.code_checks import noted, rejection_by_code
+from autodata.nodes.context import Context
+from autodata.nodes.events import CandidateEvent, DraftsEvent, rejection_told
 from autodata.nodes.extractor import shown_extract
 from autodata.nodes.grounding import shown_grounding
-from autodata.nodes.state import Context, Desk, State, all_of
+from autodata.nodes.state import State
+from autodata.nodes.step import Desk, all_of
 from autodata.prompts import fence
 
 NO_ANCHOR = "no sentence with a name, a number or a date"
@@ -50,7 +53,7 @@ async def challenger(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         text = await services.blobs.get(f"document/{desk.document_id}")
         passage = pick(text, n, seed_for(services.run_seed, "passage", desk.document_id), words)
         if passage is None:
-            await services.store.save(documents=[_status(desk, DocumentStatus.SKIPPED, NO_ANCHOR)])
+            await record_skipped(services.store, desk.document_id, NO_ANCHOR, len(desk.rounds))
             return {"status": DocumentStatus.SKIPPED.value, "status_reason": NO_ANCHOR}
         fresh["passage"] = {"text": passage.text, "anchor": passage.anchor}
     several = services.domain.challengers
@@ -103,7 +106,7 @@ async def _drafted(desk: Desk, drafts: Sequence[_Draft]) -> dict[str, Any]:
     """Hand the drafts that code finds nothing wrong with to the screen, each question once; without any, reject."""
     sound = {_key(draft.candidate): draft.candidate for draft in reversed(drafts) if draft.candidate and not draft.mode}
     dropped = [draft for draft in drafts if draft.mode]
-    desk.emit("drafts", drafts=len(drafts), dropped=[draft.reason for draft in dropped])
+    desk.emit(DraftsEvent(**desk.place, drafts=len(drafts), dropped=[draft.reason for draft in dropped]))
     if not sound:
         order = (FailureMode.POST_FILTER, FailureMode.QUALITY, FailureMode.DUPLICATE, FailureMode.MALFORMED)
         worst = min(dropped, key=lambda draft: order.index(draft.mode or FailureMode.MALFORMED))
@@ -122,18 +125,10 @@ async def _opened(desk: Desk, candidate: Candidate | None, mode: FailureMode | N
     state["candidate_id"] = candidate.candidate_id if candidate else ""
     state["candidate"] = candidate.model_dump(mode="json") if candidate else None
     state["rejection"] = {"failure_mode": mode.value, "reason": reason} if mode else None
-    rows = desk.opening()
-    if candidate and not desk.services.domain.quality_check and (quality := await noted(desk, candidate)):
-        rows["rounds"][0]["quality"] = canonical_json({"candidate_id": candidate.candidate_id, **quality})
-    await desk.services.store.save(**rows)
-    desk.emit("candidate", candidate=state["candidate"], rejection=state["rejection"])
+    quality = None
+    if candidate and not desk.services.domain.quality_check and (found := await noted(desk, candidate)):
+        quality = {"candidate_id": candidate.candidate_id, **found}
+    await record_opened(desk.services.store, desk.opening(), quality=quality)
+    rejection = rejection_told(state["rejection"])
+    desk.emit(CandidateEvent(**desk.place, candidate=state["candidate"], rejection=rejection))
     return {name: state.get(name) for name in _KEPT if name in state}
-
-
-def _status(desk: Desk, status: DocumentStatus, reason: str) -> dict[str, Any]:
-    return {
-        "document_id": desk.document_id,
-        "status": status.value,
-        "status_reason": reason,
-        "rounds": len(desk.rounds),
-    }

@@ -11,7 +11,7 @@ from autodata.domains.acceptance.policies import LoopJudge
 from autodata.domains.acceptance.rubric_score import count_problems
 from autodata.domains.domain import Domain
 from autodata.domains.tasks.base import broken_rules, missing
-from autodata.nodes.state import Desk
+from autodata.nodes.step import Desk
 from autodata.prompts import PromptPack
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from typing_extensions import TypedDict
 
 from autodata.checkpoints.records import Attempt, Example, FailureMode, Mark, Stage, Verdict
 
@@ -21,6 +22,18 @@ class Rejection(BaseModel):
 
     failure_mode: FailureMode
     reason: str
+
+
+def rejection_told(rejection: Mapping[str, Any] | None) -> Rejection | None:
+    """Return a rejection, as the state holds it, as an event tells it; None for none."""
+    return Rejection.model_validate(rejection) if rejection else None
+
+
+class Place(TypedDict):
+    """Where an event happens: what all events of a graph hold."""
+
+    document_id: str
+    n: int
 
 
 class _Event(BaseModel):
@@ -37,7 +50,7 @@ class _Event(BaseModel):
 class ExtractEvent(_Event):
     """The extractor read the document, once, before the first round (paper, section 4)."""
 
-    event: Literal["extract"]
+    event: Literal["extract"] = "extract"
     extract: dict[str, Any]
     skipped: bool
     """Whether the document was found unsuitable, and has ended."""
@@ -46,7 +59,7 @@ class ExtractEvent(_Event):
 class DraftsEvent(_Event):
     """Challengers side by side have written; the screen is next (paper, section 5)."""
 
-    event: Literal["drafts"]
+    event: Literal["drafts"] = "drafts"
     drafts: int = Field(ge=1)
     """How many were written."""
     dropped: list[str]
@@ -56,7 +69,7 @@ class DraftsEvent(_Event):
 class ScreenEvent(_Event):
     """The screen picked the promising drafts; the first is the round's candidate, the others wait."""
 
-    event: Literal["screen"]
+    event: Literal["screen"] = "screen"
     picked: int = Field(ge=0)
     of: int = Field(ge=1)
     rejection: Rejection | None
@@ -66,7 +79,7 @@ class ScreenEvent(_Event):
 class CandidateEvent(_Event):
     """A round was opened with a question; or with none, when the challenger's reply was malformed."""
 
-    event: Literal["candidate"]
+    event: Literal["candidate"] = "candidate"
     candidate: dict[str, Any] | None
     """The candidate, whole; its keys depend on the domain's kind."""
     rejection: Rejection | None
@@ -76,7 +89,7 @@ class CandidateEvent(_Event):
 class QualityEvent(_Event):
     """The quality verifier looked at the candidate."""
 
-    event: Literal["quality"]
+    event: Literal["quality"] = "quality"
     quality: dict[str, Any]
     """Its findings, with `passed`, which code decided."""
     rejection: Rejection | None
@@ -85,14 +98,14 @@ class QualityEvent(_Event):
 class AttemptEvent(_Event):
     """A solver made one attempt, which has no mark yet."""
 
-    event: Literal["attempt"]
+    event: Literal["attempt"] = "attempt"
     attempt: Attempt
 
 
 class MarkEvent(_Event):
     """One attempt was marked."""
 
-    event: Literal["mark"]
+    event: Literal["mark"] = "mark"
     mark: Mark
     stage: Stage
 
@@ -100,14 +113,14 @@ class MarkEvent(_Event):
 class VerdictEvent(_Event):
     """The acceptance policy ruled over all attempts of a stage."""
 
-    event: Literal["verdict"]
+    event: Literal["verdict"] = "verdict"
     verdict: Verdict
 
 
 class JudgementEvent(_Event):
     """The loop judge read the pattern of the attempts (paper, section 4)."""
 
-    event: Literal["judgement"]
+    event: Literal["judgement"] = "judgement"
     judgement: dict[str, Any]
     rejection: Rejection | None
 
@@ -115,7 +128,7 @@ class JudgementEvent(_Event):
 class ReviewEvent(_Event):
     """A person is asked about the candidate; the graph stops until there is an answer."""
 
-    event: Literal["review"]
+    event: Literal["review"] = "review"
     question: dict[str, Any]
     """What the person is shown, which is what the graph is interrupted with."""
 
@@ -123,7 +136,7 @@ class ReviewEvent(_Event):
 class ReviewedEvent(_Event):
     """A person answered."""
 
-    event: Literal["reviewed"]
+    event: Literal["reviewed"] = "reviewed"
     decision: Literal["approve", "edit", "reject"]
     reason: str
     reviewer: str
@@ -133,7 +146,7 @@ class ReviewedEvent(_Event):
 class FeedbackEvent(_Event):
     """A rejected round was closed; another begins unless it was the `last`."""
 
-    event: Literal["feedback"]
+    event: Literal["feedback"] = "feedback"
     failure_mode: FailureMode
     reason: str
     last: bool
@@ -142,14 +155,14 @@ class FeedbackEvent(_Event):
 class RejectedEvent(_Event):
     """The final check failed: the document ends without an example."""
 
-    event: Literal["rejected"]
+    event: Literal["rejected"] = "rejected"
     reason: str
 
 
 class AcceptedEvent(_Event):
     """The document ends with an example, which is here whole."""
 
-    event: Literal["accepted"]
+    event: Literal["accepted"] = "accepted"
     example: Example
 
 
@@ -173,6 +186,12 @@ GraphEvent = Annotated[
 """Any event of a graph, told apart by `event`."""
 
 _EVENTS: TypeAdapter[GraphEvent] = TypeAdapter(GraphEvent)
+
+
+def wire_form(event: BaseModel) -> dict[str, Any]:
+    """Return an event as the plain JSON object that is streamed: its name first."""
+    values = event.model_dump(mode="json")
+    return {"event": values.pop("event"), **values}
 
 
 def parse_event(value: Mapping[str, Any]) -> GraphEvent:

@@ -12,10 +12,14 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from autodata.checkpoints.records import DocumentStatus
+from autodata.checkpoints.writes import record_extract
 from autodata.domains.domain import Domain
 from autodata.models.structured import schema_text
+from autodata.nodes.context import Context
+from autodata.nodes.events import ExtractEvent
 from autodata.nodes.grounding import sample_grounding
-from autodata.nodes.state import Context, Desk, State
+from autodata.nodes.state import State
+from autodata.nodes.step import Desk
 from autodata.prompts import fence
 
 
@@ -42,13 +46,12 @@ async def _extracted(desk: Desk) -> dict[str, Any]:
     )
     found, _ = await services.caller.parsed(desk.site("extractor"), messages, schema)
     extract = found.model_dump(mode="json")
-    row: dict[str, Any] = {"document_id": desk.document_id, "extract": extract}
     update: dict[str, Any] = {"extract": extract}
     if found.unsuitable:
-        ended = {"status": DocumentStatus.SKIPPED.value, "status_reason": found.suitability_note}
-        row, update = row | ended, update | ended
-    await services.store.save(documents=[row])
-    desk.emit("extract", extract=extract, skipped=found.unsuitable)
+        update |= {"status": DocumentStatus.SKIPPED.value, "status_reason": found.suitability_note}
+    why = found.suitability_note if found.unsuitable else None
+    await record_extract(services.store, desk.document_id, extract, why)
+    desk.emit(ExtractEvent(**desk.place, extract=extract, skipped=found.unsuitable))
     return update
 
 

@@ -7,7 +7,7 @@ import random
 from bisect import bisect_left
 
 from autodata.models.seeds import seed_for
-from autodata.nodes.state import Desk
+from autodata.nodes.step import Desk
 from autodata.prompts import fence
 
 SHOWN_CHARS = 600

@@ -24,11 +24,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from autodata.checkpoints.ids import digest
 from autodata.checkpoints.records import Candidate, Check, FailureMode, Stage, Verdict
+from autodata.checkpoints.writes import record_opened
 from autodata.domains.acceptance.borderline import borderline
 from autodata.domains.domain import Domain
 from autodata.models.validation import problems
 from autodata.nodes.code_checks import code_problems, rejection_by_code
-from autodata.nodes.state import Context, Desk, State, plain
+from autodata.nodes.context import Context
+from autodata.nodes.events import CandidateEvent, ReviewedEvent, ReviewEvent
+from autodata.nodes.state import State, plain
+from autodata.nodes.step import Desk
 from autodata.prompts import PromptPack
 
 SENT_AT = "__request_start_time_ms__"
@@ -167,7 +171,7 @@ async def _opened(desk: Desk, question: Mapping[str, Any], error: str = "") -> d
     if error:  # an answer that was stored beside the run, and cannot be taken, is forgotten
         row |= {"decision": None, "edited": None}
     await desk.services.store.save(labels=[row])
-    desk.emit("review", question={**question, "error": error})
+    desk.emit(ReviewEvent(**desk.place, question={**question, "error": error}))
     return {"label_id": question["label_id"], "at": int(time.time() * 1000), "error": error}
 
 
@@ -256,7 +260,7 @@ async def _recorded(desk: Desk, question: Mapping[str, Any], answer: ReviewAnswe
         "created_at": answer.at or datetime.now(UTC).isoformat(timespec="milliseconds"),
     }
     await services.store.save(labels=[row])
-    desk.emit("reviewed", decision=answer.decision, reason=reason, reviewer=answer.reviewer)
+    desk.emit(ReviewedEvent(**desk.place, decision=answer.decision, reason=reason, reviewer=answer.reviewer))
     return candidate
 
 
@@ -277,9 +281,8 @@ async def _anew(state: State, runtime: Runtime[Context], candidate: Candidate, r
     opened |= {"quality": None, "attempts": [], "verdict": None, "judgement": None, "rejection": None}
     edited_state: Any = {**state, **opened}
     desk = Desk(edited_state, runtime)
-    rows = desk.opening()
     before = (state["verdict"] or {})["candidate_id"]
-    replaced = {"round_id": f"{desk.thread_id}/{desk.n}/{before}", "outcome": "edited", "reason": reason}
-    await desk.services.store.save(candidates=rows["candidates"], rounds=[*rows["rounds"], replaced])
-    desk.emit("candidate", candidate=opened["candidate"], rejection=None)
+    replaced = f"{desk.thread_id}/{desk.n}/{before}"
+    await record_opened(desk.services.store, desk.opening(), replaced=(replaced, reason))
+    desk.emit(CandidateEvent(**desk.place, candidate=opened["candidate"], rejection=None))
     return opened

@@ -13,11 +13,15 @@ from langgraph.runtime import Runtime
 
 from autodata.checkpoints.errors import BadState
 from autodata.checkpoints.records import Decision, FailureMode, Verdict
+from autodata.checkpoints.writes import record_judgement
 from autodata.domains.tasks.base import broken_rules, told_criteria
 from autodata.models.structured import schema_text
 from autodata.nodes.code_checks import reason_of
+from autodata.nodes.context import Context
+from autodata.nodes.events import JudgementEvent, rejection_told
 from autodata.nodes.loop_judge_packet import Pattern, packet, shown
-from autodata.nodes.state import Context, Desk, State
+from autodata.nodes.state import State
+from autodata.nodes.step import Desk
 
 
 async def loop_judge(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -42,8 +46,8 @@ async def loop_judge(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         sent_back = {"failure_mode": FailureMode.SENT_BACK.value, "reason": judgement["suggestion_for_writer"]}
         rejection = sent_back if decides and judgement["verdict"] == "improve" else {}
     judgement["candidate_id"] = desk.candidate_id
-    await desk.services.store.save(rounds=[{"round_id": desk.round_id, "judgement": judgement, "packet": found}])
-    desk.emit("judgement", judgement=judgement, rejection=rejection or None)
+    await record_judgement(desk.services.store, desk.round_id, judgement, found)
+    desk.emit(JudgementEvent(**desk.place, judgement=judgement, rejection=rejection_told(rejection)))
     return {"judgement": judgement, "rejection": rejection or None}
 
 

@@ -6,11 +6,14 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from autodata.checkpoints.ids import canonical_json
 from autodata.checkpoints.records import FailureMode
+from autodata.checkpoints.writes import record_opened
 from autodata.models.structured import schema_text
 from autodata.nodes.code_checks import noted, rejection_by_code
-from autodata.nodes.state import Context, Desk, State
+from autodata.nodes.context import Context
+from autodata.nodes.events import QualityEvent, rejection_told
+from autodata.nodes.state import State
+from autodata.nodes.step import Desk
 from autodata.prompts import PromptPack, fence
 
 
@@ -50,9 +53,7 @@ async def quality_verifier(state: State, runtime: Runtime[Context]) -> dict[str,
         quality, problems = await review(desk, "quality_verifier")
         quality |= await noted(desk, desk.candidate)
         reason = "; ".join(problems)
-    rows = desk.opening()
-    rows["rounds"][0]["quality"] = canonical_json(quality)
-    await desk.services.store.save(**rows)
+    await record_opened(desk.services.store, desk.opening(), quality=quality)
     rejection = {"failure_mode": mode.value, "reason": reason} if reason else None
-    desk.emit("quality", quality=quality, rejection=rejection)
+    desk.emit(QualityEvent(**desk.place, quality=quality, rejection=rejection_told(rejection)))
     return {"candidate_id": desk.candidate_id, "quality": quality, "rejection": rejection}

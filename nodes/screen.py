@@ -7,10 +7,14 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from autodata.checkpoints.records import Candidate, FailureMode
+from autodata.checkpoints.writes import record_opened
 from autodata.domains.tasks.base import screening_of
 from autodata.domains.tasks.schemas import Screening
 from autodata.models.structured import schema_text
-from autodata.nodes.state import Context, Desk, State
+from autodata.nodes.context import Context
+from autodata.nodes.events import CandidateEvent, ScreenEvent, rejection_told
+from autodata.nodes.state import State
+from autodata.nodes.step import Desk
 
 SCREENED_OUT = "screened out"
 
@@ -41,11 +45,10 @@ async def screen(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         | {"promising": item.promising, "reason": item.reason}
         for candidate, item in zip(candidates, findings, strict=True)
     ]
-    rows = desk.opening()
-    rows["rounds"][0]["screen"] = screened
-    await desk.services.store.save(**rows)
-    desk.emit("screen", picked=len(promising), of=len(drafts), rejection=rejection)
-    desk.emit("candidate", candidate=opened["candidate"], rejection=rejection)
+    await record_opened(desk.services.store, desk.opening(), screen=screened)
+    told = rejection_told(rejection)
+    desk.emit(ScreenEvent(**desk.place, picked=len(promising), of=len(drafts), rejection=told))
+    desk.emit(CandidateEvent(**desk.place, candidate=opened["candidate"], rejection=told))
     return {
         "candidate": opened["candidate"],
         "candidate_id": desk.candidate_id,

@@ -19,11 +19,13 @@ from autodata.domains.domain import Domain
 from autodata.domains.tasks import maths
 from autodata.domains.tasks.answers import says_answer
 from autodata.domains.tasks.base import require_kind_ready, vote_of
-from autodata.models.caller import Messages, Reply
-from autodata.models.coerce import Ordinal, ReplyModel
+from autodata.models.caller import Reply
+from autodata.models.coerce import ReplyModel
 from autodata.models.config import ModelSettings
+from autodata.models.markers import Ordinal
+from autodata.models.reply import Messages
 from autodata.models.structured import schema_text
-from autodata.nodes.state import Desk, all_of
+from autodata.nodes.step import Desk, all_of
 from autodata.prompts import fence
 from autodata.prompts.roles import SOLVERS
 

@@ -11,13 +11,17 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from autodata.checkpoints.errors import UnusableReply
-from autodata.checkpoints.ids import attempt_id, canonical_json
+from autodata.checkpoints.ids import attempt_id
 from autodata.checkpoints.records import Attempt, Stage
 from autodata.checkpoints.texts import preview
+from autodata.checkpoints.writes import record_attempts
 from autodata.models.caller import Reply
 from autodata.nodes.code_checks import rejection_by_code, rejection_of
+from autodata.nodes.context import Context
+from autodata.nodes.events import AttemptEvent
 from autodata.nodes.solver_modes import Mode, answered, mode_of
-from autodata.nodes.state import Context, Desk, State, all_of, plain
+from autodata.nodes.state import State, plain
+from autodata.nodes.step import Desk, all_of
 
 
 async def weak_solver(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -48,29 +52,12 @@ async def _solve(desk: Desk, stage: Stage) -> dict[str, Any]:
     mode = mode_of(desk, stage)
     results = await asyncio.gather(*(_attempt(desk, stage, index, mode) for index in indices), return_exceptions=True)
     done = all_of(results)
-    settings = desk.services.caller.roles[f"{stage.value}_solver"].settings
-    await desk.services.store.save(
-        attempts=[
-            {
-                "attempt_id": attempt.attempt_id,
-                "round_id": desk.round_id,
-                "candidate_id": attempt.candidate_id,
-                "stage": stage.value,
-                "idx": attempt.index,
-                "answer": answer,
-                "chars": attempt.chars,
-                "truncated": int(attempt.truncated),
-                "answered": int(attempt.answered),
-                "model": settings.model,
-                "mode": canonical_json(mode.recorded()),
-            }
-            for attempt, answer in done
-        ]
-    )
-    new = [plain(attempt) for attempt, _ in done]
+    model = desk.services.caller.roles[f"{stage.value}_solver"].settings.model
+    await record_attempts(desk.services.store, desk.round_id, done, model=model, mode=mode.recorded())
+    new = [attempt for attempt, _ in done]
     for attempt in new:
-        desk.emit("attempt", attempt=attempt)
-    return {"attempts": [*(plain(attempt) for attempt in known), *new]}
+        desk.emit(AttemptEvent(**desk.place, attempt=attempt))
+    return {"attempts": [plain(attempt) for attempt in [*known, *new]]}
 
 
 async def _attempt(desk: Desk, stage: Stage, index: int, mode: Mode) -> tuple[Attempt, str]:

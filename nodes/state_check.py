@@ -15,7 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 from autodata.checkpoints.errors import BadState
 from autodata.checkpoints.records import Attempt, FailureMode, Round, Stage, Verdict
 from autodata.models.validation import problems
-from autodata.nodes.state import Context, Desk, Services, State
+from autodata.nodes.context import Context, Services
+from autodata.nodes.state import State
+from autodata.nodes.step import Desk
 
 Node = TypeVar("Node", bound=Callable[[State, Runtime[Context]], Awaitable[dict[str, Any]]])
 

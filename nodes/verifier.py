@@ -8,13 +8,16 @@ from typing import Any, Literal
 
 from langgraph.runtime import Runtime
 
-from autodata.checkpoints.ids import canonical_json
 from autodata.checkpoints.records import Attempt, Decision, Mark, Stage, Verdict
+from autodata.checkpoints.writes import Marked, Ruled, record_marks
 from autodata.domains.acceptance.policies import Planned, Ruling
 from autodata.domains.acceptance.rubric_score import mean
 from autodata.domains.tasks.base import Scored
 from autodata.models.structured import schema_text
-from autodata.nodes.state import Context, Desk, State, all_of, plain
+from autodata.nodes.context import Context
+from autodata.nodes.events import MarkEvent, VerdictEvent
+from autodata.nodes.state import State, plain
+from autodata.nodes.step import Desk, all_of
 from autodata.prompts import fence
 
 Decider = Literal["judge", "code", "truncated", "probe"]
@@ -26,42 +29,22 @@ async def verifier(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     attempts = desk.attempts
     new = [attempt for attempt in attempts if attempt.mark is None]
     results = await asyncio.gather(*(_mark(desk, attempt) for attempt in new), return_exceptions=True)
-    marked: dict[str, Mark] = {}
-    rows: dict[str, list[dict[str, Any]]] = {"attempts": [], "marks": [], "verdicts": []}
-    criteria = desk.services.domain.scorer.criteria(desk.candidate)
+    found: list[Marked] = []
     for attempt, (scored, decider) in zip(new, all_of(results), strict=True):
         mark = Mark(attempt_id=attempt.attempt_id, score=scored.score, met=scored.met, decided_by=decider)
-        marked[attempt.attempt_id] = mark
-        rows["attempts"].append(
-            {
-                "attempt_id": attempt.attempt_id,
-                "round_id": desk.round_id,
-                "score": str(scored.score),
-                "score_value": float(scored.score),
-                "decided_by": decider,
-            }
-        )
-        rows["marks"] += [
-            {
-                "attempt_id": attempt.attempt_id,
-                "criterion": k,
-                "text": text,
-                "weight": weight,
-                "met": met,
-                "reason": why,
-            }
-            for k, ((text, weight), met, why) in enumerate(
-                zip(criteria, map(int, scored.met), scored.reasons, strict=False), 1
-            )
-        ]
-        desk.emit("mark", mark=plain(mark), stage=attempt.stage.value)
+        found.append(Marked(mark, scored.reasons))
+        desk.emit(MarkEvent(**desk.place, mark=mark, stage=attempt.stage))
+    marked = {one.mark.attempt_id: one.mark for one in found}
     attempts = [a.model_copy(update={"mark": marked[a.attempt_id]}) if a.attempt_id in marked else a for a in attempts]
     ruling = desk.ruling(attempts)
     verdict = _verdict(desk, ruling, attempts)
+    ruled = None
     if ruling.decision is not Decision.MORE:
-        rows["verdicts"].append(_verdict_row(desk, verdict, attempts))
-        desk.emit("verdict", verdict=plain(verdict))
-    await desk.services.store.save(**rows)
+        planned = _planned(desk.services.domain.planned, verdict.stage)
+        ruled = Ruled(verdict, planned, made=sum(attempt.stage is verdict.stage for attempt in attempts))
+        desk.emit(VerdictEvent(**desk.place, verdict=verdict))
+    criteria = desk.services.domain.scorer.criteria(desk.candidate)
+    await record_marks(desk.services.store, desk.round_id, found, criteria, ruled)
     rejection = None
     if verdict.failure_mode:
         rejection = {"failure_mode": verdict.failure_mode.value, "reason": verdict.summary}
@@ -125,27 +108,5 @@ def _verdict(desk: Desk, ruling: Ruling, attempts: list[Attempt]) -> Verdict:
     )
 
 
-def _verdict_row(desk: Desk, verdict: Verdict, attempts: list[Attempt]) -> dict[str, Any]:
-    return {
-        "round_id": desk.round_id,
-        "stage": verdict.stage.value,
-        "preset": verdict.preset,
-        "decision": verdict.decision.value,
-        "failure_mode": verdict.failure_mode.value if verdict.failure_mode else None,
-        "checks": canonical_json([plain(check) for check in verdict.checks]),
-        "weak_mean": as_float(verdict.weak_mean),
-        "strong_mean": as_float(verdict.strong_mean),
-        "gap": as_float(verdict.gap),
-        "summary": verdict.summary,
-        "planned": _planned(desk.services.domain.planned, verdict.stage),
-        "made": sum(attempt.stage is verdict.stage for attempt in attempts),
-    }
-
-
 def _planned(planned: Planned, stage: Stage) -> int:
     return planned.weak if stage is Stage.WEAK else planned.strong
-
-
-def as_float(value: Fraction | None) -> float | None:
-    """Return a fraction as a float, None as None."""
-    return None if value is None else float(value)

@@ -12,7 +12,7 @@ from autodata.checkpoints.errors import UserError
 from autodata.models.config import OWN, ModelSettings
 from autodata.models.endpoint import Endpoint, RoleModel
 from autodata.models.factory import Serving, connect
-from autodata.models.simulated.chat_model import World
+from autodata.models.simulated.world import World
 
 Model = BaseChatModel | ModelSettings | Mapping[str, Any] | str
 """One model: a chat model, settings as a configuration's table has them, or `provider:model`."""

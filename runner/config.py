@@ -22,7 +22,7 @@ from autodata.domains.loader import find_domain, require_fitting
 from autodata.domains.tasks.plugin import hashed
 from autodata.domains.tasks.registry import code_of
 from autodata.models.config import BudgetConfig, ModelsConfig, ModelSettings, RetryConfig, Settings
-from autodata.models.simulated.chat_model import World
+from autodata.models.simulated.world import World
 from autodata.models.validation import problems
 from autodata.nodes.optimizer.settings import OptimizeConfig
 from autodata.prompts import PromptPack

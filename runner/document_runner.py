@@ -24,18 +24,30 @@ from autodata.checkpoints.errors import CallFailed, Effect, PlumbingError, RunFa
 from autodata.checkpoints.queries.documents import answered_documents
 from autodata.checkpoints.records import Document, DocumentStatus
 from autodata.checkpoints.saver import checkpoint_error, keep_rounds
+from autodata.checkpoints.writes import record_opened
 from autodata.graphs.cot_baseline import build_cot_baseline
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
-from autodata.models.caller import CallSite, Reply
+from autodata.models.call import CallSite
+from autodata.models.caller import Reply
 from autodata.models.local.serving import Progress
-from autodata.nodes.state import Context, Desk, Output, Services, State, new_state
+from autodata.nodes.context import Context, Services
+from autodata.nodes.events import AcceptedEvent, GraphEvent, ReviewEvent, parse_event
+from autodata.nodes.state import Output, State, new_state
+from autodata.nodes.step import Desk
 from autodata.runner.config import BaselineConfig, RunConfig
+from autodata.runner.events import (
+    CallEvent,
+    DrainedEvent,
+    EndedEvent,
+    ErroredEvent,
+    RunEvent,
+    StartedEvent,
+    WaitingEvent,
+)
 from autodata.runner.outcome import Outcome
 from autodata.runner.pending_reviews import answer_to
 from autodata.runner.run_folder import open_run_folder
 from autodata.tracing.tracer import Tracer
-
-Event = Mapping[str, Any]
 
 
 class Runner:
@@ -61,7 +73,7 @@ class Runner:
         self._unanswered: dict[str, str] = {}  # errored for want of a reply: document_id -> its line in outcome.errored
         self._accepted = 0
         self.outcome = Outcome(notes=tracer.notes)
-        self.on_event: Callable[[Event], None] = lambda event: None
+        self.on_event: Callable[[RunEvent], None] = lambda event: None
 
     def drain(self, reason: str, *, failed: bool = False, keep_reserved: bool = False) -> None:
         """Take up nothing more and let every document in work stop at its next checkpoint.
@@ -76,7 +88,7 @@ class Runner:
 
     def note_call(self, site: CallSite, reply: Reply) -> None:
         """Pass a completed call on to whoever watches."""
-        self.on_event({"event": "call", "role": site.role, "document_id": site.document_id, "reply": reply})
+        self.on_event(CallEvent(site.document_id, site.role, reply))
 
     async def run(self) -> Outcome:
         """Run all open documents, `concurrency` at a time."""
@@ -117,7 +129,7 @@ class Runner:
         if state.get("candidate") and state.get("verdict") is None:
             values: Any = state
             desk = Desk(values, Runtime(context=self._context(0)))
-            await self._services.store.save(**desk.opening())
+            await record_opened(self._services.store, desk.opening())
 
     async def _all(self, rows: Sequence[Mapping[str, Any]]) -> None:
         waiting = iter(rows)
@@ -146,7 +158,7 @@ class Runner:
         """Do what follows from what ended a document's walk. Raises what ends the session."""
         match effect_of(error):
             case Effect.DRAINED:
-                self.on_event({"event": "drained", "document_id": row["document_id"]})
+                self.on_event(DrainedEvent(row["document_id"]))
             case Effect.BUDGET_SPENT:
                 self.drain(str(error), keep_reserved=True)
             case Effect.PAUSED:
@@ -177,9 +189,7 @@ class Runner:
         # A step that was cut off between its node and its router has nothing next: such a document begins anew, and all
         # that was paid for or answered is found again.
         start: Any = await answer_to(self.ledger, snapshot) if snapshot.next else new_state(document)
-        self.on_event(
-            {"event": "started", "document_id": document_id, "name": row["name"], "resumed": bool(snapshot.next)}
-        )
+        self.on_event(StartedEvent(document_id, row["name"], resumed=bool(snapshot.next)))
         version = self._services.pack.version
         with self._tracer.document(self._thread_id(document_id), document, epoch, version) as callbacks:
             stream = self._graph.astream(
@@ -192,14 +202,14 @@ class Runner:
             )
             async with aclosing(stream) as events:
                 async for event in events:
-                    self._on_event(event)
+                    self._on_event(parse_event(event))
         self._row, self._cause = [], ""
         if self._services.review.mode != "none" and (await self._graph.aget_state(thread)).next:
             await self._book.record_status(document_id, DocumentStatus.WAITING)
-            self.on_event({"event": "waiting", "document_id": document_id})
+            self.on_event(WaitingEvent(document_id))
             return
         await self._settled(document_id)
-        self.on_event({"event": "ended", "document_id": document_id})
+        self.on_event(EndedEvent(document_id))
 
     async def _settle_ended(self) -> None:
         """Finish the threads of documents whose end is recorded: a kill came in between. Replies are all replayed."""
@@ -223,11 +233,11 @@ class Runner:
     def _thread(self, document_id: str) -> RunnableConfig:
         return {"configurable": {"thread_id": self._thread_id(document_id)}, "recursion_limit": self._steps()}
 
-    def _on_event(self, event: Event) -> None:
+    def _on_event(self, event: GraphEvent) -> None:
         self.on_event(event)
-        if event["event"] == "review" and (wrong := event["question"]["error"]):
-            self.outcome.errored.append(f"{event['question']['document']}: the answer cannot be used: {wrong}")
-        if event["event"] == "accepted":
+        if isinstance(event, ReviewEvent) and (wrong := event.question["error"]):
+            self.outcome.errored.append(f"{event.question['document']}: the answer cannot be used: {wrong}")
+        if isinstance(event, AcceptedEvent):
             self._accepted += 1
             if self._config.target and self._accepted >= self._config.target:
                 self.drain(f"target of {self._config.target} accepted reached")
@@ -244,9 +254,7 @@ class Runner:
         if isinstance(error, CallFailed) and not error.refused:
             self._unanswered[document_id] = line
         await self._book.record_failure(document_id, epoch, kind, message, brief)
-        self.on_event(
-            {"event": "errored", "document_id": document_id, "name": row["name"], "reason": f"{kind}: {brief}"}
-        )
+        self.on_event(ErroredEvent(document_id, row["name"], f"{kind}: {brief}"))
         self._pause_for_one_cause(kind, brief, line)
 
     def _pause_for_one_cause(self, kind: str, brief: str, line: str) -> None:

@@ -21,12 +21,14 @@ from autodata.checkpoints.records import Attempt, Document, Mark, Stage
 from autodata.models.config import BudgetConfig
 from autodata.models.local.serving import Progress
 from autodata.nodes.challenger import challenger
+from autodata.nodes.context import Context
 from autodata.nodes.extractor import extractor
 from autodata.nodes.loop_judge import judged
 from autodata.nodes.quality_verifier import review
 from autodata.nodes.screen import screen
 from autodata.nodes.solver_modes import answered, mode_of
-from autodata.nodes.state import Context, Desk, State, plain
+from autodata.nodes.state import State, plain
+from autodata.nodes.step import Desk
 from autodata.nodes.verifier import marked_by_judge
 from autodata.runner.config import CheckpointsConfig, RunConfig
 from autodata.runner.run_folder import open_run_folder

@@ -33,7 +33,7 @@ from autodata.checkpoints.schema import TABLES
 from autodata.checkpoints.usage import Usage
 from autodata.domains.tasks.questions import question_key
 from autodata.runner.config import require_kind, write_resolved
-from autodata.runner.document_runner import Event
+from autodata.runner.events import CollectedEvent, DrainedEvent, EndedEvent, ErroredEvent, RunEvent, StartedEvent
 from autodata.runner.fingerprint import changed_since, kept_of
 from autodata.runner.outcome import Outcome
 from autodata.runner.run_folder import open_ledger
@@ -81,7 +81,7 @@ class RemoteRunner:
         self.outcome = Outcome()
         self.usage = Usage()
         """What the server says of the documents collected in this sitting."""
-        self.on_event: Callable[[Event], None] = lambda event: None
+        self.on_event: Callable[[RunEvent], None] = lambda event: None
 
     def drain(self, reason: str, *, failed: bool = False) -> None:
         """Submit and wait for nothing more. Runs go on at the server; the same command joins them."""
@@ -126,7 +126,7 @@ class RemoteRunner:
 
     async def _document(self, row: Mapping[str, Any]) -> None:
         document_id, name = row["document_id"], row["name"]
-        self.on_event({"event": "started", "document_id": document_id, "name": name, "resumed": False})
+        self.on_event(StartedEvent(document_id, name, resumed=False))
         try:
             found = await self._result(row)
         except APIStatusError as error:
@@ -141,7 +141,7 @@ class RemoteRunner:
             if isinstance(found, _Told):
                 await self._failed(row, found)
             elif found is None:
-                self.on_event({"event": "drained", "document_id": document_id})
+                self.on_event(DrainedEvent(document_id))
             else:
                 await self._collect(row, found)
 
@@ -159,7 +159,7 @@ class RemoteRunner:
         failure |= {"message": told.message, "created_at": now, "thread_id": self.thread_id(document_id)}
         status = {"document_id": document_id, "status": DocumentStatus.ERRORED.value, "status_reason": reason}
         await self.ledger.save(documents=[status], failures=[failure])
-        self.on_event({"event": "errored", "document_id": document_id, "name": row["name"], "reason": reason})
+        self.on_event(ErroredEvent(document_id, row["name"], reason))
 
     async def _result(self, row: Mapping[str, Any]) -> dict[str, Any] | _Told | None:
         """Return a document's result: collected, joined or asked for. None: it waits for a person at the server."""
@@ -220,11 +220,8 @@ class RemoteRunner:
         await self.ledger.save(**rows)
         for entry in values.get("usage") or []:
             self.usage += Usage.of_row(entry)
-        told = {"document_id": document_id, "n": len(history)}
-        self.on_event({**told, "event": "collected"})
-        if values["status"] in {"accepted", "rejected"}:
-            self.on_event({**told, "event": values["status"]})
-        self.on_event({**told, "event": "ended"})
+        self.on_event(CollectedEvent(document_id, len(history), DocumentStatus(values["status"])))
+        self.on_event(EndedEvent(document_id))
         self._accepted += values["status"] == "accepted"
         self._look_at_target()
 

@@ -25,8 +25,8 @@ from autodata.models.config import ModelSettings
 from autodata.models.endpoint import RoleModel
 from autodata.models.factory import require_keys
 from autodata.models.local.serving import LocalServing, Progress
+from autodata.nodes.context import Services
 from autodata.nodes.solver_modes import require_ready
-from autodata.nodes.state import Services
 from autodata.prompts import PromptPack
 from autodata.prompts.roles import READERS_OF_SOURCE
 from autodata.runner.chat_models import connect_all, require_chat_models

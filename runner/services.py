@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from autodata.checkpoints.errors import UserError
 from autodata.models.local.serving import Progress
 from autodata.models.validation import problems
-from autodata.nodes.state import Context
+from autodata.nodes.context import Context
 from autodata.runner.chat_models import Model, chat_models, laid_over
 from autodata.runner.config import RunConfig
 from autodata.runner.run_folder import open_resources

@@ -20,9 +20,12 @@ from autodata.checkpoints.ids import document_id, normalise_text
 from autodata.checkpoints.queries.rounds import parts_of_rounds, round_of, rounds_by_id
 from autodata.checkpoints.queries.usage import usage_by_role
 from autodata.checkpoints.records import Document
+from autodata.checkpoints.writes import record_opened
 from autodata.domains.domain import Domain
-from autodata.nodes.state import Context, Desk, State, new_state
+from autodata.nodes.context import Context
+from autodata.nodes.state import State, new_state
 from autodata.nodes.state_check import NEEDED, readable, workable
+from autodata.nodes.step import Desk
 from autodata.runner.ingest import too_short
 from autodata.serving.context import ServedContext
 from autodata.serving.errors import telling
@@ -116,7 +119,7 @@ def served(schema: type[ServedContext], domain: Domain, node: Node) -> Callable[
 async def _require_round(shop: Workshop, desk: Desk) -> None:
     """Open the round that the state is in, where somebody has written another number or candidate into it."""
     if await round_of(shop.ledger, desk.round_id) is None:
-        await desk.services.store.save(**desk.opening())
+        await record_opened(desk.services.store, desk.opening())
 
 
 def thread_of(config: RunnableConfig) -> str:

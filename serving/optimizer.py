@@ -29,8 +29,10 @@ from autodata.graphs.describe import add_described
 from autodata.graphs.optimizer import STEPS, build_optimizer
 from autodata.models.config import Settings
 from autodata.models.validation import problems
+from autodata.nodes.events import wire_form
 from autodata.nodes.optimizer.edit_sandbox import Workbench
-from autodata.nodes.optimizer.state import OptContext, OptState, Result
+from autodata.nodes.optimizer.events import SearchEvent
+from autodata.nodes.optimizer.state import OptContext, OptState
 from autodata.nodes.solver_modes import require_ready
 from autodata.prompts import load_pack
 from autodata.prompts.roles import OPTIMIZER_ROLES
@@ -52,7 +54,7 @@ MOST_STEPS = STEPS * MOST_ITERATIONS + 20
 """Steps that a run takes at most."""
 
 Node = Callable[[Any, Runtime[OptContext]], Awaitable[dict[str, Any]]]
-Told = Callable[[Mapping[str, Any]], None]
+Told = Callable[[SearchEvent], None]
 
 
 class Splits(BaseModel):
@@ -333,13 +335,8 @@ def _seated(schema: type[SearchContext], node: Node) -> Callable[..., Awaitable[
 def _teller(runtime: Runtime[Any]) -> Told:
     """Return what streams the events of a search, as plain JSON values."""
 
-    def tell(event: Mapping[str, Any]) -> None:
-        plain = {name: value for name, value in event.items() if name != "result"}
-        result = event.get("result")
-        if isinstance(result, Result):
-            plain |= {"passed": sum(trial.passed for trial in result.trials), "complete": result.complete}
-            plain["score"] = None if result.score is None else float(result.score)
-        runtime.stream_writer(plain)
+    def tell(event: SearchEvent) -> None:
+        runtime.stream_writer(wire_form(event))
 
     return tell
 

@@ -30,14 +30,15 @@ from autodata.checkpoints.records import DocumentStatus
 from autodata.domains.acceptance.borderline import Reviewing
 from autodata.domains.acceptance.policies import AcceptancePolicy, Measure
 from autodata.domains.domain import Domain
-from autodata.models.caller import Budget, Caller
+from autodata.models.budget import Budget
+from autodata.models.caller import Caller
 from autodata.models.config import ModelsConfig, ModelSettings
 from autodata.models.endpoint import RoleModel
 from autodata.models.factory import Pool, connect, require_keys
 from autodata.models.local.serving import LocalServing
 from autodata.models.validation import problems
+from autodata.nodes.context import Services
 from autodata.nodes.solver_modes import require_ready
-from autodata.nodes.state import Services
 from autodata.prompts import PromptPack
 from autodata.runner.checkpointer import open_run_saver
 from autodata.runner.config import RunConfig, load_config, read_config

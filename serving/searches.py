@@ -19,8 +19,10 @@ from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ids import canonical_json, digest
 from autodata.checkpoints.ledger import Ledger, open_readonly
 from autodata.checkpoints.queries.meta import meta, meta_value
-from autodata.models.caller import Budget, Caller
+from autodata.models.budget import Budget
+from autodata.models.caller import Caller
 from autodata.models.endpoint import RoleModel
+from autodata.nodes.optimizer.events import SearchEvent
 from autodata.nodes.optimizer.state import Search
 from autodata.prompts import PromptPack
 from autodata.runner.checkpointer import open_run_saver
@@ -69,7 +71,7 @@ class Sitting:
     order: Order
     _search: Search | None = None
 
-    async def search(self, iterations: int, on_event: Callable[[Mapping[str, Any]], None]) -> Search:
+    async def search(self, iterations: int, on_event: Callable[[SearchEvent], None]) -> Search:
         """Return what the optimiser's nodes share, for one node. The documents must be in the ledger by now."""
         if self._search is None:
             self._search = replace(await self.optimization.search(), prompts=self.order.optimizer)

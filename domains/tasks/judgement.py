@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, ConfigDict, StringConstraints, model_validator
 
 from autodata.domains.tasks.schemas import ShortText
-from autodata.models.coerce import Advisory, Choice, Listed, ReplyModel
+from autodata.models.coerce import Listed, ReplyModel
+from autodata.models.markers import Advisory, Choice
 from autodata.models.values import flag
 
 Point = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=400)]

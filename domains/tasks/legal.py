@@ -13,19 +13,11 @@ from autodata.domains.tasks.legal_filters import flags
 from autodata.domains.tasks.questions import paper_references
 from autodata.domains.tasks.rubric import RubricKind
 from autodata.domains.tasks.schemas import Line, Weighted, sound
-from autodata.models.coerce import (
-    Choice,
-    Gist,
-    Integer,
-    Items,
-    Listed,
-    Ordinal,
-    Prose,
-    ReplyModel,
-)
+from autodata.models.coerce import Items, Listed, ReplyModel
 from autodata.models.coerce import (
     Tag as Snake,
 )
+from autodata.models.markers import Choice, Gist, Integer, Ordinal, Prose
 from autodata.prompts import fence
 
 Tag = Annotated[

@@ -15,7 +15,7 @@ from autodata.domains.tasks.grounded import unfounded
 from autodata.domains.tasks.questions import contains_tokens, normalised, not_standing_alone
 from autodata.domains.tasks.same_fact import same
 from autodata.domains.tasks.schemas import ReferenceCandidate, ReferenceDraft, ReferenceMark, SupportReview
-from autodata.models.coerce import Advisory
+from autodata.models.markers import Advisory
 from autodata.prompts import fence
 
 

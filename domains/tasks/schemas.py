@@ -16,19 +16,10 @@ from pydantic import (
 
 from autodata.checkpoints.records import Candidate
 from autodata.models.coerce import (
-    Advisory,
-    Choice,
-    Flag,
-    Gist,
-    Integer,
-    Listed,
-    Ordinal,
-    Prose,
-    ReplyModel,
-)
-from autodata.models.coerce import (
     Items as ListOf,
 )
+from autodata.models.coerce import Listed, ReplyModel
+from autodata.models.markers import Advisory, Choice, Flag, Gist, Integer, Ordinal, Prose
 
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=600), Prose()]
 ShortText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300), Prose()]

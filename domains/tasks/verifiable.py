@@ -21,7 +21,8 @@ from autodata.domains.tasks.passages import sentences
 from autodata.domains.tasks.questions import paper_references
 from autodata.domains.tasks.reference import ReferenceKind
 from autodata.domains.tasks.schemas import ReferenceMark
-from autodata.models.coerce import Advisory, Prose, ReplyModel
+from autodata.models.coerce import ReplyModel
+from autodata.models.markers import Advisory, Prose
 from autodata.prompts import fence
 
 Question = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1500), Prose()]

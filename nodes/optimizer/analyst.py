@@ -15,7 +15,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, create_model
 
-from autodata.models.caller import Caller, CallSite
+from autodata.models.call import CallSite
+from autodata.models.caller import Caller
 from autodata.models.coerce import Items, Listed
 from autodata.models.structured import schema_text
 from autodata.nodes.optimizer.edit_sandbox import editable_roles

@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from autodata.checkpoints.ids import canonical_json
-from autodata.models.caller import Caller, CallSite, Messages
+from autodata.models.call import CallSite
+from autodata.models.caller import Caller
+from autodata.models.reply import Messages
 from autodata.models.structured import schema_text
 from autodata.nodes.optimizer.analyst import shown_analysis, shown_history
 from autodata.nodes.optimizer.checks import Check

@@ -6,11 +6,23 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from typing_extensions import TypedDict
+
 from autodata.checkpoints.errors import Stopped
 from autodata.checkpoints.records import DocumentStatus
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Lost, Trial
+from autodata.nodes.optimizer.events import EvaluatedEvent, EvaluatingEvent
 from autodata.nodes.optimizer.state import Result, Search
 from autodata.prompts import PromptPack
+
+
+class Head(TypedDict):
+    """What an evaluation is of."""
+
+    evaluation: str
+    pack: str
+    split: str
+    block: int
 
 
 def evaluation_id(split: str, pack: str, block: int) -> str:
@@ -45,12 +57,12 @@ async def examine(
         if known and known.complete:
             return known
         wanted = tuple(documents) if documents else await archive.documents(split)
-        head = {"evaluation": evaluation, "pack": pack.version, "split": split, "block": block}
+        head: Head = {"evaluation": evaluation, "pack": pack.version, "split": split, "block": block}
         if known is None:
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
             row = {**head, "documents": len(wanted), "iteration": iteration, "created_at": now}
             await archive.save(evaluations=[row])
-        search.on_event({"event": "evaluating", **head, "iteration": iteration, "documents": len(wanted)})
+        search.on_event(EvaluatingEvent(**head, iteration=iteration, documents=len(wanted)))
         trials = await search.evaluator.evaluate(
             EvaluationRequest(evaluation, pack, split, block, wanted, lost, search.settings.wave)
         )
@@ -58,20 +70,30 @@ async def examine(
         if trials and result.score is None:
             # Nothing was found out: the evaluation stays open, and a later sitting takes its documents up again.
             raise Stopped(f"every document of evaluation {evaluation} errored", failed=True)
+        passed = sum(trial.passed for trial in trials)
         await archive.save(
             trials=[_trial_row(evaluation, position, trial) for position, trial in enumerate(trials)],
             evaluations=[
                 {
                     **head,
                     "state": "done" if result.complete else "stopped",
-                    "passed": sum(trial.passed for trial in trials),
+                    "passed": passed,
                     "errored": sum(trial.status is DocumentStatus.ERRORED for trial in trials),
                     "calls": sum(trial.calls for trial in trials),
                     "score": None if result.score is None or not result.complete else float(result.score),
                 }
             ],
         )
-        search.on_event({"event": "evaluated", **head, "iteration": iteration, "result": result})
+        search.on_event(
+            EvaluatedEvent(
+                **head,
+                iteration=iteration,
+                made=len(trials),
+                passed=passed,
+                complete=result.complete,
+                score=None if result.score is None else float(result.score),
+            )
+        )
         return result
 
 

@@ -15,6 +15,7 @@ from autodata.nodes.optimizer.analyst import sample_failures
 from autodata.nodes.optimizer.checks import Check, checker
 from autodata.nodes.optimizer.edit_sandbox import Workbench
 from autodata.nodes.optimizer.editor import edit_session
+from autodata.nodes.optimizer.events import AnalysedEvent, EditedEvent
 from autodata.nodes.optimizer.state import OptContext, OptState, Search
 from autodata.prompts import PromptPack
 
@@ -39,7 +40,7 @@ async def analyse(state: OptState, runtime: Runtime[OptContext]) -> dict[str, An
         return {"outcome": "errored", "reason": str(error)}
     analysis = found.recorded()
     await search.archive.save(iterations=[{"iteration": n, "analysis": canonical_json(analysis)}])
-    search.on_event({"event": "analysed", "n": n, "summary": analysis["summary"]})
+    search.on_event(AnalysedEvent(n=n, summary=analysis["summary"]))
     return {"analysis": analysis}
 
 
@@ -68,7 +69,7 @@ async def edit(state: OptState, runtime: Runtime[OptContext]) -> dict[str, Any]:
     if mutant.version != parent.version:
         rows |= await _candidate(search, state, mutant, session.summary)
     await search.archive.save(**rows)
-    search.on_event({"event": "edited", "n": n, "summary": session.summary, "refusals": refusals})
+    search.on_event(EditedEvent(n=n, summary=session.summary, refusals=refusals))
     return {
         "mutant": mutant.version,
         "summary": session.summary,

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from autodata.models.coerce import Advisory, Choice, Flag, Gist, Integer, Items, Listed, Prose, ReplyModel
+from autodata.models.coerce import Items, Listed, ReplyModel
+from autodata.models.markers import Advisory, Choice, Flag, Gist, Integer, Prose
 
 
 class Reply(ReplyModel):

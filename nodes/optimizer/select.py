@@ -12,6 +12,7 @@ from autodata.checkpoints.ids import canonical_json
 from autodata.models.seeds import seed_for
 from autodata.nodes.optimizer import population
 from autodata.nodes.optimizer.evaluate import examine, training_id
+from autodata.nodes.optimizer.events import IterationEvent
 from autodata.nodes.optimizer.population import Member
 from autodata.nodes.optimizer.state import OptContext, OptState, Search
 
@@ -32,7 +33,7 @@ async def select_parent(state: OptState, runtime: Runtime[OptContext]) -> dict[s
                 return {"over": True}
             row = await _begin(search, lane, begun + 1)
             await search.archive.save(iterations=[row])
-    search.on_event({"event": "iteration", "n": row["iteration"], "parent": row["parent"]})
+    search.on_event(IterationEvent(n=row["iteration"], parent=row["parent"]))
     began = {"n": row["iteration"], "parent": row["parent"], "sampled": row["sampled"]}
     return {**fresh, **began, "history": json.loads(row["history"])}
 

@@ -10,8 +10,10 @@ from typing import Any, Protocol
 
 from typing_extensions import TypedDict
 
-from autodata.models.caller import Caller, CallSite
+from autodata.models.call import CallSite
+from autodata.models.caller import Caller
 from autodata.nodes.optimizer.evaluator import Evaluator, Trial
+from autodata.nodes.optimizer.events import SearchEvent
 from autodata.nodes.optimizer.ngrams import Shingles
 from autodata.nodes.optimizer.population import Member
 from autodata.nodes.optimizer.racing import score_of
@@ -142,7 +144,7 @@ class Search:
     """Held while a mutant is compared with the leader, until it leads or does not."""
     selecting: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a parent is sampled: what one lane writes, the next must see."""
-    on_event: Callable[[Mapping[str, Any]], None] = lambda event: None
+    on_event: Callable[[SearchEvent], None] = lambda event: None
     evaluating: dict[str, asyncio.Lock] = field(default_factory=dict)
     """One lock an evaluation: two lanes that want the same one pay for it once."""
 

@@ -10,10 +10,11 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from autodata.checkpoints.ids import canonical_json
-from autodata.domains.acceptance.policies import decimal
+from autodata.domains.acceptance.bounds import decimal
 from autodata.domains.acceptance.rubric_score import mean
 from autodata.nodes.optimizer.evaluate import evaluation_id, examine
 from autodata.nodes.optimizer.evaluator import Lost
+from autodata.nodes.optimizer.events import RecordedEvent
 from autodata.nodes.optimizer.population import CONFIRM
 from autodata.nodes.optimizer.racing import cannot_win, hardly_wins, paired
 from autodata.nodes.optimizer.state import OptContext, OptState, Result, Search
@@ -158,7 +159,7 @@ async def record(state: OptState, runtime: Runtime[OptContext]) -> dict[str, Any
     if state.get("mutant") and outcome in {"accepted", "rejected"}:
         rows["packs"] = await _place(search, state)
     await search.archive.save(**rows)
-    search.on_event({"event": "recorded", **row, "parent": state["parent"]})
+    search.on_event(RecordedEvent.model_validate({**row, "parent": state["parent"]}))
     return {}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from autodata.graphs.self_instruct import build_self_instruct
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Trial
 from autodata.runner.config import RunConfig
 from autodata.runner.document_runner import Runner
+from autodata.runner.events import TrialEvent
 from autodata.runner.run_folder import RunFolder
 
 
@@ -28,7 +29,7 @@ class DocumentEvaluator:
         self._stopped: tuple[str, bool] | None = None
         self.errored: list[str] = []
         """Documents that errored in this sitting, each with its evaluation and the reason."""
-        self.on_event: Callable[[Mapping[str, Any]], None] = lambda event: None
+        self.on_event: Callable[[TrialEvent], None] = lambda event: None
 
     def drain(self, reason: str, *, failed: bool = False, keep_reserved: bool = False) -> None:
         """Begin nothing more, and let every document in work stop at its next checkpoint."""
@@ -82,7 +83,7 @@ class DocumentEvaluator:
         runner = Runner(
             config, book, self._graph, services, checkpoints=run_folder.checkpoints, keep=keep, tracer=run_folder.tracer
         )
-        runner.on_event = lambda event: self.on_event({**event, "evaluation": request.evaluation})
+        runner.on_event = lambda event: self.on_event(TrialEvent(request.evaluation, event))
         caller.on_call = runner.note_call
         return runner
 

@@ -32,6 +32,7 @@ from autodata.nodes.optimizer.trajectories import Trajectories
 from autodata.prompts import load_pack
 from autodata.prompts.roles import OPTIMIZER_ROLES
 from autodata.runner.config import RunConfig
+from autodata.runner.events import OptimizationEvent
 from autodata.runner.ingest import take_in
 from autodata.runner.optimization.archive import LedgerArchive
 from autodata.runner.optimization.evaluator import DocumentEvaluator
@@ -94,7 +95,7 @@ class Optimization:
         self._graph: Any = build_optimizer().compile(checkpointer=run_folder.saver)
         self._controls: set[RunControl] = set()
         self._caller = run_folder.caller(config)
-        self.on_event: Callable[[Mapping[str, Any]], None] = lambda event: None
+        self.on_event: Callable[[OptimizationEvent], None] = lambda event: None
 
     def drain(self, reason: str, *, failed: bool = False, keep_reserved: bool = False) -> None:
         """Begin nothing more, and let every thread stop at its next checkpoint. What was paid for is kept."""
@@ -212,7 +213,7 @@ class Optimization:
         self.outcome.errored = evaluator.errored
         return evaluator
 
-    def _tell(self, event: Mapping[str, Any]) -> None:
+    def _tell(self, event: OptimizationEvent) -> None:
         self.on_event(event)
 
     async def _over(self) -> bool:

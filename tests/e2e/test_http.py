@@ -21,7 +21,8 @@ from autodata.checkpoints.records import Document
 from autodata.corpus.documents import read_documents
 from autodata.examples import documents_folder
 from autodata.models.endpoint import Endpoint
-from autodata.runner.document_runner import Event, Runner
+from autodata.runner.document_runner import Runner
+from autodata.runner.events import CallEvent, RunEvent
 from tests.support.runs import Sitting, generated, identity, settings, sit
 from tests.support.server import ChatServer, Switches
 
@@ -185,9 +186,9 @@ async def test_a_row_of_documents_with_one_cause_pauses_the_run(
 ) -> None:
     ended = 0
 
-    def watch(runner: Runner, event: Event) -> None:
+    def watch(runner: Runner, event: RunEvent) -> None:
         nonlocal ended
-        ended += event["event"] == "ended"
+        ended += event.event == "ended"
         if ended == 2:
             server.switches = Switches(always="400")
 
@@ -209,9 +210,9 @@ async def test_another_cause_or_a_document_that_ends_breaks_the_row(server: Chat
     documents = generated(12)
     unlucky = {document.document_id for document in documents[::4]}
 
-    def watch(runner: Runner, event: Event) -> None:
-        if event["event"] == "started":
-            server.switches = Switches(always="400" if event["document_id"] in unlucky and server.replies else "")
+    def watch(runner: Runner, event: RunEvent) -> None:
+        if event.event == "started":
+            server.switches = Switches(always="400" if event.document_id in unlucky and server.replies else "")
 
     retries = {"base_seconds": 0, "pause_after_documents": 2}
     values = settings(server.base_url, max_rounds=1, concurrency=1, retries=retries)
@@ -350,9 +351,9 @@ async def test_an_endpoint_that_dies_amid_a_run_pauses_it(
     """It dies while calls of one document are in flight side by side: none of them may error the document."""
     done = Counter[str]()
 
-    def watch(runner: Runner, event: Event) -> None:
-        if event["event"] == "call":
-            done[event["role"]] += 1
+    def watch(runner: Runner, event: RunEvent) -> None:
+        if isinstance(event, CallEvent):
+            done[event.role] += 1
             if done[role] == 4:
                 server.switches = Switches(always="close")
 
@@ -386,10 +387,11 @@ async def test_one_refused_request_errors_one_document_and_is_all_that_is_paid_f
     """The judge's request on one answer is refused, after its round's question and attempts were paid for."""
     unlucky = EXAMPLES[0]
 
-    def watch(runner: Runner, event: Event) -> None:
-        attempted = event["event"] == "call" and event["role"] == "weak_solver"
-        if attempted and event["document_id"] == unlucky.document_id and not server.switches.refused_text:
-            server.switches = Switches(refused_text=event["reply"].text)
+    def watch(runner: Runner, event: RunEvent) -> None:
+        if not isinstance(event, CallEvent) or event.role != "weak_solver":
+            return
+        if event.document_id == unlucky.document_id and not server.switches.refused_text:
+            server.switches = Switches(refused_text=event.reply.text)
 
     values = settings(server.base_url)
     first = await sit(tmp_path / "run", values, EXAMPLES, watch)

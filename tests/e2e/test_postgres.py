@@ -177,7 +177,7 @@ async def test_runs_on_the_same_documents_do_not_meet(database: str, tmp_path: P
     """Three runs at once, one of another seed; a fourth is a copy of a folder that stopped half-way."""
 
     def half(runner: Any, event: Any) -> None:
-        if event["event"] == "verdict":
+        if event.event == "verdict":
             runner.drain("enough")
 
     stopped = await sit(tmp_path / "stopped", SHARED, DOCUMENTS, half)
@@ -248,7 +248,7 @@ async def test_the_saver_may_change_between_sittings_and_nothing_is_paid_twice(d
     reference = await sit(tmp_path / "reference", SIMULATED, DOCUMENTS)
 
     def soon(runner: Any, event: Any) -> None:
-        if event["event"] in {"verdict", "feedback"}:
+        if event.event in {"verdict", "feedback"}:
             runner.drain("enough")
 
     for number in range(4):
@@ -285,7 +285,7 @@ async def test_a_server_that_cuts_its_connections_fails_the_run_and_the_same_com
     reference = await sit(tmp_path / "reference", SHARED, DOCUMENTS)
 
     def cut(runner: Any, event: Any) -> None:
-        if event["event"] == "verdict":
+        if event.event == "verdict":
             stored(
                 database,
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'autodata'"

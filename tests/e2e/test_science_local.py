@@ -28,10 +28,12 @@ from autodata.domains.domain import SCIENCE
 from autodata.domains.tasks import maths
 from autodata.graphs.cot_baseline import build_cot_baseline
 from autodata.graphs.self_instruct import steps_for
-from autodata.models.caller import Budget, Caller
+from autodata.models.budget import Budget
+from autodata.models.caller import Caller
 from autodata.models.factory import connect
 from autodata.models.local.serving import LocalServing
-from autodata.nodes.state import Context, Services, new_state
+from autodata.nodes.context import Context, Services
+from autodata.nodes.state import new_state
 from autodata.runner.config import BaselineConfig, RunConfig
 from autodata.runner.document_runner import open_run
 from autodata.runner.ingest import take_in

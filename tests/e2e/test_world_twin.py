@@ -10,8 +10,8 @@ from statistics import fmean, pvariance
 import pytest
 
 from autodata.domains import domain, loader
-from autodata.models.simulated.chat_model import META_WORLD
 from autodata.models.simulated.rules import META_RULES
+from autodata.models.simulated.world import META_WORLD
 from autodata.prompts import PromptPack, load_pack
 from autodata.prompts.pack import parse_prompt
 from autodata.runner.config import RunConfig

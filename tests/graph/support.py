@@ -26,10 +26,12 @@ from autodata.checkpoints.ledger import MemoryLedger
 from autodata.checkpoints.records import Document
 from autodata.domains.acceptance.borderline import ReviewMode
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
-from autodata.models.caller import Budget, Caller
+from autodata.models.budget import Budget
+from autodata.models.caller import Caller
 from autodata.models.config import BudgetConfig, ModelSettings, RetryConfig
 from autodata.models.endpoint import Endpoint, RoleModel
-from autodata.nodes.state import Context, Services, new_state
+from autodata.nodes.context import Context, Services
+from autodata.nodes.state import new_state
 from autodata.prompts.roles import ROLES
 from autodata.runner.config import RunConfig
 

@@ -20,9 +20,10 @@ from autodata.corpus.signals import signals
 from autodata.domains.acceptance.policies import Measure, Planned
 from autodata.domains.domain import CS, DOMAINS, FACTS, LEGAL, Domain, one_shot
 from autodata.graphs.cot_baseline import build_cot_baseline
-from autodata.models.simulated.chat_model import TOO_HARD
+from autodata.models.simulated.world import TOO_HARD
 from autodata.runner.config import BaselineConfig, RunConfig, read_resolved
-from autodata.runner.document_runner import Event, Runner, open_run
+from autodata.runner.document_runner import Runner, open_run
+from autodata.runner.events import RunEvent
 from autodata.runner.ingest import take_in
 from tests.graph.legal import draft, improve, legal
 from tests.graph.test_runner import EXAMPLES, settings
@@ -30,7 +31,7 @@ from tests.support.commands import invoke, parsed, printed, refusal
 from tests.support.runs import Tables, generated, read_tables, sit
 from tests.support.stages import first_quick
 
-Watching = Callable[[Runner, Event], None]
+Watching = Callable[[Runner, RunEvent], None]
 
 
 def baseline(domain: str = "cs", **changes: Any) -> BaselineConfig:
@@ -132,8 +133,8 @@ async def test_stopped_anywhere_it_goes_on_to_the_same_end(done: tuple[Domain, P
     whole = read_tables(folder)
     seen: list[str] = []
 
-    def stop(runner: Runner, event: Event) -> None:
-        seen.append(event["event"])
+    def stop(runner: Runner, event: RunEvent) -> None:
+        seen.append(event.event)
         if len(seen) % 9 == 0:
             runner.drain("asked to")
 

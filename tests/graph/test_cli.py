@@ -6,7 +6,6 @@ import asyncio
 import json
 import shutil
 import sys
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from autodata.corpus.summary import summarise
 from autodata.examples import documents_folder
 from autodata.runner.config import read_config
 from autodata.runner.document_runner import open_run
+from autodata.runner.events import RunEvent
 from autodata.runner.ingest import take_in
 from tests.support.commands import invoke, parsed, printed, refusal, words
 from tests.support.stages import first_quick
@@ -103,8 +103,8 @@ async def test_status_while_the_run_goes_on(tmp_path: Path) -> None:
     documents = [Document(document_id=document_id(t), name=t[:25], title="Pumps", text=t) for t in texts]
     async with open_run(read_config(f"max_rounds = 2\n{MODELS}", "test"), tmp_path / "run") as runner:
 
-        def look(event: Mapping[str, Any]) -> None:
-            if event["event"] == "mark" and not seen:
+        def look(event: RunEvent) -> None:
+            if event.event == "mark" and not seen:
                 with ThreadPoolExecutor(1) as pool:
                     seen.append(pool.submit(invoke, "status", tmp_path / "run", "--json").result())
 

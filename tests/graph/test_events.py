@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import ast
 import json
-import re
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, get_args
@@ -13,30 +12,76 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from autodata.checkpoints.records import FailureMode, Stage
-from autodata.nodes.events import AcceptedEvent, AttemptEvent, FeedbackEvent, GraphEvent, MarkEvent, parse_event
+from autodata.nodes.events import (
+    AcceptedEvent,
+    AttemptEvent,
+    FeedbackEvent,
+    GraphEvent,
+    MarkEvent,
+    parse_event,
+    wire_form,
+)
+from autodata.nodes.optimizer.events import EvaluatedEvent, SearchEvent
+from autodata.runner.events import RunEvent
 from tests.graph.legal import legal
 from tests.graph.support import Bench, review, scored, screened
 
 NODES = Path(__file__).resolve().parents[2] / "nodes"
+RUNNER = NODES.parent / "runner"
 TYPES: dict[str, type[BaseModel]] = {
     get_args(model.model_fields["event"].annotation)[0]: model for model in get_args(get_args(GraphEvent)[0])
 }
 
 
-def emitted() -> Iterator[tuple[str, str, list[str]]]:
-    """Every call of `emit` in the nodes' code: where, the event's name, and the names of its values."""
-    for path in sorted(NODES.rglob("*.py")):
-        for call in re.finditer(r'\.emit\(\s*"(\w+)"(.*?)\)\n', path.read_text("utf-8"), re.DOTALL):
-            yield path.name, call[1], re.findall(r",\s*(\w+)=", call[2])
+SEARCH_TYPES: dict[str, type[BaseModel]] = {model.__name__: model for model in get_args(SearchEvent)}
+RUN_TYPES = {kind.__name__: kind for kind in get_args(RunEvent) if not get_args(kind)}
 
 
-@pytest.mark.parametrize(("where", "name", "values"), list(emitted()), ids=str)
-def test_what_the_code_emits_has_a_type_with_exactly_these_values(where: str, name: str, values: list[str]) -> None:
-    assert TYPES[name].model_fields.keys() == {"event", "document_id", "n", *values}, where
+def told(folder: Path, method: str) -> list[tuple[str, str]]:
+    """Every call of a method that tells an event: the file, and the name of the type that is made there."""
+    return [
+        (path.name, made_by(node.args[0]))
+        for path in sorted(folder.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == method
+    ]
 
 
-def test_every_type_is_emitted_somewhere() -> None:
-    assert {name for _, name, _ in emitted()} == set(TYPES)
+def made_by(event: ast.expr) -> str:
+    """The type that an expression makes: `Type(...)` or `Type.model_validate(...)`; of any other its source."""
+    called = event.func if isinstance(event, ast.Call) else event
+    if isinstance(called, ast.Attribute) and called.attr == "model_validate":
+        called = called.value
+    return ast.unparse(called)
+
+
+def test_the_nodes_emit_declared_types_and_every_one_of_them() -> None:
+    assert {made for _, made in told(NODES, "emit")} == {kind.__name__ for kind in TYPES.values()}
+
+
+def test_the_optimiser_tells_declared_types_and_every_one_of_them() -> None:
+    assert {made for _, made in told(NODES / "optimizer", "on_event")} == set(SEARCH_TYPES)
+
+
+def test_runners_tell_declared_types_and_every_one_of_them() -> None:
+    """What a runner passes on is a parsed event of the graph, or an evaluation's, by the name `event`."""
+    assert {made for _, made in told(RUNNER, "on_event")} == {"event", "TrialEvent", *RUN_TYPES}
+
+
+def test_every_name_on_the_wire_means_one_type() -> None:
+    names = [kind.model_fields["event"].default for kind in [*TYPES.values(), *SEARCH_TYPES.values()]]
+    names += [kind.event for kind in RUN_TYPES.values()]
+    assert len(names) == len(set(names))
+
+
+def test_the_wire_form_of_an_evaluation_holds_its_figures() -> None:
+    event = EvaluatedEvent(
+        evaluation="e", pack="p", split="test", block=0, iteration=1, made=4, passed=3, complete=True, score=0.75
+    )
+    assert json.dumps(wire_form(event)) == (
+        '{"event": "evaluated", "evaluation": "e", "pack": "p", "split": "test", "block": 0, "iteration": 1,'
+        ' "passed": 3, "complete": true, "score": 0.75}'
+    )
 
 
 async def events_of(bench: Bench) -> list[dict[str, Any]]:

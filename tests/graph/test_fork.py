@@ -15,7 +15,7 @@ from autodata.checkpoints.ledger import open_readonly
 from autodata.checkpoints.records import Document
 from autodata.corpus.documents import read_documents
 from autodata.examples import documents_folder
-from autodata.nodes.state import Context
+from autodata.nodes.context import Context
 from autodata.runner.config import RunConfig
 from autodata.runner.fork import Change, find_moment, make_fork
 from tests.graph.support import Bench, review

@@ -10,7 +10,8 @@ from autodata.checkpoints.errors import BudgetSpent, CallFailed, Drained, Endpoi
 from autodata.checkpoints.records import FailureMode
 from autodata.domains.tasks.registry import TASK_TYPES
 from autodata.models.config import BudgetConfig
-from autodata.nodes.state import Context, all_of
+from autodata.nodes.context import Context
+from autodata.nodes.step import all_of
 from tests.graph.support import DEFAULTS, Answer, Bench, Call, Cut, Script, candidate, judge, review, scored
 
 VARYING = {"latency_s", "created_at"}

@@ -21,7 +21,8 @@ from autodata.cli.app import app
 from autodata.corpus.documents import read_documents
 from autodata.examples import documents_folder
 from autodata.runner.config import read_config, stored_config
-from autodata.runner.document_runner import Event, Runner
+from autodata.runner.document_runner import Runner
+from autodata.runner.events import RunEvent
 from tests.graph.test_runner import Watch, settings
 from tests.support.commands import parsed, printed, refusal, words
 from tests.support.runs import Sitting, sit
@@ -88,11 +89,11 @@ async def test_answers_given_meanwhile_are_taken_up_in_the_same_sitting(plain: S
     """A reviewer writes to the file beside the run, and answers as soon as a document waits."""
     waiting: list[str] = []
 
-    def watch(runner: Runner, event: Event) -> None:
-        if event["event"] == "waiting":
-            waiting.append(event["document_id"])
+    def watch(runner: Runner, event: RunEvent) -> None:
+        if event.event == "waiting":
+            waiting.append(event.document_id)
             with closing(sqlite3.connect(tmp_path / "run.db")) as db, db:
-                db.execute("update labels set decision = 'approve' where document_id = ?", (event["document_id"],))
+                db.execute("update labels set decision = 'approve' where document_id = ?", (event.document_id,))
 
     sitting = await sit(tmp_path, reviewed(), EXAMPLES, watch)
     assert waiting
@@ -132,8 +133,8 @@ async def test_a_death_between_answer_and_end_pays_nothing_again(at: str, tmp_pa
     whole = await sit(tmp_path / "a", reviewed(), [])
     died: list[str] = []
 
-    def watch(runner: Runner, event: Event) -> None:
-        if event["event"] == at and not died:
+    def watch(runner: Runner, event: RunEvent) -> None:
+        if event.event == at and not died:
             died.append(at)
             raise Died
 
@@ -161,8 +162,8 @@ async def answer_with_edits(folder: Path) -> None:
 
 @pytest.mark.slow
 async def test_a_death_before_the_document_is_marked_loses_no_question(tmp_path: Path) -> None:
-    def watch(runner: Runner, event: Event) -> None:
-        if event["event"] == "review":
+    def watch(runner: Runner, event: RunEvent) -> None:
+        if event.event == "review":
             raise Died
 
     with pytest.raises(BaseExceptionGroup):

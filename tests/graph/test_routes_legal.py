@@ -22,7 +22,7 @@ from autodata.domains.tasks.registry import TASK_TYPES
 from autodata.domains.tasks.rubric import RubricKind
 from autodata.domains.tasks.schemas import Weighted
 from autodata.graphs.self_instruct import build_self_instruct
-from autodata.models.simulated.chat_model import TOO_HARD
+from autodata.models.simulated.world import TOO_HARD
 from autodata.runner.config import RunConfig
 from autodata.runner.document_runner import open_run
 from autodata.runner.ingest import take_in

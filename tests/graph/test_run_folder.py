@@ -18,7 +18,8 @@ from autodata.checkpoints.ids import document_id
 from autodata.checkpoints.records import Document, Skipped
 from autodata.models.simulated.chat_model import SimulatedChatModel, SimulatedError
 from autodata.runner.config import RunConfig, read_resolved
-from autodata.runner.document_runner import Event, Runner, open_run
+from autodata.runner.document_runner import Runner, open_run
+from autodata.runner.events import RunEvent
 from autodata.runner.ingest import take_in
 from tests.graph.test_runner import EXAMPLES, settings
 from tests.support.runs import Sitting, read_tables, sit
@@ -38,8 +39,8 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Sitting]:
     """A run that was stopped on its way, after its second feedback."""
     seen = Counter[str]()
 
-    def stop(runner: Runner, event: Event) -> None:
-        seen[event["event"]] += 1
+    def stop(runner: Runner, event: RunEvent) -> None:
+        seen[event.event] += 1
         if seen["feedback"] == 2:
             runner.drain("asked to")
 
@@ -154,7 +155,7 @@ def remove_checkpoints(folder: Path) -> None:
 async def test_lost_checkpoints_cost_no_money(half: Path, whole: Sitting, stopped: tuple[Path, Sitting]) -> None:
     remove_checkpoints(half)
     seen = Counter[str]()
-    last = await sit(half, settings(), DOCUMENTS, lambda runner, event: seen.update([event["event"]]))
+    last = await sit(half, settings(), DOCUMENTS, lambda runner, event: seen.update([event.event]))
     assert last.tables == whole.tables
     assert seen["call"] == len(whole.calls) - len(stopped[1].calls)
 
@@ -225,8 +226,8 @@ async def test_one_role_s_dead_endpoint_pauses_the_run_although_others_answer(
 
 
 async def test_a_defect_ends_one_document_and_is_recorded_whole(whole: Sitting, tmp_path: Path) -> None:
-    def fault(runner: Runner, event: Event) -> None:
-        if event["event"] == "quality" and event["document_id"] == DOCUMENTS[1].document_id:
+    def fault(runner: Runner, event: RunEvent) -> None:
+        if event.event == "quality" and event.document_id == DOCUMENTS[1].document_id:
             raise RuntimeError("a defect of ours")
 
     sitting = await sit(tmp_path, settings(), DOCUMENTS, fault)
@@ -296,7 +297,7 @@ async def test_checkpoints_that_stay(keep: str, drained: bool, tmp_path: Path) -
     values = settings(checkpoints={"keep": keep})
     count = 0
 
-    def stop(runner: Runner, event: Event) -> None:
+    def stop(runner: Runner, event: RunEvent) -> None:
         nonlocal count
         count += 1
         if drained and count % 41 == 0:

@@ -11,7 +11,8 @@ import pytest
 from autodata.checkpoints.records import Document
 from autodata.corpus.documents import read_documents
 from autodata.examples import documents_folder
-from autodata.runner.document_runner import Event, Runner
+from autodata.runner.document_runner import Runner
+from autodata.runner.events import RunEvent
 from tests.support.runs import Sitting, sit
 from tests.support.stages import first_quick
 
@@ -38,8 +39,8 @@ class Watch:
         self.names: list[str] = []
         self.drain_at = drain_at
 
-    def __call__(self, runner: Runner, event: Event) -> None:
-        self.names.append(event["event"])
+    def __call__(self, runner: Runner, event: RunEvent) -> None:
+        self.names.append(event.event)
         if len(self.names) == self.drain_at:
             runner.drain("asked to")
 
@@ -119,12 +120,12 @@ async def test_no_more_documents_are_in_work_than_concurrency_allows(domain: str
     most = 0
     in_work: set[str] = set()
 
-    def watch(runner: Runner, event: Event) -> None:
+    def watch(runner: Runner, event: RunEvent) -> None:
         nonlocal most
-        if event["event"] == "started":
-            in_work.add(event["document_id"])
-        if event["event"] == "ended":
-            in_work.remove(event["document_id"])
+        if event.event == "started":
+            in_work.add(event.document_id)
+        if event.event == "ended":
+            in_work.remove(event.document_id)
         most = max(most, len(in_work))
 
     await sit(tmp_path, settings(domain, concurrency=3), EXAMPLES, watch)

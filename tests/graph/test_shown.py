@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autodata.nodes.closing import SHOWN_PER_GROUP
+from autodata.nodes.feedback import SHOWN_PER_GROUP
 from tests.graph.support import DOCUMENT_TEXT, Answer, Bench, Call, Script, candidate, fact, review, scored
 
 SOURCE = ("litres a minute", "Anton Kessel", "Pumps of Delft", "pumps.md")

@@ -104,7 +104,7 @@ async def test_what_went_wrong_with_calls_is_in_it(run: Path) -> None:
 
 async def test_a_sitting_that_is_stopped_and_one_that_goes_on(tmp_path: Path) -> None:
     def stop(runner: Any, event: Any) -> None:
-        if event["event"] == "verdict":
+        if event.event == "verdict":
             runner.drain("enough", failed=True)
 
     await sit(tmp_path, simulated(), EXAMPLES[:1], stop)

@@ -32,7 +32,8 @@ from autodata.models.caller import Caller
 from autodata.models.config import ModelSettings
 from autodata.models.endpoint import Endpoint, RoleModel
 from autodata.models.simulated.chat_model import SimulatedChatModel
-from autodata.nodes.state import Context, Services, new_state
+from autodata.nodes.context import Context, Services
+from autodata.nodes.state import new_state
 from autodata.runner.config import RunConfig
 
 FOLDER = Path(__file__).resolve().parents[1] / "golden"

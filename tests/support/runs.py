@@ -14,7 +14,8 @@ from autodata.checkpoints.ids import document_id
 from autodata.checkpoints.records import Document
 from autodata.checkpoints.schema import TABLES
 from autodata.runner.config import RunConfig
-from autodata.runner.document_runner import Event, Runner, open_run
+from autodata.runner.document_runner import Runner, open_run
+from autodata.runner.events import RunEvent
 from autodata.runner.ingest import take_in
 from autodata.runner.outcome import Outcome
 from tests.support.server import call_id
@@ -78,7 +79,7 @@ async def sit(
     folder: Path,
     values: Mapping[str, Any],
     documents: Sequence[Document],
-    watch: Callable[[Runner, Event], None] = lambda runner, event: None,
+    watch: Callable[[Runner, RunEvent], None] = lambda runner, event: None,
 ) -> Sitting:
     """Run one sitting in a folder."""
     async with open_run(RunConfig.model_validate(values), folder) as runner:

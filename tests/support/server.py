@@ -25,7 +25,8 @@ from pydantic import Field
 
 from autodata.checkpoints.ids import digest
 from autodata.models.config import Settings
-from autodata.models.simulated.chat_model import SimulatedChatModel, World
+from autodata.models.simulated.chat_model import SimulatedChatModel
+from autodata.models.simulated.world import World
 
 Body = dict[str, Any]
 

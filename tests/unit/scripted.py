@@ -12,7 +12,9 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import Field
 
 from autodata.checkpoints.ledger import MemoryLedger
-from autodata.models.caller import Budget, Caller, CallSite
+from autodata.models.budget import Budget
+from autodata.models.call import CallSite
+from autodata.models.caller import Caller
 from autodata.models.config import BudgetConfig, ModelSettings, RetryConfig
 from autodata.models.endpoint import Endpoint, RoleModel
 

@@ -48,7 +48,7 @@ ADDED: Mapping[str, Edits] = {
             """
             from autodata.models.coerce import ReplyModel
             from autodata.models.structured import schema_text
-            from autodata.nodes.state import Desk
+            from autodata.nodes.step import Desk
 
             class Doubt(ReplyModel):
                 doubt: str

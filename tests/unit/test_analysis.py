@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autodata.checkpoints.errors import UnusableReply
-from autodata.models.caller import CallSite
+from autodata.models.call import CallSite
 from autodata.nodes.optimizer.analyst import (
     NOTHING_FAILED,
     Analyzed,

@@ -13,8 +13,10 @@ from pydantic import BaseModel, Field, StringConstraints, create_model
 
 from autodata.checkpoints.errors import CallFailed, Drained, UnusableReply
 from autodata.checkpoints.ledger import MemoryLedger
-from autodata.models.caller import CallSite, Reply
-from autodata.models.coerce import Advisory, Flag, ReplyModel
+from autodata.models.call import CallSite
+from autodata.models.caller import Reply
+from autodata.models.coerce import ReplyModel
+from autodata.models.markers import Advisory, Flag
 from autodata.models.seeds import seed_for
 from tests.unit.scripted import ASK, SITE, Script, Status, bench, calls, said
 

@@ -19,8 +19,10 @@ from autodata.domains.domain import CS
 from autodata.domains.tasks import plugin
 from autodata.models.config import ModelSettings
 from autodata.models.factory import Pool, connect
+from autodata.nodes.context import Context
 from autodata.nodes.solver_modes import attempts_alike
-from autodata.nodes.state import Context, Desk, State
+from autodata.nodes.state import State
+from autodata.nodes.step import Desk
 from autodata.runner.config import RunConfig, read_config
 from autodata.runner.fingerprint import changes, fingerprint
 

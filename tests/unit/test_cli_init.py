@@ -17,7 +17,7 @@ from autodata.cli.init import configuration
 from autodata.domains.acceptance.policies import PRESETS
 from autodata.domains.domain import DOMAINS
 from autodata.models.config import SOLVER_MODES, ModelsConfig, ModelSettings
-from autodata.models.simulated.chat_model import World
+from autodata.models.simulated.world import World
 from autodata.prompts.roles import SOLVERS
 from autodata.runner.config import RunConfig, load_config, read_config
 

@@ -28,7 +28,8 @@ from autodata.domains.tasks.schemas import (
 )
 from autodata.domains.tasks.verifiable import ScienceDraft, VerifiableCandidate, VerifiableKind
 from autodata.models.coerce import ReplyModel
-from autodata.models.structured import Unusable, parse_reply, schema_text
+from autodata.models.scan import Unusable
+from autodata.models.structured import parse_reply, schema_text
 from autodata.models.values import flag, integer, ordinal
 from autodata.nodes.optimizer.schemas import Analysis, EditorTurn
 from autodata.nodes.solver_modes import SampleChoice

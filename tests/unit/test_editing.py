@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from autodata.checkpoints.errors import UnusableReply
-from autodata.models.caller import CallSite
+from autodata.models.call import CallSite
 from autodata.nodes.optimizer.checks import Check, checker
 from autodata.nodes.optimizer.edit_sandbox import Workbench
 from autodata.nodes.optimizer.editor import EditSession, edit_session

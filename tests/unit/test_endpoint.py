@@ -21,8 +21,8 @@ from autodata.checkpoints.errors import CallFailed, Drained, EndpointDown
 from autodata.checkpoints.ledger import MemoryLedger
 from autodata.models.caller import Caller
 from autodata.models.config import ModelSettings, RetryConfig
-from autodata.models.endpoint import Endpoint, RoleModel, Slots, address_of, classify
-from autodata.models.faults import describe
+from autodata.models.endpoint import Endpoint, RoleModel, Slots, address_of
+from autodata.models.faults import classify, describe
 from tests.unit.scripted import ASK, SITE, Script, Scripted, Status
 
 REQUEST: Any = httpx.Request("POST", "http://endpoint.test/v1/chat/completions")

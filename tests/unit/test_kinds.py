@@ -25,7 +25,8 @@ from autodata.domains.tasks.schemas import (
     RubricReview,
     SupportReview,
 )
-from autodata.models.structured import Unusable, parse_reply
+from autodata.models.scan import Unusable
+from autodata.models.structured import parse_reply
 from autodata.prompts import load_pack
 
 RUBRIC, REFERENCE = TASK_TYPES["rubric"], TASK_TYPES["reference"]

@@ -22,7 +22,9 @@ from types import ModuleType
 import pytest
 from pydantic import BaseModel
 
-from autodata.models.structured import Unusable, parse_reply, strip_reasoning
+from autodata.models.reasoning import strip_reasoning
+from autodata.models.scan import Unusable
+from autodata.models.structured import parse_reply
 from autodata.models.texts import Doubtful, clean, doubled
 from autodata.prompts import fence
 

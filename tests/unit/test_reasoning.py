@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel
 
-from autodata.models.structured import parse_reply, strip_reasoning
+from autodata.models.reasoning import strip_reasoning
+from autodata.models.structured import parse_reply
 
 REASONING, ANSWER = "It could be forty-one metres, but I doubt it.", "Thirty metres."
 

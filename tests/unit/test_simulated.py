@@ -13,9 +13,11 @@ from langchain_core.messages import HumanMessage
 from pydantic import BaseModel
 
 from autodata.domains.tasks.registry import TASK_TYPES
-from autodata.models.simulated.chat_model import Faults, SimulatedChatModel, SimulatedError, World
-from autodata.models.structured import Unusable, parse_reply, schema_text
-from autodata.nodes.closing import GROUPS
+from autodata.models.scan import Unusable
+from autodata.models.simulated.chat_model import SimulatedChatModel, SimulatedError
+from autodata.models.simulated.world import Faults, World
+from autodata.models.structured import parse_reply, schema_text
+from autodata.nodes.feedback import GROUPS
 from autodata.prompts import fence, load_pack
 
 RUBRIC, REFERENCE = TASK_TYPES["rubric"], TASK_TYPES["reference"]

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from autodata.models.simulated.chat_model import META_WORLD, SimulatedChatModel
+from autodata.models.simulated.chat_model import SimulatedChatModel
 from autodata.models.simulated.optimizer import MODES, TASTES, analysis, editor_turn
 from autodata.models.simulated.rules import META_RULES, NEUTRAL, Effects, effects_on_review, effects_on_writing, obeyed
+from autodata.models.simulated.world import META_WORLD
 from autodata.models.structured import schema_text
 from autodata.nodes.optimizer.schemas import Analysis, EditorTurn
 from autodata.prompts import fence, load_pack

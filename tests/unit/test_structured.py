@@ -9,15 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from autodata.models.coerce import Flag, Items, ReplyModel
-from autodata.models.structured import (
-    Unusable,
-    parse_reply,
-    repair_message,
-    response_format,
-    schema_text,
-    strip_reasoning,
-)
+from autodata.models.coerce import Items, ReplyModel
+from autodata.models.markers import Flag
+from autodata.models.reasoning import strip_reasoning
+from autodata.models.scan import Unusable
+from autodata.models.structured import parse_reply, repair_message, response_format, schema_text
 
 
 class Item(BaseModel):

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage
 from pydantic import BaseModel
 
-from autodata.models.structured import Unusable, parse_reply
+from autodata.models.scan import Unusable
+from autodata.models.structured import parse_reply
 from autodata.models.texts import clean
 from tests.unit.scripted import ASK, SITE, bench
 

@@ -1,0 +1,108 @@
+"""Accept: how an accepted round ends. Makes the final check, records the round, and hands over the example."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from autodata.checkpoints.errors import BadState
+from autodata.checkpoints.ids import digest
+from autodata.checkpoints.numbers import tied_to_numbers
+from autodata.checkpoints.records import Decision, DocumentStatus, Example, FailureMode, Stage, Verdict
+from autodata.checkpoints.writes import record_accepted, record_rejected
+from autodata.nodes.code_checks import rejection_by_code, rejection_of
+from autodata.nodes.context import Context
+from autodata.nodes.events import AcceptedEvent, RejectedEvent
+from autodata.nodes.quality_verifier import review
+from autodata.nodes.rounds import closed_round
+from autodata.nodes.state import State, plain
+from autodata.nodes.step import Desk
+
+
+async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Close an accepted round: the final check, then the example, whole.
+
+    What code refuses is sent back, as it is before anybody is paid: the reason becomes the round's rejection. A quality
+    verifier that refuses at the final check ends the document `rejected/final_check`, without feedback (paper,
+    section 3).
+    """
+    desk = Desk(state, runtime)
+    services = desk.services
+    desk.require_passed()
+    verdict = Verdict.model_validate(desk.state["verdict"])
+    if verdict.candidate_id != desk.candidate_id:
+        raise BadState("only the exact candidate that the verdict is about can be accepted")
+    if verdict.decision is Decision.JUDGE:
+        _require_accepted_by_judge(desk)
+    if by_code := await rejection_by_code(desk, desk.candidate):
+        return {"rejection": rejection_of(*by_code)}
+    reason = ""
+    if services.domain.final_check and services.domain.quality_check:
+        reason = "; ".join((await review(desk, "accept", services.frozen))[1])
+    if reason:
+        closed = closed_round(desk, FailureMode.FINAL_CHECK, reason)
+        await record_rejected(
+            services.store,
+            desk.document_id,
+            closed,
+            DocumentStatus.REJECTED,
+            why=FailureMode.FINAL_CHECK.value,
+            reason=reason,
+            feedback=None,
+        )
+        desk.emit(RejectedEvent(**desk.place, reason=closed.reason))
+        return {
+            "rejection": None,
+            "rounds": [plain(row) for row in [*desk.rounds, closed]],
+            "status": DocumentStatus.REJECTED.value,
+            "status_reason": FailureMode.FINAL_CHECK.value,
+        }
+    closed = closed_round(desk, None, "")
+    example = _example(desk)
+    text = await services.blobs.get(f"document/{desk.document_id}")
+    tied = await asyncio.to_thread(tied_to_numbers, desk.candidate.question, text)
+    await record_accepted(services.store, closed, example, tied=tied)
+    desk.emit(AcceptedEvent(**desk.place, example=example))
+    return {
+        "rounds": [plain(row) for row in [*desk.rounds, closed]],
+        "rejection": None,
+        "example": plain(example),
+        "status": DocumentStatus.ACCEPTED.value,
+        "status_reason": "",
+    }
+
+
+def _require_accepted_by_judge(desk: Desk) -> None:
+    """Raise ValueError unless the loop judge accepted exactly the current candidate."""
+    judgement = desk.state.get("judgement") or {}
+    if judgement.get("candidate_id") != desk.candidate_id or judgement.get("verdict") != "accept":
+        raise BadState("only the exact candidate that the loop judge accepted can be accepted")
+
+
+def _example(desk: Desk) -> Example:
+    services, verdict = desk.services, Verdict.model_validate(desk.state["verdict"])
+    candidate = desk.candidate
+    judgement = desk.state.get("judgement")
+    return Example(
+        example_id=digest([desk.thread_id, desk.n, candidate.candidate_id]),
+        document_id=desk.document_id,
+        document_name=desk.state["document"]["name"],
+        domain=services.domain.name,
+        candidate_id=candidate.candidate_id,
+        candidate=candidate.model_dump(mode="json"),
+        passage=(desk.state.get("passage") or {}).get("text", ""),
+        rounds=desk.n,
+        weak_scores=tuple(desk.scores(Stage.WEAK)),
+        strong_scores=tuple(desk.scores(Stage.STRONG)),
+        weak_mean=verdict.weak_mean,
+        strong_mean=verdict.strong_mean,
+        gap=verdict.gap,
+        preset=verdict.preset,
+        checks=verdict.checks,
+        prompt_version=services.pack.version,
+        models={role: model.settings.model for role, model in services.caller.roles.items()},
+        grpo_suitability=judgement["grpo_suitability"] if judgement else None,
+        judgement=judgement,
+    )

@@ -1,0 +1,59 @@
+"""What every node can reach: the services of an evaluation, and where one document stands in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.ids import document_id, normalise_text
+from autodata.checkpoints.protocols import Blobs, Store
+from autodata.checkpoints.records import Document
+from autodata.checkpoints.texts import is_blank
+from autodata.checkpoints.writes import record_document
+from autodata.domains.acceptance.borderline import NO_REVIEW, Reviewing
+from autodata.domains.acceptance.policies import AcceptancePolicy
+from autodata.domains.domain import Domain
+from autodata.models.caller import Caller
+from autodata.nodes.state import State, new_state
+from autodata.prompts import PromptPack
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the nodes of one evaluation share."""
+
+    domain: Domain
+    policy: AcceptancePolicy
+    pack: PromptPack
+    caller: Caller
+    store: Store
+    blobs: Blobs
+    max_rounds: int = 15
+    run_seed: int = 0
+    frozen: PromptPack | None = None
+    """The pack whose quality verifier makes the final check, where another one is being tried out. None: `pack`."""
+    review: Reviewing = NO_REVIEW
+    """Which candidates wait for a person, in a graph that has the node for it."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """The graph's runtime context: the services, and where this document stands."""
+
+    services: Services
+    evaluation: str = "main"
+    epoch: int = 0
+    """How often the document was taken up again after an error."""
+
+    async def take(self, text: str, *, title: str = "", name: str = "") -> State:
+        """Store a document and return the input of its thread, for a graph that is run without a document runner.
+
+        The same text again is the same document: what its calls replied in this evaluation is replayed, not paid for.
+        Raises UserError for a text without words.
+        """
+        whole = normalise_text(text)
+        if is_blank(whole):
+            raise UserError(f"the document {name or title} is empty: give one with text".replace("  ", " "))
+        document = Document(document_id=document_id(text), name=name or title or "document", title=title, text=whole)
+        await record_document(self.services.store, document)
+        return new_state(document)
