@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from autodata.checkpoints.ids import digest
 from autodata.checkpoints.records import Candidate, Check, FailureMode, Stage, Verdict
-from autodata.checkpoints.writes import record_opened
+from autodata.checkpoints.writes import record_answer, record_opened, record_question
 from autodata.domains.acceptance.borderline import borderline
 from autodata.domains.domain import Domain
 from autodata.models.validation import problems
@@ -165,12 +165,14 @@ async def _refused(desk: Desk, answer: ReviewAnswer) -> str:
 
 async def _opened(desk: Desk, question: Mapping[str, Any], error: str = "") -> dict[str, Any]:
     """Store the question as open; return what the state keeps of it."""
-    row = {name: question[name] for name in ("label_id", "verdict", "why")}
-    row |= {"document_id": desk.document_id, "thread_id": desk.thread_id, "n": desk.n}
-    row |= {"round_id": desk.round_id, "candidate_id": desk.candidate_id}
-    if error:  # an answer that was stored beside the run, and cannot be taken, is forgotten
-        row |= {"decision": None, "edited": None}
-    await desk.services.store.save(labels=[row])
+    await record_question(
+        desk.services.store,
+        question["label_id"],
+        desk.opening(),
+        verdict=question["verdict"],
+        why=question["why"],
+        again=bool(error),
+    )
     desk.emit(ReviewEvent(**desk.place, question={**question, "error": error}))
     return {"label_id": question["label_id"], "at": int(time.time() * 1000), "error": error}
 
@@ -250,16 +252,15 @@ async def _recorded(desk: Desk, question: Mapping[str, Any], answer: ReviewAnswe
     services, reason, candidate = desk.services, answer.reason.strip(), None
     if answer.candidate is not None:
         candidate = edited(services.domain, services.pack, desk.candidate, answer.candidate)
-    row = {
-        "label_id": question["label_id"],
-        "decision": answer.decision,
-        "reason": reason,
-        "edited": candidate.model_dump(mode="json") if candidate else None,
-        "edited_id": candidate.candidate_id if candidate else None,
-        "reviewer": answer.reviewer,
-        "created_at": answer.at or datetime.now(UTC).isoformat(timespec="milliseconds"),
-    }
-    await services.store.save(labels=[row])
+    await record_answer(
+        services.store,
+        question["label_id"],
+        decision=answer.decision,
+        reason=reason,
+        edited=candidate,
+        reviewer=answer.reviewer,
+        at=answer.at or datetime.now(UTC).isoformat(timespec="milliseconds"),
+    )
     desk.emit(ReviewedEvent(**desk.place, decision=answer.decision, reason=reason, reviewer=answer.reviewer))
     return candidate
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,9 @@ import pytest
 from autodata.checkpoints.ledger import MemoryLedger
 from autodata.checkpoints.records import (
     Attempt,
+    Candidate,
     Decision,
+    Document,
     DocumentStatus,
     Example,
     FailureMode,
@@ -22,11 +26,19 @@ from autodata.checkpoints.records import (
 )
 from autodata.checkpoints.writes import (
     Marked,
+    OpenRound,
     Ruled,
     record_accepted,
+    record_answer,
     record_attempts,
+    record_document,
+    record_extract,
+    record_judgement,
     record_marks,
+    record_opened,
+    record_question,
     record_rejected,
+    record_skipped,
 )
 
 ROUND = "main/d/1/c"
@@ -60,6 +72,8 @@ EXAMPLE = Example(
     models={},
     **MEANS,
 )
+CANDIDATE = Candidate(question="Why?", reference_answer="Because.", context="Cold.")
+OPENED = OpenRound("main/d/2/x", "d", "main/d", 2, "p", "reference", CANDIDATE, passage="Cold feet.")
 OF_ROUND = {"weak_mean": 0.5, "strong_mean": 1.0, "gap": 0.5}
 
 
@@ -90,6 +104,38 @@ async def opened() -> Store:
     return store
 
 
+async def document(store: Store) -> None:
+    await record_document(store, Document(document_id="d", name="doc", title="Title", text="Some text."))
+
+
+async def extract(store: Store) -> None:
+    await record_extract(store, "d", {"facts": []}, "nothing in it")
+
+
+async def skipped(store: Store) -> None:
+    await record_skipped(store, "d", "no anchor", 2)
+
+
+async def opening(store: Store) -> None:
+    await record_opened(
+        store, OPENED, quality={"passed": True}, screen=[{"promising": True}], replaced=(ROUND, "unclear")
+    )
+
+
+async def question(store: Store) -> None:
+    await record_question(store, "l", replace(OPENED, round_id=ROUND), verdict="accept", why="chosen", again=False)
+
+
+async def answer(store: Store) -> None:
+    await question(store)
+    store.saves = 0
+    await record_answer(store, "l", decision="edit", reason="so", edited=CANDIDATE, reviewer="Ada", at="2026-01-01")
+
+
+async def judgement(store: Store) -> None:
+    await record_judgement(store, ROUND, {"verdict": "accept"}, {"weak": 1})
+
+
 async def attempts(store: Store) -> None:
     await record_attempts(store, ROUND, [(ATTEMPT, "Cold feet")], model="m", mode={"k": 1})
 
@@ -109,7 +155,9 @@ async def accepted(store: Store) -> None:
     await record_accepted(store, CLOSED, EXAMPLE, tied=True)
 
 
-@pytest.mark.parametrize("write", [attempts, marks, rejected, accepted])
+@pytest.mark.parametrize(
+    "write", [document, extract, skipped, opening, question, answer, judgement, attempts, marks, rejected, accepted]
+)
 async def test_a_step_is_one_transaction_and_twice_is_harmless(write: Callable[[Store], Awaitable[None]]) -> None:
     store = await opened()
     await write(store)
@@ -161,3 +209,71 @@ async def test_an_accepted_round_holds_its_example() -> None:
     assert OF_ROUND.items() <= example.items()
     assert store.only("rounds")["outcome"] == "accepted"
     assert (store.only("documents")["status"], store.only("documents")["status_reason"]) == ("accepted", "")
+
+
+async def test_an_open_round_brings_its_candidate_and_closes_the_one_it_replaces() -> None:
+    store = await opened()
+    await opening(store)
+    row, before = store.tables["rounds"]["main/d/2/x",], store.tables["rounds"][ROUND,]
+    assert (row["outcome"], row["n"], row["passage"], row["prompt_version"]) == ("open", 2, "Cold feet.", "p")
+    assert row["candidate_id"] == CANDIDATE.candidate_id
+    assert row["quality"] == '{"passed":true}'
+    assert (before["outcome"], before["reason"]) == ("edited", "unclear")
+    kept = store.only("candidates")
+    assert (kept["kind"], kept["question"], kept["reference_answer"]) == ("reference", "Why?", "Because.")
+    assert Candidate.model_validate_json(kept["candidate"]) == CANDIDATE
+
+
+async def test_opening_a_round_again_leaves_what_was_found_out_about_it() -> None:
+    store = await opened()
+    await opening(store)
+    await record_opened(store, OPENED)
+    assert store.tables["rounds"]["main/d/2/x",]["quality"] == '{"passed":true}'
+
+
+async def test_a_round_without_a_candidate_is_recorded_all_the_same() -> None:
+    store = await opened()
+    await record_opened(store, OpenRound("main/d/2/malformed", "d", "main/d", 2, "p", "reference", None))
+    assert store.tables["rounds"]["main/d/2/malformed",]["candidate_id"] is None
+    assert not store.tables["candidates"]
+
+
+@pytest.mark.parametrize(("unsuitable", "status"), [(None, "pending"), ("nothing in it", "skipped"), ("", "skipped")])
+async def test_an_extract_ends_only_an_unsuitable_document(unsuitable: str | None, status: str) -> None:
+    store = await opened()
+    await record_extract(store, "d", {"facts": []}, unsuitable)
+    row = store.only("documents")
+    assert (row["extract"], row["status"], row["status_reason"]) == ('{"facts":[]}', status, unsuitable or "")
+
+
+async def test_a_known_document_keeps_its_status() -> None:
+    store = await opened()
+    await skipped(store)
+    await document(store)
+    row = store.only("documents")
+    assert (row["text"], row["chars"], row["title"]) == ("Some text.", 10, "Title")
+    assert (row["status"], row["status_reason"], row["rounds"]) == ("skipped", "no anchor", 2)
+
+
+async def test_a_question_asked_again_forgets_the_answer_that_could_not_be_taken() -> None:
+    store = await opened()
+    await answer(store)
+    label = store.only("labels")
+    assert (label["decision"], label["edited_id"], label["reviewer"]) == ("edit", CANDIDATE.candidate_id, "Ada")
+    assert Candidate.model_validate_json(label["edited"]) == CANDIDATE
+    assert (label["round_id"], label["candidate_id"], label["verdict"]) == (ROUND, CANDIDATE.candidate_id, "accept")
+    asked = replace(OPENED, round_id=ROUND)
+    await record_question(store, "l", asked, verdict="accept", why="chosen", again=True)
+    assert (store.only("labels")["decision"], store.only("labels")["edited"]) == (None, None)
+
+
+async def test_nobody_is_asked_about_a_round_without_a_candidate() -> None:
+    store = await opened()
+    with pytest.raises(ValueError, match="no candidate to ask about"):
+        await record_question(store, "l", replace(OPENED, candidate=None), verdict="", why="", again=False)
+    assert not store.tables["labels"]
+
+
+def test_no_node_of_the_loop_builds_rows_by_itself() -> None:
+    nodes = Path(__file__).resolve().parents[2] / "nodes"
+    assert [path.name for path in sorted(nodes.glob("*.py")) if ".save(" in path.read_text("utf-8")] == []
