@@ -181,6 +181,7 @@ def test_a_hostile_text_is_never_right_and_soon_done(text: str) -> None:
     assert compare(text, text + " ") in {None, "equal"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     [

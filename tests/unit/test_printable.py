@@ -21,6 +21,7 @@ from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.records import Example, json_text
 from autodata.cli.printable import printable
 from autodata.cli.terminal import console, write_data
+from tests.support.stages import first_quick
 
 HOSTILE = (
     "\u6e2f \u2192 \u2248 [/red][bold]x[/] \x1b[31m \x1b]0;title\x07 \x9b31m \x7f \u202e \u2066 \u2028 \u2029 \x85 \x0b"
@@ -142,7 +143,7 @@ print("<<<end>>>" + json.dumps(ends), flush=True)
 """
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+@pytest.mark.parametrize("encoding", first_quick("cp1252", "ascii"))
 def test_every_command_survives_every_encoding_and_writes_data_exactly(tmp_path: Path, encoding: str) -> None:
     run = tmp_path / "run"
     run.mkdir()

@@ -6,6 +6,8 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 ROOMS = ("api", "checkpoints", "cli", "corpus", "domains", "graphs", "models", "nodes", "runner", "serving", "tracing")
 SQL = re.compile(
@@ -26,6 +28,7 @@ def _statements(text: str) -> list[str]:
     return [node.value for node in strings if SQL.match(node.value.lstrip())]
 
 
+@pytest.mark.slow  # it parses every module
 def test_sql_stands_in_checkpoints_alone() -> None:
     holding = {
         path.relative_to(ROOT).as_posix()
