@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import random
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +31,17 @@ JSON: list[Any] = [None, True, 0, -1, 1.5, 2**62, "", "text", [], [None], ["text
 LOOPS = ["self_instruct_cs", "self_instruct_legal", "self_instruct_science", "cot_baseline"]
 
 
-def builders() -> Iterator[tuple[str, Any]]:
+def builders() -> Iterator[tuple[str, Callable[[], Any]]]:
     for name, domain in DOMAINS.items():
         for review in (False, True):
-            yield f"{name} {review}", build_self_instruct(domain, review=review)
-        yield f"{name} baseline", build_cot_baseline(domain)
-    for name, build in BUILDERS.items():
-        yield name, build()
+            yield f"{name} {review}", partial(build_self_instruct, domain, review=review)
+        yield f"{name} baseline", partial(build_cot_baseline, domain)
+    yield from BUILDERS.items()
 
 
-@pytest.mark.parametrize(("name", "graph"), list(builders()))
-def test_every_edge_has_a_way_for_every_state(name: str, graph: Any) -> None:
+@pytest.mark.parametrize(("name", "build"), [pytest.param(*one, id=one[0]) for one in builders()])
+def test_every_edge_has_a_way_for_every_state(name: str, build: Callable[[], Any]) -> None:
+    graph = build()
     keys = list(graph.channels)
     states: list[dict[str, Any]] = [{key: value} for key in keys for value in JSON]
     decisions: list[Any] = ["more", "strong", "judge", "accept", "reject", "too_easy", "x", None, 5, [], {}]
@@ -57,8 +58,8 @@ def test_every_edge_has_a_way_for_every_state(name: str, graph: Any) -> None:
 
 
 def test_an_ended_thread_can_be_ended_again() -> None:
-    for _, graph in builders():
-        ends = {key for one in graph.branches.get("challenger", {}).values() for key in one.ends}
+    for _, build in builders():
+        ends = {key for one in build().branches.get("challenger", {}).values() for key in one.ends}
         assert not ends or END in ends
 
 
