@@ -104,8 +104,7 @@ def shaped(schema: type[BaseModel], value: Any) -> Any:
         if not items:
             return value
         value = {items: value}
-    blank = {name: None for name in schema.model_fields if name not in needed and _advises(schema, name)}
-    return blank | _renamed(schema, value)
+    return dict.fromkeys(_spared(schema)) | _renamed(schema, value)
 
 
 def _renamed(schema: type[BaseModel], value: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,9 +160,20 @@ def _of_number(item: type[BaseModel], key: str, value: Any) -> Any:
     return {**own, "number": number}
 
 
-def _needed(schema: type[BaseModel]) -> list[str]:
+# What follows from a schema alone is worked out once a schema: a candidate is read at every step of its round.
+@lru_cache(maxsize=256)
+def _needed(schema: type[BaseModel]) -> tuple[str, ...]:
     """Return the fields without which a reply decides nothing."""
-    return [name for name, field in schema.model_fields.items() if field.is_required() and not _advises(schema, name)]
+    return tuple(
+        name for name, field in schema.model_fields.items() if field.is_required() and not _advises(schema, name)
+    )
+
+
+@lru_cache(maxsize=256)
+def _spared(schema: type[BaseModel]) -> tuple[str, ...]:
+    """Return the fields that may be missing, because their markers take anything."""
+    needed = _needed(schema)
+    return tuple(name for name in schema.model_fields if name not in needed and _advises(schema, name))
 
 
 def _advises(schema: type[BaseModel], name: str) -> bool:
@@ -174,6 +184,7 @@ def _advises(schema: type[BaseModel], name: str) -> bool:
     )
 
 
+@lru_cache(maxsize=256)
 def _item(schema: type[BaseModel]) -> type[BaseModel] | None:
     """Return what a schema wants a list of, where that list is all that it needs; else None."""
     needed = _needed(schema)
@@ -187,6 +198,18 @@ def _item(schema: type[BaseModel]) -> type[BaseModel] | None:
 
 def _also(schema: type[BaseModel]) -> Mapping[str, frozenset[str]]:
     return schema.also_called if issubclass(schema, ReplyModel) else {}
+
+
+@lru_cache(maxsize=256)
+def _others(schema: type[BaseModel]) -> frozenset[str]:
+    """Return all other names of whole numbers, folded."""
+    return frozenset[str]().union(*_also(schema).values())
+
+
+@lru_cache(maxsize=256)
+def _exact(schema: type[BaseModel]) -> frozenset[str]:
+    """Return the fields that pydantic takes under their own name and no other."""
+    return frozenset(name for name, field in schema.model_fields.items() if not _aliases(field))
 
 
 def _aliases(field: FieldInfo) -> list[str]:
@@ -212,7 +235,7 @@ def _keys(schema: type[BaseModel]) -> Mapping[str, str]:
 
 def key_of(schema: type[BaseModel], key: str) -> str | None:
     """Return the key of the schema that a key names, however it is spelled; None where it names none."""
-    if key in schema.model_fields and not _aliases(schema.model_fields[key]):
+    if key in _exact(schema):
         return key
     keys, plain = _keys(schema), folded(key)
     return keys.get(key) or keys.get(plain) or keys.get(plain.removeprefix("is"))
@@ -220,7 +243,7 @@ def key_of(schema: type[BaseModel], key: str) -> str | None:
 
 def knows(schema: type[BaseModel], value: Any) -> bool:
     """Whether a value is an object with a key of the schema, in any spelling that is read as one."""
-    others = frozenset[str]().union(*_also(schema).values())
+    others = _others(schema)
     return isinstance(value, dict) and any(key_of(schema, key) or folded(key) in others for key in value)
 
 

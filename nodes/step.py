@@ -28,6 +28,15 @@ class Desk:
         self.context = runtime.context
         self.services = runtime.context.services
         self._emit = runtime.stream_writer
+        self._read: tuple[object, Candidate, str] | None = None
+
+    def _current(self) -> tuple[object, Candidate, str]:
+        """Return what the candidate was read from, the candidate and its id: every attempt and mark asks for them."""
+        data = self.state["candidate"]
+        if self._read is None or self._read[0] is not data:
+            candidate = self.services.domain.scorer.candidate(data or {})
+            self._read = data, candidate, candidate.candidate_id
+        return self._read
 
     @property
     def document_id(self) -> str:
@@ -52,12 +61,12 @@ class Desk:
     @property
     def candidate(self) -> Candidate:
         """The current candidate."""
-        return self.services.domain.scorer.candidate(self.state["candidate"] or {})
+        return self._current()[1]
 
     @property
     def candidate_id(self) -> str:
         """The id of the candidate as it stands, which an edit of the state changes; empty without one."""
-        return self.candidate.candidate_id if self.state.get("candidate") else ""
+        return self._current()[2] if self.state.get("candidate") else ""
 
     @property
     def rounds(self) -> list[Round]:

@@ -7,6 +7,7 @@ the judge's default script reads the score that stands in the answer and meets s
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -25,6 +26,7 @@ from autodata.checkpoints.ids import document_id
 from autodata.checkpoints.ledger import MemoryLedger
 from autodata.checkpoints.records import Document
 from autodata.domains.acceptance.borderline import ReviewMode
+from autodata.domains.domain import Domain
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
 from autodata.models.budget import Budget
 from autodata.models.caller import Caller
@@ -225,6 +227,17 @@ DEFAULTS: dict[str, dict[str, Script]] = {
 }
 
 
+_GRAPHS: dict[tuple[str, bool], Any] = {}
+
+
+def compiled(domain: Domain, *, review: bool) -> Any:
+    """Return a domain's compiled graph to put a checkpointer in: a copy, for to compile one takes its time."""
+    key = (domain.model_dump_json(), review)
+    if key not in _GRAPHS:
+        _GRAPHS[key] = build_self_instruct(domain, review=review).compile()
+    return copy.copy(_GRAPHS[key])
+
+
 @dataclass
 class Bench:
     """One document in the real graph. `scripts` replaces the scripts of single roles."""
@@ -241,7 +254,7 @@ class Bench:
     retries: RetryConfig = field(default_factory=lambda: RetryConfig(base_seconds=0, max_attempts=2, unusable_tries=2))
 
     def __post_init__(self) -> None:
-        """Build everything anew; nothing is shared between benches."""
+        """Make everything anew but the compiled graph: nothing that changes is shared between benches."""
         config = RunConfig(
             domain=self.domain, acceptance=self.acceptance, max_rounds=self.max_rounds, review=self.review
         )
@@ -270,7 +283,8 @@ class Bench:
         )
         self.document_id = document_id(self.text)
         self.document = Document(document_id=self.document_id, name="pumps.md", title="Pumps of Delft", text=self.text)
-        self.graph = build_self_instruct(domain, review=self.review != "none").compile(checkpointer=self.saver)
+        self.graph = compiled(domain, review=self.review != "none")
+        self.graph.checkpointer = self.saver
         self.config: Any = {
             "configurable": {"thread_id": f"main/{self.document_id}"},
             "recursion_limit": steps_for(self.max_rounds, domain.weak_attempts + domain.strong_attempts),

@@ -344,7 +344,7 @@ def _folder_with_losses(folder: Path) -> None:
     writer.write(folder / "two.pdf")
 
 
-@pytest.mark.parametrize("command", ["run", "baseline"])
+@pytest.mark.parametrize("command", first_quick("run", "baseline"))
 def test_what_is_cut_lost_or_left_out_is_said(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     _folder_with_losses(tmp_path / "papers")

@@ -20,6 +20,8 @@ from autodata.prompts import load_pack
 from tests.support.commands import invoke, refusal
 from tests.support.runs import generated
 
+pytestmark = pytest.mark.slow  # a whole search stands behind it
+
 DOCUMENTS = generated(10)
 SPLITS = {"train": DOCUMENTS[:3], "validate": DOCUMENTS[3:7], "test": DOCUMENTS[7:9]}
 OPTIMIZE = {"minibatch": 2, "max_rounds": 1, "wave": 2}

@@ -19,6 +19,8 @@ from autodata.serving.graph import compile_served
 from autodata.serving.runtime import CONFIG_VARIABLE, FOLDER_VARIABLE, shut
 from tests.support.runs import generated
 
+pytestmark = pytest.mark.slow  # each test makes a search
+
 JSON: list[Any] = [None, True, 0, -1, 1.5, 2**62, "", "text", [], [None], ["text"], [{}], {}, {"text": None}]
 DOCUMENTS = generated(6)
 NODES = ["select_parent", "evaluate_parent", "analyse", "edit", "check", "validate", "decide", "record", "unseal"]

@@ -62,6 +62,7 @@ async def test_an_evaluation_has_statuses_of_its_own(tmp_path: Path) -> None:
         assert sum(trial.calls for trial in trials) == await calls(run_folder)
 
 
+@pytest.mark.slow
 async def test_what_was_evaluated_costs_nothing_again(tmp_path: Path) -> None:
     async with opened(tmp_path / "opt") as (evaluator, run_folder, ids):
         first = await evaluator.evaluate(request(run_folder.pack, ids))

@@ -213,6 +213,7 @@ async def test_the_calculator_answers_lines_and_the_attempt_goes_on() -> None:
     assert indices == {f"{k}{turn}" for k in range(4) for turn in ("", "/t1")}
 
 
+@pytest.mark.slow
 async def test_the_calculator_is_asked_a_bounded_number_of_times() -> None:
     made = science(None, {"tools": True}, strong_solver=lambda call: f"CALC: {call.number}+1")
     state = await made.run()
@@ -268,6 +269,7 @@ async def test_one_model_plays_weak_and_strong_in_two_modes_and_a_run_goes_on(tm
     assert await run_folder(again, tmp_path / "run") == rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "value"),
     first_quick(

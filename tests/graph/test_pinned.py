@@ -68,6 +68,7 @@ async def test_a_recorded_folder_is_gone_on_with_to_the_recorded_end(name: str, 
     assert await pinned.resume(run) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", first_quick("facts", "cs"), indirect=True)
 async def test_what_was_paid_for_is_found_again_without_checkpoints_and_gives_the_same_rows(run: Path) -> None:
     """Every recorded key, seed and id comes out of the code anew: nothing but documents and journal is kept."""

@@ -134,6 +134,7 @@ async def test_an_endpoint_found_down_by_parallel_calls_pauses_the_run_and_errs_
         await bench.run()
 
 
+@pytest.mark.slow
 async def test_a_spent_budget_stops_before_the_call_and_resumes_with_more() -> None:
     reference = Bench()
     await reference.run()

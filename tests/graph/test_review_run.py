@@ -57,6 +57,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Sitting:
     return asyncio.run(sit(tmp_path_factory.mktemp("plain"), settings("cs"), EXAMPLES))
 
 
+@pytest.mark.slow
 async def test_what_is_accepted_waits_and_everything_else_goes_on(plain: Sitting, tmp_path: Path) -> None:
     watch = Watch()
     sitting = await sit(tmp_path, reviewed(concurrency=1), EXAMPLES, watch)
@@ -176,6 +177,7 @@ async def test_a_death_before_the_document_is_marked_loses_no_question(tmp_path:
     assert "waiting" not in again.statuses
 
 
+@pytest.mark.slow
 async def test_an_answer_that_cannot_be_used_is_set_aside(tmp_path: Path) -> None:
     first = await sit(tmp_path, reviewed(), EXAMPLES)
     await answers(tmp_path, decision="reject")
@@ -225,6 +227,7 @@ def run_again() -> Result:
     return CliRunner(env={"COLUMNS": "100"}).invoke(app, command)
 
 
+@pytest.mark.slow
 def test_the_queue_is_answered_key_by_key(waiting: Path) -> None:
     asked = parsed("status", waiting, "--json")["awaiting_review"]
     assert asked >= 2

@@ -95,6 +95,7 @@ async def test_another_configuration_is_refused_with_the_fields_that_differ(
     assert (read_tables(half), read_resolved(half / "config.toml")) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     first_quick(
@@ -152,6 +153,7 @@ def remove_checkpoints(folder: Path) -> None:
         file.unlink()
 
 
+@pytest.mark.slow
 async def test_lost_checkpoints_cost_no_money(half: Path, whole: Sitting, stopped: tuple[Path, Sitting]) -> None:
     remove_checkpoints(half)
     seen = Counter[str]()
@@ -200,6 +202,7 @@ async def test_an_outage_pauses_the_run_and_errs_no_document(whole: Sitting, tmp
         assert last.tables[name] == whole.tables[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("concurrency", first_quick(2, 1, 8))
 async def test_one_role_s_dead_endpoint_pauses_the_run_although_others_answer(
     concurrency: int, whole: Sitting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -290,6 +293,7 @@ def checkpoints(folder: Path) -> dict[str, int]:
         return dict(db.execute("select thread_id, count(*) from checkpoints group by thread_id"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("keep", "drained"), first_quick(("rounds", True), ("rounds", False), ("all", False), ("none", True))
 )

@@ -80,6 +80,7 @@ async def test_a_second_sitting_does_nothing_and_pays_nothing(whole: tuple[Path,
     assert again.calls == sitting.calls
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", first_quick(61, 17))
 async def test_draining_again_and_again_changes_nothing(
     whole: tuple[Path, Sitting], domain: str, every: int, tmp_path: Path

@@ -87,6 +87,7 @@ def found(values: dict[str, Any]) -> list[Any]:
     return [values[name] for name in names]
 
 
+@pytest.mark.slow
 async def test_a_search_ends_with_its_whole_result(server: Server) -> None:
     seen: dict[str, list[Any]] = {"custom": [], "updates": []}
     given = splits(iterations=2, test=pastes(4, 5))

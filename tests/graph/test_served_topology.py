@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -31,17 +33,17 @@ def renamed(edges: Edges, start: str, end: str) -> Edges:
 
 
 @pytest.mark.parametrize(
-    ("name", "own", "end"),
+    ("name", "build", "end"),
     [
-        *((f"self_instruct_{name}", build_self_instruct(DOMAINS[name], review=True), "result") for name in SERVED),
-        ("cot_baseline", build_cot_baseline(DOMAINS["cs"]), "result"),
-        ("optimizer", build_optimizer(), "unseal"),
+        *((f"self_instruct_{n}", partial(build_self_instruct, DOMAINS[n], review=True), "result") for n in SERVED),
+        ("cot_baseline", partial(build_cot_baseline, DOMAINS["cs"]), "result"),
+        ("optimizer", build_optimizer, "unseal"),
     ],
 )
 def test_a_served_graph_is_the_builders_own_within_its_frame(
-    name: str, own: StateGraph[Any, Any, Any, Any], end: str
+    name: str, build: Callable[[], StateGraph[Any, Any, Any, Any]], end: str
 ) -> None:
-    nodes, edges = topology(own.compile())
+    nodes, edges = topology(build().compile())
     served_nodes, served_edges = topology(compiled(name))
     assert served_nodes - FRAME == nodes
     around: Edges = {("__start__", "intake", None, False), ("result", "__end__", None, False)}

@@ -217,7 +217,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Any:
     (home / "ask.py").write_text(dedent(ASKED), "utf-8")
     environment = {**os.environ, "PYTHONPATH": str(home), "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "200"}
     done = subprocess.run(
-        [sys.executable, "ask.py"], cwd=home, env=environment, capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "ask.py"], cwd=home, env=environment, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -447,6 +447,7 @@ def test_a_field_says_its_own_yes_and_no() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "hostile",
     [

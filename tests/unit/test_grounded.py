@@ -190,12 +190,14 @@ def test_a_megabyte_of_hostile_text_is_looked_through_within_a_second(piece: str
     assert slow(work, CHARS, SECONDS, [piece]) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_a_long_source_takes_no_more_than_its_length(piece: str) -> None:
     for work in (grounded_in, quoted_from):
         assert slow(work, CHARS // 20, 4 * SECONDS / 20, [piece]) == []
 
 
+@pytest.mark.slow
 def test_what_takes_longer_is_found() -> None:
     def quadratic(text: str) -> None:
         for at in range(0, len(text), 10):

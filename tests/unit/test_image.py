@@ -20,7 +20,7 @@ def dockerfile(config: Path, folder: Path) -> DockerfileParser:
     """Return the Dockerfile that the installed langgraph-cli writes for a configuration."""
     command = [str(Path(sys.executable).with_name("langgraph")), "dockerfile", "-c", str(config), "Dockerfile"]
     quiet = {"LANGGRAPH_CLI_NO_ANALYTICS": "1", "LANGGRAPH_NO_VERSION_CHECK": "true"}
-    subprocess.run(command, cwd=folder, env={**os.environ, **quiet}, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, cwd=folder, env={**os.environ, **quiet}, check=True, capture_output=True, timeout=600)
     with (folder / "Dockerfile").open("rb+") as file:
         return DockerfileParser(fileobj=file, cache_content=True, env_replace=False)
 

@@ -33,7 +33,10 @@ def verdict(reference: str, answer: str) -> Same | None:
     return compare(reference, answer)
 
 
-@pytest.mark.parametrize(("number", "reference", "answer", "truth"), PAIRS)
+@pytest.mark.parametrize(
+    ("number", "reference", "answer", "truth"),
+    [pytest.param(*pair, marks=[pytest.mark.slow] if place % 3 else []) for place, pair in enumerate(PAIRS)],
+)
 def test_code_is_never_wrong_and_does_not_mind_the_order(number: int, reference: str, answer: str, truth: str) -> None:
     assert truth in {"eq", "ne", "?"}
     found = verdict(reference, answer)
@@ -41,6 +44,7 @@ def test_code_is_never_wrong_and_does_not_mind_the_order(number: int, reference:
     assert compare(answer, reference) == found
 
 
+@pytest.mark.slow  # it compares every pair
 def test_what_is_left_to_a_judge_is_what_the_manual_says() -> None:
     """The figures of docs/domains.md are those of the table as it stands."""
     found = Counter((truth, verdict(reference, answer) is None) for _, reference, answer, truth in PAIRS)
@@ -181,6 +185,7 @@ def test_a_hostile_text_is_never_right_and_soon_done(text: str) -> None:
     assert compare(text, text + " ") in {None, "equal"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     [

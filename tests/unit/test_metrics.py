@@ -8,8 +8,9 @@ import pytest
 
 from docs import metrics
 
+pytestmark = pytest.mark.slow  # every module is parsed, and one simulated run stands in it
 
-@pytest.mark.slow  # one simulated run stands in it
+
 def test_the_table_is_of_today() -> None:
     text = metrics.PAGE.read_text("utf-8")
     assert metrics.rendered(text) == text, "make docs"

@@ -22,6 +22,7 @@ from autodata.checkpoints.records import Example
 from autodata.checkpoints.texts import json_text
 from autodata.cli.terminal import console, write_data
 from autodata.jobs.printable import printable
+from tests.support.stages import first_quick
 
 HOSTILE = (
     "\u6e2f \u2192 \u2248 [/red][bold]x[/] \x1b[31m \x1b]0;title\x07 \x9b31m \x7f \u202e \u2066 \u2028 \u2029 \x85 \x0b"
@@ -143,7 +144,7 @@ print("<<<end>>>" + json.dumps(ends), flush=True)
 """
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+@pytest.mark.parametrize("encoding", first_quick("cp1252", "ascii"))
 def test_every_command_survives_every_encoding_and_writes_data_exactly(tmp_path: Path, encoding: str) -> None:
     run = tmp_path / "run"
     run.mkdir()

@@ -6,6 +6,8 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 ROOMS = (
     "api",
@@ -39,6 +41,7 @@ def _statements(text: str) -> list[str]:
     return [text for text in strings if SQL.match(text.lstrip())]
 
 
+@pytest.mark.slow  # it parses every module
 def test_sql_stands_in_checkpoints_alone() -> None:
     holding = {
         path.relative_to(ROOT).as_posix()

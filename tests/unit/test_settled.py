@@ -83,6 +83,7 @@ def test_a_curtailed_verdict_is_the_full_verdict(
     assert all(check.passed for check in soon.checks) is (soon.decision is Decision.ACCEPT)
 
 
+@pytest.mark.slow
 @given(st.data(), thresholds(), st.integers(2, 3), st.sampled_from(list(Stage)))
 def test_a_stage_stops_when_and_only_when_its_outcome_is_settled(
     data: st.DataObject, policy: Thresholds, planned: int, stage: Stage
@@ -109,6 +110,7 @@ def test_a_stage_stops_when_and_only_when_its_outcome_is_settled(
         assert ruling.failure_mode is outcomes.pop()
 
 
+@pytest.mark.slow
 @given(st.data(), thresholds(), st.integers(2, 4))
 def test_no_wave_is_larger_than_what_could_settle_it(data: st.DataObject, policy: Thresholds, planned: int) -> None:
     """No attempt is paid for that could have been spared: a smaller wave leaves it open whatever it scores."""

@@ -235,6 +235,7 @@ def test_the_quality_verifier_errs_as_the_world_says() -> None:
         assert json.loads(reply(turns, 0, detects=detects, false_alarms=alarms))["supported"] is supported
 
 
+@pytest.mark.slow
 def test_a_judge_gives_better_answers_better_scores() -> None:
     item, quiet = candidate(), {"judge_noise": 0.0}
     means = [fmean(score(p, seed, quiet, item) for seed in SEEDS) for p in (0.02, 0.3, 0.6, 0.9, 0.999)]
@@ -243,6 +244,7 @@ def test_a_judge_gives_better_answers_better_scores() -> None:
     assert means[-1] > 0.95
 
 
+@pytest.mark.slow
 def test_judge_noise_blurs_the_scores() -> None:
     item = candidate((5,) * 10)
     best, worst = (

@@ -142,6 +142,7 @@ PIECES = r"**NN|* N| |N|answer|answer |Answer:N|Answer: **N|Answer: $$|\boxed{|\
 PIECES += r"|A. |a. B |x. |1|1.|1 e|to a|\|approx|,|x! "
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", [piece.replace("N", "\n") for piece in PIECES.split("|")])
 def test_a_long_text_is_read_in_a_time_that_grows_with_its_length(piece: str) -> None:
     """What grows with the square of the length takes minutes here."""
