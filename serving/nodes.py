@@ -21,6 +21,7 @@ from autodata.checkpoints.queries.rounds import parts_of_rounds, round_of, round
 from autodata.checkpoints.queries.usage import usage_by_role
 from autodata.checkpoints.records import Document
 from autodata.domains.domain import Domain
+from autodata.nodes.solver_modes import attempts_alike
 from autodata.nodes.state import Context, Desk, State, new_state
 from autodata.nodes.state_check import NEEDED, readable, workable
 from autodata.runner.ingest import too_short
@@ -200,11 +201,11 @@ async def begin(
 
 
 def who(shop: Workshop, domain: Domain, context: ServedContext) -> dict[str, Any]:
-    """Return who plays the roles of a run, and the note that simulated models need. Raises UserError."""
+    """Return who plays the roles of a run, and what a reader must know of these models. Raises UserError."""
     roles = shop.roles(domain, context)
     simulated = any(settings.provider == "simulated" for settings in roles.values())
     models = {role: f"{settings.provider}:{settings.model}" for role, settings in roles.items()}
-    return {"models": models, "note": SIMULATED_NOTE if simulated else ""}
+    return {"models": models, "note": SIMULATED_NOTE if simulated else attempts_alike(domain, roles)}
 
 
 def intake_node(schema: type[ServedContext], domain: Domain) -> Callable[..., Awaitable[dict[str, Any]]]:
