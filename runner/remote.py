@@ -30,6 +30,7 @@ from autodata.checkpoints.records import DocumentStatus, UserError, canonical_js
 from autodata.checkpoints.schema import TABLES
 from autodata.checkpoints.usage import Usage
 from autodata.domains.tasks.questions import question_key
+from autodata.models.faults import describe
 from autodata.runner.config import require_kind, write_resolved
 from autodata.runner.document_runner import Event
 from autodata.runner.fingerprint import changed_since, kept_of
@@ -137,7 +138,7 @@ class RemoteRunner:
                 ) from error
             self.drain(f"{self._url}: {_one_line(error)}", failed=True)
         except httpx.HTTPError as error:
-            self.drain(f"{self._url} cannot be reached: {_one_line(error)}", failed=True)
+            self.drain(f"{self._url} cannot be reached: {describe(error)}", failed=True)
         else:
             if isinstance(found, _Told):
                 await self._failed(row, found)

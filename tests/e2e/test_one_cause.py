@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from autodata.cli.run import closing_lines
 from autodata.cli.sitting import Sitting
 from autodata.corpus.summary import summarise
 from autodata.runner.ingest import take_in
-from autodata.runner.remote import RemoteRun, RemoteRunner, _Told
+from autodata.runner.remote import RemoteRun, RemoteRunner, _Told, open_remote
 from autodata.serving.errors import Stopped
 from autodata.serving.runtime import CONFIG_VARIABLE, FOLDER_VARIABLE, shut, workshop
 from tests.e2e.test_told_once import served, written
@@ -117,6 +118,16 @@ async def test_a_run_at_a_server_stops_too(tmp_path: Path, lucky: tuple[int, ...
     assert (runner.asked, outcome.failed, len(outcome.one_cause)) == (asked, True, 3)
     assert lines[0].startswith("stopped: 3 documents in a row errored for the same cause, named above: ")
     assert sum(SAID in line for line in lines) == (1 if lucky else 0)  # of those before the row
+
+
+async def test_a_server_that_nothing_listens_for_is_named_as_such(tmp_path: Path) -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
+    async with open_remote(RemoteRun("self_instruct_cs", {}), tmp_path, url, None) as runner:
+        await take_in(runner.ledger, generated(1))
+        outcome = await runner.run()
+    assert outcome.stopped.startswith(f"{url} cannot be reached: the connection was refused: nothing listens")
 
 
 async def test_a_server_warns_of_attempts_that_are_alike(
