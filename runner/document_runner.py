@@ -249,8 +249,8 @@ class Runner:
 
     def _pause_for_one_cause(self, kind: str, brief: str, line: str) -> None:
         """Drain once so many documents in a row errored for the same cause: so would the next ones."""
-        if (reason := self._in_a_row.errored(kind, brief, line)) and not self.outcome.stopped:
-            self.outcome.one_cause = self._in_a_row.lines
+        reason = self._in_a_row.errored(kind, brief, line)
+        if reason and self.outcome.has_one_cause(self._in_a_row.lines):
             self.drain(reason, failed=True)
 
     async def _pause(self, reason: str) -> None:

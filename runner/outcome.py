@@ -28,6 +28,15 @@ class Outcome:
         if not self.stopped:
             self.stopped, self.failed = reason, failed
 
+    def has_one_cause(self, lines: list[str]) -> bool:
+        """Note documents whose common cause stops the session, and return whether it does.
+
+        Those that were in work when it stopped join them; a session that something else has stopped is left as it is.
+        """
+        if not self.stopped or self.one_cause:
+            self.one_cause = lines
+        return bool(self.one_cause)
+
 
 class InARow:
     """Documents that ended errored one after the other for the same cause: the next ones would, too."""

@@ -164,8 +164,7 @@ class RemoteRunner:
         await self.ledger.save(documents=[status], failures=[failure])
         self.on_event({"event": "errored", "document_id": document_id, "name": row["name"], "reason": reason})
         kind, _, brief = reason.partition(": ")
-        if (why := self._in_a_row.errored(kind, brief, line)) and not self.outcome.stopped:
-            self.outcome.one_cause = self._in_a_row.lines
+        if (why := self._in_a_row.errored(kind, brief, line)) and self.outcome.has_one_cause(self._in_a_row.lines):
             self.drain(why, failed=True)
 
     async def _result(self, row: Mapping[str, Any]) -> dict[str, Any] | _Told | None:
