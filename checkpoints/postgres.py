@@ -31,6 +31,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.checkpoints.saver import ROUND_KEY, Row, last_of_each, unneeded
+from autodata.checkpoints.whole_writes import WholeWrites
 
 CONNECT_SECONDS = 10
 """How long to wait for the server before it is said to be out of reach, where the address does not say."""
@@ -66,7 +67,12 @@ class PostgresSaver(AsyncPostgresSaver):
         """Wrap an open pool as `open_postgres` prepares it. Must be called on the running event loop."""
         super().__init__(pool, serde=JsonPlusSerializer(pickle_fallback=False, allowed_msgpack_modules=None))
         self._pool = pool
+        self._writes = WholeWrites("the pool of connections")
         self.prefix = prefix
+
+    async def aclose(self) -> None:
+        """Finish the writes that have begun, and refuse all others; the pool stays open."""
+        await self._writes.aclose()
 
     # What others call a thread, and what the database does
 
@@ -104,12 +110,12 @@ class PostgresSaver(AsyncPostgresSaver):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        """Save a checkpoint; return the configuration that names it."""
+        """Save a checkpoint, whole even if the caller is cancelled; return the configuration that names it."""
         values = checkpoint["channel_values"]
         # A short text stands in the checkpoint's JSON, where the database refuses a NUL; a reply may hold one.
         boxed = {name: _Text(v) if isinstance(v, str) and "\0" in v else v for name, v in values.items()}
-        saved = await super().aput(
-            self._inside(config), {**checkpoint, "channel_values": boxed}, metadata, new_versions
+        saved = await self._writes.whole(
+            super().aput(self._inside(config), {**checkpoint, "channel_values": boxed}, metadata, new_versions)
         )
         known: dict[str, Any] = {**saved["configurable"], "thread_id": config["configurable"]["thread_id"]}
         return {**saved, "configurable": known}
@@ -123,8 +129,8 @@ class PostgresSaver(AsyncPostgresSaver):
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        """Save what a task wrote before its step's checkpoint is there."""
-        await super().aput_writes(self._inside(config), writes, task_id, task_path)
+        """Save what a task wrote before its step's checkpoint is there, whole even if the caller is cancelled."""
+        await self._writes.whole(super().aput_writes(self._inside(config), writes, task_id, task_path))
 
     async def aget_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
@@ -255,7 +261,11 @@ async def open_postgres(dsn: str, variable: str, prefix: str = "") -> AsyncItera
         open=False,
     )
     async with pool:
-        yield PostgresSaver(pool, prefix)
+        saver = PostgresSaver(pool, prefix)
+        try:
+            yield saver
+        finally:
+            await saver.aclose()
 
 
 async def describe(dsn: str, variable: str) -> str:

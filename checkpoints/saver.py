@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import aiosqlite
 from langchain_core.runnables import RunnableConfig
@@ -23,6 +23,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from autodata.checkpoints.errors import DiskFailed, RunFailed, UserError
+from autodata.checkpoints.whole_writes import WholeWrites
 
 Keep = Literal["rounds", "all", "none"]
 """What stays of a document's checkpoints once it has ended: each round's last one, all of them, or none."""
@@ -32,8 +33,6 @@ BUSY_SECONDS = 60.0
 
 ROUND_KEY = "n"
 """The state key that holds the number of the round a checkpoint belongs to; a checkpoint without it is of round 0."""
-
-_T = TypeVar("_T")
 
 _NO_LABEL = "NULL"
 _ROUND_LABEL = "round_of(type, checkpoint)"
@@ -73,30 +72,14 @@ class FileSaver(AsyncSqliteSaver):
     def __init__(self, conn: aiosqlite.Connection) -> None:
         """Wrap an aiosqlite connection as `open_saver` prepares it. Must be called on the running event loop."""
         super().__init__(conn, serde=JsonPlusSerializer(pickle_fallback=False, allowed_msgpack_modules=None))
-        self._writing: set[asyncio.Task[Any]] = set()
-        self._closed = False
+        self._writes = WholeWrites("the checkpoint file")
 
     async def aclose(self) -> None:
-        """Finish the writes that have begun and refuse all others; the connection stays open, without a transaction.
-
-        LangGraph writes in the background: a graph that was cut off may leave writes behind that begin only now.
-        """
-        self._closed = True
+        """Finish the writes that have begun and refuse all others; the connection stays open, without a transaction."""
         try:
-            while self._writing:
-                await asyncio.wait(self._writing)
+            await self._writes.aclose()
         finally:
             await self.conn.rollback()
-
-    async def _whole(self, write: Coroutine[Any, Any, _T]) -> _T:
-        """Do a write to its end. After `aclose` whoever asks for one is cancelled: its graph is no longer run."""
-        if self._closed:
-            write.close()
-            raise asyncio.CancelledError("the checkpoint file is closed")
-        task = asyncio.create_task(write)
-        self._writing.add(task)
-        task.add_done_callback(self._writing.discard)
-        return await asyncio.shield(task)
 
     async def aput(
         self,
@@ -106,17 +89,17 @@ class FileSaver(AsyncSqliteSaver):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         """Save a checkpoint, whole even if the caller is cancelled."""
-        return await self._whole(super().aput(config, checkpoint, metadata, new_versions))
+        return await self._writes.whole(super().aput(config, checkpoint, metadata, new_versions))
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
         """Save what a task wrote, whole even if the caller is cancelled."""
-        await self._whole(super().aput_writes(config, writes, task_id, task_path))
+        await self._writes.whole(super().aput_writes(config, writes, task_id, task_path))
 
     async def adelete_thread(self, thread_id: str) -> None:
         """Delete all checkpoints of a thread, whole even if the caller is cancelled."""
-        await self._whole(super().adelete_thread(thread_id))
+        await self._writes.whole(super().adelete_thread(thread_id))
 
     async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
         """Delete old checkpoints of the given threads; unknown threads are no error.
@@ -201,7 +184,7 @@ class FileSaver(AsyncSqliteSaver):
                 finally:
                     await self.conn.rollback()  # after a commit there is nothing left to undo
 
-        await self._whole(write())
+        await self._writes.whole(write())
 
     def round_of(self, type_: str, checkpoint: bytes) -> int:
         """Return the round of a stored checkpoint, 0 where its state names none. Thread-safe; SQL's `round_of`."""

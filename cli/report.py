@@ -61,6 +61,12 @@ def repeated_questions(shared: Sequence[Mapping[str, Any]]) -> str:
     return f"{what} came from several documents: {shown}{more}"
 
 
+def may_be_billed(timed_out: int) -> str:
+    """Return what a person must know of requests that got no reply in time."""
+    what = "1 request" if timed_out == 1 else f"{timed_out:,} requests"
+    return f"{what} timed out and may be billed"
+
+
 def cut(text: str, chars: int) -> str:
     """Return a text on one line, at most `chars` characters long."""
     line = " ".join(text.split())

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from autodata.checkpoints.errors import RunFailed, UserError, cause_of
 from autodata.checkpoints.texts import json_text
-from autodata.cli.report import repeated_questions, summary_table
+from autodata.cli.report import may_be_billed, repeated_questions, summary_table
 from autodata.cli.terminal import console
 from autodata.jobs.inputs import Inputs
 from autodata.jobs.progress import Progress
@@ -160,8 +160,7 @@ def closing_lines(sitting: Sitting, out: Path) -> list[str]:
         what = "1 document is" if left == 1 else f"{left} documents are"
         lines.append(f"{what} left: the same command goes on, and pays for nothing twice")
     if timed_out := summary["timed_out"]:
-        what = "1 request" if timed_out == 1 else f"{timed_out} requests"
-        lines.append(f"{what} timed out and may be billed: a budget counts the most each can have cost")
+        lines.append(f"{may_be_billed(timed_out)}: a budget counts the most each can have cost")
     if asked := summary["awaiting_review"]:
         what = "1 candidate waits" if asked == 1 else f"{asked} candidates wait"
         lines.append(f"{what} for a person: autodata review {out}, then the same command goes on")

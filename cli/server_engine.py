@@ -52,6 +52,7 @@ def run_on_server(
         concurrency=settings.concurrency,
         limit=settings.limit,
         target=settings.target,
+        pause_after_documents=settings.retries.pause_after_documents,
     )
     if run.graph in {"dataset", "optimizer"}:
         raise UserError(

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from autodata.checkpoints.queries.documents import documents
 from autodata.checkpoints.queries.usage import usage_by_role
-from autodata.cli.report import figure, repeated_questions
+from autodata.cli.report import figure, may_be_billed, repeated_questions
 from autodata.cli.signals import signal_rows
 from autodata.cli.terminal import AsJson, RunFolder, console, print_json
 from autodata.corpus.summary import summarise
@@ -79,8 +79,7 @@ def _show(
             f"\n{summary['awaiting_review']:,} to look at: autodata review {run}", highlight=False, soft_wrap=True
         )
     if timed_out := summary["timed_out"]:
-        what = "1 request" if timed_out == 1 else f"{timed_out:,} requests"
-        out.print(f"\n{what} timed out and may be billed", highlight=False, soft_wrap=True)
+        out.print(f"\n{may_be_billed(timed_out)}", highlight=False, soft_wrap=True)
     if errored:
         out.print()
         out.print(Text("Errored documents: the next 'autodata run' takes them up again", style="bold"))

@@ -20,7 +20,7 @@ from langgraph.graph import StateGraph
 from langgraph.runtime import RunControl, Runtime
 
 from autodata.checkpoints.document_queue import Book
-from autodata.checkpoints.errors import CallFailed, Effect, PlumbingError, RunFailed, UserError, cause_of, effect_of
+from autodata.checkpoints.errors import CallFailed, Effect, PlumbingError, RunFailed, UserError, effect_of
 from autodata.checkpoints.queries.documents import answered_documents
 from autodata.checkpoints.records import Document, DocumentStatus
 from autodata.checkpoints.saver import checkpoint_error, keep_rounds
@@ -44,7 +44,7 @@ from autodata.runner.events import (
     StartedEvent,
     WaitingEvent,
 )
-from autodata.runner.outcome import Outcome
+from autodata.runner.outcome import InARow, Outcome
 from autodata.runner.pending_reviews import answer_to
 from autodata.runner.run_folder import open_run_folder
 from autodata.tracing.tracer import Tracer
@@ -68,8 +68,7 @@ class Runner:
         self.ledger = book.ledger
         self._checkpoints, self._keep, self._tracer = checkpoints, keep, tracer
         self._controls: set[RunControl] = set()
-        self._row: list[str] = []  # documents in a row that errored for one cause: their lines in outcome.errored
-        self._cause = ""
+        self._in_a_row = InARow(config.retries.pause_after_documents)
         self._unanswered: dict[str, str] = {}  # errored for want of a reply: document_id -> its line in outcome.errored
         self._accepted = 0
         self.outcome = Outcome(notes=tracer.notes)
@@ -203,7 +202,7 @@ class Runner:
             async with aclosing(stream) as events:
                 async for event in events:
                     self._on_event(parse_event(event))
-        self._row, self._cause = [], ""
+        self._in_a_row.ended()
         if self._services.review.mode != "none" and (await self._graph.aget_state(thread)).next:
             await self._book.record_status(document_id, DocumentStatus.WAITING)
             self.on_event(WaitingEvent(document_id))
@@ -259,13 +258,9 @@ class Runner:
 
     def _pause_for_one_cause(self, kind: str, brief: str, line: str) -> None:
         """Drain once so many documents in a row errored for the same cause: so would the next ones."""
-        cause = cause_of(kind, brief)
-        self._row = [*self._row, line] if cause == self._cause else [line]
-        self._cause = cause
-        if len(self._row) < self._config.retries.pause_after_documents or self.outcome.stopped:
-            return
-        self.outcome.one_cause = self._row
-        self.drain(f"{len(self._row)} documents in a row errored for the same cause: {kind}: {brief}", failed=True)
+        reason = self._in_a_row.errored(kind, brief, line)
+        if reason and self.outcome.has_one_cause(self._in_a_row.lines):
+            self.drain(reason, failed=True)
 
     async def _pause(self, reason: str) -> None:
         """Drain, for an endpoint is down: what errored in this sitting for want of a reply is pending again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from autodata.checkpoints.errors import cause_of
 from autodata.nodes.optimizer.state import Result
 
 
@@ -26,3 +27,34 @@ class Outcome:
         """Note why the session ends early. The first reason counts."""
         if not self.stopped:
             self.stopped, self.failed = reason, failed
+
+    def has_one_cause(self, lines: list[str]) -> bool:
+        """Note documents whose common cause stops the session, and return whether it does.
+
+        Those that were in work when it stopped join them; a session that something else has stopped is left as it is.
+        """
+        if not self.stopped or self.one_cause:
+            self.one_cause = lines
+        return bool(self.one_cause)
+
+
+class InARow:
+    """Documents that ended errored one after the other for the same cause: the next ones would, too."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._cause = most, ""
+        self.lines: list[str] = []
+        """What was told of each of them, the first one first."""
+
+    def errored(self, kind: str, brief: str, line: str) -> str:
+        """Note one; return why to stop as soon as `most` stand in a row, else an empty text."""
+        cause = cause_of(kind, brief)
+        self.lines = [*self.lines, line] if cause == self._cause else [line]
+        self._cause = cause
+        if len(self.lines) < self._most:
+            return ""
+        return f"{len(self.lines)} documents in a row errored for the same cause: {kind}: {brief}"
+
+    def ended(self) -> None:
+        """Note a document that ended otherwise: it breaks the row."""
+        self.lines, self._cause = [], ""

@@ -32,10 +32,11 @@ from autodata.checkpoints.records import DocumentStatus
 from autodata.checkpoints.schema import TABLES
 from autodata.checkpoints.usage import Usage
 from autodata.domains.tasks.questions import question_key
+from autodata.models.faults import describe
 from autodata.runner.config import require_kind, write_resolved
 from autodata.runner.events import CollectedEvent, DrainedEvent, EndedEvent, ErroredEvent, RunEvent, StartedEvent
 from autodata.runner.fingerprint import changed_since, kept_of
-from autodata.runner.outcome import Outcome
+from autodata.runner.outcome import InARow, Outcome
 from autodata.runner.run_folder import open_ledger
 
 KIND = "run --server"
@@ -53,6 +54,8 @@ class RemoteRun:
     concurrency: int = 8
     limit: int | None = None
     target: int | None = None
+    pause_after_documents: int = 5
+    """Documents in a row that end errored for the same cause after which no more are submitted."""
 
     def resolved(self) -> dict[str, Any]:
         """Return what `RUN/config.toml` holds."""
@@ -78,6 +81,7 @@ class RemoteRunner:
         self._book = Book(ledger)
         self._stop = asyncio.Event()
         self._accepted = 0
+        self._in_a_row = InARow(run.pause_after_documents)
         self.outcome = Outcome()
         self.usage = Usage()
         """What the server says of the documents collected in this sitting."""
@@ -136,7 +140,7 @@ class RemoteRunner:
                 ) from error
             self.drain(f"{self._url}: {_one_line(error)}", failed=True)
         except httpx.HTTPError as error:
-            self.drain(f"{self._url} cannot be reached: {_one_line(error)}", failed=True)
+            self.drain(f"{self._url} cannot be reached: {describe(error)}", failed=True)
         else:
             if isinstance(found, _Told):
                 await self._failed(row, found)
@@ -153,13 +157,17 @@ class RemoteRunner:
             self.drain(f"{self._url}: {told.message}", failed=True)
             return
         document_id, reason = row["document_id"], str(told)
-        self.outcome.errored.append(f"{row['name']}: {reason}")
+        line = f"{row['name']}: {reason}"
+        self.outcome.errored.append(line)
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         failure = {"failure_id": digest([document_id, reason, now]), "document_id": document_id, "kind": told.error}
         failure |= {"message": told.message, "created_at": now, "thread_id": self.thread_id(document_id)}
         status = {"document_id": document_id, "status": DocumentStatus.ERRORED.value, "status_reason": reason}
         await self.ledger.save(documents=[status], failures=[failure])
         self.on_event(ErroredEvent(document_id, row["name"], reason))
+        kind, _, brief = reason.partition(": ")
+        if (why := self._in_a_row.errored(kind, brief, line)) and self.outcome.has_one_cause(self._in_a_row.lines):
+            self.drain(why, failed=True)
 
     async def _result(self, row: Mapping[str, Any]) -> dict[str, Any] | _Told | None:
         """Return a document's result: collected, joined or asked for. None: it waits for a person at the server."""
@@ -210,6 +218,7 @@ class RemoteRunner:
 
     async def _collect(self, row: Mapping[str, Any], values: Mapping[str, Any]) -> None:
         """Store a result in one transaction: status, rounds, candidates, verdicts, the example."""
+        self._in_a_row.ended()
         document_id, history = row["document_id"], values.get("history") or []
         rows = _rows(document_id, self.thread_id(document_id), values, history)
         for example in rows["examples"]:

@@ -46,7 +46,12 @@ class ServedContext(BaseModel):
 
     # A refused value may be a secret sent by mistake: an error never repeats it.
     model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True, str_max_length=MOST_CHARS
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+        str_max_length=MOST_CHARS,
+        allow_inf_nan=False,
     )
 
     seed: int = 0

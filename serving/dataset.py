@@ -20,9 +20,10 @@ from autodata.graphs.dataset import build_dataset, loop_of
 from autodata.graphs.frame import Frame
 from autodata.graphs.self_instruct import build_self_instruct
 from autodata.models.validation import problems
+from autodata.runner.outcome import InARow
 from autodata.serving.context import GatedContext, ServedContext, union_schema
-from autodata.serving.errors import Errored, telling
-from autodata.serving.nodes import Paste, begin, enter, fresh, read_pastes
+from autodata.serving.errors import Errored, Stopped, telling
+from autodata.serving.nodes import Paste, begin, enter, fresh, read_pastes, thread_of
 from autodata.serving.runtime import workshop
 from autodata.serving.wrap import AnyGraph, part
 
@@ -118,6 +119,7 @@ def _intake(schema: type[ServedContext], domains: dict[str, Domain]) -> Any:
             before = state.pinned if state.documents == briefs else None
             begun = await begin(shop, domain, schema, runtime.context, config, before)
             await enter(shop, documents, config)
+            shop.in_a_row.pop(thread_of(config), None)
             cleared = {"results": Overwrite([]), "examples": [], "counts": {}}
             return {"domain": state.domain, "documents": briefs, **cleared, **begun}
 
@@ -125,19 +127,31 @@ def _intake(schema: type[ServedContext], domains: dict[str, Domain]) -> Any:
 
 
 def _walk(loop: Any, name: str) -> Any:
-    async def walk(state: Any) -> dict[str, Any]:
+    async def walk(state: Any, config: RunnableConfig) -> dict[str, Any]:
         """Walk one document through its domain's loop; what the plumbing does to it does not end the others."""
         try:
             entry: dict[str, Any] = await loop.ainvoke(state)
         except Errored as error:  # a dead endpoint, a spent budget or a mistake in the context ends them all
             reason = " ".join(str(error).split())[:300]
+            await _note_errored(config, state["document"], reason)
             ended: dict[str, Any] = {"status": DocumentStatus.ERRORED.value, "status_reason": reason, "example": None}
             ended |= {"document": state["document"], "rounds": [], "history": [], "usage": []}
             return {"results": [ended]}
+        (await workshop()).in_a_row.pop(thread_of(config), None)
         return entry
 
     walk.__name__ = loop_of(name)
     return walk
+
+
+async def _note_errored(config: RunnableConfig, document: dict[str, Any], reason: str) -> None:
+    """Raise Stopped once so many documents of a request in a row errored for one cause: the others would, too."""
+    shop, thread = await workshop(), thread_of(config)
+    row = shop.in_a_row.setdefault(thread, InARow(shop.config.retries.pause_after_documents))
+    kind, _, brief = reason.partition(": ")
+    if why := row.errored(kind, brief, str(document.get("name"))):
+        del shop.in_a_row[thread]  # a run that goes on with the thread begins a row of its own
+        raise Stopped(why)
 
 
 class _Entry(BaseModel):

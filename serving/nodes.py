@@ -23,6 +23,7 @@ from autodata.checkpoints.records import Document
 from autodata.checkpoints.writes import record_opened
 from autodata.domains.domain import Domain
 from autodata.nodes.context import Context
+from autodata.nodes.solver_modes import attempts_alike
 from autodata.nodes.state import State, new_state
 from autodata.nodes.state_check import NEEDED, readable, workable
 from autodata.nodes.step import Desk
@@ -203,11 +204,11 @@ async def begin(
 
 
 def who(shop: Workshop, domain: Domain, context: ServedContext) -> dict[str, Any]:
-    """Return who plays the roles of a run, and the note that simulated models need. Raises UserError."""
+    """Return who plays the roles of a run, and what a reader must know of these models. Raises UserError."""
     roles = shop.roles(domain, context)
     simulated = any(settings.provider == "simulated" for settings in roles.values())
     models = {role: f"{settings.provider}:{settings.model}" for role, settings in roles.items()}
-    return {"models": models, "note": SIMULATED_NOTE if simulated else ""}
+    return {"models": models, "note": SIMULATED_NOTE if simulated else attempts_alike(domain, roles)}
 
 
 def intake_node(schema: type[ServedContext], domain: Domain) -> Callable[..., Awaitable[dict[str, Any]]]:

@@ -38,12 +38,13 @@ from autodata.models.factory import Pool, connect, require_keys
 from autodata.models.local.serving import LocalServing
 from autodata.models.validation import problems
 from autodata.nodes.context import Services
-from autodata.nodes.solver_modes import require_ready
+from autodata.nodes.solver_modes import attempts_alike, require_ready
 from autodata.prompts import PromptPack
 from autodata.runner.checkpointer import open_run_saver
 from autodata.runner.config import RunConfig, load_config, read_config
 from autodata.runner.destinations import destinations
 from autodata.runner.ingest import take_in
+from autodata.runner.outcome import InARow
 from autodata.runner.run_folder import open_ledger, require_prices, spent_budget
 from autodata.runner.serve_config import CONFIGURED
 from autodata.serving.context import LoopContext, ServedContext, pack_for, policy_for
@@ -122,6 +123,8 @@ class Workshop:
     simulated: bool
     searches: Searches
     pool: Pool = field(default_factory=Pool)
+    in_a_row: dict[str, InARow] = field(default_factory=dict)
+    """By thread: its latest documents, as long as they errored for the same cause."""
     _models: dict[str, RoleModel] = field(default_factory=dict)
     _packs: dict[str, PromptPack] = field(default_factory=dict)
     _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -251,6 +254,8 @@ async def open_workshop() -> AsyncIterator[Workshop]:
         stack.push_async_callback(searches.aclose)
         server_traces = TracingConfig(langsmith=None)  # a server sends what LangGraph's own variables ask for
         logger.info(destinations(_all_models(config), server_traces))
+        if warning := attempts_alike(config.chosen_domain, config.roles()):
+            logger.warning(warning)
         yield Workshop(config, folder, ledger, saver, budget, stack, serving, simulated, searches)
 
 

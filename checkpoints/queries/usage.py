@@ -31,10 +31,14 @@ async def usage_by_role(ledger: Reader, thread: str | None = None) -> list[dict[
 
 
 async def usage_of_all(ledger: Reader) -> dict[str, Any]:
-    """Return calls, tokens_in, tokens_out and cost_usd of all calls, cost_usd None where no call has a price."""
+    """Return calls, tokens_in, tokens_out and cost_usd of all calls, cost_usd None where no call has a price.
+
+    And timed_out: requests without a reply in time, which are no calls, and may be billed.
+    """
     rows = await ledger.read(
         "SELECT count(*) AS calls, coalesce(sum(tokens_in), 0) AS tokens_in,"
-        " coalesce(sum(tokens_out), 0) AS tokens_out, sum(cost_usd) AS cost_usd FROM calls"
+        " coalesce(sum(tokens_out), 0) AS tokens_out, sum(cost_usd) AS cost_usd,"
+        " (SELECT count(*) FROM timeouts) AS timed_out FROM calls"
     )
     return rows[0]
 

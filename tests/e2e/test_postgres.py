@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import tomli_w
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.conformance import checkpointer_test, validate
 from langgraph.checkpoint.conformance.capabilities import Capability
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
 from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.checkpoints.ledger import Ledger, open_readonly
@@ -151,6 +153,36 @@ async def test_a_text_with_a_nul_is_kept_as_it_is(saver: PostgresSaver) -> None:
     found = await saver.aget_tuple(saved)
     assert found
     assert found.checkpoint["channel_values"]["feedback"] == "he said \0 and \u0001"
+
+
+async def test_a_write_that_has_begun_is_finished_before_the_pool_is_closed_and_none_begins_after(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A graph that was cut off leaves writes behind, which LangGraph makes in the background."""
+    config: Any = {"configurable": {"thread_id": "a", "checkpoint_ns": "", "checkpoint_id": "1"}}
+    begun, may_go_on = asyncio.Event(), asyncio.Event()
+    write = AsyncPostgresSaver.aput_writes
+
+    async def slowly(*given: Any) -> None:
+        begun.set()
+        await may_go_on.wait()
+        await write(*given)
+
+    monkeypatch.setattr(AsyncPostgresSaver, "aput_writes", slowly)
+    opened = AsyncExitStack()
+    saver = await opened.enter_async_context(open_postgres(database, VARIABLE, "here/"))
+    waiter = asyncio.create_task(saver.aput_writes(config, [("log", ["kept"])], "task"))
+    await begun.wait()
+    waiter.cancel()
+    await asyncio.wait([waiter])
+    closing = asyncio.create_task(opened.aclose())
+    await asyncio.sleep(0.05)
+    assert not closing.done()
+    with pytest.raises(asyncio.CancelledError):
+        await saver.aput_writes(config, [("log", ["late"])], "late")
+    may_go_on.set()
+    await closing
+    assert stored(database, "SELECT thread_id, task_id FROM checkpoint_writes") == [("here/a", "task")]
 
 
 async def test_many_savers_may_make_the_tables_at_once(database: str) -> None:

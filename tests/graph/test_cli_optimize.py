@@ -5,8 +5,11 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import shutil
+import sqlite3
 import tomllib
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +58,15 @@ def test_status_tells_the_search(folder: Path) -> None:
     assert "3 of 3 iterations done" in result.output
     assert "sealed test, baseline:" in result.output
     assert re.search(r"95% interval 0\.\d{3} to [01]\.\d{3}", " ".join(result.output.split()))
+
+
+def test_requests_that_timed_out_are_told(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "OPT", tmp_path / "OPT")
+    with closing(sqlite3.connect(tmp_path / "OPT" / "run.db")) as db, db:
+        db.execute("INSERT INTO timeouts (timeout_id, role, model, created_at) VALUES ('t', 'r', 'm', '2030-01-01')")
+    said = invoke("optimize", "status", tmp_path / "OPT").output
+    assert "1 request timed out and may be billed" in said
+    assert "timed out" not in invoke("optimize", "status", folder / "OPT").output
 
 
 def test_status_as_json(folder: Path) -> None:

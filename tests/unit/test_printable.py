@@ -7,8 +7,10 @@ import io
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from autodata.checkpoints.records import Example
 from autodata.checkpoints.texts import json_text
 from autodata.cli.terminal import console, write_data
 from autodata.jobs.printable import printable
+from tests.support.commands import invoke
 from tests.support.stages import first_quick
 
 HOSTILE = (
@@ -169,6 +172,21 @@ def test_every_command_survives_every_encoding_and_writes_data_exactly(tmp_path:
     [line] = shown["export.jsonl"].decode("utf-8").splitlines()
     assert json.loads(line)["question"] == HOSTILE
     assert "\u6e2f".encode() in shown["export.jsonl"]
+
+
+def test_a_page_holds_texts_of_strangers_as_texts(tmp_path: Path) -> None:
+    asyncio.run(_fill(tmp_path))
+    name = "<script>alert(1)</script><img src=x onerror=alert(1)> \x1b[31m"
+    with closing(sqlite3.connect(tmp_path / "run.db")) as db, db:
+        db.execute("UPDATE documents SET name = ?", (name,))
+        db.execute("UPDATE spans SET name = ?, error = ?", (name, name))
+    page = tmp_path / "page.html"
+    assert invoke("trace", tmp_path, "d1", "--html", page).exit_code == 0
+    text = page.read_text("utf-8")
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert "<script" not in text
+    assert "<img" not in text
+    assert not COMMANDING.search(text)
 
 
 class Terminal(io.StringIO):

@@ -14,6 +14,7 @@ from autodata.runner.config import read_config
 from autodata.serving.context import (
     GatedContext,
     LoopContext,
+    SearchContext,
     ServedContext,
     context_schema,
     pack_for,
@@ -81,6 +82,16 @@ def test_a_schema_of_its_own_repeats_no_value_either() -> None:
 def test_what_a_server_puts_beside_a_context_is_not_read() -> None:
     beside = read(thread_id="t", langgraph_auth_user=None, __event_streaming_v2=True)
     assert beside.model_dump() == read().model_dump()
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "-1", "0"])
+def test_a_number_that_is_none_is_refused(value: str) -> None:
+    with pytest.raises(UserError, match=r"^context\.selection_temperature: "):
+        read_context(context_schema(CS, SearchContext), {"selection_temperature": float(value)})
+    for bound in ("weak_mean", "weak_best", "strong_mean", "gap"):
+        if value in {"inf", "-inf", "nan"}:
+            with pytest.raises(UserError, match="is no bound"):
+                policy_for(CS, read(**{bound: f"< {value}"}), None)
 
 
 def test_locked_prompts_stay_the_servers() -> None:
