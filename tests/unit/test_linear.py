@@ -24,7 +24,7 @@ import pytest
 from pydantic import BaseModel
 
 from autodata.checkpoints.errors import cause_of
-from autodata.checkpoints.records import Document
+from autodata.checkpoints.records import Document, is_blank, json_text, preview
 from autodata.cli.printable import printable
 from autodata.corpus.documents import fit, read_documents
 from autodata.domains.tasks.answers import final_answer, says_answer
@@ -328,7 +328,7 @@ def test_every_pattern_takes_time_in_proportion(use: Use) -> None:
 
 
 MEGABYTE, WITHIN = 1_000_000, 1.0
-SIFTED, WORST = 50_000, 4
+SIFTED, WORST = 50_000, 2
 """At a megabyte each pattern is run on those units, so many, that take it longest at `SIFTED` characters."""
 
 
@@ -416,11 +416,12 @@ def cause(text: str) -> None:
 REDACTOR = Redactor()
 SCANNERS: list[Callable[[str], object]] = [
     *(REDACTOR.text, shingled, passages, question_key, answered, calculations, pointed, mathematical, told_apart),
-    *(printable, fenced_parts, cause),
+    *(printable, fenced_parts, cause, json_text, preview, is_blank),
 ]
 MORE = [
     *("sk-a", "-----BEGIN A ", "://a", "eyJ", "bearer  ", "<a-0123456789ab>\n</a", "</a-0123456789ab>", "\u201ca"),
     *("CALC:\n", "Answer: $$", "Answer:\n", "\\boxed{", "a!", "'", "\u0e01", "the paper ", "\x1b[", "\r\n"),
+    *("\x7f", "\u2028"),
 ]
 
 
