@@ -163,6 +163,6 @@ def exit_code_of(error: BaseException) -> int:
 
 def cause_of(kind: str, message: str) -> str:
     """Return what two failures have in common that come of the same cause: numbers, ids and quoted words left out."""
-    text = re.sub(r"\"[^\"]*\"|'[^']*'|`[^`]*`|«[^»]*»|“[^”]*”", "_", " ".join(message.split()))
+    text = re.sub(r"\"[^\"]*\"|'[^']*'|`[^`]*`|«[^«»]*»|“[^“”]*”", "_", " ".join(message.split()))
     text = re.sub(r"\b(?=\w*\d)[\w-]+\b", "_", text)
     return f"{kind}: {text[:300]}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from functools import cache
 
 PREVIEW_CHARS = 300
 """Documents and raw answers appear in graph state only as this many leading characters and a reference."""
@@ -28,7 +29,12 @@ def json_text(value: object, *, indent: int | None = None, ascii_only: bool = Fa
     """
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_only, allow_nan=False)
     # Outside of strings JSON has none of these, and inside an escape means the same.
-    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return _UNSAFE.sub(lambda match: _escape(match[0]), text)
+
+
+@cache
+def _escape(sign: str) -> str:
+    return f"\\u{ord(sign):04x}"
 
 
 def preview(text: str) -> str:

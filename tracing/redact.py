@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -22,13 +23,16 @@ _SHAPES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("xox",), r"\bxox[abeoprs]-[\w-]{10,}"),
     (("AIza",), r"\bAIza[\w-]{30,}"),
     (("AKIA", "ASIA"), r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
-    (("eyJ",), r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"),
     (("earer", "EARER"), r"(?i:\bbearer\s+)[\w.~+/=-]{12,}"),
-    (("PRIVATE KEY",), r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:.|\n)*?-----END [A-Z ]*PRIVATE KEY-----"),
     (("://",), r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),
 )
 """What keys look like: model providers', code hosts', clouds', tokens, and credentials in an address. Each with what a
 text must hold to have one, for to look for that costs next to nothing."""
+
+_KEY_BEGINS = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+_KEY_ENDS = re.compile(r"-----END [A-Z ]*PRIVATE KEY-----")
+_TOKEN_SEGMENTS = re.compile(r"(?<![\w-])[\w-]++(?:\.[\w-]++)++")
+_TOKEN_BEGINS = re.compile(r"\beyJ(?=[\w-]{8})")
 
 
 class Redactor:
@@ -47,6 +51,10 @@ class Redactor:
         for hints, shape in self._shapes:
             if any(hint in text for hint in hints):
                 text = shape.sub(REDACTED, text)
+        if "eyJ" in text:
+            text = _TOKEN_SEGMENTS.sub(lambda match: _without_tokens(match[0]), text)
+        if "PRIVATE KEY" in text:
+            text = _without_private_keys(text)
         for pattern in self._own:
             text = pattern.sub(REDACTED, text)
         return text
@@ -60,6 +68,33 @@ class Redactor:
         if isinstance(value, Sequence) and not isinstance(value, bytes):
             return [self.clean(item) for item in value]
         return value
+
+
+def _without_tokens(run: str) -> str:
+    """Return words joined by dots without the tokens among them: `eyJ...`, `.eyJ...` and a signature."""
+    parts, kept, at = run.split("."), [], 0
+    while at < len(parts):
+        begins = _TOKEN_BEGINS.search(parts[at]) if len(parts[at + 1 : at + 3]) == 2 else None
+        head, tail = (parts[at + 1], parts[at + 2]) if begins else ("", "")
+        if begins and head.startswith("eyJ") and len(head) >= 11 and len(tail) >= 8:
+            kept.append(parts[at][: begins.start()] + REDACTED)
+            at += 3
+        else:
+            kept.append(parts[at])
+            at += 1
+    return ".".join(kept)
+
+
+def _without_private_keys(text: str) -> str:
+    """Return a text without private keys, each from its first line to its last."""
+    ends = [match.span() for match in _KEY_ENDS.finditer(text)]
+    kept, at = [], 0
+    for begins in _KEY_BEGINS.finditer(text):
+        last = bisect_left(ends, (begins.end(), 0))
+        if begins.start() >= at and last < len(ends):
+            kept += [text[at : begins.start()], REDACTED]
+            at = ends[last][1]
+    return "".join([*kept, text[at:]])
 
 
 def _secrets(key_variables: set[str]) -> set[str]:

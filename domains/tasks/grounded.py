@@ -12,14 +12,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 
+from autodata.domains.tasks.proper_names import names_missing
 from autodata.domains.tasks.quantities import (
     MONTHS,
+    SHORT_SCALES,
+    UNITS,
+    Number,
     amounts,
     any_of,
     in_digits,
+    in_fractions,
     in_words,
     letters,
     plain_text,
+    readings,
     stated,
     tokens,
     word_set,
@@ -63,6 +69,19 @@ _UNIT_SPELLINGS = (
     "kB KB kilobyte kilobytes",
 )
 _UNIT: Mapping[str, str] = {word: row.split()[0] for row in _UNIT_SPELLINGS for word in row.split()}
+_SIZES: Mapping[str, tuple[str, Fraction]] = {
+    unit: (base, Fraction(size))
+    for base, units in (
+        ("m", {"mm": "1/1000", "cm": "1/100", "m": 1, "km": 1000}),
+        ("g", {"g": 1, "kg": 1000}),
+        ("s", {"ms": "1/1000", "s": 1, "min": 60, "h": 3600}),
+        ("Hz", {"Hz": 1, "kHz": 10**3, "MHz": 10**6, "GHz": 10**9}),
+        ("W", {"W": 1, "kW": 10**3, "MW": 10**6}),
+        ("L", {"ml": "1/1000", "L": 1}),
+    )
+    for unit, size in units.items()
+}
+"""Units of one kind, and how many of its base unit each is. Bytes are not here: a kilobyte is 1000 or 1024 of them."""
 _UNIT_BEHIND = re.compile(r"[ -]?([A-Za-z]{1,12})(?![A-Za-z0-9])")
 
 _MONTH = any_of(MONTHS)
@@ -75,26 +94,10 @@ _DATES = (
     re.compile(r"(?P<m>\d(?<!\w\d)\d?)[-/.](?P<d>\d{1,2})[-/.](?P<y>\d{4})\b"),
 )
 _ANY_DATE = re.compile("|".join(re.sub(r"\?P<\w>", "?:", pattern.pattern) for pattern in _DATES))
+_A_MONTH = re.compile(rf"(?<=[a-z,] )(?=[A-Z]){any_of(word for word in MONTHS if len(word) > 3 or word == 'may')}")
+"""A month within a sentence: at its beginning a capital says nothing of May or March."""
 _MAY_BE_DATE = re.compile(r"\d[-/.]\d{1,2}[-/.]\d")
 _TIME = re.compile(r"(\d(?<!\w\d)\d?)[:.](\d{2})(?!\d)")
-
-_NAME = re.compile(r"[^\W_]+(?:['.&][^\W_]+)*\.?")
-_NAME_AND_NUMBER = re.compile(r"([A-Za-z](?<!\w.)[A-Za-z]*)[- ](\d+)\b")
-_NAMES_IN_A_ROW = re.compile(r"[A-Z](?<!\w.)[A-Za-z]+(?:[ -](?:(?:of|the|for|and|on|in) )*[A-Z][A-Za-z]+){1,7}")
-_BETWEEN = re.compile(r"[\s\-]*")
-_NO_NAME = word_set(
-    "a an the this that these those it its he she they we you i his her their our my your who what which when where"
-    " there here yes no not true false unknown in on at by of from for to with without within near under over between"
-    " before after since until during about around and or but as is was were are be been has had have did does do can"
-    " could will would may might must if because so both all each every some any most more less one two mr mrs ms miss"
-    " dr prof professor sir lady lord st saint mount mt lake river street road avenue city town county university the"
-    " company inc ltd co corp answer reference because approximately exactly only even"
-) | {*MONTHS}
-_DERIVED = re.compile(r"(?:(?:ish|ese|ian|ean|can)s?|^(?:french|dutch|swiss|greeks?|czechs?|thai|welsh))$")
-"""Words made from a country's name, which need not look like it."""
-_SENTENCE_END = re.compile(r"[.!?:\n\"(\u201c]\s*$")
-_CAPITAL_NOUNS = word_set("der die das und ist wurde eine einen dem den")
-_SHORT = {"st": "saint", "mt": "mount", "ft": "fort", "nr": "number", "no": "number"}
 
 _QUOTED = re.compile(
     r"\u201c([^\u201c\u201d]{1,2000})\u201d|\u00ab([^\u00ab\u00bb]{1,2000})\u00bb|(?<![\w\"])\"(?=\S)([^\"]{1,2000})(?<=\S)\"(?!\w)"
@@ -110,7 +113,12 @@ def unfounded(answer: str, question: str, sources: Sequence[str]) -> list[str]:
     """
     text = plain_text(answer)
     known = plain_text("\n".join([*sources, question]))
-    found = [*_dates_missing(text, known), *_numbers_missing(text, known), *_names_missing(text, question, known)]
+    found = [
+        *_dates_missing(text, known),
+        *_months_missing(text, known),
+        *_numbers_missing(text, known),
+        *names_missing(text, question, known),
+    ]
     return list(dict.fromkeys(found))
 
 
@@ -152,22 +160,25 @@ def _bare(text: str) -> str:
 def _numbers_missing(text: str, known: str) -> Iterator[str]:
     values = stated(known)
     times = [match for match in _TIME.finditer(text) if ":" in match[0]]
-    minutes = {_minutes(*parts) for parts in set(_TIME.findall(known))} if times else set()
+    minutes = {_minutes(*parts) for parts in set(_TIME.findall(known))} | _spoken_times(known) if times else set()
     in_time = [match.span() for match in times if _minutes(match[1], match[2]) in minutes]
     spelled = in_words(text)
+    parts = [(one.start, one.end) for one in in_fractions(text) if one.values & values]
     years = [(one.start, one.end) for one in spelled if len(in_words(one.text)) > 1 and one.values & values]
     dated = [match.span() for pattern in _DATES for match in pattern.finditer(text)]
-    for number in (*in_digits(text), *spelled):
-        if any(start <= number.start < end for start, end in (*in_time, *years, *dated)):
+    for number in (*in_digits(text, unlikely=False), *spelled):
+        if any(start <= number.start < end for start, end in (*in_time, *parts, *years, *dated)):
             continue
+        if not values.isdisjoint(_years_of(number, text)):
+            continue  # a decade or a century of a year that stands there
         if number.text.lower() in {"one", "first", "second"}:
             continue  # words of other meanings too
-        shares = (
-            {value / 100 for value in number.values} if re.match(r" ?(?:%|per ?cent)", text[number.end :]) else set()
-        )
+        shares = {value / 100 for value in number.values} if _PERCENT.match(text, number.end) else set()
         behind = _UNIT_BEHIND.match(text, number.end)
         unit = _UNIT.get(behind[1]) if behind else None
         written = text[number.start : behind.end() if behind and unit else number.end].strip()
+        if unit and _same_size(unit, number.values, known):
+            continue
         if number.values and not (number.values | shares) & (values | _ALWAYS):
             if number.in_digits or len(in_words(number.text)) == 1:  # a year's two halves are there by themselves
                 yield written
@@ -179,9 +190,36 @@ _ALWAYS = frozenset({Fraction(1)})
 """A source says one without a word for it."""
 
 
+_PERCENT = re.compile(r" ?(?:%|per ?cent)")
+_CENTURY = re.compile(r"(?:st|nd|rd|th)?[ -](?:century|centuries)\b", re.IGNORECASE)
+_DECADE = re.compile(r"'?s\b")
+
+
+def _years_of(number: Number, text: str) -> Iterator[Fraction]:
+    """Yield the years of a decade or a century that a number of a text names: 1960s, 15th century."""
+    value = max(number.values, default=Fraction(0))
+    if len(number.text) == 4 and number.text.endswith("0") and _DECADE.match(text, number.end):
+        yield from (value + year for year in range(100 if number.text.endswith("00") else 10))
+    if 0 < value < 100 and _CENTURY.match(text, number.end):
+        yield from (100 * value - year for year in range(101))
+
+
 def _minutes(hours: str, minutes: str) -> int:
     """Return a time in minutes of half a day: 2:30 and 14:30 may be one."""
     return (int(hours) * 60 + int(minutes)) % 720
+
+
+_SPOKEN = re.compile(rf"(?i:\b(half|quarter) (past|to|after)) ({any_of(UNITS)})")
+_NOON = word_set("noon midday midnight")
+
+
+def _spoken_times(text: str) -> set[int]:
+    """Return the times that a source gives in words, as `_minutes` does: noon, half past five, quarter to nine."""
+    found = {0} if {word.lower() for word in letters(text)} & _NOON else set()
+    for part, side, hour in set(_SPOKEN.findall(text)):
+        minutes = {"half": 30, "quarter": 15}[part.lower()]
+        found.add((UNITS[hour.lower()] * 60 + (-minutes if side.lower() == "to" else minutes)) % 720)
+    return found
 
 
 def _has_unit(unit: str, values: frozenset[Fraction], known: str) -> bool:
@@ -192,6 +230,17 @@ def _has_unit(unit: str, values: frozenset[Fraction], known: str) -> bool:
     return not beside or None in beside or unit in beside
 
 
+def _same_size(unit: str, values: frozenset[Fraction], known: str) -> bool:
+    """Whether a source gives the same amount in another unit, as 7.3 km for 7,300 m."""
+    base, size = _SIZES.get(unit, ("", Fraction(0)))
+    wanted = {value * size for value in values} - {0}
+    return bool(base) and any(
+        not wanted.isdisjoint(value * _SIZES[other][1] for value in number)
+        for number, other in _amounts(known)
+        if other in _SIZES and _SIZES[other][0] == base
+    )
+
+
 @lru_cache(maxsize=32)
 def _amounts(text: str) -> frozenset[tuple[frozenset[Fraction], str | None]]:
     """Return every number in digits and the unit behind it, None for another word or none. Each spelling once."""
@@ -199,13 +248,20 @@ def _amounts(text: str) -> frozenset[tuple[frozenset[Fraction], str | None]]:
     for spelling in amounts(text):
         for number in in_digits(spelling)[:1]:
             behind = _UNIT_BEHIND.match(spelling, number.end)
-            found.add((number.values, _UNIT.get(behind[1]) if behind else None))
+            unit = _UNIT.get(behind[1]) if behind else None
+            if unit and behind and behind[1].lower() in SHORT_SCALES:  # 3.5m is a length, or money in millions
+                plain = readings(number.text)
+                found.add((number.values - plain, None))
+                found.add((plain, unit))
+            else:
+                found.add((number.values, unit))
     return frozenset(found)
 
 
 @lru_cache(maxsize=32)
 def _units_of(text: str) -> frozenset[str]:
-    return frozenset(_UNIT[word] for word in letters(text) if word in _UNIT)
+    units = {_UNIT[word] for word in letters(text) if word in _UNIT}
+    return frozenset(units | {"lb"} if "\u00a3" in text else units)  # pounds are money too
 
 
 # Dates
@@ -262,6 +318,16 @@ def _dates_missing(text: str, known: str) -> Iterator[str]:
             yield written.strip()
 
 
+def _months_missing(text: str, known: str) -> Iterator[str]:
+    """Yield the months that an answer names outside of a date, and that its source has in no form."""
+    dated = [match.span() for pattern in _DATES for match in pattern.finditer(text)]
+    for match in _A_MONTH.finditer(text):
+        if not any(start <= match.start() < end for start, end in dated):
+            month = MONTHS[match[0].lower()]
+            if month not in _months_of(known) | {there for _, there, _ in _dates_of(known)[0]}:
+                yield match[0]
+
+
 def _fits(date: _Date, there: Iterable[_Date]) -> bool:
     day, month, year = date
     return any(
@@ -272,126 +338,3 @@ def _fits(date: _Date, there: Iterable[_Date]) -> bool:
 
 def _months_of(text: str) -> set[int]:
     return {MONTHS[word] for word in {token.lower() for token in tokens(text)} if word in MONTHS}
-
-
-# Names
-
-
-def _names_missing(text: str, question: str, known: str) -> Iterator[str]:
-    if _names_are_unclear(text, known):
-        return
-    words, initials = _words_of(known)
-    names = list(_NAME.finditer(text))
-    at = 0
-    while at < len(names):
-        run = [names[at]]
-        while at + 1 < len(names) and _is_name(run[-1][0]) and _is_name(names[at + 1][0]):
-            ends = run[-1][0].endswith(".") and len(run[-1][0]) > 4
-            if ends or not _BETWEEN.fullmatch(text[run[-1].end() : names[at + 1].start()]):
-                break
-            at += 1
-            run.append(names[at])
-        at += 1
-        if not _is_name(run[0][0]) or (len(run) == 1 and _begins(text, run[0]) and not _alone(text, run[0], question)):
-            continue
-        if _follows_number(text, run[0].start()):
-            continue  # a unit
-        parts = [part for match in run for part in _parts(match[0])]
-        if "".join(part[:1] for part in parts) in words or "".join(parts) in words:
-            continue  # written out here, by its letters there; or as one word
-        missing = [part for part in parts if not _there(part, words, initials)]
-        if missing:
-            yield text[run[0].start() : run[-1].end()].rstrip(".")
-
-
-def _names_are_unclear(text: str, known: str) -> bool:
-    """Whether capitals say nothing: all of them, headlines, or a language that gives them to nouns."""
-    words = [word for word in _LETTERS.findall(text) if word.isalpha()]
-    capitals = sum(word[0].isupper() for word in words)
-    small = [word for word in words if len(word) > 3 and word[0].islower()]
-    if (text.isupper() and len(words) > 2) or (len(words) > 5 and not small and capitals > 3):
-        return True
-    return len(_CAPITAL_NOUNS & _small_words(known)) > 1
-
-
-@lru_cache(maxsize=32)
-def _small_words(text: str) -> frozenset[str]:
-    return frozenset(word for word in tokens(text) if word.islower())
-
-
-@lru_cache(maxsize=32)
-def _words_of(text: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Return a source's words as names are compared, and the first letters of its names in a row."""
-    words = {part for token in set(_NAME.findall(text)) for part in _parts(token)}
-    words |= {"".join(pair) for pair in set(_NAME_AND_NUMBER.findall(_plain(text)))}
-    initials = set()
-    for run in set(_NAMES_IN_A_ROW.findall(text)):
-        initials.add("".join(word[0] for word in re.findall(r"[A-Z][A-Za-z]+", run)).lower())
-    return frozenset(words), frozenset(initials)
-
-
-def _plain(text: str) -> str:
-    """Return a text in lower case without accents."""
-    if text.isascii():
-        return text.lower()
-    apart = unicodedata.normalize("NFD", text.lower())
-    return apart.translate({ord(sign): None for sign in {*apart} if unicodedata.combining(sign)})
-
-
-def _parts(token: str) -> list[str]:
-    """Return a name's words as they are compared: lower case, no accents, no possessive, no dots."""
-    whole = re.sub(r"'s?$", "", token.rstrip("."))
-    if whole.endswith("s'"):
-        whole = whole[:-1]
-    plain = _plain(whole).replace(".", "")
-    parts = [part for part in re.split(r"[&]", plain) if part]
-    return [_SHORT.get(part, part) for part in parts] if token[:1].isupper() else parts
-
-
-def _is_name(token: str) -> bool:
-    """Whether a word is written as a name: with a capital, or letters and digits together."""
-    bare = token.rstrip(".")
-    if bare.lower() in _NO_NAME or bare.replace(".", "").lower() in _NO_NAME:
-        return False
-    if len(bare) == 1 or bare.isdecimal() or bare[0].isdecimal():
-        return False
-    return any(sign.isupper() for sign in bare) or (
-        any(sign.isdecimal() for sign in bare) and not re.fullmatch(r"[a-z]{1,2}\d", bare)
-    )
-
-
-def _begins(text: str, match: re.Match[str]) -> bool:
-    before = text[: match.start()].rstrip(" *_'")
-    return not before or bool(_SENTENCE_END.search(before))
-
-
-_ASKS_NAME = re.compile(
-    r"\b(?:who|whom|whose|where)\b"
-    r"|\b(?:what|which|name(?: of)?)(?: the| a)? (?:\w+ )?(?:city|town|village|country|river|island|person|engineer"
-    r"|company|firm|port|author|inventor|architect|king|queen|president|scientist)\b",
-    re.IGNORECASE,
-)
-
-
-def _alone(text: str, match: re.Match[str], question: str) -> bool:
-    """Whether a first word that may have its capital from the sentence is the name that the question asks for."""
-    if any(sign.isdecimal() for sign in match[0]) or match[0][1:] != match[0][1:].lower():
-        return True
-    rest = text[match.end() :].strip(" .!'\"*_")
-    plural = match[0].lower().endswith("s")
-    return not rest and not plural and bool(_ASKS_NAME.search(question))
-
-
-def _follows_number(text: str, start: int) -> bool:
-    before = text[:start].rstrip(" -")
-    return bool(before) and (before[-1].isdecimal() or before[-1] in "\u00b0/")
-
-
-def _there(part: str, words: frozenset[str], initials: frozenset[str]) -> bool:
-    """Whether a source has a name's word: as it is, as a plural or another form of it, or by its first letters."""
-    if part in words or part in initials or part in _NO_NAME or _DERIVED.search(part):
-        return True
-    stem = part[:-2] if part.endswith("es") else part.removesuffix("s")
-    if len(stem) < 4:
-        return stem in words
-    return any(word.startswith(stem) or (len(word) >= 4 and part.startswith(word)) for word in words)

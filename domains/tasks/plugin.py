@@ -19,7 +19,7 @@ from typing_extensions import get_protocol_members
 from autodata.checkpoints.errors import UserError
 from autodata.domains.tasks.base import Kind
 
-SPEC = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", re.ASCII)
+SPEC = re.compile(r"(?<![\w.])[A-Za-z_][\w.]*+:[A-Za-z_][\w.]*", re.ASCII)
 """What names a kind of one's own."""
 
 _SCHEMAS = ("draft", "review")

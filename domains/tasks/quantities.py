@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -150,8 +150,11 @@ def plain_text(text: str) -> str:
     return unicodedata.normalize("NFKC", text.translate(written)).translate(_SAME_SIGN)
 
 
-def readings(digits: str) -> frozenset[Fraction]:
-    """Return every value that digits with separators can mean: 1.500 is 1500 or 1.5. Empty when far too long."""
+def readings(digits: str, *, unlikely: bool = True) -> frozenset[Fraction]:
+    """Return every value that digits with separators can mean: 1.500 is 1500 or 1.5. Empty when far too long.
+
+    `unlikely` readings are those of 5,000 as a decimal.
+    """
     if len(digits) > _MAX_DIGITS:
         return frozenset()
     whole = re.sub(r"\D", "", digits)
@@ -160,20 +163,22 @@ def readings(digits: str) -> frozenset[Fraction]:
     found = set()
     if _GROUPED.fullmatch(digits):
         found.add(Fraction(int(whole)))
+        if not unlikely and digits.endswith(",000"):
+            return frozenset(found)
     head, sign, tail = re.fullmatch(r"(.*)(\D)(\d+)", digits, re.DOTALL).groups()  # type: ignore[union-attr]
     if sign in ".,":
         found.add(Fraction(f"{re.sub(r'[^0-9]', '', head)}.{tail}"))
     return frozenset(found)
 
 
-def in_digits(text: str) -> list[Number]:
+def in_digits(text: str, *, unlikely: bool = True) -> list[Number]:
     """Return the numbers written in digits, in order; `text` is what `plain_text` returns.
 
-    Digits behind a letter, as in B52, are part of a name and no number.
+    Digits behind a letter, as in B52, are part of a name and no number. `unlikely` is that of `readings`.
     """
     found = []
     for match in _DIGITS.finditer(text):
-        values, end = set(readings(match[0])), match.end()
+        values, end = set(readings(match[0], unlikely=unlikely)), match.end()
         after = _LETTERS_AFTER.match(text, end)
         word = after[1] if after else ""
         if after and word.lower() in SCALES:
@@ -257,6 +262,91 @@ def _adds(now: int, value: int) -> bool:
     return now % 100 >= 20 and now % 10 == 0 and 0 < value < 10
 
 
+def _parts_of_one() -> Mapping[str, int]:
+    names = {"half": 2, "halves": 2, "quarter": 4, "quarters": 4}
+    for word, value in ORDINALS.items():
+        if value > 2:
+            names |= {word: value, f"{word}s": value}
+    return names
+
+
+_PART = _parts_of_one()
+_HOW_MANY = {"a": 1, "an": 1, **{word: value for word, value in UNITS.items() if value}}
+_PARTS = re.compile(rf"({any_of(_HOW_MANY)})[ -]({any_of(_PART)})")
+_DIVIDED = re.compile(r"(?:(\d(?<![\w.,/]\d)\d{0,8})[ -])?(\d(?<![\w.,/]\d)\d{0,5}) ?/ ?(\d{1,6})(?![\d/])", re.ASCII)
+_ANY_DIVIDED = re.compile(re.sub(r"\((?=\\d)", "(?:", _DIVIDED.pattern), re.ASCII)
+_AND_PARTS = re.compile(r" and (?:(?:a |one )?(half|quarter|third)|(three) (quarters)|(two) (thirds))\b", re.IGNORECASE)
+_WHOLE_AND_PARTS = re.compile(rf"(\d(?<![\w.,]\d)\d{{0,11}})({_AND_PARTS.pattern})", re.ASCII | re.IGNORECASE)
+
+
+def in_fractions(text: str) -> list[Number]:
+    """Return the numbers written as fractions: 2/3, 2 1/2, three quarters, two and a half, 2 and a half."""
+    found = [
+        Number(match.start(), match.end(), frozenset({value}), match[0])
+        for pattern, read in _FRACTIONS
+        for match in pattern.finditer(text)
+        if (value := read(match.groups(""))) is not None
+    ]
+    for run in _runs(text):
+        if behind := _AND_PARTS.match(text, run.end()):
+            *_, last = _spelled(run[0], run.start())
+            values = frozenset(value + _and_parts(behind[0]) for value in last.values)
+            found.append(Number(last.start, behind.end(), values, text[last.start : behind.end()], False))
+    return found
+
+
+def _fractions_stated(text: str, lower: Set[str]) -> set[Fraction]:
+    """Return the values of a source's fractions but for those behind number words. Each spelling is read once."""
+    written = set(_ANY_DIVIDED.findall(text)) if "/" in text else ()
+    found = [_divided(match.groups("")) for match in map(_DIVIDED.fullmatch, written) if match]
+    for pattern, read in _FRACTIONS[1:] if not lower.isdisjoint(_PART) else ():
+        found += map(read, set(pattern.findall(text)))
+    return {value for value in found if value is not None}
+
+
+def _divided(parts: Sequence[str]) -> Fraction | None:
+    whole, above, below = parts
+    return int(whole or 0) + Fraction(int(above), int(below)) if int(below) else None
+
+
+def _in_words(parts: Sequence[str]) -> Fraction:
+    return Fraction(_HOW_MANY[parts[0].lower()], _PART[parts[1].lower()])
+
+
+def _with_whole(parts: Sequence[str]) -> Fraction:
+    return int(parts[0]) + _and_parts(parts[1])
+
+
+_FRACTIONS: tuple[tuple[re.Pattern[str], Callable[[Sequence[str]], Fraction | None]], ...] = (
+    (_DIVIDED, _divided),
+    (_PARTS, _in_words),
+    (_WHOLE_AND_PARTS, _with_whole),
+)
+
+
+def _part_behind(text: str, at: int) -> str:
+    behind = _AND_PARTS.match(text, at)
+    return behind[0] if behind else ""
+
+
+def _and_parts(text: str) -> Fraction:
+    words = text.lower().split()
+    return Fraction({"two": 2, "three": 3}.get(words[-2], 1), _PART[words[-1]])
+
+
+_SHORT_YEAR = re.compile(r"(?<!\w)'(\d\d)(?!\w)", re.ASCII)
+_SHORT_RANGE = re.compile(r"(\d(?<!\w\d)\d)\d\d[-\u2013/](\d\d)(?![\w/.-])", re.ASCII)
+
+
+def _short_years(text: str) -> set[Fraction]:
+    """Return the years that two digits stand for, as in '29 and 1874-81."""
+    years = set(_SHORT_YEAR.findall(text)) if "'" in text else ()
+    found = {Fraction(century + int(year)) for year in years for century in (1800, 1900, 2000)}
+    for first, last in set(_SHORT_RANGE.findall(text)):
+        found.add(Fraction(int(first + last)))
+    return found
+
+
 @lru_cache(maxsize=32)
 def amounts(text: str) -> frozenset[str]:
     """Return the different spellings of numbers in digits, each with up to two words behind it: a scale, a unit."""
@@ -283,21 +373,26 @@ def stated(text: str) -> frozenset[Fraction]:
     """
     found: set[Fraction] = set()
     for spelling in amounts(text):
-        for number in in_digits(spelling):
+        for number in in_digits(spelling, unlikely=False):
             found |= number.values
             if _PERCENT.match(spelling, number.end):
                 found |= {value / 100 for value in number.values}
             if re.search(r"\d \d", number.text):  # 10 200 may be two numbers
                 parts = re.findall(r"\d+(?:[.,]\d+)?", number.text)
-                found |= {value for part in parts for value in readings(part)}
+                found |= {value for part in parts for value in readings(part, unlikely=False)}
     lower = {word.lower() for word in letters(text)}
-    for run in {match[0] for match in _runs(text)} if lower & NUMBER_WORDS else ():
-        found |= {value for number in _spelled(run, 0) for value in number.values}
+    more = not lower.isdisjoint(_PART)
+    runs = _runs(text) if lower & NUMBER_WORDS else ()
+    for run, behind in {(run[0], _part_behind(text, run.end()) if more else "") for run in runs}:
+        numbers = list(_spelled(run, 0))
+        found |= {value for number in numbers for value in number.values}
+        found |= {value + _and_parts(behind) for value in numbers[-1].values} if behind else set()
     for digits, scale in set(_RANGE.findall(text)) if lower & SCALES.keys() else ():  # 5 to 6 million
         found |= {value * SCALES[scale.lower()] for value in readings(digits)}
     for word in lower & LOOSE.keys():
         found |= set(LOOSE[word])
-    found |= _numerals(text)
+    found |= _fractions_stated(text, lower)
+    found |= _numerals(text) | _short_years(text)
     found |= {
         Fraction(unicodedata.numeric(sign)).limit_denominator(10**6)
         for sign in (() if text.isascii() else {*text})

@@ -32,10 +32,10 @@ _WORD = re.compile(r"(?:(?<![\w)])-(?=\d))?\w+(?:[.,]\d+)*|[%°$€£]")
 """Words and numbers; a minus before a number and the signs that make it another quantity count too."""
 
 _TOKEN = re.compile(
-    r"\w+(?:[.,]\w+)*|(?<!\w)[.,](?=\w)|(?<!\w):|:(?=\S)|(?<=[\d)\]}])!|(?<=\b\w)(?:!|['’]+(?!\w))"  # noqa: RUF001
+    r"\w+(?:[.,]\w+)*|(?<!\w)[.,](?=\w)|(?<!\w):|:(?=\S)|(?<=[\d)\]}])!|!(?==)|(?<![\w\s])!(?=[\w(])|(?<=\s)!(?=[\w(])|(?<=\s)\.(?=\s)|(?<=\b\w)(?:!|['’]+(?!\w))"  # noqa: RUF001
     r"|[^\w\s.,;:?!\"'“”‘’]"  # noqa: RUF001
 )
-"""Words, numbers and every sign but the marks of prose: a factorial, a prime and a ratio are signs."""
+"""Words, numbers and every sign but the marks of prose: a factorial, a negation, a prime and a ratio are signs."""
 
 
 def normalised(question: str) -> str:

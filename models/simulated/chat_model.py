@@ -31,6 +31,7 @@ from pydantic import Field, PrivateAttr
 
 from autodata.checkpoints.ids import digest
 from autodata.models.simulated import legal, optimizer, science
+from autodata.models.simulated.fences import fenced
 from autodata.models.simulated.rules import effects_on_review, effects_on_writing
 from autodata.models.simulated.world import (
     META_WORLD,
@@ -54,9 +55,7 @@ _ITEM = re.compile(r"\[item d=(?P<d>[-+.\d]+) a=(?P<a>[.\d]+) fault=(?P<fault>\w
 _LEVEL = re.compile(r"\[level p=(?P<p>[.\d]+) draw=\w+\]")
 _CRITERION = re.compile(r"^(\d+)\. (.*?\[b=([-+.\d]+)\].*)$", re.MULTILINE)
 _GROUP = re.compile(r"^## ([A-Z ]+?)(?: \(.*\))?: (\d+)$", re.MULTILINE)
-_FENCE = re.compile(
-    r"<(document|title|sentence|question|reference|answer|packet)-([0-9a-f]{12})>\n(.*?)\n</\1-\2>", re.DOTALL
-)
+_FENCES = frozenset({"document", "title", "sentence", "question", "reference", "answer", "packet"})
 _SCHEMA = re.compile(
     r'"title": ?"(RubricCandidate|RubricReview|RubricMarks|ReferenceDraft|SupportReview|ReferenceMark|Extract'
     r'|LegalDraft|LoopJudgement|ScienceDraft|Screening|SampleChoice|Analysis|EditorTurn)"'
@@ -306,4 +305,4 @@ def _fact(question: str) -> str:
 
 def _fenced(prompt: str) -> dict[str, str]:
     """Return the fenced texts of a prompt by label, the last of each."""
-    return {label: text for label, _, text in _FENCE.findall(prompt)}
+    return {part.label: part.text for part in fenced(prompt, _FENCES)}

@@ -11,11 +11,12 @@ import json
 import random
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from autodata.models.config import Settings
+from autodata.models.simulated.fences import fenced, without_fenced
 from autodata.models.simulated.rules import META_RULES, NEUTRAL, Rule
 
 MODES = (
@@ -48,20 +49,21 @@ class Tastes(Settings):
 
 TASTES = Tastes()
 
-_SECTION = re.compile(r"The failed rounds:\n(.*?)\n\nAnswer with one JSON", re.DOTALL)
+_SECTION, _SECTION_END = "The failed rounds:\n", "\n\nAnswer with one JSON"
 _LABEL = re.compile(r"(?<![\w-])[ar]\d{1,3}(?![\w-])")
 _ENUM = re.compile(r'"enum": ?(\[(?: ?"[ar]\d+",?)+\])')
-_FENCED = re.compile(r"<([a-z-]+)-([0-9a-f]{12})>\n(.*?)\n?</\1-\2>", re.DOTALL)
-_FILE = re.compile(r"^([a-z_]+\.md):\n<file-([0-9a-f]{12})>\n(.*?)\n</file-\2>", re.DOTALL | re.MULTILINE)
+_FILE_NAME = re.compile(r"([a-z_]+\.md):\n")
+_NAME_CHARS = 100
 _LINE = re.compile(r"^ *(\d+)\| ?(.*)$", re.MULTILINE)
 _OWN_TURN = re.compile(r'"thought": ?"simulated: (\w+)')
 
 
 def analysis(prompt: str, rng: random.Random, tastes: Tastes = TASTES) -> dict[str, Any]:
     """Return an analysis: one cause for each of the most frequent failure modes of the material, at most three."""
-    section = _SECTION.search(prompt)
-    material = section[1] if section else prompt
-    told = _FENCED.sub("", material)
+    _, begun, section = prompt.partition(_SECTION)
+    section, ended, _ = section.partition(_SECTION_END)
+    material = section if begun and ended else prompt
+    told = without_fenced(material)
     labels = _labels(prompt, told, material)
     counts = Counter(re.findall("|".join(MODES), told if any(mode in told for mode in MODES) else material))
     found = [mode for mode, _ in counts.most_common(3)] or ["too_easy"]
@@ -108,9 +110,17 @@ class _File:
         return max((number for number, line in self.lines if line.strip()), default=0)
 
 
+def _files(prompt: str) -> Iterator[tuple[str, str]]:
+    """Yield the files of a prompt: the name stands on a line of its own before the fenced text."""
+    for part in fenced(prompt, {"file"}):
+        line = prompt.rfind("\n", max(0, part.start - _NAME_CHARS), max(0, part.start - 1)) + 1
+        if name := _FILE_NAME.fullmatch(prompt, line, part.start):
+            yield name[1], part.text
+
+
 def editor_turn(prompt: str, rng: random.Random, tastes: Tastes = TASTES) -> dict[str, Any]:
     """Return a turn of the editor. After an edit that was sent back it gives up; after a forbidden one it edits."""
-    files = {name: _File(name, _numbered(body)) for name, _, body in _FILE.findall(prompt)}
+    files = {name: _File(name, _numbered(body)) for name, body in _files(prompt)}
     earlier = _OWN_TURN.findall(prompt)
     if not files or any(doing != "trying" for doing in earlier):
         return _turn("nothing more", [], "simulated: no change")
@@ -179,7 +189,7 @@ def _heard(rule: Rule, named: frozenset[str]) -> bool:
 
 def _named(prompt: str) -> frozenset[str]:
     """Return the failure modes that the analysis names."""
-    shown = [text for label, _, text in _FENCED.findall(prompt) if label == "analysis"]
+    shown = [part.text for part in fenced(prompt) if part.label == "analysis"]
     return frozenset(re.findall("|".join(MODES), "\n".join(shown)))
 
 

@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import Literal
 
 from autodata.models.config import Settings
+from autodata.models.simulated.fences import without_fenced
 
 
 class Rule(Settings):
@@ -280,8 +281,6 @@ NEUTRAL: Mapping[str, tuple[str, ...]] = {
 
 RULEBOOKS: Mapping[str, Sequence[Rule]] = {"first": RULES, "meta": META_RULES}
 
-_FENCED = re.compile(r"<([a-z-]+-[0-9a-f]{12})>\n.*?\n</\1>", re.DOTALL)
-
 
 @dataclass(frozen=True)
 class Effects:
@@ -307,7 +306,7 @@ def obeyed(rulebook: str, prompt: str) -> tuple[Rule, ...]:
     """
     if rulebook == "first":
         return tuple(rule for rule in RULES if re.search(rule.pattern, prompt, re.IGNORECASE))
-    text = " ".join(_FENCED.sub("", prompt).lower().split())
+    text = " ".join(without_fenced(prompt).lower().split())
     return tuple(rule for rule in RULEBOOKS[rulebook] if rule.stands_in(text))
 
 

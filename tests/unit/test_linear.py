@@ -18,16 +18,30 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 from pydantic import BaseModel
 
+from autodata.checkpoints.errors import cause_of
+from autodata.checkpoints.records import Document
+from autodata.checkpoints.texts import is_blank, json_text, preview
+from autodata.corpus.documents import fit, read_documents
+from autodata.domains.tasks.answers import final_answer, says_answer
+from autodata.domains.tasks.maths import compare, evaluate
+from autodata.domains.tasks.questions import not_standing_alone, paper_references, question_key
+from autodata.domains.tasks.same_fact import same
+from autodata.jobs.printable import printable
 from autodata.models.reasoning import strip_reasoning
 from autodata.models.scan import Unusable
+from autodata.models.simulated.fences import fenced, without_fenced
 from autodata.models.structured import parse_reply
 from autodata.models.texts import Doubtful, clean, doubled
+from autodata.nodes.optimizer.ngrams import Shingles, words_of
+from autodata.nodes.solver_modes import calculations
 from autodata.prompts import fence
+from autodata.tracing.redact import Redactor
 
 pytestmark = pytest.mark.slow
 
@@ -188,9 +202,6 @@ READ = [
 """What replies are hostile with."""
 EXEMPT = {
     "KEY|TOKEN|SECRET|PASSW|CREDENTIAL|BEARER|OTLP_(?:": "names of the environment's variables",
-    "\\s*(<=|>=|<|>)": "a bound in the configuration",
-    "[A-Za-z_][\\w.]*:[A-Za-z_]": "a name in the configuration",
-    "<([a-z-]+)-([0-9a-f]{12})>": "prompts of our own, whose fences close, in the simulated model",
 }
 """Starts of patterns that never see text from outside, with what they do see."""
 AT_ONE_PLACE = frozenset({"match", "fullmatch"})
@@ -331,6 +342,32 @@ def test_every_pattern_takes_time_in_proportion(package_name: str) -> None:
     assert took_long == {}
 
 
+MEGABYTE, WITHIN = 1_000_000, 1.0
+SIFTED, WORST = 50_000, 2
+"""At a megabyte each pattern is run on those units, so many, that take it longest at `SIFTED` characters."""
+
+
+def hardest(work: Callable[[str], object]) -> list[str]:
+    """Return the units whose texts take a pattern longest; what takes no time to speak of is left out."""
+    took: dict[str, float] = {}
+    for unit in UNITS:
+        text = "x" + hostile(unit, SIFTED)
+        started = time.process_time()
+        work(text)
+        took[unit] = time.process_time() - started
+    worst = sorted(took, key=lambda unit: took[unit], reverse=True)[:WORST]
+    return [unit for unit in worst if took[unit] > WITHIN / 1000] or worst[:1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("use", uses(), ids=lambda use: f"{use.module}:{use.pattern.pattern[:30]!r}")
+def test_every_pattern_reads_a_megabyte_within_a_second(use: Use) -> None:
+    """All units at a megabyte would take the better part of an hour: see `WORST`."""
+    if any(use.pattern.pattern.startswith(start) for start in EXEMPT):
+        return
+    assert slow(run(use), MEGABYTE, WITHIN, hardest(run(use))) == []
+
+
 class Answer(BaseModel):
     reason: str
     score: int = 0
@@ -346,8 +383,88 @@ def literal(text: str) -> None:
         doubled(text)
 
 
-@pytest.mark.parametrize(
-    "work", [parsed, strip_reasoning, clean, literal, lambda text: fence("a", text)], ids=lambda f: f.__name__
-)
+READERS: list[Callable[[str], object]] = [parsed, strip_reasoning, clean, literal, lambda text: fence("a", text)]
+
+
+@pytest.mark.parametrize("work", READERS, ids=lambda f: f.__name__)
 def test_a_megabyte_is_read_within_a_second(work: Callable[[str], object]) -> None:
-    assert slow(work, 1_000_000, 1.0, READ) == []
+    assert slow(work, MEGABYTE, WITHIN, READ) == []
+
+
+def shingled(text: str) -> None:
+    words_of(text)
+
+
+def passages(text: str) -> None:
+    Shingles([text[:SIFTED]], 8).found_in(text[:SIFTED])
+
+
+def answered(text: str) -> None:
+    final_answer(text)
+    says_answer(text)
+
+
+def pointed(text: str) -> None:
+    not_standing_alone(text)
+    paper_references(text)
+
+
+def mathematical(text: str) -> None:
+    assert compare(text, f"{text}1") is None
+    assert evaluate(text) is None
+
+
+def told_apart(text: str) -> None:
+    assert same(text, "5 m", "How long?") is None
+    assert same("5 m", text, "How long?") is None
+
+
+def fenced_parts(text: str) -> None:
+    list(fenced(text))
+    without_fenced(text)
+
+
+def cause(text: str) -> None:
+    cause_of("call_failed", text)
+
+
+REDACTOR = Redactor()
+SCANNERS: list[Callable[[str], object]] = [
+    *(REDACTOR.text, shingled, passages, question_key, answered, calculations, pointed, mathematical, told_apart),
+    *(printable, fenced_parts, cause, json_text, preview, is_blank),
+]
+MORE = [
+    *("sk-a", "-----BEGIN A ", "://a", "eyJ", "bearer  ", "<a-0123456789ab>\n</a", "</a-0123456789ab>", "\u201ca"),
+    *("CALC:\n", "Answer: $$", "Answer:\n", "\\boxed{", "a!", "'", "\u0e01", "the paper ", "\x1b[", "\r\n"),
+    *("\x7f", "\u2028"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("work", SCANNERS, ids=lambda work: getattr(work, "__name__", "scanner"))
+def test_every_scanner_reads_a_megabyte_within_a_second(work: Callable[[str], object]) -> None:
+    assert slow(work, MEGABYTE, WITHIN, [*MORE, *hardest(work)]) == []
+
+
+@pytest.mark.parametrize("work", SCANNERS, ids=lambda work: getattr(work, "__name__", "scanner"))
+def test_every_scanner_takes_time_in_proportion(work: Callable[[str], object]) -> None:
+    assert slow(work, SIFTED, SECONDS, [*MORE, *UNITS]) == []
+
+
+FILES = [
+    *("#", "# ", "# a\n", "#\t ", "```\n", "~~~", "a", "a. ", '!"', " ", "\n", "\u3002", "[", '{"', '{"text": 1}\n'),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".txt", ".md", ".jsonl"])
+def test_files_of_a_megabyte_are_read_within_a_second(tmp_path: Path, suffix: str) -> None:
+    def read(text: str) -> None:
+        for found in read_documents([path]):
+            if isinstance(found, Document):
+                fit(found, MEGABYTE // 2, "cut")
+
+    path = tmp_path / f"hostile{suffix}"
+    for unit in FILES:
+        path.write_text(hostile(unit, MEGABYTE), "utf-8")
+        assert slow(read, 1, WITHIN, [unit]) == [], unit

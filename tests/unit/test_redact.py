@@ -30,6 +30,16 @@ def test_what_looks_like_a_key(key: str) -> None:
     assert Redactor().text(f"before {key} after") == f"before {REDACTED} after"
 
 
+def test_tokens_and_private_keys_among_what_looks_like_them() -> None:
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmN"
+    assert Redactor().text(f"host.x-{token}.more") == f"host.x-{REDACTED}.more"
+    assert Redactor().text(f"eyJshort.{token}") == f"eyJshort.{REDACTED}"
+    key = "-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----"
+    assert Redactor().text(f"{key}, {key} -----BEGIN PRIVATE KEY-----") == (
+        f"{REDACTED}, {REDACTED} -----BEGIN PRIVATE KEY-----"
+    )
+
+
 @pytest.mark.parametrize(
     "text",
     [
