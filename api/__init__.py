@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         parse_event,
     )
     from autodata.nodes.state import Context, Output, State
+    from autodata.runner.agents import as_tool, build_chat
     from autodata.runner.config import BaselineConfig, RunConfig, load_config
     from autodata.runner.services import open_services
 
@@ -73,6 +74,7 @@ _HOMES = {
         "parse_event",
     ),
     "nodes.state": ("Context", "Output", "State"),
+    "runner.agents": ("as_tool", "build_chat"),
     "runner.config": ("BaselineConfig", "RunConfig", "load_config"),
     "runner.services": ("open_services",),
 }
@@ -110,6 +112,8 @@ __all__ = [
     "UserError",
     "Verdict",
     "VerdictEvent",
+    "as_tool",
+    "build_chat",
     "build_cot_baseline",
     "build_self_instruct",
     "find_domain",

@@ -75,9 +75,6 @@ model = "weak"
 model = "strong"
 """
 """What a server without a configuration works with."""
-SIMULATED_NOTE = (
-    "SIMULATED MODELS: no language model is called; all texts are placeholders of a small statistical world."
-)
 
 
 class ServedBook(TrialBook):
