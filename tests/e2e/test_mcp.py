@@ -76,6 +76,18 @@ async def test_a_call_is_answered_in_brief(studio: Studio, domain: str) -> None:
         assert found["scores"]["strong_mean"] > found["scores"]["weak_mean"]
 
 
+async def test_an_assistant_is_a_tool_with_a_context_of_its_own(studio: Studio) -> None:
+    never: Any = {"weak_mean": "< 0.01", "max_rounds": 1}
+    async with studio.client() as client:
+        await client.assistants.create("hard_question", context=never, name="Hardest question")
+    listed = {one["name"] for one in (await asked(studio, "tools/list"))["tools"]}
+    assert listed == {*EXPORTS, "Hardest_question"}
+    result = await asked(studio, "tools/call", name="Hardest_question", arguments={"text": TEXT})
+    found = ast.literal_eval(result["content"][0]["text"])
+    assert (found["status"], found["rounds"], found["example"]) == ("rejected", 1, None)
+    assert "weak mean" in found["why"] or found["scores"]["weak_mean"] is None
+
+
 async def test_a_document_that_cannot_be_asked_about_is_refused_in_words(studio: Studio) -> None:
     wrong, text = await called(studio, {"text": "Too short."})
     assert not wrong
@@ -101,15 +113,20 @@ async def test_a_refusal_leaves_nothing_of_the_document_before_on_its_thread(stu
     assert first["status"] == "accepted"
 
 
-async def test_tokens_of_models_are_streamed_from_within_the_nodes(studio: Studio) -> None:
-    """`messages-tuple`: each piece with the node whose call it belongs to, while the node is at work."""
+async def test_messages_are_streamed_while_their_node_is_at_work(studio: Studio) -> None:
+    """`messages-tuple`: what a model says, with the node that called it, before that node has ended."""
+    said, ended = set[str](), set[str]()
+    modes: Any = ["messages-tuple", "updates"]
     async with studio.client() as client:
-        nodes = set()
         async for part in client.runs.stream(
-            None, "self_instruct_cs", input={"text": TEXT}, context={"max_rounds": 1}, stream_mode="messages-tuple"
+            None, "self_instruct_cs", input={"text": TEXT}, context={"max_rounds": 1}, stream_mode=modes
         ):
+            data: Any = part.data
             if part.event == "messages":
-                piece, about = part.data  # type: ignore[misc]  # a pair, as the server documents it
-                assert piece["type"] in {"ai", "AIMessageChunk"}
-                nodes.add(about["langgraph_node"])
-    assert {"challenger", "quality_verifier"} <= nodes
+                piece, about = data
+                assert piece["content"]
+                assert about["langgraph_node"] not in ended
+                said.add(about["langgraph_node"])
+            elif part.event == "updates":
+                ended |= data.keys()
+    assert {"challenger", "quality_verifier"} <= said <= ended

@@ -39,7 +39,13 @@ LOCAL = [program for program in programs(DOCS / "composition.md") if "Remote" no
 
 
 def test_the_programs_are_found() -> None:
-    assert [program.heading for program in LOCAL] == ["From plain code", "Streaming", "As a subgraph", "As a tool"]
+    assert [program.heading for program in LOCAL] == [
+        "From plain code",
+        "Streaming",
+        "As a subgraph",
+        "As a tool",
+        "As an agent",
+    ]
 
 
 @pytest.mark.parametrize("program", LOCAL, ids=str)
