@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         parse_event,
     )
     from autodata.nodes.state import Output, State
+    from autodata.runner.agents import as_tool, build_chat
     from autodata.runner.config import BaselineConfig, RunConfig, load_config
     from autodata.runner.services import open_services
 
@@ -95,6 +96,7 @@ _HOMES = {
         "parse_event",
     ),
     "nodes.state": ("Output", "State"),
+    "runner.agents": ("as_tool", "build_chat"),
     "runner.config": ("BaselineConfig", "RunConfig", "load_config"),
     "runner.services": ("open_services",),
 }
@@ -142,6 +144,8 @@ __all__ = [
     "Verdict",
     "VerdictEvent",
     "agenerate",
+    "as_tool",
+    "build_chat",
     "build_cot_baseline",
     "build_self_instruct",
     "find_domain",

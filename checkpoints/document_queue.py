@@ -67,6 +67,16 @@ class Book:
         """Record where a document stands, and further columns of its row."""
         await self.save(documents=[{"document_id": document_id, "status": status.value, **columns}])
 
+    async def taken_up(self, document_id: str) -> int:
+        """Return how often a document was taken up again; one that is errored is taken up with this."""
+        rows = await self.ledger.read("select status, epoch from documents where document_id = ?", (document_id,))
+        row: dict[str, Any] = rows[0] if rows else {"status": "", "epoch": 0}
+        epoch = int(row["epoch"])
+        if row["status"] == DocumentStatus.ERRORED:
+            epoch += 1
+            await self.record_status(document_id, DocumentStatus.PENDING, status_reason="", epoch=epoch)
+        return epoch
+
     async def record_settled(self, document_id: str) -> None:
         """Record that a document's thread is at its end, too."""
         await self.save(documents=[{"document_id": document_id, "settled": 1}])

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sys
 
-from autodata import generate
 from autodata.examples import documents_folder
+from autodata.jobs.generate import generate
 
 LOCAL = "local:qwen2.5-coder-1.5b"
 

@@ -46,13 +46,16 @@ def build_dataset(
     collect: Node,
     context_schema: type[Any] | None = None,
     input_schema: type[Any] | None = None,
+    output_schema: type[Any] | None = None,
 ) -> AnyGraph:
     """Return the uncompiled graph: one node of `loops` for each domain, by its name, of which a request walks one.
 
     `state` has the channels `domain`, `documents`, `pinned` and `results`; every loop's node takes one document's fresh
     state and returns `results` with one entry, so that channel needs a reducer that appends.
     """
-    graph: AnyGraph = StateGraph(state, context_schema=context_schema, input_schema=input_schema)
+    graph: AnyGraph = StateGraph(
+        state, context_schema=context_schema, input_schema=input_schema, output_schema=output_schema
+    )
     add_described(graph, "intake", intake)
     add_described(graph, "collect", collect)
     graph.add_edge(START, "intake")

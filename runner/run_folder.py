@@ -134,7 +134,7 @@ async def open_resources(
 
     `models` are chat models of the caller's own, by role. Raises as `open_run_folder`.
     """
-    pack, roles = _require_ready(config, models or {})
+    pack, roles = require_openable(config, models or {})
     async with AsyncExitStack() as stack:
         ledger: Ledger | MemoryLedger = MemoryLedger()
         budget = Budget(config.budget)
@@ -160,7 +160,7 @@ async def open_run_folder(
 
     Raises UserError for a folder of another configuration, one in use, a missing key; RunFailed for a failing disk.
     """
-    pack, roles = _require_ready(config, models or {})
+    pack, roles = require_openable(config, models or {})
     async with AsyncExitStack() as stack:
         # LangChain's own tracing would send all twice, unredacted, and where the configuration says no.
         stack.enter_context(tracing_context(enabled=False))
@@ -188,7 +188,7 @@ def traced(
     )
 
 
-def _require_ready(
+def require_openable(
     config: RunConfig, models: Mapping[str, BaseChatModel]
 ) -> tuple[PromptPack, dict[str, ModelSettings]]:
     """Return prompts and roles of a configuration. Raises UserError for what would fail once something is spent."""

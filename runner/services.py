@@ -38,14 +38,14 @@ async def open_services(
     use, and RunFailed for a failing disk.
     """
     own = chat_models(models or {})
-    run = _configured(config, models or {})
+    run = configured(config, models or {})
     place = None if folder is None else Path(folder)
     async with open_resources(run, place, models=own, progress=progress) as resources:
         yield Context(resources.services(run, resources.ledger, resources.caller(run)))
 
 
-def _configured(config: RunConfig | str, models: Mapping[str, Model]) -> RunConfig:
-    """Return the configuration with the given models laid over it."""
+def configured(config: RunConfig | str, models: Mapping[str, Model]) -> RunConfig:
+    """Return a configuration, or a domain's, with the given models laid over it. Raises UserError."""
     shape: type[RunConfig] = RunConfig if isinstance(config, str) else type(config)
     values: dict[str, Any] = {"domain": config} if isinstance(config, str) else _set(config)
     try:

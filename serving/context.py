@@ -68,7 +68,14 @@ class ServedContext(BaseModel):
         return {role: text.replace("\r\n", "\n") for role, text in given.items() if text.strip()}
 
 
-class LoopContext(ServedContext):
+class RoundsContext(ServedContext):
+    """A context of a graph that makes several rounds."""
+
+    max_rounds: int | None = Field(default=None, ge=1, le=100, json_schema_extra={"langgraph_nodes": ["feedback"]})
+    """Rounds after which a document is rejected. Left empty: as the server is configured."""
+
+
+class LoopContext(RoundsContext):
     """A context of a graph that asks again and again."""
 
     review: Literal["none", "accepted", "borderline", "all"] = Field(
@@ -76,16 +83,13 @@ class LoopContext(ServedContext):
     )
     """Which candidates wait for a person: the run stops with a question, and goes on with the answer."""
 
-    max_rounds: int | None = Field(default=None, ge=1, le=100, json_schema_extra={"langgraph_nodes": ["feedback"]})
-    """Rounds after which a document is rejected. Left empty: as the server is configured."""
-
 
 _AT_VERIFIER: JsonDict = {"langgraph_nodes": ["verifier"]}
 _PRESETS = tuple(name for name, policy in PRESETS.shipped.items() if not isinstance(policy, LoopJudge))
 
 
-class GatedContext(LoopContext):
-    """A context of a graph whose acceptance is decided by bounds."""
+class BoundsContext(RoundsContext):
+    """A context of a graph whose acceptance is decided by bounds, and that never asks a person."""
 
     acceptance: Literal[("", *_PRESETS)] = Field(default="", json_schema_extra=_AT_VERIFIER)  # type: ignore[valid-type]
     """Acceptance preset. Left empty: as the server is configured, else the domain's own."""
@@ -101,6 +105,10 @@ class GatedContext(LoopContext):
     """Counting presets: weak attempts that may be right at most. Empty: the preset's."""
     strong_right: int | None = Field(default=None, ge=0, json_schema_extra=_AT_VERIFIER)
     """Counting presets: strong attempts that must be right at least. Empty: the preset's."""
+
+
+class GatedContext(BoundsContext, LoopContext):
+    """A context of a graph whose acceptance is decided by bounds."""
 
 
 _AT_EVALUATIONS: JsonDict = {"langgraph_nodes": ["evaluate_parent", "validate"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, Literal, Self
 
@@ -77,7 +78,9 @@ class Dataset(TypedDict, total=False):
     """What a reader must know of this run, for instance that its models are simulated."""
 
 
-class _Collected(TypedDict, total=False):
+class Collected(TypedDict, total=False):
+    """What a loop among several hands over."""
+
     results: Annotated[list[dict[str, Any]], added]
 
 
@@ -85,7 +88,7 @@ def build_served_dataset() -> AnyGraph:
     """Return the graph over many documents as a server serves it: one loop of each served domain."""
     domains = dict(SERVED)
     schema = union_schema(domains, GatedContext)
-    loops = {name: _loop(name, domain, schema) for name, domain in domains.items()}
+    loops = {name: loop_node(name, domain, schema) for name, domain in domains.items()}
     return build_dataset(
         Dataset,
         intake=_intake(schema, domains),
@@ -96,12 +99,13 @@ def build_served_dataset() -> AnyGraph:
     )
 
 
-def _loop(name: str, domain: Domain, schema: type[ServedContext]) -> Any:
-    return _walk(part(partial(_drawn, domain), domain, schema, _Collected).compile(), name)
+def loop_node(name: str, domain: Domain, schema: type[ServedContext], *, review: bool = True) -> Any:
+    """Return the node that walks one document through a domain's loop; with `review` the loop can ask a person."""
+    return _walk(part(partial(_drawn, domain, review), domain, schema, Collected).compile(), name)
 
 
-def _drawn(domain: Domain, frame: Frame) -> AnyGraph:
-    return build_self_instruct(domain, review=True, frame=frame)
+def _drawn(domain: Domain, review: bool, frame: Frame) -> AnyGraph:
+    return build_self_instruct(domain, review=review, frame=frame)
 
 
 def _intake(schema: type[ServedContext], domains: dict[str, Domain]) -> Any:
@@ -154,7 +158,7 @@ async def _note_errored(config: RunnableConfig, document: dict[str, Any], reason
         raise Stopped(why)
 
 
-class _Entry(BaseModel):
+class Entry(BaseModel):
     """What is looked at of a document's result before it is counted."""
 
     model_config = ConfigDict(extra="allow")
@@ -175,17 +179,23 @@ class _Results(BaseModel):
 
     domain: Literal[_NAMES]  # type: ignore[valid-type]  # a checker cannot know the names
     documents: list[dict[str, Any]] = Field(min_length=1)
-    results: list[_Entry]
+    results: list[Entry]
+
+
+def read_results(state: Mapping[str, Any]) -> list[Entry]:
+    """Return the documents' results, in their order. Raises BadState for a state that somebody broke."""
+    try:
+        read = _Results.model_validate(state)
+    except ValidationError as error:
+        raise BadState(f"state.{problems(error, _Results, repeat=False)}: send the input again") from None
+    if [entry.document for entry in read.results] != read.documents:
+        raise BadState("state.results: they are not those of the documents: send the input again")
+    return read.results
 
 
 async def collect(state: Dataset) -> dict[str, Any]:
     """Collect the accepted examples of all documents, in the documents' order, and count how they ended."""
     with telling():
-        try:
-            read = _Results.model_validate(state)
-        except ValidationError as error:
-            raise BadState(f"state.{problems(error, _Results, repeat=False)}: send the input again") from None
-        if [entry.document for entry in read.results] != read.documents:
-            raise BadState("state.results: they are not those of the documents: send the input again")
-    counts = Counter(entry.status.value for entry in read.results)
-    return {"examples": [entry.example for entry in read.results if entry.example], "counts": dict(counts)}
+        results = read_results(state)
+    counts = Counter(entry.status.value for entry in results)
+    return {"examples": [entry.example for entry in results if entry.example], "counts": dict(counts)}

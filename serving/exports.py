@@ -30,6 +30,7 @@ from autodata.serving.dataset import build_served_dataset
 from autodata.serving.errors import telling
 from autodata.serving.graph import compile_served
 from autodata.serving.optimizer import MOST_STEPS, build_served_optimizer
+from autodata.serving.question import build_served_question
 from autodata.serving.runtime import saver, server_config
 from autodata.serving.wrap import framed
 
@@ -57,6 +58,7 @@ BUILDERS: Mapping[str, Callable[[], StateGraph[Any, Any, Any, Any]]] = {
     "cot_baseline": lambda: build_served_baseline(DOMAINS["cs"]),
     "dataset": build_served_dataset,
     "optimizer": build_served_optimizer,
+    "hard_question": build_served_question,
 }
 """What is served, by the name in `langgraph.json`: how to build it. A further graph is one line here and one there."""
 
@@ -66,13 +68,17 @@ EXPORTS = tuple(BUILDERS)
 PASTED = frozenset({"text", "title", "name", "texts", "train", "held_out", "test"})
 """Channels of the input that a state no longer holds."""
 
+BRIEF = frozenset({"hard_question"})
+"""Those that put out their output alone, which an agent pays for by the token."""
+
 
 @cache
 def compiled(name: str) -> Graph:
     """Return an export, compiled without a checkpointer: the server brings its own. Raises KeyError."""
     graph = compile_served(BUILDERS[name](), name=name)
-    # A server streams what a graph puts out: with the output schema's keys alone, most nodes would stream nothing.
-    graph.output_channels = [key for key in graph.stream_channels_list if key not in PASTED]
+    if name not in BRIEF:
+        # A server streams what a graph puts out: with the output schema's keys alone, most nodes would stream nothing.
+        graph.output_channels = [key for key in graph.stream_channels_list if key not in PASTED]
     steps = steps_for(100, max(domain.weak_attempts + domain.strong_attempts for domain in DOMAINS.values()))
     return graph.with_config(recursion_limit=max(steps, MOST_STEPS))
 

@@ -15,8 +15,7 @@ from langgraph.runtime import Runtime
 from pydantic import BaseModel, ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
-from autodata.checkpoints.errors import Effect, PlumbingError, UserError, effect_of
-from autodata.checkpoints.ids import document_id, normalise_text
+from autodata.checkpoints.errors import Effect, PlumbingError, effect_of
 from autodata.checkpoints.queries.rounds import parts_of_rounds, round_of, rounds_by_id
 from autodata.checkpoints.queries.usage import usage_by_role
 from autodata.checkpoints.records import Document
@@ -27,14 +26,14 @@ from autodata.nodes.solver_modes import attempts_alike
 from autodata.nodes.state import State, new_state
 from autodata.nodes.state_check import NEEDED, readable, workable
 from autodata.nodes.step import Desk
-from autodata.runner.ingest import too_short
+from autodata.runner.brief import SIMULATED_NOTE
+from autodata.runner.ingest import read_pasted
 from autodata.serving.context import ServedContext
 from autodata.serving.errors import telling
 from autodata.serving.pinned import keep, kept
-from autodata.serving.runtime import SIMULATED_NOTE, Workshop, workshop
+from autodata.serving.runtime import Workshop, workshop
 
 Node = Callable[[Any, Runtime[Context]], Awaitable[dict[str, Any]]]
-MOST_NAME_CHARS = 200
 
 
 class Paste(BaseModel):
@@ -129,29 +128,8 @@ def thread_of(config: RunnableConfig) -> str:
 
 
 def read_paste(given: Paste, most_chars: int | None) -> Document:
-    """Return the document of a pasted text. Raises UserError for one that is empty, no text, or too long."""
-    try:
-        text = normalise_text(given.text)
-        identity = document_id(text)
-    except UnicodeEncodeError as error:
-        raise UserError("text: not valid Unicode: it holds half a surrogate pair") from error
-    if not text or "\0" in text:
-        raise UserError("text: empty: paste a document" if not text else "text: binary: it holds NUL characters")
-    if short := too_short(text):
-        raise UserError(f"text: {short}")
-    if most_chars is not None and len(text) > most_chars:
-        raise UserError(
-            f"text: {len(text):,} characters where the server takes {most_chars:,}: shorten or split it, or set"
-            " documents.max_chars in the server's configuration"
-        )
-    name = _one_line(given.name) or f"{identity}.txt"
-    title = _one_line(given.title) or _one_line(given.name) or _one_line(text.partition("\n")[0].lstrip("# "))
-    return Document(document_id=identity, name=name, title=title, text=text)
-
-
-def _one_line(text: str) -> str:
-    text = " ".join(text.encode("utf-8", "replace").decode().replace("\0", " ").split())
-    return text if len(text) <= MOST_NAME_CHARS else text[: MOST_NAME_CHARS - 1] + "…"
+    """Return the document of a pasted text. Raises UserError as `read_pasted`."""
+    return read_pasted(given.text, most_chars, title=given.title, name=given.name)
 
 
 def read_pastes(shop: Workshop, domain: Domain, given: Sequence[Paste]) -> list[Document]:

@@ -36,13 +36,14 @@ from autodata.nodes.optimizer.state import OptContext, OptState
 from autodata.nodes.solver_modes import require_ready
 from autodata.prompts import load_pack
 from autodata.prompts.roles import OPTIMIZER_ROLES
+from autodata.runner.brief import SIMULATED_NOTE
 from autodata.runner.config import RunConfig
 from autodata.runner.optimization.session import SPLITS, OptimizeRunConfig, sealed_results
 from autodata.runner.search_figures import member_figures, sealed_figures
 from autodata.serving.context import SearchContext, optimizer_pack_for, read_context, search_schema
 from autodata.serving.errors import telling
 from autodata.serving.nodes import Paste, read_paste, thread_of
-from autodata.serving.runtime import SIMULATED_NOTE, Workshop, workshop
+from autodata.serving.runtime import Workshop, workshop
 from autodata.serving.searches import Order, Sitting
 from autodata.serving.wrap import AnyGraph, ServedFrame
 

@@ -47,7 +47,7 @@ from autodata.runner.ingest import take_in
 from autodata.runner.outcome import InARow
 from autodata.runner.run_folder import open_ledger, require_prices, spent_budget
 from autodata.runner.serve_config import CONFIGURED
-from autodata.serving.context import LoopContext, ServedContext, pack_for, policy_for
+from autodata.serving.context import LoopContext, RoundsContext, ServedContext, pack_for, policy_for
 from autodata.serving.pinned import Pinned
 from autodata.serving.searches import SEARCHES, Searches
 from autodata.tracing.config import TracingConfig
@@ -79,9 +79,6 @@ model = "weak"
 model = "strong"
 """
 """What a server without a configuration works with."""
-SIMULATED_NOTE = (
-    "SIMULATED MODELS: no language model is called; all texts are placeholders of a small statistical world."
-)
 
 
 class ServedBook(TrialBook):
@@ -182,11 +179,11 @@ class Workshop:
 
     def pin(self, domain: Domain, context: ServedContext) -> Pinned:
         """Return what a thread that begins with this context keeps to. Raises UserError for what cannot be kept."""
-        loop = isinstance(context, LoopContext)  # else the baseline: one round, no gate
+        loop = isinstance(context, RoundsContext)  # else the baseline: one round, no gate
         return Pinned(
             context=context,
             policy=self.policy(domain, context) if loop else Measure(),
-            max_rounds=(context.max_rounds or self.config.max_rounds) if isinstance(context, LoopContext) else 1,
+            max_rounds=(context.max_rounds or self.config.max_rounds) if isinstance(context, RoundsContext) else 1,
             seed=context.seed or self.config.seed,
             review=self.reviewing(domain, context),
         )

@@ -13,7 +13,8 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.pregel.remote import RemoteGraph
 from typing_extensions import TypedDict
 
-from autodata import AcceptedEvent, Example, GraphEvent, Round, parse_event
+from autodata.checkpoints.records import Example, Round
+from autodata.nodes.events import AcceptedEvent, GraphEvent, parse_event
 from tests.support.pages import DOCS, programs
 from tests.support.studio import Studio, studio
 

@@ -17,8 +17,8 @@ import pytest
 from langgraph_sdk.client import LangGraphClient
 
 from autodata.domains.domain import DOMAINS
+from autodata.runner.brief import SIMULATED_NOTE
 from autodata.serving.exports import EXPORTS
-from autodata.serving.runtime import SIMULATED_NOTE
 from tests.support import schemas
 from tests.support import studio as support
 from tests.support.langsmith import LangSmith

@@ -15,19 +15,14 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import ConfigDict
 
-from autodata import (
-    BaselineConfig,
-    Example,
-    Output,
-    Round,
-    RunConfig,
-    UserError,
-    build_cot_baseline,
-    build_self_instruct,
-    open_services,
-)
-from autodata.checkpoints.errors import EndpointDown, PlumbingError
+from autodata import open_services
+from autodata.checkpoints.errors import EndpointDown, PlumbingError, UserError
+from autodata.checkpoints.records import Example, Round
 from autodata.domains.domain import DOMAINS
+from autodata.graphs.cot_baseline import build_cot_baseline
+from autodata.graphs.self_instruct import build_self_instruct
+from autodata.nodes.state import Output
+from autodata.runner.config import BaselineConfig, RunConfig
 from tests.graph.support import DEFAULTS, SCHEMAS, Call, as_function
 from tests.support.commands import parsed, printed
 from tests.support.pages import DOCS, Program, programs
@@ -39,7 +34,13 @@ LOCAL = [program for program in programs(DOCS / "composition.md") if "Remote" no
 
 
 def test_the_programs_are_found() -> None:
-    assert [program.heading for program in LOCAL] == ["From plain code", "Streaming", "As a subgraph", "As a tool"]
+    assert [program.heading for program in LOCAL] == [
+        "From plain code",
+        "Streaming",
+        "As a subgraph",
+        "As a tool",
+        "As an agent",
+    ]
 
 
 @pytest.mark.parametrize("program", LOCAL, ids=str)

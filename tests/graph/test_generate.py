@@ -16,8 +16,11 @@ from typing import Any
 
 import pytest
 
-from autodata import GenerationResult, RunFailed, UserError, agenerate, generate, open_run
+from autodata import open_run
+from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.jobs import generate as job
+from autodata.jobs.generate import agenerate, generate
+from autodata.jobs.result import GenerationResult
 from autodata.models.simulated.chat_model import SimulatedChatModel
 from tests.graph.test_composition import PAPER, Untold
 from tests.support.commands import parsed, printed

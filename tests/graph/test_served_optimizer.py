@@ -17,10 +17,11 @@ from autodata.domains.domain import DOMAINS
 from autodata.models.simulated.world import META_WORLD
 from autodata.prompts import load_pack
 from autodata.prompts.patch import apply_diff
+from autodata.runner.brief import SIMULATED_NOTE
 from autodata.serving.errors import Refused, Stopped
 from autodata.serving.exports import build_served
 from autodata.serving.optimizer import build_served_optimizer
-from autodata.serving.runtime import CONFIG_VARIABLE, FOLDER_VARIABLE, SIMULATED_NOTE, shut, workshop
+from autodata.serving.runtime import CONFIG_VARIABLE, FOLDER_VARIABLE, shut, workshop
 from tests.support.runs import generated
 
 DOCUMENTS = generated(9)

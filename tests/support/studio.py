@@ -114,8 +114,13 @@ class Studio:
                 self.process.wait()
 
 
-def start(folder: Path, config: Mapping[str, Any] | None, environment: Mapping[str, str] | None = None) -> Studio:
-    """Start a server in a folder and wait until it says that it is up."""
+def start(
+    folder: Path,
+    config: Mapping[str, Any] | None,
+    environment: Mapping[str, str] | None = None,
+    graphs: Path = ROOT / "langgraph.json",
+) -> Studio:
+    """Start a server of a langgraph.json in a folder and wait until it says that it is up."""
     guard = folder / "guard"
     guard.mkdir(parents=True, exist_ok=True)
     (guard / "sitecustomize.py").write_text(GUARD, "utf-8")
@@ -125,7 +130,7 @@ def start(folder: Path, config: Mapping[str, Any] | None, environment: Mapping[s
     env = {**kept, **ENVIRONMENT, "PYTHONPATH": str(guard), NET_LOG: str(folder / "net.log"), **(environment or {})}
     env = {name: value for name, value in env.items() if value}  # empty: not set at all
     port = free_port()
-    command = [str(Path(sys.executable).with_name("langgraph")), "dev", "--config", str(ROOT / "langgraph.json")]
+    command = [str(Path(sys.executable).with_name("langgraph")), "dev", "--config", str(graphs)]
     with (folder / "server.log").open("ab") as log:
         process = subprocess.Popen(
             [*command, *FLAGS, "--port", str(port)],
@@ -148,10 +153,13 @@ def start(folder: Path, config: Mapping[str, Any] | None, environment: Mapping[s
 
 @contextmanager
 def studio(
-    folder: Path, config: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
+    folder: Path,
+    config: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+    graphs: Path = ROOT / "langgraph.json",
 ) -> Iterator[Studio]:
     """Run a server for as long as the context lasts."""
-    running = start(folder, config, environment)
+    running = start(folder, config, environment, graphs)
     try:
         yield running
     finally:

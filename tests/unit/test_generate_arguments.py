@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from langchain_core.language_models import GenericFakeChatModel
 
-from autodata import Options, RunConfig, UserError
+from autodata.checkpoints.errors import UserError
 from autodata.corpus.documents import read_documents
-from autodata.jobs.arguments import KEYS, configuration_of, sources_of
+from autodata.jobs.arguments import KEYS, Options, configuration_of, sources_of
 from autodata.models.config import ModelSettings
 from autodata.runner.chat_models import laid_over
+from autodata.runner.config import RunConfig
 
 TEXT = "A valve keeps the pressure.\n\nIt opens at nine bar, and closes at seven."
 

@@ -44,6 +44,16 @@ def test_a_description_with_an_apostrophe_is_what_breaks_it(tmp_path: Path) -> N
         json.loads(parser.envs["LANGSERVE_GRAPHS"])
 
 
+def test_an_image_without_a_checkout_takes_the_package_by_its_name(tmp_path: Path) -> None:
+    """A copy of langgraph.json beside nothing: with "." the package would not be in the image."""
+    for first, inside in ((".", False), ("autodata-langgraph[science]", True)):
+        config = {**CONFIG, "dependencies": [first, *CONFIG["dependencies"][1:]]}
+        (tmp_path / "langgraph.json").write_text(json.dumps(config), "utf-8")
+        parser = dockerfile(tmp_path / "langgraph.json", tmp_path)
+        installed = [one["value"] for one in parser.structure if one["instruction"] == "RUN"]
+        assert any(first in line.split() for line in installed) is inside
+
+
 def ignored(path: str) -> bool:
     """Whether .dockerignore keeps a path out: the last pattern that matches it, or a folder above it, decides."""
     kept_out = False
