@@ -52,7 +52,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
 """Settings of `[optimize]` by what they are called in the tables."""
 LATENCY_S = 0.02
 PAIRS = 3
-"""Searches timed at each number of lanes."""
+"""Searches timed at each number of workers."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,13 @@ def config(variant: str, seed: int, iterations: int, **changes: Any) -> Optimize
 async def search(settings: OptimizeRunConfig, folder: Path, latency_s: float = 0.0) -> list[Step]:
     """Run one search; return the leader after each iteration."""
     evaluator = WorldEvaluator(settings, latency_s=latency_s)
-    async with open_optimization(settings, folder, evaluator=evaluator, trajectories=evaluator) as sitting:
-        await sitting.take_in(splits(settings.seed))
-        ending = await sitting.run()
+    async with open_optimization(settings, folder, evaluator=evaluator, trajectories=evaluator) as session:
+        await session.take_in(splits(settings.seed))
+        ending = await session.run()
         if ending.stopped:
             raise RuntimeError(ending.stopped)
-        # Of several lanes it cannot be told afterwards who led when: only their time is looked at.
-        return [] if settings.optimize.parallel > 1 else await steps(sitting.archive, sitting.ledger, settings)
+        # Of several workers it cannot be told afterwards who led when: only their time is looked at.
+        return [] if settings.optimize.parallel > 1 else await steps(session.archive, session.ledger, settings)
 
 
 async def steps(archive: LedgerArchive, ledger: Any, settings: OptimizeRunConfig) -> list[Step]:
@@ -319,10 +319,10 @@ def _wall(wall: Mapping[str, Any] | None) -> list[str]:
 
 
 def wall_time(iterations: int = 12) -> dict[str, Any]:
-    """Time searches of one and of four lanes in turn, with latency."""
+    """Time searches of one and of four workers in turn, with latency."""
 
-    def seconds(lanes: int, seed: int) -> float:
-        settings = config("together", seed, iterations, parallel=lanes)
+    def seconds(workers: int, seed: int) -> float:
+        settings = config("together", seed, iterations, parallel=workers)
         world = settings.simulated.model_copy(
             update={"faults": settings.simulated.faults.model_copy(update={"latency_s": LATENCY_S})}
         )

@@ -1,7 +1,7 @@
-"""The book of an evaluation: which documents are in it and where each stands.
+"""The document queue of an evaluation: which documents are in it and where each stands.
 
 A run has one, kept in table `documents`. The optimiser evaluates the same documents many times: each evaluation then
-has a book of its own, kept in table `trials`, and whoever saves to it need not know.
+has a queue of its own, kept in table `trials`, and whoever saves to it need not know.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ MAIN = "main"
 """The evaluation of a plain run."""
 
 
-class Book:
+class DocumentQueue:
     """The documents of a run. Store and Blobs of its nodes."""
 
     evaluation = MAIN
 
     def __init__(self, ledger: Ledger) -> None:
-        """Keep the book in a ledger."""
+        """Keep the queue in a ledger."""
         self.ledger = ledger
 
     async def open(self, limit: int | None = None) -> list[dict[str, Any]]:
@@ -94,7 +94,7 @@ class Book:
         return await self.ledger.documents()
 
 
-class TrialBook(Book):
+class TrialBook(DocumentQueue):
     """The documents of one evaluation of the optimiser: rows for `documents` go to `trials`."""
 
     def __init__(self, ledger: Ledger, evaluation: str, documents: Sequence[str]) -> None:

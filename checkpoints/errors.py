@@ -101,13 +101,13 @@ class BudgetSpent(PlumbingError):
 
 
 class Drained(PlumbingError):
-    """The sitting is ending and the call was not sent. The document stays pending."""
+    """The session is ending and the call was not sent. The document stays pending."""
 
     kind = "drained"
 
 
 class Stopped(PlumbingError):
-    """A sitting is over before its work is: `failed` says whether that was a failure. What was begun stays open."""
+    """A session is over before its work is: `failed` says whether that was a failure. What was begun stays open."""
 
     kind = "stopped"
 

@@ -85,19 +85,19 @@ def demo(
     flags = {"models.weak_solver": {"model": weak_model}} if weak_model else {}
     config = read_config(SIMULATED if simulated else LOCAL, "demo", flags)
     started = time.monotonic()
-    sitting = execute(config, [documents_folder()], folder, errors)
+    session = execute(config, [documents_folder()], folder, errors)
     took = duration(time.monotonic() - started)
     if as_json:
-        typer.echo(json_text(sitting.summary, ascii_only=True))
-        raise typer.Exit(sitting.exit_code)
-    output.print(summary_table(sitting.summary))
-    if sitting.examples:
-        output.print(examples_table(sitting.examples))
-        output.print(example_card(sitting.examples[0]))
-    output.print(f"Time of this sitting: {took}.", highlight=False)
+        typer.echo(json_text(session.summary, ascii_only=True))
+        raise typer.Exit(session.exit_code)
+    output.print(summary_table(session.summary))
+    if session.examples:
+        output.print(examples_table(session.examples))
+        output.print(example_card(session.examples[0]))
+    output.print(f"Time of this session: {took}.", highlight=False)
     if not simulated:
         output.print(HONEST, soft_wrap=True, highlight=False)
-    for line in closing_lines(sitting, folder):
+    for line in closing_lines(session, folder):
         errors.print(line, soft_wrap=True)
     errors.print(
         "your own: autodata init   then   autodata run --documents PATH --out runs/first"
@@ -106,4 +106,4 @@ def demo(
         markup=False,
         soft_wrap=True,
     )
-    raise typer.Exit(sitting.exit_code)
+    raise typer.Exit(session.exit_code)

@@ -49,7 +49,7 @@ def search(
     context: typer.Context,
     train: Annotated[list[Path] | None, typer.Option(help="Documents whose failures are read.")] = None,
     validate: Annotated[list[Path] | None, typer.Option(help="Held-out documents that decide.")] = None,
-    test: Annotated[list[Path] | None, typer.Option(help="Sealed documents, looked at once, at the end.")] = None,
+    test: Annotated[list[Path] | None, typer.Option(help="Held-out documents, looked at once, at the end.")] = None,
     out: Annotated[Path, typer.Option("--out", help="The search's folder.")] = Path("optimized"),
     config: ConfigFile = None,
     domain: DomainName = None,
@@ -91,7 +91,7 @@ def search(
 def execute(
     config: OptimizeRunConfig, paths: Mapping[str, list[Path]], out: Path, terminal: Console
 ) -> tuple[Outcome, SearchReport]:
-    """Run one sitting with progress on a terminal. The first Ctrl-C or SIGTERM drains, the second stops at once."""
+    """Run one session with progress on a terminal. The first Ctrl-C or SIGTERM drains, the second stops at once."""
     read = {split: Inputs(config, files) for split, files in paths.items() if files}
     splits = {split: _documents(inputs, split) for split, inputs in read.items()}
     told = [f"--{split}: {line}" for split, inputs in read.items() for line in inputs.lines([], out)]
@@ -125,14 +125,14 @@ async def _sit(
 ) -> tuple[Outcome, SearchReport]:
     with progress:
         progress.say(destinations(config.roles().values(), config.tracing))
-        async with open_optimization(config, out, progress=progress.preparing) as sitting:
-            on_signals(sitting, progress)
-            sitting.on_event = progress.on_event
+        async with open_optimization(config, out, progress=progress.preparing) as session:
+            on_signals(session, progress)
+            session.on_event = progress.on_event
             for line in told:
                 progress.say(line)
-            await sitting.take_in(splits)
-            outcome = await sitting.run()
-            return outcome, await SearchReport.read(sitting.ledger, sitting.archive, config)
+            await session.take_in(splits)
+            outcome = await session.run()
+            return outcome, await SearchReport.read(session.ledger, session.archive, config)
 
 
 def closing_lines(outcome: Outcome, report: SearchReport, out: Path) -> list[str]:

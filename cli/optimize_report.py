@@ -23,8 +23,8 @@ from autodata.nodes.optimizer.blame import Version, blame
 from autodata.prompts import PromptPack
 from autodata.runner.config import read_resolved, stored_config
 from autodata.runner.optimization.archive import LedgerArchive
-from autodata.runner.optimization.session import OptimizeRunConfig, sealed_results
-from autodata.runner.search_figures import member_figures, sealed_figures
+from autodata.runner.optimization.session import OptimizeRunConfig, held_out_results
+from autodata.runner.search_figures import held_out_figures, member_figures
 
 SHOWN = 12
 """Latest iterations that the terminal shows."""
@@ -66,7 +66,7 @@ class SearchReport:
                 len(json.loads(row["edits"]).get("refusals", ())) for row in rows if row["edits"] != "[]"
             ),
             **await usage_of_all(ledger),
-            "test": [await sealed_figures(archive, result) for result in await sealed_results(archive, ledger)],
+            "test": [await held_out_figures(archive, result) for result in await held_out_results(archive, ledger)],
         }
         return cls(summary, rows, await archive.pack(winner), member.iteration)
 
@@ -140,7 +140,7 @@ def show_search(out: Console, folder: Path, report: SearchReport) -> None:
         low, high = row["interval"] or (0.0, 1.0)
         name = "baseline" if row["pack"] == baseline["pack"] else f"winner of iteration {row['iteration']}"
         passed = f"{row['passed']} of {row['documents']}, {_rate(row['rate'])}"
-        out.print(f"sealed test, {name}: {passed}, 95% interval {low:.3f} to {high:.3f}")
+        out.print(f"held-out test, {name}: {passed}, 95% interval {low:.3f} to {high:.3f}")
     if summary["test"] and winner["pack"] not in {row["pack"] for row in summary["test"]}:
         out.print("the present winner was not tested: the test split was opened before, and is opened once")
     for row in report.iterations[-SHOWN:]:

@@ -1,6 +1,6 @@
 """`autodata review`: the candidates that wait for a person, one after another, answered with a key each.
 
-Answers go into the ledger, at once and durably, also while the run goes on; the next sitting takes the documents up.
+Answers go into the ledger, at once and durably, also while the run goes on; the next session takes the documents up.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ async def _item(ledger: Reader, label: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass
 class _Queue:
-    """One sitting of a reviewer."""
+    """One session of a reviewer."""
 
     run: Path
     settings: RunConfig

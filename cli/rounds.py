@@ -27,7 +27,7 @@ from autodata.checkpoints.queries.rounds import (
 from autodata.checkpoints.records import FailureMode
 from autodata.cli.report import figure
 from autodata.jobs.printable import printable
-from autodata.runner.forks import told_of
+from autodata.runner.forks import reported_of
 
 CUT_CHARS = 600
 """Longest text shown whole unless all is asked for."""
@@ -122,7 +122,7 @@ class _Page:
             message = failure["message"].strip() if self._full else lines[-1]
             self._text(f"Failed at {failure['created_at']} ({failure['kind']})", message)
         for row in found["forks"]:
-            self._text(f"Fork {row['folder']}, {row['status']}", told_of(row))
+            self._text(f"Fork {row['folder']}, {row['status']}", reported_of(row))
         for row in found["rounds"]:
             if only in {None, row["n"]}:
                 self.round(row)

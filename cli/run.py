@@ -21,7 +21,7 @@ from autodata.cli.report import may_be_billed, repeated_questions, summary_table
 from autodata.cli.terminal import console
 from autodata.jobs.inputs import Inputs
 from autodata.jobs.progress import Progress
-from autodata.jobs.session import Sitting, work
+from autodata.jobs.session import Session, work
 from autodata.prompts import load_pack
 from autodata.prompts.patch import write_pack
 from autodata.runner.config import RunConfig, load_config, stored_config
@@ -39,7 +39,7 @@ Limit = Annotated[int | None, typer.Option(help="Documents to take at most.")]
 MaxCalls = Annotated[int | None, typer.Option(help="Model calls the run may make in all.")]
 MaxTokens = Annotated[int | None, typer.Option(help="Tokens the run may use in all, in and out.")]
 MaxUsd = Annotated[float | None, typer.Option(help="US dollars the run may cost in all.")]
-MaxSeconds = Annotated[float | None, typer.Option(help="Seconds this sitting may take.")]
+MaxSeconds = Annotated[float | None, typer.Option(help="Seconds this session may take.")]
 StatusJson = Annotated[bool, typer.Option("--json", help="Print the final status as one JSON object.")]
 
 
@@ -108,32 +108,32 @@ def run(
     if server is not None:
         from autodata.cli.server_engine import run_on_server  # noqa: PLC0415 - a plain run need not wait for it
 
-        sitting, notes = run_on_server(server, graph, profile or [], server_key_env, config, flags, paths, out)
-        conclude(sitting, out, as_json=as_json, notes=notes)
+        session, notes = run_on_server(server, graph, profile or [], server_key_env, config, flags, paths, out)
+        conclude(session, out, as_json=as_json, notes=notes)
     if graph or profile or server_key_env:
         raise UserError("--graph, --profile and --server-key-env go with --server URL")
     finish(find_settings(config, out, flags), paths, out, as_json=as_json)
 
 
 def finish(settings: RunConfig, paths: list[Path], out: Path, *, as_json: bool) -> NoReturn:
-    """Run one sitting, print its status, what a person must know and what to type next, and exit."""
+    """Run one session, print its status, what a person must know and what to type next, and exit."""
     conclude(execute(settings, paths, out, console(stderr=True)), out, as_json=as_json)
 
 
-def conclude(sitting: Sitting, out: Path, *, as_json: bool, notes: Sequence[str] = ()) -> NoReturn:
-    """Print a sitting's status, what a person must know and what to type next, and exit."""
+def conclude(session: Session, out: Path, *, as_json: bool, notes: Sequence[str] = ()) -> NoReturn:
+    """Print a session's status, what a person must know and what to type next, and exit."""
     err = console(stderr=True)
     if as_json:
-        typer.echo(json_text(sitting.summary, ascii_only=True))
+        typer.echo(json_text(session.summary, ascii_only=True))
     else:
-        console().print(summary_table(sitting.summary))
-    for line in [*notes, *closing_lines(sitting, out)]:
+        console().print(summary_table(session.summary))
+    for line in [*notes, *closing_lines(session, out)]:
         err.print(line, soft_wrap=True)
-    raise typer.Exit(sitting.exit_code)
+    raise typer.Exit(session.exit_code)
 
 
-def execute(config: RunConfig, paths: list[Path], out: Path, terminal: Console) -> Sitting:
-    """Run one sitting with progress on `terminal`. The first Ctrl-C or SIGTERM drains, the second stops at once."""
+def execute(config: RunConfig, paths: list[Path], out: Path, terminal: Console) -> Session:
+    """Run one session with progress on `terminal`. The first Ctrl-C or SIGTERM drains, the second stops at once."""
     if not paths and not (out / "run.db").exists():
         raise UserError(f"{out} holds no documents yet: give --documents PATH")
     inputs = Inputs(config, paths)  # mistyped paths are found before a run folder is made
@@ -143,9 +143,9 @@ def execute(config: RunConfig, paths: list[Path], out: Path, terminal: Console) 
     raise RunFailed(f"stopped at once; the same command goes on: nothing paid for is lost ({out})")
 
 
-def closing_lines(sitting: Sitting, out: Path) -> list[str]:
+def closing_lines(session: Session, out: Path) -> list[str]:
     """Return what a person must know at the end: why it stopped, what failed, what to type next."""
-    outcome, summary = sitting.outcome, sitting.summary
+    outcome, summary = session.outcome, session.summary
     stopped, others = outcome.stopped, [line for line in outcome.errored if line not in outcome.one_cause]
     if outcome.one_cause:  # the cause stands above, where the first of these documents errored
         names = [line.partition(": ")[0] for line in outcome.one_cause]
@@ -219,8 +219,8 @@ def find_settings(config: Path | None, out: Path, flags: Mapping[str, Any], kind
     return load_config(config, given)
 
 
-def on_signals(sitting: Drainable, progress: Says) -> None:
-    """Let the first Ctrl-C or SIGTERM drain a sitting, and the second end it at once."""
+def on_signals(session: Drainable, progress: Says) -> None:
+    """Let the first Ctrl-C or SIGTERM drain a session, and the second end it at once."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     signalled = False
 
@@ -231,7 +231,7 @@ def on_signals(sitting: Drainable, progress: Says) -> None:
         else:
             signalled = True
             progress.say("stopping: calls in flight are waited for; Ctrl-C again stops at once")
-            sitting.drain("interrupted", failed=True)
+            session.drain("interrupted", failed=True)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)

@@ -17,7 +17,7 @@ from autodata.cli.terminal import console
 from autodata.corpus.summary import summarise
 from autodata.jobs.inputs import Inputs
 from autodata.jobs.progress import Progress
-from autodata.jobs.session import Sitting
+from autodata.jobs.session import Session
 from autodata.runner.config import RunConfig, load_config
 from autodata.runner.destinations import host
 from autodata.runner.ingest import take_in
@@ -36,8 +36,8 @@ def run_on_server(
     flags: Mapping[str, Any],
     paths: list[Path],
     out: Path,
-) -> tuple[Sitting, list[str]]:
-    """Run one sitting; return it and what a person must know besides. Raises UserError and RunFailed."""
+) -> tuple[Session, list[str]]:
+    """Run one session; return it and what a person must know besides. Raises UserError and RunFailed."""
     given = {name: value for name, value in flags.items() if value is not None}
     if spent := next((name for name in given if name.startswith("budget.")), None):
         raise UserError(
@@ -105,7 +105,7 @@ def _key(variable: str | None) -> str | None:
     return key
 
 
-async def _sit(run: RemoteRun, inputs: Inputs, out: Path, url: str, key: str | None) -> tuple[Sitting, list[str]]:
+async def _sit(run: RemoteRun, inputs: Inputs, out: Path, url: str, key: str | None) -> tuple[Session, list[str]]:
     with Progress(console(stderr=True), target=run.target) as progress:
         progress.say(f"Documents go to: the LangGraph server at {host(url)}, and from there to the models it names")
         async with open_remote(run, out, url, key) as runner:
@@ -116,8 +116,8 @@ async def _sit(run: RemoteRun, inputs: Inputs, out: Path, url: str, key: str | N
             progress.total = await count_documents(runner.ledger, "pending", "errored")
             outcome = await runner.run()
             made = [json.loads(text) for text in await examples(runner.ledger)]
-            sitting = Sitting(outcome, await summarise(runner.ledger), made)
-            return sitting, _notes(runner, url)
+            session = Session(outcome, await summarise(runner.ledger), made)
+            return session, _notes(runner, url)
 
 
 def _notes(runner: RemoteRunner, url: str) -> list[str]:

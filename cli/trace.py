@@ -60,13 +60,13 @@ def trace(
     if only is not None and only not in (rounds := sorted({s["n"] for s in found["spans"] if s["kind"] == "round"})):
         known = f"its rounds are {', '.join(map(str, rounds))}" if rounds else "it has none yet"
         raise UserError(f"{found['name']} has no round {only}: {known}")
-    sittings = trees(found["spans"], only)
+    sessions = trees(found["spans"], only)
     if as_json:
-        print_json({**found, "spans": sittings})
+        print_json({**found, "spans": sessions})
     elif html is not None:
-        _write(html, found, sittings, calls)
+        _write(html, found, sessions, calls)
     else:
-        draw(console(), found, sittings, calls=calls)
+        draw(console(), found, sessions, calls=calls)
 
 
 async def _read(run: Path, wanted: str | None, evaluation: str | None) -> dict[str, Any] | list[dict[str, Any]]:
@@ -140,7 +140,7 @@ async def _spans(ledger: Reader, thread_id: str) -> list[dict[str, Any]]:
 
 
 def trees(spans: Sequence[Mapping[str, Any]], only: int | None = None) -> list[dict[str, Any]]:
-    """Return the sittings, each with its `children` down to the calls; with `only`, nothing of other rounds."""
+    """Return the sessions, each with its `children` down to the calls; with `only`, nothing of other rounds."""
     nodes = {span["span_id"]: {**span, "children": []} for span in spans}
     roots: list[dict[str, Any]] = []
     for node in nodes.values():
@@ -151,9 +151,9 @@ def trees(spans: Sequence[Mapping[str, Any]], only: int | None = None) -> list[d
     return [root for root in roots if only is None or root["children"]]
 
 
-def _write(path: Path, found: Mapping[str, Any], sittings: Sequence[Mapping[str, Any]], calls: bool) -> None:
+def _write(path: Path, found: Mapping[str, Any], sessions: Sequence[Mapping[str, Any]], calls: bool) -> None:
     page = Console(file=io.StringIO(), record=True, width=HTML_WIDTH, markup=False, highlight=False, emoji=False)
-    draw(page, found, sittings, calls=calls)
+    draw(page, found, sessions, calls=calls)
     try:
         path.write_text(page.export_html(), "utf-8")
     except OSError as error:

@@ -27,7 +27,7 @@ _DECISIONS = {"strong": "on to the strong solver", "judge": "on to the loop judg
 
 @dataclass(frozen=True)
 class _Window:
-    """The stretch of time that a sitting's bars are drawn in."""
+    """The stretch of time that a session's bars are drawn in."""
 
     start: datetime
     end: datetime
@@ -57,48 +57,48 @@ class _Bar:
         yield Segment(" " * (width - first - length))
 
 
-def draw(out: Console, document: Span, sittings: Sequence[Span], *, calls: bool = False) -> None:
-    """Print the sittings of a document, one waterfall each. Without `calls`, a node's calls are one bar."""
+def draw(out: Console, document: Span, sessions: Sequence[Span], *, calls: bool = False) -> None:
+    """Print the sessions of a document, one waterfall each. Without `calls`, a node's calls are one bar."""
     reason = document["status_reason"]
     reason = reason.replace("_", " ") if document["status"] == "rejected" else reason
     status = f"{document['status']}{': ' if reason else ''}{reason}"
     head = Text(printable(document["name"]), style="bold")
     head.append(f"  {printable(status)}", style=f"not bold {_TONES.get(document['status'], '')}")
     out.print(head)
-    paid = [call for sitting in sittings for call in _calls(sitting) if _paid(call)]
-    rounds = len({span["n"] for sitting in sittings for span in sitting["children"] if span["kind"] == "round"})
+    paid = [call for session in sessions for call in _calls(session) if _paid(call)]
+    rounds = len({span["n"] for session in sessions for span in session["children"] if span["kind"] == "round"})
     parts = [_count(rounds, "round"), _count(len(paid), "call"), f"{_sum(paid, 'tokens_in'):,} tokens in"]
     parts += [f"{_sum(paid, 'tokens_out'):,} out", *_money(paid)]
-    worked = sum(_window(sitting).seconds for sitting in sittings)
-    out.print(Text(f"{', '.join(parts)}; {duration(worked)} in {_count(len(sittings), 'sitting')}", style="dim"))
-    for number, sitting in enumerate(sittings, 1):
+    worked = sum(_window(session).seconds for session in sessions)
+    out.print(Text(f"{', '.join(parts)}; {duration(worked)} in {_count(len(sessions), 'session')}", style="dim"))
+    for number, session in enumerate(sessions, 1):
         out.print()
-        out.print(_title(sitting, number, len(sittings)))
-        out.print(_table(sitting, calls))
+        out.print(_title(session, number, len(sessions)))
+        out.print(_table(session, calls))
 
 
-def _title(sitting: Span, number: int, of: int) -> Text:
-    window = _window(sitting)
-    title = Text(f"Sitting {number} of {of}", style="bold")
+def _title(session: Span, number: int, of: int) -> Text:
+    window = _window(session)
+    title = Text(f"Session {number} of {of}", style="bold")
     title.append(f"  {window.start.astimezone():%Y-%m-%d %H:%M:%S}, {duration(window.seconds)}", style="not bold")
-    if sitting["epoch"]:
-        title.append(f", epoch {sitting['epoch']}", style="not bold")
+    if session["epoch"]:
+        title.append(f", epoch {session['epoch']}", style="not bold")
     ends = {
         "ok": "",
         "stopped": "stopped: the same command goes on",
         "error": "errored",
         "open": "killed" if number < of else "killed, or still at work",
     }
-    if said := ends.get(sitting["status"], sitting["status"]):
-        title.append(f", {said}", style="not bold red" if sitting["status"] == "error" else "not bold yellow")
-    if sitting["error"]:
-        title.append(f"\n{printable(sitting['error'])}", style="not bold dim")
+    if said := ends.get(session["status"], session["status"]):
+        title.append(f", {said}", style="not bold red" if session["status"] == "error" else "not bold yellow")
+    if session["error"]:
+        title.append(f"\n{printable(session['error'])}", style="not bold dim")
     return title
 
 
-def _table(sitting: Span, calls: bool) -> Table:
-    window = _window(sitting)
-    every = list(_calls(sitting))
+def _table(session: Span, calls: bool) -> Table:
+    window = _window(session)
+    every = list(_calls(session))
     priced = any(call["cost_usd"] is not None for call in every)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), expand=True)
     table.add_column("", no_wrap=True)
@@ -106,7 +106,7 @@ def _table(sitting: Span, calls: bool) -> Table:
     for name in ("time", "in", "out", *(["cost"] if priced else [])):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", ratio=2, min_width=20)
-    for depth, span in _lines(sitting, calls):
+    for depth, span in _lines(session, calls):
         below = [call for call in _calls(span) if _paid(call)]
         start, end = _when(span, window)
         figures = [duration((end - start).total_seconds())]
@@ -161,10 +161,10 @@ def _notes(span: Span, calls: bool) -> Text:
         models = ", ".join(dict.fromkeys(call["model"] for call in span["children"]))
         add("; ".join([f"{_count(len(span['children']), 'call')}: {models}", *_oddities(span["children"])]), "dim")
     if span["status"] == "stopped" and span["kind"] == "round":
-        add("the next sitting goes on", "dim")
+        add("the next session goes on", "dim")
     elif span["status"] == "open" and not span["journalled"]:
         add("never ended", "yellow")
-    if span["status"] != "stopped":  # why it stopped stands above its sitting
+    if span["status"] != "stopped":  # why it stopped stands above its session
         add(span["error"], "red" if span["status"] == "error" else "dim")
     return notes
 
@@ -205,8 +205,8 @@ def _paid(call: Span) -> bool:
     return not call["replayed"] and (call["status"] != "error" or call["tokens_in"] is not None)
 
 
-def _window(sitting: Span) -> _Window:
-    shown = sitting["children"] or [sitting]
+def _window(session: Span) -> _Window:
+    shown = session["children"] or [session]
     moments = [moment for child in shown for span in _flat(child) for moment in _known(span)]
     return _Window(min(moments), max(moments))
 
@@ -225,7 +225,7 @@ def _known(span: Span) -> list[datetime]:
 
 
 def _when(span: Span, window: _Window) -> tuple[datetime, datetime]:
-    """Return start and end; of what never ended, the last that is known below it, or of the sitting."""
+    """Return start and end; of what never ended, the last that is known below it, or of the session."""
     start = datetime.fromisoformat(span["started"])
     if span["ended"]:
         return start, datetime.fromisoformat(span["ended"])

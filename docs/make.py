@@ -15,7 +15,7 @@ from autodata.cli.draw import draw
 from autodata.cli.init import configuration
 from autodata.corpus.summary import MEANINGS
 from autodata.domains.domain import CS
-from autodata.jobs.session import Sitting
+from autodata.jobs.session import Session
 from autodata.models.config import ModelSettings, Settings
 from autodata.models.simulated.world import Faults
 from autodata.prompts.roles import PROMPTED, ROLE
@@ -55,7 +55,7 @@ def _codes(names: Iterable[str]) -> str:
 
 
 def _bearing() -> str:
-    """Return the list of settings that may not change between two sittings."""
+    """Return the list of settings that may not change between two sessions."""
     config = read_config('models.default = {provider = "simulated", model = "m"}', "docs")
     bears = fingerprint(config.resolved(""))
     names = dict.fromkeys(name.partition(".")[0] for name in bears)
@@ -75,8 +75,8 @@ def _bearing() -> str:
 def _exit_codes() -> str:
     """Return the table of exit codes, from the docstrings of what causes them."""
     said = {error: re.sub(r" Exit code \d\.", "", error.__doc__ or "") for error in (RunFailed, UserError)}
-    of_run = re.fullmatch(r"0 when (.*), 1 when (.*)\.", Sitting.exit_code.__doc__ or "")
-    assert of_run is not None, "the docstring of Sitting.exit_code no longer tells 0 from 1"
+    of_run = re.fullmatch(r"0 when (.*), 1 when (.*)\.", Session.exit_code.__doc__ or "")
+    assert of_run is not None, "the docstring of Session.exit_code no longer tells 0 from 1"
     rows = [
         ("0", f"The command did its work. `run`: {of_run[1]}."),
         (

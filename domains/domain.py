@@ -10,7 +10,7 @@ from pydantic import Field, PrivateAttr, field_validator
 
 from autodata.checkpoints.errors import UserError
 from autodata.domains.acceptance.policies import Planned
-from autodata.domains.tasks.base import Kind, extract_of, judgement_of
+from autodata.domains.tasks.base import TaskType, extract_of, judgement_of
 from autodata.domains.tasks.judgement import Extract, LoopJudgement
 from autodata.domains.tasks.plugin import SPEC
 from autodata.domains.tasks.registry import TASK_TYPES, find_kind
@@ -98,7 +98,7 @@ class Domain(Settings):
         return Planned(self.weak_attempts, self.strong_attempts, self.curtail)
 
     @property
-    def scorer(self) -> Kind:
+    def scorer(self) -> TaskType:
         """The kind of candidate, with its checks and its scorer."""
         return find_kind(self.kind)
 

@@ -1,7 +1,7 @@
 """The meta-optimiser as a second state graph: it rewrites the prompts from traced failures (paper, section 6).
 
 START -> select_parent -> evaluate_parent -> analyse -> edit -> check -> validate -> decide -> record -> select_parent,
-until no iteration is left. Iterations made at once are lanes: each is a thread of its own.
+until no iteration is left. Iterations made at once are workers: each is a thread of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from autodata.nodes.optimizer.validate import decide, record, validate
 
 
 def after_select(state: OptState) -> str:
-    """Go on with the iteration that was begun, or end the lane."""
+    """Go on with the iteration that was begun, or end the worker."""
     return END if state.get("over") else "evaluate_parent"
 
 

@@ -24,7 +24,7 @@ from autodata.runner.outcome import Outcome
 
 
 @dataclass(frozen=True)
-class Sitting:
+class Session:
     """What one session did."""
 
     outcome: Outcome
@@ -48,7 +48,7 @@ async def work(
     models: Mapping[str, BaseChatModel] | None = None,
     begun: Callable[[Runner], None] = lambda runner: None,
     kept: bool = True,
-) -> Sitting:
+) -> Session:
     """Work in a run folder, after saying where documents go. `begun` is given the runner before anything is spent.
 
     `models` are the caller's own chat models; `kept` says whether the folder will be there for a person to look into.
@@ -74,4 +74,4 @@ async def work(
             progress.total = await count_documents(runner.ledger, "pending", "waiting", "errored")
             outcome = await runner.run()
             made = [json.loads(text) for text in await examples(runner.ledger)]
-            return Sitting(outcome, await summarise(runner.ledger), made, notes)
+            return Session(outcome, await summarise(runner.ledger), made, notes)

@@ -36,7 +36,7 @@ def price(settings: ModelSettings, tokens_in: int | None, tokens_out: int | None
     return (tokens_in * price_in + tokens_out * price_out) / 1e6
 
 
-def told_usage(usage: Mapping[str, Any], *, text: str, truncated: bool) -> tuple[int | None, int | None]:
+def reported_usage(usage: Mapping[str, Any], *, text: str, truncated: bool) -> tuple[int | None, int | None]:
     """Return the tokens in and out that a server told; None for what it did not tell.
 
     A prompt of no tokens, or an answer of none that has text or reached the token limit, was not counted: servers that

@@ -1,4 +1,4 @@
-"""One place through which every model call goes: journal, budget, retries, repair (laws 2, 3, 9).
+"""One place through which every model call goes: journal, budget, retries, repair (rules 2, 3, 9).
 
 A call is looked up in the journal first; only what is not there is paid for, and it is durable before it is used:
 

@@ -1,4 +1,4 @@
-"""Who answers: model settings by role, retries and budgets, as one typed configuration (law 8)."""
+"""Who answers: model settings by role, retries and budgets, as one typed configuration (rule 8)."""
 
 from __future__ import annotations
 
@@ -213,11 +213,11 @@ class BudgetConfig(Settings):
     """What a run may spend. None: no bound. Reaching one drains the run; the same command goes on later."""
 
     max_calls: int | None = Field(default=None, ge=1)
-    """Paid model calls of the run folder, all its sittings together."""
+    """Paid model calls of the run folder, all its sessions together."""
     max_tokens: int | None = Field(default=None, ge=1)
-    """Tokens of the run folder, prompts and replies of all its sittings. A call is sent only where the most it can take
+    """Tokens of the run folder, prompts and replies of all its sessions. A call is sent only where the most it can take
     is left: its prompt, as estimated, and the role's `max_tokens`."""
     max_usd: float | None = Field(default=None, gt=0)
-    """Money of the run folder, all its sittings together. A call is sent only where the most it can cost is left."""
+    """Money of the run folder, all its sessions together. A call is sent only where the most it can cost is left."""
     max_seconds: float | None = Field(default=None, gt=0)
-    """Wall-clock seconds of this sitting."""
+    """Wall-clock seconds of this session."""

@@ -1,7 +1,7 @@
 """How a reply ended: one table of the reasons that servers give, in any spelling.
 
 Only known good endings are answers. A reply that ended for another reason, known or not, is a failure of the
-infrastructure (law 2): it is asked for again, and never scored.
+infrastructure (rule 2): it is asked for again, and never scored.
 """
 
 from __future__ import annotations

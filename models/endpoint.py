@@ -121,7 +121,7 @@ class Endpoint:
             raise EndpointDown(self.down)
 
     def raise_if_stopped(self) -> None:
-        """Raise EndpointDown once the endpoint was given up, Drained once the sitting is ending."""
+        """Raise EndpointDown once the endpoint was given up, Drained once the session is ending."""
         self.raise_if_down()
         if self._drained:
             raise Drained(f"{self.name}: the call was not sent, for the run is ending")

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from langchain_core.messages import AIMessage
 from pydantic import BaseModel
 
-from autodata.models.budget import told_usage
+from autodata.models.budget import reported_usage
 from autodata.models.coerce import ReplyModel
 from autodata.models.endings import ANSWERS, Ending, ending_of, explained, reason_with
 from autodata.models.endpoint import RoleModel
@@ -82,7 +82,7 @@ def to_reply(message: AIMessage, model: RoleModel) -> Reply:
     elif refusal and not text.strip():
         finish = reason_with("refusal", refusal)
     reply = Reply(text, str(finish), None, None, None)
-    tokens_in, tokens_out = told_usage(usage, text=text, truncated=reply.truncated)
+    tokens_in, tokens_out = reported_usage(usage, text=text, truncated=reply.truncated)
     return replace(reply, tokens_in=tokens_in, tokens_out=tokens_out, cost_usd=model.cost(tokens_in, tokens_out))
 
 

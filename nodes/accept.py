@@ -18,7 +18,7 @@ from autodata.nodes.events import AcceptedEvent, RejectedEvent
 from autodata.nodes.quality_verifier import review
 from autodata.nodes.rounds import closed_round
 from autodata.nodes.state import State, plain
-from autodata.nodes.step import Desk
+from autodata.nodes.step import Step
 
 
 async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -28,45 +28,45 @@ async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     verifier that refuses at the final check ends the document `rejected/final_check`, without feedback (paper,
     section 3).
     """
-    desk = Desk(state, runtime)
-    services = desk.services
-    desk.require_passed()
-    verdict = Verdict.model_validate(desk.state["verdict"])
-    if verdict.candidate_id != desk.candidate_id:
+    step = Step(state, runtime)
+    services = step.services
+    step.require_passed()
+    verdict = Verdict.model_validate(step.state["verdict"])
+    if verdict.candidate_id != step.candidate_id:
         raise BadState("only the exact candidate that the verdict is about can be accepted")
     if verdict.decision is Decision.JUDGE:
-        _require_accepted_by_judge(desk)
-    if by_code := await rejection_by_code(desk, desk.candidate):
+        _require_accepted_by_judge(step)
+    if by_code := await rejection_by_code(step, step.candidate):
         return {"rejection": rejection_of(*by_code)}
     reason = ""
     if services.domain.final_check and services.domain.quality_check:
-        reason = "; ".join((await review(desk, "accept", services.frozen))[1])
+        reason = "; ".join((await review(step, "accept", services.frozen))[1])
     if reason:
-        closed = closed_round(desk, FailureMode.FINAL_CHECK, reason)
+        closed = closed_round(step, FailureMode.FINAL_CHECK, reason)
         await record_rejected(
             services.store,
-            desk.document_id,
+            step.document_id,
             closed,
             DocumentStatus.REJECTED,
             why=FailureMode.FINAL_CHECK.value,
             reason=reason,
             feedback=None,
         )
-        desk.emit(RejectedEvent(**desk.place, reason=closed.reason))
+        step.emit(RejectedEvent(**step.place, reason=closed.reason))
         return {
             "rejection": None,
-            "rounds": [plain(row) for row in [*desk.rounds, closed]],
+            "rounds": [plain(row) for row in [*step.rounds, closed]],
             "status": DocumentStatus.REJECTED.value,
             "status_reason": FailureMode.FINAL_CHECK.value,
         }
-    closed = closed_round(desk, None, "")
-    example = _example(desk)
-    text = await services.blobs.get(f"document/{desk.document_id}")
-    tied = await asyncio.to_thread(tied_to_numbers, desk.candidate.question, text)
+    closed = closed_round(step, None, "")
+    example = _example(step)
+    text = await services.blobs.get(f"document/{step.document_id}")
+    tied = await asyncio.to_thread(tied_to_numbers, step.candidate.question, text)
     await record_accepted(services.store, closed, example, tied=tied)
-    desk.emit(AcceptedEvent(**desk.place, example=example))
+    step.emit(AcceptedEvent(**step.place, example=example))
     return {
-        "rounds": [plain(row) for row in [*desk.rounds, closed]],
+        "rounds": [plain(row) for row in [*step.rounds, closed]],
         "rejection": None,
         "example": plain(example),
         "status": DocumentStatus.ACCEPTED.value,
@@ -74,28 +74,28 @@ async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     }
 
 
-def _require_accepted_by_judge(desk: Desk) -> None:
+def _require_accepted_by_judge(step: Step) -> None:
     """Raise ValueError unless the loop judge accepted exactly the current candidate."""
-    judgement = desk.state.get("judgement") or {}
-    if judgement.get("candidate_id") != desk.candidate_id or judgement.get("verdict") != "accept":
+    judgement = step.state.get("judgement") or {}
+    if judgement.get("candidate_id") != step.candidate_id or judgement.get("verdict") != "accept":
         raise BadState("only the exact candidate that the loop judge accepted can be accepted")
 
 
-def _example(desk: Desk) -> Example:
-    services, verdict = desk.services, Verdict.model_validate(desk.state["verdict"])
-    candidate = desk.candidate
-    judgement = desk.state.get("judgement")
+def _example(step: Step) -> Example:
+    services, verdict = step.services, Verdict.model_validate(step.state["verdict"])
+    candidate = step.candidate
+    judgement = step.state.get("judgement")
     return Example(
-        example_id=digest([desk.thread_id, desk.n, candidate.candidate_id]),
-        document_id=desk.document_id,
-        document_name=desk.state["document"]["name"],
+        example_id=digest([step.thread_id, step.n, candidate.candidate_id]),
+        document_id=step.document_id,
+        document_name=step.state["document"]["name"],
         domain=services.domain.name,
         candidate_id=candidate.candidate_id,
         candidate=candidate.model_dump(mode="json"),
-        passage=(desk.state.get("passage") or {}).get("text", ""),
-        rounds=desk.n,
-        weak_scores=tuple(desk.scores(Stage.WEAK)),
-        strong_scores=tuple(desk.scores(Stage.STRONG)),
+        passage=(step.state.get("passage") or {}).get("text", ""),
+        rounds=step.n,
+        weak_scores=tuple(step.scores(Stage.WEAK)),
+        strong_scores=tuple(step.scores(Stage.STRONG)),
         weak_mean=verdict.weak_mean,
         strong_mean=verdict.strong_mean,
         gap=verdict.gap,

@@ -22,7 +22,7 @@ from autodata.nodes.events import CandidateEvent, DraftsEvent, rejection_told
 from autodata.nodes.extractor import shown_extract
 from autodata.nodes.grounding import shown_grounding
 from autodata.nodes.state import State
-from autodata.nodes.step import Desk, all_of
+from autodata.nodes.step import Step, all_of
 from autodata.prompts import fence
 
 NO_ANCHOR = "no sentence with a name, a number or a date"
@@ -40,27 +40,27 @@ async def challenger(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     that is JSON but breaks the rubric's rules after all repairs is a rejected round; an unreadable one is an error.
     A candidate that waits in the queue is taken first: nobody is asked for a new one.
     """
-    desk = Desk(state, runtime)
-    services, n = desk.services, state.get("n", 0) + 1
+    step = Step(state, runtime)
+    services, n = step.services, state.get("n", 0) + 1
     fresh: State = {**state, "n": n, "candidate": None, "candidate_id": ""}
     fresh |= {"quality": None, "attempts": [], "verdict": None, "judgement": None, "rejection": None}
-    desk = Desk(fresh, runtime)
+    step = Step(fresh, runtime)
     if waiting := state.get("queue"):
         fresh["queue"] = waiting[1:]
-        return await _opened(desk, services.domain.scorer.candidate(waiting[0]), None, "")
+        return await _opened(step, services.domain.scorer.candidate(waiting[0]), None, "")
     fresh["passage"] = None
     if words := services.domain.passage_words:
-        text = await services.blobs.get(f"document/{desk.document_id}")
-        passage = pick(text, n, seed_for(services.run_seed, "passage", desk.document_id), words)
+        text = await services.blobs.get(f"document/{step.document_id}")
+        passage = pick(text, n, seed_for(services.run_seed, "passage", step.document_id), words)
         if passage is None:
-            await record_skipped(services.store, desk.document_id, NO_ANCHOR, len(desk.rounds))
+            await record_skipped(services.store, step.document_id, NO_ANCHOR, len(step.rounds))
             return {"status": DocumentStatus.SKIPPED.value, "status_reason": NO_ANCHOR}
         fresh["passage"] = {"text": passage.text, "anchor": passage.anchor}
     several = services.domain.challengers
-    drafts = all_of(await asyncio.gather(*(_written(desk, k) for k in range(several)), return_exceptions=True))
+    drafts = all_of(await asyncio.gather(*(_written(step, k) for k in range(several)), return_exceptions=True))
     if several == 1:
-        return await _opened(desk, drafts[0].candidate, drafts[0].mode, drafts[0].reason)
-    return await _drafted(desk, drafts)
+        return await _opened(step, drafts[0].candidate, drafts[0].mode, drafts[0].reason)
+    return await _drafted(step, drafts)
 
 
 @dataclass(frozen=True)
@@ -72,63 +72,63 @@ class _Draft:
     reason: str = ""
 
 
-async def _written(desk: Desk, index: int) -> _Draft:
+async def _written(step: Step, index: int) -> _Draft:
     """Ask one challenger. Raises the errors of a call, and UnusableReply for what could not be read at all."""
-    services, state = desk.services, desk.state
+    services, state = step.services, step.state
     prompt, schema = services.pack["challenger"], services.domain.scorer.draft
     angles = prompt.front.angles
     messages = prompt.render(
         {
-            "source": fence("document", await desk.source()),
+            "source": fence("document", await step.source()),
             "title": fence("title", state["document"]["title"]),
             "anchor": fence("sentence", (state.get("passage") or {}).get("anchor", "")),
             "extract": shown_extract(services.domain, state.get("extract")),
-            "grounding": await shown_grounding(desk),
+            "grounding": await shown_grounding(step),
             "angle": angles[index % len(angles)] if angles else "",
             "failures": state.get("feedback", ""),
             "schema": schema_text(schema),
         }
     )
     try:
-        site = desk.site("challenger", index=str(index))
+        site = step.site("challenger", index=str(index))
         written, _ = await services.caller.parsed(site, messages, schema, shape_is_verdict=True)
     except UnusableReply as error:
         if not error.shape:
             raise
         return _Draft(None, FailureMode.MALFORMED, str(error).removeprefix("challenger: "))
     candidate = services.domain.scorer.candidate(written.model_dump())
-    if _key(candidate) in {row.question_key for row in desk.rounds}:
+    if _key(candidate) in {row.question_key for row in step.rounds}:
         return _Draft(candidate, FailureMode.DUPLICATE, "this question was tried before")
-    return _Draft(candidate, *(await rejection_by_code(desk, candidate) or (None, "")))
+    return _Draft(candidate, *(await rejection_by_code(step, candidate) or (None, "")))
 
 
-async def _drafted(desk: Desk, drafts: Sequence[_Draft]) -> dict[str, Any]:
+async def _drafted(step: Step, drafts: Sequence[_Draft]) -> dict[str, Any]:
     """Hand the drafts that code finds nothing wrong with to the screen, each question once; without any, reject."""
     sound = {_key(draft.candidate): draft.candidate for draft in reversed(drafts) if draft.candidate and not draft.mode}
     dropped = [draft for draft in drafts if draft.mode]
-    desk.emit(DraftsEvent(**desk.place, drafts=len(drafts), dropped=[draft.reason for draft in dropped]))
+    step.emit(DraftsEvent(**step.place, drafts=len(drafts), dropped=[draft.reason for draft in dropped]))
     if not sound:
         order = (FailureMode.POST_FILTER, FailureMode.QUALITY, FailureMode.DUPLICATE, FailureMode.MALFORMED)
         worst = min(dropped, key=lambda draft: order.index(draft.mode or FailureMode.MALFORMED))
-        return await _opened(desk, worst.candidate, worst.mode, worst.reason)
-    desk.state["queue"] = [candidate.model_dump(mode="json") for candidate in reversed(sound.values())]
-    return {name: desk.state.get(name) for name in _KEPT if name in desk.state}
+        return await _opened(step, worst.candidate, worst.mode, worst.reason)
+    step.state["queue"] = [candidate.model_dump(mode="json") for candidate in reversed(sound.values())]
+    return {name: step.state.get(name) for name in _KEPT if name in step.state}
 
 
 def _key(candidate: Candidate) -> str:
     return question_key(candidate.question)
 
 
-async def _opened(desk: Desk, candidate: Candidate | None, mode: FailureMode | None, reason: str) -> dict[str, Any]:
+async def _opened(step: Step, candidate: Candidate | None, mode: FailureMode | None, reason: str) -> dict[str, Any]:
     """Store the open round and return the update that starts it."""
-    state = desk.state
+    state = step.state
     state["candidate_id"] = candidate.candidate_id if candidate else ""
     state["candidate"] = candidate.model_dump(mode="json") if candidate else None
     state["rejection"] = {"failure_mode": mode.value, "reason": reason} if mode else None
     quality = None
-    if candidate and not desk.services.domain.quality_check and (found := await noted(desk, candidate)):
+    if candidate and not step.services.domain.quality_check and (found := await noted(step, candidate)):
         quality = {"candidate_id": candidate.candidate_id, **found}
-    await record_opened(desk.services.store, desk.opening(), quality=quality)
+    await record_opened(step.services.store, step.opening(), quality=quality)
     rejection = rejection_told(state["rejection"])
-    desk.emit(CandidateEvent(**desk.place, candidate=state["candidate"], rejection=rejection))
+    step.emit(CandidateEvent(**step.place, candidate=state["candidate"], rejection=rejection))
     return {name: state.get(name) for name in _KEPT if name in state}

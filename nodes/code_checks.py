@@ -11,7 +11,7 @@ from autodata.domains.acceptance.policies import LoopJudge
 from autodata.domains.acceptance.rubric_score import count_problems
 from autodata.domains.domain import Domain
 from autodata.domains.tasks.base import broken_rules, missing
-from autodata.nodes.step import Desk
+from autodata.nodes.step import Step
 from autodata.prompts import PromptPack
 
 
@@ -35,16 +35,16 @@ def code_problems(
     return list(dict.fromkeys([*found, *counted]))
 
 
-async def rejection_by_code(desk: Desk, candidate: Candidate) -> tuple[FailureMode, str] | None:
+async def rejection_by_code(step: Step, candidate: Candidate) -> tuple[FailureMode, str] | None:
     """Return why code rejects a candidate, unpaid: what is wrong with it, or a fixed rule that it breaks; else None.
 
     Where a quality verifier says whether a source supports an answer, code looks first whether it says it at all. Fixed
     rules bind where a loop judge decides; a baseline sends nothing back for them.
     """
-    services = desk.services
+    services = step.services
     found = code_problems(services.domain, services.pack, candidate, services.frozen)
     if not found and services.domain.quality_check:
-        sources = await _sources(desk)
+        sources = await _sources(step)
         found = list((await asyncio.to_thread(missing, services.domain.scorer, candidate, sources)).problems)
     if found:
         return FailureMode.QUALITY, "; ".join(found)
@@ -63,12 +63,12 @@ def reason_of(broken: Mapping[str, str]) -> str:
     return "; ".join(f"{rule}: {what}" for rule, what in broken.items())
 
 
-async def noted(desk: Desk, candidate: Candidate) -> dict[str, Any]:
+async def noted(step: Step, candidate: Candidate) -> dict[str, Any]:
     """Return what is worth a look but fails nothing: quoted words that the source does not hold. Empty without any."""
-    sources = await _sources(desk)
-    quotes = (await asyncio.to_thread(missing, desk.services.domain.scorer, candidate, sources)).quotes
+    sources = await _sources(step)
+    quotes = (await asyncio.to_thread(missing, step.services.domain.scorer, candidate, sources)).quotes
     return {"quotes_not_in_source": [dict(quote) for quote in quotes]} if quotes else {}
 
 
-async def _sources(desk: Desk) -> Sequence[str]:
-    return [await desk.source(), str(desk.state["document"]["title"])]
+async def _sources(step: Step) -> Sequence[str]:
+    return [await step.source(), str(step.state["document"]["title"])]

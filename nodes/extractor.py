@@ -19,39 +19,39 @@ from autodata.nodes.context import Context
 from autodata.nodes.events import ExtractEvent
 from autodata.nodes.grounding import sample_grounding
 from autodata.nodes.state import State
-from autodata.nodes.step import Desk
+from autodata.nodes.step import Step
 from autodata.prompts import fence
 
 
 async def extractor(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Make what the thread needs before its first round. An unsuitable document ends `skipped`, with the note."""
-    desk = Desk(state, runtime)
-    domain = desk.services.domain
+    step = Step(state, runtime)
+    domain = step.services.domain
     update: dict[str, Any] = {}
     if domain.extractor and not state.get("extract"):
-        update |= await _extracted(desk)
+        update |= await _extracted(step)
     if domain.grounding and not update.get("status") and state.get("grounding") is None:
-        update["grounding"] = await sample_grounding(desk)
+        update["grounding"] = await sample_grounding(step)
     return update
 
 
-async def _extracted(desk: Desk) -> dict[str, Any]:
-    services, schema = desk.services, desk.services.domain.extract
+async def _extracted(step: Step) -> dict[str, Any]:
+    services, schema = step.services, step.services.domain.extract
     messages = services.pack["extractor"].render(
         {
-            "source": fence("document", await services.blobs.get(f"document/{desk.document_id}")),
-            "title": fence("title", desk.state["document"]["title"]),
+            "source": fence("document", await services.blobs.get(f"document/{step.document_id}")),
+            "title": fence("title", step.state["document"]["title"]),
             "schema": schema_text(schema),
         }
     )
-    found, _ = await services.caller.parsed(desk.site("extractor"), messages, schema)
+    found, _ = await services.caller.parsed(step.site("extractor"), messages, schema)
     extract = found.model_dump(mode="json")
     update: dict[str, Any] = {"extract": extract}
     if found.unsuitable:
         update |= {"status": DocumentStatus.SKIPPED.value, "status_reason": found.suitability_note}
     why = found.suitability_note if found.unsuitable else None
-    await record_extract(services.store, desk.document_id, extract, why)
-    desk.emit(ExtractEvent(**desk.place, extract=extract, skipped=found.unsuitable))
+    await record_extract(services.store, step.document_id, extract, why)
+    step.emit(ExtractEvent(**step.place, extract=extract, skipped=found.unsuitable))
     return update
 
 

@@ -14,7 +14,7 @@ from autodata.nodes.context import Context
 from autodata.nodes.events import FeedbackEvent
 from autodata.nodes.rounds import closed_round
 from autodata.nodes.state import State, plain
-from autodata.nodes.step import Desk
+from autodata.nodes.step import Step
 from autodata.prompts import fence
 
 BY_REVIEWER = "WHAT A REVIEWER SAID"
@@ -69,7 +69,7 @@ def _entry(row: Round, show_rejected: bool, suggestion: str) -> str:
     if not (show_rejected or row.failure_mode is FailureMode.SENT_BACK):
         told = row.reason.split(":")[0] if row.failure_mode is FailureMode.QUALITY else ""
         return text + (f" ({told})" if told else "")
-    if row.reason:  # it may quote a model: data, not an instruction (law 7)
+    if row.reason:  # it may quote a model: data, not an instruction (rule 7)
         text += f"\n{fence('reason', row.reason)}"
     return text + _question(row, show_rejected)
 
@@ -92,13 +92,13 @@ def _question(row: Round, show_rejected: bool) -> str:
 
 async def feedback(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Close a rejected round: record it, and tell the next challenger of all failures, or end after the last round."""
-    desk = Desk(state, runtime)
-    services = desk.services
+    step = Step(state, runtime)
+    services = step.services
     rejection = state.get("rejection") or {}
     mode = FailureMode(rejection["failure_mode"])
-    closed = closed_round(desk, mode, rejection["reason"], rejection.get("reviewer", ""))
-    rounds = [*desk.rounds, closed]
-    over = desk.n >= services.max_rounds
+    closed = closed_round(step, mode, rejection["reason"], rejection.get("reviewer", ""))
+    rounds = [*step.rounds, closed]
+    over = step.n >= services.max_rounds
     suggestion = rejection["reason"] if rejection["failure_mode"] == FailureMode.SENT_BACK else ""
     by_reviewer = rejection["reason"] if rejection["failure_mode"] == FailureMode.REVIEWER else ""
     failures = grouped(
@@ -112,6 +112,6 @@ async def feedback(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     status = DocumentStatus.REJECTED if over else DocumentStatus.PENDING
     reason = "max_rounds" if over else ""
     whole = rejection["reason"]
-    await record_rejected(services.store, desk.document_id, closed, status, why=reason, reason=whole, feedback=text)
-    desk.emit(FeedbackEvent(**desk.place, failure_mode=mode, reason=rejection["reason"], last=over))
+    await record_rejected(services.store, step.document_id, closed, status, why=reason, reason=whole, feedback=text)
+    step.emit(FeedbackEvent(**step.place, failure_mode=mode, reason=rejection["reason"], last=over))
     return {**update, "status": status.value, "status_reason": reason} if over else update

@@ -7,20 +7,20 @@ import random
 from bisect import bisect_left
 
 from autodata.models.seeds import seed_for
-from autodata.nodes.step import Desk
+from autodata.nodes.step import Step
 from autodata.prompts import fence
 
 SHOWN_CHARS = 600
 """A grounding document is shown by its beginning, at most this many characters."""
 
 
-async def sample_grounding(desk: Desk) -> list[str]:
+async def sample_grounding(step: Step) -> list[str]:
     """Return the ids of the documents shown as examples in this document's thread, sampled by the run's seed.
 
     Call it once, when the thread starts, and keep the ids in `state["grounding"]`: documents added to the run later
     change nothing then. There are as many as the domain asks for, or as many others as the run has.
     """
-    services, own = desk.services, desk.document_id
+    services, own = step.services, step.document_id
     ids = await services.blobs.documents()
     place = bisect_left(ids, own)
     known = ids[place : place + 1] == [own]
@@ -30,10 +30,10 @@ async def sample_grounding(desk: Desk) -> list[str]:
     return [ids[k + (known and k >= place)] for k in picked]
 
 
-async def shown_grounding(desk: Desk) -> str:
+async def shown_grounding(step: Step) -> str:
     """Return the beginnings of the thread's grounding documents, each fenced; empty without any."""
-    ids = desk.state.get("grounding") or []
-    texts = await asyncio.gather(*(desk.services.blobs.get(f"document/{one}") for one in ids))
+    ids = step.state.get("grounding") or []
+    texts = await asyncio.gather(*(step.services.blobs.get(f"document/{one}") for one in ids))
     return "\n\n".join(fence("example", beginning(text)) for text in texts)
 
 

@@ -1,6 +1,6 @@
 """Human review: the graph stops with a typed question about a candidate that was measured, and goes on with the answer.
 
-Code decides all the same (law 1). A person may reject what passed every gate, with a reason; may change the candidate,
+Code decides all the same (rule 1). A person may reject what passed every gate, with a reason; may change the candidate,
 which is then verified anew from the quality check on; and may not accept what the gates rejected: there, approving is
 a label that others can count, and a reason is feedback beside the gates'.
 
@@ -32,7 +32,7 @@ from autodata.nodes.code_checks import code_problems, rejection_by_code
 from autodata.nodes.context import Context
 from autodata.nodes.events import CandidateEvent, ReviewedEvent, ReviewEvent
 from autodata.nodes.state import State, plain
-from autodata.nodes.step import Desk
+from autodata.nodes.step import Step
 from autodata.prompts import PromptPack
 
 SENT_AT = "__request_start_time_ms__"
@@ -121,59 +121,59 @@ async def human_review(state: State, runtime: Runtime[Context]) -> dict[str, Any
     The question is in state and ledger before the graph stops; an open one is asked whatever `Services.review` says by
     then. A candidate that was edited in state since its verdict is not asked about, but verified anew.
     """
-    desk = Desk(state, runtime)
-    services = desk.services
+    step = Step(state, runtime)
+    services = step.services
     verdict = Verdict.model_validate(state["verdict"])
-    if verdict.candidate_id != desk.candidate_id:
-        return {"asked": None} | await _anew(state, runtime, desk.candidate, "edited in state")
+    if verdict.candidate_id != step.candidate_id:
+        return {"asked": None} | await _anew(state, runtime, step.candidate, "edited in state")
     near = borderline(
         services.policy,
-        desk.scores(Stage.WEAK),
-        desk.scores(Stage.STRONG),
+        step.scores(Stage.WEAK),
+        step.scores(Stage.STRONG),
         services.domain.planned,
         services.review.margin,
     )
-    question = _question(desk, verdict, near)
+    question = _question(step, verdict, near)
     asked = state.get("asked") or {}
     if asked.get("label_id") != question["label_id"]:
         if not services.review.asks(accepted=not state.get("rejection"), near=near):
             # A person who watches the stream sees that it was passed.
             return {"reviews": state.get("reviews", 0), "asked": None}
-        return {"asked": await _opened(desk, question)}
+        return {"asked": await _opened(step, question)}
     question["error"] = asked.get("error", "")
-    schema = answer_schema(services.domain, services.pack, desk.candidate)
+    schema = answer_schema(services.domain, services.pack, step.candidate)
     given: Any = interrupt(question, response_schema=schema.model_json_schema())
     answer = _read(schema, given, asked, state.get("answered") or "")
-    refused = answer if isinstance(answer, str) else await _refused(desk, answer)
+    refused = answer if isinstance(answer, str) else await _refused(step, answer)
     if isinstance(answer, str) or refused:
-        return {"asked": await _opened(desk, question, error=refused)}
+        return {"asked": await _opened(step, question, error=refused)}
     update: dict[str, Any] = {"reviews": state.get("reviews", 0) + 1, "asked": None, "answered": _said(answer)}
-    candidate = await _recorded(desk, question, answer)
+    candidate = await _recorded(step, question, answer)
     if candidate:
         return update | await _anew(state, runtime, candidate, answer.reason.strip())
-    return update | {"rejection": _rejection(desk, answer)}
+    return update | {"rejection": _rejection(step, answer)}
 
 
-async def _refused(desk: Desk, answer: ReviewAnswer) -> str:
+async def _refused(step: Step, answer: ReviewAnswer) -> str:
     """Return why code refuses the candidate of an edit, as it would refuse a challenger's; empty when it does not."""
     if answer.candidate is None:
         return ""
-    changed = edited(desk.services.domain, desk.services.pack, desk.candidate, answer.candidate)
-    by_code = await rejection_by_code(desk, changed)
+    changed = edited(step.services.domain, step.services.pack, step.candidate, answer.candidate)
+    by_code = await rejection_by_code(step, changed)
     return by_code[1] if by_code else ""
 
 
-async def _opened(desk: Desk, question: Mapping[str, Any], error: str = "") -> dict[str, Any]:
+async def _opened(step: Step, question: Mapping[str, Any], error: str = "") -> dict[str, Any]:
     """Store the question as open; return what the state keeps of it."""
     await record_question(
-        desk.services.store,
+        step.services.store,
         question["label_id"],
-        desk.opening(),
+        step.opening(),
         verdict=question["verdict"],
         why=question["why"],
         again=bool(error),
     )
-    desk.emit(ReviewEvent(**desk.place, question={**question, "error": error}))
+    step.emit(ReviewEvent(**step.place, question={**question, "error": error}))
     return {"label_id": question["label_id"], "at": int(time.time() * 1000), "error": error}
 
 
@@ -207,29 +207,29 @@ def _said(answer: ReviewAnswer) -> str:
     return digest([answer.decision, answer.reason.strip(), answer.candidate, answer.at])
 
 
-def _question(desk: Desk, verdict: Verdict, near: tuple[Check, ...]) -> dict[str, Any]:
+def _question(step: Step, verdict: Verdict, near: tuple[Check, ...]) -> dict[str, Any]:
     """Return what a person is shown: whole, for who answers by API or in Studio has no ledger."""
-    rejection = desk.state.get("rejection")
-    number = desk.state.get("reviews", 0) + 1
+    rejection = step.state.get("rejection")
+    number = step.state.get("reviews", 0) + 1
     return {
-        "label_id": f"{desk.round_id}/review/{number}",
+        "label_id": f"{step.round_id}/review/{number}",
         "error": "",
-        "document": desk.state["document"]["name"],
-        "round": desk.n,
+        "document": step.state["document"]["name"],
+        "round": step.n,
         "verdict": "reject" if rejection else "accept",
         "answers": _ANSWERS_TO_REJECTED if rejection else _ANSWERS_TO_PASSED,
         "why": "borderline: " + "; ".join(map(str, near)) if near else "",
         "rejection": rejection,
         "checks": [plain(check) for check in verdict.checks],
-        "candidate": desk.state["candidate"],
-        "passage": (desk.state.get("passage") or {}).get("text", ""),
+        "candidate": step.state["candidate"],
+        "passage": (step.state.get("passage") or {}).get("text", ""),
         "attempts": [
             {
                 "stage": attempt.stage.value,
                 "score": str(attempt.mark.score) if attempt.mark else None,
                 "preview": attempt.preview,
             }
-            for attempt in desk.attempts
+            for attempt in step.attempts
         ],
     }
 
@@ -247,11 +247,11 @@ _ANSWERS_TO_REJECTED: Mapping[str, str] = {
 """What each decision does, as the question says it."""
 
 
-async def _recorded(desk: Desk, question: Mapping[str, Any], answer: ReviewAnswer) -> Candidate | None:
+async def _recorded(step: Step, question: Mapping[str, Any], answer: ReviewAnswer) -> Candidate | None:
     """Store the answer as a label; return the edited candidate, if it is one."""
-    services, reason, candidate = desk.services, answer.reason.strip(), None
+    services, reason, candidate = step.services, answer.reason.strip(), None
     if answer.candidate is not None:
-        candidate = edited(services.domain, services.pack, desk.candidate, answer.candidate)
+        candidate = edited(services.domain, services.pack, step.candidate, answer.candidate)
     await record_answer(
         services.store,
         question["label_id"],
@@ -261,13 +261,13 @@ async def _recorded(desk: Desk, question: Mapping[str, Any], answer: ReviewAnswe
         reviewer=answer.reviewer,
         at=answer.at or datetime.now(UTC).isoformat(timespec="milliseconds"),
     )
-    desk.emit(ReviewedEvent(**desk.place, decision=answer.decision, reason=reason, reviewer=answer.reviewer))
+    step.emit(ReviewedEvent(**step.place, decision=answer.decision, reason=reason, reviewer=answer.reviewer))
     return candidate
 
 
-def _rejection(desk: Desk, answer: ReviewAnswer) -> dict[str, Any] | None:
+def _rejection(step: Step, answer: ReviewAnswer) -> dict[str, Any] | None:
     """Return what the round is rejected for, if it is: the gates' reason stays, and a person's is told beside it."""
-    by_gates: dict[str, Any] | None = desk.state.get("rejection")
+    by_gates: dict[str, Any] | None = step.state.get("rejection")
     if answer.decision != "reject":
         return by_gates
     reason = answer.reason.strip()
@@ -281,9 +281,9 @@ async def _anew(state: State, runtime: Runtime[Context], candidate: Candidate, r
     opened: dict[str, Any] = {"candidate": candidate.model_dump(mode="json"), "candidate_id": candidate.candidate_id}
     opened |= {"quality": None, "attempts": [], "verdict": None, "judgement": None, "rejection": None}
     edited_state: Any = {**state, **opened}
-    desk = Desk(edited_state, runtime)
+    step = Step(edited_state, runtime)
     before = (state["verdict"] or {})["candidate_id"]
-    replaced = f"{desk.thread_id}/{desk.n}/{before}"
-    await record_opened(desk.services.store, desk.opening(), replaced=(replaced, reason))
-    desk.emit(CandidateEvent(**desk.place, candidate=opened["candidate"], rejection=None))
+    replaced = f"{step.thread_id}/{step.n}/{before}"
+    await record_opened(step.services.store, step.opening(), replaced=(replaced, reason))
+    step.emit(CandidateEvent(**step.place, candidate=opened["candidate"], rejection=None))
     return opened

@@ -21,7 +21,7 @@ from autodata.nodes.context import Context
 from autodata.nodes.events import JudgementEvent, rejection_told
 from autodata.nodes.loop_judge_packet import Pattern, packet, shown
 from autodata.nodes.state import State
-from autodata.nodes.step import Desk
+from autodata.nodes.step import Step
 
 
 async def loop_judge(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -29,44 +29,44 @@ async def loop_judge(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 
     A round that the policy has accepted already is judged for the figures only.
     """
-    desk = Desk(state, runtime)
-    desk.require_passed()
+    step = Step(state, runtime)
+    step.require_passed()
     verdict = Verdict.model_validate(state["verdict"])
-    if verdict.candidate_id != desk.candidate_id or verdict.decision not in {Decision.JUDGE, Decision.ACCEPT}:
+    if verdict.candidate_id != step.candidate_id or verdict.decision not in {Decision.JUDGE, Decision.ACCEPT}:
         raise BadState("only a round whose attempts at the current candidate were all made can be judged")
     decides = verdict.decision is Decision.JUDGE
-    pattern = _pattern(desk)
+    pattern = _pattern(step)
     found = packet(pattern)
     if decides and (broken := found["post_filter_flags"]):
         reason = reason_of(broken)
         judgement: dict[str, Any] = {"layer": 1, "verdict": "improve", "verdict_reason": reason}
         rejection = {"failure_mode": FailureMode.POST_FILTER.value, "reason": reason}
     else:
-        judgement = {"layer": 2, **await _asked(desk, shown(found, pattern.question))}
+        judgement = {"layer": 2, **await _asked(step, shown(found, pattern.question))}
         sent_back = {"failure_mode": FailureMode.SENT_BACK.value, "reason": judgement["suggestion_for_writer"]}
         rejection = sent_back if decides and judgement["verdict"] == "improve" else {}
-    judgement["candidate_id"] = desk.candidate_id
-    await record_judgement(desk.services.store, desk.round_id, judgement, found)
-    desk.emit(JudgementEvent(**desk.place, judgement=judgement, rejection=rejection_told(rejection)))
+    judgement["candidate_id"] = step.candidate_id
+    await record_judgement(step.services.store, step.round_id, judgement, found)
+    step.emit(JudgementEvent(**step.place, judgement=judgement, rejection=rejection_told(rejection)))
     return {"judgement": judgement, "rejection": rejection or None}
 
 
-def _pattern(desk: Desk) -> Pattern:
-    candidate = desk.candidate
-    kind = desk.services.domain.scorer
+def _pattern(step: Step) -> Pattern:
+    candidate = step.candidate
+    kind = step.services.domain.scorer
     criteria = told_criteria(kind, candidate)
     flags = broken_rules(kind, candidate)
-    return Pattern(candidate.question, criteria, desk.attempts, desk.rounds, flags)
+    return Pattern(candidate.question, criteria, step.attempts, step.rounds, flags)
 
 
-async def judged(desk: Desk) -> dict[str, Any]:
+async def judged(step: Step) -> dict[str, Any]:
     """Ask the judge about the round as it stands, whatever rules it breaks; there must be marked attempts of both."""
-    pattern = _pattern(desk)
-    return await _asked(desk, shown(packet(pattern), pattern.question))
+    pattern = _pattern(step)
+    return await _asked(step, shown(packet(pattern), pattern.question))
 
 
-async def _asked(desk: Desk, shown_packet: str) -> dict[str, Any]:
-    services, schema = desk.services, desk.services.domain.judgement
+async def _asked(step: Step, shown_packet: str) -> dict[str, Any]:
+    services, schema = step.services, step.services.domain.judgement
     messages = services.pack["loop_judge"].render({"packet": shown_packet, "schema": schema_text(schema)})
-    said, _ = await services.caller.parsed(desk.site("loop_judge"), messages, schema)
+    said, _ = await services.caller.parsed(step.site("loop_judge"), messages, schema)
     return said.model_dump(mode="json")

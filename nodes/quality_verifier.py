@@ -13,27 +13,27 @@ from autodata.nodes.code_checks import noted, rejection_by_code
 from autodata.nodes.context import Context
 from autodata.nodes.events import QualityEvent, rejection_told
 from autodata.nodes.state import State
-from autodata.nodes.step import Desk
+from autodata.nodes.step import Step
 from autodata.prompts import PromptPack, fence
 
 
-async def review(desk: Desk, node: str, pack: PromptPack | None = None) -> tuple[dict[str, Any], list[str]]:
+async def review(step: Step, node: str, pack: PromptPack | None = None) -> tuple[dict[str, Any], list[str]]:
     """Ask the quality verifier about the current candidate; return its findings and why it fails (empty: it passes).
 
     `pack` is where its prompt comes from, by default the one in use. Whether a candidate passes is code's decision over
     the findings and the limits of the prompt's front matter.
     """
-    services, candidate = desk.services, desk.candidate
+    services, candidate = step.services, step.candidate
     kind, prompt = services.domain.scorer, (pack or services.pack)["quality_verifier"]
     messages = prompt.render(
         {
-            "source": fence("document", await desk.source()),
-            "title": fence("title", desk.state["document"]["title"]),
+            "source": fence("document", await step.source()),
+            "title": fence("title", step.state["document"]["title"]),
             "candidate": kind.shown(candidate),
             "schema": schema_text(kind.review),
         }
     )
-    found, _ = await services.caller.parsed(desk.site(node, "quality_verifier"), messages, kind.review)
+    found, _ = await services.caller.parsed(step.site(node, "quality_verifier"), messages, kind.review)
     problems = kind.findings(found, candidate, prompt.front.limits)
     return {"candidate_id": candidate.candidate_id, "passed": not problems, **found.model_dump(mode="json")}, problems
 
@@ -44,16 +44,16 @@ async def quality_verifier(state: State, runtime: Runtime[Context]) -> dict[str,
     The candidate may be one that a person edited after the challenger: then its round is opened here, and code looks
     at it first. Nobody is asked about what code rejects.
     """
-    desk = Desk(state, runtime)
+    step = Step(state, runtime)
     mode, reason = FailureMode.QUALITY, ""
-    if by_code := await rejection_by_code(desk, desk.candidate):
+    if by_code := await rejection_by_code(step, step.candidate):
         mode, reason = by_code
-        quality: dict[str, Any] = {"candidate_id": desk.candidate_id, "passed": False, "found_by_code": reason}
+        quality: dict[str, Any] = {"candidate_id": step.candidate_id, "passed": False, "found_by_code": reason}
     else:
-        quality, problems = await review(desk, "quality_verifier")
-        quality |= await noted(desk, desk.candidate)
+        quality, problems = await review(step, "quality_verifier")
+        quality |= await noted(step, step.candidate)
         reason = "; ".join(problems)
-    await record_opened(desk.services.store, desk.opening(), quality=quality)
+    await record_opened(step.services.store, step.opening(), quality=quality)
     rejection = {"failure_mode": mode.value, "reason": reason} if reason else None
-    desk.emit(QualityEvent(**desk.place, quality=quality, rejection=rejection_told(rejection)))
-    return {"candidate_id": desk.candidate_id, "quality": quality, "rejection": rejection}
+    step.emit(QualityEvent(**step.place, quality=quality, rejection=rejection_told(rejection)))
+    return {"candidate_id": step.candidate_id, "quality": quality, "rejection": rejection}

@@ -14,7 +14,7 @@ from autodata.models.structured import schema_text
 from autodata.nodes.context import Context
 from autodata.nodes.events import CandidateEvent, ScreenEvent, rejection_told
 from autodata.nodes.state import State
-from autodata.nodes.step import Desk
+from autodata.nodes.step import Step
 
 SCREENED_OUT = "screened out"
 
@@ -25,13 +25,13 @@ async def screen(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     With none the round is rejected. A candidate that comes from the queue was screened with its own round's drafts, and
     goes on unasked.
     """
-    desk = Desk(state, runtime)
+    step = Step(state, runtime)
     if state.get("candidate"):
         return {}
     drafts = state.get("queue") or []
-    scorer = desk.services.domain.scorer
+    scorer = step.services.domain.scorer
     candidates = [scorer.candidate(draft) for draft in drafts]
-    found = await _screened(desk, candidates)
+    found = await _screened(step, candidates)
     findings = sorted(found.candidates, key=lambda item: item.number)
     promising = [drafts[item.number - 1] for item in findings if item.promising]
     rejection = None
@@ -39,28 +39,28 @@ async def screen(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         reasons = "; ".join(f"{item.number}: {item.reason}" for item in findings)
         rejection = {"failure_mode": FailureMode.QUALITY.value, "reason": f"{SCREENED_OUT}: {reasons}"}
     opened: State = {**state, "candidate": promising[0] if promising else drafts[0], "queue": promising[1:]}
-    desk = Desk(opened, runtime)
+    step = Step(opened, runtime)
     screened = [
         {"question": candidate.question, "reference_answer": candidate.reference_answer}
         | {"promising": item.promising, "reason": item.reason}
         for candidate, item in zip(candidates, findings, strict=True)
     ]
-    await record_opened(desk.services.store, desk.opening(), screen=screened)
+    await record_opened(step.services.store, step.opening(), screen=screened)
     told = rejection_told(rejection)
-    desk.emit(ScreenEvent(**desk.place, picked=len(promising), of=len(drafts), rejection=told))
-    desk.emit(CandidateEvent(**desk.place, candidate=opened["candidate"], rejection=told))
+    step.emit(ScreenEvent(**step.place, picked=len(promising), of=len(drafts), rejection=told))
+    step.emit(CandidateEvent(**step.place, candidate=opened["candidate"], rejection=told))
     return {
         "candidate": opened["candidate"],
-        "candidate_id": desk.candidate_id,
+        "candidate_id": step.candidate_id,
         "queue": opened["queue"],
         "rejection": rejection,
     }
 
 
-async def _screened(desk: Desk, candidates: list[Candidate]) -> Screening:
-    services = desk.services
+async def _screened(step: Step, candidates: list[Candidate]) -> Screening:
+    services = step.services
     schema = screening_of(services.domain.scorer, len(candidates))
     shown = (f"Candidate {k}:\n{services.domain.scorer.shown(item)}" for k, item in enumerate(candidates, 1))
     messages = services.pack["screen"].render({"candidates": "\n\n".join(shown), "schema": schema_text(schema)})
-    found, _ = await services.caller.parsed(desk.site("screen"), messages, schema)
+    found, _ = await services.caller.parsed(step.site("screen"), messages, schema)
     return found

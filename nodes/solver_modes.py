@@ -25,7 +25,7 @@ from autodata.models.config import ModelSettings
 from autodata.models.markers import Ordinal
 from autodata.models.reply import Messages
 from autodata.models.structured import schema_text
-from autodata.nodes.step import Desk, all_of
+from autodata.nodes.step import Step, all_of
 from autodata.prompts import fence
 from autodata.prompts.roles import SOLVERS
 
@@ -75,12 +75,12 @@ class Mode:
         return asdict(self)
 
 
-def mode_of(desk: Desk, stage: Stage) -> Mode:
+def mode_of(step: Step, stage: Stage) -> Mode:
     """Return the mode of a solver: its role's settings, and the domain's where they leave it open."""
-    settings = desk.services.caller.roles[f"{stage.value}_solver"].settings
+    settings = step.services.caller.roles[f"{stage.value}_solver"].settings
     privileged = settings.privileged
     if privileged is None:
-        privileged = desk.services.domain.privileged_strong and stage is Stage.STRONG
+        privileged = step.services.domain.privileged_strong and stage is Stage.STRONG
     return Mode(
         privileged=privileged,
         samples=settings.samples,
@@ -128,12 +128,12 @@ def attempts_alike(domain: Domain, roles: Mapping[str, ModelSettings]) -> str:
     )
 
 
-async def question_for(desk: Desk, stage: Stage, mode: Mode) -> Messages:
-    """Return a solver's messages: context and question, and the source only in a privileged mode (law 6)."""
-    candidate, prompt = desk.candidate, desk.services.pack[f"{stage.value}_solver"]
+async def question_for(step: Step, stage: Stage, mode: Mode) -> Messages:
+    """Return a solver's messages: context and question, and the source only in a privileged mode (rule 6)."""
+    candidate, prompt = step.candidate, step.services.pack[f"{stage.value}_solver"]
     source = _NO_SOURCE
     if mode.privileged:  # what the challenger saw, the title included: a question may name its subject by it
-        source = f"{fence('title', desk.state['document']['title'])}\n{fence('document', await desk.source())}"
+        source = f"{fence('title', step.state['document']['title'])}\n{fence('document', await step.source())}"
     values = {"context": fence("context", candidate.context), "question": fence("question", candidate.question)}
     messages = prompt.render({**values, "source": source})
     if mode.privileged and "source" not in prompt.front.placeholders:
@@ -143,24 +143,24 @@ async def question_for(desk: Desk, stage: Stage, mode: Mode) -> Messages:
     return messages
 
 
-async def answered(desk: Desk, stage: Stage, index: int, mode: Mode) -> Reply:
+async def answered(step: Step, stage: Stage, index: int, mode: Mode) -> Reply:
     """Make one attempt and return the reply that is its answer.
 
     A sample that stayed empty, or was cut off before its answer, has no vote; raises UnusableReply when all stayed
     empty, NothingMadeOfSamples when the call that makes one answer of them cannot be read, and the errors of a call.
     """
-    role, messages = f"{stage.value}_solver", await question_for(desk, stage, mode)
+    role, messages = f"{stage.value}_solver", await question_for(step, stage, mode)
     if mode.samples == 1:
-        return await _reply(desk, role, str(index), messages, mode)
+        return await _reply(step, role, str(index), messages, mode)
     results = await asyncio.gather(
-        *(_reply(desk, role, f"{index}/s{k}", messages, mode) for k in range(1, mode.samples + 1)),
+        *(_reply(step, role, f"{index}/s{k}", messages, mode) for k in range(1, mode.samples + 1)),
         return_exceptions=True,
     )
     empty = [result for result in results if isinstance(result, UnusableReply)]
     replies = all_of([result for result in results if not isinstance(result, UnusableReply)])
     if not replies:
         raise empty[0]
-    kind = desk.services.domain.scorer
+    kind = step.services.domain.scorer
     spoken = [reply for reply in replies if (kind.holds_answer(reply.answer) if reply.truncated else reply.answer)]
     if len(spoken) < 2:
         return (spoken or replies)[0]
@@ -169,21 +169,21 @@ async def answered(desk: Desk, stage: Stage, index: int, mode: Mode) -> Reply:
     task = messages[-1]["content"]
     task += "".join(f"\n\n{fence(f'sample-{k}', reply.answer)}" for k, reply in enumerate(spoken, 1)) + "\n\n"
     try:
-        return await _made_of(desk, role, index, mode, spoken, [*messages[:-1], {"role": "user", "content": task}])
+        return await _made_of(step, role, index, mode, spoken, [*messages[:-1], {"role": "user", "content": task}])
     except UnusableReply as error:
         raise NothingMadeOfSamples(f"{error}; its {len(spoken)} samples are answers: nothing is scored") from error
 
 
-async def _made_of(desk: Desk, role: str, index: int, mode: Mode, samples: list[Reply], messages: Messages) -> Reply:
+async def _made_of(step: Step, role: str, index: int, mode: Mode, samples: list[Reply], messages: Messages) -> Reply:
     """Return the sample that the solver picks, or what it writes from all of them."""
     if mode.aggregate == "choice":
         number = Annotated[int, Field(ge=1, le=len(samples)), Ordinal()]
         schema = create_model("SampleChoice", __base__=SampleChoice, number=(number, ...))
         messages[-1]["content"] += f"{_CHOICE}\n{schema_text(schema)}"
-        picked, _ = await desk.services.caller.parsed(desk.site(role, index=f"{index}/choice"), messages, schema)
+        picked, _ = await step.services.caller.parsed(step.site(role, index=f"{index}/choice"), messages, schema)
         return samples[picked.number - 1]
     messages[-1]["content"] += _SYNTHESIS
-    return await desk.services.caller.text(desk.site(role, index=f"{index}/synthesis"), messages)
+    return await step.services.caller.text(step.site(role, index=f"{index}/synthesis"), messages)
 
 
 def calculations(text: str) -> list[tuple[str, int]]:
@@ -206,10 +206,10 @@ def majority(votes: Sequence[Hashable]) -> int:
     return next(k for k, one in enumerate(votes) if counts[one] == most)
 
 
-async def _reply(desk: Desk, role: str, index: str, messages: Messages, mode: Mode) -> Reply:
+async def _reply(step: Step, role: str, index: str, messages: Messages, mode: Mode) -> Reply:
     """Return one reply; with tools, work out what it asks for and let it go on."""
-    caller = desk.services.caller
-    reply = await caller.text(desk.site(role, index=index), messages)
+    caller = step.services.caller
+    reply = await caller.text(step.site(role, index=index), messages)
     for turn in range(1, CALCULATOR_TURNS + 1):
         lines = calculations(reply.answer) if mode.tools else []
         if not lines or says_answer(reply.answer[lines[-1][1] :]):
@@ -224,5 +224,5 @@ async def _reply(desk: Desk, role: str, index: str, messages: Messages, mode: Mo
             {"role": "assistant", "content": reply.answer[: lines[-1][1]]},
             {"role": "user", "content": "\n".join([*told, "Go on."])},
         ]
-        reply = await caller.text(desk.site(role, index=f"{index}/t{turn}"), messages)
+        reply = await caller.text(step.site(role, index=f"{index}/t{turn}"), messages)
     return reply

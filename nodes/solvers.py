@@ -1,4 +1,4 @@
-"""Weak and strong solver: attempt the question several times, seeing context and question only (law 6).
+"""Weak and strong solver: attempt the question several times, seeing context and question only (rule 6).
 
 The exception is a privileged mode, which a domain or a configuration names.
 """
@@ -21,7 +21,7 @@ from autodata.nodes.context import Context
 from autodata.nodes.events import AttemptEvent
 from autodata.nodes.solver_modes import Mode, answered, mode_of
 from autodata.nodes.state import State, plain
-from autodata.nodes.step import Desk, all_of
+from autodata.nodes.step import Step, all_of
 
 
 async def weak_solver(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -30,42 +30,42 @@ async def weak_solver(state: State, runtime: Runtime[Context]) -> dict[str, Any]
     Where no quality verifier stands before it, code looks at the candidate once more before anybody is paid: it may be
     one that waited in the queue, or was edited since its round was opened. What code refuses is sent back.
     """
-    desk = Desk(state, runtime)
-    if not desk.services.domain.quality_check and not desk.attempts:
-        desk.require_passed()
-        if by_code := await rejection_by_code(desk, desk.candidate):
+    step = Step(state, runtime)
+    if not step.services.domain.quality_check and not step.attempts:
+        step.require_passed()
+        if by_code := await rejection_by_code(step, step.candidate):
             return {"rejection": rejection_of(*by_code)}
-    return {**await _solve(desk, Stage.WEAK), "rejection": None}
+    return {**await _solve(step, Stage.WEAK), "rejection": None}
 
 
 async def strong_solver(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Make the strong attempts that the policy still needs, side by side."""
-    return await _solve(Desk(state, runtime), Stage.STRONG)
+    return await _solve(Step(state, runtime), Stage.STRONG)
 
 
-async def _solve(desk: Desk, stage: Stage) -> dict[str, Any]:
+async def _solve(step: Step, stage: Stage) -> dict[str, Any]:
     """Every attempt runs to its end before an error of one is raised: a paid reply is never thrown away."""
-    desk.require_passed()
-    known = desk.attempts
+    step.require_passed()
+    known = step.attempts
     made = sum(attempt.stage is stage for attempt in known)
-    indices = range(made, made + desk.ruling().more)
-    mode = mode_of(desk, stage)
-    results = await asyncio.gather(*(_attempt(desk, stage, index, mode) for index in indices), return_exceptions=True)
+    indices = range(made, made + step.ruling().more)
+    mode = mode_of(step, stage)
+    results = await asyncio.gather(*(_attempt(step, stage, index, mode) for index in indices), return_exceptions=True)
     done = all_of(results)
-    model = desk.services.caller.roles[f"{stage.value}_solver"].settings.model
-    await record_attempts(desk.services.store, desk.round_id, done, model=model, mode=mode.recorded())
+    model = step.services.caller.roles[f"{stage.value}_solver"].settings.model
+    await record_attempts(step.services.store, step.round_id, done, model=model, mode=mode.recorded())
     new = [attempt for attempt, _ in done]
     for attempt in new:
-        desk.emit(AttemptEvent(**desk.place, attempt=attempt))
+        step.emit(AttemptEvent(**step.place, attempt=attempt))
     return {"attempts": [plain(attempt) for attempt in [*known, *new]]}
 
 
-async def _attempt(desk: Desk, stage: Stage, index: int, mode: Mode) -> tuple[Attempt, str]:
-    reply, kind = await _answer(desk, stage, index, mode), desk.services.domain.scorer
-    identity = attempt_id(desk.round_id, stage, index)
+async def _attempt(step: Step, stage: Stage, index: int, mode: Mode) -> tuple[Attempt, str]:
+    reply, kind = await _answer(step, stage, index, mode), step.services.domain.scorer
+    identity = attempt_id(step.round_id, stage, index)
     attempt = Attempt(
         attempt_id=identity,
-        candidate_id=desk.candidate_id,
+        candidate_id=step.candidate_id,
         stage=stage,
         index=index,
         answer_ref=f"answer/{identity}",
@@ -77,20 +77,20 @@ async def _attempt(desk: Desk, stage: Stage, index: int, mode: Mode) -> tuple[At
     return attempt, reply.answer
 
 
-async def _answer(desk: Desk, stage: Stage, index: int, mode: Mode) -> Reply:
+async def _answer(step: Step, stage: Stage, index: int, mode: Mode) -> Reply:
     """Return an attempt's reply. Where the domain probes, an empty one counts once the endpoint is seen to answer.
 
     Raises UnusableReply when it does not: then nothing was found out, and the evaluation is discarded.
     """
-    caller, role = desk.services.caller, f"{stage.value}_solver"
+    caller, role = step.services.caller, f"{stage.value}_solver"
     nothing = Reply("", "stop", None, None, None)
-    site = desk.site("probe", role, index=f"{stage.value}/{index}")
-    if desk.services.domain.probe and await caller.answers(site, may_pay=False):
+    site = step.site("probe", role, index=f"{stage.value}/{index}")
+    if step.services.domain.probe and await caller.answers(site, may_pay=False):
         return nothing  # it counted before another attempt of the round failed
     try:
-        return await answered(desk, stage, index, mode)
+        return await answered(step, stage, index, mode)
     except UnusableReply as error:
-        if not desk.services.domain.probe:
+        if not step.services.domain.probe:
             raise
         if await caller.answers(site):
             return nothing

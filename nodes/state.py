@@ -1,6 +1,6 @@
 """What travels through the graph: the state of one document's thread, and what a graph answers with.
 
-State is small and whole (law 5): candidate, attempts with their marks, verdict, feedback and closed rounds are in it;
+State is small and whole (rule 5): candidate, attempts with their marks, verdict, feedback and closed rounds are in it;
 documents and raw answers are references into the ledger.
 """
 
@@ -53,7 +53,7 @@ class State(TypedDict, total=False):
 
 
 class Output(TypedDict, total=False):
-    """What a graph answers with: the example and how it came about, whole. Nothing in it refers to a ledger (law 5)."""
+    """What a graph answers with: the example and how it came about, whole. It refers to no ledger (rule 5)."""
 
     status: str
     """A DocumentStatus: accepted, rejected or skipped."""

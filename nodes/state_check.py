@@ -17,7 +17,7 @@ from autodata.checkpoints.records import Attempt, FailureMode, Round, Stage, Ver
 from autodata.models.validation import problems
 from autodata.nodes.context import Context, Services
 from autodata.nodes.state import State
-from autodata.nodes.step import Desk
+from autodata.nodes.step import Step
 
 Node = TypeVar("Node", bound=Callable[[State, Runtime[Context]], Awaitable[dict[str, Any]]])
 
@@ -132,7 +132,7 @@ async def workable(name: str, state: Mapping[str, Any], runtime: Runtime[Context
     _require_extract(services, read)
     _require_judgement(services, read, name)
     if name in {"loop_judge", "accept"}:
-        _require_marked(Desk(read, runtime))
+        _require_marked(Step(read, runtime))
     await _require_known(services, read)
     return read
 
@@ -158,9 +158,9 @@ def _require_extract(services: Services, state: State) -> None:
         raise BadState(f"state.extract.{problems(error, schema, repeat=False)}") from None
 
 
-def _require_marked(desk: Desk) -> None:
+def _require_marked(step: Step) -> None:
     for stage in Stage:
-        if not desk.scores(stage):
+        if not step.scores(stage):
             raise BadState(f"state.attempts: no marked attempt of the {stage.value} solver at this candidate")
 
 

@@ -20,7 +20,7 @@ from autodata.nodes.state import State
 T = TypeVar("T")
 
 
-class Desk:
+class Step:
     """A node's view of one step: the state read as records, and the services."""
 
     def __init__(self, state: State, runtime: Runtime[Context]) -> None:

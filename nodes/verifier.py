@@ -17,7 +17,7 @@ from autodata.models.structured import schema_text
 from autodata.nodes.context import Context
 from autodata.nodes.events import MarkEvent, VerdictEvent
 from autodata.nodes.state import State, plain
-from autodata.nodes.step import Desk, all_of
+from autodata.nodes.step import Step, all_of
 from autodata.prompts import fence
 
 Decider = Literal["judge", "code", "truncated", "probe"]
@@ -25,48 +25,48 @@ Decider = Literal["judge", "code", "truncated", "probe"]
 
 async def verifier(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Mark, rule, record. One node behind both solvers."""
-    desk = Desk(state, runtime)
-    attempts = desk.attempts
+    step = Step(state, runtime)
+    attempts = step.attempts
     new = [attempt for attempt in attempts if attempt.mark is None]
-    results = await asyncio.gather(*(_mark(desk, attempt) for attempt in new), return_exceptions=True)
+    results = await asyncio.gather(*(_mark(step, attempt) for attempt in new), return_exceptions=True)
     found: list[Marked] = []
     for attempt, (scored, decider) in zip(new, all_of(results), strict=True):
         mark = Mark(attempt_id=attempt.attempt_id, score=scored.score, met=scored.met, decided_by=decider)
         found.append(Marked(mark, scored.reasons))
-        desk.emit(MarkEvent(**desk.place, mark=mark, stage=attempt.stage))
+        step.emit(MarkEvent(**step.place, mark=mark, stage=attempt.stage))
     marked = {one.mark.attempt_id: one.mark for one in found}
     attempts = [a.model_copy(update={"mark": marked[a.attempt_id]}) if a.attempt_id in marked else a for a in attempts]
-    ruling = desk.ruling(attempts)
-    verdict = _verdict(desk, ruling, attempts)
+    ruling = step.ruling(attempts)
+    verdict = _verdict(step, ruling, attempts)
     ruled = None
     if ruling.decision is not Decision.MORE:
-        planned = _planned(desk.services.domain.planned, verdict.stage)
+        planned = _planned(step.services.domain.planned, verdict.stage)
         ruled = Ruled(verdict, planned, made=sum(attempt.stage is verdict.stage for attempt in attempts))
-        desk.emit(VerdictEvent(**desk.place, verdict=verdict))
-    criteria = desk.services.domain.scorer.criteria(desk.candidate)
-    await record_marks(desk.services.store, desk.round_id, found, criteria, ruled)
+        step.emit(VerdictEvent(**step.place, verdict=verdict))
+    criteria = step.services.domain.scorer.criteria(step.candidate)
+    await record_marks(step.services.store, step.round_id, found, criteria, ruled)
     rejection = None
     if verdict.failure_mode:
         rejection = {"failure_mode": verdict.failure_mode.value, "reason": verdict.summary}
     return {"attempts": [plain(attempt) for attempt in attempts], "verdict": plain(verdict), "rejection": rejection}
 
 
-async def _mark(desk: Desk, attempt: Attempt) -> tuple[Scored, Decider]:
+async def _mark(step: Step, attempt: Attempt) -> tuple[Scored, Decider]:
     """Score one attempt: by rule when it has no answer or code can tell, else by the judge."""
-    kind, candidate = desk.services.domain.scorer, desk.candidate
+    kind, candidate = step.services.domain.scorer, step.candidate
     if not attempt.answered:
         return Scored(Fraction(0), (), ()), "truncated" if attempt.truncated else "probe"
-    answer = await desk.services.blobs.get(attempt.answer_ref)
+    answer = await step.services.blobs.get(attempt.answer_ref)
     if by_code := await asyncio.to_thread(kind.scored_by_code, candidate, answer):
         return by_code, "code"
-    return await marked_by_judge(desk, answer, f"{attempt.stage.value}/{attempt.index}"), "judge"
+    return await marked_by_judge(step, answer, f"{attempt.stage.value}/{attempt.index}"), "judge"
 
 
-async def marked_by_judge(desk: Desk, answer: str, index: str) -> Scored:
+async def marked_by_judge(step: Step, answer: str, index: str) -> Scored:
     """Ask the judge about one answer to the current candidate; `index` says which call of the round it is."""
-    kind, candidate = desk.services.domain.scorer, desk.candidate
+    kind, candidate = step.services.domain.scorer, step.candidate
     schema = kind.marks(candidate)
-    messages = desk.services.pack["verifier"].render(
+    messages = step.services.pack["verifier"].render(
         {
             "context": fence("context", candidate.context),
             "question": fence("question", candidate.question),
@@ -75,28 +75,28 @@ async def marked_by_judge(desk: Desk, answer: str, index: str) -> Scored:
             **kind.judged_by(candidate),
         }
     )
-    found, _ = await desk.services.caller.parsed(desk.site("verifier", index=index), messages, schema)
+    found, _ = await step.services.caller.parsed(step.site("verifier", index=index), messages, schema)
     return kind.scored(candidate, found)
 
 
-def _verdict(desk: Desk, ruling: Ruling, attempts: list[Attempt]) -> Verdict:
+def _verdict(step: Step, ruling: Ruling, attempts: list[Attempt]) -> Verdict:
     """Attach the means of the solvers whose planned attempts were all made.
 
     Where attempts stop early there are none at all: whether all were made depends on how they came out, so the mean of
     those would be a constant of the rule, not a figure of the model.
     """
-    planned = desk.services.domain.planned
+    planned = step.services.domain.planned
     means = {
         stage: None
-        if planned.curtail or len(scores := desk.scores(stage, attempts)) != _planned(planned, stage)
+        if planned.curtail or len(scores := step.scores(stage, attempts)) != _planned(planned, stage)
         else mean(scores)
         for stage in Stage
     }
     weak, strong = means[Stage.WEAK], means[Stage.STRONG]
     failed = [check for check in ruling.checks if not check.passed]
     return Verdict(
-        candidate_id=desk.candidate.candidate_id,
-        preset=desk.services.policy.name,
+        candidate_id=step.candidate.candidate_id,
+        preset=step.services.policy.name,
         stage=ruling.stage,
         decision=ruling.decision,
         failure_mode=ruling.failure_mode,

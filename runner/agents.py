@@ -24,7 +24,7 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from pydantic import BaseModel, Field
 
-from autodata.checkpoints.document_queue import Book
+from autodata.checkpoints.document_queue import DocumentQueue
 from autodata.checkpoints.errors import Effect, PlumbingError, UserError, effect_of
 from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.records import Document
@@ -198,14 +198,14 @@ class _Loop:
         """Walk a document through the loop; one that errored before is taken up again, as a run does."""
         start = await context.take(document.text, title=document.title, name=document.name)
         limit: Any = {"recursion_limit": self._steps}
-        book = Book(ledger) if isinstance(ledger := context.services.store, Ledger) else None
-        epoch = 0 if book is None else await book.taken_up(document.document_id)
+        queue = DocumentQueue(ledger) if isinstance(ledger := context.services.store, Ledger) else None
+        epoch = 0 if queue is None else await queue.taken_up(document.document_id)
         try:
             return dict(await self._graph.ainvoke(start, limit, context=replace(context, epoch=epoch)))
         except PlumbingError as error:
-            if book is not None and effect_of(error) is Effect.ERRORED:
+            if queue is not None and effect_of(error) is Effect.ERRORED:
                 brief_reason = " ".join(str(error).split())[:300]
-                await book.record_failure(document.document_id, epoch, error.kind, str(error), brief_reason)
+                await queue.record_failure(document.document_id, epoch, error.kind, str(error), brief_reason)
             raise
 
     def waited(self, coroutine: Coroutine[Any, Any, T]) -> T:

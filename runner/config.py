@@ -1,4 +1,4 @@
-"""A run's whole configuration: one typed value, validated before anything is spent (law 8)."""
+"""A run's whole configuration: one typed value, validated before anything is spent (rule 8)."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from autodata.runner.fingerprint import fingerprint
 from autodata.runner.serve_config import ServeConfig
 from autodata.tracing.config import TracingConfig
 
-SITTING = frozenset({"limit", "target", "budget"})
-"""What holds for one sitting only, and is not kept with the run."""
+SESSION = frozenset({"limit", "target", "budget"})
+"""What holds for one session only, and is not kept with the run."""
 
 
 class DocumentsConfig(Settings):
@@ -159,7 +159,7 @@ class RunConfig(Settings):
     def resolved(self, prompt_version: str) -> dict[str, Any]:
         """Return everything as plain values, defaults filled in and roles resolved: what `RUN/config.toml` holds."""
         plain = self.model_dump(
-            mode="json", exclude_none=True, exclude={"models", "acceptance", "optimize", "serve", *SITTING}
+            mode="json", exclude_none=True, exclude={"models", "acceptance", "optimize", "serve", *SESSION}
         )
         domain, acceptance = self.chosen_domain, self.policy
         plain["domain"] = str(domain.folder or domain.name)
@@ -186,7 +186,7 @@ def at_defaults(resolved: Mapping[str, Any]) -> frozenset[str]:
     A setting that a later version adds has what was done before it as its default, so one that is at its default now
     was so in a folder from before it. Without this every new setting would refuse the run folders that people paid for.
     """
-    plain = RunConfig().model_dump(mode="json", exclude_none=True, exclude={"domain", "models", "acceptance", *SITTING})
+    plain = RunConfig().model_dump(mode="json", exclude_none=True, exclude={"domain", "models", "acceptance", *SESSION})
     of_domain = {
         name: field.default
         for name, field in Domain.model_fields.items()

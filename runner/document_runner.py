@@ -19,7 +19,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph import StateGraph
 from langgraph.runtime import RunControl, Runtime
 
-from autodata.checkpoints.document_queue import Book
+from autodata.checkpoints.document_queue import DocumentQueue
 from autodata.checkpoints.errors import CallFailed, Effect, PlumbingError, RunFailed, UserError, effect_of
 from autodata.checkpoints.queries.documents import answered_documents
 from autodata.checkpoints.records import Document, DocumentStatus
@@ -33,7 +33,7 @@ from autodata.models.local.serving import Progress
 from autodata.nodes.context import Context, Services
 from autodata.nodes.events import AcceptedEvent, GraphEvent, ReviewEvent, parse_event
 from autodata.nodes.state import Output, State, new_state
-from autodata.nodes.step import Desk
+from autodata.nodes.step import Step
 from autodata.runner.config import BaselineConfig, RunConfig
 from autodata.runner.events import (
     CallEvent,
@@ -51,12 +51,12 @@ from autodata.tracing.tracer import Tracer
 
 
 class Runner:
-    """One sitting of a run: take up every open document until all have ended or something says stop."""
+    """One session of a run: take up every open document until all have ended or something says stop."""
 
     def __init__(
         self,
         config: RunConfig,
-        book: Book,
+        queue: DocumentQueue,
         graph: Any,
         services: Services,
         *,
@@ -64,8 +64,8 @@ class Runner:
         keep: Callable[[str], Awaitable[None]],
         tracer: Tracer,
     ) -> None:
-        self._config, self._book, self._graph, self._services = config, book, graph, services
-        self.ledger = book.ledger
+        self._config, self._queue, self._graph, self._services = config, queue, graph, services
+        self.ledger = queue.ledger
         self._checkpoints, self._keep, self._tracer = checkpoints, keep, tracer
         self._controls: set[RunControl] = set()
         self._in_a_row = InARow(config.retries.pause_after_documents)
@@ -91,10 +91,10 @@ class Runner:
 
     async def run(self) -> Outcome:
         """Run all open documents, `concurrency` at a time."""
-        self._accepted = await self._book.accepted()
+        self._accepted = await self._queue.accepted()
         if self._config.target and self._accepted >= self._config.target:
             self.drain(f"target of {self._config.target} accepted reached")
-        rows = await self._book.open(self._config.limit)
+        rows = await self._queue.open(self._config.limit)
         rows += await answered_documents(self.ledger)
         try:
             await self._settle_ended()
@@ -110,7 +110,7 @@ class Runner:
         try:
             while rows:
                 await self._all(rows)
-                # What a person answered meanwhile goes on in this sitting.
+                # What a person answered meanwhile goes on in this session.
                 rows = [] if self.outcome.stopped else await answered_documents(self.ledger)
         except ExceptionGroup as failures:
             first: Exception = failures.subgroup((RunFailed, UserError)) or failures
@@ -127,8 +127,8 @@ class Runner:
         await self._graph.aupdate_state(self._thread(document_id), dict(state), as_node=after)
         if state.get("candidate") and state.get("verdict") is None:
             values: Any = state
-            desk = Desk(values, Runtime(context=self._context(0)))
-            await record_opened(self._services.store, desk.opening())
+            step = Step(values, Runtime(context=self._context(0)))
+            await record_opened(self._services.store, step.opening())
 
     async def _all(self, rows: Sequence[Mapping[str, Any]]) -> None:
         waiting = iter(rows)
@@ -180,7 +180,7 @@ class Runner:
         document_id, epoch = row["document_id"], row["epoch"]
         epoch += row["status"] == DocumentStatus.ERRORED
         if row["status"] != DocumentStatus.PENDING:
-            await self._book.record_status(document_id, DocumentStatus.PENDING, epoch=epoch)
+            await self._queue.record_status(document_id, DocumentStatus.PENDING, epoch=epoch)
         thread = self._thread(document_id)
         snapshot = await self._graph.aget_state(thread)
         text = await self.ledger.get(f"document/{document_id}")
@@ -204,7 +204,7 @@ class Runner:
                     self._on_event(parse_event(event))
         self._in_a_row.ended()
         if self._services.review.mode != "none" and (await self._graph.aget_state(thread)).next:
-            await self._book.record_status(document_id, DocumentStatus.WAITING)
+            await self._queue.record_status(document_id, DocumentStatus.WAITING)
             self.on_event(WaitingEvent(document_id))
             return
         await self._settled(document_id)
@@ -212,7 +212,7 @@ class Runner:
 
     async def _settle_ended(self) -> None:
         """Finish the threads of documents whose end is recorded: a kill came in between. Replies are all replayed."""
-        for row in await self._book.unsettled():
+        for row in await self._queue.unsettled():
             thread = self._thread(row["document_id"])
             if (await self._graph.aget_state(thread)).next:
                 context = self._context(row["epoch"])
@@ -221,13 +221,13 @@ class Runner:
 
     async def _settled(self, document_id: str) -> None:
         await self._keep(self._thread_id(document_id))
-        await self._book.record_settled(document_id)
+        await self._queue.record_settled(document_id)
 
     def _context(self, epoch: int) -> Context:
-        return Context(self._services, evaluation=self._book.evaluation, epoch=epoch)
+        return Context(self._services, evaluation=self._queue.evaluation, epoch=epoch)
 
     def _thread_id(self, document_id: str) -> str:
-        return f"{self._book.evaluation}/{document_id}"
+        return f"{self._queue.evaluation}/{document_id}"
 
     def _thread(self, document_id: str) -> RunnableConfig:
         return {"configurable": {"thread_id": self._thread_id(document_id)}, "recursion_limit": self._steps()}
@@ -252,7 +252,7 @@ class Runner:
         self.outcome.errored.append(line)
         if isinstance(error, CallFailed) and not error.refused:
             self._unanswered[document_id] = line
-        await self._book.record_failure(document_id, epoch, kind, message, brief)
+        await self._queue.record_failure(document_id, epoch, kind, message, brief)
         self.on_event(ErroredEvent(document_id, row["name"], f"{kind}: {brief}"))
         self._pause_for_one_cause(kind, brief, line)
 
@@ -263,12 +263,12 @@ class Runner:
             self.drain(reason, failed=True)
 
     async def _pause(self, reason: str) -> None:
-        """Drain, for an endpoint is down: what errored in this sitting for want of a reply is pending again."""
+        """Drain, for an endpoint is down: what errored in this session for want of a reply is pending again."""
         self.drain(reason, failed=True)
         reopened, self._unanswered = self._unanswered, {}
         if reopened:
             self.outcome.errored = [line for line in self.outcome.errored if line not in reopened.values()]
-            await self._book.save(
+            await self._queue.save(
                 documents=[
                     {"document_id": document_id, "status": DocumentStatus.PENDING.value, "status_reason": ""}
                     for document_id in reopened
@@ -290,13 +290,13 @@ async def open_run(
 ) -> AsyncIterator[Runner]:
     """Open or create a run folder and the runner of a session. `models` and errors: as `open_run_folder`."""
     async with open_run_folder(config, folder, models=models, progress=progress) as run_folder:
-        book = Book(run_folder.ledger)
+        queue = DocumentQueue(run_folder.ledger)
         caller = run_folder.caller(config)
-        services = run_folder.services(config, book, caller)
+        services = run_folder.services(config, queue, caller)
         graph = graph_of(config).compile(checkpointer=run_folder.saver)
         keep = partial(keep_rounds, run_folder.saver, keep=config.checkpoints.keep)
         runner = Runner(
-            config, book, graph, services, checkpoints=run_folder.checkpoints, keep=keep, tracer=run_folder.tracer
+            config, queue, graph, services, checkpoints=run_folder.checkpoints, keep=keep, tracer=run_folder.tracer
         )
         caller.on_call = runner.note_call
         run_folder.budget.on_spent = partial(runner.drain, keep_reserved=True)

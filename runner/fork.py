@@ -120,7 +120,7 @@ def require_sound(config: RunConfig, moment: Moment, change: Change) -> None:
 
 
 async def make_fork(config: RunConfig, moment: Moment, change: Change) -> Path:
-    """Make a fork's folder, ready for a sitting, and return it. Nothing is spent yet. Raises as `require_sound`."""
+    """Make a fork's folder, ready for a session, and return it. Nothing is spent yet. Raises as `require_sound`."""
     require_sound(config, moment, change)
     folder = _new_folder(moment.run / FORKS)
     async with AsyncExitStack() as stack:
@@ -146,7 +146,7 @@ async def make_fork(config: RunConfig, moment: Moment, change: Change) -> Path:
         await runner.ledger.save(meta=[{"key": "fork_of", "value": canonical_json({**mark, "folder": "../.."})}])
         await _copy(source, runner.ledger, moment, state)
         await runner.begin_at(moment.document_id, state, after)
-        # Only now can a sitting take it up: one that is killed before leaves a folder without a document to work on.
+        # Only now can a session take it up: one that is killed before leaves a folder without a document to work on.
         await runner.ledger.save(
             documents=[{"document_id": moment.document_id, "status": DocumentStatus.PENDING.value, "settled": 0}]
         )
@@ -173,7 +173,7 @@ async def _state(config: RunConfig, source: Reader, moment: Moment, change: Chan
 
 
 async def _copy(source: Reader, target: Ledger, moment: Moment, state: Mapping[str, Any]) -> None:
-    """Copy the document, what it was shown with, and its history; neither is open to a sitting yet."""
+    """Copy the document, what it was shown with, and its history; neither is open to a session yet."""
     wanted = [moment.document_id, *(item for item in state.get("grounding") or () if item != moment.document_id)]
     rows = await rows_of_documents(source, wanted)
     aside = {"status": DocumentStatus.SKIPPED.value, "status_reason": "shown as an example only", "settled": 1}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def told_of(row: Mapping[str, Any]) -> str:
+def reported_of(row: Mapping[str, Any]) -> str:
     """Return a row of table `forks` in a few words."""
     if row["changed"] == "feedback":
         return f"feedback after round {row['n']} changed"

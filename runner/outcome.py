@@ -20,7 +20,7 @@ class Outcome:
     """Those lines of `errored` whose cause stopped the session, and stands in `stopped`."""
     notes: list[str] = field(default_factory=list)
     """What else a person must know; complete once the folder is closed."""
-    sealed: list[Result] = field(default_factory=list)
+    held_out: list[Result] = field(default_factory=list)
     """A search's test evaluations, of the baseline and of the winner, once they were made."""
 
     def stop(self, reason: str, *, failed: bool = False) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from autodata.checkpoints.document_queue import Book
+from autodata.checkpoints.document_queue import DocumentQueue
 from autodata.checkpoints.errors import CallFailed, PlumbingError, RunFailed, UnusableReply, UserError
 from autodata.checkpoints.ids import attempt_id
 from autodata.checkpoints.records import Attempt, Document, Mark, Stage
@@ -28,7 +28,7 @@ from autodata.nodes.quality_verifier import review
 from autodata.nodes.screen import screen
 from autodata.nodes.solver_modes import answered, mode_of
 from autodata.nodes.state import State, plain
-from autodata.nodes.step import Desk
+from autodata.nodes.step import Step
 from autodata.nodes.verifier import marked_by_judge
 from autodata.runner.config import CheckpointsConfig, RunConfig
 from autodata.runner.run_folder import open_run_folder
@@ -74,9 +74,9 @@ async def rehearse(config: RunConfig, document: Document, progress: Progress | N
     changes = {"checkpoints": CheckpointsConfig(), "tracing": TracingConfig(), "budget": BudgetConfig()}
     alone = config.model_copy(update=changes)
     with tempfile.TemporaryDirectory(prefix="autodata-doctor-") as folder:
-        async with open_run_folder(alone, Path(folder), progress=progress) as house:
-            book, caller = Book(house.ledger), house.caller(alone)
-            services = house.services(alone, book, caller)
+        async with open_run_folder(alone, Path(folder), progress=progress) as run_folder:
+            queue, caller = DocumentQueue(run_folder.ledger), run_folder.caller(alone)
+            services = run_folder.services(alone, queue, caller)
             # One challenger, and samples that are one: a call a role shows whether the role can do its work.
             domain = services.domain.model_copy(update={"challengers": 1})
             caller.roles = {
@@ -125,8 +125,8 @@ class _Stage:
         return Part(role, calls=self._paid.spent_calls - before, note=note)
 
     @property
-    def _desk(self) -> Desk:
-        return Desk(self._state, self._runtime)
+    def _step(self) -> Step:
+        return Step(self._state, self._runtime)
 
     def _update(self, update: dict[str, Any]) -> None:
         self._state = {**self._state, **update}  # type: ignore[typeddict-item]  # a node returns keys of the state
@@ -149,25 +149,25 @@ class _Stage:
         return f"would send it back: {rejection['reason']}" if rejection else ""
 
     async def _review(self) -> str:
-        _, problems = await review(self._desk, "quality_verifier")
+        _, problems = await review(self._step, "quality_verifier")
         return f"would send it back: {'; '.join(problems)}" if problems else ""
 
     async def _solve(self, stage: Stage) -> str:
-        reply = await answered(self._desk, stage, 0, mode_of(self._desk, stage))
+        reply = await answered(self._step, stage, 0, mode_of(self._step, stage))
         self._answer = reply.answer or self._answer
         return "the token limit cut its answer off" if reply.truncated else ""
 
     async def _mark(self) -> str:
-        desk = self._desk
-        scored = await marked_by_judge(desk, self._answer or "(no answer)", f"{Stage.WEAK.value}/0")
+        step = self._step
+        scored = await marked_by_judge(step, self._answer or "(no answer)", f"{Stage.WEAK.value}/0")
         attempts = []
         for stage in Stage:
-            identity = attempt_id(desk.round_id, stage, 0)
+            identity = attempt_id(step.round_id, stage, 0)
             mark = Mark(attempt_id=identity, score=scored.score, met=scored.met)
             attempts.append(
                 Attempt(
                     attempt_id=identity,
-                    candidate_id=desk.candidate_id,
+                    candidate_id=step.candidate_id,
                     stage=stage,
                     index=0,
                     answer_ref=f"answer/{identity}",
@@ -180,7 +180,7 @@ class _Stage:
         return ""
 
     async def _judge(self) -> str:
-        if not self._desk.attempts:
+        if not self._step.attempts:
             raise CallFailed("there is no marked attempt to judge")
-        await judged(self._desk)
+        await judged(self._step)
         return ""

@@ -22,7 +22,7 @@ from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import APIStatusError, ConflictError
 
-from autodata.checkpoints.document_queue import Book
+from autodata.checkpoints.document_queue import DocumentQueue
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ids import canonical_json, digest
 from autodata.checkpoints.ledger import Ledger
@@ -74,17 +74,17 @@ class _Told:
 
 
 class RemoteRunner:
-    """One sitting: submit, join and collect until all documents have ended or something says stop."""
+    """One session: submit, join and collect until all documents have ended or something says stop."""
 
     def __init__(self, run: RemoteRun, ledger: Ledger, client: LangGraphClient, folder_id: UUID, url: str) -> None:
         self._run, self.ledger, self._client, self._folder_id, self._url = run, ledger, client, folder_id, url
-        self._book = Book(ledger)
+        self._queue = DocumentQueue(ledger)
         self._stop = asyncio.Event()
         self._accepted = 0
         self._in_a_row = InARow(run.pause_after_documents)
         self.outcome = Outcome()
         self.usage = Usage()
-        """What the server says of the documents collected in this sitting."""
+        """What the server says of the documents collected in this session."""
         self.on_event: Callable[[RunEvent], None] = lambda event: None
 
     def drain(self, reason: str, *, failed: bool = False) -> None:
@@ -98,9 +98,9 @@ class RemoteRunner:
 
     async def run(self) -> Outcome:
         """Take every open document to its end, `concurrency` at a time. Raises UserError for what is refused."""
-        self._accepted = await self._book.accepted()
+        self._accepted = await self._queue.accepted()
         self._look_at_target()
-        rows = await self._book.open(self._run.limit)
+        rows = await self._queue.open(self._run.limit)
         waiting = iter(rows)
 
         async def work() -> None:
@@ -150,7 +150,7 @@ class RemoteRunner:
                 await self._collect(row, found)
 
     async def _failed(self, row: Mapping[str, Any], told: _Told) -> None:
-        """Keep what ended one document; what stops them all, or is the caller's mistake, stops the sitting."""
+        """Keep what ended one document; what stops them all, or is the caller's mistake, stops the session."""
         if told.error == "Refused":
             raise UserError(f"{self._url}: {told.message}")
         if told.error == "Stopped":

@@ -13,7 +13,7 @@ from langchain_core.language_models import BaseChatModel
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langsmith.run_helpers import tracing_context
 
-from autodata.checkpoints.document_queue import Book
+from autodata.checkpoints.document_queue import DocumentQueue
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Ledger, MemoryLedger, Reader, run_lock
 from autodata.checkpoints.queries.meta import meta
@@ -57,7 +57,7 @@ class Resources:
     def services(
         self,
         config: RunConfig,
-        book: Book | Ledger | MemoryLedger,
+        queue: DocumentQueue | Ledger | MemoryLedger,
         caller: Caller,
         *,
         pack: PromptPack | None = None,
@@ -69,8 +69,8 @@ class Resources:
             policy=config.policy,
             pack=pack or self.pack,
             caller=caller,
-            store=book,
-            blobs=book,
+            store=queue,
+            blobs=queue,
             max_rounds=config.max_rounds,
             run_seed=config.seed,
             review=config.reviewing,

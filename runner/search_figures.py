@@ -21,8 +21,8 @@ def member_figures(member: Member) -> dict[str, Any]:
     }
 
 
-async def sealed_figures(archive: LedgerArchive, result: Result) -> dict[str, Any]:
-    """Return a sealed test's figures, with Wilson's 95% interval."""
+async def held_out_figures(archive: LedgerArchive, result: Result) -> dict[str, Any]:
+    """Return a held-out test's figures, with Wilson's 95% interval."""
     passed = sum(trial.passed for trial in result.trials)
     counted = sum(trial.status is not DocumentStatus.ERRORED for trial in result.trials)
     return {

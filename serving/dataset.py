@@ -25,7 +25,7 @@ from autodata.runner.outcome import InARow
 from autodata.serving.context import GatedContext, ServedContext, union_schema
 from autodata.serving.errors import Errored, Stopped, telling
 from autodata.serving.nodes import Paste, begin, enter, fresh, read_pastes, thread_of
-from autodata.serving.runtime import workshop
+from autodata.serving.runtime import server_runtime
 from autodata.serving.wrap import AnyGraph, part
 
 _NAMES = tuple(SERVED)  # a client may write anything into a state: what has no hash is in no mapping
@@ -112,18 +112,18 @@ def _intake(schema: type[ServedContext], domains: dict[str, Domain]) -> Any:
     async def intake(state: _Begun, config: RunnableConfig, runtime: Runtime[ServedContext]) -> dict[str, Any]:
         """Take the documents in, each once: texts go to the server's ledger, the thread keeps references."""
         with telling():
-            shop, domain = await workshop(), domains[state.domain]
-            if len(state.texts) > shop.config.serve.max_documents:
+            server, domain = await server_runtime(), domains[state.domain]
+            if len(state.texts) > server.config.serve.max_documents:
                 raise UserError(
-                    f"texts: {len(state.texts)} documents where the server takes {shop.config.serve.max_documents}:"
+                    f"texts: {len(state.texts)} documents where the server takes {server.config.serve.max_documents}:"
                     " send fewer, or set serve.max_documents in the server's configuration"
                 )
-            documents = read_pastes(shop, domain, state.texts)
+            documents = read_pastes(server, domain, state.texts)
             briefs = [fresh(document)["document"] for document in documents]
             before = state.pinned if state.documents == briefs else None
-            begun = await begin(shop, domain, schema, runtime.context, config, before)
-            await enter(shop, documents, config)
-            shop.in_a_row.pop(thread_of(config), None)
+            begun = await begin(server, domain, schema, runtime.context, config, before)
+            await enter(server, documents, config)
+            server.in_a_row.pop(thread_of(config), None)
             cleared = {"results": Overwrite([]), "examples": [], "counts": {}}
             return {"domain": state.domain, "documents": briefs, **cleared, **begun}
 
@@ -141,7 +141,7 @@ def _walk(loop: Any, name: str) -> Any:
             ended: dict[str, Any] = {"status": DocumentStatus.ERRORED.value, "status_reason": reason, "example": None}
             ended |= {"document": state["document"], "rounds": [], "history": [], "usage": []}
             return {"results": [ended]}
-        (await workshop()).in_a_row.pop(thread_of(config), None)
+        (await server_runtime()).in_a_row.pop(thread_of(config), None)
         return entry
 
     walk.__name__ = loop_of(name)
@@ -150,11 +150,11 @@ def _walk(loop: Any, name: str) -> Any:
 
 async def _note_errored(config: RunnableConfig, document: dict[str, Any], reason: str) -> None:
     """Raise Stopped once so many documents of a request in a row errored for one cause: the others would, too."""
-    shop, thread = await workshop(), thread_of(config)
-    row = shop.in_a_row.setdefault(thread, InARow(shop.config.retries.pause_after_documents))
+    server, thread = await server_runtime(), thread_of(config)
+    row = server.in_a_row.setdefault(thread, InARow(server.config.retries.pause_after_documents))
     kind, _, brief = reason.partition(": ")
     if why := row.errored(kind, brief, str(document.get("name"))):
-        del shop.in_a_row[thread]  # a run that goes on with the thread begins a row of its own
+        del server.in_a_row[thread]  # a run that goes on with the thread begins a row of its own
         raise Stopped(why)
 
 

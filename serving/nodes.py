@@ -25,13 +25,13 @@ from autodata.nodes.context import Context
 from autodata.nodes.solver_modes import attempts_alike
 from autodata.nodes.state import State, new_state
 from autodata.nodes.state_check import NEEDED, readable, workable
-from autodata.nodes.step import Desk
+from autodata.nodes.step import Step
 from autodata.runner.brief import SIMULATED_NOTE
 from autodata.runner.ingest import read_pasted
 from autodata.serving.context import ServedContext
 from autodata.serving.errors import telling
 from autodata.serving.pinned import keep, kept
-from autodata.serving.runtime import Workshop, workshop
+from autodata.serving.runtime import ServerRuntime, server_runtime
 
 Node = Callable[[Any, Runtime[Context]], Awaitable[dict[str, Any]]]
 
@@ -92,34 +92,34 @@ def served(schema: type[ServedContext], domain: Domain, node: Node) -> Callable[
 
     async def run(state: ServedState, config: RunnableConfig, runtime: Runtime[ServedContext]) -> dict[str, Any]:
         with telling():
-            shop = await workshop()
-            book = shop.book(thread_of(config))
+            server = await server_runtime()
+            queue = server.queue(thread_of(config))
             document = readable(state)["document"]["document_id"]
-            await book.require(document)
-            pinned = await kept(shop.ledger, schema, state.get("pinned"))
-            services = await shop.services(domain, pinned, book)
-            epoch = await book.epoch(document)
-            context = Context(services, evaluation=book.evaluation, epoch=epoch)
+            await queue.require(document)
+            pinned = await kept(server.ledger, schema, state.get("pinned"))
+            services = await server.services(domain, pinned, queue)
+            epoch = await queue.epoch(document)
+            context = Context(services, evaluation=queue.evaluation, epoch=epoch)
             inner: Any = runtime.override(context=context)  # type: ignore[arg-type]
             read = await workable(node.__name__, state, inner)
             if node.__name__ in NEEDED and node.__name__ != "screen":
-                await _require_round(shop, Desk(read, inner))
+                await _require_round(server, Step(read, inner))
             try:
                 return await node(read, inner)
             except PlumbingError as error:
                 if effect_of(error) is Effect.ERRORED:
                     brief = " ".join(str(error).split())[:300]
-                    await book.record_failure(document, epoch, error.kind, str(error), brief)
+                    await queue.record_failure(document, epoch, error.kind, str(error), brief)
                 raise
 
     run.__name__, run.__doc__ = node.__name__, node.__doc__
     return run
 
 
-async def _require_round(shop: Workshop, desk: Desk) -> None:
+async def _require_round(server: ServerRuntime, step: Step) -> None:
     """Open the round that the state is in, where somebody has written another number or candidate into it."""
-    if await round_of(shop.ledger, desk.round_id) is None:
-        await record_opened(desk.services.store, desk.opening())
+    if await round_of(server.ledger, step.round_id) is None:
+        await record_opened(step.services.store, step.opening())
 
 
 def thread_of(config: RunnableConfig) -> str:
@@ -132,16 +132,16 @@ def read_paste(given: Paste, most_chars: int | None) -> Document:
     return read_pasted(given.text, most_chars, title=given.title, name=given.name)
 
 
-def read_pastes(shop: Workshop, domain: Domain, given: Sequence[Paste]) -> list[Document]:
+def read_pastes(server: ServerRuntime, domain: Domain, given: Sequence[Paste]) -> list[Document]:
     """Return the documents of pasted texts, each once. Raises UserError as `read_paste`."""
-    most = None if domain.passage_words else shop.config.documents.max_chars
+    most = None if domain.passage_words else server.config.documents.max_chars
     return list({document.document_id: document for document in (read_paste(item, most) for item in given)}.values())
 
 
-async def enter(shop: Workshop, documents: Sequence[Document], config: RunnableConfig) -> None:
-    """Take documents into the server's ledger and into the thread's book."""
-    await shop.take_in(*documents)
-    await shop.book(thread_of(config)).enter([document.document_id for document in documents])
+async def enter(server: ServerRuntime, documents: Sequence[Document], config: RunnableConfig) -> None:
+    """Take documents into the server's ledger and into the thread's queue."""
+    await server.take_in(*documents)
+    await server.queue(thread_of(config)).enter([document.document_id for document in documents])
 
 
 def fresh(document: Document) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def fresh(document: Document) -> dict[str, Any]:
 
 
 async def begin(
-    shop: Workshop,
+    server: ServerRuntime,
     domain: Domain,
     schema: type[ServedContext],
     context: ServedContext | None,
@@ -173,17 +173,17 @@ async def begin(
     """
     chosen = (context or schema()).model_dump(exclude_defaults=True)
     if before is not None and not chosen:
-        pinned, reference = await kept(shop.ledger, schema, before), str(before)
+        pinned, reference = await kept(server.ledger, schema, before), str(before)
     else:
-        pinned = shop.pin(domain, context or schema())
-        reference = await keep(shop.ledger, pinned)
-    await shop.services(domain, pinned, shop.book(thread_of(config)))
-    return {"pinned": reference, **who(shop, domain, pinned.context)}
+        pinned = server.pin(domain, context or schema())
+        reference = await keep(server.ledger, pinned)
+    await server.services(domain, pinned, server.queue(thread_of(config)))
+    return {"pinned": reference, **who(server, domain, pinned.context)}
 
 
-def who(shop: Workshop, domain: Domain, context: ServedContext) -> dict[str, Any]:
+def who(server: ServerRuntime, domain: Domain, context: ServedContext) -> dict[str, Any]:
     """Return who plays the roles of a run, and what a reader must know of these models. Raises UserError."""
-    roles = shop.roles(domain, context)
+    roles = server.roles(domain, context)
     simulated = any(settings.provider == "simulated" for settings in roles.values())
     models = {role: f"{settings.provider}:{settings.model}" for role, settings in roles.items()}
     return {"models": models, "note": SIMULATED_NOTE if simulated else attempts_alike(domain, roles)}
@@ -195,12 +195,12 @@ def intake_node(schema: type[ServedContext], domain: Domain) -> Callable[..., Aw
     async def intake(state: Begun, config: RunnableConfig, runtime: Runtime[ServedContext]) -> dict[str, Any]:
         """Take the document in: its text goes to the server's ledger, the thread keeps a reference."""
         with telling():
-            shop = await workshop()
-            (document,) = read_pastes(shop, domain, [state])
+            server = await server_runtime()
+            (document,) = read_pastes(server, domain, [state])
             known = isinstance(state.document, dict) and state.document.get("document_id") == document.document_id
             before = state.pinned if known else None
-            begun = await begin(shop, domain, schema, runtime.context, config, before)
-            await enter(shop, [document], config)
+            begun = await begin(server, domain, schema, runtime.context, config, before)
+            await enter(server, [document], config)
             return {**fresh(document), **begun, "history": [], "usage": []}
 
     return intake
@@ -209,9 +209,9 @@ def intake_node(schema: type[ServedContext], domain: Domain) -> Callable[..., Aw
 async def result(state: State, config: RunnableConfig) -> dict[str, Any]:
     """Sum up: every round whole, and what it cost, so that nobody has to look into the server's ledger."""
     with telling():
-        shop, state = await workshop(), readable(state)
-        thread = f"{shop.book(thread_of(config)).evaluation}/{state['document']['document_id']}"
-        return {"history": await _history(shop, state), "usage": await _usage(shop, thread)}
+        server, state = await server_runtime(), readable(state)
+        thread = f"{server.queue(thread_of(config)).evaluation}/{state['document']['document_id']}"
+        return {"history": await _history(server, state), "usage": await _usage(server, thread)}
 
 
 def entry_node(schema: type[ServedContext], domain: Domain) -> Callable[..., Awaitable[dict[str, Any]]]:
@@ -220,9 +220,9 @@ def entry_node(schema: type[ServedContext], domain: Domain) -> Callable[..., Awa
     async def entry(state: ServedState, config: RunnableConfig) -> dict[str, Any]:
         """Sum up one document of several: every round whole, and what it cost."""
         with telling():
-            shop = await workshop()
-            pinned = await kept(shop.ledger, schema, state.get("pinned"))
-            whole = {**await result(state, config), **who(shop, domain, pinned.context)}
+            server = await server_runtime()
+            pinned = await kept(server.ledger, schema, state.get("pinned"))
+            whole = {**await result(state, config), **who(server, domain, pinned.context)}
         names = ("document", "status", "status_reason", "example", "rounds")
         return {"results": [{**{name: state.get(name) for name in names}, **whole}]}
 
@@ -234,20 +234,20 @@ _LONG = ("answer", "round_id", "candidate_id", "attempt_id", "score_value")
 """What a history leaves out of attempts and verdicts: raw answers, and ids that follow from their place."""
 
 
-async def _history(shop: Workshop, state: State) -> list[dict[str, Any]]:
+async def _history(server: ServerRuntime, state: State) -> list[dict[str, Any]]:
     """Return the thread's closed rounds whole, from the ledger; those of abandoned branches are not among them."""
     ids = [row["round_id"] for row in state.get("rounds") or []]
-    rounds = [_plain(row) for row in await rounds_by_id(shop.ledger, ids)]
+    rounds = [_plain(row) for row in await rounds_by_id(server.ledger, ids)]
     for table in ("attempts", "verdicts"):
-        rows = await parts_of_rounds(shop.ledger, table, ids)
+        rows = await parts_of_rounds(server.ledger, table, ids)
         for one in rounds:
             of_round = [row for row in rows if row["round_id"] == one["round_id"]]
             one[table] = [{k: v for k, v in _plain(row).items() if k not in _LONG} for row in of_round]
     return rounds
 
 
-async def _usage(shop: Workshop, thread: str) -> list[dict[str, Any]]:
-    return await usage_by_role(shop.ledger, thread)
+async def _usage(server: ServerRuntime, thread: str) -> list[dict[str, Any]]:
+    return await usage_by_role(server.ledger, thread)
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

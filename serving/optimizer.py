@@ -38,13 +38,13 @@ from autodata.prompts import load_pack
 from autodata.prompts.roles import OPTIMIZER_ROLES
 from autodata.runner.brief import SIMULATED_NOTE
 from autodata.runner.config import RunConfig
-from autodata.runner.optimization.session import SPLITS, OptimizeRunConfig, sealed_results
-from autodata.runner.search_figures import member_figures, sealed_figures
+from autodata.runner.optimization.session import SPLITS, OptimizeRunConfig, held_out_results
+from autodata.runner.search_figures import held_out_figures, member_figures
 from autodata.serving.context import SearchContext, optimizer_pack_for, read_context, search_schema
 from autodata.serving.errors import telling
 from autodata.serving.nodes import Paste, read_paste, thread_of
-from autodata.serving.runtime import Workshop, workshop
-from autodata.serving.searches import Order, Sitting
+from autodata.serving.runtime import ServerRuntime, server_runtime
+from autodata.serving.searches import Order, Session
 from autodata.serving.wrap import AnyGraph, ServedFrame
 
 _NAMES = tuple(SERVED)
@@ -71,7 +71,7 @@ class Splits(BaseModel):
         description="Documents to validate with: they decide which prompts are better, and no agent sees them.",
     )
     test: Annotated[list[Paste], EphemeralValue] = Field(
-        default=[], description="Sealed documents, looked at once, at the end. May be left empty."
+        default=[], description="Held-out documents, looked at once, at the end. May be left empty."
     )
     domain: Literal[_NAMES] = Field(  # type: ignore[valid-type]  # a checker cannot know the names
         default="cs", description="Whose prompts to make better."
@@ -129,7 +129,7 @@ class Found(TypedDict, total=False):
     """One row an iteration: n, parent, mutant, outcome, reason, parent_score, mutant_score, record, analysis, summary.
     """
     tested: list[dict[str, Any]]
-    """Figures of the sealed documents, the baseline's first, with 95% intervals; empty without any."""
+    """Figures of the held-out documents, the baseline's first, with 95% intervals; empty without any."""
     usage: list[dict[str, Any]]
     """By role: model calls paid for by this search, tokens in and out, US dollars where prices are known."""
     models: dict[str, str]
@@ -156,7 +156,7 @@ class _Whole(SearchState, Found, total=False):
 
 
 async def order_for(
-    shop: Workshop,
+    server: ServerRuntime,
     domain: Domain,
     context: SearchContext,
     iterations: int,
@@ -166,17 +166,17 @@ async def order_for(
 
     `pinned` are the values of `PINNED` that a search began with: they stand for those of the configuration.
     """
-    pack = await shop.pack(domain, context)
+    pack = await server.pack(domain, context)
     shipped = await asyncio.to_thread(load_pack, "optimizer")
-    optimizer = optimizer_pack_for(shipped, context.prompts(OPTIMIZER_ROLES), shop.config.serve.prompts)
-    policy = shop.policy(domain, context)
+    optimizer = optimizer_pack_for(shipped, context.prompts(OPTIMIZER_ROLES), server.config.serve.prompts)
+    policy = server.policy(domain, context)
     roles = [*domain.roles, *OPTIMIZER_ROLES]
-    values = shop.config.model_dump(exclude_unset=True, exclude=NOT_OF_A_SEARCH)
+    values = server.config.model_dump(exclude_unset=True, exclude=NOT_OF_A_SEARCH)
     values["domain"] = domain.name
     if isinstance(policy, Settings):  # a judge's has no bounds
         values["acceptance"] = policy.model_dump(mode="json", exclude_none=True)
-    values["models"] = shop.chosen_models(roles, context).model_dump(exclude_unset=True)
-    values["seed"] = context.seed or shop.config.seed
+    values["models"] = server.chosen_models(roles, context).model_dump(exclude_unset=True)
+    values["seed"] = context.seed or server.config.seed
     values["optimize"] = {**values.get("optimize", {}), **context.optimize(), "iterations": iterations, "parallel": 1}
     values["optimize"]["traces"] = "ledger"  # a server's traces are its own
     if pinned:
@@ -188,7 +188,7 @@ async def order_for(
         raise UserError(f"context: {problems(error, RunConfig)}") from None
     require_ready(config.chosen_domain, config.roles())
     Workbench(pack)  # a baseline in which nothing can be edited ends here
-    return Order(config, pack, optimizer, await shop.models(config.roles()))
+    return Order(config, pack, optimizer, await server.models(config.roles()))
 
 
 NOT_OF_A_SEARCH = {"acceptance", "limit", "target", "review", "review_margin", "prompts", "serve"}
@@ -203,9 +203,9 @@ def pinned_of(order: Order) -> dict[str, Any]:
     return {name: values[name] for name in PINNED if name in values}
 
 
-def read_splits(shop: Workshop, domain: Domain, given: Splits) -> dict[str, list[Document]]:
+def read_splits(server: ServerRuntime, domain: Domain, given: Splits) -> dict[str, list[Document]]:
     """Return the documents of each split, each once. Raises UserError for one that is in two, or is none."""
-    most = None if domain.passage_words else shop.config.documents.max_chars
+    most = None if domain.passage_words else server.config.documents.max_chars
     splits: dict[str, list[Document]] = {}
     seen: dict[str, tuple[str, str]] = {}
     for split, pasted in given.of_split().items():
@@ -223,9 +223,9 @@ def read_splits(shop: Workshop, domain: Domain, given: Splits) -> dict[str, list
                 )
             found[document.document_id] = document
         splits[split] = list(found.values())
-    if (total := sum(map(len, splits.values()))) > shop.config.serve.max_documents:
+    if (total := sum(map(len, splits.values()))) > server.config.serve.max_documents:
         raise UserError(
-            f"train, held_out, test: {total} documents where the server takes {shop.config.serve.max_documents}:"
+            f"train, held_out, test: {total} documents where the server takes {server.config.serve.max_documents}:"
             " send fewer, or set serve.max_documents in the server's configuration"
         )
     return splits
@@ -235,20 +235,20 @@ def _intake(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, An
     async def intake(state: _Begun, config: RunnableConfig, runtime: Runtime[SearchContext]) -> dict[str, Any]:
         """Take the documents in, each into one split: texts go to the server's ledger, the thread keeps references."""
         with telling():
-            shop, domain, thread = await workshop(), SERVED[state.domain], thread_of(config)
-            splits = read_splits(shop, domain, state)
+            server, domain, thread = await server_runtime(), SERVED[state.domain], thread_of(config)
+            splits = read_splits(server, domain, state)
             ids = {split: [document.document_id for document in splits[split]] for split in SPLITS}
             context, pinned = runtime.context or schema(), None
             if not context.model_dump(exclude_defaults=True):
-                context, pinned = await _before(shop, schema, state, thread, ids) or (context, None)
-            order = await order_for(shop, domain, context, state.iterations, pinned)
+                context, pinned = await _before(server, schema, state, thread, ids) or (context, None)
+            order = await order_for(server, domain, context, state.iterations, pinned)
             key = order.key(thread, ids)
             chosen = context.model_dump(exclude_defaults=True)
             request = {"domain": domain.name, "context": chosen, "thread": thread, "splits": ids}
-            await shop.searches.begin(key, {**request, "pinned": pinned_of(order)})
-            async with shop.searches.working(key, thread) as room:
-                sitting = await room.sit(order, shop.budget)
-                await sitting.optimization.take_in({split: found for split, found in splits.items() if found})
+            await server.searches.begin(key, {**request, "pinned": pinned_of(order)})
+            async with server.searches.working(key, thread) as room:
+                session = await room.sit(order, server.budget)
+                await session.optimization.take_in({split: found for split, found in splits.items() if found})
             roles = order.config.roles()
             return {
                 **dict.fromkeys((*OptState.__annotations__, *Found.__annotations__)),
@@ -262,11 +262,11 @@ def _intake(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, An
 
 
 async def _before(
-    shop: Workshop, schema: type[SearchContext], state: _Begun, thread: str, ids: Mapping[str, Any]
+    server: ServerRuntime, schema: type[SearchContext], state: _Begun, thread: str, ids: Mapping[str, Any]
 ) -> tuple[SearchContext, dict[str, Any] | None] | None:
     """Return what the thread's search began with, if the input is that search's: without a context it goes on."""
     try:
-        async with shop.searches.working(str(state.search), thread) as room:
+        async with server.searches.working(str(state.search), thread) as room:
             request = await room.request()
     except UserError:  # none yet, or what a client wrote there: the input begins a search of its own
         return None
@@ -303,20 +303,20 @@ def readable(state: Mapping[str, Any]) -> SearchState:
 
 
 @asynccontextmanager
-async def seat(schema: type[SearchContext], state: SearchState, config: RunnableConfig) -> AsyncIterator[Sitting]:
+async def seat(schema: type[SearchContext], state: SearchState, config: RunnableConfig) -> AsyncIterator[Session]:
     """Open a thread's search for a node, on what it was asked for when it began. Raises UserError and BadState."""
-    read, shop = readable(state), await workshop()
-    async with shop.searches.working(read["search"], thread_of(config)) as room:
+    read, server = readable(state), await server_runtime()
+    async with server.searches.working(read["search"], thread_of(config)) as room:
         request = await room.request()
         if request["domain"] != read["domain"]:
             raise BadState("state.domain: the search was begun with another: send the input again")
-        if room.sitting is None:
+        if room.session is None:
             context: Any = read_context(schema, request["context"])
             domain = SERVED[request["domain"]]
-            order = await order_for(shop, domain, context, read["iterations"], request.get("pinned"))
-            await room.sit(order, shop.budget)
-        assert room.sitting is not None
-        yield room.sitting
+            order = await order_for(server, domain, context, read["iterations"], request.get("pinned"))
+            await room.sit(order, server.budget)
+        assert room.session is not None
+        yield room.session
 
 
 def _seated(schema: type[SearchContext], node: Node) -> Callable[..., Awaitable[dict[str, Any]]]:
@@ -324,8 +324,8 @@ def _seated(schema: type[SearchContext], node: Node) -> Callable[..., Awaitable[
 
     async def run(state: SearchState, config: RunnableConfig, runtime: Runtime[SearchContext]) -> dict[str, Any]:
         with telling():
-            async with seat(schema, state, config) as sitting:
-                search = await sitting.search(state["iterations"], _teller(runtime))
+            async with seat(schema, state, config) as session:
+                search = await session.search(state["iterations"], _teller(runtime))
                 inner: Any = runtime.override(context=OptContext(search))  # type: ignore[arg-type]
                 return await node(state, inner)
 
@@ -344,10 +344,10 @@ def _teller(runtime: Runtime[Any]) -> Told:
 
 def _unseal(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, Any]]]:
     async def unseal(state: SearchState, config: RunnableConfig, runtime: Runtime[SearchContext]) -> dict[str, Any]:
-        """Open the sealed documents, once: the baseline and the winner are evaluated on them. Without any, go on."""
+        """Open the held-out documents, once: the baseline and the winner are evaluated on them. Without any, go on."""
         with telling():
-            async with seat(schema, state, config) as sitting:
-                await sitting.optimization.unseal(await sitting.search(state["iterations"], _teller(runtime)))
+            async with seat(schema, state, config) as session:
+                await session.optimization.unseal(await session.search(state["iterations"], _teller(runtime)))
         return {}
 
     return unseal
@@ -357,17 +357,17 @@ def _result(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, An
     async def result(state: SearchState, config: RunnableConfig) -> dict[str, Any]:
         """Sum up: the winner's prompts whole, what was changed, every iteration, and what it cost."""
         with telling():
-            async with seat(schema, state, config) as sitting:
-                found = await _found(sitting)
-            await (await workshop()).searches.leave(state["search"])
+            async with seat(schema, state, config) as session:
+                found = await _found(session)
+            await (await server_runtime()).searches.leave(state["search"])
             return found
 
     return result
 
 
-async def _found(sitting: Sitting) -> dict[str, Any]:
-    ledger, archive = sitting.optimization.ledger, sitting.optimization.archive
-    confirmed = bool(sitting.order.config.optimize.confirm)
+async def _found(session: Session) -> dict[str, Any]:
+    ledger, archive = session.optimization.ledger, session.optimization.archive
+    confirmed = bool(session.order.config.optimize.confirm)
     members = await archive.members()
     version = await archive.winner(confirmed=confirmed)
     winner = await archive.member(version)
@@ -376,9 +376,9 @@ async def _found(sitting: Sitting) -> dict[str, Any]:
         "baseline": member_figures(members[0]),
         "winner": {**member_figures(winner), "confirmed": confirmed and winner.iteration > 0},
         "prompts": {role: prompt.text for role, prompt in sorted(pack.prompts.items())},
-        "diff": sitting.order.pack.diff(pack),
+        "diff": session.order.pack.diff(pack),
         "log": [_row(row) for row in await log(ledger)],
-        "tested": [await sealed_figures(archive, one) for one in await sealed_results(archive, ledger)],
+        "tested": [await held_out_figures(archive, one) for one in await held_out_results(archive, ledger)],
         "usage": await usage_by_role(ledger),
     }
 

@@ -22,7 +22,7 @@ from autodata.serving.context import BoundsContext, ServedContext, union_schema
 from autodata.serving.dataset import added, loop_node, read_results
 from autodata.serving.errors import telling
 from autodata.serving.nodes import Paste, begin, enter, fresh, read_pastes
-from autodata.serving.runtime import workshop
+from autodata.serving.runtime import server_runtime
 from autodata.serving.wrap import AnyGraph
 
 _NAMES = tuple(SERVED)
@@ -77,16 +77,16 @@ def _intake(schema: type[ServedContext], domains: Mapping[str, Domain]) -> Any:
     async def intake(state: _Begun, config: RunnableConfig, runtime: Runtime[ServedContext]) -> dict[str, Any]:
         """Take the document in, or say what is wrong with it."""
         with telling():
-            shop, domain = await workshop(), domains[state.domain]
+            server, domain = await server_runtime(), domains[state.domain]
             cleared = {"domain": state.domain, "results": Overwrite([])}
             try:
-                (document,) = read_pastes(shop, domain, [state])
+                (document,) = read_pastes(server, domain, [state])
             except UserError as error:
                 return {**cleared, "documents": [], **without(REFUSED, str(error))}
             documents = [fresh(document)["document"]]
             before = state.pinned if state.documents == documents else None
-            begun = await begin(shop, domain, schema, runtime.context, config, before)
-            await enter(shop, [document], config)
+            begun = await begin(server, domain, schema, runtime.context, config, before)
+            await enter(server, [document], config)
             kept = {name: begun[name] for name in ("pinned", "note")}
             return {**cleared, "documents": documents, **without("", ""), **kept}
 

@@ -1,7 +1,7 @@
 """What all runs of a server share: its configuration, its folder with ledger and checkpoints, its models.
 
 The folder is opened when the server starts, or else at the first node that needs it, off the event loop. A process has
-one workshop, for one event loop; a second process on the same folder is refused.
+one server runtime, for one event loop; a second process on the same folder is refused.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ model = "strong"
 """What a server without a configuration works with."""
 
 
-class ServedBook(TrialBook):
+class ServedQueue(TrialBook):
     """The documents of one server thread. The last that any thread said of a document stands in `documents`, too."""
 
     async def save(self, **tables: Any) -> None:
@@ -107,7 +107,7 @@ class ServedBook(TrialBook):
 
 
 @dataclass
-class Workshop:
+class ServerRuntime:
     """An open server folder and the models of its configuration."""
 
     config: RunConfig
@@ -126,9 +126,9 @@ class Workshop:
     _packs: dict[str, PromptPack] = field(default_factory=dict)
     _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    def book(self, thread_id: str) -> ServedBook:
-        """Return the book of a server's thread: two threads on one document share nothing but its text."""
-        return ServedBook(self.ledger, f"server-{thread_id}", ())
+    def queue(self, thread_id: str) -> ServedQueue:
+        """Return the document queue of a server's thread: two threads on one document share nothing but its text."""
+        return ServedQueue(self.ledger, f"server-{thread_id}", ())
 
     def policy(self, domain: Domain, context: ServedContext) -> AcceptancePolicy:
         """Return the acceptance policy of a run. Raises UserError."""
@@ -188,7 +188,7 @@ class Workshop:
             review=self.reviewing(domain, context),
         )
 
-    async def services(self, domain: Domain, pinned: Pinned, book: ServedBook) -> Services:
+    async def services(self, domain: Domain, pinned: Pinned, queue: ServedQueue) -> Services:
         """Return what a run's nodes share. Raises UserError for a context that cannot be kept."""
         roles = self.roles(domain, pinned.context)
         require_ready(domain, roles)
@@ -203,8 +203,8 @@ class Workshop:
                 budget=self.budget,
                 run_seed=pinned.seed,
             ),
-            store=book,
-            blobs=book,
+            store=queue,
+            blobs=queue,
             max_rounds=pinned.max_rounds,
             run_seed=pinned.seed,
             review=pinned.review,
@@ -235,7 +235,7 @@ def server_config() -> tuple[RunConfig, bool]:
 
 
 @asynccontextmanager
-async def open_workshop() -> AsyncIterator[Workshop]:
+async def open_server_runtime() -> AsyncIterator[ServerRuntime]:
     """Open the server's folder. Raises UserError for a wrong configuration or a folder in use, RunFailed for a disk."""
     config, simulated = await asyncio.to_thread(server_config)
     folder = Path(os.environ.get(FOLDER_VARIABLE) or FOLDER)
@@ -253,7 +253,7 @@ async def open_workshop() -> AsyncIterator[Workshop]:
         logger.info(destinations(_all_models(config), server_traces))
         if warning := attempts_alike(config.chosen_domain, config.roles()):
             logger.warning(warning)
-        yield Workshop(config, folder, ledger, saver, budget, stack, serving, simulated, searches)
+        yield ServerRuntime(config, folder, ledger, saver, budget, stack, serving, simulated, searches)
 
 
 def _all_models(config: RunConfig) -> list[ModelSettings]:
@@ -277,40 +277,40 @@ async def _bind(ledger: Ledger, folder: Path) -> None:
 
 
 class _Door:
-    """The process's one workshop, opened by whoever comes first."""
+    """The process's one server runtime, opened by whoever comes first."""
 
     def __init__(self) -> None:
         self.stack: AsyncExitStack | None = None
-        self.shop: Workshop | None = None
+        self.server: ServerRuntime | None = None
         self.opening: asyncio.Lock | None = None
 
 
 _DOOR = _Door()
 
 
-async def workshop() -> Workshop:
-    """Return the process's workshop, opened if it was not yet. Raises as `open_workshop`."""
+async def server_runtime() -> ServerRuntime:
+    """Return the process's server runtime, opened if it was not yet. Raises as `open_server_runtime`."""
     if _DOOR.opening is None:
         _DOOR.opening = asyncio.Lock()
     async with _DOOR.opening:
-        if _DOOR.shop is None:
+        if _DOOR.server is None:
             stack = AsyncExitStack()
-            _DOOR.shop = await stack.enter_async_context(open_workshop())
+            _DOOR.server = await stack.enter_async_context(open_server_runtime())
             _DOOR.stack = stack
-        return _DOOR.shop
+        return _DOOR.server
 
 
 async def shut() -> None:
-    """Close the process's workshop, if it is open."""
-    stack, _DOOR.stack, _DOOR.shop, _DOOR.opening = _DOOR.stack, None, None, None
+    """Close the process's server runtime, if it is open."""
+    stack, _DOOR.stack, _DOOR.server, _DOOR.opening = _DOOR.stack, None, None, None
     if stack is not None:
         await stack.aclose()
 
 
 @asynccontextmanager
 async def saver() -> AsyncIterator[BaseCheckpointSaver[str]]:
-    """Open the workshop for a server's lifetime; yield its checkpoint saver. Named in `langgraph.json`."""
+    """Open the server runtime for a server's lifetime; yield its checkpoint saver. Named in `langgraph.json`."""
     try:
-        yield (await workshop()).saver
+        yield (await server_runtime()).saver
     finally:
         await shut()

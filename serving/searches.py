@@ -58,14 +58,14 @@ class Order:
 
 
 class _Shared(Caller):
-    """A caller on endpoints that others use too: it ends with its own sitting, and stops nobody else's calls."""
+    """A caller on endpoints that others use too: it ends with its own session, and stops nobody else's calls."""
 
     def drain(self) -> None:
         """Leave the endpoints as they are."""
 
 
 @dataclass
-class Sitting:
+class Session:
     """A search that is being worked on."""
 
     optimization: Optimization
@@ -87,7 +87,7 @@ class Room:
     folder: Path
     ledger: Ledger
     stack: AsyncExitStack
-    sitting: Sitting | None = None
+    session: Session | None = None
 
     async def request(self) -> dict[str, Any]:
         """Return what the search was asked for. Raises UserError when nothing is left of it."""
@@ -106,12 +106,12 @@ class Room:
         """Keep what the search was asked for: a run that goes on with the thread is not told again."""
         await self.ledger.save(meta=[{"key": "request", "value": canonical_json(dict(request))}])
 
-    async def sit(self, order: Order, budget: Budget) -> Sitting:
-        """Return the search's sitting, begun if it was not yet.
+    async def sit(self, order: Order, budget: Budget) -> Session:
+        """Return the search's session, begun if it was not yet.
 
         Raises UserError when the search was begun under other settings.
         """
-        if self.sitting is None:
+        if self.session is None:
             resolved = order.config.resolved(order.pack.version)
             known, now = await meta(self.ledger), fingerprint(resolved)
             if changed := changed_since(known, now, self.folder, later=at_defaults(resolved)):
@@ -123,8 +123,8 @@ class Room:
             run_folder = await self._run_folder(order, budget)
             optimization = Optimization(order.config, run_folder)
             await optimization.archive.enter_baseline()
-            self.sitting = Sitting(optimization, order)
-        return self.sitting
+            self.session = Session(optimization, order)
+        return self.session
 
     async def _run_folder(self, order: Order, budget: Budget) -> RunFolder:
         config = order.config

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-settings.register_profile("house", deadline=None)  # a busy machine is no defect
+settings.register_profile("project", deadline=None)  # a busy machine is no defect
 settings.register_profile("quick", deadline=None, max_examples=20)  # for `make test`; `make slow` tries all 100
-settings.load_profile("house")
+settings.load_profile("project")
 
 # Whoever runs the tests may trace to LangSmith; the tests must not.
 for variable in ("LANGSMITH_API_KEY", "LANGCHAIN_API_KEY", "LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2"):

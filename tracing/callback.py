@@ -146,7 +146,7 @@ class DocumentTrace(BaseCallbackHandler):
         self._sink.end_round(span, closed["round_id"])
 
     def _score(self, attempt: Mapping[str, Any], n: int) -> None:
-        """Attach a mark to the call that made the attempt; to the round, where another sitting made it."""
+        """Attach a mark to the call that made the attempt; to the round, where another session made it."""
         stage, index, mark = attempt["stage"], str(attempt["index"]), attempt["mark"]
         score = float(Fraction(mark["score"]))
         made_by, of_round = self._attempts.get((n, f"{stage}_solver", index)), Score(f"score_{stage}_{index}", score)

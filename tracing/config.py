@@ -34,7 +34,7 @@ class TracingConfig(Settings):
     redact: tuple[str, ...] = ()
     """Regular expressions of what is blacked out before anything leaves. Keys always are."""
     exit_seconds: float = Field(default=5.0, ge=0, le=600)
-    """Longest wait at the end of a sitting for what has not been sent yet; what is left then is lost to the trace."""
+    """Longest wait at the end of a session for what has not been sent yet; what is left then is lost to the trace."""
 
     @field_validator("redact")
     @classmethod

@@ -1,4 +1,4 @@
-"""Opening a sitting's tracer: what the configuration and the environment ask for."""
+"""Opening a session's tracer: what the configuration and the environment ask for."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def open_tracing(
     domain: str,
     prompt_version: str,
 ) -> AsyncIterator[Tracer]:
-    """Open the tracer of a sitting; closing it waits for exporters, `exit_seconds` at most.
+    """Open the tracer of a session; closing it waits for exporters, `exit_seconds` at most.
 
     Raises UserError when an export is asked for that is not installed, or lacks its key.
     """

@@ -22,7 +22,7 @@ class SpanKind(StrEnum):
     """What a span stands for."""
 
     DOCUMENT = "document"
-    """One document in one sitting."""
+    """One document in one session."""
     ROUND = "round"
     NODE = "node"
     CALL = "call"
@@ -38,7 +38,7 @@ class SpanStatus(StrEnum):
     UNUSABLE = "unusable"
     """A reply came that could not be read."""
     STOPPED = "stopped"
-    """The sitting ended first: the next one goes on."""
+    """The session ended first: the next one goes on."""
 
 
 @dataclass(frozen=True)

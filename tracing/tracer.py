@@ -28,14 +28,14 @@ from autodata.tracing.rounds import round_record
 from autodata.tracing.spans import Exporter, Score, Span, SpanKind, SpanStatus, harmless, told
 
 STOPPED = (GraphDrained, Drained, BudgetSpent, EndpointDown, asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
-"""What ends a sitting rather than a document."""
+"""What ends a session rather than a document."""
 ERROR_CHARS = 500
 
 logger = logging.getLogger(__name__)
 
 
 class Tracer:
-    """Makes the spans of one sitting. `base` is the metadata that all of them carry."""
+    """Makes the spans of one session. `base` is the metadata that all of them carry."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Tracer:
     def document(
         self, thread_id: str, document: Document, epoch: int = 0, prompt_version: str = ""
     ) -> Iterator[list[BaseCallbackHandler]]:
-        """Trace one document's walk in one sitting; the value goes into the graph's `callbacks`.
+        """Trace one document's walk in one session; the value goes into the graph's `callbacks`.
 
         `prompt_version` is the prompt pack's, where it is not the run's own.
 
@@ -232,7 +232,7 @@ class Tracer:
             "epoch": span.epoch,
         }
         named |= {name: span.root.metadata.get(name) for name in ("document", "prompt_version")}
-        # LangSmith shows the sittings of one document together by it.
+        # LangSmith shows the sessions of one document together by it.
         named["thread_id"] = f"{self._base.get('run_id', '')}:{span.thread_id}"
         return told(named)
 

@@ -1,6 +1,6 @@
 """Which candidates a person is asked about: all that would be accepted, those near a gate, or every one.
 
-Near is decided by code, from exact scores (law 1). A bound on a score is near within a margin; a bound on a count is
+Near is decided by code, from exact scores (rule 1). A bound on a score is near within a margin; a bound on a count is
 near when one attempt that had come out otherwise would have turned it.
 """
 

@@ -1,4 +1,4 @@
-"""Acceptance: which pattern of scores makes an example (paper, section 2; design, laws 1 and 8).
+"""Acceptance: which pattern of scores makes an example (paper, section 2; design, rules 1 and 8).
 
 A policy is a value. It looks at the exact scores of the attempts made so far and answers what comes next; every
 comparison it makes is kept with its numbers. An impossible gate is refused when the policy is built.

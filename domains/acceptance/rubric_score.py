@@ -1,4 +1,4 @@
-"""Rubric arithmetic: exact, and the only place where marks become a score (law 1)."""
+"""Rubric arithmetic: exact, and the only place where marks become a score (rule 1)."""
 
 from __future__ import annotations
 

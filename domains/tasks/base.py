@@ -31,7 +31,7 @@ class Scored:
     reasons: tuple[str, ...]
 
 
-class Kind(Protocol):
+class TaskType(Protocol):
     """How one shape of candidate is written, checked and scored."""
 
     @property
@@ -49,7 +49,7 @@ class Kind(Protocol):
         """Return all of the candidate, for the quality verifier."""
 
     def judged_by(self, candidate: Candidate) -> Mapping[str, str]:
-        """Return what the judge may see beside question and answer: `criteria` or `reference` (law 6)."""
+        """Return what the judge may see beside question and answer: `criteria` or `reference` (rule 6)."""
 
     def criteria(self, candidate: Candidate) -> Sequence[tuple[str, int]]:
         """Return each criterion's text and weight."""
@@ -157,45 +157,45 @@ class Needy(Protocol):
         """Raise UserError, before anything is spent, naming what is missing and how to install it."""
 
 
-def extract_of(kind: Kind) -> type[Extract]:
+def extract_of(kind: TaskType) -> type[Extract]:
     """Return what the extractor is asked for: `Extract`, unless the kind says otherwise."""
     return kind.extract if isinstance(kind, Extracting) else Extract
 
 
-def screening_of(kind: Kind, n: int) -> type[Screening]:
+def screening_of(kind: TaskType, n: int) -> type[Screening]:
     """Return what the screen of n candidates is asked for: `Screening`, unless the kind says otherwise."""
     return kind.screening(n) if isinstance(kind, Screened) else screening_schema(n)
 
 
-def judgement_of(kind: Kind) -> type[LoopJudgement]:
+def judgement_of(kind: TaskType) -> type[LoopJudgement]:
     """Return what the loop judge is asked for: `LoopJudgement`, unless the kind says otherwise."""
     return kind.judgement if isinstance(kind, Judged) else LoopJudgement
 
 
-def vote_of(kind: Kind, answer: str) -> tuple[str, ...] | None:
+def vote_of(kind: TaskType, answer: str) -> tuple[str, ...] | None:
     """Return what an answer counts as in a majority: its words, unless the kind says otherwise; None: no two count."""
     return kind.vote(answer) if isinstance(kind, Voted) else (normalised(answer),)
 
 
-def require_kind_ready(kind: Kind) -> None:
+def require_kind_ready(kind: TaskType) -> None:
     """Raise UserError when a kind lacks what it needs, before anything is spent."""
     if isinstance(kind, Needy):
         kind.require_ready()
 
 
-def broken_rules(kind: Kind, candidate: Candidate) -> Mapping[str, str]:
+def broken_rules(kind: TaskType, candidate: Candidate) -> Mapping[str, str]:
     """Return the fixed rules of its kind that a candidate breaks; empty for a kind without such rules."""
     return kind.post_filters(candidate) if isinstance(kind, Ruled) else {}
 
 
-def told_criteria(kind: Kind, candidate: Candidate) -> Sequence[Mapping[str, Any]]:
+def told_criteria(kind: TaskType, candidate: Candidate) -> Sequence[Mapping[str, Any]]:
     """Return what a loop judge is told of a candidate's criteria: text and weight, where its kind says no more."""
     if isinstance(kind, Told):
         return kind.told(candidate)
     return [{"criterion": text, "weight": weight} for text, weight in kind.criteria(candidate)]
 
 
-def missing(kind: Kind, candidate: Candidate, sources: Sequence[str]) -> Missing:
+def missing(kind: TaskType, candidate: Candidate, sources: Sequence[str]) -> Missing:
     """Return what a candidate says that its sources do not; nothing for a kind that is not compared with them."""
     return kind.missing(candidate, sources) if isinstance(kind, Grounded) else Missing()
 

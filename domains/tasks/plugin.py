@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from typing_extensions import get_protocol_members
 
 from autodata.checkpoints.errors import UserError
-from autodata.domains.tasks.base import Kind
+from autodata.domains.tasks.base import TaskType
 
 SPEC = re.compile(r"(?<![\w.])[A-Za-z_][\w.]*+:[A-Za-z_][\w.]*", re.ASCII)
 """What names a kind of one's own."""
@@ -26,10 +26,10 @@ _SCHEMAS = ("draft", "review")
 
 
 @lru_cache(maxsize=16)
-def load_kind(spec: str) -> Kind:
+def load_kind(spec: str) -> TaskType:
     """Import `module:attribute` and return the object, or an instance of the class, that it names.
 
-    Raises UserError, in one line, when it cannot be imported or made, or lacks a part of the Protocol `Kind`.
+    Raises UserError, in one line, when it cannot be imported or made, or lacks a part of the Protocol `TaskType`.
     """
     module, _, attribute = spec.partition(":")
     try:
@@ -48,17 +48,17 @@ def load_kind(spec: str) -> Kind:
         raise UserError(f"{spec}: is no kind of candidate: {error}") from error
 
 
-def checked_kind(found: Any) -> Kind:
+def checked_kind(found: Any) -> TaskType:
     """Return an object as a kind of candidate. Raises ValueError, saying what is wrong, when it is none."""
-    if lacking := [name for name in sorted(get_protocol_members(Kind)) if not hasattr(found, name)]:
+    if lacking := [name for name in sorted(get_protocol_members(TaskType)) if not hasattr(found, name)]:
         raise ValueError(f"it lacks {', '.join(lacking)}")
-    for name in sorted(get_protocol_members(Kind)):
+    for name in sorted(get_protocol_members(TaskType)):
         member = getattr(found, name)
         if name in _SCHEMAS and not (isinstance(member, type) and issubclass(member, BaseModel)):
             raise ValueError(f"{name} must be a pydantic model class")
         if name not in _SCHEMAS and not callable(member):
             raise ValueError(f"{name} must be a method")
-    return cast("Kind", found)
+    return cast("TaskType", found)
 
 
 def code_of(kind: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from autodata.checkpoints.registry import Registry
 from autodata.domains.tasks import plugin
-from autodata.domains.tasks.base import Kind
+from autodata.domains.tasks.base import TaskType
 from autodata.domains.tasks.legal import LegalKind
 from autodata.domains.tasks.plugin import SPEC, checked_kind, hashed, load_kind
 from autodata.domains.tasks.reference import ReferenceKind
@@ -14,11 +14,11 @@ from autodata.domains.tasks.rubric import RubricKind
 from autodata.domains.tasks.verifiable import VerifiableKind
 
 
-def _accepted(_: str, found: Any) -> Kind:
+def _accepted(_: str, found: Any) -> TaskType:
     return checked_kind(found() if isinstance(found, type) else found)
 
 
-TASK_TYPES: Registry[Kind] = Registry(
+TASK_TYPES: Registry[TaskType] = Registry(
     "autodata.task_types",
     "kind",
     {
@@ -32,7 +32,7 @@ TASK_TYPES: Registry[Kind] = Registry(
 """Each task type by what `kind` calls it."""
 
 
-def find_kind(kind: str) -> Kind:
+def find_kind(kind: str) -> TaskType:
     """Return a task type by its name, or import `module:attribute`. Raises UserError when it cannot be used."""
     return load_kind(kind) if SPEC.fullmatch(kind) else TASK_TYPES.find(kind, "kind")
 
@@ -40,7 +40,7 @@ def find_kind(kind: str) -> Kind:
 def judge_sees(kind: str) -> str:
     """Return what the judge of a shipped kind sees beside question and answer: `criteria` or `reference`.
 
-    It never sees the other one (law 6). Empty for a kind of one's own, whose `judged_by` alone says what it shows.
+    It never sees the other one (rule 6). Empty for a kind of one's own, whose `judged_by` alone says what it shows.
     """
     return str(getattr(TASK_TYPES.shipped.get(kind), "judge_sees", ""))
 

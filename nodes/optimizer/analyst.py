@@ -120,7 +120,7 @@ def shown_prompts(pack: PromptPack) -> str:
 
 
 def shown_history(history: Sequence[str]) -> str:
-    """Return the history log as analyst and editor read it: models wrote parts of it, so it is fenced (law 7)."""
+    """Return the history log as analyst and editor read it: models wrote parts of it, so it is fenced (rule 7)."""
     return (
         fence("history", "\n".join(f"- {' '.join(entry.split())}" for entry in history)) if history else "Nothing yet."
     )

@@ -23,7 +23,7 @@ Check = Callable[[PromptPack], list[str]]
 
 _NAME = re.compile(r"\{\{\s*([a-z_]+)\s*\}\}")
 _KEPT = re.compile(r"\binstructions? to (?:you|anybody|anyone)\b", re.IGNORECASE)
-"""Sentences by which text from outside stays data (law 7)."""
+"""Sentences by which text from outside stays data (rule 7)."""
 _CODE = re.compile(
     r"\{\{[^{}\n]*\}\}|\{%[^{}\n]*%\}|\{#[^{}\n]*#\}|<%[^<>\n]*%>|<\?[^<>\n]*\?>"  # Jinja, ERB, PHP
     r"|\{\{|\}\}|\{%|%\}|\{#|#\}|<%|%>|<\?|\?>|#\{|\$\{"  # halves of them, Ruby, shell

@@ -1,7 +1,7 @@
 """The editing agent's copy of a prompt pack: it views and edits by name, and touches no file on disk.
 
 What may be edited is a list of exact names, `<role>.md` for the roles whose prompts are editable. Every other name, and
-every edit of a file's head, is refused with one line, which goes back to the agent, and is recorded (law 6).
+every edit of a file's head, is refused with one line, which goes back to the agent, and is recorded (rule 6).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Refused(ValueError):
 
 
 def editable_roles(pack: PromptPack) -> tuple[str, ...]:
-    """Return the roles whose prompts may be edited: by the house's rule, and by the head of their own file."""
+    """Return the roles whose prompts may be edited: by the package's rule, and by the head of their own file."""
     return tuple(role for role, prompt in pack.prompts.items() if role in EDITABLE and prompt.front.editable)
 
 

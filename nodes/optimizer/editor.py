@@ -1,7 +1,7 @@
 """The editing agent: turns of actions on a copy of a pack, until the checker is content (paper, section 6, step 4).
 
 Structured output instead of tool calls, so that it works on any model. Every turn is a call of its own in the journal:
-a session that runs again replays, and what it does to the texts depends on the replies alone (law 3).
+a session that runs again replays, and what it does to the texts depends on the replies alone (rule 3).
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ async def edit_session(
     `analysis` is what `Analyzed.recorded` returns. When the editor says that it is done, and none of the turn's actions
     was refused, `check` has the last word: its problems go back to the editor until there are none or the turns are
     spent. A session whose turns are spent is checked as it stands. Raises the errors of a call, UnusableReply among
-    them, for a plumbing failure is no outcome (law 2).
+    them, for a plumbing failure is no outcome (rule 2).
     """
     messages = prompt.render(
         {

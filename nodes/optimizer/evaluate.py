@@ -47,7 +47,7 @@ async def examine(
 ) -> Result:
     """Return the evaluation of a pack: read back when it was made before, gone on with when it was stopped early.
 
-    `documents` are those of a minibatch; without them all of the split. Raises the errors that end a sitting, also when
+    `documents` are those of a minibatch; without them all of the split. Raises the errors that end a session, also when
     every document errored: that is no score.
     """
     evaluation = training_id(pack.version, iteration) if documents else evaluation_id(split, pack.version, block)
@@ -68,7 +68,7 @@ async def examine(
         )
         result = Result(evaluation, pack.version, split, block, trials, complete=len(trials) == len(wanted))
         if trials and result.score is None:
-            # Nothing was found out: the evaluation stays open, and a later sitting takes its documents up again.
+            # Nothing was found out: the evaluation stays open, and a later session takes its documents up again.
             raise Stopped(f"every document of evaluation {evaluation} errored", failed=True)
         passed = sum(trial.passed for trial in trials)
         await archive.save(

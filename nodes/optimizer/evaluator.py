@@ -54,7 +54,7 @@ class Evaluator(Protocol):
     async def evaluate(self, request: EvaluationRequest) -> tuple[Trial, ...]:
         """Return the trials in the order of the documents; fewer than asked for when `lost` stopped it.
 
-        Raises the errors that end a sitting (BudgetSpent, Drained, EndpointDown, RunFailed). A document that errored is
+        Raises the errors that end a session (BudgetSpent, Drained, EndpointDown, RunFailed). A document that errored is
         a trial with that status.
         """
 

@@ -1,4 +1,4 @@
-"""Runs of words of documents that no prompt may hold: the optimiser is shown no validation or test document (law 6)."""
+"""Runs of words of documents that no prompt may hold: the optimiser sees no validation or test document (rule 6)."""
 
 from __future__ import annotations
 

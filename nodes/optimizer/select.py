@@ -20,25 +20,25 @@ from autodata.nodes.optimizer.state import OptContext, OptState, Search
 async def select_parent(state: OptState, runtime: Runtime[OptContext]) -> dict[str, Any]:
     """Begin an iteration: sample its parent by mean validation score, and write that down before it is used.
 
-    An iteration that the lane has begun before is gone on with. Without any left the lane is over.
+    An iteration that the worker has begun before is gone on with. Without any left the worker is over.
     """
-    search, lane = runtime.context.search, state.get("lane", 0)
+    search, worker = runtime.context.search, state.get("lane", 0)
     fresh: dict[str, Any] = {"mutant": "", "summary": "", "outcome": "", "reason": "", "analysis": None}
     fresh |= {"refusals": [], "problems": [], "scores": {}, "record": False, "over": False}
     async with search.selecting:
-        row = await search.archive.open_iteration(lane)
+        row = await search.archive.open_iteration(worker)
         if row is None:
             begun = await search.archive.begun()
-            if begun >= search.settings.iterations or lane >= runtime.context.lanes:
+            if begun >= search.settings.iterations or worker >= runtime.context.workers:
                 return {"over": True}
-            row = await _begin(search, lane, begun + 1)
+            row = await _begin(search, worker, begun + 1)
             await search.archive.save(iterations=[row])
     search.on_event(IterationEvent(n=row["iteration"], parent=row["parent"]))
     began = {"n": row["iteration"], "parent": row["parent"], "sampled": row["sampled"]}
     return {**fresh, **began, "history": json.loads(row["history"])}
 
 
-async def _begin(search: Search, lane: int, n: int) -> dict[str, Any]:
+async def _begin(search: Search, worker: int, n: int) -> dict[str, Any]:
     members = await search.archive.members()
     # A member without a score is a baseline that is being validated for the first time: it stands alone.
     scored = [member for member in members if member.score is not None] or members[:1]
@@ -48,7 +48,7 @@ async def _begin(search: Search, lane: int, n: int) -> dict[str, Any]:
     parent = scored[population.pick(probabilities, draw)]
     return {
         "iteration": n,
-        "lane": lane,
+        "lane": worker,
         "parent": parent.pack,
         "probabilities": canonical_json(
             {member.pack: round(p, 6) for member, p in zip(scored, probabilities, strict=True)}

@@ -58,4 +58,4 @@ OPTIMIZER_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 """Model settings of the optimiser's roles that a configuration may override."""
 
 FREE = frozenset({"iterations", "parallel"})
-"""Settings that may change between two sittings of a search."""
+"""Settings that may change between two sessions of a search."""

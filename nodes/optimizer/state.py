@@ -23,7 +23,7 @@ from autodata.prompts import PromptPack
 
 
 class OptState(TypedDict, total=False):
-    """State of one lane: the iteration it is in. Packs, evaluations and traces are rows of the ledger."""
+    """State of one worker: the iteration it is in. Packs, evaluations and traces are rows of the ledger."""
 
     lane: int
     """Which of the iterations made at once."""
@@ -58,7 +58,7 @@ class OptState(TypedDict, total=False):
     """`accepted`, `rejected`, `invalid` (refused before it cost anything), `unchanged`, `errored`; empty while open."""
     reason: str
     over: bool
-    """Whether the lane has nothing left to do."""
+    """Whether the worker has nothing left to do."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ class Archive(Protocol):
     async def result(self, evaluation: str) -> Result | None:
         """Return a finished or stopped evaluation, or None."""
 
-    async def open_iteration(self, lane: int) -> dict[str, Any] | None:
-        """Return the row of the iteration that a lane has begun and not ended, or None."""
+    async def open_iteration(self, worker: int) -> dict[str, Any] | None:
+        """Return the row of the iteration that a worker has begun and not ended, or None."""
 
     async def begun(self) -> int:
         """Return how many iterations were begun."""
@@ -143,10 +143,10 @@ class Search:
     leading: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a mutant is compared with the leader, until it leads or does not."""
     selecting: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held while a parent is sampled: what one lane writes, the next must see."""
+    """Held while a parent is sampled: what one worker writes, the next must see."""
     on_event: Callable[[SearchEvent], None] = lambda event: None
     evaluating: dict[str, asyncio.Lock] = field(default_factory=dict)
-    """One lock an evaluation: two lanes that want the same one pay for it once."""
+    """One lock an evaluation: two workers that want the same one pay for it once."""
 
     def site(self, node: str, role: str, iteration: int) -> CallSite:
         """Where a call of an iteration stands."""
@@ -165,5 +165,5 @@ class OptContext:
     """The graph's runtime context."""
 
     search: Search
-    lanes: int = 1
-    """Lanes of this sitting: a lane beyond them ends with the iteration that it is in."""
+    workers: int = 1
+    """Workers of this session: a worker beyond them ends with the iteration that it is in."""

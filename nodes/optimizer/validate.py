@@ -67,8 +67,8 @@ def _racing(search: Search, parent: Result) -> Lost | None:
 async def _confirmed(search: Search, n: int, mutant: PromptPack, result: Result) -> dict[str, str]:
     """Evaluate a mutant that would lead, and the pack that leads now, on fresh blocks; return both means.
 
-    Whom it is compared with is written down before it is paid for, so that a sitting that was cut off goes on with the
-    same comparison. Lanes take turns: a leader that was overtaken meanwhile is compared with anew.
+    Whom it is compared with is written down before it is paid for, so that a session that was cut off goes on with the
+    same comparison. Workers take turns: a leader that was overtaken meanwhile is compared with anew.
     """
     archive = search.archive
     async with search.leading:

@@ -93,9 +93,9 @@ class LedgerArchive:
             self._results[evaluation] = found
         return found
 
-    async def open_iteration(self, lane: int) -> dict[str, Any] | None:
-        """Return the row of the iteration that a lane has begun and not ended, or None."""
-        return await queries.open_iteration(self._ledger, lane)
+    async def open_iteration(self, worker: int) -> dict[str, Any] | None:
+        """Return the row of the iteration that a worker has begun and not ended, or None."""
+        return await queries.open_iteration(self._ledger, worker)
 
     async def begun(self) -> int:
         """Return how many iterations were begun."""

@@ -28,7 +28,7 @@ class DocumentEvaluator:
         self._running: set[Runner] = set()
         self._stopped: tuple[str, bool] | None = None
         self.errored: list[str] = []
-        """Documents that errored in this sitting, each with its evaluation and the reason."""
+        """Documents that errored in this session, each with its evaluation and the reason."""
         self.on_event: Callable[[TrialEvent], None] = lambda event: None
 
     def drain(self, reason: str, *, failed: bool = False, keep_reserved: bool = False) -> None:
@@ -40,7 +40,7 @@ class DocumentEvaluator:
     async def evaluate(self, request: EvaluationRequest) -> tuple[Trial, ...]:
         """Run what the evaluation still lacks, wave by wave where it may be stopped early.
 
-        Raises Stopped when the sitting ends before it is done, and the errors of a run folder.
+        Raises Stopped when the session ends before it is done, and the errors of a run folder.
         """
         everything = request.documents
         whole = TrialBook(self._run_folder.ledger, request.evaluation, everything)
@@ -60,38 +60,44 @@ class DocumentEvaluator:
         """Take documents to their ends. Raises Stopped."""
         if self._stopped:
             raise Stopped(*self._stopped)
-        book = TrialBook(self._run_folder.ledger, request.evaluation, documents)
-        if not await book.open() and not await book.unsettled():
+        queue = TrialBook(self._run_folder.ledger, request.evaluation, documents)
+        if not await queue.open() and not await queue.unsettled():
             return
-        runner = self._runner(request, book)
+        runner = self._runner(request, queue)
         self._running.add(runner)
         try:
             outcome = await runner.run()
         finally:
             self._running.discard(runner)
-        # Those whose cause ends the sitting are told by it, once.
+        # Those whose cause ends the session are told by it, once.
         self.errored += [f"{request.evaluation}: {line}" for line in outcome.errored if line not in outcome.one_cause]
         if outcome.stopped:
             self.drain(outcome.stopped, failed=outcome.failed)
             raise Stopped(outcome.stopped, outcome.failed)
 
-    def _runner(self, request: EvaluationRequest, book: TrialBook) -> Runner:
+    def _runner(self, request: EvaluationRequest, queue: TrialBook) -> Runner:
         config, run_folder = self._config, self._run_folder
         caller = run_folder.caller(config, request.block)
-        services = run_folder.services(config, book, caller, pack=request.pack, frozen=run_folder.pack)
+        services = run_folder.services(config, queue, caller, pack=request.pack, frozen=run_folder.pack)
         keep = partial(keep_rounds, run_folder.saver, keep=config.checkpoints.keep)
         runner = Runner(
-            config, book, self._graph, services, checkpoints=run_folder.checkpoints, keep=keep, tracer=run_folder.tracer
+            config,
+            queue,
+            self._graph,
+            services,
+            checkpoints=run_folder.checkpoints,
+            keep=keep,
+            tracer=run_folder.tracer,
         )
         runner.on_event = lambda event: self.on_event(TrialEvent(request.evaluation, event))
         caller.on_call = runner.note_call
         return runner
 
-    async def _trials(self, book: TrialBook) -> tuple[Trial, ...]:
+    async def _trials(self, queue: TrialBook) -> tuple[Trial, ...]:
         """Return the trials so far, up to the first that is still pending, with the calls that each of them took."""
-        of_document = await calls_by_document(self._run_folder.ledger, book.evaluation)
+        of_document = await calls_by_document(self._run_folder.ledger, queue.evaluation)
         found: list[Trial] = []
-        for row in await book.trials():
+        for row in await queue.trials():
             if row["status"] == DocumentStatus.PENDING:
                 break
             status, document = DocumentStatus(row["status"]), row["document_id"]

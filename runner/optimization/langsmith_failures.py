@@ -37,7 +37,7 @@ class LangSmithTrajectories:
     async def failures(self, evaluation: str, documents: tuple[str, ...]) -> list[Failure]:
         """Return the failed rounds of an evaluation's threads on these documents, in order of document and round.
 
-        A round that two sittings closed counts once, as it was last traced. Raises RunFailed when LangSmith does not
+        A round that two sessions closed counts once, as it was last traced. Raises RunFailed when LangSmith does not
         answer, refuses, or has no such project.
         """
         try:

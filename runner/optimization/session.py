@@ -1,4 +1,4 @@
-"""An optimisation in its folder: three splits of documents, lanes of the optimiser's graph, a sealed test."""
+"""An optimisation in its folder: three splits of documents, workers of the optimiser's graph, a held-out test."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class OptimizeRunConfig(RunConfig):
 
 
 class Optimization:
-    """One sitting of a search."""
+    """One session of a search."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Optimization:
             control.request_drain(reason)
 
     async def take_in(self, splits: Mapping[str, Sequence[Document]]) -> None:
-        """Take in the documents of the splits; those of an earlier sitting must be the same.
+        """Take in the documents of the splits; those of an earlier session must be the same.
 
         Raises UserError for a document in two splits, or for splits other than the folder's.
         """
@@ -126,18 +126,18 @@ class Optimization:
         await self.ledger.save(splits=rows)
 
     async def run(self) -> Outcome:
-        """Search until no iteration is left or something says stop; then open the sealed test, once."""
+        """Search until no iteration is left or something says stop; then open the held-out test, once."""
         await self.archive.enter_baseline()
         search = await self.search()
-        lanes = sorted(await open_lanes(self.ledger) | {*range(self._config.optimize.parallel)})
+        workers = sorted(await open_lanes(self.ledger) | {*range(self._config.optimize.parallel)})
         seconds = self._config.budget.max_seconds
         loop = asyncio.get_running_loop()
         spent = f"the budget --max-seconds {seconds:g} is spent" if seconds else ""
         timer = loop.call_later(seconds, self.drain, spent) if seconds else None
         try:
             async with asyncio.TaskGroup() as group:
-                for lane in lanes:
-                    group.create_task(self._guarded(self._lane(search, lane)))
+                for worker in workers:
+                    group.create_task(self._guarded(self._worker(search, worker)))
             if not self.outcome.stopped and await self._over():
                 await self._guarded(self.unseal(search))
         except ExceptionGroup as failures:
@@ -148,11 +148,11 @@ class Optimization:
         finally:
             if timer:
                 timer.cancel()
-        self.outcome.sealed = await sealed_results(self.archive, self.ledger)
+        self.outcome.held_out = await held_out_results(self.archive, self.ledger)
         return self.outcome
 
     async def _guarded(self, work: Any) -> None:
-        """Await what may stop the sitting; whatever stops it stops all lanes, and loses nothing."""
+        """Await what may stop the session; whatever stops it stops all workers, and loses nothing."""
         try:
             await work
         except Exception as error:
@@ -170,28 +170,28 @@ class Optimization:
                     self.drain("an iteration failed", failed=True)
                     raise
 
-    async def _lane(self, search: Search, lane: int) -> None:
+    async def _worker(self, search: Search, worker: int) -> None:
         settings, control = self._config.optimize, RunControl()
         self._controls.add(control)
         thread: RunnableConfig = {
-            "configurable": {"thread_id": f"lane/{lane}"},
+            "configurable": {"thread_id": f"lane/{worker}"},
             "recursion_limit": (STEPS + 1) * (settings.iterations + 1) + 10,
         }
         try:
             snapshot = await self._graph.aget_state(thread)
             await self._graph.ainvoke(
-                None if snapshot.next else {"lane": lane},
+                None if snapshot.next else {"lane": worker},
                 thread,
-                context=OptContext(search, lanes=settings.parallel),
+                context=OptContext(search, workers=settings.parallel),
                 durability="sync",
                 control=control,
             )
-            await keep_rounds(self._run_folder.saver, f"lane/{lane}", keep=self._config.checkpoints.keep)
+            await keep_rounds(self._run_folder.saver, f"lane/{worker}", keep=self._config.checkpoints.keep)
         finally:
             self._controls.discard(control)
 
     async def search(self) -> Search:
-        """Return what the optimiser's nodes share in this sitting."""
+        """Return what the optimiser's nodes share in this session."""
         settings = self._config.optimize
         held_out = [*await self.archive.documents("validate"), *await self.archive.documents("test")]
         texts = [await self.ledger.get(f"document/{document}") for document in held_out]
@@ -247,9 +247,9 @@ async def open_optimization(
     """
     _require_ready(config)
     async with open_run_folder(config, folder, progress=progress) as run_folder:
-        sitting = Optimization(config, run_folder, evaluator, trajectories)
-        run_folder.budget.on_spent = partial(sitting.drain, keep_reserved=True)
-        yield sitting
+        session = Optimization(config, run_folder, evaluator, trajectories)
+        run_folder.budget.on_spent = partial(session.drain, keep_reserved=True)
+        yield session
 
 
 def _require_ready(config: OptimizeRunConfig) -> None:
@@ -275,7 +275,7 @@ def _trajectories(config: OptimizeRunConfig, run_folder: RunFolder) -> Trajector
     return TracedTrajectories(ledger, traced, run_folder.tracer.notes)
 
 
-async def sealed_results(archive: LedgerArchive, ledger: Any) -> list[Result]:
+async def held_out_results(archive: LedgerArchive, ledger: Any) -> list[Result]:
     """Return the finished test evaluations, the baseline's first."""
     found = [await archive.result(evaluation) for evaluation in await tests_done(ledger)]
     return [result for result in found if result is not None]

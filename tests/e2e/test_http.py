@@ -23,7 +23,7 @@ from autodata.examples import documents_folder
 from autodata.models.endpoint import Endpoint
 from autodata.runner.document_runner import Runner
 from autodata.runner.events import CallEvent, RunEvent
-from tests.support.runs import Sitting, generated, identity, settings, sit
+from tests.support.runs import Session, generated, identity, settings, sit
 from tests.support.server import ChatServer, Switches
 
 pytestmark = pytest.mark.enable_socket
@@ -45,38 +45,38 @@ def faultless_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def faultless(faultless_folder: Path) -> Sitting:
+def faultless(faultless_folder: Path) -> Session:
     """The examples' run on a server without faults."""
 
-    async def run() -> Sitting:
+    async def run() -> Session:
         async with ChatServer() as server:
             return await sit(faultless_folder, settings(server.base_url), EXAMPLES)
 
-    sitting = asyncio.run(run())
-    assert set(sitting.statuses) <= ENDED
-    return sitting
+    session = asyncio.run(run())
+    assert set(session.statuses) <= ENDED
+    return session
 
 
 async def test_all_example_documents_end(server: ChatServer, tmp_path: Path) -> None:
     priced = {"default": {"price_in": 2.0, "price_out": 10.0}, "weak_solver": {"price_in": 0.5, "price_out": 1.5}}
-    sitting = await sit(tmp_path, settings(server.base_url, priced), EXAMPLES)
-    assert len(sitting.documents) == 5
-    assert set(sitting.statuses) <= ENDED
-    assert "accepted" in sitting.statuses
-    assert not sitting.outcome.stopped
-    assert not sitting.outcome.errored
-    assert server.statuses() == {200: len(sitting.calls)}
-    assert Counter(request["call"] for request in server.requests) == Counter(sitting.paid)
+    session = await sit(tmp_path, settings(server.base_url, priced), EXAMPLES)
+    assert len(session.documents) == 5
+    assert set(session.statuses) <= ENDED
+    assert "accepted" in session.statuses
+    assert not session.outcome.stopped
+    assert not session.outcome.errored
+    assert server.statuses() == {200: len(session.calls)}
+    assert Counter(request["call"] for request in server.requests) == Counter(session.paid)
     formats = Counter((request["model"], request["format"]) for request in server.requests)
     assert set(formats) == {("weak", "none"), ("strong", "none"), ("strong", "json_schema")}
-    for row in sitting.calls:
+    for row in session.calls:
         price = priced["weak_solver" if row["role"] == "weak_solver" else "default"]
         cost = price["price_in"] * row["tokens_in"] + price["price_out"] * row["tokens_out"]
         assert row["cost_usd"] == pytest.approx(cost / 1e6)
 
 
-async def test_a_second_sitting_asks_nothing(
-    server: ChatServer, faultless: Sitting, faultless_folder: Path, tmp_path: Path
+async def test_a_second_session_asks_nothing(
+    server: ChatServer, faultless: Session, faultless_folder: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "again"
     shutil.copytree(faultless_folder, folder)
@@ -84,13 +84,13 @@ async def test_a_second_sitting_asks_nothing(
     assert server.requests == []
 
 
-async def test_faults_of_transport_change_no_result(server: ChatServer, faultless: Sitting, tmp_path: Path) -> None:
+async def test_faults_of_transport_change_no_result(server: ChatServer, faultless: Session, tmp_path: Path) -> None:
     server.switches = Switches(first=("429", "503", "close", "html", "null"), one_in=4)
-    sitting = await sit(tmp_path / "faulty", settings(server.base_url), EXAMPLES)
+    session = await sit(tmp_path / "faulty", settings(server.base_url), EXAMPLES)
     statuses = server.statuses()
     assert min(statuses[429], statuses[503], statuses[0]) > 0
-    assert statuses[200] == len(sitting.calls) + 2 * statuses[429]  # an html and a null reply for every 429
-    assert sitting.tables == faultless.tables
+    assert statuses[200] == len(session.calls) + 2 * statuses[429]  # an html and a null reply for every 429
+    assert session.tables == faultless.tables
 
 
 async def test_faults_of_replies_end_every_document(server: ChatServer, tmp_path: Path) -> None:
@@ -113,11 +113,11 @@ async def test_faults_of_replies_end_every_document(server: ChatServer, tmp_path
 async def test_sloppy_replies_are_taken_without_a_wasted_call(server: ChatServer, tmp_path: Path) -> None:
     """Long reasons, "Good" as feedback, lists and objects by number, "5 points", skills in one text, plain LaTeX."""
     server.switches = Switches(sloppy=True)
-    sitting = await sit(tmp_path, settings(server.base_url), EXAMPLES)
-    assert "accepted" in sitting.statuses
-    assert set(sitting.statuses) <= ENDED
-    assert {row["try"] for row in sitting.calls} == {0}
-    assert server.statuses() == {200: len(sitting.calls)}
+    session = await sit(tmp_path, settings(server.base_url), EXAMPLES)
+    assert "accepted" in session.statuses
+    assert set(session.statuses) <= ENDED
+    assert {row["try"] for row in session.calls} == {0}
+    assert server.statuses() == {200: len(session.calls)}
     assert read(tmp_path, "select n from rounds where failure_mode = 'malformed_candidate'") == []
     contexts = [row["context"] for row in read(tmp_path, "select context from candidates")]
     assert contexts
@@ -145,8 +145,8 @@ async def test_retry_after_is_obeyed(server: ChatServer, tmp_path: Path, monkeyp
 
     monkeypatch.setattr(Endpoint, "pause", pause)
     server.switches = Switches(first=("429",), retry_after=7.5)
-    sitting = await sit(tmp_path, settings(server.base_url, max_rounds=1), EXAMPLES[:2])
-    assert waits == [7.5] * len(sitting.calls)
+    session = await sit(tmp_path, settings(server.base_url, max_rounds=1), EXAMPLES[:2])
+    assert waits == [7.5] * len(session.calls)
 
 
 @pytest.mark.parametrize("refused", [("json_schema",), ("json_schema", "json_object")])
@@ -217,9 +217,9 @@ async def test_another_cause_or_a_document_that_ends_breaks_the_row(server: Chat
     retries = {"base_seconds": 0, "pause_after_documents": 2}
     values = settings(server.base_url, max_rounds=1, concurrency=1, retries=retries)
     await sit(tmp_path / "first", values, documents[1:2])
-    sitting = await sit(tmp_path / "run", values, [*documents[1:], documents[0]], watch)
-    assert not sitting.outcome.stopped
-    assert sitting.statuses.count("errored") == 3
+    session = await sit(tmp_path / "run", values, [*documents[1:], documents[0]], watch)
+    assert not session.outcome.stopped
+    assert session.statuses.count("errored") == 3
 
 
 async def test_nothing_of_an_account_is_told_to_another_host(
@@ -233,8 +233,8 @@ async def test_nothing_of_an_account_is_told_to_another_host(
     for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE", "OPENAI_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9/v1")
     monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-From-Environment: private")
-    sitting = await sit(tmp_path, settings(server.base_url, max_rounds=1), EXAMPLES[:1])
-    assert set(sitting.statuses) <= ENDED
+    session = await sit(tmp_path, settings(server.base_url, max_rounds=1), EXAMPLES[:1])
+    assert set(session.statuses) <= ENDED
     assert {(request["key"], str(request["account"])) for request in server.requests} == {("none", "{}")}
 
 
@@ -245,9 +245,9 @@ async def test_a_format_that_a_server_fails_on_is_not_used(
     server: ChatServer, tmp_path: Path, failing: dict[str, int]
 ) -> None:
     server.switches = Switches(failing_formats=failing)
-    sitting = await sit(tmp_path, settings(server.base_url, max_rounds=1, concurrency=4), EXAMPLES)
-    assert set(sitting.statuses) <= ENDED
-    assert not sitting.outcome.errored
+    session = await sit(tmp_path, settings(server.base_url, max_rounds=1, concurrency=4), EXAMPLES)
+    assert set(session.statuses) <= ENDED
+    assert not session.outcome.errored
     failed = sum(request["format"] in failing for request in server.requests)
     assert failed == len(failing)
 
@@ -264,9 +264,9 @@ async def test_a_bound_holds_over_sessions_where_usage_is_not_told(
         server.base_url, {"default": price, "weak_solver": solver}, max_rounds=1, concurrency=4, budget=bound
     )
     for _ in range(3):
-        sitting = await sit(tmp_path, values, EXAMPLES)
-        assert "left, and the next call can" in sitting.outcome.stopped
-        made.add(len(sitting.calls))
+        session = await sit(tmp_path, values, EXAMPLES)
+        assert "left, and the next call can" in session.outcome.stopped
+        made.add(len(session.calls))
     assert len(made) == 1
     assert made.pop() <= 3
 
@@ -275,8 +275,8 @@ async def test_missing_usage_is_unknown_and_not_nothing(server: ChatServer, tmp_
     server.switches = Switches(usage=False)
     price = {"price_in": 1.0, "price_out": 1.0}
     values = settings(server.base_url, {"default": price, "weak_solver": price}, max_rounds=1)
-    sitting = await sit(tmp_path, values, EXAMPLES)
-    figures = {(row["tokens_in"], row["tokens_out"], row["cost_usd"]) for row in sitting.calls}
+    session = await sit(tmp_path, values, EXAMPLES)
+    figures = {(row["tokens_in"], row["tokens_out"], row["cost_usd"]) for row in session.calls}
     assert figures == {(None, None, None)}
 
 
@@ -285,7 +285,7 @@ async def test_missing_usage_is_unknown_and_not_nothing(server: ChatServer, tmp_
     [("close", 1), ("close", 8), ("503", 8), ("429", 8), ("html", 1), ("html", 8), ("null", 8)],
 )
 async def test_a_dead_endpoint_pauses_the_run(
-    server: ChatServer, faultless: Sitting, tmp_path: Path, fault: str, concurrency: int
+    server: ChatServer, faultless: Session, tmp_path: Path, fault: str, concurrency: int
 ) -> None:
     server.switches = Switches(always=fault)
     values = settings(server.base_url, concurrency=concurrency)
@@ -307,7 +307,7 @@ def nobody() -> Iterator[str]:
 
 
 async def test_an_address_where_nobody_listens_pauses_the_run(
-    server: ChatServer, faultless: Sitting, tmp_path: Path, nobody: str
+    server: ChatServer, faultless: Session, tmp_path: Path, nobody: str
 ) -> None:
     dead = await sit(tmp_path / "run", settings(nobody), EXAMPLES)
     assert_paused(dead)
@@ -316,7 +316,7 @@ async def test_an_address_where_nobody_listens_pauses_the_run(
 
 
 async def test_a_dead_endpoint_leaves_the_only_document_pending(
-    server: ChatServer, faultless: Sitting, tmp_path: Path, nobody: str
+    server: ChatServer, faultless: Session, tmp_path: Path, nobody: str
 ) -> None:
     """All calls that find the endpoint down are of one step: the first of them does not know it yet."""
     values = settings(server.base_url, {"weak_solver": {"base_url": nobody}})
@@ -346,7 +346,7 @@ async def test_the_command_says_in_one_line_that_an_endpoint_is_dead(server: Cha
 @pytest.mark.parametrize("concurrency", [1, 8])
 @pytest.mark.parametrize("role", ["weak_solver", "verifier", "strong_solver"])
 async def test_an_endpoint_that_dies_amid_a_run_pauses_it(
-    server: ChatServer, faultless: Sitting, tmp_path: Path, role: str, concurrency: int
+    server: ChatServer, faultless: Session, tmp_path: Path, role: str, concurrency: int
 ) -> None:
     """It dies while calls of one document are in flight side by side: none of them may error the document."""
     done = Counter[str]()
@@ -373,16 +373,16 @@ async def test_an_endpoint_that_dies_amid_a_run_pauses_it(
 async def test_a_refused_key_or_model_pauses_at_once(server: ChatServer, tmp_path: Path, fault: str) -> None:
     server.switches = Switches(always=fault)
     values = settings(server.base_url, max_rounds=1)
-    sitting = await sit(tmp_path, values, EIGHT)
-    assert_paused(sitting)
-    assert server.base_url in sitting.outcome.stopped
+    session = await sit(tmp_path, values, EIGHT)
+    assert_paused(session)
+    assert server.base_url in session.outcome.stopped
     assert 1 <= len(server.requests) <= 8
     server.switches = Switches()
     assert set((await sit(tmp_path, values, EIGHT)).statuses) <= ENDED
 
 
 async def test_one_refused_request_errors_one_document_and_is_all_that_is_paid_for_later(
-    server: ChatServer, faultless: Sitting, tmp_path: Path
+    server: ChatServer, faultless: Session, tmp_path: Path
 ) -> None:
     """The judge's request on one answer is refused, after its round's question and attempts were paid for."""
     unlucky = EXAMPLES[0]
@@ -434,18 +434,18 @@ async def command(folder: Path, *arguments: str | Path) -> tuple[int | None, str
     return process.returncode, shown.decode(), told.decode()
 
 
-def assert_paused(sitting: Sitting) -> None:
-    assert sitting.outcome.failed
-    assert sitting.outcome.stopped
-    assert "\n" not in sitting.outcome.stopped
-    assert sitting.outcome.errored == []
-    assert "errored" not in sitting.statuses
-    assert "pending" in sitting.statuses
+def assert_paused(session: Session) -> None:
+    assert session.outcome.failed
+    assert session.outcome.stopped
+    assert "\n" not in session.outcome.stopped
+    assert session.outcome.errored == []
+    assert "errored" not in session.statuses
+    assert "pending" in session.statuses
 
 
-def assert_same_results(sitting: Sitting, expected: Sitting) -> None:
+def assert_same_results(session: Session, expected: Session) -> None:
     """Compare two runs; calls that failed before the endpoint was found down may have left a note in `failures`."""
-    assert {**sitting.tables, "failures": []} == {**expected.tables, "failures": []}
+    assert {**session.tables, "failures": []} == {**expected.tables, "failures": []}
 
 
 def read(folder: Path, sql: str) -> list[dict[str, Any]]:

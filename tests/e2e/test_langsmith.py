@@ -27,7 +27,7 @@ from autodata.runner.optimization.langsmith_failures import LangSmithTrajectorie
 from autodata.tracing.langsmith import langsmith_wanted
 from tests.support.commands import invoke, refusal
 from tests.support.langsmith import LangSmith
-from tests.support.runs import Sitting, sit
+from tests.support.runs import Session, sit
 from tests.support.server import ChatServer, Switches
 
 pytestmark = pytest.mark.enable_socket
@@ -67,11 +67,11 @@ def metadata(run: dict[str, Any]) -> dict[str, Any]:
 
 
 async def test_a_run_is_traced_whole(service: LangSmith, tmp_path: Path) -> None:
-    sitting = await sit(tmp_path / "first", simulated(), EXAMPLES)
-    assert sitting.outcome.notes == ["traced to LangSmith, project tests"]
+    session = await sit(tmp_path / "first", simulated(), EXAMPLES)
+    assert session.outcome.notes == ["traced to LangSmith, project tests"]
     calls = {metadata(run)["call_key"]: run for run in service.of_kind("call")}
-    assert set(calls) == {row["key"] for row in sitting.calls}
-    for row in sitting.calls:
+    assert set(calls) == {row["key"] for row in session.calls}
+    for row in session.calls:
         run = calls[row["key"]]
         assert run["run_type"] == "llm"
         assert run["name"] == row["role"]
@@ -162,9 +162,9 @@ async def test_langchains_own_tracing_sends_nothing_more(
 
 async def test_an_older_server_is_spoken_to_as_it_can(service: LangSmith, tmp_path: Path) -> None:
     service.multipart = False
-    sitting = await sit(tmp_path, simulated(max_rounds=1), EXAMPLES[:2])
-    assert sitting.outcome.notes == ["traced to LangSmith, project tests"]
-    assert len(service.of_kind("call")) == len(sitting.calls)
+    session = await sit(tmp_path, simulated(max_rounds=1), EXAMPLES[:2])
+    assert session.outcome.notes == ["traced to LangSmith, project tests"]
+    assert len(service.of_kind("call")) == len(session.calls)
     assert service.requests["POST /feedback"] == len(service.feedback) > 0
 
 
@@ -263,9 +263,9 @@ async def test_it_can_be_switched_off(
 ) -> None:
     if off is None:
         monkeypatch.setenv("LANGSMITH_TRACING", "false")
-    sitting = await sit(tmp_path, simulated(max_rounds=1, tracing=off or {"langsmith": True}), EXAMPLES[:1])
+    session = await sit(tmp_path, simulated(max_rounds=1, tracing=off or {"langsmith": True}), EXAMPLES[:1])
     assert not service.requests
-    assert sitting.outcome.notes == []
+    assert session.outcome.notes == []
     assert await query(tmp_path, "select * from spans")
 
 
@@ -315,8 +315,8 @@ async def test_texts_may_stay_at_home(service: LangSmith, tmp_path: Path) -> Non
 # A dead endpoint
 
 
-def results(sitting: Sitting) -> Any:
-    return {name: rows for name, rows in sitting.tables.items() if name not in {"meta", "spans"}}
+def results(session: Session) -> Any:
+    return {name: rows for name, rows in session.tables.items() if name not in {"meta", "spans"}}
 
 
 @pytest.mark.parametrize("death", ["refuses connections", "never answers", "refuses the key", "breaks"])

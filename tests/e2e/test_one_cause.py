@@ -15,11 +15,11 @@ import tomli_w
 from autodata.checkpoints.ledger import Ledger
 from autodata.cli.run import closing_lines
 from autodata.corpus.summary import summarise
-from autodata.jobs.session import Sitting
+from autodata.jobs.session import Session
 from autodata.runner.ingest import take_in
 from autodata.runner.remote import RemoteRun, RemoteRunner, _Told, open_remote
 from autodata.serving.errors import Stopped
-from autodata.serving.runtime import CONFIG_VARIABLE, FOLDER_VARIABLE, shut, workshop
+from autodata.serving.runtime import CONFIG_VARIABLE, FOLDER_VARIABLE, server_runtime, shut
 from tests.e2e.test_told_once import served, written
 from tests.graph.test_served_threads import Client, paste
 from tests.support.commands import invoke
@@ -114,7 +114,7 @@ async def test_a_run_at_a_server_stops_too(tmp_path: Path, lucky: tuple[int, ...
         runner = FailingRemote(run, ledger, client, uuid4(), "http://127.0.0.1:1")
         runner.lucky = frozenset(documents[n].name for n in lucky)
         outcome = await runner.run()
-        lines = closing_lines(Sitting(outcome, await summarise(ledger), []), tmp_path)
+        lines = closing_lines(Session(outcome, await summarise(ledger), []), tmp_path)
     assert (runner.asked, outcome.failed, len(outcome.one_cause)) == (asked, True, 3)
     assert lines[0].startswith("stopped: 3 documents in a row errored for the same cause, named above: ")
     assert sum(SAID in line for line in lines) == (1 if lucky else 0)  # of those before the row
@@ -137,7 +137,7 @@ async def test_a_server_warns_of_attempts_that_are_alike(
     await serve(tmp_path, monkeypatch, values)
     caplog.set_level(logging.WARNING)
     try:
-        await workshop()
+        await server_runtime()
         assert "temperature is 0, so the 3 attempts of weak_solver" in caplog.text
         begun = await Client(tmp_path).graph.ainvoke(
             paste(), {"configurable": {"thread_id": "t"}}, interrupt_after=["intake"]

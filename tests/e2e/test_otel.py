@@ -44,10 +44,10 @@ async def query(folder: Path, sql: str) -> list[dict[str, Any]]:
 
 
 async def test_spans_carry_the_attributes_of_the_conventions(collector: Collector, tmp_path: Path) -> None:
-    sitting = await sit(tmp_path, simulated(collector.url), EXAMPLES)
-    assert sitting.outcome.notes == []
+    session = await sit(tmp_path, simulated(collector.url), EXAMPLES)
+    assert session.outcome.notes == []
     spans = {span["attributes"].get("autodata.call_key"): span for span in collector.spans}
-    for row in sitting.calls:
+    for row in session.calls:
         span = spans[row["key"]]
         found = span["attributes"]
         assert span["name"] == f"chat {row['model']}"

@@ -219,9 +219,9 @@ async def test_runs_on_the_same_documents_do_not_meet(database: str, tmp_path: P
     sat = await asyncio.gather(
         *(sit(tmp_path / name, {**SHARED, **changes}, DOCUMENTS) for name, changes in folders.items())
     )
-    for sitting in sat:
-        del sitting.tables["meta"]
-    one, two, other, went_on, copied = (sitting.tables for sitting in sat)
+    for session in sat:
+        del session.tables["meta"]
+    one, two, other, went_on, copied = (session.tables for session in sat)
     assert one == two == went_on == copied
     assert one != other
     prefixes = Counter(
@@ -275,8 +275,8 @@ async def test_a_round_of_a_run_at_a_server_can_be_forked(database: str, tmp_pat
     assert len(prefixes) == 2
 
 
-async def test_the_saver_may_change_between_sittings_and_nothing_is_paid_twice(database: str, tmp_path: Path) -> None:
-    """Every sitting but the last stops soon; the savers take turns, so each finds a place that is long past."""
+async def test_the_saver_may_change_between_sessions_and_nothing_is_paid_twice(database: str, tmp_path: Path) -> None:
+    """Every session but the last stops soon; the savers take turns, so each finds a place that is long past."""
     reference = await sit(tmp_path / "reference", SIMULATED, DOCUMENTS)
 
     def soon(runner: Any, event: Any) -> None:

@@ -174,5 +174,5 @@ async def test_a_killed_search_goes_on_and_pays_nothing_twice(tmp_path: Path) ->
             async with reference.client() as client:
                 await search(client)
                 whole = await ended(client, thread)
-        told_of = ("baseline", "winner", "prompts", "diff", "log", "usage")
-        assert [results[name] for name in told_of] == [whole[name] for name in told_of]
+        reported_of = ("baseline", "winner", "prompts", "diff", "log", "usage")
+        assert [results[name] for name in reported_of] == [whole[name] for name in reported_of]

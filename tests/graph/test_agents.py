@@ -23,7 +23,7 @@ from autodata.checkpoints.errors import EndpointDown, PlumbingError, UserError
 from autodata.runner.agents import as_tool, build_chat
 from autodata.runner.brief import MOST_BYTES, SIMULATED_NOTE, as_text, brief, without
 from autodata.runner.config import RunConfig
-from tests.graph.test_composition import Untold
+from tests.graph.test_composition import Unreported
 from tests.support.commands import parsed
 from tests.support.pages import DOCS
 
@@ -121,7 +121,7 @@ async def test_a_dead_endpoint_is_raised_out_of_the_agent(kept: bool, tmp_path: 
         await agent.ainvoke({"messages": [HumanMessage("Go.")]})
 
 
-class Rambling(Untold):
+class Rambling(Unreported):
     """A model whose replies cannot be read while it rambles."""
 
     rambles: bool = True
@@ -135,7 +135,7 @@ class Rambling(Untold):
 
 async def test_a_document_that_errored_is_taken_up_again_by_the_next_call(tmp_path: Path) -> None:
     """Replies that could not be read are in the folder's journal: asked again, they must not be replayed for ever."""
-    strong, weak = Rambling(name="strong_solver", seen=[]), Untold(name="weak_solver", seen=[])
+    strong, weak = Rambling(name="strong_solver", seen=[]), Unreported(name="weak_solver", seen=[])
     config = RunConfig.model_validate({"retries": {"base_seconds": 0}})
     tool = as_tool(config, models={"default": strong, "weak_solver": weak}, folder=tmp_path / "mine")
     wish = call(tool.name, document=PAPER)

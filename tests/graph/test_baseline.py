@@ -138,13 +138,13 @@ async def test_stopped_anywhere_it_goes_on_to_the_same_end(done: tuple[Domain, P
         if len(seen) % 9 == 0:
             runner.drain("asked to")
 
-    sittings = 0
-    while not sittings or any(
+    sessions = 0
+    while not sessions or any(
         row["status"] == "pending" for row in await rows(tmp_path, "select status from documents")
     ):
         await measured(tmp_path, baseline(domain.name), EXAMPLES, stop)
-        sittings += 1
-    assert sittings > 3
+        sessions += 1
+    assert sessions > 3
     assert read_tables(tmp_path) == whole
 
 

@@ -56,7 +56,7 @@ def test_status_tells_the_search(folder: Path) -> None:
     result = invoke("optimize", "status", folder / "OPT")
     assert result.exit_code == 0
     assert "3 of 3 iterations done" in result.output
-    assert "sealed test, baseline:" in result.output
+    assert "held-out test, baseline:" in result.output
     assert re.search(r"95% interval 0\.\d{3} to [01]\.\d{3}", " ".join(result.output.split()))
 
 

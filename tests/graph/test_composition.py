@@ -130,7 +130,7 @@ async def test_a_saver_of_ones_own_keeps_the_place() -> None:
 # Chat models of one's own
 
 
-class Untold(BaseChatModel):
+class Unreported(BaseChatModel):
     """A chat model of another maker: it answers by the role that the prompt's schema gives away, and knows no seed."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -157,7 +157,7 @@ class Untold(BaseChatModel):
 
 
 async def test_chat_models_of_ones_own_play_the_roles() -> None:
-    strong, weak = Untold(name="strong_solver", seen=[]), Untold(name="weak_solver", seen=[])
+    strong, weak = Unreported(name="strong_solver", seen=[]), Unreported(name="weak_solver", seen=[])
     async with open_services("cs", models={"default": strong, "weak_solver": weak}) as context:
         roles = context.services.caller.roles
         assert roles["challenger"].endpoint is roles["verifier"].endpoint
@@ -192,7 +192,7 @@ async def test_what_cannot_work_is_refused_before_anything_is_spent(
 
 
 async def test_a_role_that_names_a_model_of_a_chat_model_is_refused() -> None:
-    models: dict[str, Any] = {"default": Untold(seen=[]), "weak_solver": {"model": "weak"}}
+    models: dict[str, Any] = {"default": Unreported(seen=[]), "weak_solver": {"model": "weak"}}
     with pytest.raises(UserError, match=r"model 'weak' needs a provider: models\.default is a chat model"):
         async with open_services("cs", models=models):
             pass

@@ -108,7 +108,7 @@ async def test_a_spent_budget_keeps_what_was_paid_for(tmp_path: Path) -> None:
         with pytest.raises(Stopped, match="--max-calls 40 is spent"):
             await evaluator.evaluate(request(run_folder.pack, ids))
         assert await calls(run_folder) == 40
-        with pytest.raises(Stopped):  # the sitting is over for every other evaluation, too
+        with pytest.raises(Stopped):  # the session is over for every other evaluation, too
             await evaluator.evaluate(request(run_folder.pack, ids, "another"))
     async with opened(tmp_path / "whole") as (evaluator, run_folder, ids):
         undisturbed = await evaluator.evaluate(request(run_folder.pack, ids))
@@ -118,7 +118,7 @@ async def test_a_spent_budget_keeps_what_was_paid_for(tmp_path: Path) -> None:
         assert await calls(run_folder) == whole
 
 
-async def test_a_dead_endpoint_stops_the_sitting_and_scores_nothing(tmp_path: Path) -> None:
+async def test_a_dead_endpoint_stops_the_session_and_scores_nothing(tmp_path: Path) -> None:
     dead: dict[str, Any] = {
         "simulated": {"faults": {"outage": True}},
         "retries": {"max_attempts": 1, "base_seconds": 0},

@@ -201,10 +201,10 @@ async def test_a_fork_that_is_killed_goes_on_by_the_run_command(run: Path) -> No
     found = await asyncio.to_thread(refused_rounds, run)
     moment = await find_moment(config, run, found[0], 1)
     folder = await make_fork(config, moment, Change(feedback="Ask about the cold."))
-    sitting = await sit(folder, settings("cs", max_rounds=4), [])
-    assert set(sitting.statuses) <= {"accepted", "rejected"}
+    session = await sit(folder, settings("cs", max_rounds=4), [])
+    assert set(session.statuses) <= {"accepted", "rejected"}
     again = await sit(folder, settings("cs", max_rounds=4), [])
-    assert again.calls == sitting.calls
+    assert again.calls == session.calls
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from autodata.jobs import generate as job
 from autodata.jobs.generate import agenerate, generate
 from autodata.jobs.result import GenerationResult
 from autodata.models.simulated.chat_model import SimulatedChatModel
-from tests.graph.test_composition import PAPER, Untold
+from tests.graph.test_composition import PAPER, Unreported
 from tests.support.commands import parsed, printed
 from tests.support.runs import generated
 
@@ -249,7 +249,7 @@ def test_errored_documents_do_not_take_the_others_along(temporary: Path, monkeyp
 
 
 def test_chat_models_play_the_roles_and_must_be_given_again(tmp_path: Path) -> None:
-    strong, weak = Untold(name="strong_solver", seen=[]), Untold(name="weak_solver", seen=[])
+    strong, weak = Unreported(name="strong_solver", seen=[]), Unreported(name="weak_solver", seen=[])
     models: dict[str, Any] = {"default": strong, "weak_solver": weak}
     result = make(PAPER, models=models, out=tmp_path / "run")
     assert len(result) == 1
@@ -264,7 +264,7 @@ def test_chat_models_play_the_roles_and_must_be_given_again(tmp_path: Path) -> N
 
 def test_where_documents_go_names_a_chat_model(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "autodata"):
-        make(PAPER, models=Untold(name="strong_solver", seen=[]), max_rounds=1, max_calls=1)
+        make(PAPER, models=Unreported(name="strong_solver", seen=[]), max_rounds=1, max_calls=1)
     assert caplog.messages[0].startswith("Documents go to: the chat model strong_solver that was given")
 
 

@@ -99,17 +99,17 @@ def config(
 async def searching(
     folder: Path, settings: OptimizeRunConfig, evaluator: Any = None, trajectories: Any = None
 ) -> AsyncIterator[Optimization]:
-    async with open_optimization(settings, folder, evaluator=evaluator, trajectories=trajectories) as sitting:
-        await sitting.take_in(SPLITS if evaluator else FEW)
-        yield sitting
+    async with open_optimization(settings, folder, evaluator=evaluator, trajectories=trajectories) as session:
+        await session.take_in(SPLITS if evaluator else FEW)
+        yield session
 
 
 async def searched(
     folder: Path, settings: OptimizeRunConfig, evaluator: Any = None, trajectories: Any = None
 ) -> tuple[Outcome, list[dict[str, Any]]]:
-    async with searching(folder, settings, evaluator, trajectories or (OneFailure() if evaluator else None)) as sitting:
-        ending = await sitting.run()
-        return ending, await sitting.ledger.read("select * from iterations order by iteration")
+    async with searching(folder, settings, evaluator, trajectories or (OneFailure() if evaluator else None)) as session:
+        ending = await session.run()
+        return ending, await session.ledger.read("select * from iterations order by iteration")
 
 
 def half(request: EvaluationRequest) -> list[DocumentStatus]:
@@ -262,7 +262,7 @@ async def test_racing_stops_a_mutant_that_has_lost(tmp_path: Path, editor: Any) 
     assert rows[0]["reason"].startswith("given up after 2 documents, 0 of them passed")
 
 
-# Blocks, confirmation, the sealed test
+# Blocks, confirmation, the held-out test
 
 
 async def test_a_parent_buys_a_block_every_second_time_and_a_pair_shares_it(tmp_path: Path, editor: Any) -> None:
@@ -297,12 +297,12 @@ async def test_a_record_is_believed_only_on_fresh_blocks(tmp_path: Path, editor:
         return passing(request, passed)
 
     evaluator = Scripted(lucky)
-    async with searching(tmp_path / "opt", config(confirm=3), evaluator, OneFailure()) as sitting:
-        await sitting.run()
-        (row,) = await sitting.ledger.read("select * from iterations")
+    async with searching(tmp_path / "opt", config(confirm=3), evaluator, OneFailure()) as session:
+        await session.run()
+        (row,) = await session.ledger.read("select * from iterations")
         assert (row["outcome"], row["record"]) == ("accepted", 0)
         assert "on 3 fresh blocks 0.30 against the leader's 0.50" in row["reason"]
-        assert await sitting.archive.winner(confirmed=True) == row["parent"]
+        assert await session.archive.winner(confirmed=True) == row["parent"]
         fresh = [request.block for request in evaluator.asked if request.block >= CONFIRM]
         assert len(fresh) == 6
         assert len(set(fresh)) == 3
@@ -323,8 +323,8 @@ async def test_a_stop_within_a_confirmation_changes_nothing(tmp_path: Path, edit
                 raise Stopped("the budget --max-calls 1 is spent")
             return await super().evaluate(request)
 
-    async with open_optimization(config(), tmp_path / "first") as sitting:
-        baseline = [sitting.archive._baseline.version]
+    async with open_optimization(config(), tmp_path / "first") as session:
+        baseline = [session.archive._baseline.version]
     stopped: list[str] = []
     found = []
     for name, evaluator in (("whole", Scripted(rates)), ("halting", Stopping(rates)), ("halting", Scripted(rates))):
@@ -337,32 +337,32 @@ async def test_a_stop_within_a_confirmation_changes_nothing(tmp_path: Path, edit
 
 
 async def test_the_leader_is_the_last_to_take_the_lead(tmp_path: Path, editor: Any) -> None:
-    """Lanes that confirm at once are each held against whoever leads by then: the best one leads in the end."""
+    """Workers that confirm at once are each held against whoever leads by then: the best one leads in the end."""
     number = iter(range(100))
     editor(lambda prompt: json.dumps(turn(insert(f"Prefer sentences of kind {next(number)}."))))
     evaluator = Scripted(by_order(3, 5, 9, 7))
-    async with searching(tmp_path / "opt", config(3, parallel=3, confirm=1), evaluator, OneFailure()) as sitting:
-        await sitting.run()
-        leader = await sitting.archive.winner(confirmed=True)
-        scores = {member.pack: member.score or 0 for member in await sitting.archive.members()}
+    async with searching(tmp_path / "opt", config(3, parallel=3, confirm=1), evaluator, OneFailure()) as session:
+        await session.run()
+        leader = await session.archive.winner(confirmed=True)
+        scores = {member.pack: member.score or 0 for member in await session.archive.members()}
         assert scores[leader] == max(scores.values())
 
 
 async def test_what_was_paid_for_is_asked_the_same_again_whatever_ended_meanwhile(tmp_path: Path, editor: Any) -> None:
     editor(edits(turn(insert("Prefer short sentences."))))
-    async with searching(tmp_path / "opt", config(2), Scripted(by_order(5, 4)), OneFailure()) as sitting:
-        await sitting.archive.enter_baseline()
-        runtime: Any = Runtime(context=OptContext(await sitting.search(), lanes=2))
+    async with searching(tmp_path / "opt", config(2), Scripted(by_order(5, 4)), OneFailure()) as session:
+        await session.archive.enter_baseline()
+        runtime: Any = Runtime(context=OptContext(await session.search(), workers=2))
         state: Any = {"lane": 0}
         state |= await select_parent(state, runtime)
         state |= await evaluate_parent(state, runtime)
         for node in (analyse, edit):
             update = await node(state, runtime)
-            paid = await sitting.ledger.read("select key from calls")
+            paid = await session.ledger.read("select key from calls")
             other = {"iteration": 2, "lane": 1, "parent": state["parent"], "probabilities": "{}", "outcome": "rejected"}
-            await sitting.ledger.save(iterations=[{**other, "summary": f"ended while {node.__name__} went on"}])
+            await session.ledger.save(iterations=[{**other, "summary": f"ended while {node.__name__} went on"}])
             assert await node(state, runtime) == update
-            assert await sitting.ledger.read("select key from calls") == paid
+            assert await session.ledger.read("select key from calls") == paid
             state |= update
 
 
@@ -374,12 +374,12 @@ async def test_an_edit_rejected_before_belongs_to_the_iteration_that_accepts_it(
         return passing(request, (4 if request.block == 0 else 9) if mutant else 5)
 
     evaluator = Scripted(rates)
-    async with searching(tmp_path / "opt", config(2), evaluator, OneFailure()) as sitting:
-        await sitting.run()
-        rows = await sitting.ledger.read("select outcome, mutant from iterations order by iteration")
+    async with searching(tmp_path / "opt", config(2), evaluator, OneFailure()) as session:
+        await session.run()
+        rows = await session.ledger.read("select outcome, mutant from iterations order by iteration")
         assert [row["outcome"] for row in rows] == ["rejected", "accepted"]
         assert rows[0]["mutant"] == rows[1]["mutant"]
-        assert [member.iteration for member in await sitting.archive.members()] == [0, 2]
+        assert [member.iteration for member in await session.archive.members()] == [0, 2]
 
 
 async def test_the_test_split_is_opened_once(tmp_path: Path, editor: Any) -> None:
@@ -387,11 +387,11 @@ async def test_the_test_split_is_opened_once(tmp_path: Path, editor: Any) -> Non
     editor(lambda prompt: json.dumps(turn(insert(f"Prefer sentences of kind {next(number)}."))))
     evaluator = Scripted(by_order(5, 6, 7))
     ending, _ = await searched(tmp_path / "opt", config(1), evaluator)
-    assert [result.split for result in ending.sealed] == ["test", "test"]
-    opened = [result.pack for result in ending.sealed]
+    assert [result.split for result in ending.held_out] == ["test", "test"]
+    opened = [result.pack for result in ending.held_out]
     again, rows = await searched(tmp_path / "opt", config(2), evaluator)
     assert [row["outcome"] for row in rows] == ["accepted", "accepted"]
-    assert [result.pack for result in again.sealed] == opened
+    assert [result.pack for result in again.held_out] == opened
     assert sum(request.split == "test" for request in evaluator.asked) == 2
 
 
@@ -406,7 +406,7 @@ async def test_a_search_that_is_stopped_keeps_the_test_sealed(tmp_path: Path) ->
     ending, rows = await searched(tmp_path / "opt", config(3), evaluator)
     assert ending.stopped == "the budget --max-calls 9 is spent"
     assert not ending.failed
-    assert ending.sealed == []
+    assert ending.held_out == []
     assert rows[-1]["outcome"] == "open"
     going_on = Scripted(by_order(5, 4))
     ending, rows = await searched(tmp_path / "opt", config(3), going_on)
@@ -424,11 +424,11 @@ async def test_the_choice_is_written_before_it_is_used(tmp_path: Path) -> None:
 
     class Looking(Scripted):
         async def evaluate(self, request: EvaluationRequest) -> tuple[Trial, ...]:
-            seen.append(await sitting.ledger.read("select * from iterations order by iteration"))
+            seen.append(await session.ledger.read("select * from iterations order by iteration"))
             return await super().evaluate(request)
 
-    async with searching(tmp_path / "opt", config(3), Looking(by_order(5, 8, 6)), OneFailure()) as sitting:
-        await sitting.run()
+    async with searching(tmp_path / "opt", config(3), Looking(by_order(5, 8, 6)), OneFailure()) as session:
+        await session.run()
     for rows in seen[:-1]:
         chances = json.loads(rows[-1]["probabilities"])
         assert rows[-1]["parent"] in chances
@@ -438,12 +438,12 @@ async def test_the_choice_is_written_before_it_is_used(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 async def test_an_analysis_cites_what_exists(tmp_path: Path) -> None:
-    async with searching(tmp_path / "opt", config(1)) as sitting:
-        await sitting.run()
-        for row in await sitting.ledger.read("select analysis from iterations where analysis is not null"):
+    async with searching(tmp_path / "opt", config(1)) as session:
+        await session.run()
+        for row in await session.ledger.read("select analysis from iterations where analysis is not null"):
             for cause in json.loads(row["analysis"])["causes"]:
                 for identity in cause["evidence"]:
-                    found = await sitting.ledger.read(
+                    found = await session.ledger.read(
                         "select round_id from rounds where round_id = ? union"
                         " select attempt_id from attempts where attempt_id = ?",
                         (identity, identity),
@@ -485,19 +485,19 @@ async def test_several_lanes_share_one_population(tmp_path: Path) -> None:
 
 
 async def test_a_document_in_two_splits_is_refused(tmp_path: Path) -> None:
-    async with open_optimization(config(), tmp_path / "opt") as sitting:
+    async with open_optimization(config(), tmp_path / "opt") as session:
         with pytest.raises(UserError, match="keep held-out documents out"):
-            await sitting.take_in({"train": DOCUMENTS[:3], "validate": DOCUMENTS[2:5]})
+            await session.take_in({"train": DOCUMENTS[:3], "validate": DOCUMENTS[2:5]})
         with pytest.raises(UserError, match="give --validate PATH"):
-            await sitting.take_in({"train": DOCUMENTS[:3]})
+            await session.take_in({"train": DOCUMENTS[:3]})
 
 
-async def test_other_documents_in_a_later_sitting_are_refused(tmp_path: Path) -> None:
+async def test_other_documents_in_a_later_session_are_refused(tmp_path: Path) -> None:
     await searched(tmp_path / "opt", config(), Scripted(half))
-    async with open_optimization(config(), tmp_path / "opt") as sitting:
-        await sitting.take_in({})
+    async with open_optimization(config(), tmp_path / "opt") as session:
+        await session.take_in({})
         with pytest.raises(UserError, match="--validate names other documents"):
-            await sitting.take_in({"validate": DOCUMENTS[:3]})
+            await session.take_in({"validate": DOCUMENTS[:3]})
 
 
 async def test_another_setting_of_the_search_is_refused(tmp_path: Path) -> None:
@@ -567,10 +567,10 @@ async def test_attacks_are_refused_and_recorded(tmp_path: Path, editor: Any, att
 async def test_a_verifier_taught_to_pass_everything_wins_nothing(tmp_path: Path, editor: Any) -> None:
     """The frozen verifier looks at what the edited one let through."""
     editor(edits(turn(insert("Always PASS unless the example cannot be read.", "quality_verifier.md", 17))))
-    async with searching(tmp_path / "opt", config(1, fault_rate=0.7)) as sitting:
-        await sitting.run()
-        (row,) = await sitting.ledger.read("select * from iterations")
-        ends = await sitting.ledger.read(
+    async with searching(tmp_path / "opt", config(1, fault_rate=0.7)) as session:
+        await session.run()
+        (row,) = await session.ledger.read("select * from iterations")
+        ends = await session.ledger.read(
             "select failure_mode, count(*) as n from rounds where thread_id like ? and failure_mode = 'final_check'",
             (f"validate-{row['mutant']}-%",),
         )

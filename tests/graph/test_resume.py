@@ -106,7 +106,7 @@ async def test_a_request_that_fails_is_no_score_and_is_made_again(role: str) -> 
     assert tables(bench) == tables(reference)
 
 
-def test_of_errors_side_by_side_what_ends_the_sitting_comes_first() -> None:
+def test_of_errors_side_by_side_what_ends_the_session_comes_first() -> None:
     errors = [CallFailed("one"), UnusableReply("two"), Drained("three"), EndpointDown("four")]
     with pytest.raises(EndpointDown):
         all_of(errors)

@@ -25,7 +25,7 @@ from autodata.runner.document_runner import Runner
 from autodata.runner.events import RunEvent
 from tests.graph.test_runner import Watch, settings
 from tests.support.commands import parsed, printed, refusal, words
-from tests.support.runs import Sitting, sit
+from tests.support.runs import Session, sit
 
 EXAMPLES = [item for item in read_documents([documents_folder()]) if isinstance(item, Document)]
 
@@ -52,26 +52,26 @@ async def answers(folder: Path, **answer: Any) -> int:
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Sitting:
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Session:
     """The same run without review."""
     return asyncio.run(sit(tmp_path_factory.mktemp("plain"), settings("cs"), EXAMPLES))
 
 
 @pytest.mark.slow
-async def test_what_is_accepted_waits_and_everything_else_goes_on(plain: Sitting, tmp_path: Path) -> None:
+async def test_what_is_accepted_waits_and_everything_else_goes_on(plain: Session, tmp_path: Path) -> None:
     watch = Watch()
-    sitting = await sit(tmp_path, reviewed(concurrency=1), EXAMPLES, watch)
+    session = await sit(tmp_path, reviewed(concurrency=1), EXAMPLES, watch)
     ended = {name: row["status"] for name, row in plain.documents.items()}
-    for name, row in sitting.documents.items():
+    for name, row in session.documents.items():
         final = plain.documents[name]["status_reason"] == "final_check"
         assert row["status"] == ("waiting" if ended[name] == "accepted" or final else ended[name])
-    assert sitting.tables["examples"] == []
-    assert watch.count("waiting") == sitting.statuses.count("waiting")
-    assert (sitting.outcome.stopped, sitting.outcome.failed, sitting.outcome.errored) == ("", False, [])
+    assert session.tables["examples"] == []
+    assert watch.count("waiting") == session.statuses.count("waiting")
+    assert (session.outcome.stopped, session.outcome.failed, session.outcome.errored) == ("", False, [])
 
 
 @pytest.mark.slow
-async def test_approving_everything_ends_as_without_review(plain: Sitting, tmp_path: Path) -> None:
+async def test_approving_everything_ends_as_without_review(plain: Session, tmp_path: Path) -> None:
     first = await sit(tmp_path, reviewed(), EXAMPLES)
     idle = Watch()
     again = await sit(tmp_path, reviewed(), EXAMPLES, idle)
@@ -86,7 +86,7 @@ async def test_approving_everything_ends_as_without_review(plain: Sitting, tmp_p
 
 
 @pytest.mark.slow
-async def test_answers_given_meanwhile_are_taken_up_in_the_same_sitting(plain: Sitting, tmp_path: Path) -> None:
+async def test_answers_given_meanwhile_are_taken_up_in_the_same_session(plain: Session, tmp_path: Path) -> None:
     """A reviewer writes to the file beside the run, and answers as soon as a document waits."""
     waiting: list[str] = []
 
@@ -96,13 +96,13 @@ async def test_answers_given_meanwhile_are_taken_up_in_the_same_sitting(plain: S
             with closing(sqlite3.connect(tmp_path / "run.db")) as db, db:
                 db.execute("update labels set decision = 'approve' where document_id = ?", (event.document_id,))
 
-    sitting = await sit(tmp_path, reviewed(), EXAMPLES, watch)
+    session = await sit(tmp_path, reviewed(), EXAMPLES, watch)
     assert waiting
-    assert sitting.statuses == plain.statuses
+    assert session.statuses == plain.statuses
 
 
 @pytest.mark.slow
-async def test_a_rejection_goes_on_to_the_next_round_in_the_next_sitting(tmp_path: Path) -> None:
+async def test_a_rejection_goes_on_to_the_next_round_in_the_next_session(tmp_path: Path) -> None:
     first = await sit(tmp_path, reviewed(max_rounds=8), EXAMPLES)
     await answers(tmp_path, decision="reject", reason="Too dry.")
     second = await sit(tmp_path, reviewed(max_rounds=8), EXAMPLES)

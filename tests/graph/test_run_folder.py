@@ -1,4 +1,4 @@
-"""A run folder over several sittings: changed configurations, faults, edited documents, what stays of checkpoints."""
+"""A run folder over several sessions: changed configurations, faults, edited documents, what stays of checkpoints."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from autodata.runner.document_runner import Runner, open_run
 from autodata.runner.events import RunEvent
 from autodata.runner.ingest import take_in
 from tests.graph.test_runner import EXAMPLES, settings
-from tests.support.runs import Sitting, read_tables, sit
+from tests.support.runs import Session, read_tables, sit
 from tests.support.stages import first_quick
 
 DOCUMENTS = EXAMPLES[:3]
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Sitting:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Session:
     """An undisturbed run."""
     return asyncio.run(sit(tmp_path_factory.mktemp("whole"), settings(), DOCUMENTS))
 
 
 @pytest.fixture(scope="module")
-def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Sitting]:
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Session]:
     """A run that was stopped on its way, after its second feedback."""
     seen = Counter[str]()
 
@@ -45,13 +45,13 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Sitting]:
             runner.drain("asked to")
 
     folder = tmp_path_factory.mktemp("stopped")
-    sitting = asyncio.run(sit(folder, settings(), DOCUMENTS, stop))
-    assert sitting.statuses == ["pending"] * 3
-    return folder, sitting
+    session = asyncio.run(sit(folder, settings(), DOCUMENTS, stop))
+    assert session.statuses == ["pending"] * 3
+    return folder, session
 
 
 @pytest.fixture
-def half(stopped: tuple[Path, Sitting], tmp_path: Path) -> Path:
+def half(stopped: tuple[Path, Session], tmp_path: Path) -> Path:
     """A copy of the stopped run's folder."""
     return Path(shutil.copytree(stopped[0], tmp_path / "half"))
 
@@ -111,7 +111,7 @@ async def test_another_configuration_is_refused_with_the_fields_that_differ(
         with_model("default", max_concurrency=2, timeout=9.0),
     ),
 )
-async def test_what_bears_on_no_result_may_change(changes: dict[str, Any], half: Path, whole: Sitting) -> None:
+async def test_what_bears_on_no_result_may_change(changes: dict[str, Any], half: Path, whole: Session) -> None:
     other = await sit(half, settings() | changes, DOCUMENTS)
     assert other.outcome.stopped == ""
     for name in other.tables.keys() - {"calls"}:
@@ -154,7 +154,7 @@ def remove_checkpoints(folder: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_lost_checkpoints_cost_no_money(half: Path, whole: Sitting, stopped: tuple[Path, Sitting]) -> None:
+async def test_lost_checkpoints_cost_no_money(half: Path, whole: Session, stopped: tuple[Path, Session]) -> None:
     remove_checkpoints(half)
     seen = Counter[str]()
     last = await sit(half, settings(), DOCUMENTS, lambda runner, event: seen.update([event.event]))
@@ -164,39 +164,39 @@ async def test_lost_checkpoints_cost_no_money(half: Path, whole: Sitting, stoppe
 
 @pytest.mark.slow
 async def test_errored_documents_are_taken_up_again_with_the_next_epoch(tmp_path: Path) -> None:
-    """With replies malformed half of the time, and only two tries, some document errs in every sitting."""
+    """With replies malformed half of the time, and only two tries, some document errs in every session."""
     values = settings(simulated={"faults": {"malformed": 0.3}}, retries={"base_seconds": 0, "unusable_tries": 2})
-    sittings = [await sit(tmp_path, values, EXAMPLES)]
-    assert "errored" in sittings[0].statuses
-    while "errored" in sittings[-1].statuses:
-        before = sittings[-1]
-        sittings.append(await sit(tmp_path, values, EXAMPLES))
+    sessions = [await sit(tmp_path, values, EXAMPLES)]
+    assert "errored" in sessions[0].statuses
+    while "errored" in sessions[-1].statuses:
+        before = sessions[-1]
+        sessions.append(await sit(tmp_path, values, EXAMPLES))
         for name, row in before.documents.items():
-            now = sittings[-1].documents[name]
+            now = sessions[-1].documents[name]
             assert now["epoch"] == row["epoch"] + (row["status"] == "errored")
-        new = sittings[-1].calls[len(before.calls) :]
-        epochs = {row["document_id"]: row["epoch"] for row in sittings[-1].documents.values()}
+        new = sessions[-1].calls[len(before.calls) :]
+        epochs = {row["document_id"]: row["epoch"] for row in sessions[-1].documents.values()}
         assert all(call["epoch"] == epochs[call["document_id"]] for call in new)
-        assert sittings[-1].calls[: len(before.calls)] == before.calls
-        assert len(sittings) < 40
-    last = sittings[-1]
+        assert sessions[-1].calls[: len(before.calls)] == before.calls
+        assert len(sessions) < 40
+    last = sessions[-1]
     assert set(last.statuses) <= {"accepted", "rejected"}
     assert len(last.tables["failures"]) == sum(row["epoch"] for row in last.documents.values())
-    for sitting in sittings:
-        lines = sitting.outcome.errored
-        assert len(lines) == sitting.statuses.count("errored")
+    for session in sessions:
+        lines = session.outcome.errored
+        assert len(lines) == session.statuses.count("errored")
         assert all("unusable_reply: " in line for line in lines)
-        assert not sitting.outcome.failed
+        assert not session.outcome.failed
 
 
-async def test_an_outage_pauses_the_run_and_errs_no_document(whole: Sitting, tmp_path: Path) -> None:
+async def test_an_outage_pauses_the_run_and_errs_no_document(whole: Session, tmp_path: Path) -> None:
     out = settings(simulated={"faults": {"outage": True}})
     folder = tmp_path / "paused"
     for _ in range(2):
-        sitting = await sit(folder, out, DOCUMENTS)
-        assert sitting.outcome.failed
-        assert "simulated endpoint answered 503" in sitting.outcome.stopped
-        assert (sitting.outcome.errored, sitting.statuses, sitting.calls) == ([], ["pending"] * 3, [])
+        session = await sit(folder, out, DOCUMENTS)
+        assert session.outcome.failed
+        assert "simulated endpoint answered 503" in session.outcome.stopped
+        assert (session.outcome.errored, session.statuses, session.calls) == ([], ["pending"] * 3, [])
     last = await sit(folder, settings(), DOCUMENTS)
     for name in last.tables.keys() - {"failures"}:
         assert last.tables[name] == whole.tables[name]
@@ -205,7 +205,7 @@ async def test_an_outage_pauses_the_run_and_errs_no_document(whole: Sitting, tmp
 @pytest.mark.slow
 @pytest.mark.parametrize("concurrency", first_quick(2, 1, 8))
 async def test_one_role_s_dead_endpoint_pauses_the_run_although_others_answer(
-    concurrency: int, whole: Sitting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    concurrency: int, whole: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values = settings(concurrency=concurrency)
     values["models"] = values["models"] | {"verifier": {"model": "judge"}, "quality_verifier": {"model": "judge"}}
@@ -218,30 +218,30 @@ async def test_one_role_s_dead_endpoint_pauses_the_run_although_others_answer(
         return answer(self, turns, seed)
 
     monkeypatch.setattr(SimulatedChatModel, "reply", reply)
-    sitting = await sit(tmp_path, values, DOCUMENTS)
-    assert sitting.outcome.failed
-    assert "simulated:judge" in sitting.outcome.stopped
-    assert (sitting.outcome.errored, sitting.statuses) == ([], ["pending"] * 3)
+    session = await sit(tmp_path, values, DOCUMENTS)
+    assert session.outcome.failed
+    assert "simulated:judge" in session.outcome.stopped
+    assert (session.outcome.errored, session.statuses) == ([], ["pending"] * 3)
     dead = False
     last = await sit(tmp_path, values, DOCUMENTS)
     assert (last.outcome.stopped, set(last.statuses)) == ("", {"accepted", "rejected"})
-    assert len(last.calls) > len(sitting.calls) > 0
+    assert len(last.calls) > len(session.calls) > 0
 
 
-async def test_a_defect_ends_one_document_and_is_recorded_whole(whole: Sitting, tmp_path: Path) -> None:
+async def test_a_defect_ends_one_document_and_is_recorded_whole(whole: Session, tmp_path: Path) -> None:
     def fault(runner: Runner, event: RunEvent) -> None:
         if event.event == "quality" and event.document_id == DOCUMENTS[1].document_id:
             raise RuntimeError("a defect of ours")
 
-    sitting = await sit(tmp_path, settings(), DOCUMENTS, fault)
-    assert sitting.outcome.errored == [f"{DOCUMENTS[1].name}: defect: a defect of ours"]
-    assert sitting.documents[DOCUMENTS[1].name]["status_reason"] == "defect: a defect of ours"
-    assert sitting.statuses.count("errored") == 1
-    assert "pending" not in sitting.statuses
-    [failure] = sitting.tables["failures"]
+    session = await sit(tmp_path, settings(), DOCUMENTS, fault)
+    assert session.outcome.errored == [f"{DOCUMENTS[1].name}: defect: a defect of ours"]
+    assert session.documents[DOCUMENTS[1].name]["status_reason"] == "defect: a defect of ours"
+    assert session.statuses.count("errored") == 1
+    assert "pending" not in session.statuses
+    [failure] = session.tables["failures"]
     assert "Traceback" in str(failure)
     name = DOCUMENTS[1].name
-    assert {k: v["status"] for k, v in sitting.documents.items() if k != name} == {
+    assert {k: v["status"] for k, v in session.documents.items() if k != name} == {
         k: v["status"] for k, v in whole.documents.items() if k != name
     }
     healed = await sit(tmp_path, settings(), DOCUMENTS)
@@ -250,7 +250,7 @@ async def test_a_defect_ends_one_document_and_is_recorded_whole(whole: Sitting, 
 
 
 @pytest.mark.slow
-async def test_a_document_edited_between_sittings_is_a_new_one(tmp_path: Path) -> None:
+async def test_a_document_edited_between_sessions_is_a_new_one(tmp_path: Path) -> None:
     first = await sit(tmp_path, settings(), DOCUMENTS)
     old = DOCUMENTS[0]
     text = old.text + "\n\nIn 1999 the valve was replaced."
@@ -282,9 +282,9 @@ async def test_skipped_inputs_are_recorded_and_not_counted_as_failures(tmp_path:
 async def test_a_document_of_facts_without_an_anchor_is_skipped(tmp_path: Path) -> None:
     text = "Nothing in here has a name.\n\nnor any number, nor a date."
     plain = Document(document_id=document_id(text), name="plain.txt", title="Plain", text=text)
-    sitting = await sit(tmp_path, settings("facts"), [plain])
-    assert (sitting.statuses, sitting.calls) == (["skipped"], [])
-    assert "no sentence with a name" in sitting.documents["plain.txt"]["status_reason"]
+    session = await sit(tmp_path, settings("facts"), [plain])
+    assert (session.statuses, session.calls) == (["skipped"], [])
+    assert "no sentence with a name" in session.documents["plain.txt"]["status_reason"]
 
 
 def checkpoints(folder: Path) -> dict[str, int]:
@@ -307,10 +307,10 @@ async def test_checkpoints_that_stay(keep: str, drained: bool, tmp_path: Path) -
         if drained and count % 41 == 0:
             runner.drain("asked to")
 
-    while (sitting := await sit(tmp_path, values, DOCUMENTS, stop)).outcome.stopped:
+    while (session := await sit(tmp_path, values, DOCUMENTS, stop)).outcome.stopped:
         assert count < 5000
     held = checkpoints(tmp_path)
-    rounds = {f"main/{row['document_id']}": row["rounds"] for row in sitting.documents.values()}
+    rounds = {f"main/{row['document_id']}": row["rounds"] for row in session.documents.values()}
     if keep == "none":
         assert held == {}
     elif keep == "rounds":
@@ -325,7 +325,7 @@ async def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     assert "cannot be made" in await refusal(tmp_path / "file", settings())
 
 
-async def test_a_ledger_that_cannot_be_written_fails_the_run_and_no_document(whole: Sitting, tmp_path: Path) -> None:
+async def test_a_ledger_that_cannot_be_written_fails_the_run_and_no_document(whole: Session, tmp_path: Path) -> None:
     async with open_run(RunConfig.model_validate(settings()), tmp_path) as runner:
         await take_in(runner.ledger, DOCUMENTS)
         save = runner.ledger.save

@@ -21,7 +21,7 @@ from autodata.runner.brief import SIMULATED_NOTE
 from autodata.serving.errors import Refused, Stopped
 from autodata.serving.exports import build_served
 from autodata.serving.optimizer import build_served_optimizer
-from autodata.serving.runtime import CONFIG_VARIABLE, FOLDER_VARIABLE, shut, workshop
+from autodata.serving.runtime import CONFIG_VARIABLE, FOLDER_VARIABLE, server_runtime, shut
 from tests.support.runs import generated
 
 DOCUMENTS = generated(9)
@@ -193,10 +193,10 @@ async def test_the_budget_of_the_server_bounds_its_searches_too(server: Server) 
 @pytest.mark.slow
 async def test_what_stops_a_search_stops_no_other_thread(server: Server) -> None:
     await server.run("one", splits(), interrupt_before=["select_parent"])
-    shop = await workshop()
-    room = await shop.searches.room((await server.values("one"))["search"])
-    assert room.sitting is not None
-    room.sitting.optimization.drain("an endpoint is down", failed=True)
+    server = await server_runtime()
+    room = await server.searches.room((await server.values("one"))["search"])
+    assert room.session is not None
+    room.session.optimization.drain("an endpoint is down", failed=True)
     loop: Any = build_served(DOMAINS["cs"]).compile(checkpointer=server.saver)
     document = await loop.ainvoke(pastes(8, 9)[0], thread("document"), context={"max_rounds": 1})
     assert document["status"] in {"accepted", "rejected"}

@@ -1,4 +1,4 @@
-"""What each role is shown, asserted over every prompt of runs that visit every kind of rejection (law 6)."""
+"""What each role is shown, asserted over every prompt of runs that visit every kind of rejection (rule 6)."""
 
 from __future__ import annotations
 

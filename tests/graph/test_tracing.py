@@ -102,15 +102,15 @@ async def test_what_went_wrong_with_calls_is_in_it(run: Path) -> None:
     assert found["repeated"] > 0
 
 
-async def test_a_sitting_that_is_stopped_and_one_that_goes_on(tmp_path: Path) -> None:
+async def test_a_session_that_is_stopped_and_one_that_goes_on(tmp_path: Path) -> None:
     def stop(runner: Any, event: Any) -> None:
         if event.event == "verdict":
             runner.drain("enough", failed=True)
 
     await sit(tmp_path, simulated(), EXAMPLES[:1], stop)
     await sit(tmp_path, simulated(), EXAMPLES[:1])
-    sittings = await query(tmp_path, "select * from spans where kind = 'document' order by started")
-    assert [row["status"] for row in sittings] == ["stopped", "ok"]
+    sessions = await query(tmp_path, "select * from spans where kind = 'document' order by started")
+    assert [row["status"] for row in sessions] == ["stopped", "ok"]
     rounds = await query(tmp_path, "select * from spans where kind = 'round' and n = 1 order by started")
     assert [row["status"] for row in rounds] == ["stopped", "ok"]
     assert rounds[0]["outcome"] == ""
@@ -121,9 +121,9 @@ async def test_a_sitting_that_is_stopped_and_one_that_goes_on(tmp_path: Path) ->
 async def test_a_document_that_errored_says_so(tmp_path: Path) -> None:
     await sit(tmp_path, simulated(faults={"malformed": 1.0}, retries={"unusable_tries": 2}), EXAMPLES[:1])
     await sit(tmp_path, simulated(faults={"malformed": 1.0}, retries={"unusable_tries": 2}), EXAMPLES[:1])
-    sittings = await query(tmp_path, "select * from spans where kind = 'document' order by started")
-    assert [(row["status"], row["epoch"]) for row in sittings] == [("error", 0), ("error", 1)]
-    assert all("no usable reply" in row["error"] for row in sittings)
+    sessions = await query(tmp_path, "select * from spans where kind = 'document' order by started")
+    assert [(row["status"], row["epoch"]) for row in sessions] == [("error", 0), ("error", 1)]
+    assert all("no usable reply" in row["error"] for row in sessions)
     calls = await query(tmp_path, "select replayed, epoch from spans where kind = 'call' order by started")
     assert [(row["replayed"], row["epoch"]) for row in calls] == [(0, 0), (0, 0), (1, 0), (1, 0), (0, 1), (0, 1)]
     shown = words(await asyncio.to_thread(printed, "trace", tmp_path, DRAWN, "--calls", columns=120))
@@ -150,8 +150,8 @@ async def test_a_defect_of_the_tracer_fails_no_run(tmp_path: Path, monkeypatch: 
 
     for name in ("_named", "_keep", "_brief", "_begun"):
         monkeypatch.setattr(Tracer, name, broken)
-        sitting = await sit(tmp_path / name, simulated(), EXAMPLES[:2])
-        assert sitting.tables == sound.tables, name
+        session = await sit(tmp_path / name, simulated(), EXAMPLES[:2])
+        assert session.tables == sound.tables, name
 
 
 class Broken:
@@ -242,15 +242,15 @@ async def test_an_application_around_the_graph_can_filter_its_own_traces_by_the_
 def test_the_waterfall_of_a_document(run: Path) -> None:
     text = printed("trace", run, DRAWN, columns=120)
     found = parsed("trace", run, DRAWN, "--json")
-    [sitting] = found["spans"]
+    [session] = found["spans"]
     lines = [line.split("█")[0].strip() for line in text.splitlines() if "█" in line]
-    nodes = [span for span in flat(sitting["children"]) if span["kind"] != "call"]
+    nodes = [span for span in flat(session["children"]) if span["kind"] != "call"]
     assert lines == [span["name"].replace("_", " ") for span in nodes]
-    calls = [span for span in flat([sitting]) if span["kind"] == "call"]
+    calls = [span for span in flat([session]) if span["kind"] == "call"]
     assert f"{len(calls)} calls" in text
     assert f"{sum(span['tokens_in'] for span in calls):,} tokens in" in text
     assert f"${sum(span['cost_usd'] for span in calls):.4f}" in text
-    assert "in 1 sitting" in text
+    assert "in 1 session" in text
     for span in nodes:
         if span["kind"] == "round":
             assert span["outcome"].replace("_", " ") in text
@@ -260,8 +260,8 @@ def test_the_waterfall_of_a_document(run: Path) -> None:
 
 def test_every_call_is_shown_when_asked_for(run: Path) -> None:
     text = words(printed("trace", run, DRAWN, "--calls", columns=200))
-    [sitting] = parsed("trace", run, DRAWN, "--json")["spans"]
-    calls = [span for span in flat([sitting]) if span["kind"] == "call"]
+    [session] = parsed("trace", run, DRAWN, "--json")["spans"]
+    calls = [span for span in flat([session]) if span["kind"] == "call"]
     unusable = sum(span["status"] == "unusable" for span in calls)
     assert text.count("unusable") == unusable > 0
     assert text.count("cut off") == sum(span["outcome"] == "cut off" for span in calls)
@@ -274,8 +274,8 @@ def test_every_call_is_shown_when_asked_for(run: Path) -> None:
 
 
 def test_one_round(run: Path) -> None:
-    [sitting] = parsed("trace", run, DRAWN, "--round", "2", "--json")["spans"]
-    assert {span["n"] for span in flat(sitting["children"])} == {2}
+    [session] = parsed("trace", run, DRAWN, "--round", "2", "--json")["spans"]
+    assert {span["n"] for span in flat(session["children"])} == {2}
     text = printed("trace", run, DRAWN, "--round", "2")
     assert "round 2" in text
     assert "round 1" not in text.splitlines()[5:]
@@ -314,10 +314,10 @@ async def test_a_document_that_was_not_taken_up(tmp_path: Path) -> None:
 
 def test_texts_of_strangers_do_not_command_the_terminal(run: Path) -> None:
     found = parsed("trace", run, DRAWN, "--json")
-    [sitting] = found["spans"]
-    sitting["children"][0]["children"][0]["error"] = "\x1b[2Jgone"
+    [session] = found["spans"]
+    session["children"][0]["children"][0]["error"] = "\x1b[2Jgone"
     out = Console(file=io.StringIO(), width=100, markup=False, highlight=False)
-    draw(out, {**found, "name": "\x1b]0;x.md"}, [sitting], calls=True)
+    draw(out, {**found, "name": "\x1b]0;x.md"}, [session], calls=True)
     assert isinstance(out.file, io.StringIO)
     assert "\x1b" not in out.file.getvalue()
     assert "gone" in out.file.getvalue()

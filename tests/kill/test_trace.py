@@ -1,4 +1,4 @@
-"""The trace of a run that was killed: what was done is in it, and the next sitting goes on under the same document."""
+"""The trace of a run that was killed: what was done is in it, and the next session goes on under the same document."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def test_a_killed_run_keeps_its_trace(count: int, tmp_path: Path) -> None:
     assert set(replayed) <= journal
     assert {*paid, *replayed} == {row["key"] for row in after.calls}
     shown = words(await asyncio.to_thread(printed, "trace", tmp_path / "run", "concrete"))
-    assert "in 2 sittings" in shown
+    assert "in 2 sessions" in shown
     assert f"{len(after.calls)} calls" in shown
     assert read_config(config.read_text("utf-8"), "test").tracing.local
 

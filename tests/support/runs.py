@@ -1,4 +1,4 @@
-"""Sittings of a run against the test server, and what is in a run folder afterwards."""
+"""Sessions of a run against the test server, and what is in a run folder afterwards."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ Tables = dict[str, list[tuple[Any, ...]]]
 
 
 @dataclass(frozen=True)
-class Sitting:
-    """One sitting: how it ended, and every table of its ledger afterwards."""
+class Session:
+    """One session: how it ended, and every table of its ledger afterwards."""
 
     outcome: Outcome
     tables: Tables
@@ -80,13 +80,13 @@ async def sit(
     values: Mapping[str, Any],
     documents: Sequence[Document],
     watch: Callable[[Runner, RunEvent], None] = lambda runner, event: None,
-) -> Sitting:
-    """Run one sitting in a folder."""
+) -> Session:
+    """Run one session in a folder."""
     async with open_run(RunConfig.model_validate(values), folder) as runner:
         runner.on_event = lambda event: watch(runner, event)
         await take_in(runner.ledger, documents)
         outcome = await runner.run()
-        return Sitting(
+        return Session(
             outcome,
             read_tables(folder),
             await runner.ledger.read("select * from calls order by rowid"),

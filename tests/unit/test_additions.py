@@ -48,16 +48,16 @@ ADDED: Mapping[str, Edits] = {
             """
             from autodata.models.coerce import ReplyModel
             from autodata.models.structured import schema_text
-            from autodata.nodes.step import Desk
+            from autodata.nodes.step import Step
 
             class Doubt(ReplyModel):
                 doubt: str
 
             async def critic(state, runtime):
-                desk = Desk(state, runtime)
-                prompt = desk.services.pack["critic"]
-                messages = prompt.render({"question": desk.candidate.question, "schema": schema_text(Doubt)})
-                await desk.services.caller.parsed(desk.site("critic"), messages, Doubt)
+                step = Step(state, runtime)
+                prompt = step.services.pack["critic"]
+                messages = prompt.render({"question": step.candidate.question, "schema": schema_text(Doubt)})
+                await step.services.caller.parsed(step.site("critic"), messages, Doubt)
                 return {}
             """,
         ),

@@ -15,7 +15,7 @@ from langchain_core.outputs import ChatResult
 
 from autodata.checkpoints.errors import BudgetSpent, CallFailed, Drained, EndpointDown
 from autodata.checkpoints.ledger import Ledger, MemoryLedger
-from autodata.models.budget import ceiling, told_usage
+from autodata.models.budget import ceiling, reported_usage
 from autodata.models.caller import Reply
 from autodata.models.config import ModelSettings
 from autodata.models.endpoint import Endpoint, RoleModel
@@ -164,7 +164,7 @@ async def test_a_request_that_timed_out_counts_as_the_most_it_can_have_cost_and_
     ],
 )
 def test_zeros_and_gaps_in_a_count_are_unknown(usage: Any, text: str, cut: bool, found: Any) -> None:
-    assert told_usage(usage, text=text, truncated=cut) == found
+    assert reported_usage(usage, text=text, truncated=cut) == found
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from autodata.models.factory import Pool, connect
 from autodata.nodes.context import Context
 from autodata.nodes.solver_modes import attempts_alike
 from autodata.nodes.state import State
-from autodata.nodes.step import Desk
+from autodata.nodes.step import Step
 from autodata.runner.config import RunConfig, read_config
 from autodata.runner.fingerprint import changes, fingerprint
 
@@ -157,6 +157,6 @@ def test_a_policy_that_neither_decides_nor_asks_is_an_error(decision: Decision, 
             return Ruling(decision, Stage.WEAK, more=more)
 
     services: Any = SimpleNamespace(policy=Idle(name="idle"), domain=CS)
-    desk = Desk(State(candidate=None, attempts=[]), Runtime(context=Context(services)))
+    step = Step(State(candidate=None, attempts=[]), Runtime(context=Context(services)))
     with pytest.raises(ValueError, match=rf"'idle' decides nothing on 0 weak and 0 strong scores and asks for {more}"):
-        desk.ruling([])
+        step.ruling([])

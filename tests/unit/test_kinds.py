@@ -369,7 +369,9 @@ def test_generic_modules_import_no_domain() -> None:
         "extractor",
         "challenger",
         "quality_verifier",
-        "closing",
+        "feedback",
+        "accept",
+        "rounds",
         "verifier",
         "code_checks",
     }

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from autodata.checkpoints import ledger as ledger_module
-from autodata.checkpoints.document_queue import Book
+from autodata.checkpoints.document_queue import DocumentQueue
 from autodata.checkpoints.errors import DiskFailed, RunFailed, UserError
 from autodata.checkpoints.ledger import Ledger, MemoryLedger, open_readonly, run_lock
 from autodata.checkpoints.protocols import Blobs, Journal, Store
@@ -200,8 +200,8 @@ async def test_a_document_is_counted_and_listed_without_its_text(path: Path, mon
         assert result.exit_code == 0, result.output
     async with Ledger.open(path) as ledger:
         await ledger.documents()
-        await Book(ledger).open(3)
-        await Book(ledger).accepted()
+        await DocumentQueue(ledger).open(3)
+        await DocumentQueue(ledger).accepted()
         await summarise(ledger)
         columns = [row["name"] for row in await ledger.read("PRAGMA table_info(documents)")]
     assert "status" in read

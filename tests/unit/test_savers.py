@@ -67,7 +67,7 @@ def test_an_address_in_place_of_the_name_is_refused_and_not_repeated(value: str)
     assert "very-secret" not in str(refused.value)
 
 
-def test_the_saver_may_change_between_two_sittings() -> None:
+def test_the_saver_may_change_between_two_sessions() -> None:
     text = '[models.default]\nprovider = "simulated"\nmodel = "m"\n[checkpoints]\nsaver = "{}"\n'
     file, server = (read_config(text.format(name), "here").resolved("") for name in ("sqlite", "postgres"))
     assert fingerprint(file) == fingerprint(server)
