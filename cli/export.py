@@ -10,14 +10,14 @@ import typer
 
 from autodata.checkpoints.queries.documents import examples
 from autodata.checkpoints.records import Example
-from autodata.cli.terminal import RunFolder
+from autodata.cli.terminal import RunArgument
 from autodata.corpus.exporters.files import STDOUT
 from autodata.corpus.exporters.registry import EXPORTERS
 from autodata.jobs.run_ledger import ledger_of
 
 
 def export(
-    run: RunFolder,
+    run: RunArgument,
     out: Annotated[Path, typer.Option("--out", help="The file to write; - for standard output.")],
     format_name: Annotated[str, typer.Option("--format", help=f"One of: {', '.join(EXPORTERS)}.")] = "jsonl",
 ) -> None:

@@ -14,7 +14,7 @@ from autodata.checkpoints.queries.documents import documents
 from autodata.cli.editing import in_editor, read_changes
 from autodata.cli.run import finish
 from autodata.cli.show import find_document
-from autodata.cli.terminal import RunFolder, console
+from autodata.cli.terminal import RunArgument, console
 from autodata.jobs.printable import printable
 from autodata.jobs.run_ledger import ledger_of
 from autodata.runner.config import RunConfig, stored_config
@@ -22,7 +22,7 @@ from autodata.runner.fork import Change, Moment, find_moment, make_fork, require
 
 
 def fork(
-    run: RunFolder,
+    run: RunArgument,
     document: Annotated[str, typer.Argument(help="A document's name or id, or the beginning of one.")],
     n: Annotated[int, typer.Option("--round", help="The round to go back to.", min=1)],
     candidate: Annotated[

@@ -10,7 +10,7 @@ import typer
 
 from autodata.checkpoints.errors import UserError
 from autodata.cli.export import read_examples
-from autodata.cli.terminal import RunFolder
+from autodata.cli.terminal import RunArgument
 from autodata.corpus.push import TARGETS
 from autodata.runner.config import read_resolved
 from autodata.tracing.redact import Redactor
@@ -18,7 +18,7 @@ from autodata.tracing.redact import Redactor
 
 def push(
     target: Annotated[str, typer.Argument(help=f"Where to: {', '.join(TARGETS)}.")],
-    run: RunFolder,
+    run: RunArgument,
     dataset: Annotated[
         str | None, typer.Option("--dataset", help="The dataset's name.", show_default="autodata-FOLDER")
     ] = None,

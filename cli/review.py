@@ -29,7 +29,7 @@ from autodata.cli.editing import in_editor
 from autodata.cli.keys import held, read_key, read_line
 from autodata.cli.rounds import read_round, show_round
 from autodata.cli.run import finish
-from autodata.cli.terminal import AsJson, RunFolder, console, print_json
+from autodata.cli.terminal import AsJson, RunArgument, console, print_json
 from autodata.jobs.printable import printable
 from autodata.jobs.run_ledger import ledger_of
 from autodata.nodes.human_review import edited
@@ -43,7 +43,7 @@ _KEYS: Mapping[str, str] = {
 
 
 def review(
-    run: RunFolder,
+    run: RunArgument,
     reviewer: Annotated[
         str | None, typer.Option("--reviewer", help="Who answers, kept with each answer.", show_default="$USER")
     ] = None,

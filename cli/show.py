@@ -20,7 +20,7 @@ from autodata.checkpoints.queries.documents import documents_with_examples
 from autodata.checkpoints.records import DocumentStatus
 from autodata.cli.report import figure
 from autodata.cli.rounds import read_rounds, show_rounds
-from autodata.cli.terminal import AsJson, RunFolder, console, print_json
+from autodata.cli.terminal import AsJson, RunArgument, console, print_json
 from autodata.jobs.printable import printable
 from autodata.jobs.run_ledger import ledger_of
 
@@ -31,7 +31,7 @@ SHORT_ID = 8
 
 
 def show(
-    run: RunFolder,
+    run: RunArgument,
     document: Annotated[
         str | None, typer.Argument(help="A document's name or id, or the beginning of one.", show_default=False)
     ] = None,

@@ -15,7 +15,7 @@ from autodata.checkpoints.queries.documents import documents
 from autodata.checkpoints.queries.usage import usage_by_role
 from autodata.cli.report import figure, may_be_billed, repeated_questions
 from autodata.cli.signals import signal_rows
-from autodata.cli.terminal import AsJson, RunFolder, console, print_json
+from autodata.cli.terminal import AsJson, RunArgument, console, print_json
 from autodata.corpus.summary import summarise
 from autodata.jobs.printable import printable
 from autodata.jobs.run_ledger import ledger_of
@@ -25,7 +25,7 @@ BAR = 24
 SHOWN_ERRORS = 5
 
 
-def status(run: RunFolder, as_json: AsJson = False) -> None:
+def status(run: RunArgument, as_json: AsJson = False) -> None:
     """Print how a run stands: documents, calls and tokens by role, scores, and why rounds failed.
 
     Works while the run goes on. With --json: one object, for other programs.

@@ -13,7 +13,7 @@ from autodata.checkpoints.texts import json_text
 from autodata.jobs.console import PlainConsole
 from autodata.jobs.printable import printable, take_any_text
 
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that 'autodata run --out' made.")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that 'autodata run --out' made.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 

@@ -20,7 +20,7 @@ from autodata.checkpoints.queries.documents import documents
 from autodata.checkpoints.queries.rounds import means_of_rounds, scores_of_thread, spans_of_thread
 from autodata.checkpoints.queries.searches import evaluated_documents
 from autodata.cli.show import find_document
-from autodata.cli.terminal import AsJson, RunFolder, console, print_json
+from autodata.cli.terminal import AsJson, RunArgument, console, print_json
 from autodata.cli.waterfall import draw
 from autodata.jobs.printable import printable
 from autodata.jobs.run_ledger import holds_search, ledger_of
@@ -32,7 +32,7 @@ NEAR = 5
 
 
 def trace(
-    run: RunFolder,
+    run: RunArgument,
     document: Annotated[
         str | None, typer.Argument(help="A document's name or id, or the beginning of one.", show_default=False)
     ] = None,

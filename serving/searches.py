@@ -19,7 +19,6 @@ from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ids import canonical_json, digest
 from autodata.checkpoints.ledger import Ledger, open_readonly
 from autodata.checkpoints.queries.meta import meta, meta_value
-from autodata.cli.terminal import RunFolder
 from autodata.models.budget import Budget
 from autodata.models.caller import Caller
 from autodata.models.endpoint import RoleModel
@@ -30,7 +29,7 @@ from autodata.runner.checkpointer import open_run_saver
 from autodata.runner.config import RunConfig, at_defaults
 from autodata.runner.fingerprint import changed_since, fingerprint
 from autodata.runner.optimization.session import Optimization, OptimizeRunConfig
-from autodata.runner.run_folder import bind, open_ledger, spent_budget, traced
+from autodata.runner.run_folder import RunFolder, bind, open_ledger, spent_budget, traced
 
 SEARCHES = "searches"
 """Where a server's searches are, in its folder."""

@@ -70,7 +70,7 @@ _UNIT_SPELLINGS = (
 )
 _UNIT: Mapping[str, str] = {word: row.split()[0] for row in _UNIT_SPELLINGS for word in row.split()}
 _SIZES: Mapping[str, tuple[str, Fraction]] = {
-    unit: (base, Fraction(size))
+    unit: (base, Fraction(str(size)))
     for base, units in (
         ("m", {"mm": "1/1000", "cm": "1/100", "m": 1, "km": 1000}),
         ("g", {"g": 1, "kg": 1000}),
@@ -237,14 +237,14 @@ def _same_size(unit: str, values: frozenset[Fraction], known: str) -> bool:
     return bool(base) and any(
         not wanted.isdisjoint(value * _SIZES[other][1] for value in number)
         for number, other in _amounts(known)
-        if other in _SIZES and _SIZES[other][0] == base
+        if other is not None and other in _SIZES and _SIZES[other][0] == base
     )
 
 
 @lru_cache(maxsize=32)
 def _amounts(text: str) -> frozenset[tuple[frozenset[Fraction], str | None]]:
     """Return every number in digits and the unit behind it, None for another word or none. Each spelling once."""
-    found = set()
+    found: set[tuple[frozenset[Fraction], str | None]] = set()
     for spelling in amounts(text):
         for number in in_digits(spelling)[:1]:
             behind = _UNIT_BEHIND.match(spelling, number.end)

@@ -11,12 +11,12 @@ from autodata.checkpoints.errors import Stopped
 from autodata.checkpoints.queries.usage import calls_by_document
 from autodata.checkpoints.records import DocumentStatus
 from autodata.checkpoints.saver import keep_rounds
-from autodata.cli.terminal import RunFolder
 from autodata.graphs.self_instruct import build_self_instruct
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Trial
 from autodata.runner.config import RunConfig
 from autodata.runner.document_runner import Runner
 from autodata.runner.events import TrialEvent
+from autodata.runner.run_folder import RunFolder
 
 
 class DocumentEvaluator:

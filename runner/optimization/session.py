@@ -18,7 +18,6 @@ from autodata.checkpoints.queries.meta import meta_value
 from autodata.checkpoints.queries.searches import count_ended, open_lanes, tests_done
 from autodata.checkpoints.records import Document
 from autodata.checkpoints.saver import checkpoint_error, keep_rounds
-from autodata.cli.terminal import RunFolder
 from autodata.domains.domain import Domain
 from autodata.graphs.optimizer import STEPS, build_optimizer
 from autodata.models.config import ModelSettings
@@ -39,7 +38,7 @@ from autodata.runner.optimization.archive import LedgerArchive
 from autodata.runner.optimization.evaluator import DocumentEvaluator
 from autodata.runner.optimization.failures import LedgerTrajectories, TracedTrajectories
 from autodata.runner.outcome import Outcome
-from autodata.runner.run_folder import open_run_folder
+from autodata.runner.run_folder import RunFolder, open_run_folder
 from autodata.tracing.langsmith import langsmith_wanted, project_name
 
 SPLITS = ("train", "validate", "test")

@@ -82,7 +82,7 @@ async def test_a_request_whose_documents_end_otherwise_does_not_stop(
 
 def test_a_search_whose_evaluations_are_shorter_than_a_row_stops_too(tmp_path: Path) -> None:
     with served(UNREADABLE) as base_url:
-        more = {"optimize": {"minibatch": 2, "max_rounds": 1}, "retries": retries(5), "concurrency": 1}
+        more: dict[str, Any] = {"optimize": {"minibatch": 2, "max_rounds": 1}, "retries": retries(5), "concurrency": 1}
         config = written(tmp_path, settings(base_url, **more), train=slice(0, 4), validate=slice(4, 7))
         splits = ("--train", tmp_path / "train", "--validate", tmp_path / "validate")
         result = invoke("optimize", *splits, "--config", config, "--out", tmp_path / "opt")

@@ -11,7 +11,6 @@ import pytest
 
 from autodata.checkpoints.errors import Stopped
 from autodata.checkpoints.records import DocumentStatus
-from autodata.cli.terminal import RunFolder
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Trial
 from autodata.prompts import PromptPack
 from autodata.prompts.pack import parse_prompt
@@ -19,7 +18,7 @@ from autodata.runner.config import RunConfig
 from autodata.runner.ingest import take_in
 from autodata.runner.optimization.evaluator import DocumentEvaluator
 from autodata.runner.optimization.failures import LedgerTrajectories
-from autodata.runner.run_folder import open_run_folder
+from autodata.runner.run_folder import RunFolder, open_run_folder
 from tests.support.runs import generated
 
 MODELS = {"default": {"provider": "simulated", "model": "strong"}, "weak_solver": {"model": "weak"}}

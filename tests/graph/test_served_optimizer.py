@@ -193,8 +193,8 @@ async def test_the_budget_of_the_server_bounds_its_searches_too(server: Server) 
 @pytest.mark.slow
 async def test_what_stops_a_search_stops_no_other_thread(server: Server) -> None:
     await server.run("one", splits(), interrupt_before=["select_parent"])
-    server = await server_runtime()
-    room = await server.searches.room((await server.values("one"))["search"])
+    runtime = await server_runtime()
+    room = await runtime.searches.room((await server.values("one"))["search"])
     assert room.session is not None
     room.session.optimization.drain("an endpoint is down", failed=True)
     loop: Any = build_served(DOMAINS["cs"]).compile(checkpointer=server.saver)

@@ -91,7 +91,8 @@ def test_a_number_that_is_none_is_refused(value: str) -> None:
     for bound in ("weak_mean", "weak_best", "strong_mean", "gap"):
         if value in {"inf", "-inf", "nan"}:
             with pytest.raises(UserError, match="is no bound"):
-                policy_for(CS, read(**{bound: f"< {value}"}), None)
+                values: Any = {bound: f"< {value}"}
+                policy_for(CS, read(**values), None)
 
 
 def test_locked_prompts_stay_the_servers() -> None:
