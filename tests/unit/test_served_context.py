@@ -90,8 +90,8 @@ def test_a_number_that_is_none_is_refused(value: str) -> None:
         read_context(context_schema(CS, SearchContext), {"selection_temperature": float(value)})
     for bound in ("weak_mean", "weak_best", "strong_mean", "gap"):
         if value in {"inf", "-inf", "nan"}:
+            values: Any = {bound: f"< {value}"}
             with pytest.raises(UserError, match="is no bound"):
-                values: Any = {bound: f"< {value}"}
                 policy_for(CS, read(**values), None)
 
 
