@@ -94,7 +94,7 @@ class DocumentQueue:
         return await self.ledger.documents()
 
 
-class TrialBook(DocumentQueue):
+class EvaluationQueue(DocumentQueue):
     """The documents of one evaluation of the optimiser: rows for `documents` go to `trials`."""
 
     def __init__(self, ledger: Ledger, evaluation: str, documents: Sequence[str]) -> None:

@@ -5,7 +5,7 @@
     ├── RunFailed                    the command could not do its work                  exit code 1
     │   └── DiskFailed               a full, read-only or failing disk                  exit code 2
     ├── BadState                     a graph's state that a node cannot work on         exit code 2
-    └── PlumbingError                a call could not be completed: never a score, a refinement or a rejection
+    └── InfrastructureError                a call could not be completed: never a score, a refinement or a rejection
         ├── CallFailed               no reply within the allowed requests, or refused   the document is errored
         ├── UnusableReply            replies came, and none could be read               the document is errored
         ├── NothingMadeOfSamples     of `nodes/solver_modes.py`: no one answer of many  the document is errored
@@ -56,13 +56,13 @@ class BadState(AutodataError, ValueError):
     exit_code = 2
 
 
-class PlumbingError(AutodataError):
+class InfrastructureError(AutodataError):
     """A call could not be completed. `kind` is stored with the document's failure."""
 
     kind: ClassVar[str] = "plumbing"
 
 
-class CallFailed(PlumbingError):
+class CallFailed(InfrastructureError):
     """The endpoint did not give a reply within the allowed requests, or refused this one. The document is errored.
 
     `refused` is true when the endpoint answered, and would not take this very request.
@@ -75,7 +75,7 @@ class CallFailed(PlumbingError):
         self.refused = refused
 
 
-class UnusableReply(PlumbingError):
+class UnusableReply(InfrastructureError):
     """Replies came and were paid for, but none could be read. The document is errored.
 
     `shape` is true when the last reply was JSON that broke the schema's rules rather than something unreadable.
@@ -88,25 +88,25 @@ class UnusableReply(PlumbingError):
         self.shape = shape
 
 
-class EndpointDown(PlumbingError):
+class EndpointDown(InfrastructureError):
     """An endpoint failed too often in a row, or refused key or model. The run pauses; documents stay pending."""
 
     kind = "endpoint_down"
 
 
-class BudgetSpent(PlumbingError):
+class BudgetSpent(InfrastructureError):
     """A budget is used up. The run drains; the document stays pending."""
 
     kind = "budget_spent"
 
 
-class Drained(PlumbingError):
+class Drained(InfrastructureError):
     """The session is ending and the call was not sent. The document stays pending."""
 
     kind = "drained"
 
 
-class Stopped(PlumbingError):
+class Stopped(InfrastructureError):
     """A session is over before its work is: `failed` says whether that was a failure. What was begun stays open."""
 
     kind = "stopped"
@@ -148,7 +148,7 @@ def effect_of(error: BaseException) -> Effect:
         BudgetSpent: Effect.BUDGET_SPENT,
         Stopped: Effect.STOPPED,
         EndpointDown: Effect.PAUSED,
-        PlumbingError: Effect.ERRORED,
+        InfrastructureError: Effect.ERRORED,
         BadState: Effect.BAD_STATE,
         UserError: Effect.USER,
         (RunFailed, sqlite3.Error): Effect.FAILED,

@@ -191,7 +191,7 @@ def _not_inherited(own: ModelSettings) -> set[str]:
 
 
 class RetryConfig(Settings):
-    """How failed requests are tried again. Only plumbing is retried, never a reply."""
+    """How failed requests are tried again. Only infrastructure is retried, never a reply."""
 
     max_attempts: int = Field(default=6, ge=1, le=1000)
     """Requests made for one call before it is given up."""

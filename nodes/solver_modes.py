@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, create_model
 
-from autodata.checkpoints.errors import PlumbingError, UnusableReply, UserError
+from autodata.checkpoints.errors import InfrastructureError, UnusableReply, UserError
 from autodata.checkpoints.records import Stage
 from autodata.domains.domain import Domain
 from autodata.domains.tasks import maths
@@ -49,7 +49,7 @@ class SampleChoice(ReplyModel):
     number: Annotated[int, Field(ge=1), Ordinal()]
 
 
-class NothingMadeOfSamples(PlumbingError):
+class NothingMadeOfSamples(InfrastructureError):
     """The samples answer, but no pick among them, or synthesis of them, could be read. The document is errored.
 
     It is no UnusableReply: that a solver said nothing would count against it, and its samples say something.

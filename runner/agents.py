@@ -25,7 +25,7 @@ from langgraph.graph.state import CompiledStateGraph
 from pydantic import BaseModel, Field
 
 from autodata.checkpoints.document_queue import DocumentQueue
-from autodata.checkpoints.errors import Effect, PlumbingError, UserError, effect_of
+from autodata.checkpoints.errors import Effect, InfrastructureError, UserError, effect_of
 from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.records import Document
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
@@ -60,8 +60,8 @@ def as_tool(
     again after a failure pays for what is missing.
 
     A document that cannot be asked about is told to the agent as the tool's error. A failure of a model or of the
-    plumbing is raised out of the agent: it says nothing about the document. Raises UserError for a configuration that
-    cannot work.
+    infrastructure is raised out of the agent: it says nothing about the document. Raises UserError for a
+    configuration that cannot work.
     """
     loop = _Loop(configured(domain, models or {}), models, folder)
 
@@ -202,7 +202,7 @@ class _Loop:
         epoch = 0 if queue is None else await queue.taken_up(document.document_id)
         try:
             return dict(await self._graph.ainvoke(start, limit, context=replace(context, epoch=epoch)))
-        except PlumbingError as error:
+        except InfrastructureError as error:
             if queue is not None and effect_of(error) is Effect.ERRORED:
                 brief_reason = " ".join(str(error).split())[:300]
                 await queue.record_failure(document.document_id, epoch, error.kind, str(error), brief_reason)

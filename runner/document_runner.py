@@ -20,7 +20,7 @@ from langgraph.graph import StateGraph
 from langgraph.runtime import RunControl, Runtime
 
 from autodata.checkpoints.document_queue import DocumentQueue
-from autodata.checkpoints.errors import CallFailed, Effect, PlumbingError, RunFailed, UserError, effect_of
+from autodata.checkpoints.errors import CallFailed, Effect, InfrastructureError, RunFailed, UserError, effect_of
 from autodata.checkpoints.queries.documents import answered_documents
 from autodata.checkpoints.records import Document, DocumentStatus
 from autodata.checkpoints.saver import checkpoint_error, keep_rounds
@@ -243,8 +243,8 @@ class Runner:
 
     async def _errored(self, row: Mapping[str, Any], error: Exception) -> None:
         document_id, epoch = row["document_id"], row["epoch"] + (row["status"] == DocumentStatus.ERRORED)
-        known = isinstance(error, PlumbingError)
-        kind = error.kind if isinstance(error, PlumbingError) else "defect"
+        known = isinstance(error, InfrastructureError)
+        kind = error.kind if isinstance(error, InfrastructureError) else "defect"
         message = str(error) if known else "".join(traceback.format_exception(error))
         brief = " ".join(str(error).split())[:300] or type(error).__name__
         line = f"{row['name']}: {kind}: {brief}"

@@ -37,7 +37,7 @@ _WORLD_FAULTS = frozenset({"malformed", "truncated", "empty"})
 
 
 @dataclass(frozen=True)
-class Bearing:
+class Bears:
     """One row of the table: a field or table of a resolved configuration that bears on results."""
 
     path: str
@@ -67,21 +67,21 @@ class Bearing:
 
 
 TABLE = (
-    Bearing("prompt_version", optional=False),
-    Bearing("domain_settings.name", "domain", optional=False),  # its folder may move
-    Bearing("acceptance", optional=False),
-    Bearing("max_rounds", optional=False),
-    Bearing("review", optional=False),
-    Bearing("review_margin", optional=False),
-    Bearing("seed", optional=False),
-    Bearing("documents", optional=False),
-    Bearing("domain_settings", "domain", but=frozenset({"name", "role_defaults"})),
-    Bearing("domain_settings.role_defaults.*", "domain.role_defaults.*", only=MODEL_FIELDS_THAT_BEAR),
-    Bearing("models.*", only=MODEL_FIELDS_THAT_BEAR),
-    Bearing("optimize", but=FREE),
-    Bearing("local.ctx", provider="local"),
-    Bearing("simulated", but=frozenset({"faults"}), provider="simulated"),
-    Bearing("simulated.faults", only=_WORLD_FAULTS, provider="simulated"),
+    Bears("prompt_version", optional=False),
+    Bears("domain_settings.name", "domain", optional=False),  # its folder may move
+    Bears("acceptance", optional=False),
+    Bears("max_rounds", optional=False),
+    Bears("review", optional=False),
+    Bears("review_margin", optional=False),
+    Bears("seed", optional=False),
+    Bears("documents", optional=False),
+    Bears("domain_settings", "domain", but=frozenset({"name", "role_defaults"})),
+    Bears("domain_settings.role_defaults.*", "domain.role_defaults.*", only=MODEL_FIELDS_THAT_BEAR),
+    Bears("models.*", only=MODEL_FIELDS_THAT_BEAR),
+    Bears("optimize", but=FREE),
+    Bears("local.ctx", provider="local"),
+    Bears("simulated", but=frozenset({"faults"}), provider="simulated"),
+    Bears("simulated.faults", only=_WORLD_FAULTS, provider="simulated"),
 )
 """What bears on results. All else may change between two sessions of a run."""
 

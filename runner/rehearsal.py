@@ -15,7 +15,7 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from autodata.checkpoints.document_queue import DocumentQueue
-from autodata.checkpoints.errors import CallFailed, PlumbingError, RunFailed, UnusableReply, UserError
+from autodata.checkpoints.errors import CallFailed, InfrastructureError, RunFailed, UnusableReply, UserError
 from autodata.checkpoints.ids import attempt_id
 from autodata.checkpoints.records import Attempt, Document, Mark, Stage
 from autodata.models.config import BudgetConfig
@@ -115,7 +115,7 @@ class _Stage:
             return Part(role, tried=False, note="there is no candidate to work on")
         try:
             note = await self._plays[role]()
-        except PlumbingError as error:
+        except InfrastructureError as error:
             return Part(role, " ".join(str(error).split()), calls=self._paid.spent_calls - before)
         except (RunFailed, UserError):
             raise

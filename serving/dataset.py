@@ -132,7 +132,7 @@ def _intake(schema: type[ServedContext], domains: dict[str, Domain]) -> Any:
 
 def _walk(loop: Any, name: str) -> Any:
     async def walk(state: Any, config: RunnableConfig) -> dict[str, Any]:
-        """Walk one document through its domain's loop; what the plumbing does to it does not end the others."""
+        """Walk one document through its domain's loop; what the infrastructure does to it does not end the others."""
         try:
             entry: dict[str, Any] = await loop.ainvoke(state)
         except Errored as error:  # a dead endpoint, a spent budget or a mistake in the context ends them all

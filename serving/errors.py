@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from autodata.checkpoints.errors import AutodataError, Effect, PlumbingError, effect_of
+from autodata.checkpoints.errors import AutodataError, Effect, InfrastructureError, effect_of
 
 
 class Refused(ValueError):
@@ -33,6 +33,6 @@ def telling() -> Iterator[None]:
         effect = effect_of(error)
         if effect in {Effect.USER, Effect.BAD_STATE}:
             raise Refused(str(error)) from error
-        if effect is Effect.ERRORED and isinstance(error, PlumbingError):
+        if effect is Effect.ERRORED and isinstance(error, InfrastructureError):
             raise Errored(f"{error.kind}: {error}") from error
         raise Stopped(str(error)) from error

@@ -15,7 +15,7 @@ from langgraph.runtime import Runtime
 from pydantic import BaseModel, ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
-from autodata.checkpoints.errors import Effect, PlumbingError, effect_of
+from autodata.checkpoints.errors import Effect, InfrastructureError, effect_of
 from autodata.checkpoints.queries.rounds import parts_of_rounds, round_of, rounds_by_id
 from autodata.checkpoints.queries.usage import usage_by_role
 from autodata.checkpoints.records import Document
@@ -106,7 +106,7 @@ def served(schema: type[ServedContext], domain: Domain, node: Node) -> Callable[
                 await _require_round(server, Step(read, inner))
             try:
                 return await node(read, inner)
-            except PlumbingError as error:
+            except InfrastructureError as error:
                 if effect_of(error) is Effect.ERRORED:
                     brief = " ".join(str(error).split())[:300]
                     await queue.record_failure(document, epoch, error.kind, str(error), brief)

@@ -20,7 +20,7 @@ from typing import Any
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from pydantic import ValidationError
 
-from autodata.checkpoints.document_queue import TrialBook
+from autodata.checkpoints.document_queue import EvaluationQueue
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ids import canonical_json
 from autodata.checkpoints.ledger import Ledger
@@ -81,7 +81,7 @@ model = "strong"
 """What a server without a configuration works with."""
 
 
-class ServedQueue(TrialBook):
+class ServedQueue(EvaluationQueue):
     """The documents of one server thread. The last that any thread said of a document stands in `documents`, too."""
 
     async def save(self, **tables: Any) -> None:

@@ -21,7 +21,7 @@ FAULTS = ("leak", "recall", "rubric")
 
 
 class Faults(Settings):
-    """Failures of the plumbing that the simulated endpoint injects."""
+    """Failures of the infrastructure that the simulated endpoint injects."""
 
     malformed: float = Field(default=0.0, ge=0, le=1)
     """Share of structured replies that are cut JSON or prose."""

@@ -75,7 +75,7 @@ async def edit_session(
     `analysis` is what `Analyzed.recorded` returns. When the editor says that it is done, and none of the turn's actions
     was refused, `check` has the last word: its problems go back to the editor until there are none or the turns are
     spent. A session whose turns are spent is checked as it stands. Raises the errors of a call, UnusableReply among
-    them, for a plumbing failure is no outcome (rule 2).
+    them, for an infrastructure failure is no outcome (rule 2).
     """
     messages = prompt.render(
         {

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from autodata.checkpoints.document_queue import TrialBook
+from autodata.checkpoints.document_queue import EvaluationQueue
 from autodata.checkpoints.errors import Stopped
 from autodata.checkpoints.queries.usage import calls_by_document
 from autodata.checkpoints.records import DocumentStatus
@@ -43,7 +43,7 @@ class DocumentEvaluator:
         Raises Stopped when the session ends before it is done, and the errors of a run folder.
         """
         everything = request.documents
-        whole = TrialBook(self._run_folder.ledger, request.evaluation, everything)
+        whole = EvaluationQueue(self._run_folder.ledger, request.evaluation, everything)
         await whole.enter(everything)
         wave = len(everything) if request.lost is None else request.wave
         done: tuple[Trial, ...] = ()
@@ -60,7 +60,7 @@ class DocumentEvaluator:
         """Take documents to their ends. Raises Stopped."""
         if self._stopped:
             raise Stopped(*self._stopped)
-        queue = TrialBook(self._run_folder.ledger, request.evaluation, documents)
+        queue = EvaluationQueue(self._run_folder.ledger, request.evaluation, documents)
         if not await queue.open() and not await queue.unsettled():
             return
         runner = self._runner(request, queue)
@@ -75,7 +75,7 @@ class DocumentEvaluator:
             self.drain(outcome.stopped, failed=outcome.failed)
             raise Stopped(outcome.stopped, outcome.failed)
 
-    def _runner(self, request: EvaluationRequest, queue: TrialBook) -> Runner:
+    def _runner(self, request: EvaluationRequest, queue: EvaluationQueue) -> Runner:
         config, run_folder = self._config, self._run_folder
         caller = run_folder.caller(config, request.block)
         services = run_folder.services(config, queue, caller, pack=request.pack, frozen=run_folder.pack)
@@ -93,7 +93,7 @@ class DocumentEvaluator:
         caller.on_call = runner.note_call
         return runner
 
-    async def _trials(self, queue: TrialBook) -> tuple[Trial, ...]:
+    async def _trials(self, queue: EvaluationQueue) -> tuple[Trial, ...]:
         """Return the trials so far, up to the first that is still pending, with the calls that each of them took."""
         of_document = await calls_by_document(self._run_folder.ledger, queue.evaluation)
         found: list[Trial] = []

@@ -19,7 +19,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.prebuilt import ToolNode
 from langgraph_supervisor import create_supervisor
 
-from autodata.checkpoints.errors import EndpointDown, PlumbingError, UserError
+from autodata.checkpoints.errors import EndpointDown, InfrastructureError, UserError
 from autodata.runner.agents import as_tool, build_chat
 from autodata.runner.brief import MOST_BYTES, SIMULATED_NOTE, as_text, brief, without
 from autodata.runner.config import RunConfig
@@ -117,7 +117,7 @@ async def test_a_dead_endpoint_is_raised_out_of_the_agent(kept: bool, tmp_path: 
     tool = as_tool(config, models=SIMULATED, folder=tmp_path / "mine" if kept else None)
     wish = call(tool.name, document=PAPER)
     agent = create_agent(saying(AIMessage("", tool_calls=[wish])), [tool])
-    with pytest.raises((PlumbingError, EndpointDown)):
+    with pytest.raises((InfrastructureError, EndpointDown)):
         await agent.ainvoke({"messages": [HumanMessage("Go.")]})
 
 
@@ -140,7 +140,7 @@ async def test_a_document_that_errored_is_taken_up_again_by_the_next_call(tmp_pa
     tool = as_tool(config, models={"default": strong, "weak_solver": weak}, folder=tmp_path / "mine")
     wish = call(tool.name, document=PAPER)
     for _ in range(2):
-        with pytest.raises(PlumbingError):
+        with pytest.raises(InfrastructureError):
             await tool.ainvoke(wish)
     assert (await asyncio.to_thread(parsed, "status", tmp_path / "mine", "--json"))["errored"] == 1
     strong.rambles = False

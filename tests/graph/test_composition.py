@@ -16,7 +16,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import ConfigDict
 
 from autodata import open_services
-from autodata.checkpoints.errors import EndpointDown, PlumbingError, UserError
+from autodata.checkpoints.errors import EndpointDown, InfrastructureError, UserError
 from autodata.checkpoints.records import Example, Round
 from autodata.domains.domain import DOMAINS
 from autodata.graphs.cot_baseline import build_cot_baseline
@@ -209,5 +209,5 @@ async def test_a_dead_endpoint_is_raised_and_is_no_verdict() -> None:
         {"simulated": {"faults": {"outage": True}}, "retries": {"base_seconds": 0, "max_attempts": 1}}
     )
     async with open_services(config, models=SIMULATED) as context:
-        with pytest.raises((PlumbingError, EndpointDown)):
+        with pytest.raises((InfrastructureError, EndpointDown)):
             await build_self_instruct().compile().ainvoke(await context.take(PAPER), context=context)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from autodata.checkpoints.errors import PlumbingError, UserError
+from autodata.checkpoints.errors import InfrastructureError, UserError
 from autodata.domains.tasks import maths
 from autodata.models.config import ModelSettings
 from autodata.models.factory import connect
@@ -172,7 +172,7 @@ async def test_samples_of_which_nothing_is_made_are_no_score(aggregate: str, dom
         return said("sqrt(2)/98")
 
     made = Bench({"weak_solver": weak}, domain=domain, settings={"weak_solver": {"samples": 2, "aggregate": aggregate}})
-    with pytest.raises(PlumbingError, match="its 2 samples are answers: nothing is scored"):
+    with pytest.raises(InfrastructureError, match="its 2 samples are answers: nothing is scored"):
         await made.run()
     assert not [row for row in made.rows("attempts") if row["stage"] == "weak" and row["score"] is not None]
     assert not any("2 + 2" in call.prompt for call in made.calls)

@@ -1,4 +1,4 @@
-"""Failures of the plumbing, resuming, running a node again, and forks: what is paid, and what is in the ledger."""
+"""Failures of the infrastructure, resuming, running a node again, forks: what is paid, what is in the ledger."""
 
 from __future__ import annotations
 

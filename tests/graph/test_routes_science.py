@@ -10,7 +10,7 @@ from unittest.mock import AsyncMock
 
 import pytest
 
-from autodata.checkpoints.errors import PlumbingError, UnusableReply
+from autodata.checkpoints.errors import InfrastructureError, UnusableReply
 from autodata.domains.domain import SCIENCE
 from autodata.models.seeds import seed_for
 from autodata.nodes.grounding import sample_grounding
@@ -235,7 +235,7 @@ async def test_an_endpoint_that_answers_nothing_discards_the_evaluation(probe: s
     made = bench({"weak_solver": [WRONG] * 4, "strong_solver": broken})
     with pytest.raises(UnusableReply, match=r"the evaluation is discarded") as raised:
         await made.run()
-    assert isinstance(raised.value, PlumbingError)
+    assert isinstance(raised.value, InfrastructureError)
     assert [row["stage"] for row in made.rows("attempts")] == ["weak"] * 4, "no score was invented"
     assert sum("2 + 2" in call.prompt for call in made.of("strong_solver")) == 4, "one probe an attempt"
     before = len(made.of("weak_solver"))
