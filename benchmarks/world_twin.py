@@ -1,8 +1,8 @@
 """The simulated world without text: what the pipeline would do to a document, some hundred times faster.
 
 It draws with the functions of `models/simulated/world.py`, which the simulated model draws with, scores with the real
-rubric arithmetic and decides with the real acceptance policy. Left out are text, the graph, the ledger and errors of the
-infrastructure, of which the world has none. tests/e2e/test_world_twin.py compares both.
+rubric arithmetic and decides with the real acceptance policy. Left out are text, the graph, the ledger and errors of
+the infrastructure, of which the world has none. tests/e2e/test_world_twin.py compares both.
 
 Random numbers are keyed as the simulated model's are, by what a prompt says: two packs share the draws of a step if,
 and only if, all prompts that bear on it are the same. So a challenger's edit makes a new, independent draw of the
