@@ -62,10 +62,10 @@ ADDED: Mapping[str, Edits] = {
             """,
         ),
         "graphs/self_instruct.py": (
-            '    graph.add_edge("weak_solver", "verifier")\n',
-            "    from autodata.nodes.critic import critic\n\n"
-            '    graph.add_node("critic", checked(critic))\n'
-            '    graph.add_edge("weak_solver", "critic")\n    graph.add_edge("critic", "verifier")\n',
+            '        frame.add_edge("weak_solver", "verifier")\n',
+            "        from autodata.nodes.critic import critic\n\n"
+            '        frame.add_node("critic", checked(critic))\n'
+            '        frame.add_edge("weak_solver", "critic")\n        frame.add_edge("critic", "verifier")\n',
         ),
     },
     "task type": {

@@ -409,11 +409,6 @@ def answered(text: str) -> None:
     says_answer(text)
 
 
-def pointed(text: str) -> None:
-    not_standing_alone(text)
-    paper_references(text)
-
-
 def mathematical(text: str) -> None:
     assert compare(text, f"{text}1") is None
     assert evaluate(text) is None
@@ -435,7 +430,8 @@ def cause(text: str) -> None:
 
 REDACTOR = Redactor()
 SCANNERS: list[Callable[[str], object]] = [
-    *(REDACTOR.text, shingled, passages, question_key, answered, calculations, pointed, mathematical, told_apart),
+    *(not_standing_alone, paper_references),
+    *(REDACTOR.text, shingled, passages, question_key, answered, calculations, mathematical, told_apart),
     *(printable, fenced_parts, cause, json_text, preview, is_blank),
 ]
 MORE = [
