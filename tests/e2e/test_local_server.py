@@ -124,7 +124,7 @@ async def test_the_child_leaves_by_itself_in_the_middle_of_a_reply_when_its_stdi
 PARENT = """
 import asyncio, sys
 from pathlib import Path
-from autodata.models.server import ServerSpec, start_server
+from autodata.models.local.llama_server import ServerSpec, start_server
 
 async def main():
     server = await start_server(ServerSpec(Path(sys.argv[1]), n_parallel=1, ctx=256))
