@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:
 	@echo "make demo   the main job on a real model, no key, no server"
 	@echo "make studio the graphs on a server for LangGraph Studio, no key"
-	@echo "make test   unit and graph tests, within a minute"
+	@echo "make test   unit and graph tests, in about two minutes"
 	@echo "make slow   the unit and graph tests that take long, and every property on all its examples"
 	@echo "make check  all that CI runs: tests, lint, types, slow tests, end-to-end tests, kill tests"
 
