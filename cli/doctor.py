@@ -84,16 +84,23 @@ def doctor(
             | {"checkpoints": asdict(saver) if saver else None, "warnings": [warning] if warning else []}
         )
     else:
-        _show(console(), findings)
-        if rehearsal:
-            _show_rehearsal(console(), rehearsal)
-        _conclude(console(), findings, rehearsal)
-        if warning:
-            console().print(Text(printable(f"warning: {warning}"), style="bold yellow"), soft_wrap=True)
-        if saver:
-            told = Text(printable(saver.problem or saver.found), style="bold red" if saver.problem else "bold green")
-            console().print(Text("Checkpoints: ").append(told), soft_wrap=True)
+        _report(console(), findings, rehearsal, saver, warning)
     raise typer.Exit(0 if usable else 1)
+
+
+def _report(
+    out: Console, findings: list[Finding], rehearsal: Rehearsal | None, saver: SaverFinding | None, warning: str
+) -> None:
+    """Print everything for people."""
+    _show(out, findings)
+    if rehearsal:
+        _show_rehearsal(out, rehearsal)
+    _conclude(out, findings, rehearsal)
+    if warning:
+        out.print(Text(printable(f"warning: {warning}"), style="bold yellow"), soft_wrap=True)
+    if saver:
+        line = Text(printable(saver.problem or saver.found), style="bold red" if saver.problem else "bold green")
+        out.print(Text("Checkpoints: ").append(line), soft_wrap=True)
 
 
 @dataclass(frozen=True)

@@ -100,13 +100,18 @@ class _State(BaseModel):
 
 def readable(state: Mapping[str, Any]) -> State:
     """Return a state as nodes read it, with what is empty in place of null. Raises BadState."""
-    filled = {**state, **{name: empty for name, empty in _EMPTY.items() if state.get(name) is None}}
-    filled |= {name: list(filled[name]) for name, empty in _EMPTY.items() if empty == () and filled[name] == ()}
+    return cast("State", filled(state, _EMPTY, _State))
+
+
+def filled(state: Mapping[str, Any], empty: Mapping[str, Any], schema: type[BaseModel]) -> dict[str, Any]:
+    """Return a state with what is empty in place of null, as `schema` takes it. Raises BadState."""
+    values = {**state, **{name: nothing for name, nothing in empty.items() if state.get(name) is None}}
+    values |= {name: list(values[name]) for name, nothing in empty.items() if nothing == () and values[name] == ()}
     try:
-        _State.model_validate(filled)
+        schema.model_validate(values)
     except ValidationError as error:
-        raise BadState(f"state.{problems(error, _State, repeat=False)}") from None
-    return filled  # type: ignore[return-value]
+        raise BadState(f"state.{problems(error, schema, repeat=False)}") from None
+    return values
 
 
 def checked(node: Node) -> Node:

@@ -14,13 +14,13 @@ from functools import wraps
 from typing import Annotated, Any, Literal, TypeVar, cast
 
 from langgraph.runtime import Runtime
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from autodata.checkpoints.errors import BadState
-from autodata.models.validation import problems
 from autodata.nodes.optimizer.evaluate import evaluation_id, training_id
 from autodata.nodes.optimizer.racing import paired
 from autodata.nodes.optimizer.state import OptContext, OptState, Search
+from autodata.nodes.state_check import filled
 
 Node = TypeVar("Node", bound=Callable[[OptState, Runtime[OptContext]], Awaitable[dict[str, Any]]])
 
@@ -98,13 +98,7 @@ class _State(BaseModel):
 
 def readable(state: Mapping[str, Any]) -> OptState:
     """Return a state as nodes read it, with what is empty in place of null. Raises BadState."""
-    filled = {**state, **{name: empty for name, empty in _EMPTY.items() if state.get(name) is None}}
-    filled |= {name: list(filled[name]) for name, empty in _EMPTY.items() if empty == () and filled[name] == ()}
-    try:
-        _State.model_validate(filled)
-    except ValidationError as error:
-        raise BadState(f"state.{problems(error, _State, repeat=False)}") from None
-    return cast("OptState", filled)
+    return cast("OptState", filled(state, _EMPTY, _State))
 
 
 def checked(node: Node) -> Node:
