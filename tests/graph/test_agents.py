@@ -180,6 +180,27 @@ async def test_a_supervisor_hands_a_chat_over(sync: bool, mode: Any) -> None:
     assert end["messages"][-1].text == "There you are."
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("as_subagent", [False, True], ids=["tool", "subagent"])
+async def test_a_deep_agent_calls_the_tool_or_hands_a_chat_over(as_subagent: bool) -> None:
+    from deepagents import CompiledSubAgent, create_deep_agent  # it loads every provider that it knows: seconds
+
+    if as_subagent:
+        chat = build_chat("cs", models=SIMULATED, name="question_writer")
+        hand = CompiledSubAgent(name="question_writer", description="Writes one hard question.", runnable=chat)
+        wish = call("task", description=PAPER, subagent_type="question_writer")
+        model = saying(AIMessage("", tool_calls=[wish]), AIMessage("There you are."))
+        agent: Any = create_deep_agent(model, subagents=[hand])
+    else:
+        tool = as_tool("cs", models=SIMULATED)
+        model = saying(AIMessage("", tool_calls=[call(tool.name, document=PAPER)]), AIMessage("There you are."))
+        agent = create_deep_agent(model, [tool])
+    end = await agent.ainvoke({"messages": [HumanMessage("A hard question, please.")]})
+    (answer,) = [message for message in end["messages"] if isinstance(message, ToolMessage)]
+    answered(told(answer))
+    assert end["messages"][-1].text == "There you are."
+
+
 async def test_a_chat_without_a_document_says_what_is_missing() -> None:
     chat = build_chat("cs", models=SIMULATED)
     assert chat.name == "hard_question_cs"
