@@ -1,4 +1,4 @@
-# Everything sets itself up: Python >= 3.11, make and a package registry are enough.
+# Everything sets itself up: Python 3.11 to 3.13, make and a package registry are enough.
 VENV := .venv
 PYTHON ?= python3
 RUN := $(VENV)/bin/python
@@ -17,7 +17,7 @@ help:
 
 # uv where present, else venv + pip; both from the one lock file, which is whole: nothing is resolved.
 $(READY): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.11")'
 	@if command -v uv >/dev/null 2>&1; then \
 	  uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
 	  uv pip install --quiet --python $(RUN) --require-hashes -r requirements.lock && \
