@@ -10,11 +10,10 @@ from fractions import Fraction
 from pathlib import Path
 
 from autodata.checkpoints.errors import UserError
-from autodata.checkpoints.ids import digest
 from autodata.checkpoints.queries.meta import meta_value
 from autodata.checkpoints.queries.usage import usage_by_role
 from autodata.corpus.exporters.registry import EXPORTERS
-from autodata.corpus.exporters.rows import ExportSet, JudgePrompt, RunFacts, read_rows
+from autodata.corpus.exporters.rows import ExportSet, JudgePrompt, RunFacts, read_rows, run_id
 from autodata.corpus.exporters.splits import parse_shares, split
 from autodata.corpus.summary import summarise
 from autodata.domains.tasks.verifiable import VerifiableKind
@@ -54,11 +53,10 @@ async def export_run(
 async def read_export_set(run: Path, shares: Sequence[Fraction] = (Fraction(1),), *, source: bool = False) -> ExportSet:
     """Return what a run's formats are made from. Raises UserError for a folder that holds no run."""
     async with ledger_of(run) as ledger:
-        bearing = await meta_value(ledger, "bearing") or ""
-        rows = await read_rows(ledger, run=digest(bearing), source=source)
+        rows = await read_rows(ledger, source=source)
         domain = await meta_value(ledger, "domain") or (rows[0]["domain"] if rows else "")
         facts = RunFacts(
-            run=digest(bearing),
+            run=await run_id(ledger),
             domain=domain,
             figures=await summarise(ledger),
             usage=await usage_by_role(ledger),

@@ -88,9 +88,10 @@ class GenerationResult:
         """Write the examples to a file or folder, as `autodata export` does, and return how many there were.
 
         `format` is a name that `autodata plugins` lists; without one a file `.jsonl` has lines, and a folder `hf`.
-        `split` is such as `0.9/0.1`; `source` adds the documents' texts; `name` and `licence` stand on the card. Raises UserError
-        for a place that cannot be written to, an unknown format, or a result without a run folder; RunFailed when
-        writing fails.
+        `split` is such as `0.9/0.1`; `source` adds the documents' texts; `name` and `licence` stand on the card.
+
+        Raises UserError for a place that cannot be written to, an unknown format, or a result without a run folder;
+        RunFailed when writing fails.
         """
         if self.run_folder is None:
             raise UserError("export needs the run folder, which was a temporary one: give out= to generate")

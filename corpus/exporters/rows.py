@@ -16,8 +16,10 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
+from autodata.checkpoints.ids import digest
 from autodata.checkpoints.ledger import Reader
 from autodata.checkpoints.queries.documents import ExampleSource, example_sources
+from autodata.checkpoints.queries.meta import meta_value
 from autodata.checkpoints.records import Example, Stage
 
 _PART = re.compile(r"#\d+$")
@@ -143,8 +145,14 @@ class ExportSet:
         return sum(len(rows) for rows in self.splits.values())
 
 
-async def read_rows(ledger: Reader, *, run: str = "", source: bool = False) -> list[ExampleRow]:
+async def run_id(ledger: Reader) -> str:
+    """Return what stands for a run's configuration: 16 hex digits of the SHA-256 of its fingerprint."""
+    return digest(await meta_value(ledger, "bearing") or "")
+
+
+async def read_rows(ledger: Reader, *, source: bool = False) -> list[ExampleRow]:
     """Return a run's accepted examples in the order of their documents, with the documents' texts if asked for."""
+    run = await run_id(ledger)
     return [example_row(found, run=run, source=source) for found in await example_sources(ledger)]
 
 

@@ -27,7 +27,7 @@ def parse_shares(text: str) -> tuple[Fraction, ...]:
         shares = [Fraction(part.strip()) for part in text.split("/")]
     except (ValueError, ZeroDivisionError):
         shares = []
-    if len(shares) not in NAMES or min(shares) <= 0:
+    if len(shares) not in {2, 3} or min(shares) <= 0:
         raise UserError(f"--split {text}: two or three positive numbers are needed, such as 0.9/0.1 or 80/10/10")
     return tuple(share / sum(shares) for share in shares)
 
@@ -43,7 +43,7 @@ def split(rows: Sequence[ExampleRow], shares: Sequence[Fraction] = (Fraction(1),
         return {names[0]: list(rows)}
     groups = _groups(rows)
     found: dict[str, list[int]] = {name: [] for name in names}
-    for group in sorted(groups, key=lambda group: _order(rows[group[0]])):
+    for group in sorted(groups, key=lambda group: min(_order(rows[number]) for number in group)):
         # The split that is the furthest behind its share takes the next group.
         behind = max(range(len(names)), key=lambda n: (shares[n] * len(rows) - len(found[names[n]])) / shares[n])
         found[names[behind]].extend(group)

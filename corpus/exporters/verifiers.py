@@ -30,9 +30,9 @@ def export_verifiers(data: ExportSet, out: Path | None) -> int:
 
 
 def package_name(out: Path | None) -> str:
-    """Return the name of the package in a folder: its own, made one that Python takes."""
+    """Return the name of the package in a folder: the folder's behind `autodata_`, so that no other is replaced."""
     name = re.sub(r"\W+", "_", out.resolve().name.lower() if out else "", flags=re.ASCII).strip("_")
-    return name if name[:1].isalpha() else f"autodata_{name}".rstrip("_")
+    return f"autodata_{name.removeprefix('autodata').strip('_')}".rstrip("_")
 
 
 _PYPROJECT = """\
