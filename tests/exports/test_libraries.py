@@ -125,7 +125,7 @@ def test_verifiers_validates_and_evaluates_the_package(exported: Path, judge: Ju
     run([str(commands / "vf-eval"), "autodata-verifiers", *options], tmp_path, STUB_KEY="x")
     (traces,) = tmp_path.rglob("traces.jsonl")
     episodes = [json.loads(line) for line in traces.read_text("utf-8").splitlines()]
-    rewards = {one["task"]["data"]["id"]: one["traces"][0]["rewards"].get("criteria") for one in episodes}
+    rewards = {one["task"]["data"]["id"]: one["traces"][0]["rewards"]["criteria"]["score"] for one in episodes}
     assert rewards == pytest.approx({row["id"]: half(row) for row in train_rows(exported)})
 
 
