@@ -6,13 +6,14 @@ READY := $(VENV)/.ready
 # What one stage or worker has compiled, the next need not compile again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo studio test slow check lint types e2e kill wheel docs tables golden lock clean
+.PHONY: help demo studio test slow check lint types e2e kill exports wheel docs tables golden lock clean
 
 help:
 	@echo "make demo   the main job on a real model, no key, no server"
 	@echo "make studio the graphs on a server for LangGraph Studio, no key"
 	@echo "make test   unit and graph tests, in about two minutes"
 	@echo "make slow   the unit and graph tests that take long, and every property on all its examples"
+	@echo "make exports the exports, read and used by the libraries that they are for"
 	@echo "make check  all that CI runs: tests, lint, types, slow tests, end-to-end tests, kill tests"
 
 # uv where present, else venv + pip; both from the one lock file, which is whole: nothing is resolved.
@@ -66,7 +67,20 @@ e2e: $(READY)
 kill: $(READY)
 	$(RUN) -m pytest -n 2 --dist loadgroup tests/kill
 
-check: test lint types slow e2e kill
+# Exports are tried by the libraries that they are for, each in an environment of its own.
+LIBRARIES := trl verifiers inspect
+exports: $(READY) $(LIBRARIES:%=.venvs/%/.ready)
+	$(RUN) -m pytest tests/exports
+
+.venvs/%/.ready: tests/exports/%.txt
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv venv --quiet --allow-existing --seed --python $(PYTHON) .venvs/$* && uv pip install --quiet --python .venvs/$*/bin/python -r $< ; \
+	else \
+	  $(PYTHON) -m venv .venvs/$* && .venvs/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $< ; \
+	fi
+	@touch $@
+
+check: test lint types slow e2e kill exports
 
 # The generated parts of docs; tests/unit/test_docs.py, test_api.py and test_metrics.py say when they are out of date.
 docs: $(READY)

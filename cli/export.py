@@ -1,4 +1,4 @@
-"""`autodata export`: accepted examples into a file that a trainer reads."""
+"""`autodata export`: accepted examples into a file or folder that a trainer reads."""
 
 from __future__ import annotations
 
@@ -13,20 +13,38 @@ from autodata.checkpoints.records import Example
 from autodata.cli.terminal import RunArgument
 from autodata.corpus.exporters.files import STDOUT
 from autodata.corpus.exporters.registry import EXPORTERS
+from autodata.jobs.exports import export_run
 from autodata.jobs.run_ledger import ledger_of
 
 
 def export(
     run: RunArgument,
-    out: Annotated[Path, typer.Option("--out", help="The file to write; - for standard output.")],
-    format_name: Annotated[str, typer.Option("--format", help=f"One of: {', '.join(EXPORTERS)}.")] = "jsonl",
+    out: Annotated[Path, typer.Option("--out", help="The file or folder to write; - for standard output.")],
+    format_name: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help=f"One of: {', '.join(EXPORTERS)}.",
+            show_default="jsonl for a file .jsonl or -, hf for a folder",
+        ),
+    ] = None,
+    shares: Annotated[
+        str | None,
+        typer.Option("--split", help="Shares of train, validation and test, of whole documents: 0.9/0.1 or 80/10/10."),
+    ] = None,
+    source: Annotated[bool, typer.Option("--source", help="Add the documents' texts.")] = False,
+    licence: Annotated[str, typer.Option("--licence", help="The licence of the sources, for the card.")] = "",
+    name: Annotated[
+        str, typer.Option("--name", help="The title on the card.", show_default="the run folder's name")
+    ] = "",
 ) -> None:
-    """Write the accepted examples of a run to a file, in the order of their documents.
+    """Write the accepted examples of a run to a file or folder, in the order of their documents.
 
     Example: autodata export runs/first --format jsonl --out examples.jsonl
     """
-    exporter = EXPORTERS.find(format_name, "--format")
-    count = exporter(asyncio.run(read_examples(run)), out)
+    count = asyncio.run(
+        export_run(run, out, format_name=format_name, shares=shares, source=source, licence=licence, name=name)
+    )
     where = "standard output" if out == STDOUT else str(out)
     typer.echo(f"{count:,} example{'' if count == 1 else 's'} written to {where}", err=True)
 

@@ -10,7 +10,7 @@ from uuid import UUID, uuid5
 
 from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.checkpoints.records import Example
-from autodata.corpus.exporters.jsonl import jsonl_row
+from autodata.corpus.exporters.rows import plain_row
 
 if TYPE_CHECKING:
     from langsmith import Client
@@ -80,10 +80,12 @@ def _pushed(client: Client, rows: Sequence[dict[str, Any]], dataset: str) -> Pus
 
 def _row(example: Example, dataset: str) -> dict[str, Any]:
     """Return an example as LangSmith has it: what is asked, what is right, and all else as metadata."""
-    row = jsonl_row(example)
+    row: dict[str, Any] = dict(plain_row(example))
     inputs = {name: row.pop(name) for name in INPUTS if row.get(name)}
     outputs = {name: row.pop(name) for name in OUTPUTS if row.get(name)}
-    metadata = {name: value for name, value in row.items() if value not in (None, "") and name not in INPUTS + OUTPUTS}
+    metadata = {
+        name: value for name, value in row.items() if value not in (None, "", []) and name not in INPUTS + OUTPUTS
+    }
     return {"id": pushed_id(example, dataset), "inputs": inputs, "reference_outputs": outputs, "metadata": metadata}
 
 

@@ -10,12 +10,12 @@ from typing import Any, Literal
 
 from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.checkpoints.ledger import Reader
-from autodata.checkpoints.queries.documents import examples
 from autodata.checkpoints.queries.usage import usage_by_role
-from autodata.checkpoints.records import Example
 from autodata.checkpoints.usage import Usage
-from autodata.corpus.exporters.jsonl import jsonl_row
+from autodata.corpus.exporters.rows import read_rows
 from autodata.corpus.summary import summarise
+from autodata.jobs.blocking import run_blocking
+from autodata.jobs.exports import export_run
 
 Status = Literal["complete", "stopped", "failed"]
 """`complete`: every document has ended. `stopped`: documents are left, for a target or a budget was reached or a person
@@ -75,6 +75,33 @@ class GenerationResult:
             raise UserError("to_pandas needs pandas: pip install pandas") from error
         return pandas.DataFrame(self.examples)
 
+    def export(
+        self,
+        out: Path | str,
+        *,
+        format: str | None = None,  # noqa: A002 - the option's name on the command line
+        split: str | None = None,
+        source: bool = False,
+        licence: str = "",
+        name: str = "",
+    ) -> int:
+        """Write the examples to a file or folder, as `autodata export` does, and return how many there were.
+
+        `format` is a name that `autodata plugins` lists; without one a file `.jsonl` has lines, and a folder `hf`.
+        `split` is such as `0.9/0.1`; `source` adds the documents' texts; `name` and `licence` stand on the card.
+
+        Raises UserError for a place that cannot be written to, an unknown format, or a result without a run folder;
+        RunFailed when writing fails.
+        """
+        if self.run_folder is None:
+            raise UserError("export needs the run folder, which was a temporary one: give out= to generate")
+        folder, target = self.run_folder, Path(out).expanduser()
+        return run_blocking(
+            lambda: export_run(
+                folder, target, format_name=format, shares=split, source=source, licence=licence, name=name
+            )
+        )
+
     def raise_for_status(self) -> GenerationResult:
         """Return the result itself. Raises RunFailed when the run failed: documents errored, or it could not go on."""
         if self.status == "failed":
@@ -96,7 +123,7 @@ async def read_result(
     elif counts["pending"] or counts["waiting"]:
         status = "stopped"
     return GenerationResult(
-        examples=[jsonl_row(Example.model_validate_json(text)) for text in await examples(ledger, by_document=True)],
+        examples=[dict(row) for row in await read_rows(ledger)],
         usage=Usage.of_row(summary),
         usage_by_role={row["role"]: Usage.of_row(row) for row in await usage_by_role(ledger)},
         status=status,

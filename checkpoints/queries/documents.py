@@ -2,15 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from autodata.checkpoints.ledger import Reader
+from autodata.checkpoints.records import Example
 
 _WITH_EXAMPLES = """
 SELECT d.document_id, d.name, d.title, d.status, d.status_reason, d.note, d.chars, d.rounds, d.epoch, e.example
 FROM documents d LEFT JOIN examples e USING (document_id) ORDER BY d.rowid
 """
+
+# A solver's own reply, where an attempt is one: its last try in the round's latest epoch. Of several samples, none is.
+_ATTEMPTS_OF_EXAMPLES = """
+SELECT e.example_id, a.stage, a.idx, a.answer, a.score_value, a.truncated,
+  (SELECT c.response FROM calls c WHERE c.thread_id = r.thread_id AND c.n = r.n AND c.node = a.stage || '_solver'
+   AND c.idx = a.idx ORDER BY c.epoch DESC, c.try DESC LIMIT 1) AS response
+FROM examples e JOIN rounds r USING (round_id) JOIN attempts a USING (round_id)
+ORDER BY e.rowid, a.stage = 'strong', a.idx
+"""
+_EXAMPLE_SOURCES = """
+SELECT e.example_id, e.example, d.title, d.text FROM examples e JOIN documents d USING (document_id)
+ORDER BY d.rowid, e.rowid
+"""
+
+
+@dataclass(frozen=True)
+class ExampleSource:
+    """An accepted example with what stands behind it."""
+
+    example: Example
+    title: str = ""
+    text: str = ""
+    """The document's."""
+    attempts: Sequence[Mapping[str, Any]] = ()
+    """(stage, idx, answer, score_value, truncated, response), the weak solver's first; `response` is the reply whole,
+    None where the attempt is not one reply."""
+
+
+async def example_sources(ledger: Reader) -> list[ExampleSource]:
+    """Return the accepted examples with their documents and attempts, in the order of the documents."""
+    attempts: dict[str, list[dict[str, Any]]] = {}
+    for row in await ledger.read(_ATTEMPTS_OF_EXAMPLES):
+        attempts.setdefault(row["example_id"], []).append(row)
+    return [
+        ExampleSource(
+            Example.model_validate_json(row["example"]),
+            row["title"] or "",
+            row["text"] or "",
+            attempts.get(row["example_id"], []),
+        )
+        for row in await ledger.read(_EXAMPLE_SOURCES)
+    ]
 
 
 async def documents(ledger: Reader) -> list[dict[str, Any]]:

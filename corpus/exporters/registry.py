@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
-from autodata.checkpoints.records import Example
 from autodata.checkpoints.registry import Registry
+from autodata.corpus.exporters.dpo import export_dpo
+from autodata.corpus.exporters.hf import export_hf
+from autodata.corpus.exporters.inspect_ai import export_inspect
 from autodata.corpus.exporters.jsonl import export_jsonl
+from autodata.corpus.exporters.llama_factory import export_llama_factory
+from autodata.corpus.exporters.messages import export_messages
+from autodata.corpus.exporters.nemo_gym import export_nemo_gym
+from autodata.corpus.exporters.rows import ExportSet
+from autodata.corpus.exporters.trl_grpo import export_trl_grpo
+from autodata.corpus.exporters.verifiers import export_verifiers
+from autodata.corpus.exporters.verl import export_verl
 
-Exporter = Callable[[Iterable[Example], Path | None], int]
-"""Writes examples to a file, or for None or `-` to standard output, and returns how many there were.
+Exporter = Callable[[ExportSet, Path | None], int]
+"""Writes examples to a file or folder, or for None or `-` to standard output, and returns how many there were.
 
-It raises UserError for a place that cannot be written to and RunFailed when writing fails; `files.write_whole` does.
+It raises UserError for a place that cannot be written to and RunFailed when writing fails; `files.write_whole` and
+`folder.write_folder` do.
 """
 
-EXPORTERS: Registry[Exporter] = Registry("autodata.exporters", "format", {"jsonl": export_jsonl})
+EXPORTERS: Registry[Exporter] = Registry(
+    "autodata.exporters",
+    "format",
+    {
+        "jsonl": export_jsonl,
+        "hf": export_hf,
+        "messages": export_messages,
+        "dpo": export_dpo,
+        "trl-grpo": export_trl_grpo,
+        "verifiers": export_verifiers,
+        "inspect": export_inspect,
+        "verl": export_verl,
+        "llama-factory": export_llama_factory,
+        "nemo-gym": export_nemo_gym,
+    },
+)
 """Each format by what `--format` calls it."""

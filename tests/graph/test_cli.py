@@ -247,8 +247,11 @@ def test_exports_that_cannot_be(cs: Path, tmp_path: Path) -> None:
     assert "unknown format 'parquet': use --format with one of jsonl" in refusal(
         "export", cs, "--format", "parquet", "--out", tmp_path / "x"
     )
-    assert "name a file in it" in refusal("export", cs, "--out", tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    assert "name a file in it" in refusal("export", cs, "--format", "jsonl", "--out", tmp_path)
+    (tmp_path / "mine").write_text("mine")
+    assert "holds other files than an export" in refusal("export", cs, "--out", tmp_path)
+    assert "--split 2: two or three" in refusal("export", cs, "--out", tmp_path / "x", "--split", "2")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
 # all of them

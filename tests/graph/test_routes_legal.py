@@ -14,7 +14,7 @@ import pytest
 from autodata.checkpoints.errors import CallFailed, UnusableReply
 from autodata.checkpoints.ids import document_id
 from autodata.checkpoints.records import Candidate, Document, Example
-from autodata.corpus.exporters.jsonl import jsonl_row
+from autodata.corpus.exporters.rows import plain_row
 from autodata.domains.domain import LEGAL, Domain
 from autodata.domains.tasks.base import Missing
 from autodata.domains.tasks.legal_filters import POST_FILTERS
@@ -63,10 +63,10 @@ async def test_a_first_round_can_be_accepted() -> None:
 
 async def test_suitability_and_capabilities_travel_to_the_export() -> None:
     bench = legal({"loop_judge": [judgement(grpo_suitability="medium")]})
-    row = jsonl_row(Example.model_validate((await bench.run())["example"]))
+    row = plain_row(Example.model_validate((await bench.run())["example"]))
     assert (row["grpo_suitability"], row["target_capabilities"]) == ("medium", ["issue_spotting"])
     assert (row["reference_answer"], row["context"]) == ("", "")
-    assert row["rubric"][0].keys() == {"number", "criterion", "category", "capability", "weight_class", "weight"}
+    assert row["rubric"][0].keys() == {"criterion", "category", "capability", "weight_class", "weight"}
 
 
 async def test_an_unsuitable_document_is_skipped_before_anything_else_is_spent() -> None:

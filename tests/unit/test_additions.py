@@ -97,13 +97,14 @@ ADDED: Mapping[str, Edits] = {
             """
             from autodata.corpus.exporters.files import write_whole
 
-            def export_ids(examples, out):
-                return write_whole(out, lambda stream: sum(bool(stream.write(one.example_id)) for one in examples))
+            def export_ids(data, out):
+                return write_whole(out, lambda stream: sum(bool(stream.write(row["id"])) for row in data.rows))
             """,
         ),
         "corpus/exporters/registry.py": (
-            '{"jsonl": export_jsonl}',
-            '{"jsonl": export_jsonl, "ids": __import__("autodata.corpus.exporters.ids", fromlist=["x"]).export_ids}',
+            '        "jsonl": export_jsonl,\n',
+            '        "jsonl": export_jsonl,\n'
+            '        "ids": __import__("autodata.corpus.exporters.ids", fromlist=["x"]).export_ids,\n',
         ),
     },
     "trace exporter": {

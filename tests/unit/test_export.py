@@ -1,18 +1,25 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from autodata.checkpoints.errors import RunFailed, UserError
+from autodata.checkpoints.queries.documents import ExampleSource
 from autodata.checkpoints.records import Example
+from autodata.corpus.exporters.folder import MANIFEST
 from autodata.corpus.exporters.jsonl import export_jsonl
 from autodata.corpus.exporters.registry import EXPORTERS
+from autodata.corpus.exporters.rows import ExampleRow, ExportSet, JudgePrompt, RunFacts, example_row, plain_row
+from autodata.corpus.exporters.splits import parse_shares, split
 
 
 def example(number: int = 1, **changes: Any) -> Example:
@@ -42,6 +49,32 @@ def example(number: int = 1, **changes: Any) -> Example:
     return Example.model_validate(values | changes)
 
 
+def attempt(stage: str, index: int, score: float | None, answer: str = "", **changes: Any) -> dict[str, Any]:
+    said = answer or f"{stage} {index}"
+    found = {"stage": stage, "idx": index, "answer": said, "score_value": score, "truncated": 0, "response": said}
+    return found | changes
+
+
+ATTEMPTS = [
+    attempt("weak", 0, 0.3),
+    attempt("weak", 1, 0.0),
+    attempt("weak", 2, None),
+    attempt("strong", 0, 0.75),
+    attempt("strong", 1, 1.0, "The moon.", response="<think>Hm.</think>\n\nThe moon."),
+]
+JUDGE = JudgePrompt("Judge.", "{{question}} {{criteria}} {{answer}} {{schema}}")
+
+
+def rich(number: int = 1, **changes: Any) -> ExampleRow:
+    text = f"Tides rise {number}."
+    return example_row(ExampleSource(example(number, **changes), "Tides", text, ATTEMPTS), run="r")
+
+
+def data(*rows: ExampleRow, **splits: list[ExampleRow]) -> ExportSet:
+    facts = RunFacts(name="My tides", run="r", domain="cs", judge=JUDGE, licence="cc-by-4.0")
+    return ExportSet(splits or {"train": list(rows)}, facts)
+
+
 def rows(path: Path) -> list[dict[str, Any]]:
     with path.open(encoding="utf-8", newline="\n") as stream:
         return [json.loads(line) for line in stream]
@@ -49,62 +82,56 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 def test_a_row_holds_all_that_a_trainer_needs(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    assert EXPORTERS["jsonl"]([example()], out) == 1
-    assert rows(out) == [
-        {
-            "id": "e1",
-            "domain": "cs",
-            "question": "Why\u2028so “high”?",
-            "context": "At sea.",
-            "reference_answer": "Därför.",
-            "rubric": [{"criterion": "names the moon", "weight": 3}],
-            "document_id": "d",
-            "document_name": "tides.md",
-            "weak_scores": [1 / 3, 0.0],
-            "strong_scores": [1.0, 0.75],
-            "weak_mean": 1 / 6,
-            "strong_mean": 0.875,
-            "gap": 17 / 24,
-            "rounds": 2,
-            "preset": "paper",
-            "prompt_version": "p1",
-            "models": {"weak_solver": "small"},
-        }
+    assert EXPORTERS["jsonl"](data(rich()), out) == 1
+    (row,) = rows(out)
+    assert row["rubric"] == [
+        {"criterion": "names the moon", "weight": 3, "category": "", "capability": "", "weight_class": ""}
     ]
+    assert (row["weak_scores"], row["strong_scores"]) == ([1 / 3, 0.0], [1.0, 0.75])
+    assert (row["weak_mean"], row["strong_mean"], row["gap"], row["round"]) == (1 / 6, 0.875, 17 / 24, 2)
+    assert row["models"] == [{"role": "weak_solver", "model": "small"}]
+    assert row["document_sha256"] == hashlib.sha256(b"Tides rise 1.").hexdigest()
+    assert (row["document_title"], row["source"], row["run"]) == ("Tides", "", "r")
+    assert [one["reasoning"] for one in row["attempts"]] == ["", "", "", "", "<think>Hm.</think>"]
+    assert row["attempts"][2]["score"] is None
 
 
-def test_curtailed_means_are_null_and_the_passage_is_kept(tmp_path: Path) -> None:
+def test_every_row_has_the_same_keys_of_the_same_types_whatever_the_domain() -> None:
+    legal = {
+        "question": "May I?",
+        "target_capabilities": ["a"],
+        "rubric": [{"criterion": "c", "weight": -1, "category": "x", "capability": "a", "weight_class": "major"}],
+    }
     bare = {"question": "q", "reference_answer": "a"}
-    curtailed = example(candidate=bare, passage="The moon.", weak_mean=None, strong_mean=None, gap=None)
-    export_jsonl([curtailed], tmp_path / "out.jsonl")
-    (row,) = rows(tmp_path / "out.jsonl")
-    assert (row["weak_mean"], row["strong_mean"], row["gap"]) == (None, None, None)
-    assert (row["passage"], row["context"]) == ("The moon.", "")
-    assert "rubric" not in row
+    found = [
+        rich(),
+        plain_row(example(candidate=legal, grpo_suitability="high")),
+        plain_row(example(candidate=bare, passage="The moon.", weak_mean=None, strong_mean=None, gap=None)),
+    ]
+    assert {tuple(row) for row in found} == {tuple(ExampleRow.__annotations__)}
+    assert found[2]["weak_mean"] is None
+    assert (found[2]["passage"], found[2]["rubric"]) == ("The moon.", [])
+    assert len({tuple(item) for row in found for item in row["rubric"]}) == 1
 
 
 def test_rows_are_one_a_line_and_counted(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    assert export_jsonl((example(number) for number in range(3)), out) == 3
+    assert export_jsonl(data(*map(rich, range(3))), out) == 3
     assert [row["id"] for row in rows(out)] == ["e0", "e1", "e2"]
     assert out.read_bytes().count(b"\n") == 3
-    assert export_jsonl([], out) == 0
+    assert export_jsonl(data(), out) == 0
     assert out.read_bytes() == b""
 
 
 @pytest.mark.parametrize("out", [None, Path("-")])
 def test_standard_output(out: Path | None, capsys: pytest.CaptureFixture[str]) -> None:
-    assert export_jsonl([example(), example(2)], out) == 2
+    assert export_jsonl(data(rich(), rich(2)), out) == 2
     printed = capsys.readouterr().out.split("\n")
     assert [json.loads(line)["id"] for line in printed[:-1]] == ["e1", "e2"]
     assert printed[-1] == ""
 
 
-def failing(error: Exception) -> Iterator[Example]:
-    yield example()
-    raise error
-
-
+@pytest.mark.parametrize("name", ["jsonl", "hf"])
 @pytest.mark.parametrize(
     ("error", "raised"),
     [
@@ -113,29 +140,50 @@ def failing(error: Exception) -> Iterator[Example]:
         (KeyError("x"), KeyError),
     ],
 )
-def test_failed_export_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, error: Exception, raised: type[Exception]
+def test_a_failed_export_leaves_the_old_one_and_nothing_else(
+    name: str, tmp_path: Path, error: Exception, raised: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = tmp_path / "out.jsonl"
-    out.write_text("old")
+    out = tmp_path / "out"
+    EXPORTERS[name](data(rich()), out)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def failing(descriptor: int) -> None:
+        raise error
+
+    monkeypatch.setattr(os, "fsync", failing)
     with pytest.raises(raised):
-        export_jsonl(failing(error), out)
-    assert out.read_text() == "old"
+        EXPORTERS[name](data(rich(), rich(2)), out)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     assert list(tmp_path.iterdir()) == [out]
 
 
 def test_missing_folder_and_folder_as_file_are_errors(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="make it first"):
-        export_jsonl([example()], tmp_path / "no" / "out.jsonl")
+        export_jsonl(data(rich()), tmp_path / "no" / "out.jsonl")
     with pytest.raises(UserError, match="is a folder: name a file in it"):
-        export_jsonl([example()], tmp_path)
+        export_jsonl(data(rich()), tmp_path)
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    for name in [name for name in EXPORTERS.shipped if name != "jsonl"]:
+        with pytest.raises(UserError, match="holds other files than an export"):
+            EXPORTERS[name](data(rich()), tmp_path)
+        with pytest.raises(UserError, match="is a file"):
+            EXPORTERS[name](data(rich()), tmp_path / "file")
+        with pytest.raises(UserError, match="is a folder: name one"):
+            EXPORTERS[name](data(rich()), Path("-"))
+        with pytest.raises(UserError, match="make it first"):
+            EXPORTERS[name](data(rich()), tmp_path / "no" / "folder")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "thesis.tex"]
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     link = tmp_path / "out.jsonl"
     link.symlink_to(tmp_path / "real" / "data.jsonl")
-    export_jsonl([example()], link)
+    export_jsonl(data(rich()), link)
     assert link.is_symlink()
     assert len(rows(tmp_path / "real" / "data.jsonl")) == 1
 
@@ -145,21 +193,110 @@ def test_a_pipe_is_written_into_and_not_replaced(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        assert export_jsonl([example()], pipe) == 1
+        assert export_jsonl(data(rich()), pipe) == 1
         assert json.loads(os.read(reader, 60_000))["id"] == "e1"
     finally:
         os.close(reader)
     assert pipe.is_fifo()
 
 
-def test_a_write_that_fails_is_told_in_one_line(tmp_path: Path) -> None:
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+def test_splits_keep_documents_and_near_duplicates_together() -> None:
+    long = "Why does the water in a harbour rise twice a day and not once, given one moon, case {}?"
+    found = [
+        rich(
+            n, document_name=f"paper{n // 3}.md#{n % 3}" if n < 30 else f"other{n}.md", candidate={"question": question}
+        )
+        for n in range(60)
+        for question in [long.format("one") if n in {0, 40} else f"question {n} about matter {n * 7}"]
+    ]
+    sides = split(found, parse_shares("80/10/10"))
+    counts = {name: len(rows) for name, rows in sides.items()}
+    assert all(abs(counts[name] - 60 * share) <= 2 for name, share in zip(counts, (0.8, 0.1, 0.1), strict=True)), counts
+    assert sum(counts.values()) == 60
+    side = {row["id"]: name for name, rows in sides.items() for row in rows}
+    assert all(len({side[f"e{3 * n + part}"] for part in range(3)}) == 1 for n in range(10)), "parts of one document"
+    assert side["e0"] == side["e40"], "near duplicates"
+    backwards = split(found[::-1], parse_shares("8/1/1"))
+    assert {row["id"]: name for name, rows in backwards.items() for row in rows} == side
+    assert all([*map(found.index, rows)] == sorted(map(found.index, rows)) for rows in sides.values())
+    assert split(found) == {"train": found}
 
-    def examples() -> Iterator[Example]:
-        os.close(reader)
-        yield example()
 
-    with pytest.raises(RunFailed, match=r"pipe: writing failed: Broken pipe$"):
-        export_jsonl(examples(), pipe)
+@pytest.mark.parametrize("text", ["", "1", "0/1", "-1/2", "a/b", "1/1/1/1", "1/0.0", "nan/1", "1/"])
+def test_shares_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(UserError, match=r"--split .*two or three positive numbers"):
+        parse_shares(text)
+
+
+@pytest.mark.parametrize("name", EXPORTERS.shipped)
+def test_the_same_run_gives_the_same_bytes_and_a_new_export_replaces_an_old_one(name: str, tmp_path: Path) -> None:
+    def written(place: str) -> dict[str, bytes]:
+        out = tmp_path / place
+        assert EXPORTERS[name](data(train=[rich(), rich(2)], test=[rich(3)]), out) == 3
+        return {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+    first = written("first")
+    manifest = json.loads(first[MANIFEST])
+    assert manifest["format"] == name
+    assert manifest["files"].keys() == first.keys() - {MANIFEST}
+    (tmp_path / "first" / "stale.txt").write_text("old")
+    assert written("first") == first
+    other = {
+        path.replace("second", "first"): text.replace(b"second", b"first") for path, text in written("second").items()
+    }
+    assert other.keys() == first.keys()
+    if name != "verifiers":  # its package is called as the folder is
+        assert other == first
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "second"]
+
+
+def test_a_chat_is_the_best_answer_and_a_pair_the_widest(tmp_path: Path) -> None:
+    poor = example_row(ExampleSource(example(2), "", "", [attempt("strong", 0, 0.2), attempt("weak", 0, 0.2)]))
+    EXPORTERS["messages"](data(rich(), poor), tmp_path / "sft")
+    best, reference = rows(tmp_path / "sft" / "train.jsonl")
+    assert best["messages"] == [
+        {"role": "user", "content": "At sea.\n\nWhy\u2028so “high”?"},
+        {"role": "assistant", "content": "The moon."},
+    ]
+    assert (best["answer_from"], best["score"]) == ("strong_solver", 1.0)
+    assert (reference["answer_from"], reference["score"]) == ("reference", None)
+    assert EXPORTERS["dpo"](data(rich(), poor), tmp_path / "dpo") == 1, "nothing is to be preferred among equals"
+    (pair,) = rows(tmp_path / "dpo" / "train.jsonl")
+    assert (pair["chosen"][0]["content"], pair["rejected"][0]["content"], pair["margin"]) == (
+        "The moon.",
+        "weak 1",
+        1.0,
+    )
+
+
+def test_a_card_says_how_hard_it_is_and_no_title_breaks_its_head(tmp_path: Path) -> None:
+    odd = data(rich(), rich(2))
+    odd = ExportSet(
+        odd.splits, replace(odd.facts, name='A "tide": # [x]\n---', figures={"failure_modes": {"too_easy": 4}})
+    )
+    EXPORTERS["hf"](odd, tmp_path / "hf")
+    text = (tmp_path / "hf" / "README.md").read_text("utf-8")
+    _, head, rest = text.split("---\n", 2)
+    known = yaml.safe_load(head)
+    assert known["pretty_name"] == odd.facts.name
+    assert known["license"] == "cc-by-4.0"
+    assert known["configs"][0]["data_files"] == [{"split": "train", "path": "data/train-00000-of-00001.parquet"}]
+    assert "| all | 2 | 0.17 | 0.88 | 0.71 | 0.00 | 0.00 | 0% |" in rest
+    assert "| too_easy | 4 |" in rest
+
+
+def test_parquet_has_the_types_of_a_row_even_without_rows(tmp_path: Path) -> None:
+    EXPORTERS["hf"](data(train=[rich()], test=[]), tmp_path / "hf")
+    full, empty = (
+        pq.read_table(tmp_path / "hf" / "data" / f"{name}-00000-of-00001.parquet") for name in ("train", "test")
+    )
+    assert full.schema == empty.schema
+    assert full.to_pylist() == [dict(rich())]
+
+
+def test_a_format_with_a_reward_needs_a_judge(tmp_path: Path) -> None:
+    bare = ExportSet({"train": [rich()]})
+    for name in ("trl-grpo", "verifiers", "inspect", "verl", "nemo-gym"):
+        with pytest.raises(UserError, match="no prompt of a judge"):
+            EXPORTERS[name](bare, tmp_path / name)
+    assert not any(tmp_path.iterdir())

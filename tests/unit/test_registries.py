@@ -29,7 +29,7 @@ from autodata.runner.fingerprint import fingerprint
 from autodata.tracing.config import TracingConfig
 from autodata.tracing.redact import Redactor
 from autodata.tracing.registry import TRACE_EXPORTERS, open_exporters
-from tests.unit.test_export import example
+from tests.unit.test_export import data, rich
 
 MODULE = """
     from fractions import Fraction
@@ -47,8 +47,8 @@ MODULE = """
         name: str = "strict"
         most: int = 1
 
-    def export_ids(examples, out):
-        return write_whole(out, lambda stream: sum(bool(stream.write(one.example_id + "\\n")) for one in examples))
+    def export_ids(data, out):
+        return write_whole(out, lambda stream: sum(bool(stream.write(row["id"] + "\\n")) for row in data.rows))
 
     class Sent:
         name = "mine"
@@ -149,9 +149,11 @@ def test_a_policy_and_its_configuration(installed: Path) -> None:
 
 def test_an_exporter(installed: Path, tmp_path: Path) -> None:
     out = tmp_path / "ids.txt"
-    assert EXPORTERS.find("ids", "--format")([example(1), example(2)], out) == 2
+    assert EXPORTERS.find("ids", "--format")(data(rich(1), rich(2)), out) == 2
     assert out.read_text() == "e1\ne2\n"
-    with pytest.raises(UserError, match=r"unknown format 'xml': use --format with one of jsonl, gone, ids"):
+    with pytest.raises(
+        UserError, match=r"unknown format 'xml': use --format with one of jsonl, .*, nemo-gym, gone, ids"
+    ):
         EXPORTERS.find("xml", "--format")
 
 

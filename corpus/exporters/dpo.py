@@ -1,0 +1,40 @@
+"""Pairs for preference training: the strong solver's best answer over the weak one's worst."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from autodata.checkpoints.records import Stage
+from autodata.corpus.exporters.card import card
+from autodata.corpus.exporters.folder import write_folder
+from autodata.corpus.exporters.jsonl import split_files
+from autodata.corpus.exporters.rows import ExampleRow, ExportSet, best, prompt_text, worst
+
+
+def pair(row: ExampleRow) -> dict[str, Any] | None:
+    """Return a row's pair, None where nothing is to be preferred; `margin` is the difference of the scores, in 0..1."""
+    chosen, rejected = best(row, Stage.STRONG), worst(row, Stage.WEAK)
+    if chosen is None or rejected is None or chosen["answer"] == rejected["answer"]:
+        return None
+    margin = (chosen["score"] or 0.0) - (rejected["score"] or 0.0)
+    if margin <= 0:
+        return None
+    return {
+        "id": row["id"],
+        "prompt": [{"role": "user", "content": prompt_text(row)}],
+        "chosen": [{"role": "assistant", "content": chosen["answer"]}],
+        "rejected": [{"role": "assistant", "content": rejected["answer"]}],
+        "chosen_score": chosen["score"],
+        "rejected_score": rejected["score"],
+        "margin": margin,
+    }
+
+
+def export_dpo(data: ExportSet, out: Path | None) -> int:
+    """Write a file of pairs for each split, and a card. Returns how many pairs there were; raises as `write_folder`."""
+    splits = {name: [found for row in rows if (found := pair(row))] for name, rows in data.splits.items()}
+    files = split_files(splits)
+    files["README.md"] = card(data, {name: [f"{name}.jsonl"] for name in splits})
+    write_folder(out, "dpo", files)
+    return sum(map(len, splits.values()))

@@ -1,0 +1,19 @@
+"""A folder as the Hugging Face hub has it: Parquet by split, and a card (`datasets.load_dataset(folder)` reads it)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from autodata.corpus.exporters.card import card
+from autodata.corpus.exporters.folder import write_folder
+from autodata.corpus.exporters.parquet import parquet_bytes
+from autodata.corpus.exporters.rows import ExampleRow, ExportSet
+
+
+def export_hf(data: ExportSet, out: Path | None) -> int:
+    """Write the folder and return how many examples there were. Raises UserError and RunFailed as `write_folder`."""
+    paths = {name: f"data/{name}-00000-of-00001.parquet" for name in data.splits}
+    files: dict[str, str | bytes] = {paths[name]: parquet_bytes(rows, ExampleRow) for name, rows in data.splits.items()}
+    files["README.md"] = card(data, {name: [path] for name, path in paths.items()})
+    write_folder(out, "hf", files)
+    return len(data)

@@ -1,0 +1,39 @@
+"""Chats for supervised fine-tuning: the question, and the best answer that there is to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from autodata.checkpoints.records import Stage
+from autodata.corpus.exporters.card import card
+from autodata.corpus.exporters.folder import write_folder
+from autodata.corpus.exporters.jsonl import split_files
+from autodata.corpus.exporters.rows import ExampleRow, ExportSet, best, prompt_text
+
+HALF = 0.5
+
+
+def chat(row: ExampleRow) -> dict[str, Any] | None:
+    """Return a row's chat. The answer is the strong solver's best one that scored more than 0.5, else the reference.
+
+    `answer_from` says which, `score` is the attempt's, null for a reference. None where there is neither.
+    """
+    attempt = best(row, Stage.STRONG)
+    if attempt and (attempt["score"] or 0.0) > HALF:
+        answer, origin, score = attempt["answer"], "strong_solver", attempt["score"]
+    elif row["reference_answer"]:
+        answer, origin, score = row["reference_answer"], "reference", None
+    else:
+        return None
+    said = [{"role": "user", "content": prompt_text(row)}, {"role": "assistant", "content": answer}]
+    return {"id": row["id"], "messages": said, "answer_from": origin, "score": score}
+
+
+def export_messages(data: ExportSet, out: Path | None) -> int:
+    """Write a file of chats for each split, and a card. Returns how many chats there were; raises as `write_folder`."""
+    splits = {name: [found for row in rows if (found := chat(row))] for name, rows in data.splits.items()}
+    files = split_files(splits)
+    files["README.md"] = card(data, {name: [f"{name}.jsonl"] for name in splits})
+    write_folder(out, "messages", files)
+    return sum(map(len, splits.values()))

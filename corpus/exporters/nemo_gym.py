@@ -1,0 +1,27 @@
+"""NeMo Gym: one request of the Responses API a line, with what a verifier needs beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from autodata.corpus.exporters.card import card
+from autodata.corpus.exporters.folder import write_folder
+from autodata.corpus.exporters.jsonl import split_files
+from autodata.corpus.exporters.judged import asked, scorer_files
+from autodata.corpus.exporters.rows import ExampleRow, ExportSet
+
+
+def request(row: ExampleRow) -> dict[str, Any]:
+    """Return a row's line."""
+    names = ("question", "context", "reference_answer", "rubric", "domain")
+    return {"responses_create_params": {"input": asked(row)}, "id": row["id"], **{name: row[name] for name in names}}  # type: ignore[literal-required]  # a name of the row
+
+
+def export_nemo_gym(data: ExportSet, out: Path | None) -> int:
+    """Write `SPLIT.jsonl`, `scoring.py` and a card. Returns how many there were; raises as `write_folder`."""
+    contents = split_files({name: [request(row) for row in rows] for name, rows in data.splits.items()})
+    contents |= scorer_files(data)
+    contents["README.md"] = card(data, {name: [f"{name}.jsonl"] for name in data.splits})
+    write_folder(out, "nemo-gym", contents)
+    return len(data)

@@ -1,0 +1,53 @@
+"""Parquet: columns with the types that a row's TypedDict names, so that no reader has to guess them."""
+
+from __future__ import annotations
+
+import io
+import types
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
+
+from autodata.checkpoints.errors import UserError
+
+if TYPE_CHECKING:
+    import pyarrow
+
+NEEDED = "Parquet needs pyarrow: pip install 'autodata-langgraph[export]'"
+
+
+def parquet_bytes(rows: Sequence[Mapping[str, Any]], row_type: Any) -> bytes:
+    """Return rows as a Parquet file: the same bytes for the same rows. Raises UserError without pyarrow."""
+    pyarrow = _pyarrow()
+    import pyarrow.parquet as pq  # noqa: PLC0415 - an extra
+
+    table = pyarrow.Table.from_pylist([dict(row) for row in rows], schema=schema_of(row_type))
+    stream = io.BytesIO()
+    pq.write_table(table, stream, compression="zstd")
+    return stream.getvalue()
+
+
+def schema_of(row_type: Any) -> pyarrow.Schema:
+    """Return the columns of a TypedDict."""
+    pyarrow = _pyarrow()
+    return pyarrow.schema([pyarrow.field(name, _column(kind)) for name, kind in get_type_hints(row_type).items()])
+
+
+def _column(kind: Any) -> Any:
+    pyarrow = _pyarrow()
+    plain = {str: pyarrow.string(), int: pyarrow.int64(), float: pyarrow.float64(), bool: pyarrow.bool_()}
+    if kind in plain:
+        return plain[kind]
+    if get_origin(kind) is list:
+        return pyarrow.list_(_column(get_args(kind)[0]))
+    if get_origin(kind) in (Union, types.UnionType):
+        (some,) = (one for one in get_args(kind) if one is not type(None))
+        return _column(some)
+    return pyarrow.struct([pyarrow.field(name, _column(one)) for name, one in get_type_hints(kind).items()])
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise UserError(NEEDED) from error
+    return pyarrow

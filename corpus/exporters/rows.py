@@ -1,0 +1,252 @@
+"""What every format is made from: a run's accepted examples with their attempts, their sources and how they are split.
+
+A row has the same keys with the same types whatever the run and the domain, so that a reader that infers types from the
+first rows reads the last one too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, with_config
+from typing_extensions import TypedDict
+
+from autodata.checkpoints.ids import digest
+from autodata.checkpoints.ledger import Reader
+from autodata.checkpoints.queries.documents import ExampleSource, example_sources
+from autodata.checkpoints.queries.meta import meta_value
+from autodata.checkpoints.records import Example, Stage
+
+_PART = re.compile(r"#\d+$")
+_STRICT = ConfigDict(strict=True, extra="forbid")
+
+
+@with_config(_STRICT)
+class Criterion(TypedDict):
+    """One criterion of a rubric. Names that a domain's rubric does not have are empty."""
+
+    criterion: str
+    weight: int
+    category: str
+    capability: str
+    weight_class: str
+
+
+@with_config(_STRICT)
+class Attempted(TypedDict):
+    """One attempt of one solver."""
+
+    stage: str
+    """`weak` or `strong`."""
+    index: int
+    answer: str
+    reasoning: str
+    """What the reply held besides its answer, where the model wrote its reasoning into it."""
+    score: float | None
+    """In 0..1; null where it was not marked."""
+    truncated: bool
+
+
+@with_config(_STRICT)
+class Played(TypedDict):
+    """Which model played a role."""
+
+    role: str
+    model: str
+
+
+@with_config(_STRICT)
+class ExampleRow(TypedDict):
+    """An accepted example, as every format that keeps all of it has it. Scores are in 0..1."""
+
+    id: str
+    domain: str
+    question: str
+    context: str
+    reference_answer: str
+    rubric: list[Criterion]
+    question_type: str
+    skills: list[str]
+    target_capabilities: list[str]
+    passage: str
+    grpo_suitability: str
+    document_id: str
+    document_name: str
+    document_title: str
+    document_sha256: str
+    source: str
+    """The document's text, where it was asked for."""
+    round: int
+    weak_scores: list[float]
+    strong_scores: list[float]
+    weak_mean: float | None
+    """Null where attempts stopped early, as are the next two."""
+    strong_mean: float | None
+    gap: float | None
+    attempts: list[Attempted]
+    preset: str
+    prompt_version: str
+    models: list[Played]
+    run: str
+    """16 hex digits that stand for the run's configuration."""
+
+
+_ROWS: TypeAdapter[ExampleRow] = TypeAdapter(ExampleRow)
+
+
+@dataclass(frozen=True)
+class JudgePrompt:
+    """What a run's judge is asked: chat templates with `{{context}}`, `{{question}}`, `{{criteria}}` and the like."""
+
+    system: str = ""
+    user: str = ""
+    limits: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a format tells of the run as a whole."""
+
+    name: str = ""
+    run: str = ""
+    domain: str = ""
+    judge: JudgePrompt = JudgePrompt()
+    verifiable: bool = False
+    """Whether answers are compared by code first."""
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    """What `autodata status --json` prints."""
+    usage: Sequence[Mapping[str, Any]] = ()
+    """Calls, tokens and money by role."""
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    """Role -> version of its prompt."""
+    licence: str = ""
+    """The licence of the sources, as whoever exports gives it."""
+
+
+@dataclass(frozen=True)
+class ExportSet:
+    """All that is exported: rows by split, in the order of their documents."""
+
+    splits: Mapping[str, Sequence[ExampleRow]]
+    facts: RunFacts = RunFacts()
+
+    @property
+    def rows(self) -> list[ExampleRow]:
+        """All rows, split by split."""
+        return [row for rows in self.splits.values() for row in rows]
+
+    def __len__(self) -> int:
+        """Return how many examples there are."""
+        return sum(len(rows) for rows in self.splits.values())
+
+
+async def run_id(ledger: Reader) -> str:
+    """Return what stands for a run's configuration: 16 hex digits of the SHA-256 of its fingerprint."""
+    return digest(await meta_value(ledger, "bearing") or "")
+
+
+async def read_rows(ledger: Reader, *, source: bool = False) -> list[ExampleRow]:
+    """Return a run's accepted examples in the order of their documents, with the documents' texts if asked for."""
+    run = await run_id(ledger)
+    return [example_row(found, run=run, source=source) for found in await example_sources(ledger)]
+
+
+def example_row(found: ExampleSource, *, run: str = "", source: bool = False) -> ExampleRow:
+    """Return the row of an accepted example. Raises pydantic's ValidationError for one that no row can hold."""
+    example, candidate = found.example, found.example.candidate
+    row: ExampleRow = {
+        "id": example.example_id,
+        "domain": example.domain,
+        "question": candidate["question"],
+        "context": candidate.get("context") or "",
+        "reference_answer": candidate.get("reference_answer") or "",
+        "rubric": [_criterion(item) for item in candidate.get("rubric") or ()],
+        "question_type": candidate.get("question_type") or "",
+        "skills": list(candidate.get("skills") or ()),
+        "target_capabilities": list(candidate.get("target_capabilities") or ()),
+        "passage": example.passage,
+        "grpo_suitability": example.grpo_suitability or "",
+        "document_id": example.document_id,
+        "document_name": example.document_name,
+        "document_title": found.title,
+        "document_sha256": hashlib.sha256(found.text.encode()).hexdigest() if found.text else "",
+        "source": found.text if source else "",
+        "round": example.rounds,
+        "weak_scores": [float(score) for score in example.weak_scores],
+        "strong_scores": [float(score) for score in example.strong_scores],
+        "weak_mean": _number(example.weak_mean),
+        "strong_mean": _number(example.strong_mean),
+        "gap": _number(example.gap),
+        "attempts": [_attempted(attempt) for attempt in found.attempts],
+        "preset": example.preset,
+        "prompt_version": example.prompt_version,
+        "models": [{"role": role, "model": model} for role, model in sorted(example.models.items())],
+        "run": run,
+    }
+    return _ROWS.validate_python(row)
+
+
+def plain_row(example: Example) -> ExampleRow:
+    """Return the row of an example alone: without attempts and without what only its document says."""
+    return example_row(ExampleSource(example))
+
+
+def prompt_text(row: ExampleRow) -> str:
+    """Return what a solver is asked: the context, where there is one, and the question."""
+    return f"{row['context']}\n\n{row['question']}" if row["context"] else row["question"]
+
+
+def best(row: ExampleRow, stage: Stage) -> Attempted | None:
+    """Return the attempt of a solver with the highest score, the first of equals; None without a marked answer."""
+    marked = _marked(row, stage)
+    return max(marked, key=lambda attempt: attempt["score"] or 0.0, default=None)
+
+
+def worst(row: ExampleRow, stage: Stage) -> Attempted | None:
+    """Return the attempt of a solver with the lowest score, the first of equals; None without a marked answer."""
+    return min(_marked(row, stage), key=lambda attempt: attempt["score"] or 0.0, default=None)
+
+
+def source_of(row: ExampleRow) -> str:
+    """Return what rows of one document have in common: its name, without the number of a part of it."""
+    return _PART.sub("", row["document_name"]) or row["document_id"]
+
+
+def _marked(row: ExampleRow, stage: Stage) -> list[Attempted]:
+    return [
+        attempt
+        for attempt in row["attempts"]
+        if attempt["stage"] == stage.value and attempt["score"] is not None and attempt["answer"].strip()
+    ]
+
+
+def _criterion(item: Mapping[str, Any]) -> Criterion:
+    return {
+        "criterion": item["criterion"],
+        "weight": item["weight"],
+        "category": item.get("category") or "",
+        "capability": item.get("capability") or "",
+        "weight_class": item.get("weight_class") or "",
+    }
+
+
+def _attempted(attempt: Mapping[str, Any]) -> Attempted:
+    answer, reply = attempt["answer"], attempt["response"] or ""
+    besides = reply.strip().removesuffix(answer.strip()).strip() if answer.strip() != reply.strip() else ""
+    return {
+        "stage": attempt["stage"],
+        "index": attempt["idx"],
+        "answer": answer,
+        "reasoning": besides,
+        "score": attempt["score_value"],
+        "truncated": bool(attempt["truncated"]),
+    }
+
+
+def _number(value: Fraction | None) -> float | None:
+    return None if value is None else float(value)

@@ -1,0 +1,212 @@
+"""Scores an answer to a row of this export as the run that made it did: by a judge, criterion by criterion.
+
+It needs the standard library alone. The judge is any OpenAI-compatible endpoint, named by three environment variables:
+AUTODATA_JUDGE_URL (such as http://localhost:8000/v1), AUTODATA_JUDGE_MODEL and, where needed, AUTODATA_JUDGE_KEY. A
+judge says met or not met; the score is arithmetic: the weights of met criteria over the positive weights, within 0..1.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+TRIES = 3
+SECONDS = 120
+MOST_CHARS = 100_000
+SIDE_BY_SIDE = 8
+_PLACE = re.compile(r"\{\{\s*([a-z_]+)\s*\}\}")
+_OWN_NUMBER = re.compile(
+    r"(?:[-*\u2022]\s|(?:criterion|item|point|no\.?)?\s{0,3}#?\s{0,3}"
+    r"(?:\d{1,3}\s{0,3}[.):]|[(\[]\d{1,3}[)\]][.:]?)(?=\s|[^\W\d]))\s*",
+    re.IGNORECASE,
+)
+_REASONING_END = "</think>"
+
+Judge = Callable[[Sequence[Mapping[str, str]]], str]
+"""Answers chat messages with a text."""
+
+
+class Unreadable(ValueError):
+    """A judge's reply that says nothing about the answer: no score, not a score of 0."""
+
+
+def judge_prompt(folder: Path | None = None) -> dict[str, Any]:
+    """Return the judge's prompt: `judge.json`, which stands beside this file."""
+    found: dict[str, Any] = json.loads(((folder or Path(__file__).parent) / "judge.json").read_text("utf-8"))
+    return found
+
+
+def final_answer(text: str) -> str:
+    """Return what stands behind a model's reasoning; nothing where the reasoning was cut off."""
+    _, mark, answer = text.rpartition(_REASONING_END)
+    if mark:
+        return answer.strip()
+    return "" if text.lstrip().startswith("<think>") else text.strip()
+
+
+def messages(row: Mapping[str, Any], answer: str, prompt: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return what the judge is asked about an answer to a row."""
+    criteria = "\n".join(f"{n}. {one_line(item['criterion'])}" for n, item in enumerate(rubric(row), 1))
+    values = {
+        "context": fence("context", row.get("context") or ""),
+        "question": fence("question", row["question"]),
+        "answer": fence("answer", answer[:MOST_CHARS]),
+        "criteria": fence("criteria", criteria),
+        "reference": fence("reference", row.get("reference_answer") or ""),
+        "schema": json.dumps(schema(row)),
+        **{name: str(number) for name, number in prompt.get("limits", {}).items()},
+    }
+    texts = {"system": prompt["system"], "user": prompt["user"]}
+    return [
+        {"role": role, "content": _PLACE.sub(lambda place: values[place[1]], text).strip()}
+        for role, text in texts.items()
+        if text.strip()
+    ]
+
+
+def schema(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON schema of the judge's reply."""
+    if not rubric(row):
+        said = {name: {"type": "string"} for name in ("reference_says", "answer_says")}
+        return {"type": "object", "properties": {**said, "correct": {"type": "boolean"}}, "required": ["correct"]}
+    properties = {"number": {"type": "integer"}, "reason": {"type": "string"}, "met": {"type": "boolean"}}
+    mark = {"type": "object", "properties": properties, "required": ["number", "met"]}
+    marks = {"type": "array", "minItems": len(rubric(row)), "maxItems": len(rubric(row)), "items": mark}
+    return {"type": "object", "properties": {"marks": marks}, "required": ["marks"]}
+
+
+def read(row: Mapping[str, Any], reply: str) -> float:
+    """Return the score in a judge's reply, in 0..1.
+
+    Raises Unreadable when a mark is missing, doubled, or neither true nor false.
+    """
+    found = _last_object(final_answer(reply))
+    items = rubric(row)
+    if not items:
+        if not isinstance(found.get("correct"), bool):
+            raise Unreadable("correct: true or false is needed")
+        return float(found["correct"])
+    marks = found.get("marks")
+    if not isinstance(marks, list) or not all(isinstance(mark, dict) for mark in marks):
+        raise Unreadable("marks: a list of objects is needed")
+    met = {mark.get("number"): mark.get("met") for mark in marks}
+    if sorted(map(str, met)) != sorted(map(str, range(1, len(items) + 1))) or len(marks) != len(items):
+        raise Unreadable(f"marks: one for each criterion 1 to {len(items)} is needed")
+    if not all(isinstance(one, bool) for one in met.values()):
+        raise Unreadable("met: true or false is needed")
+    reachable = sum(item["weight"] for item in items if item["weight"] > 0)
+    earned = sum(item["weight"] for number, item in enumerate(items, 1) if met[number])
+    return min(1.0, max(0.0, earned / reachable))
+
+
+def by_code(row: Mapping[str, Any], answer: str, prompt: Mapping[str, Any]) -> float | None:
+    """Return a score that needs no judge, or None.
+
+    Where answers are exact and Autodata is installed beside the trainer, its comparison decides; without it only an
+    answer that is the reference to the letter counts.
+    """
+    if rubric(row):
+        return None
+    if prompt.get("verifiable"):
+        try:
+            verifiable = import_module("autodata.domains.tasks.verifiable")
+        except ImportError:
+            pass
+        else:
+            kind = verifiable.VerifiableKind()
+            scored = kind.scored_by_code(kind.candidate({**row}), answer)
+            return None if scored is None else float(scored.score)
+    same = " ".join(answer.split()) == " ".join((row.get("reference_answer") or "").split())
+    return 1.0 if same and answer.strip() else None
+
+
+def score(row: Mapping[str, Any], text: str, judge: Judge | None = None) -> float | None:
+    """Return the score of a model's text for a row, in 0..1; None where the judge's replies cannot be read.
+
+    `judge` answers chat messages; without one the endpoint of the environment does. Raises OSError when it is dead.
+    """
+    answer = final_answer(text)
+    if not answer:
+        return 0.0
+    prompt = judge_prompt()
+    if (exact := by_code(row, answer, prompt)) is not None:
+        return exact
+    asked = messages(row, answer, prompt)
+    for _ in range(TRIES):
+        try:
+            return read(row, (judge or endpoint)(asked))
+        except Unreadable:
+            continue
+    return None
+
+
+def scores(rows: Sequence[Mapping[str, Any]], texts: Sequence[str], judge: Judge | None = None) -> list[float | None]:
+    """Return the scores of texts for their rows, several judged side by side."""
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
+        return list(threads.map(lambda pair: score(*pair, judge), zip(rows, texts, strict=True)))
+
+
+def endpoint(asked: Sequence[Mapping[str, str]]) -> str:
+    """Return what the endpoint of the environment answers. Raises OSError when it does not."""
+    url, model = os.environ["AUTODATA_JUDGE_URL"].rstrip("/"), os.environ["AUTODATA_JUDGE_MODEL"]
+    headers = {"Content-Type": "application/json"}
+    if key := os.environ.get("AUTODATA_JUDGE_KEY"):
+        headers["Authorization"] = f"Bearer {key}"
+    if not url.startswith(("http://", "https://")):
+        raise OSError(f"AUTODATA_JUDGE_URL: {url}: an address that begins with http:// or https:// is needed")
+    body = json.dumps({"model": model, "messages": list(asked), "temperature": 0}).encode()
+    for left in reversed(range(TRIES)):
+        request = urllib.request.Request(f"{url}/chat/completions", body, headers)  # noqa: S310 - checked above
+        try:
+            with urllib.request.urlopen(request, timeout=SECONDS) as reply:  # noqa: S310 - checked above
+                return str(json.load(reply)["choices"][0]["message"]["content"] or "")
+        except urllib.error.HTTPError as error:
+            if error.code not in {408, 429, 500, 502, 503, 504} or not left:
+                raise
+            time.sleep(float(error.headers.get("Retry-After") or 2))
+    raise OSError("unreachable")
+
+
+def rubric(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a row's criteria, also where a format keeps them as JSON."""
+    found = row.get("rubric") or []
+    return json.loads(found) if isinstance(found, str) else list(found)
+
+
+def one_line(criterion: str) -> str:
+    """Return a criterion on one line, without a number of its own, which would be taken for the list's."""
+    whole = " ".join(criterion.split())
+    text = whole
+    while (own := _OWN_NUMBER.match(text)) and own.end() < len(text):
+        text = text[own.end() :]
+    return text
+
+
+def fence(label: str, text: str) -> str:
+    """Return a text between tags that it cannot close: the tag carries a part of the text's own hash."""
+    tag = f"{label}-{hashlib.sha256(json.dumps(text).encode()).hexdigest()[:12]}"
+    return f"<{tag}>\n{text}\n</{tag}>"
+
+
+def _last_object(text: str) -> dict[str, Any]:
+    decoder, place, found = json.JSONDecoder(), 0, None
+    while (place := text.find("{", place)) >= 0:
+        try:
+            value, end = decoder.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            place += 1
+        else:
+            found, place = value, end
+    if not isinstance(found, dict):
+        raise Unreadable("no JSON object")
+    return found

@@ -1,0 +1,79 @@
+"""Exporting a run: its accepted examples, split and told with what stands behind them, in any format."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.queries.meta import meta_value
+from autodata.checkpoints.queries.usage import usage_by_role
+from autodata.corpus.exporters.registry import EXPORTERS
+from autodata.corpus.exporters.rows import ExportSet, JudgePrompt, RunFacts, read_rows, run_id
+from autodata.corpus.exporters.splits import parse_shares, split
+from autodata.corpus.summary import summarise
+from autodata.domains.tasks.verifiable import VerifiableKind
+from autodata.jobs.run_ledger import ledger_of
+from autodata.runner.config import RunConfig, stored_config
+
+LINES = frozenset({".jsonl", ".json"})
+
+
+def format_of(out: Path) -> str:
+    """Return the format that a place asks for by its name: lines for a file of them or standard output, else `hf`."""
+    return "jsonl" if out.suffix in LINES or str(out) == "-" else "hf"
+
+
+async def export_run(
+    run: Path,
+    out: Path,
+    *,
+    format_name: str | None = None,
+    shares: str | None = None,
+    source: bool = False,
+    licence: str = "",
+    name: str = "",
+) -> int:
+    """Export a run's accepted examples and return how many rows were written.
+
+    `shares` is a text such as `0.9/0.1`; `source` adds the documents' texts. `name` and `licence` stand on the card.
+    Raises UserError and RunFailed as the format does, and for a folder that holds no run.
+    """
+    exporter = EXPORTERS.find(format_name or format_of(out), "--format")
+    wanted = parse_shares(shares) if shares else (Fraction(1),)
+    data = await read_export_set(run, wanted, source=source)
+    named = replace(data.facts, name=name or await asyncio.to_thread(lambda: run.resolve().name), licence=licence)
+    return await asyncio.to_thread(exporter, replace(data, facts=named), out)
+
+
+async def read_export_set(run: Path, shares: Sequence[Fraction] = (Fraction(1),), *, source: bool = False) -> ExportSet:
+    """Return what a run's formats are made from. Raises UserError for a folder that holds no run."""
+    async with ledger_of(run) as ledger:
+        rows = await read_rows(ledger, source=source)
+        domain = await meta_value(ledger, "domain") or (rows[0]["domain"] if rows else "")
+        facts = RunFacts(
+            run=await run_id(ledger),
+            domain=domain,
+            figures=await summarise(ledger),
+            usage=await usage_by_role(ledger),
+        )
+    splits = await asyncio.to_thread(split, rows, shares)
+    return ExportSet(splits, await asyncio.to_thread(_with_prompts, facts, run / "config.toml"))
+
+
+def _with_prompts(facts: RunFacts, path: Path) -> RunFacts:
+    """Add the prompts, where the run's configuration can be read still: its domain may be a folder that is gone."""
+    config: RunConfig | None = None
+    with suppress(UserError):
+        config = stored_config(path)
+    if config is None:
+        return facts
+    pack, kind = config.pack(), config.chosen_domain.scorer
+    versions = {role: prompt.version for role, prompt in pack.prompts.items()}
+    judge = pack.prompts.get("verifier")
+    asked = JudgePrompt(judge.system, judge.user, judge.front.limits) if judge else JudgePrompt()
+    return replace(facts, judge=asked, prompts=versions, verifiable=isinstance(kind, VerifiableKind))

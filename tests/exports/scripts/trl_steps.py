@@ -1,0 +1,71 @@
+"""One step of GRPO, SFT and DPO by TRL on a tiny random model, on the exports in a folder: `trl_steps.py FOLDER`."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+os.environ |= {"HF_HUB_OFFLINE": "1", "WANDB_DISABLED": "true"}
+root = Path(sys.argv[1])
+sys.path.insert(0, str(root / "trl-grpo"))
+
+import reward  # noqa: E402 - the export's own
+from datasets import load_dataset  # noqa: E402
+from tokenizers import Tokenizer, models, pre_tokenizers  # noqa: E402
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast  # noqa: E402
+from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer  # noqa: E402
+
+TEMPLATE = (
+    "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}<eos>{% endfor %}"
+    "{% if add_generation_prompt %}assistant: {% endif %}"
+)
+signs = ["<pad>", "<eos>", "<unk>", *map(chr, range(32, 127))]
+raw = Tokenizer(models.WordLevel({sign: n for n, sign in enumerate(signs)}, unk_token="<unk>"))
+raw.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>")
+tokenizer.chat_template = TEMPLATE
+
+
+def tiny():
+    """Return a random model of one layer."""
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    tokens = {"vocab_size": len(signs), "pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 1}
+    return LlamaForCausalLM(LlamaConfig(**sizes, **tokens, max_position_embeddings=8192))
+
+
+def settings(name, **more):
+    """Return what each trainer is told."""
+    steps = {"max_steps": 1, "report_to": [], "use_cpu": True, "save_strategy": "no", "logging_steps": 1}
+    return {"output_dir": str(root / "out" / name), "per_device_train_batch_size": 2, **steps, **more}
+
+
+rewards = []
+
+
+def watched(*args, **columns):
+    """Return the export's rewards, and keep them."""
+    found = reward.reward(*args, **columns)
+    rewards.extend(found)
+    return found
+
+
+steps = {}
+grpo = GRPOConfig(**settings("grpo", num_generations=2, max_completion_length=8))
+data = load_dataset(str(root / "trl-grpo"), split="train")
+trainer = GRPOTrainer(tiny(), reward_funcs=[watched], args=grpo, train_dataset=data, processing_class=tokenizer)
+trainer.train()
+steps["grpo"] = trainer.state.global_step
+
+sft = SFTConfig(**settings("sft", max_length=512))
+data = load_dataset(str(root / "messages"), split="train")
+trainer = SFTTrainer(tiny(), args=sft, train_dataset=data, processing_class=tokenizer)
+trainer.train()
+steps["sft"] = trainer.state.global_step
+
+dpo = DPOConfig(**settings("dpo", max_length=2048))
+data = load_dataset(str(root / "dpo"), split="train")
+trainer = DPOTrainer(tiny(), ref_model=tiny(), args=dpo, train_dataset=data, processing_class=tokenizer)
+trainer.train()
+steps["dpo"] = trainer.state.global_step
+
+print(json.dumps({"steps": steps, "rewards": rewards}))
