@@ -24,6 +24,7 @@ COMMANDS = (
     "show",
     "trace",
     "compare",
+    "analyse",
     "optimize",
     "export",
     "push",

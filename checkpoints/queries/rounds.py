@@ -100,6 +100,14 @@ async def marks_of_attempt(ledger: Reader, attempt_id: str) -> list[dict[str, An
     )
 
 
+async def marks_of_examples(ledger: Reader) -> list[dict[str, Any]]:
+    """Return (example_id, criterion, weight, stage, met) of the marks behind the accepted examples."""
+    return await ledger.read(
+        "SELECT e.example_id, m.text AS criterion, m.weight, a.stage, m.met FROM examples e"
+        " JOIN attempts a USING (round_id) JOIN marks m USING (attempt_id) ORDER BY e.rowid, a.rowid, m.criterion"
+    )
+
+
 async def verdicts_of_round(ledger: Reader, round_id: str) -> list[dict[str, Any]]:
     """Return a round's verdicts, the weak stage's first."""
     return await ledger.read("SELECT * FROM verdicts WHERE round_id = ? ORDER BY stage = 'strong'", (round_id,))

@@ -282,6 +282,7 @@ def test_commands_run_in_their_order(path: Path, tmp_path: Path, monkeypatch: py
         split.mkdir(parents=True, exist_ok=True)
         shutil.copy(paper, split)
     monkeypatch.chdir(tmp_path)
+    Path("benchmark.jsonl").write_text('{"question": "Who is it?"}\n', "utf-8")
     if ["autodata", "init"] not in lines:
         simulated(Path("autodata.toml"))
     for words in lines:

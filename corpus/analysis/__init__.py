@@ -1,0 +1,8 @@
+"""What a run's accepted examples are like as data: doubles, coverage, rubrics, learnability, contamination.
+
+`analysed` puts it together; each module computes one part from rows and marks alone, and says what its figures mean.
+"""
+
+from autodata.corpus.analysis.whole import MEANINGS, analysed
+
+__all__ = ["MEANINGS", "analysed"]
