@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from autodata.checkpoints.errors import InfrastructureError, UserError
-from autodata.domains.tasks import maths
+from autodata.domains.tasks.maths import numeric
 from autodata.models.config import ModelSettings
 from autodata.models.factory import connect
 from autodata.nodes.solver_modes import CALCULATOR_TURNS
@@ -295,7 +295,7 @@ async def test_a_majority_of_long_answers_is_refused_before_anything_is_spent(tm
 async def test_a_missing_library_is_told_before_anything_is_spent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(maths, "find_spec", lambda name: None)
+    monkeypatch.setattr(numeric, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'autodata-langgraph\[science\]'"):
         await run_folder(read_config(CONFIG, "test"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
