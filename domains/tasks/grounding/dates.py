@@ -10,7 +10,7 @@ from functools import lru_cache
 from autodata.domains.tasks.quantities import MONTHS, any_of, stated, tokens
 
 _MONTH = any_of(MONTHS)
-_DATES = (
+DATES = (
     re.compile(rf"(?P<d>\d(?<!\w\d)\d?)(?i:st|nd|rd|th)?(?i: of)?[ -](?P<m>{_MONTH})\.?(?:,?[ -](?P<y>\d{{4}})\b)?"),
     re.compile(rf"(?P<m>{_MONTH})\.? (?P<d>\d{{1,2}})(?i:st|nd|rd|th)?\b(?:,? (?P<y>\d{{4}})\b)?"),
     re.compile(rf"(?P<m>{_MONTH})\.?,?(?i: of)? (?P<y>\d{{4}})\b"),
@@ -18,13 +18,10 @@ _DATES = (
     re.compile(r"(?P<d>\d(?<!\w\d)\d?)[-/.](?P<m>\d{1,2})[-/.](?P<y>\d{4})\b"),
     re.compile(r"(?P<m>\d(?<!\w\d)\d?)[-/.](?P<d>\d{1,2})[-/.](?P<y>\d{4})\b"),
 )
-_ANY_DATE = re.compile("|".join(re.sub(r"\?P<\w>", "?:", pattern.pattern) for pattern in _DATES))
+_ANY_DATE = re.compile("|".join(re.sub(r"\?P<\w>", "?:", pattern.pattern) for pattern in DATES))
 _A_MONTH = re.compile(rf"(?<=[a-z,] )(?=[A-Z]){any_of(word for word in MONTHS if len(word) > 3 or word == 'may')}")
 """A month within a sentence: at its beginning a capital says nothing of May or March."""
 _MAY_BE_DATE = re.compile(r"\d[-/.]\d{1,2}[-/.]\d")
-
-
-# Dates
 
 
 _Date = tuple[int | None, int, int | None]
@@ -33,7 +30,7 @@ _Date = tuple[int | None, int, int | None]
 
 def _dates(text: str) -> list[tuple[_Date, str]]:
     """Return the dates of a text, and how each is written. A date in digits may be two."""
-    matches = (match for pattern in _DATES for match in pattern.finditer(text))
+    matches = (match for pattern in DATES for match in pattern.finditer(text))
     return [(date, match[0]) for match in matches if (date := _date(match.groupdict()))]
 
 
@@ -49,14 +46,15 @@ def _date(parts: Mapping[str, str | None]) -> _Date | None:
 def _dates_of(text: str) -> tuple[frozenset[_Date], str]:
     """Return the dates of a source, and the source without them. Each spelling is looked at once."""
     found = set()
-    for pattern in (*(_DATES[:3] if _months_of(text) else ()), *(_DATES[3:] if _MAY_BE_DATE.search(text) else ())):
+    for pattern in (*(DATES[:3] if _months_of(text) else ()), *(DATES[3:] if _MAY_BE_DATE.search(text) else ())):
         names = list(pattern.groupindex)
         spelled = set(pattern.findall(text))
         found |= {date for parts in spelled if (date := _date(dict(zip(names, parts, strict=True))))}
     return frozenset(found), _ANY_DATE.sub(" ", text) if found else text
 
 
-def _dates_missing(text: str, known: str) -> Iterator[str]:
+def dates_missing(text: str, known: str) -> Iterator[str]:
+    """Yield the dates of an answer, as written, that a source has in no form, nor their parts."""
     dates = _dates(text)
     if not dates:
         return
@@ -78,9 +76,9 @@ def _dates_missing(text: str, known: str) -> Iterator[str]:
             yield written.strip()
 
 
-def _months_missing(text: str, known: str) -> Iterator[str]:
+def months_missing(text: str, known: str) -> Iterator[str]:
     """Yield the months that an answer names outside of a date, and that its source has in no form."""
-    dated = [match.span() for pattern in _DATES for match in pattern.finditer(text)]
+    dated = [match.span() for pattern in DATES for match in pattern.finditer(text)]
     for match in _A_MONTH.finditer(text):
         if not any(start <= match.start() < end for start, end in dated):
             month = MONTHS[match[0].lower()]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from autodata.domains.tasks.grounding.dates import _dates_missing, _months_missing
-from autodata.domains.tasks.grounding.numbers import _numbers_missing
+from autodata.domains.tasks.grounding.dates import dates_missing, months_missing
+from autodata.domains.tasks.grounding.numbers import numbers_missing
 from autodata.domains.tasks.grounding.proper_names import names_missing
 from autodata.domains.tasks.quantities import plain_text
 
@@ -18,9 +18,9 @@ def unfounded(answer: str, question: str, sources: Sequence[str]) -> list[str]:
     text = plain_text(answer)
     known = plain_text("\n".join([*sources, question]))
     found = [
-        *_dates_missing(text, known),
-        *_months_missing(text, known),
-        *_numbers_missing(text, known),
+        *dates_missing(text, known),
+        *months_missing(text, known),
+        *numbers_missing(text, known),
         *names_missing(text, question, known),
     ]
     return list(dict.fromkeys(found))

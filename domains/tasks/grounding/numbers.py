@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 
-from autodata.domains.tasks.grounding.dates import _DATES
-from autodata.domains.tasks.grounding.units import _UNIT, _UNIT_BEHIND, _has_unit, _same_size
+from autodata.domains.tasks.grounding.dates import DATES
+from autodata.domains.tasks.grounding.units import UNIT_BEHIND, UNIT_OF_WORD, has_unit, same_size
 from autodata.domains.tasks.quantities import (
     UNITS,
     Number,
@@ -23,10 +23,8 @@ from autodata.domains.tasks.quantities import (
 _TIME = re.compile(r"(\d(?<!\w\d)\d?)[:.](\d{2})(?!\d)")
 
 
-# Numbers
-
-
-def _numbers_missing(text: str, known: str) -> Iterator[str]:
+def numbers_missing(text: str, known: str) -> Iterator[str]:
+    """Yield the numbers of an answer that a source does not state, as written, and with their unit."""
     values = stated(known)
     times = [match for match in _TIME.finditer(text) if ":" in match[0]]
     minutes = {_minutes(*parts) for parts in set(_TIME.findall(known))} | _spoken_times(known) if times else set()
@@ -34,7 +32,7 @@ def _numbers_missing(text: str, known: str) -> Iterator[str]:
     spelled = in_words(text)
     parts = [(one.start, one.end) for one in in_fractions(text) if one.values & values]
     years = [(one.start, one.end) for one in spelled if len(in_words(one.text)) > 1 and one.values & values]
-    dated = [match.span() for pattern in _DATES for match in pattern.finditer(text)]
+    dated = [match.span() for pattern in DATES for match in pattern.finditer(text)]
     for number in (*in_digits(text, unlikely=False), *spelled):
         if any(start <= number.start < end for start, end in (*in_time, *parts, *years, *dated)):
             continue
@@ -43,15 +41,15 @@ def _numbers_missing(text: str, known: str) -> Iterator[str]:
         if number.text.lower() in {"one", "first", "second"}:
             continue  # words of other meanings too
         shares = {value / 100 for value in number.values} if _PERCENT.match(text, number.end) else set()
-        behind = _UNIT_BEHIND.match(text, number.end)
-        unit = _UNIT.get(behind[1]) if behind else None
+        behind = UNIT_BEHIND.match(text, number.end)
+        unit = UNIT_OF_WORD.get(behind[1]) if behind else None
         written = text[number.start : behind.end() if behind and unit else number.end].strip()
-        if unit and _same_size(unit, number.values, known):
+        if unit and same_size(unit, number.values, known):
             continue
         if number.values and not (number.values | shares) & (values | _ALWAYS):
             if number.in_digits or len(in_words(number.text)) == 1:  # a year's two halves are there by themselves
                 yield written
-        elif unit and not _has_unit(unit, number.values, known):
+        elif unit and not has_unit(unit, number.values, known):
             yield written
 
 

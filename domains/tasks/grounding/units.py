@@ -42,7 +42,7 @@ _UNIT_SPELLINGS = (
     "MB megabyte megabytes",
     "kB KB kilobyte kilobytes",
 )
-_UNIT: Mapping[str, str] = {word: row.split()[0] for row in _UNIT_SPELLINGS for word in row.split()}
+UNIT_OF_WORD: Mapping[str, str] = {word: row.split()[0] for row in _UNIT_SPELLINGS for word in row.split()}
 _SIZES: Mapping[str, tuple[str, Fraction]] = {
     unit: (base, Fraction(str(size)))
     for base, units in (
@@ -56,10 +56,10 @@ _SIZES: Mapping[str, tuple[str, Fraction]] = {
     for unit, size in units.items()
 }
 """Units of one kind, and how many of its base unit each is. Bytes are not here: a kilobyte is 1000 or 1024 of them."""
-_UNIT_BEHIND = re.compile(r"[ -]?([A-Za-z]{1,12})(?![A-Za-z0-9])")
+UNIT_BEHIND = re.compile(r"[ -]?([A-Za-z]{1,12})(?![A-Za-z0-9])")
 
 
-def _has_unit(unit: str, values: frozenset[Fraction], known: str) -> bool:
+def has_unit(unit: str, values: frozenset[Fraction], known: str) -> bool:
     """Whether a source writes a unit at all, and does not write the number with other units only."""
     if unit not in _units_of(known):
         return False
@@ -67,7 +67,7 @@ def _has_unit(unit: str, values: frozenset[Fraction], known: str) -> bool:
     return not beside or None in beside or unit in beside
 
 
-def _same_size(unit: str, values: frozenset[Fraction], known: str) -> bool:
+def same_size(unit: str, values: frozenset[Fraction], known: str) -> bool:
     """Whether a source gives the same amount in another unit, as 7.3 km for 7,300 m."""
     base, size = _SIZES.get(unit, ("", Fraction(0)))
     wanted = {value * size for value in values} - {0}
@@ -84,8 +84,8 @@ def _amounts(text: str) -> frozenset[tuple[frozenset[Fraction], str | None]]:
     found: set[tuple[frozenset[Fraction], str | None]] = set()
     for spelling in amounts(text):
         for number in in_digits(spelling)[:1]:
-            behind = _UNIT_BEHIND.match(spelling, number.end)
-            unit = _UNIT.get(behind[1]) if behind else None
+            behind = UNIT_BEHIND.match(spelling, number.end)
+            unit = UNIT_OF_WORD.get(behind[1]) if behind else None
             if unit and behind and behind[1].lower() in SHORT_SCALES:  # 3.5m is a length, or money in millions
                 plain = readings(number.text)
                 found.add((number.values - plain, None))
@@ -97,5 +97,5 @@ def _amounts(text: str) -> frozenset[tuple[frozenset[Fraction], str | None]]:
 
 @lru_cache(maxsize=32)
 def _units_of(text: str) -> frozenset[str]:
-    units = {_UNIT[word] for word in letters(text) if word in _UNIT}
+    units = {UNIT_OF_WORD[word] for word in letters(text) if word in UNIT_OF_WORD}
     return frozenset(units | {"lb"} if "\u00a3" in text else units)  # pounds are money too

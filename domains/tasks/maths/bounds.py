@@ -10,12 +10,12 @@ import contextlib
 import math
 from fractions import Fraction
 
-from autodata.domains.tasks.maths.exact import _exact
-from autodata.domains.tasks.maths.limits import MOST_BITS, MOST_PRECISION, Doubtful, NoValue, Point, TooMuch, _Work
-from autodata.domains.tasks.maths.trees import Tree, _has
+from autodata.domains.tasks.maths.exact import rational
+from autodata.domains.tasks.maths.limits import MOST_BITS, MOST_PRECISION, Doubtful, NoValue, Point, TooMuch, Work
+from autodata.domains.tasks.maths.trees import Tree, has
 
 
-def _bits(tree: Tree, point: Point, work: _Work) -> int:
+def bits_needed(tree: Tree, point: Point, work: Work) -> int:
     """Return to how many bits a difference must be worked out before nothing means zero."""
     try:
         over, under, radicals = _bound(tree, point, work)
@@ -33,21 +33,21 @@ class _Transcendental(Exception):
 
 
 def _bound(  # noqa: PLR0912 - one case a kind
-    tree: Tree, point: Point, work: _Work
+    tree: Tree, point: Point, work: Work
 ) -> tuple[int, int, dict[Tree, int]]:
     """Return bounds, as logarithms to base 2, on numerator and denominator of a number and all its conjugates.
 
     The third value names the roots in it, with their degrees: the number's own degree is at most their product.
     """
     work.take()
-    if (value := _exact(tree, point, work)) is not None:
+    if (value := rational(tree, point, work)) is not None:
         return value.numerator.bit_length(), value.denominator.bit_length(), {}
     if tree == ("name", "i"):
         return 0, 0, {tree: 2}
     if (tree[0] == "call" and tree[1] in {"root", "abs"}) or tree[0] == "power":
         over, under, radicals = _bound(tree[2 if tree[0] == "call" else 1], point, work)
         if tree[0] == "call" and tree[1] == "abs":
-            if _has(tree, lambda part: part == ("name", "i")):
+            if has(tree, lambda part: part == ("name", "i")):
                 raise _Transcendental
             return over, under, radicals
         exponent = _exponent(tree, point, work)
@@ -77,9 +77,9 @@ def _bound(  # noqa: PLR0912 - one case a kind
     return over, under, radicals
 
 
-def _exponent(tree: Tree, point: Point, work: _Work) -> Fraction:
+def _exponent(tree: Tree, point: Point, work: Work) -> Fraction:
     """The rational exponent of a power or root. Raises _Transcendental without one."""
-    exponent = _exact(tree[3] if tree[0] == "call" else tree[2], point, work)
+    exponent = rational(tree[3] if tree[0] == "call" else tree[2], point, work)
     if exponent is None:
         raise _Transcendental
     if exponent == 0:
@@ -89,10 +89,10 @@ def _exponent(tree: Tree, point: Point, work: _Work) -> Fraction:
     return 1 / exponent if tree[0] == "call" else exponent
 
 
-def _size(tree: Tree, work: _Work) -> int:
+def _size(tree: Tree, work: Work) -> int:
     """Return the bits of all numbers in an expression."""
     work.take()
     with contextlib.suppress(NoValue, Doubtful):
-        if (value := _exact(tree, {}, work)) is not None:
+        if (value := rational(tree, {}, work)) is not None:
             return value.numerator.bit_length() + value.denominator.bit_length()
     return sum(_size(part, work) for part in tree[1:] if isinstance(part, tuple))

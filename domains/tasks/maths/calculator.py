@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from autodata.domains.tasks.maths.exact import _exact
-from autodata.domains.tasks.maths.limits import Doubtful, NoValue, TooMuch, _Work
-from autodata.domains.tasks.maths.numeric import _Numeric
+from autodata.domains.tasks.maths.exact import rational
+from autodata.domains.tasks.maths.limits import Doubtful, NoValue, TooMuch, Work
+from autodata.domains.tasks.maths.numeric import Numeric
 from autodata.domains.tasks.maths.readings import readings
 from autodata.domains.tasks.maths.tokens import Unreadable
-from autodata.domains.tasks.maths.trees import _CONSTANTS, Tree, names
+from autodata.domains.tasks.maths.trees import CONSTANTS, Tree, names
 
 
 def evaluate(expression: str) -> str | None:
     """Return the value of an expression as text, exact and as a decimal; None without one. Blocks, as `compare`."""
-    work = _Work()
+    work = Work()
     found: set[str] = set()
     try:
         for (side,) in readings(expression):
-            if side.about or names(side.tree) - _CONSTANTS:
+            if side.about or names(side.tree) - CONSTANTS:
                 if any(name.endswith(" as a variable") for name in names(side.tree)):
                     continue  # a calculator knows no variables
                 return None
@@ -28,16 +28,16 @@ def evaluate(expression: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _shown(tree: Tree, work: _Work) -> str:
+def _shown(tree: Tree, work: Work) -> str:
     """Return a value as a calculator shows it."""
     try:
-        exact = _exact(tree, {}, work)
+        exact = rational(tree, {}, work)
         if exact is not None and exact.denominator == 1 and abs(exact) < 10**400:
             return str(exact.numerator)
         short = exact is not None and max(abs(exact.numerator), exact.denominator) < 10**40
-        numeric = _Numeric(256, {}, work)
+        numeric = Numeric(256, {}, work)
         value = numeric.value(tree)
-        again = _Numeric(512, {}, work).value(tree)
+        again = Numeric(512, {}, work).value(tree)
     except (Doubtful, TooMuch) as error:
         raise NoValue("no value") from error
     noise = numeric.largest * numeric.mp.mpf(2) ** -200

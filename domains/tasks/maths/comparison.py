@@ -6,13 +6,13 @@ import re
 from fractions import Fraction
 from typing import Literal
 
-from autodata.domains.tasks.maths.difference import _difference
-from autodata.domains.tasks.maths.limits import Doubtful, NoValue, TooMuch, _Work
-from autodata.domains.tasks.maths.numeric import _PIECEWISE
+from autodata.domains.tasks.maths.difference import difference
+from autodata.domains.tasks.maths.limits import Doubtful, NoValue, TooMuch, Work
+from autodata.domains.tasks.maths.numeric import PIECEWISE
 from autodata.domains.tasks.maths.readings import Side, readings
-from autodata.domains.tasks.maths.sampling import _Sampled
+from autodata.domains.tasks.maths.sampling import Sampled
 from autodata.domains.tasks.maths.tokens import TRIGONOMETRIC, Unreadable, alike
-from autodata.domains.tasks.maths.trees import _CONSTANTS, Tree, _has, may_not_commute, names, order
+from autodata.domains.tasks.maths.trees import CONSTANTS, Tree, has, may_not_commute, names, order
 from autodata.domains.tasks.maths.wrapping import unwrapped
 
 Same = Literal["equal", "different"]
@@ -43,7 +43,7 @@ def compare(reference: str, answer: str) -> Same | None:
         return "equal"
     if any(_DATE_OR_RANGE.fullmatch(side) for side in sides):
         return None
-    work = _Work()
+    work = Work()
     verdicts: set[Same | None] = set()
     try:
         for wanted, given in readings(*sides):
@@ -55,7 +55,7 @@ def compare(reference: str, answer: str) -> Same | None:
     return verdicts.pop() if verdicts else None
 
 
-def _compared(wanted: Side, given: Side, work: _Work) -> Same | None:  # noqa: PLR0911 - one reason a line
+def _compared(wanted: Side, given: Side, work: Work) -> Same | None:  # noqa: PLR0911 - one reason a line
     if wanted.about and given.about and wanted.about != given.about:
         return None
     one, other = wanted.tree, given.tree
@@ -64,16 +64,16 @@ def _compared(wanted: Side, given: Side, work: _Work) -> Same | None:  # noqa: P
         return None
     if any(_is_in_degrees(tree) for tree in (one, other)):
         return None
-    free = sorted(held - _CONSTANTS)
-    rounded = _has(one, _is_decimal) or _has(other, _is_decimal)
+    free = sorted(held - CONSTANTS)
+    rounded = has(one, _is_decimal) or has(other, _is_decimal)
     if not free:
         return _constants(one, other, rounded, work)
-    found = _Sampled(one, other, free, work)
+    found = Sampled(one, other, free, work)
     if found.agree:
-        return None if _has(one, _is_piecewise) or _has(other, _is_piecewise) else "equal"
-    if rounded or names(one) - _CONSTANTS != names(other) - _CONSTANTS:
+        return None if has(one, _is_piecewise) or has(other, _is_piecewise) else "equal"
+    if rounded or names(one) - CONSTANTS != names(other) - CONSTANTS:
         return None
-    if _has(one, _is_applied) or _has(other, _is_applied) or _has(one, _is_inverse) or _has(other, _is_inverse):
+    if has(one, _is_applied) or has(other, _is_applied) or has(one, _is_inverse) or has(other, _is_inverse):
         return None
     heads = {name.partition("_")[0] for name in free}
     if heads & _ARBITRARY or (heads & _COUNTERS and found.may_be_a_family()):
@@ -81,16 +81,16 @@ def _compared(wanted: Side, given: Side, work: _Work) -> Same | None:  # noqa: P
     return "different" if found.never_agree() else None
 
 
-def _constants(one: Tree, other: Tree, rounded: bool, work: _Work) -> Same | None:
+def _constants(one: Tree, other: Tree, rounded: bool, work: Work) -> Same | None:
     try:
-        apart = _difference(one, other, {}, work)
+        apart = difference(one, other, {}, work)
     except (NoValue, Doubtful):
         return None
     if apart is None or not apart.surely:
         return None
     if apart.zero:
         return "equal"
-    if any(_has(tree, test) for tree in (one, other) for test in (_is_inverse, _is_applied)):
+    if any(has(tree, test) for tree in (one, other) for test in (_is_inverse, _is_applied)):
         return None
     if rounded and apart.relative < NEAR:
         return None
@@ -103,7 +103,7 @@ def _is_decimal(tree: Tree) -> bool:
 
 
 def _is_piecewise(tree: Tree) -> bool:
-    return bool(tree[0] == "call" and tree[1] in _PIECEWISE and names(tree) - _CONSTANTS)
+    return bool(tree[0] == "call" and tree[1] in PIECEWISE and names(tree) - CONSTANTS)
 
 
 def _is_applied(tree: Tree) -> bool:
@@ -117,8 +117,8 @@ def _is_inverse(tree: Tree) -> bool:
 
 def _is_in_degrees(tree: Tree) -> bool:
     """Whether a trigonometric function is taken of a number that looks like degrees."""
-    return _has(tree, lambda part: part[0] == "call" and part[1] in TRIGONOMETRIC and _whole(part[2]))
+    return has(tree, lambda part: part[0] == "call" and part[1] in TRIGONOMETRIC and _whole(part[2]))
 
 
 def _whole(tree: Tree) -> bool:
-    return not names(tree) and _has(tree, lambda part: part[0] == "num" and abs(part[1]) >= 10)
+    return not names(tree) and has(tree, lambda part: part[0] == "num" and abs(part[1]) >= 10)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from autodata.domains.tasks.maths.meanings import Met, Reading
-from autodata.domains.tasks.maths.tokens import _NAMES, _WORDS, Token, Unreadable
+from autodata.domains.tasks.maths.tokens import NAMES, WORDS, Token, Unreadable
 from autodata.domains.tasks.maths.trees import Tree
 
 DEEPEST = 30
@@ -81,13 +81,13 @@ class Cursor:
         return tree
 
     def _starts_name(self) -> bool:
-        return self._kind == "letters" or self._next.removeprefix("\\") in _NAMES
+        return self._kind == "letters" or self._next.removeprefix("\\") in NAMES
 
     def _starts_factor(self) -> bool:
         piece = self._next
         if piece == "|":
             return not self._bars
-        known = piece.startswith("\\") and piece[1:] in (*_WORDS, "frac", "binom", "mathrm", "lfloor", "lceil")
+        known = piece.startswith("\\") and piece[1:] in (*WORDS, "frac", "binom", "mathrm", "lfloor", "lceil")
         return known or self._kind in {"number", "letters"} or (piece != "" and piece in "([√")
 
 
@@ -96,7 +96,7 @@ def _is_index(found: list[Token], at: int) -> bool:
     return before[-1:] == ["_"] or before == ["_", "{"] or before in ([r"\mathrm", "{"],)
 
 
-def _apart(token: Token) -> list[Token]:
+def numbers_apart(token: Token) -> list[Token]:
     """Take numbers with a comma between them apart, as the arguments of a function, where they cannot be one number."""
     if token.kind != "number" or "," not in token.text:
         return [token]
@@ -107,7 +107,8 @@ def _apart(token: Token) -> list[Token]:
     return [piece for part in found for piece in (Token("sign", ",", False), part)][1:]
 
 
-def _number(text: str) -> Tree:
+def number_of(text: str) -> Tree:
+    """Return the tree of a number as written. Raises Unreadable where its signs may mean something else."""
     text = text.replace("{,}", ",")
     mantissa, mark, exponent = text.lower().partition("e")
     if "," in mantissa:

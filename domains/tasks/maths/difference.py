@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from autodata.domains.tasks.maths.bounds import _bits
-from autodata.domains.tasks.maths.exact import _exact
-from autodata.domains.tasks.maths.limits import Point, TooMuch, _Work
-from autodata.domains.tasks.maths.numeric import _arithmetic, _Numeric
+from autodata.domains.tasks.maths.bounds import bits_needed
+from autodata.domains.tasks.maths.exact import rational
+from autodata.domains.tasks.maths.limits import Point, TooMuch, Work
+from autodata.domains.tasks.maths.numeric import Numeric, arithmetic
 from autodata.domains.tasks.maths.trees import Tree
 
 
 @dataclass(frozen=True)
-class _Apart:
+class Apart:
     """How two values lie to one another: the same (`zero`) or not, and whether that is sure."""
 
     zero: bool
@@ -27,27 +27,27 @@ class _Apart:
     """Whether one value is the other in degrees."""
 
 
-def _difference(one: Tree, other: Tree, point: Point, work: _Work) -> _Apart | None:
+def difference(one: Tree, other: Tree, point: Point, work: Work) -> Apart | None:
     """Return how two expressions lie to one another at a point; None where that is beyond what is worked out."""
     try:
-        exact = _exact(one, point, work), _exact(other, point, work)
+        exact = rational(one, point, work), rational(other, point, work)
         if exact[0] is not None and exact[1] is not None:
             apart = exact[0] - exact[1]
             ratio = exact[0] / exact[1] if exact[1] else None
             size = max(abs(exact[0]), abs(exact[1]), key=abs)
-            return _Apart(not apart, True, apart, ratio, abs(apart) / size if size else Fraction(0))
+            return Apart(not apart, True, apart, ratio, abs(apart) / size if size else Fraction(0))
         both = ("sum", one, ("product", ("num", Fraction(-1), False), other))
-        return _approximate(one, other, _bits(both, point, work), point, work)
+        return _approximate(one, other, bits_needed(both, point, work), point, work)
     except TooMuch:
         if work.left < 0:
             raise
         return None
 
 
-def _approximate(one: Tree, other: Tree, bits: int, point: Point, work: _Work) -> _Apart:
+def _approximate(one: Tree, other: Tree, bits: int, point: Point, work: Work) -> Apart:
     found = []
     for precision in (bits + 128, 2 * bits + 256):
-        numeric = _Numeric(precision, point, work)
+        numeric = Numeric(precision, point, work)
         values = numeric.value(one), numeric.value(other)
         apart = values[0] - values[1]
         noise = numeric.largest * numeric.mp.mpf(2) ** (64 - numeric.mp.prec)
@@ -63,17 +63,18 @@ def _approximate(one: Tree, other: Tree, bits: int, point: Point, work: _Work) -
     ratio = values[0] / values[1] if values[1] else None
     turn = numeric.mp.pi / 180
     degrees = ratio is not None and any(abs(ratio * k - 1) < 1e-9 for k in (turn, 1 / turn))
-    return _Apart(zero, zero or (not nothing and stable), second, ratio, relative, degrees)
+    return Apart(zero, zero or (not nothing and stable), second, ratio, relative, degrees)
 
 
-def _near(one: Any, other: Any) -> bool:
+def nearly_equal(one: Any, other: Any) -> bool:
     """Whether two numbers, each a fraction or one of mpmath, are the same to 20 digits."""
     if isinstance(one, Fraction) and isinstance(other, Fraction):
         return one == other
-    one, other = _approached(one), _approached(other)
+    one, other = in_mpmath(one), in_mpmath(other)
     return bool(abs(one - other) <= abs(other) * 1e-20)
 
 
-def _approached(value: Any) -> Any:
-    mp = _arithmetic(512)
+def in_mpmath(value: Any) -> Any:
+    """Return a fraction, or a number of mpmath, as a number of mpmath of 512 bits."""
+    mp = arithmetic(512)
     return mp.mpf(value.numerator) / value.denominator if isinstance(value, Fraction) else mp.convert(value)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from autodata.domains.tasks.maths.limits import MOST_BITS, Doubtful, NoValue, Point, TooMuch, _Work
+from autodata.domains.tasks.maths.limits import MOST_BITS, Doubtful, NoValue, Point, TooMuch, Work
 from autodata.domains.tasks.maths.trees import Tree
 
 
-def _exact(tree: Tree, point: Point, work: _Work) -> Fraction | None:  # noqa: PLR0911 - one answer a case
+def rational(tree: Tree, point: Point, work: Work) -> Fraction | None:  # noqa: PLR0911 - one answer a case
     """Return the value of an expression where it is rational and that is easy to see, else None."""
     work.take()
     kind = tree[0]
@@ -17,7 +17,7 @@ def _exact(tree: Tree, point: Point, work: _Work) -> Fraction | None:  # noqa: P
         return _bounded(tree[1])
     if kind == "name":
         return point.get(tree[1])
-    values = [_exact(part, point, work) for part in tree[1:] if isinstance(part, tuple)]
+    values = [rational(part, point, work) for part in tree[1:] if isinstance(part, tuple)]
     known = [value for value in values if value is not None]
     if len(known) < len(values):
         return None

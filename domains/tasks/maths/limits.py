@@ -28,13 +28,14 @@ class Doubtful(Exception):
 
 
 @dataclass
-class _Work:
+class Work:
     """The work that is left for one question."""
 
     left: int = MOST_WORK
     seed: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311 - fixed points
 
     def take(self, precision: int = 0) -> None:
+        """Count one operation at a precision in bits. Raises TooMuch when no work is left."""
         self.left -= 1 + precision // 256
         if self.left < 0:
             raise TooMuch("work")

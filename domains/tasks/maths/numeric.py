@@ -8,11 +8,11 @@ from importlib.util import find_spec
 from typing import Any
 
 from autodata.checkpoints.errors import UserError
-from autodata.domains.tasks.maths.exact import _exact
-from autodata.domains.tasks.maths.limits import Doubtful, NoValue, Point, TooMuch, _Work
+from autodata.domains.tasks.maths.exact import rational
+from autodata.domains.tasks.maths.limits import Doubtful, NoValue, Point, TooMuch, Work
 from autodata.domains.tasks.maths.trees import Tree
 
-_PIECEWISE = frozenset({"floor", "ceil", "min", "max", "gcd", "lcm"})
+PIECEWISE = frozenset({"floor", "ceil", "min", "max", "gcd", "lcm"})
 _BRANCHES = frozenset({"acot", "asec", "acsc", "acoth", "asech", "acsch"})
 """Inverse functions whose values are a matter of convention."""
 
@@ -29,7 +29,8 @@ _arithmetics = threading.local()
 """For each thread its contexts of mpmath by precision: they keep constants and coefficients that are slow to find."""
 
 
-def _arithmetic(precision: int) -> Any:
+def arithmetic(precision: int) -> Any:
+    """Return this thread's context of mpmath of a precision in bits."""
     import mpmath  # noqa: PLC0415 - of the extra `science`
 
     known: dict[Any, Any] = _arithmetics.__dict__
@@ -39,12 +40,12 @@ def _arithmetic(precision: int) -> Any:
     return known[precision]
 
 
-class _Numeric:
+class Numeric:
     """Values to a precision in bits, of an arithmetic of its own; `largest` is the largest magnitude on the way."""
 
-    def __init__(self, precision: int, point: Point, work: _Work) -> None:
+    def __init__(self, precision: int, point: Point, work: Work) -> None:
         precision = -(-precision // 256) * 256
-        self.mp = _arithmetic(precision)
+        self.mp = arithmetic(precision)
         self.largest: Any = self.mp.mpf(0)
         self._point, self._work, self._precision = point, work, precision
 
@@ -62,7 +63,7 @@ class _Numeric:
 
     def _value(self, tree: Tree) -> Any:  # noqa: PLR0911 - one answer a kind
         mp = self.mp
-        exact = _exact(tree, self._point, self._work)
+        exact = rational(tree, self._point, self._work)
         if exact is not None:
             return mp.mpf(exact.numerator) / exact.denominator
         if tree[0] == "name":
@@ -85,7 +86,7 @@ class _Numeric:
     def _raised(self, tree: Tree) -> Any:
         mp = self.mp
         base = self.value(tree[1] if tree[0] == "power" else tree[2])
-        exponent: Any = _exact(tree[2] if tree[0] == "power" else tree[3], self._point, self._work)
+        exponent: Any = rational(tree[2] if tree[0] == "power" else tree[3], self._point, self._work)
         if exponent is not None and tree[0] == "call":
             exponent = 1 / exponent
         if not base:
@@ -106,7 +107,7 @@ class _Numeric:
             if max(map(abs, args)) > 50:
                 raise TooMuch(name)
             return mp.factorial(first) if name == "factorial" else mp.binomial(*args)
-        if name in _PIECEWISE:
+        if name in PIECEWISE:
             if not real or name in {"gcd", "lcm"}:
                 raise NoValue(name)
             if name in {"floor", "ceil"}:

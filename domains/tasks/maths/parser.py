@@ -9,22 +9,23 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from autodata.domains.tasks.maths.cursor import Cursor, _apart, _number
+from autodata.domains.tasks.maths.cursor import Cursor, number_of, numbers_apart
 from autodata.domains.tasks.maths.tokens import (
-    _BRACKETED,
-    _JUXTAPOSED,
-    _NAMES,
+    BRACKETED,
+    JUXTAPOSED,
+    NAMES,
     TRIGONOMETRIC,
     Token,
     Unreadable,
 )
-from autodata.domains.tasks.maths.trees import Tree, _is_integer, _is_scalar, _negative, _plain, _product, _times
+from autodata.domains.tasks.maths.trees import Tree, is_integer, is_plain, is_scalar, negated, product_of, times
 
 
-class _Reader(Cursor):
+class Parser(Cursor):
     """A descent over tokens: sum, product, factors, powers, atoms."""
 
     def whole(self) -> Tree:
+        """Return the tree of all tokens. Raises Unreadable where they are not surely one expression."""
         tree = self._sum()
         if self._at < len(self._tokens):
             raise Unreadable(self._tokens[self._at].text)
@@ -32,10 +33,10 @@ class _Reader(Cursor):
 
     def _sum(self) -> Tree:
         sign = self._take("+", "-")
-        terms = [_negative(self._product()) if sign == "-" else self._product()]
+        terms = [negated(self._product()) if sign == "-" else self._product()]
         while sign := self._take("+", "-"):
             term = self._product()
-            terms.append(_negative(term) if sign == "-" else term)
+            terms.append(negated(term) if sign == "-" else term)
         return terms[0] if len(terms) == 1 else ("sum", *terms)
 
     def _product(self) -> Tree:
@@ -52,10 +53,10 @@ class _Reader(Cursor):
                     self._met.choices.add("slash")
             else:
                 factor = self._chain()
-                if sign != "*" and not (_is_scalar(tree, sign) or _is_scalar(factor, sign)):
+                if sign != "*" and not (is_scalar(tree, sign) or is_scalar(factor, sign)):
                     raise Unreadable("perhaps a product of vectors")
-                tree = _times(tree, factor)
-            tree = _negative(tree) if negative else tree
+                tree = times(tree, factor)
+            tree = negated(tree) if negative else tree
         return tree
 
     def _chain(self, first: Tree | None = None) -> Tree:
@@ -69,9 +70,9 @@ class _Reader(Cursor):
                 raise Unreadable("a number after a factor")
             at = self._at
             factor = self._power()
-            if last[0] == "num" and factor[0] == "quotient" and self._tokens[at].text == r"\frac" and _plain(factor):
+            if last[0] == "num" and factor[0] == "quotient" and self._tokens[at].text == r"\frac" and is_plain(factor):
                 raise Unreadable("perhaps a mixed number")
-            tree, last = _times(tree, factor), factor
+            tree, last = times(tree, factor), factor
         return tree
 
     def _power(self) -> Tree:
@@ -89,7 +90,7 @@ class _Reader(Cursor):
             raise Unreadable("perhaps a transposed matrix")
         if exponent[0] == "product" and all(part[0] == "name" for part in exponent[1:]) and base not in _E:
             raise Unreadable("perhaps upper indices")
-        if base in _E and not _is_integer(exponent):
+        if base in _E and not is_integer(exponent):
             return ("call", "exp", exponent)
         tree = ("power", base, exponent)
         return self._application(tree) if base[0] == "name" else tree
@@ -114,7 +115,7 @@ class _Reader(Cursor):
             and (negative or base in _E or tree[:2] == ("num", Fraction(1)))
         ):
             raise Unreadable("perhaps a fraction as the exponent")
-        return _negative(tree) if negative else tree
+        return negated(tree) if negative else tree
 
     def _application(self, tree: Tree) -> Tree:
         """A name, perhaps with a power, before a bracket may be a function's."""
@@ -141,7 +142,7 @@ class _Reader(Cursor):
 
     def _arguments(self) -> list[Tree]:
         """Trees up to the closing bracket, with commas between them."""
-        self._tokens[self._at :] = [part for token in self._tokens[self._at :] for part in _apart(token)]
+        self._tokens[self._at :] = [part for token in self._tokens[self._at :] for part in numbers_apart(token)]
         args = [self._deeper(self._sum)]
         while self._take(","):
             args.append(self._deeper(self._sum))
@@ -154,7 +155,7 @@ class _Reader(Cursor):
             raise Unreadable("something is missing")
         self._at += 1
         if kind == "number":
-            return _number(piece)
+            return number_of(piece)
         if piece == "(":
             tree = self._deeper(self._sum)
             self._need(")")
@@ -181,11 +182,11 @@ class _Reader(Cursor):
 
     def _named(self, piece: str, kind: str) -> Tree:
         word = piece.removeprefix("\\")
-        if kind == "command" and word in _JUXTAPOSED:
-            return self._function(_JUXTAPOSED[word])
-        if kind == "command" and word in _BRACKETED:
+        if kind == "command" and word in JUXTAPOSED:
+            return self._function(JUXTAPOSED[word])
+        if kind == "command" and word in BRACKETED:
             return self._bracketed(word)
-        if kind == "letters" or (kind == "command" and word in _NAMES):
+        if kind == "letters" or (kind == "command" and word in NAMES):
             name = word + self._index()
             if self._next == "'":
                 raise Unreadable("a prime")
@@ -250,7 +251,7 @@ class _Reader(Cursor):
     def _two_groups(self) -> list[Tree]:
         if self._kind == "number" and re.fullmatch("[0-9]{2}", self._next):
             self._at += 1
-            return [_number(digit) for digit in self._tokens[self._at - 1].text]
+            return [number_of(digit) for digit in self._tokens[self._at - 1].text]
         return [self._argument(), self._argument()]
 
     def _argument(self) -> Tree:
@@ -260,20 +261,20 @@ class _Reader(Cursor):
         if (self._kind == "number" and len(self._next) == 1) or self._kind == "letters":
             self._at += 1
             return self._simple(self._tokens[self._at - 1])
-        if self._next.removeprefix("\\") in _NAMES:
+        if self._next.removeprefix("\\") in NAMES:
             self._at += 1
             return self._simple(self._tokens[self._at - 1])
         raise Unreadable("the argument of a command")
 
     def _simple(self, token: Token) -> Tree:
         if token.kind == "number":
-            return _number(token.text)
+            return number_of(token.text)
         tree = self._named(token.text, token.kind)
         self._met.bare.add(str(tree[1]))
         return tree
 
     def _root(self, piece: str) -> Tree:
-        degree: Tree = _number("2")
+        degree: Tree = number_of("2")
         if piece == r"\sqrt" and self._take("["):
             degree = self._deeper(self._sum)
             self._need("]")
@@ -284,14 +285,14 @@ class _Reader(Cursor):
             tree = self._group()
         elif self._kind == "number" and (piece == "√" or len(self._next) == 1 or self._tokens[self._at].spaced):
             self._at += 1
-            tree = _number(self._tokens[self._at - 1].text)
+            tree = number_of(self._tokens[self._at - 1].text)
             if self._starts_factor() and (piece == "√" or self._starts_name()):
                 raise Unreadable("perhaps a longer root")
         else:
             tree = self._argument()
             if self._starts_name():
                 raise Unreadable("perhaps a longer root")
-        if not _is_integer(degree):
+        if not is_integer(degree):
             raise Unreadable("the degree of a root")
         return ("call", "root", tree, degree)
 
@@ -299,10 +300,10 @@ class _Reader(Cursor):
         if word in {"binom"} or not self._take("("):
             raise Unreadable(f"{word} without brackets")
         args = self._arguments()
-        if len(args) != _BRACKETED[word] and (_BRACKETED[word] or len(args) < 2):
+        if len(args) != BRACKETED[word] and (BRACKETED[word] or len(args) < 2):
             raise Unreadable(f"{word} of {len(args)}")
         if word in {"sqrt", "cbrt"}:
-            return ("call", "root", args[0], _number("2" if word == "sqrt" else "3"))
+            return ("call", "root", args[0], number_of("2" if word == "sqrt" else "3"))
         return ("call", word, *args)
 
     def _function(self, name: str) -> Tree:
@@ -318,14 +319,16 @@ class _Reader(Cursor):
         exponent: Tree | None = None
         if self._take("^"):
             exponent = self._exponent(("name", name))
-            if exponent == _negative(_number("1")) and name in TRIGONOMETRIC:
+            if exponent == negated(number_of("1")) and name in TRIGONOMETRIC:
                 name, exponent = f"a{name}", None
-            elif not _is_integer(exponent) or exponent[1] < 2:
+            elif not is_integer(exponent) or exponent[1] < 2:
                 raise Unreadable("a power of a function")
         tree: Tree
         arg = self._function_argument(name)
         if name == "log":
-            logarithm = {"e": None, "10": _number("10"), "2": _number("2")}[self._reading.log] if base is None else base
+            logarithm = (
+                {"e": None, "10": number_of("10"), "2": number_of("2")}[self._reading.log] if base is None else base
+            )
             tree = ("call", "ln", arg)
             if logarithm is not None:
                 tree = ("quotient", tree, ("call", "ln", logarithm))
@@ -337,7 +340,7 @@ class _Reader(Cursor):
         if self._kind != "number" or not self._next.isdigit():
             raise Unreadable("the base of a logarithm")
         self._at += 1
-        return _number(self._tokens[self._at - 1].text)
+        return number_of(self._tokens[self._at - 1].text)
 
     def _function_argument(self, name: str) -> Tree:  # noqa: PLR0912 - one case after another
         if self._take("("):
@@ -349,7 +352,7 @@ class _Reader(Cursor):
             return self._group()
         if self._next == "|" and not self._bars:
             return self._deeper(self._power)
-        if self._next.removeprefix("\\") in _JUXTAPOSED:
+        if self._next.removeprefix("\\") in JUXTAPOSED:
             return self._deeper(self._power)
         factors: list[Tree] = []
         if self._kind == "number":
@@ -369,8 +372,8 @@ class _Reader(Cursor):
                 while self._may_join():
                     factors.append(self._power())
                 if self._take("/"):
-                    return ("quotient", _product(factors), self._power())
-        return _product(factors)
+                    return ("quotient", product_of(factors), self._power())
+        return product_of(factors)
 
     def _may_join(self) -> bool:
         """Whether the next factor may belong to a function without brackets: functions and brackets never do."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from autodata.domains.tasks.maths.meanings import MEANINGS, Met, Reading
-from autodata.domains.tasks.maths.parser import _Reader
-from autodata.domains.tasks.maths.tokens import _NAMES, LONGEST, Token, Unreadable, tokens
+from autodata.domains.tasks.maths.parser import Parser
+from autodata.domains.tasks.maths.tokens import LONGEST, NAMES, Token, Unreadable, tokens
 from autodata.domains.tasks.maths.trees import Tree
 
 
@@ -51,12 +51,12 @@ def readings(*texts: str) -> Iterator[tuple[Side, ...]]:
 def _side(found: list[Token], reading: Reading, met: Met, functions: frozenset[str]) -> Side:
     equals = [at for at, token in enumerate(found) if token.text == "="]
     if not equals:
-        return Side((), _Reader(found, reading, met, functions).whole())
+        return Side((), Parser(found, reading, met, functions).whole())
     about = tuple(token.text for token in found[: equals[0]])
     if len(equals) > 1 or not _is_subject(found[: equals[0]]):
         raise Unreadable("an equation")
     inner = Met()
-    tree = _Reader(found[equals[0] + 1 :], reading, inner, functions).whole()
+    tree = Parser(found[equals[0] + 1 :], reading, inner, functions).whole()
     if "".join(piece.strip("\\{}") for piece in about).partition("(")[0] in inner.bare | inner.applied:
         raise Unreadable("an equation in what it is about")
     met.choices |= inner.choices
@@ -69,7 +69,7 @@ def _side(found: list[Token], reading: Reading, met: Met, functions: frozenset[s
 def _is_subject(found: list[Token]) -> bool:
     """Whether tokens are a name such as `x`, `v_0` or `f(x)`."""
     pieces = [token.text for token in found]
-    if not pieces or not (found[0].kind == "letters" or pieces[0].removeprefix("\\") in _NAMES):
+    if not pieces or not (found[0].kind == "letters" or pieces[0].removeprefix("\\") in NAMES):
         return False
     rest = "".join(pieces[1:])
     return bool(re.fullmatch(r"(?:_(?:\w|\{\w+\}))?(?:\([A-Za-z](?:,[A-Za-z])*\))?", rest, re.ASCII))

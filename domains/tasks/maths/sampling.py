@@ -8,21 +8,21 @@ import random
 from collections.abc import Iterator
 from fractions import Fraction
 
-from autodata.domains.tasks.maths.difference import _Apart, _approached, _difference, _near
-from autodata.domains.tasks.maths.exact import _exact
-from autodata.domains.tasks.maths.limits import Doubtful, NoValue, Point, TooMuch, _Work
-from autodata.domains.tasks.maths.numeric import _Numeric
+from autodata.domains.tasks.maths.difference import Apart, difference, in_mpmath, nearly_equal
+from autodata.domains.tasks.maths.exact import rational
+from autodata.domains.tasks.maths.limits import Doubtful, NoValue, Point, TooMuch, Work
+from autodata.domains.tasks.maths.numeric import Numeric
 from autodata.domains.tasks.maths.trees import Tree, names
 
 ENOUGH_POINTS = 6
 
 
-class _Sampled:
+class Sampled:
     """Two expressions at numbers in place of their names."""
 
-    def __init__(self, one: Tree, other: Tree, free: list[str], work: _Work) -> None:
+    def __init__(self, one: Tree, other: Tree, free: list[str], work: Work) -> None:
         self._one, self._other, self._free, self._work = one, other, free, work
-        self._at: list[tuple[Point, _Apart]] = []
+        self._at: list[tuple[Point, Apart]] = []
         self._doubt = False
         for point in _points(free, (one, other), work.seed):
             apart = self._apart(point)
@@ -42,26 +42,26 @@ class _Sampled:
         if self._doubt or len(sure) < ENOUGH_POINTS or any(apart.zero for _, apart in sure):
             return False
         ratios = [apart.ratio for _, apart in sure]
-        if None not in ratios and all(_near(ratio, ratios[0]) for ratio in ratios):
+        if None not in ratios and all(nearly_equal(ratio, ratios[0]) for ratio in ratios):
             return True
         return all(self._goes_as_a_power(name, sure[:3]) for name in self._free)
 
-    def _goes_as_a_power(self, name: str, points: list[tuple[Point, _Apart]]) -> bool:
+    def _goes_as_a_power(self, name: str, points: list[tuple[Point, Apart]]) -> bool:
         factors = []
         for point, apart in points:
             doubled = self._apart({**point, name: 2 * point[name]})
             if doubled is None or not doubled.surely or doubled.zero:
                 return False
-            factors.append(_approached(doubled.value) / _approached(apart.value))
-        return all(_near(factor, factors[0]) for factor in factors)
+            factors.append(in_mpmath(doubled.value) / in_mpmath(apart.value))
+        return all(nearly_equal(factor, factors[0]) for factor in factors)
 
     def may_be_a_family(self) -> bool:
         """Whether both are linear in a name that counts: then they may name the same values one after another."""
         return all(_is_linear(tree, name) for tree in (self._one, self._other) for name in self._free)
 
-    def _apart(self, point: Point) -> _Apart | None:
+    def _apart(self, point: Point) -> Apart | None:
         try:
-            return _difference(self._one, self._other, point, self._work)
+            return difference(self._one, self._other, point, self._work)
         except NoValue:
             return None
         except Doubtful:
@@ -71,7 +71,7 @@ class _Sampled:
     def _both_doubtful(self, point: Point) -> bool:
         def doubtful(tree: Tree) -> bool:
             try:
-                _Numeric(256, point, self._work).value(tree)
+                Numeric(256, point, self._work).value(tree)
             except Doubtful:
                 return True
             except (NoValue, TooMuch):
@@ -110,7 +110,7 @@ def _points(free: list[str], trees: tuple[Tree, ...], rng: random.Random) -> Ite
 
 def _numbers(tree: Tree) -> Iterator[Fraction]:
     with contextlib.suppress(TooMuch, NoValue, Doubtful):
-        if (value := _exact(tree, {}, _Work(2000))) is not None:
+        if (value := rational(tree, {}, Work(2000))) is not None:
             if value.numerator.bit_length() < 2000:
                 yield value
             return

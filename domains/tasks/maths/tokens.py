@@ -16,7 +16,7 @@ _GREEK = """
     τ tau φ phi χ chi ψ psi ω omega π pi ϕ phi ℏ hbar ħ hbar ℓ ell Γ Gamma Δ Delta Θ Theta Λ Lambda Ξ Xi Φ Phi Ψ Psi
     Ω Omega
 """  # noqa: RUF001
-_NAMES = frozenset(_GREEK.split()[1::2]) | {"varepsilon", "varphi", "vartheta", "varrho", "kappa"}
+NAMES = frozenset(_GREEK.split()[1::2]) | {"varepsilon", "varphi", "vartheta", "varrho", "kappa"}
 _SIGNS = str.maketrans(
     {sign: f" \\{name} " for sign, name in zip(_GREEK.split()[::2], _GREEK.split()[1::2], strict=True)}
     | {"−": "-", "–": "-", "·": r" \cdot ", "⋅": r" \cdot ", "×": r" \times ", "÷": r" \div ", "∞": r" \infty "}  # noqa: RUF001
@@ -39,11 +39,11 @@ _ALIKE |= {r"\dbinom": r"\binom", r"\lbrace": r"\{", r"\rbrace": r"\}", r"\opera
 _TRIGONOMETRIC = "sin cos tan cot sec csc sinh cosh tanh coth sech csch"
 TRIGONOMETRIC = frozenset(_TRIGONOMETRIC.split())
 _INVERSE = {f"{before}{name}": f"a{name}" for name in TRIGONOMETRIC for before in ("arc", "a", "ar")}
-_JUXTAPOSED = {name: name for name in (*TRIGONOMETRIC, "exp", "ln", "log", "lg")} | _INVERSE
-_BRACKETED = {"sqrt": 1, "cbrt": 1, "abs": 1, "floor": 1, "ceil": 1, "factorial": 1, "binomial": 2, "binom": 2}
-_BRACKETED |= {"min": 0, "max": 0, "gcd": 0, "lcm": 0}
+JUXTAPOSED = {name: name for name in (*TRIGONOMETRIC, "exp", "ln", "log", "lg")} | _INVERSE
+BRACKETED = {"sqrt": 1, "cbrt": 1, "abs": 1, "floor": 1, "ceil": 1, "factorial": 1, "binomial": 2, "binom": 2}
+BRACKETED |= {"min": 0, "max": 0, "gcd": 0, "lcm": 0}
 """Functions written with brackets only, and how many arguments each takes (0: two or more)."""
-_WORDS = frozenset(_JUXTAPOSED) | frozenset(_BRACKETED) | _NAMES | {"infty", "oo", "inf", "infinity", "pm"}
+WORDS = frozenset(JUXTAPOSED) | frozenset(BRACKETED) | NAMES | {"infty", "oo", "inf", "infinity", "pm"}
 
 
 class Unreadable(ValueError):
@@ -69,7 +69,7 @@ def tokens(text: str) -> list[Token]:
     for match in _TOKEN.finditer(text.translate(_SIGNS)):
         kind, piece = str(match.lastgroup), match[0]
         if kind != "space":
-            if kind == "letters" and piece in _WORDS:
+            if kind == "letters" and piece in WORDS:
                 kind, piece = "command", "\\" + {"oo": "infty", "inf": "infty", "infinity": "infty"}.get(piece, piece)
             found.append(Token(kind, _ALIKE.get(piece, piece), spaced))
         spaced = kind == "space"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-_CONSTANTS = frozenset({"pi", "e", "i"})
+CONSTANTS = frozenset({"pi", "e", "i"})
 
 
-def _has(tree: Tree, test: Any) -> bool:
-    return bool(test(tree)) or any(_has(part, test) for part in tree[1:] if isinstance(part, tuple))
+def has(tree: Tree, test: Any) -> bool:
+    """Whether a tree or any part of it passes a test."""
+    return bool(test(tree)) or any(has(part, test) for part in tree[1:] if isinstance(part, tuple))
 
 
 Tree = tuple[Any, ...]
@@ -17,28 +18,32 @@ Tree = tuple[Any, ...]
 ("power", tree, tree), ("call", function, *trees) or ("applied", name, *trees) for a function that nobody knows."""
 
 
-def _negative(tree: Tree) -> Tree:
+def negated(tree: Tree) -> Tree:
+    """Return a tree with the other sign."""
     return ("num", -tree[1], tree[2]) if tree[0] == "num" else ("product", ("num", Fraction(-1), False), tree)
 
 
-def _times(one: Tree, other: Tree) -> Tree:
+def times(one: Tree, other: Tree) -> Tree:
+    """Return the product of two trees, as one product where the first is one."""
     return ("product", *(one[1:] if one[0] == "product" else (one,)), other)
 
 
-def _product(factors: list[Tree]) -> Tree:
+def product_of(factors: list[Tree]) -> Tree:
+    """Return the product of factors; one factor is itself."""
     return factors[0] if len(factors) == 1 else ("product", *factors)
 
 
-def _plain(tree: Tree) -> bool:
+def is_plain(tree: Tree) -> bool:
     """Whether a quotient is one of two numbers."""
     return all(part[0] == "num" for part in tree[1:])
 
 
-def _is_integer(tree: Tree) -> bool:
+def is_integer(tree: Tree) -> bool:
+    """Whether a tree is a whole number."""
     return tree[0] == "num" and bool(tree[1].denominator == 1)
 
 
-def _is_scalar(tree: Tree, sign: str) -> bool:
+def is_scalar(tree: Tree, sign: str) -> bool:
     """Whether a factor cannot be a vector: it holds no name, or, at a dot, it is the value of a function or power."""
     return not names(tree) - {"pi"} or (sign == r"\cdot" and tree[0] in {"call", "power", "num"})
 

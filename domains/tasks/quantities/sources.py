@@ -8,9 +8,14 @@ from fractions import Fraction
 from functools import lru_cache
 
 from autodata.domains.tasks.quantities.digits import DIGITS, in_digits, readings
-from autodata.domains.tasks.quantities.spelled import _WORDS, _runs, _spelled
+from autodata.domains.tasks.quantities.spelled import ASCII_WORD, spelled_numbers, word_runs
 from autodata.domains.tasks.quantities.vocabulary import LOOSE, NUMBER_WORDS, SCALES
-from autodata.domains.tasks.quantities.written_fractions import _PART, _and_parts, _fractions_stated, _part_behind
+from autodata.domains.tasks.quantities.written_fractions import (
+    PARTS_OF_ONE,
+    fractions_stated,
+    parts_behind,
+    value_of_parts,
+)
 
 _TOKEN = re.compile(r"[^\W_]+")
 _PERCENT = re.compile(r" ?(?:%|per[ -]?cent\b|percent\b|pct\b)", re.IGNORECASE)
@@ -51,7 +56,7 @@ def tokens(text: str) -> frozenset[str]:
 @lru_cache(maxsize=32)
 def letters(text: str) -> frozenset[str]:
     """Return the different words of English letters alone, as they are written; digits end a word."""
-    return frozenset(word for token in tokens(text) for word in _WORDS.findall(token))
+    return frozenset(word for token in tokens(text) for word in ASCII_WORD.findall(token))
 
 
 @lru_cache(maxsize=32)
@@ -70,17 +75,17 @@ def stated(text: str) -> frozenset[Fraction]:
                 parts = re.findall(r"\d+(?:[.,]\d+)?", number.text)
                 found |= {value for part in parts for value in readings(part, unlikely=False)}
     lower = {word.lower() for word in letters(text)}
-    more = not lower.isdisjoint(_PART)
-    runs = _runs(text) if lower & NUMBER_WORDS else ()
-    for run, behind in {(run[0], _part_behind(text, run.end()) if more else "") for run in runs}:
-        numbers = list(_spelled(run, 0))
+    more = not lower.isdisjoint(PARTS_OF_ONE)
+    runs = word_runs(text) if lower & NUMBER_WORDS else ()
+    for run, behind in {(run[0], parts_behind(text, run.end()) if more else "") for run in runs}:
+        numbers = list(spelled_numbers(run, 0))
         found |= {value for number in numbers for value in number.values}
-        found |= {value + _and_parts(behind) for value in numbers[-1].values} if behind else set()
+        found |= {value + value_of_parts(behind) for value in numbers[-1].values} if behind else set()
     for digits, scale in set(_RANGE.findall(text)) if lower & SCALES.keys() else ():  # 5 to 6 million
         found |= {value * SCALES[scale.lower()] for value in readings(digits)}
     for word in lower & LOOSE.keys():
         found |= set(LOOSE[word])
-    found |= _fractions_stated(text, lower)
+    found |= fractions_stated(text, lower)
     found |= _numerals(text) | _short_years(text)
     found |= {
         Fraction(unicodedata.numeric(sign)).limit_denominator(10**6)

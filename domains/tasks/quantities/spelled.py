@@ -10,7 +10,7 @@ from itertools import pairwise
 from autodata.domains.tasks.quantities.digits import Number
 from autodata.domains.tasks.quantities.vocabulary import NUMBER_WORDS, ORDINALS, SCALES, TENS, UNITS, any_of
 
-_WORDS = re.compile(r"[A-Za-z]+")
+ASCII_WORD = re.compile(r"[A-Za-z]+")
 _NUMBER_WORD = any_of(NUMBER_WORDS)
 _RUN = re.compile(rf"{_NUMBER_WORD}(?:(?:\s{{1,3}}|-)(?:[aA][nN][dD]\s{{1,3}})?{_NUMBER_WORD}){{0,24}}")
 _OF_DIGITS = re.compile(rf"(?<=\d[ -])(?:{any_of([*SCALES, 'hundred'])})")
@@ -19,10 +19,10 @@ _OF_DIGITS = re.compile(rf"(?<=\d[ -])(?:{any_of([*SCALES, 'hundred'])})")
 
 def in_words(text: str) -> list[Number]:
     """Return the numbers written in English words, in order; two pairs in a row are a year too, as nineteen thirty."""
-    return [number for run in _runs(text) for number in _spelled(run[0], run.start())]
+    return [number for run in word_runs(text) for number in spelled_numbers(run[0], run.start())]
 
 
-def _runs(text: str) -> Iterator[re.Match[str]]:
+def word_runs(text: str) -> Iterator[re.Match[str]]:
     """Yield number words in a row, without one at their beginning that belongs to digits."""
     at = 0
     while run := _RUN.search(text, at):
@@ -32,7 +32,7 @@ def _runs(text: str) -> Iterator[re.Match[str]]:
             yield run
 
 
-def _spelled(run: str, at: int) -> Iterator[Number]:
+def spelled_numbers(run: str, at: int) -> Iterator[Number]:
     """Split number words in a row, which begin at a place of their text, into numbers."""
     groups: list[tuple[int, int, int]] = []  # start, end, value
     total, now, start, end, open_ = 0, -1, 0, 0, False
@@ -44,7 +44,7 @@ def _spelled(run: str, at: int) -> Iterator[Number]:
             groups.append((start, end, total + max(now, 0)))
         total, now, open_, last = 0, -1, False, 10**18
 
-    for match in _WORDS.finditer(run):
+    for match in ASCII_WORD.finditer(run):
         word = match[0].lower()
         if word == "and":
             continue
