@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from statistics import median
@@ -142,7 +142,7 @@ def true_rate(rules: Obeyed) -> float:
 def named(rules: Obeyed) -> str:
     """Return rules as one text, by which their true rate is kept."""
     effects: Sequence[Effects] = (rules.first, rules.later, rules.review)
-    return json.dumps([{k: round(v, 6) for k, v in asdict(effect).items() if v} for effect in effects])
+    return json.dumps([{k: round(v, 6) for k, v in effect.model_dump().items() if v} for effect in effects])
 
 
 def measure(seeds: int, iterations: int, early: int, processes: int = 2) -> dict[str, Any]:

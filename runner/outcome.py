@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from autodata.checkpoints.errors import cause_of
+from autodata.checkpoints.errors import RunFailed, UserError, cause_of
 from autodata.nodes.optimizer.state import Result
 
 
@@ -58,3 +58,11 @@ class InARow:
     def ended(self) -> None:
         """Note a document that ended otherwise: it breaks the row."""
         self.lines, self._cause = [], ""
+
+
+def first_failure(failures: ExceptionGroup) -> Exception:
+    """Return the one failure of a task group that its session ends with: one that a person can act on, if any."""
+    first: Exception = failures.subgroup((RunFailed, UserError)) or failures
+    while isinstance(first, ExceptionGroup):
+        first = first.exceptions[0]
+    return first

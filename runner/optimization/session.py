@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import RunControl
 
-from autodata.checkpoints.errors import Effect, RunFailed, Stopped, UserError, effect_of
+from autodata.checkpoints.errors import Effect, Stopped, UserError, effect_of
 from autodata.checkpoints.queries.meta import meta_value
 from autodata.checkpoints.queries.searches import count_ended, open_lanes, tests_done
 from autodata.checkpoints.records import Document
@@ -37,7 +37,7 @@ from autodata.runner.ingest import take_in
 from autodata.runner.optimization.archive import LedgerArchive
 from autodata.runner.optimization.evaluator import DocumentEvaluator
 from autodata.runner.optimization.failures import LedgerTrajectories, TracedTrajectories
-from autodata.runner.outcome import Outcome
+from autodata.runner.outcome import Outcome, first_failure
 from autodata.runner.run_folder import RunFolder, open_run_folder
 from autodata.tracing.langsmith import langsmith_wanted, project_name
 
@@ -140,10 +140,7 @@ class Optimization:
             if not self.outcome.stopped and await self._over():
                 await self._guarded(self.unseal(search))
         except ExceptionGroup as failures:
-            first: Exception = failures.subgroup((RunFailed, UserError)) or failures
-            while isinstance(first, ExceptionGroup):
-                first = first.exceptions[0]
-            raise first from None
+            raise first_failure(failures) from None
         finally:
             if timer:
                 timer.cancel()

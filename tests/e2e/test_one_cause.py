@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -42,18 +43,24 @@ async def endpoint() -> AsyncIterator[ChatServer]:
         yield server
 
 
-async def serve(folder: Path, monkeypatch: pytest.MonkeyPatch, values: dict[str, Any]) -> None:
+@asynccontextmanager
+async def served_at(folder: Path, monkeypatch: pytest.MonkeyPatch, values: dict[str, Any]) -> AsyncIterator[None]:
+    """A server's folder and configuration; what is open of it is closed at the end."""
     monkeypatch.setenv(CONFIG_VARIABLE, str(folder / "server.toml"))
     monkeypatch.setenv(FOLDER_VARIABLE, str(folder / "server"))
     (folder / "server.toml").write_text(tomli_w.dumps(values), "utf-8")
+    try:
+        yield
+    finally:
+        await shut()
 
 
 async def test_a_request_of_several_documents_stops_and_goes_on_later(
     endpoint: ChatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     endpoint.switches = UNREADABLE
-    await serve(tmp_path, monkeypatch, settings(endpoint.base_url, max_rounds=1, retries=retries(2)))
-    try:
+    values = settings(endpoint.base_url, max_rounds=1, retries=retries(2))
+    async with served_at(tmp_path, monkeypatch, values):
         client = Client(tmp_path, "dataset")
         given = {"texts": [paste(n) for n in range(4)], "domain": "cs"}
         with pytest.raises(Stopped, match=f"2 documents in a row errored for the same cause: .*{SAID}"):
@@ -62,22 +69,18 @@ async def test_a_request_of_several_documents_stops_and_goes_on_later(
         values = await client.run(given)
         assert sum(values["counts"].values()) == 4
         assert "errored" not in values["counts"]
-    finally:
-        await shut()
 
 
 async def test_a_request_whose_documents_end_otherwise_does_not_stop(
     endpoint: ChatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     endpoint.switches = UNREADABLE
-    await serve(tmp_path, monkeypatch, settings(endpoint.base_url, max_rounds=1, retries=retries(3)))
-    try:
+    values = settings(endpoint.base_url, max_rounds=1, retries=retries(3))
+    async with served_at(tmp_path, monkeypatch, values):
         client = Client(tmp_path, "dataset")
         for _ in range(2):  # each request has a row of its own
             values = await client.run({"texts": [paste(0), paste(1)], "domain": "cs"})
             assert values["counts"] == {"errored": 2}
-    finally:
-        await shut()
 
 
 def test_a_search_whose_evaluations_are_shorter_than_a_row_stops_too(tmp_path: Path) -> None:
@@ -134,14 +137,11 @@ async def test_a_server_warns_of_attempts_that_are_alike(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     values = settings("http://127.0.0.1:9/v1", {"default": {"temperature": 0.0}})
-    await serve(tmp_path, monkeypatch, values)
     caplog.set_level(logging.WARNING)
-    try:
+    async with served_at(tmp_path, monkeypatch, values):
         await server_runtime()
         assert "temperature is 0, so the 3 attempts of weak_solver" in caplog.text
         begun = await Client(tmp_path).graph.ainvoke(
             paste(), {"configurable": {"thread_id": "t"}}, interrupt_after=["intake"]
         )
         assert begun["note"].startswith("temperature is 0")
-    finally:
-        await shut()
