@@ -162,7 +162,7 @@ class PostgresSaver(AsyncPostgresSaver):
         doomed = set(run_ids)
         async with self._cursor() as cursor:
             await cursor.execute(
-                "SELECT DISTINCT thread_id FROM checkpoints"  # noqa: S608
+                "SELECT DISTINCT thread_id FROM checkpoints"  # noqa: S608 - an expression of this module
                 f" WHERE starts_with(thread_id, %s) AND {_RUN_LABEL} = ANY(%s)",
                 (self.prefix, sorted(doomed)),
             )
@@ -181,7 +181,7 @@ class PostgresSaver(AsyncPostgresSaver):
         async with self._cursor() as cursor, cursor.connection.transaction():
             for table, names in columns.items():
                 await cursor.execute(
-                    f"INSERT INTO {table} (thread_id, {names}) SELECT %s, {names} FROM {table}"  # noqa: S608
+                    f"INSERT INTO {table} (thread_id, {names}) SELECT %s, {names} FROM {table}"  # noqa: S608 - names of this function
                     " WHERE thread_id = %s ON CONFLICT DO NOTHING",
                     (target, source),
                 )
@@ -190,7 +190,7 @@ class PostgresSaver(AsyncPostgresSaver):
         """Delete a thread's checkpoints but the chosen ones and those these lean on. `label` is an SQL expression."""
         async with self._cursor() as cursor, cursor.connection.transaction():
             await cursor.execute(
-                "SELECT checkpoint_ns, checkpoint_id, parent_checkpoint_id,"  # noqa: S608
+                "SELECT checkpoint_ns, checkpoint_id, parent_checkpoint_id,"  # noqa: S608 - an expression of this module
                 f" (metadata ? 'counters_since_delta_snapshot')::int AS leans, {label} AS label"
                 " FROM checkpoints WHERE thread_id = %s ORDER BY checkpoint_id",
                 (own_id,),
@@ -200,11 +200,12 @@ class PostgresSaver(AsyncPostgresSaver):
             for namespace, checkpoint_id in unneeded(rows, choose):
                 doomed.setdefault(namespace, []).append(checkpoint_id)
             for namespace, ids in doomed.items():
-                for table in ("checkpoints", "checkpoint_writes"):
-                    await cursor.execute(
-                        f"DELETE FROM {table} WHERE thread_id = %s AND checkpoint_ns = %s AND checkpoint_id = ANY(%s)",  # noqa: S608
-                        (own_id, namespace, ids),
-                    )
+                for statement in (
+                    "DELETE FROM checkpoints WHERE thread_id = %s AND checkpoint_ns = %s AND checkpoint_id = ANY(%s)",
+                    "DELETE FROM checkpoint_writes"
+                    " WHERE thread_id = %s AND checkpoint_ns = %s AND checkpoint_id = ANY(%s)",
+                ):
+                    await cursor.execute(statement, (own_id, namespace, ids))
             # A value is stored once a version, for all checkpoints that hold it: those that none holds any more go.
             await cursor.execute(
                 "DELETE FROM checkpoint_blobs b WHERE b.thread_id = %s AND b.checkpoint_ns = ANY(%s) AND NOT EXISTS"

@@ -19,7 +19,7 @@ Same = Literal["equal", "different"]
 NEAR = Fraction(1, 100)
 """A decimal nearer than this to another value, relatively, may be a rounded one."""
 
-_DATE_OR_RANGE = re.compile(r"\s*[\d.]+(?:\s*[-–−]\s*[\d./]+)+\s*|\s*\d+(?:\s*/\s*\d+){2,}\s*")  # noqa: RUF001
+_DATE_OR_RANGE = re.compile(r"\s*[\d.]+(?:\s*[-–−]\s*[\d./]+)+\s*|\s*\d+(?:\s*/\s*\d+){2,}\s*")
 _ARBITRARY = frozenset({"A", "B", "C", "D", "K", "c", "k"})
 """Names of constants that a solution leaves open: twice such a constant is another one."""
 _COUNTERS = frozenset("jklmnKMN")

@@ -73,7 +73,7 @@ def _root(value: int, degree: int) -> int | None:
     return found if found**degree == value else None
 
 
-def _called(name: str, args: list[Fraction]) -> Fraction | None:  # noqa: PLR0911
+def _called(name: str, args: list[Fraction]) -> Fraction | None:  # noqa: PLR0911 - one answer a function
     whole = [int(arg) for arg in args if arg.denominator == 1]
     if name == "root":
         return _power(args[0], 1 / args[1]) if args[1] else _nothing("a root of degree zero")

@@ -128,4 +128,4 @@ class Numeric:
     def _unknown(self, tree: Tree) -> Any:
         """A function that nobody knows: some number, always the same for the same function of the same values."""
         values = [self.mp.nstr(self.value(part), 20) for part in tree[2:]]
-        return self.mp.mpf(random.Random(f"{tree[1]} {values}").randrange(1 << 60)) / (1 << 58)  # noqa: S311
+        return self.mp.mpf(random.Random(f"{tree[1]} {values}").randrange(1 << 60)) / (1 << 58)  # noqa: S311 - no secret

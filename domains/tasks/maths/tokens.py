@@ -15,11 +15,11 @@ _GREEK = """
     α alpha β beta γ gamma δ delta ε epsilon ζ zeta η eta θ theta κ kappa λ lambda μ mu µ mu ν nu ξ xi ρ rho σ sigma
     τ tau φ phi χ chi ψ psi ω omega π pi ϕ phi ℏ hbar ħ hbar ℓ ell Γ Gamma Δ Delta Θ Theta Λ Lambda Ξ Xi Φ Phi Ψ Psi
     Ω Omega
-"""  # noqa: RUF001
+"""
 NAMES = frozenset(_GREEK.split()[1::2]) | {"varepsilon", "varphi", "vartheta", "varrho", "kappa"}
 _SIGNS = str.maketrans(
     {sign: f" \\{name} " for sign, name in zip(_GREEK.split()[::2], _GREEK.split()[1::2], strict=True)}
-    | {"−": "-", "–": "-", "·": r" \cdot ", "⋅": r" \cdot ", "×": r" \times ", "÷": r" \div ", "∞": r" \infty "}  # noqa: RUF001
+    | {"−": "-", "–": "-", "·": r" \cdot ", "⋅": r" \cdot ", "×": r" \times ", "÷": r" \div ", "∞": r" \infty "}
     | {"±": r" \pm ", "≤": r" \le ", "≥": r" \ge ", "≠": r" \ne ", "≈": r" \approx ", "∈": r" \in ", "°": r"^\circ "}
     | {"½": r"\frac{1}{2}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}"}
 )
