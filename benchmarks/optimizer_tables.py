@@ -76,7 +76,7 @@ async def search(settings: OptimizeRunConfig, folder: Path, latency_s: float = 0
     """Run one search; return the leader after each iteration."""
     evaluator = WorldEvaluator(settings, latency_s=latency_s)
     async with open_optimization(settings, folder, evaluator=evaluator, trajectories=evaluator) as session:
-        await session.take_in(splits(settings.seed))
+        await session.add_documents(splits(settings.seed))
         ending = await session.run()
         if ending.stopped:
             raise RuntimeError(ending.stopped)

@@ -130,7 +130,7 @@ async def _sit(
             session.on_event = progress.on_event
             for line in told:
                 progress.say(line)
-            await session.take_in(splits)
+            await session.add_documents(splits)
             outcome = await session.run()
             return outcome, await SearchReport.read(session.ledger, session.archive, config)
 

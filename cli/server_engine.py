@@ -20,7 +20,7 @@ from autodata.jobs.progress import Progress
 from autodata.jobs.session import Session
 from autodata.runner.config import RunConfig, load_config
 from autodata.runner.destinations import host
-from autodata.runner.ingest import take_in
+from autodata.runner.ingest import add_documents
 from autodata.runner.remote import RemoteRun, RemoteRunner, open_remote
 
 _BOUNDS = ("weak_mean", "weak_best", "strong_mean", "gap")
@@ -111,7 +111,7 @@ async def _sit(run: RemoteRun, inputs: Inputs, out: Path, url: str, key: str | N
         async with open_remote(run, out, url, key) as runner:
             _on_signals(runner, progress)
             runner.on_event = progress.on_event
-            for line in inputs.lines(await take_in(runner.ledger, inputs), out):
+            for line in inputs.lines(await add_documents(runner.ledger, inputs), out):
                 progress.say(line)
             progress.total = await count_documents(runner.ledger, "pending", "errored")
             outcome = await runner.run()

@@ -24,7 +24,7 @@ from autodata.models.validation import problems
 from autodata.runner.outcome import InARow
 from autodata.serving.context import GatedContext, ServedContext, union_schema
 from autodata.serving.errors import Errored, Stopped, telling
-from autodata.serving.nodes import Paste, begin, enter, fresh, read_pastes, thread_of
+from autodata.serving.nodes import Paste, add_to_queue, begin, fresh, read_pastes, thread_of
 from autodata.serving.runtime import server_runtime
 from autodata.serving.wrap import AnyGraph, part
 
@@ -122,7 +122,7 @@ def _intake(schema: type[ServedContext], domains: dict[str, Domain]) -> Any:
             briefs = [fresh(document)["document"] for document in documents]
             before = state.pinned if state.documents == briefs else None
             begun = await begin(server, domain, schema, runtime.context, config, before)
-            await enter(server, documents, config)
+            await add_to_queue(server, documents, config)
             server.in_a_row.pop(thread_of(config), None)
             cleared = {"results": Overwrite([]), "examples": [], "counts": {}}
             return {"domain": state.domain, "documents": briefs, **cleared, **begun}

@@ -138,10 +138,10 @@ def read_pastes(server: ServerRuntime, domain: Domain, given: Sequence[Paste]) -
     return list({document.document_id: document for document in (read_paste(item, most) for item in given)}.values())
 
 
-async def enter(server: ServerRuntime, documents: Sequence[Document], config: RunnableConfig) -> None:
-    """Take documents into the server's ledger and into the thread's queue."""
-    await server.take_in(*documents)
-    await server.queue(thread_of(config)).enter([document.document_id for document in documents])
+async def add_to_queue(server: ServerRuntime, documents: Sequence[Document], config: RunnableConfig) -> None:
+    """Add documents to the server's ledger and to the thread's queue."""
+    await server.add_documents(*documents)
+    await server.queue(thread_of(config)).add([document.document_id for document in documents])
 
 
 def fresh(document: Document) -> dict[str, Any]:
@@ -200,7 +200,7 @@ def intake_node(schema: type[ServedContext], domain: Domain) -> Callable[..., Aw
             known = isinstance(state.document, dict) and state.document.get("document_id") == document.document_id
             before = state.pinned if known else None
             begun = await begin(server, domain, schema, runtime.context, config, before)
-            await enter(server, [document], config)
+            await add_to_queue(server, [document], config)
             return {**fresh(document), **begun, "history": [], "usage": []}
 
     return intake

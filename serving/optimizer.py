@@ -248,7 +248,7 @@ def _intake(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, An
             await server.searches.begin(key, {**request, "pinned": pinned_of(order)})
             async with server.searches.working(key, thread) as room:
                 session = await room.sit(order, server.budget)
-                await session.optimization.take_in({split: found for split, found in splits.items() if found})
+                await session.optimization.add_documents({split: found for split, found in splits.items() if found})
             roles = order.config.roles()
             return {
                 **dict.fromkeys((*OptState.__annotations__, *Found.__annotations__)),

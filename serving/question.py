@@ -21,7 +21,7 @@ from autodata.runner.brief import Brief, brief, without
 from autodata.serving.context import BoundsContext, ServedContext, union_schema
 from autodata.serving.dataset import added, loop_node, read_results
 from autodata.serving.errors import telling
-from autodata.serving.nodes import Paste, begin, enter, fresh, read_pastes
+from autodata.serving.nodes import Paste, add_to_queue, begin, fresh, read_pastes
 from autodata.serving.runtime import server_runtime
 from autodata.serving.wrap import AnyGraph
 
@@ -86,7 +86,7 @@ def _intake(schema: type[ServedContext], domains: Mapping[str, Domain]) -> Any:
             documents = [fresh(document)["document"]]
             before = state.pinned if state.documents == documents else None
             begun = await begin(server, domain, schema, runtime.context, config, before)
-            await enter(server, [document], config)
+            await add_to_queue(server, [document], config)
             kept = {name: begun[name] for name in ("pinned", "note")}
             return {**cleared, "documents": documents, **without("", ""), **kept}
 

@@ -44,7 +44,7 @@ class DocumentEvaluator:
         """
         everything = request.documents
         whole = EvaluationQueue(self._run_folder.ledger, request.evaluation, everything)
-        await whole.enter(everything)
+        await whole.add(everything)
         wave = len(everything) if request.lost is None else request.wave
         done: tuple[Trial, ...] = ()
         if request.lost is not None and request.lost(done):

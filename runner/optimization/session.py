@@ -33,7 +33,7 @@ from autodata.prompts import load_pack
 from autodata.prompts.roles import OPTIMIZER_ROLES
 from autodata.runner.config import RunConfig
 from autodata.runner.events import OptimizationEvent
-from autodata.runner.ingest import take_in
+from autodata.runner.ingest import add_documents
 from autodata.runner.optimization.archive import LedgerArchive
 from autodata.runner.optimization.evaluator import DocumentEvaluator
 from autodata.runner.optimization.failures import LedgerTrajectories, TracedTrajectories
@@ -106,8 +106,8 @@ class Optimization:
         for control in self._controls:
             control.request_drain(reason)
 
-    async def take_in(self, splits: Mapping[str, Sequence[Document]]) -> None:
-        """Take in the documents of the splits; those of an earlier session must be the same.
+    async def add_documents(self, splits: Mapping[str, Sequence[Document]]) -> None:
+        """Add the documents of the splits to the folder; those of an earlier session must be the same.
 
         Raises UserError for a document in two splits, or for splits other than the folder's.
         """
@@ -116,7 +116,7 @@ class Optimization:
             _require_same(known, splits)
             return
         require_splits(splits)
-        await take_in(self.ledger, [document for documents in splits.values() for document in documents])
+        await add_documents(self.ledger, [document for documents in splits.values() for document in documents])
         rows = [
             {"document_id": document.document_id, "split": split, "position": position}
             for split, documents in splits.items()

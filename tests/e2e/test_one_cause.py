@@ -17,7 +17,7 @@ from autodata.checkpoints.ledger import Ledger
 from autodata.cli.run import closing_lines
 from autodata.corpus.summary import summarise
 from autodata.jobs.session import Session
-from autodata.runner.ingest import take_in
+from autodata.runner.ingest import add_documents
 from autodata.runner.remote import RemoteRun, RemoteRunner, _Told, open_remote
 from autodata.serving.errors import Stopped
 from autodata.serving.runtime import CONFIG_VARIABLE, FOLDER_VARIABLE, server_runtime, shut
@@ -112,7 +112,7 @@ async def test_a_run_at_a_server_stops_too(tmp_path: Path, lucky: tuple[int, ...
     documents = generated(8)
     run = RemoteRun("self_instruct_cs", {}, concurrency=1, pause_after_documents=3)
     async with Ledger.open(tmp_path / "run.db") as ledger:
-        await take_in(ledger, documents)
+        await add_documents(ledger, documents)
         client: Any = None  # it is never asked
         runner = FailingRemote(run, ledger, client, uuid4(), "http://127.0.0.1:1")
         runner.lucky = frozenset(documents[n].name for n in lucky)
@@ -128,7 +128,7 @@ async def test_a_server_that_nothing_listens_for_is_named_as_such(tmp_path: Path
         bound.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{bound.getsockname()[1]}"
     async with open_remote(RemoteRun("self_instruct_cs", {}), tmp_path, url, None) as runner:
-        await take_in(runner.ledger, generated(1))
+        await add_documents(runner.ledger, generated(1))
         outcome = await runner.run()
     assert outcome.stopped.startswith(f"{url} cannot be reached: the connection was refused: nothing listens")
 

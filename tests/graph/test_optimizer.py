@@ -100,7 +100,7 @@ async def searching(
     folder: Path, settings: OptimizeRunConfig, evaluator: Any = None, trajectories: Any = None
 ) -> AsyncIterator[Optimization]:
     async with open_optimization(settings, folder, evaluator=evaluator, trajectories=trajectories) as session:
-        await session.take_in(SPLITS if evaluator else FEW)
+        await session.add_documents(SPLITS if evaluator else FEW)
         yield session
 
 
@@ -487,17 +487,17 @@ async def test_several_lanes_share_one_population(tmp_path: Path) -> None:
 async def test_a_document_in_two_splits_is_refused(tmp_path: Path) -> None:
     async with open_optimization(config(), tmp_path / "opt") as session:
         with pytest.raises(UserError, match="keep held-out documents out"):
-            await session.take_in({"train": DOCUMENTS[:3], "validate": DOCUMENTS[2:5]})
+            await session.add_documents({"train": DOCUMENTS[:3], "validate": DOCUMENTS[2:5]})
         with pytest.raises(UserError, match="give --validate PATH"):
-            await session.take_in({"train": DOCUMENTS[:3]})
+            await session.add_documents({"train": DOCUMENTS[:3]})
 
 
 async def test_other_documents_in_a_later_session_are_refused(tmp_path: Path) -> None:
     await searched(tmp_path / "opt", config(), Scripted(half))
     async with open_optimization(config(), tmp_path / "opt") as session:
-        await session.take_in({})
+        await session.add_documents({})
         with pytest.raises(UserError, match="--validate names other documents"):
-            await session.take_in({"validate": DOCUMENTS[:3]})
+            await session.add_documents({"validate": DOCUMENTS[:3]})
 
 
 async def test_another_setting_of_the_search_is_refused(tmp_path: Path) -> None:
