@@ -296,17 +296,17 @@ def require_address(url: str, key: str | None) -> None:
 async def _bind(ledger: Ledger, folder: Path, run: RemoteRun) -> UUID:
     """Tie a folder to what the server is asked for; return the folder's own id, which names its threads."""
     known = await meta(ledger)
-    bears = {"graph": run.graph, **{f"context.{name}": str(value) for name, value in run.context.items()}}
+    fields = {"graph": run.graph, **{f"context.{name}": str(value) for name, value in run.context.items()}}
     if "bearing" in known:
         require_kind(known, KIND, folder)
-    if changed := changed_since(known, bears, folder):
+    if changed := changed_since(known, fields, folder):
         raise UserError(
             f"{folder} was made with another configuration ({'; '.join(changed[:5])}): use another --out, or the"
             " old values"
         )
     folder_id = known.get("folder_id") or str(uuid4())
     domain = run.graph.removeprefix("self_instruct_")
-    values = {**kept_of(bears), "kind": KIND, "domain": domain, "folder_id": folder_id}
+    values = {**kept_of(fields), "kind": KIND, "domain": domain, "folder_id": folder_id}
     await ledger.save(meta=[{"key": name, "value": value} for name, value in values.items()])
     write_resolved(folder / "config.toml", run.resolved())
     return UUID(folder_id)

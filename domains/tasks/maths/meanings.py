@@ -1,4 +1,4 @@
-"""The meanings that a notation leaves open (`a/b c`, `log x`, `e`), and what a text holds that bears on them."""
+"""The meanings that a notation leaves open (`a/b c`, `log x`, `e`), and what in a text decides between them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MEANINGS = {
 
 @dataclass
 class Met:
-    """What a text holds that has several meanings, or bears on which are possible."""
+    """What a text holds that has several meanings, or decides which are possible."""
 
     choices: set[str] = field(default_factory=set)
     """Names of fields of Reading that matter."""
