@@ -15,7 +15,7 @@ from langgraph.runtime import RunControl
 
 from autodata.checkpoints.errors import Effect, Stopped, UserError, effect_of
 from autodata.checkpoints.queries.meta import meta_value
-from autodata.checkpoints.queries.searches import count_ended, open_lanes, tests_done
+from autodata.checkpoints.queries.searches import count_ended, open_workers, tests_done
 from autodata.checkpoints.records import Document
 from autodata.checkpoints.saver import checkpoint_error, keep_rounds
 from autodata.domains.domain import Domain
@@ -128,7 +128,7 @@ class Optimization:
         """Search until no iteration is left or something says stop; then open the held-out test, once."""
         await self.archive.enter_baseline()
         search = await self.search()
-        workers = sorted(await open_lanes(self.ledger) | {*range(self._config.optimize.parallel)})
+        workers = sorted(await open_workers(self.ledger) | {*range(self._config.optimize.parallel)})
         seconds = self._config.budget.max_seconds
         loop = asyncio.get_running_loop()
         spent = f"the budget --max-seconds {seconds:g} is spent" if seconds else ""

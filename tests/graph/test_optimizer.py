@@ -474,7 +474,7 @@ async def test_a_search_goes_on_where_a_budget_stopped_it(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-async def test_several_lanes_share_one_population(tmp_path: Path) -> None:
+async def test_several_workers_share_one_population(tmp_path: Path) -> None:
     _, rows = await searched(tmp_path / "opt", config(5, parallel=3, max_rounds=1))
     assert sorted(row["iteration"] for row in rows) == [1, 2, 3, 4, 5]
     assert {row["lane"] for row in rows} == {0, 1, 2}
