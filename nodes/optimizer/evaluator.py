@@ -43,8 +43,8 @@ class EvaluationRequest:
     documents: tuple[str, ...]
     """Ids, in the order in which they are taken."""
     lost: Lost | None = None
-    """Asked after each wave of documents; None: never stop early."""
-    wave: int = 5
+    """Asked after each batch of documents; None: never stop early."""
+    batch: int = 5
     """Documents between two looks at `lost`. Fixed, so that where it stops does not depend on timing."""
 
 

@@ -93,7 +93,7 @@ async def test_a_lost_evaluation_stops_after_its_wave_and_goes_on_later(tmp_path
             looks.append(len(trials))
             return len(trials) >= 6
 
-        assert len(await evaluator.evaluate(request(run_folder.pack, ids, lost=lost, wave=3))) == 6
+        assert len(await evaluator.evaluate(request(run_folder.pack, ids, lost=lost, batch=3))) == 6
         assert looks == [0, 3, 6]
         paid = await calls(run_folder)
         whole = await evaluator.evaluate(request(run_folder.pack, ids))

@@ -50,7 +50,7 @@ class Scripted:
     async def evaluate(self, request: EvaluationRequest) -> tuple[Trial, ...]:
         self.asked.append(request)
         found = [Trial(d, s, 1, 7) for d, s in zip(request.documents, self.rates(request), strict=True)]
-        for seen in range(0, len(found), request.wave):
+        for seen in range(0, len(found), request.batch):
             if request.lost and request.lost(found[:seen]):
                 return tuple(found[:seen])
         return tuple(found)
