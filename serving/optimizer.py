@@ -347,7 +347,9 @@ def _unseal(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, An
         """Open the held-out documents, once: the baseline and the winner are evaluated on them. Without any, go on."""
         with telling():
             async with seat(schema, state, config) as session:
-                await session.optimization.unseal(await session.search(state["iterations"], _teller(runtime)))
+                await session.optimization.evaluate_held_out(
+                    await session.search(state["iterations"], _teller(runtime))
+                )
         return {}
 
     return unseal

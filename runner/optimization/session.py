@@ -138,7 +138,7 @@ class Optimization:
                 for worker in workers:
                     group.create_task(self._guarded(self._worker(search, worker)))
             if not self.outcome.stopped and await self._over():
-                await self._guarded(self.unseal(search))
+                await self._guarded(self.evaluate_held_out(search))
         except ExceptionGroup as failures:
             raise first_failure(failures) from None
         finally:
@@ -216,7 +216,7 @@ class Optimization:
     async def _over(self) -> bool:
         return await count_ended(self.ledger) >= self._config.optimize.iterations
 
-    async def unseal(self, search: Search) -> None:
+    async def evaluate_held_out(self, search: Search) -> None:
         """Evaluate the baseline and the winner on the test split: once, whatever is searched later."""
         if not await self.archive.documents("test"):
             return
