@@ -25,7 +25,7 @@ from benchmarks.tables import documents
 from benchmarks.world_twin import Marked, Obeyed, Played, RoundPlayed, Twin
 
 SIZES: Mapping[str, int] = {"train": 50, "validate": 25, "test": 25}
-"""Documents of a split, as many as the paper had (its test documents are not told: as many as for validation)."""
+"""Documents of a split, as many as the paper had (of its test documents it gives no number: as for validation)."""
 
 PLAIN: Mapping[str, Any] = {"reuse_parent": False, "racing": "off", "curtail": False, "confirm": 0, "parallel": 1}
 """The paper's optimiser read to the letter: parent and mutant are evaluated whole in every iteration, one at a time."""

@@ -233,7 +233,7 @@ class PostgresSaver(AsyncPostgresSaver):
             raise  # a value's fault, not the server's
         except psycopg.Error as error:
             raise RunFailed(
-                f"the checkpoints in Postgres cannot be used any more ({_told(error)}): see to the server, then type"
+                f"the checkpoints in Postgres cannot be used any more ({_text_of(error)}): see to the server, then type"
                 " the same command again to go on: nothing paid for is lost"
             ) from None
 
@@ -251,7 +251,7 @@ async def open_postgres(dsn: str, variable: str, prefix: str = "") -> AsyncItera
             await _set_up(connection)
         except psycopg.Error as error:
             raise UserError(
-                f"{variable}: the checkpoint tables cannot be made ({_told(error, arguments)}): let the database's"
+                f"{variable}: the checkpoint tables cannot be made ({_text_of(error, arguments)}): let the database's"
                 " owner grant CREATE on its schema, or name another database"
             ) from None
     pool = AsyncConnectionPool[AsyncConnection[DictRow]](
@@ -306,14 +306,14 @@ async def _connected(arguments: Mapping[str, Any], variable: str) -> AsyncIterat
         connection = await AsyncConnection.connect(**arguments, autocommit=True, row_factory=dict_row)
     except psycopg.Error as error:
         raise UserError(
-            f"{variable}: the Postgres server cannot be reached ({_told(error, arguments)}): see that it runs, and that"
-            f" {variable} names it: {_SHAPE}"
+            f"{variable}: the Postgres server cannot be reached ({_text_of(error, arguments)}): see that it runs, and"
+            f" that {variable} names it: {_SHAPE}"
         ) from None
     async with connection:
         yield connection
 
 
-def _told(error: Exception, arguments: Mapping[str, Any] | None = None) -> str:
+def _text_of(error: Exception, arguments: Mapping[str, Any] | None = None) -> str:
     """Return an error's text on one line, without the password."""
     text = " ".join(str(error).split()) or type(error).__name__
     password = str((arguments or {}).get("password") or "")

@@ -94,15 +94,15 @@ def execute(
     """Run one session with progress on a terminal. The first Ctrl-C or SIGTERM drains, the second stops at once."""
     read = {split: Inputs(config, files) for split, files in paths.items() if files}
     splits = {split: _documents(inputs, split) for split, inputs in read.items()}
-    told = [f"--{split}: {line}" for split, inputs in read.items() for line in inputs.lines([], out)]
+    warnings = [f"--{split}: {line}" for split, inputs in read.items() for line in inputs.lines([], out)]
     if warning := attempts_alike(config.chosen_domain, config.roles()):
-        told.insert(0, f"warning: {warning}")
+        warnings.insert(0, f"warning: {warning}")
     if not (out / "run.db").exists():
         if not splits:
             raise UserError(f"{out} holds no search yet: give --train PATH and --validate PATH")
         require_splits(splits)
     with suppress(asyncio.CancelledError):
-        return asyncio.run(_sit(config, splits, told, out, OptimizeProgress(terminal, config.optimize.iterations)))
+        return asyncio.run(_sit(config, splits, warnings, out, OptimizeProgress(terminal, config.optimize.iterations)))
     raise RunFailed(f"stopped at once; the same command goes on: nothing paid for is lost ({out})")
 
 
@@ -119,7 +119,7 @@ def _documents(inputs: Inputs, split: str) -> list[Document]:
 async def _sit(
     config: OptimizeRunConfig,
     splits: Mapping[str, list[Document]],
-    told: Sequence[str],
+    warnings: Sequence[str],
     out: Path,
     progress: OptimizeProgress,
 ) -> tuple[Outcome, SearchReport]:
@@ -128,7 +128,7 @@ async def _sit(
         async with open_optimization(config, out, progress=progress.preparing) as session:
             on_signals(session, progress)
             session.on_event = progress.on_event
-            for line in told:
+            for line in warnings:
                 progress.say(line)
             await session.add_documents(splits)
             outcome = await session.run()

@@ -11,7 +11,7 @@ from autodata.checkpoints.writes import record_opened
 from autodata.models.structured import schema_text
 from autodata.nodes.code_checks import noted, rejection_by_code
 from autodata.nodes.context import Context
-from autodata.nodes.events import QualityEvent, rejection_told
+from autodata.nodes.events import QualityEvent, rejection_event
 from autodata.nodes.state import State
 from autodata.nodes.step import Step
 from autodata.prompts import PromptPack, fence
@@ -55,5 +55,5 @@ async def quality_verifier(state: State, runtime: Runtime[Context]) -> dict[str,
         reason = "; ".join(problems)
     await record_opened(step.services.store, step.opening(), quality=quality)
     rejection = {"failure_mode": mode.value, "reason": reason} if reason else None
-    step.emit(QualityEvent(**step.place, quality=quality, rejection=rejection_told(rejection)))
+    step.emit(QualityEvent(**step.place, quality=quality, rejection=rejection_event(rejection)))
     return {"candidate_id": step.candidate_id, "quality": quality, "rejection": rejection}

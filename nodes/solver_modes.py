@@ -215,14 +215,14 @@ async def _reply(step: Step, role: str, index: str, messages: Messages, mode: Mo
         if not lines or says_answer(reply.answer[lines[-1][1] :]):
             break
         results = await asyncio.gather(*(asyncio.to_thread(maths.evaluate, asked) for asked, _ in lines))
-        told = [
+        report = [
             f"RESULT of {asked}: {'cannot be worked out' if value is None else value}"
             for (asked, _), value in zip(lines, results, strict=True)
         ]
         messages = [
             *messages,
             {"role": "assistant", "content": reply.answer[: lines[-1][1]]},
-            {"role": "user", "content": "\n".join([*told, "Go on."])},
+            {"role": "user", "content": "\n".join([*report, "Go on."])},
         ]
         reply = await caller.text(step.site(role, index=f"{index}/t{turn}"), messages)
     return reply

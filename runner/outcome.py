@@ -44,7 +44,7 @@ class InARow:
     def __init__(self, most: int) -> None:
         self._most, self._cause = most, ""
         self.lines: list[str] = []
-        """What was told of each of them, the first one first."""
+        """What was reported of each of them, the first one first."""
 
     def errored(self, kind: str, brief: str, line: str) -> str:
         """Note one; return why to stop as soon as `most` stand in a row, else an empty text."""

@@ -29,7 +29,7 @@ from autodata.nodes.step import Step
 from autodata.runner.brief import SIMULATED_NOTE
 from autodata.runner.ingest import read_pasted
 from autodata.serving.context import ServedContext
-from autodata.serving.errors import telling
+from autodata.serving.errors import in_server_errors
 from autodata.serving.pinned import keep, kept
 from autodata.serving.runtime import ServerRuntime, server_runtime
 
@@ -91,7 +91,7 @@ def served(schema: type[ServedContext], domain: Domain, node: Node) -> Callable[
     """Return a node of a loop as a server calls it: its runtime context is made from what the thread began with."""
 
     async def run(state: ServedState, config: RunnableConfig, runtime: Runtime[ServedContext]) -> dict[str, Any]:
-        with telling():
+        with in_server_errors():
             server = await server_runtime()
             queue = server.queue(thread_of(config))
             document = readable(state)["document"]["document_id"]
@@ -194,7 +194,7 @@ def intake_node(schema: type[ServedContext], domain: Domain) -> Callable[..., Aw
 
     async def intake(state: Begun, config: RunnableConfig, runtime: Runtime[ServedContext]) -> dict[str, Any]:
         """Take the document in: its text goes to the server's ledger, the thread keeps a reference."""
-        with telling():
+        with in_server_errors():
             server = await server_runtime()
             (document,) = read_pastes(server, domain, [state])
             known = isinstance(state.document, dict) and state.document.get("document_id") == document.document_id
@@ -208,7 +208,7 @@ def intake_node(schema: type[ServedContext], domain: Domain) -> Callable[..., Aw
 
 async def result(state: State, config: RunnableConfig) -> dict[str, Any]:
     """Sum up: every round whole, and what it cost, so that nobody has to look into the server's ledger."""
-    with telling():
+    with in_server_errors():
         server, state = await server_runtime(), readable(state)
         thread = f"{server.queue(thread_of(config)).evaluation}/{state['document']['document_id']}"
         return {"history": await _history(server, state), "usage": await _usage(server, thread)}
@@ -219,7 +219,7 @@ def entry_node(schema: type[ServedContext], domain: Domain) -> Callable[..., Awa
 
     async def entry(state: ServedState, config: RunnableConfig) -> dict[str, Any]:
         """Sum up one document of several: every round whole, and what it cost."""
-        with telling():
+        with in_server_errors():
             server = await server_runtime()
             pinned = await kept(server.ledger, schema, state.get("pinned"))
             whole = {**await result(state, config), **who(server, domain, pinned.context)}

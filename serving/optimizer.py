@@ -41,7 +41,7 @@ from autodata.runner.config import RunConfig
 from autodata.runner.optimization.session import SPLITS, OptimizeRunConfig, held_out_results
 from autodata.runner.search_figures import held_out_figures, member_figures
 from autodata.serving.context import SearchContext, optimizer_pack_for, read_context, search_schema
-from autodata.serving.errors import telling
+from autodata.serving.errors import in_server_errors
 from autodata.serving.nodes import Paste, read_paste, thread_of
 from autodata.serving.runtime import ServerRuntime, server_runtime
 from autodata.serving.searches import Order, Session
@@ -55,7 +55,7 @@ MOST_STEPS = STEPS * MOST_ITERATIONS + 20
 """Steps that a run takes at most."""
 
 Node = Callable[[Any, Runtime[OptContext]], Awaitable[dict[str, Any]]]
-Told = Callable[[SearchEvent], None]
+Reporter = Callable[[SearchEvent], None]
 
 
 class Splits(BaseModel):
@@ -234,7 +234,7 @@ def read_splits(server: ServerRuntime, domain: Domain, given: Splits) -> dict[st
 def _intake(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, Any]]]:
     async def intake(state: _Begun, config: RunnableConfig, runtime: Runtime[SearchContext]) -> dict[str, Any]:
         """Take the documents in, each into one split: texts go to the server's ledger, the thread keeps references."""
-        with telling():
+        with in_server_errors():
             server, domain, thread = await server_runtime(), SERVED[state.domain], thread_of(config)
             splits = read_splits(server, domain, state)
             ids = {split: [document.document_id for document in splits[split]] for split in SPLITS}
@@ -323,9 +323,9 @@ def _seated(schema: type[SearchContext], node: Node) -> Callable[..., Awaitable[
     """Return a node of the optimiser as a server calls it: the search is the thread's own."""
 
     async def run(state: SearchState, config: RunnableConfig, runtime: Runtime[SearchContext]) -> dict[str, Any]:
-        with telling():
+        with in_server_errors():
             async with seat(schema, state, config) as session:
-                search = await session.search(state["iterations"], _teller(runtime))
+                search = await session.search(state["iterations"], _reporter(runtime))
                 inner: Any = runtime.override(context=OptContext(search))  # type: ignore[arg-type]
                 return await node(state, inner)
 
@@ -333,7 +333,7 @@ def _seated(schema: type[SearchContext], node: Node) -> Callable[..., Awaitable[
     return run
 
 
-def _teller(runtime: Runtime[Any]) -> Told:
+def _reporter(runtime: Runtime[Any]) -> Reporter:
     """Return what streams the events of a search, as plain JSON values."""
 
     def tell(event: SearchEvent) -> None:
@@ -345,10 +345,10 @@ def _teller(runtime: Runtime[Any]) -> Told:
 def _unseal(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, Any]]]:
     async def unseal(state: SearchState, config: RunnableConfig, runtime: Runtime[SearchContext]) -> dict[str, Any]:
         """Open the held-out documents, once: the baseline and the winner are evaluated on them. Without any, go on."""
-        with telling():
+        with in_server_errors():
             async with seat(schema, state, config) as session:
                 await session.optimization.evaluate_held_out(
-                    await session.search(state["iterations"], _teller(runtime))
+                    await session.search(state["iterations"], _reporter(runtime))
                 )
         return {}
 
@@ -358,7 +358,7 @@ def _unseal(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, An
 def _result(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, Any]]]:
     async def result(state: SearchState, config: RunnableConfig) -> dict[str, Any]:
         """Sum up: the winner's prompts whole, what was changed, every iteration, and what it cost."""
-        with telling():
+        with in_server_errors():
             async with seat(schema, state, config) as session:
                 found = await _found(session)
             await (await server_runtime()).searches.leave(state["search"])

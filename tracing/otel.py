@@ -1,7 +1,7 @@
 """Traces to an OpenTelemetry collector: OTLP over HTTP, with the attributes of its conventions for generative AI.
 
 The stock exporter sends, and the stock SDK makes its spans. The stock `BatchSpanProcessor` is not used: it drops spans
-without a count that a person could be told, does not try a batch again that nobody answered, and waits at the end for a
+without a count that could be reported, does not try a batch again that nobody answered, and waits at the end for a
 request on its way; the outbox does none of this. Spans are made when they are sent, for then they are redacted, and
 their ids follow from ours, so that a tree that a killed process began holds together.
 """

@@ -144,7 +144,7 @@ async def leaders(ledger: Reader) -> list[tuple[int, str]]:
 
 
 async def log(ledger: Reader) -> list[dict[str, Any]]:
-    """Return what a caller is told of the iterations that have ended, in order."""
+    """Return what a caller is shown of the iterations that have ended, in order."""
     return await ledger.read(
         "SELECT iteration AS n, parent, mutant, outcome, reason, parent_score, mutant_score, record, analysis, summary"
         " FROM iterations WHERE outcome != 'open' ORDER BY iteration"

@@ -188,7 +188,7 @@ def broken_rules(kind: TaskType, candidate: Candidate) -> Mapping[str, str]:
     return kind.post_filters(candidate) if isinstance(kind, Ruled) else {}
 
 
-def told_criteria(kind: TaskType, candidate: Candidate) -> Sequence[Mapping[str, Any]]:
+def judge_criteria(kind: TaskType, candidate: Candidate) -> Sequence[Mapping[str, Any]]:
     """Return what a loop judge is told of a candidate's criteria: text and weight, where its kind says no more."""
     if isinstance(kind, Told):
         return kind.told(candidate)

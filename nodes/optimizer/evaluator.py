@@ -26,7 +26,7 @@ class Trial:
 
 
 Lost = Callable[[Sequence[Trial]], bool]
-"""Whether an evaluation may stop, told the trials so far, in the order of the documents; asked before any, too."""
+"""Whether an evaluation may stop, given the trials so far, in the order of the documents; asked before any, too."""
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ class DocumentEvaluator:
             outcome = await runner.run()
         finally:
             self._running.discard(runner)
-        # Those whose cause ends the session are told by it, once.
+        # Those whose cause ends the session are reported by it, once.
         self.errored += [f"{request.evaluation}: {line}" for line in outcome.errored if line not in outcome.one_cause]
         if outcome.stopped:
             self.drain(outcome.stopped, failed=outcome.failed)

@@ -18,7 +18,7 @@ from autodata.cli.run import closing_lines
 from autodata.corpus.summary import summarise
 from autodata.jobs.session import Session
 from autodata.runner.ingest import add_documents
-from autodata.runner.remote import RemoteRun, RemoteRunner, _Told, open_remote
+from autodata.runner.remote import RemoteRun, RemoteRunner, _ServerError, open_remote
 from autodata.serving.errors import Stopped
 from autodata.serving.runtime import CONFIG_VARIABLE, FOLDER_VARIABLE, server_runtime, shut
 from tests.e2e.test_told_once import served, written
@@ -104,7 +104,7 @@ class FailingRemote(RemoteRunner):
         self.asked += 1
         if row["name"] in self.lucky:
             return {"status": "rejected", "status_reason": "max_rounds", "history": [], "usage": []}
-        return _Told("Errored", f"unusable_reply: {SAID}: {row['name']!r}")
+        return _ServerError("Errored", f"unusable_reply: {SAID}: {row['name']!r}")
 
 
 @pytest.mark.parametrize(("lucky", "asked"), [((), 3), ((2,), 6)])
