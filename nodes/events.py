@@ -81,7 +81,7 @@ class CandidateEvent(_Event):
 
     event: Literal["candidate"] = "candidate"
     candidate: dict[str, Any] | None
-    """The candidate, whole; its keys depend on the domain's kind."""
+    """The candidate, whole; its keys depend on the domain's task type."""
     rejection: Rejection | None
     """Set when code rejected it at once: malformed, tried before, or faulty."""
 

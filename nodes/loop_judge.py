@@ -1,8 +1,8 @@
 """Loop judge: accepts a round by the pattern of its attempts, or sends it back (paper, section 4).
 
-Layer 1 is code: a question that breaks a fixed rule of its kind goes back whatever anybody says. Layer 2 asks a judge,
-who is given every number and states none that is used: its verdict decides. In a baseline nothing is sent back: the
-judge is asked all the same, for what it thinks of the question's worth.
+Layer 1 is code: a question that breaks a fixed rule of its task type goes back whatever anybody says. Layer 2 asks a
+judge, who is given every number and states none that is used: its verdict decides. In a baseline nothing is sent back:
+the judge is asked all the same, for what it thinks of the question's worth.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ async def loop_judge(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 
 def _pattern(step: Step) -> Pattern:
     candidate = step.candidate
-    kind = step.services.domain.scorer
-    criteria = judge_criteria(kind, candidate)
-    flags = broken_rules(kind, candidate)
+    task_type = step.services.domain.scorer
+    criteria = judge_criteria(task_type, candidate)
+    flags = broken_rules(task_type, candidate)
     return Pattern(candidate.question, criteria, step.attempts, step.rounds, flags)
 
 

@@ -30,7 +30,7 @@ class Pattern:
     attempts: Sequence[Attempt]
     rounds: Sequence[Round] = ()
     flags: Mapping[str, str] = field(default_factory=dict)
-    """Fixed rules of the kind that the question breaks, each with what was found."""
+    """Fixed rules of the task type that the question breaks, each with what was found."""
 
     def of(self, stage: Stage) -> list[Attempt]:
         """Return one solver's attempts in order of their index."""

@@ -24,17 +24,17 @@ async def review(step: Step, node: str, pack: PromptPack | None = None) -> tuple
     the findings and the limits of the prompt's front matter.
     """
     services, candidate = step.services, step.candidate
-    kind, prompt = services.domain.scorer, (pack or services.pack)["quality_verifier"]
+    task_type, prompt = services.domain.scorer, (pack or services.pack)["quality_verifier"]
     messages = prompt.render(
         {
             "source": fence("document", await step.source()),
             "title": fence("title", step.state["document"]["title"]),
-            "candidate": kind.shown(candidate),
-            "schema": schema_text(kind.review),
+            "candidate": task_type.shown(candidate),
+            "schema": schema_text(task_type.review),
         }
     )
-    found, _ = await services.caller.parsed(step.site(node, "quality_verifier"), messages, kind.review)
-    problems = kind.findings(found, candidate, prompt.front.limits)
+    found, _ = await services.caller.parsed(step.site(node, "quality_verifier"), messages, task_type.review)
+    problems = task_type.findings(found, candidate, prompt.front.limits)
     return {"candidate_id": candidate.candidate_id, "passed": not problems, **found.model_dump(mode="json")}, problems
 
 

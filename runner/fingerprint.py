@@ -21,7 +21,7 @@ VERSION = 1
 """Version of the rules. It rises when values that were kept before would now be written in another way."""
 
 CODE = "domain.code"
-"""What results depend on besides settings: the code of a kind of one's own."""
+"""What results depend on besides settings: the code of a task type of one's own."""
 
 LATER = frozenset({CODE})
 """What folders from before it was kept do not have: they are taken to have been made with the value of today."""
