@@ -94,7 +94,7 @@ async def steps(archive: LedgerArchive, ledger: Any, settings: OptimizeRunConfig
         spent[row["iteration"]] = spent.get(row["iteration"], 0) + row["calls"]
     members = {iterations[0]["parent"]: 0}
     scores: dict[str, dict[int, Fraction]] = {}
-    record, calls, found = iterations[0]["parent"], 0, []
+    incumbent, calls, found = iterations[0]["parent"], 0, []
     twin = twin_of(settings, load_pack("cs"))
     for row in iterations:
         n = row["iteration"]
@@ -105,8 +105,8 @@ async def steps(archive: LedgerArchive, ledger: Any, settings: OptimizeRunConfig
                 scores.setdefault(one["pack"], {})[one["block"]] = score
         if row["outcome"] == "accepted":
             members.setdefault(row["mutant"], n)
-        record = row["mutant"] if row["record"] else record
-        leader = record
+        incumbent = row["mutant"] if row["record"] else incumbent
+        leader = incumbent
         if not settings.optimize.confirm:
             leader = max(members, key=lambda pack: (_mean(scores[pack].values()), -members[pack]))
         rules = replace(twin.obeyed(await archive.pack(leader)), challenger="", feedback="", verifier="")

@@ -55,7 +55,7 @@ def search(
     domain: DomainName = None,
     iterations: Annotated[int | None, typer.Option(help="Iterations in all.")] = None,
     parallel: Annotated[int | None, typer.Option(help="Iterations at once; only 1 is reproducible to the bit.")] = None,
-    confirm: Annotated[int | None, typer.Option(help="Fresh blocks before a new record is believed.")] = None,
+    confirm: Annotated[int | None, typer.Option(help="Fresh blocks before a new incumbent is believed.")] = None,
     max_calls: MaxCalls = None,
     max_tokens: MaxTokens = None,
     max_usd: MaxUsd = None,

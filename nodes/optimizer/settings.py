@@ -36,7 +36,7 @@ class OptimizeConfig(Settings):
     wave: int = Field(default=5, ge=1)
     """Validation documents between two looks at a race. A look waits for its whole batch: small ones cost time."""
     confirm: int = Field(default=0, ge=0, le=50)
-    """Fresh blocks on which a new record must beat the one before it on average, before it is believed."""
+    """Fresh blocks on which a new incumbent must beat the one before it on average, before it is believed."""
     failures: int = Field(default=6, ge=1, le=50)
     """Failed rounds that the analyst reads, whole, spread over the failure modes."""
     traces: Literal["ledger", "langsmith"] = "ledger"

@@ -78,13 +78,13 @@ async def _confirmed(search: Search, n: int, mutant: PromptPack, result: Result)
             return kept
         leader = row["leader"]
         if leader is None:
-            known = await archive.member(await archive.record())
+            known = await archive.member(await archive.incumbent())
             would = known.score is None or (result.score is not None and result.score > known.score)
             leader = known.pack if would else ""
             await archive.save(iterations=[{"iteration": n, "leader": leader}])
         while leader:
             means = await _on_fresh_blocks(search, n, await archive.pack(leader), mutant)
-            present = await archive.record()
+            present = await archive.incumbent()
             if present != leader:
                 leader = present
                 await archive.save(iterations=[{"iteration": n, "leader": leader}])
