@@ -102,7 +102,9 @@ def execute(
             raise UserError(f"{out} holds no search yet: give --train PATH and --validate PATH")
         require_splits(splits)
     with suppress(asyncio.CancelledError):
-        return asyncio.run(_sit(config, splits, warnings, out, OptimizeProgress(terminal, config.optimize.iterations)))
+        return asyncio.run(
+            _run_session(config, splits, warnings, out, OptimizeProgress(terminal, config.optimize.iterations))
+        )
     raise RunFailed(f"stopped at once; the same command goes on: nothing paid for is lost ({out})")
 
 
@@ -116,7 +118,7 @@ def _documents(inputs: Inputs, split: str) -> list[Document]:
     return list({document.document_id: document for document in found}.values())
 
 
-async def _sit(
+async def _run_session(
     config: OptimizeRunConfig,
     splits: Mapping[str, list[Document]],
     warnings: Sequence[str],

@@ -63,7 +63,7 @@ def run_on_server(
         raise UserError(f"{out} holds no documents yet: give --documents PATH")
     inputs = Inputs(settings, paths)
     with suppress(asyncio.CancelledError):
-        return asyncio.run(_sit(run, inputs, out, url, key))
+        return asyncio.run(_run_session(run, inputs, out, url, key))
     raise RunFailed(f"stopped at once; the same command goes on: nothing paid for is lost ({out})")
 
 
@@ -105,7 +105,9 @@ def _key(variable: str | None) -> str | None:
     return key
 
 
-async def _sit(run: RemoteRun, inputs: Inputs, out: Path, url: str, key: str | None) -> tuple[Session, list[str]]:
+async def _run_session(
+    run: RemoteRun, inputs: Inputs, out: Path, url: str, key: str | None
+) -> tuple[Session, list[str]]:
     with Progress(console(stderr=True), target=run.target) as progress:
         progress.say(f"Documents go to: the LangGraph server at {host(url)}, and from there to the models it names")
         async with open_remote(run, out, url, key) as runner:

@@ -45,7 +45,7 @@ class LedgerArchive:
         prompts = {role: parse_prompt(role, text, f"{where}: {role}.md") for role, text in texts.items()}
         return cls(ledger, PromptPack("baseline", prompts))
 
-    async def enter_baseline(self) -> None:
+    async def add_baseline(self) -> None:
         """Enter the baseline as the first of the population. Doing it twice is harmless."""
         if await queries.baseline_pack(self._ledger) is None:
             now = datetime.now(UTC).isoformat(timespec="milliseconds")

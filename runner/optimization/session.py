@@ -126,7 +126,7 @@ class Optimization:
 
     async def run(self) -> Outcome:
         """Search until no iteration is left or something says stop; then open the held-out test, once."""
-        await self.archive.enter_baseline()
+        await self.archive.add_baseline()
         search = await self.search()
         workers = sorted(await open_workers(self.ledger) | {*range(self._config.optimize.parallel)})
         seconds = self._config.budget.max_seconds

@@ -351,7 +351,7 @@ async def test_the_leader_is_the_last_to_take_the_lead(tmp_path: Path, editor: A
 async def test_what_was_paid_for_is_asked_the_same_again_whatever_ended_meanwhile(tmp_path: Path, editor: Any) -> None:
     editor(edits(turn(insert("Prefer short sentences."))))
     async with searching(tmp_path / "opt", config(2), Scripted(by_order(5, 4)), OneFailure()) as session:
-        await session.archive.enter_baseline()
+        await session.archive.add_baseline()
         runtime: Any = Runtime(context=OptContext(await session.search(), workers=2))
         state: Any = {"lane": 0}
         state |= await select_parent(state, runtime)
