@@ -86,8 +86,8 @@ async def test_with_none_promising_the_round_is_rejected_and_new_drafts_are_aske
 
 
 async def test_the_queue_is_used_up_before_anybody_writes_again() -> None:
-    screens = [screened(True, False, True, False), screened(*[True] * 4)]
-    made = bench({"screen": screens, "weak_solver": lambda call: right(call) if call.number <= 8 else WRONG})
+    twice = [screened(True, False, True, False), screened(*[True] * 4)]
+    made = bench({"screen": twice, "weak_solver": lambda call: right(call) if call.number <= 8 else WRONG})
     state = await made.run()
     assert made.modes() == ["too_easy", "too_easy", None]
     assert questions(made) == [f"What is the exact period of pendulum {k}?" for k in (1, 3, 5)]
