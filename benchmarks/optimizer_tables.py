@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from statistics import median
@@ -76,7 +76,7 @@ async def search(settings: OptimizeRunConfig, folder: Path, latency_s: float = 0
     """Run one search; return the leader after each iteration."""
     evaluator = WorldEvaluator(settings, latency_s=latency_s)
     async with open_optimization(settings, folder, evaluator=evaluator, trajectories=evaluator) as session:
-        await session.take_in(splits(settings.seed))
+        await session.add_documents(splits(settings.seed))
         ending = await session.run()
         if ending.stopped:
             raise RuntimeError(ending.stopped)
@@ -94,7 +94,7 @@ async def steps(archive: LedgerArchive, ledger: Any, settings: OptimizeRunConfig
         spent[row["iteration"]] = spent.get(row["iteration"], 0) + row["calls"]
     members = {iterations[0]["parent"]: 0}
     scores: dict[str, dict[int, Fraction]] = {}
-    record, calls, found = iterations[0]["parent"], 0, []
+    incumbent, calls, found = iterations[0]["parent"], 0, []
     twin = twin_of(settings, load_pack("cs"))
     for row in iterations:
         n = row["iteration"]
@@ -105,8 +105,8 @@ async def steps(archive: LedgerArchive, ledger: Any, settings: OptimizeRunConfig
                 scores.setdefault(one["pack"], {})[one["block"]] = score
         if row["outcome"] == "accepted":
             members.setdefault(row["mutant"], n)
-        record = row["mutant"] if row["record"] else record
-        leader = record
+        incumbent = row["mutant"] if row["record"] else incumbent
+        leader = incumbent
         if not settings.optimize.confirm:
             leader = max(members, key=lambda pack: (_mean(scores[pack].values()), -members[pack]))
         rules = replace(twin.obeyed(await archive.pack(leader)), challenger="", feedback="", verifier="")
@@ -142,7 +142,7 @@ def true_rate(rules: Obeyed) -> float:
 def named(rules: Obeyed) -> str:
     """Return rules as one text, by which their true rate is kept."""
     effects: Sequence[Effects] = (rules.first, rules.later, rules.review)
-    return json.dumps([{k: round(v, 6) for k, v in asdict(effect).items() if v} for effect in effects])
+    return json.dumps([{k: round(v, 6) for k, v in effect.model_dump().items() if v} for effect in effects])
 
 
 def measure(seeds: int, iterations: int, early: int, processes: int = 2) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from benchmarks.tables import documents
 from benchmarks.world_twin import Marked, Obeyed, Played, RoundPlayed, Twin
 
 SIZES: Mapping[str, int] = {"train": 50, "validate": 25, "test": 25}
-"""Documents of a split, as many as the paper had (its test documents are not told: as many as for validation)."""
+"""Documents of a split, as many as the paper had (of its test documents it gives no number: as for validation)."""
 
 PLAIN: Mapping[str, Any] = {"reuse_parent": False, "racing": "off", "curtail": False, "confirm": 0, "parallel": 1}
 """The paper's optimiser read to the letter: parent and mutant are evaluated whole in every iteration, one at a time."""
@@ -78,7 +78,7 @@ class WorldEvaluator:
     config: RunConfig
     frozen: PromptPack = field(default_factory=lambda: load_pack("cs"))
     latency_s: float = 0.0
-    """Seconds a call takes. Documents of a wave, and the attempts of a stage, run side by side."""
+    """Seconds a call takes. Documents of a batch, and the attempts of a stage, run side by side."""
     calls: int = 0
 
     def __post_init__(self) -> None:
@@ -91,19 +91,19 @@ class WorldEvaluator:
         trials: list[Trial] = []
         if request.lost and request.lost(trials):
             return ()
-        for first in range(0, len(request.documents), request.wave):
-            wave = request.documents[first : first + request.wave]
-            trials += await self._wave(request, wave)
-            if request.lost and first + request.wave < len(request.documents) and request.lost(trials):
+        for first in range(0, len(request.documents), request.batch):
+            batch = request.documents[first : first + request.batch]
+            trials += await self._batch(request, batch)
+            if request.lost and first + request.batch < len(request.documents) and request.lost(trials):
                 break
         return tuple(trials)
 
     def drain(self, reason: str, *, failed: bool = False, keep_reserved: bool = False) -> None:
         """Nothing is in work that could be stopped."""
 
-    async def _wave(self, request: EvaluationRequest, wave: Sequence[str]) -> list[Trial]:
+    async def _batch(self, request: EvaluationRequest, batch: Sequence[str]) -> list[Trial]:
         longest = 0
-        for document in wave:
+        for document in batch:
             if (request.evaluation, document) not in self._played:
                 played = self._twin.play(self._rules(request.pack), request.block, document)
                 longest = max(longest, _steps(played))
@@ -112,7 +112,7 @@ class WorldEvaluator:
                 self._played[request.evaluation, document] = replace(kept, taken=len(played.rounds))
         if longest and self.latency_s:
             await asyncio.sleep(longest * self.latency_s)
-        found = [(document, self._played[request.evaluation, document]) for document in wave]
+        found = [(document, self._played[request.evaluation, document]) for document in batch]
         return [Trial(document, played.status, played.taken, played.calls) for document, played in found]
 
     def _rules(self, pack: PromptPack) -> Obeyed:

@@ -24,7 +24,7 @@ from autodata.corpus.compare import compare
 from autodata.models.simulated.world import TOO_HARD, World
 from autodata.runner.config import BaselineConfig, RunConfig
 from autodata.runner.document_runner import open_run
-from autodata.runner.ingest import take_in
+from autodata.runner.ingest import add_documents
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 DOCUMENTS = 200
@@ -101,7 +101,7 @@ def settings(domain: str) -> RunConfig:
 async def sit(config: RunConfig, folder: Path, of_scene: Sequence[Document]) -> None:
     """Run one kind of one scene to its end."""
     async with open_run(config, folder) as runner:
-        await take_in(runner.ledger, of_scene)
+        await add_documents(runner.ledger, of_scene)
         outcome = await runner.run()
         if outcome.stopped or outcome.errored:
             raise SystemExit(f"{folder}: {outcome}")

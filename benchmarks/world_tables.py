@@ -82,7 +82,7 @@ def rendered(tables: Mapping[str, Any]) -> str:
         )
     lines += ["", "What each rule shifts:\n", "| rule | shifts | one phrasing |", "|---|---|---|"]
     for rule in META_RULES:
-        shifts = {name: getattr(rule, name) for name in Effects.__dataclass_fields__}
+        shifts = {name: getattr(rule, name) for name in Effects.model_fields}
         said = ", ".join(f"`{name}` {value:+g}" for name, value in shifts.items() if value)
         lines.append(f"| {rule.name} | {said} | {rule.phrases[0]} |")
     lines += [

@@ -5,7 +5,7 @@ rubric arithmetic and decides with the real acceptance policy. Left out are text
 the infrastructure, of which the world has none. tests/e2e/test_world_twin.py compares both.
 
 Random numbers are keyed as the simulated model's are, by what a prompt says: two packs share the draws of a step if,
-and only if, all prompts that bear on it are the same. So a challenger's edit makes a new, independent draw of the
+and only if, all prompts that it depends on are the same. So a challenger's edit makes a new, independent draw of the
 whole document, and an edit of the quality verifier keeps the questions and changes the findings. One thing is keyed
 otherwise: stopping settled attempts early changes feedback texts, and with them, in the pipeline, the later draws;
 here it does not, so that decisions with and without it can be compared document by document.

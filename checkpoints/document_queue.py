@@ -103,8 +103,8 @@ class EvaluationQueue(DocumentQueue):
         self.evaluation = evaluation
         self._documents = tuple(documents)
 
-    async def enter(self, documents: Sequence[str]) -> None:
-        """Enter documents, in order, that the evaluation does not hold yet."""
+    async def add(self, documents: Sequence[str]) -> None:
+        """Add documents, in order, that the evaluation does not hold yet."""
         known = {row["document_id"] for row in await self.trials()}
         rows = [
             {"evaluation": self.evaluation, "document_id": document, "position": position}

@@ -1,7 +1,7 @@
 """Every error that Autodata raises for others to handle, as one tree, and what each means for the work it ends.
 
     AutodataError                    anything that is raised on purpose
-    ├── UserError                    the user's mistake, told in one line               exit code 2
+    ├── UserError                    the user's mistake, said in one line               exit code 2
     ├── RunFailed                    the command could not do its work                  exit code 1
     │   └── DiskFailed               a full, read-only or failing disk                  exit code 2
     ├── BadState                     a graph's state that a node cannot work on         exit code 2
@@ -35,13 +35,13 @@ class AutodataError(Exception):
 
 
 class UserError(AutodataError):
-    """The user's mistake, told in one line: what is wrong, where, and what to type. Exit code 2."""
+    """The user's mistake, said in one line: what is wrong, where, and what to type. Exit code 2."""
 
     exit_code = 2
 
 
 class RunFailed(AutodataError):
-    """The command could not do its work, told in one line. Exit code 1."""
+    """The command could not do its work, said in one line. Exit code 1."""
 
 
 class DiskFailed(RunFailed):
@@ -132,7 +132,7 @@ class Effect(Enum):
     BAD_STATE = auto()
     """Somebody edited one document's state into one that cannot be worked on. It ends that document, and no other."""
     USER = auto()
-    """The user's mistake: the command ends and tells them."""
+    """The user's mistake: the command ends and says what it is."""
     FAILED = auto()
     """The run's folder failed: the command ends."""
     DEFECT = auto()

@@ -176,7 +176,7 @@ class Reader:
         """Return the text behind a reference. Raises KeyError when there is none."""
         kind, _, key = ref.partition("/")
         table, column = _TEXTS[kind]
-        rows = await self.read(f"SELECT {column} FROM {table} WHERE {TABLES[table].pk[0]} = ?", (key,))  # noqa: S608
+        rows = await self.read(f"SELECT {column} FROM {table} WHERE {TABLES[table].pk[0]} = ?", (key,))  # noqa: S608 - of the schema
         if not rows:
             raise KeyError(ref)
         return str(rows[0][column])

@@ -162,7 +162,7 @@ class PostgresSaver(AsyncPostgresSaver):
         doomed = set(run_ids)
         async with self._cursor() as cursor:
             await cursor.execute(
-                "SELECT DISTINCT thread_id FROM checkpoints"  # noqa: S608
+                "SELECT DISTINCT thread_id FROM checkpoints"  # noqa: S608 - an expression of this module
                 f" WHERE starts_with(thread_id, %s) AND {_RUN_LABEL} = ANY(%s)",
                 (self.prefix, sorted(doomed)),
             )
@@ -181,7 +181,7 @@ class PostgresSaver(AsyncPostgresSaver):
         async with self._cursor() as cursor, cursor.connection.transaction():
             for table, names in columns.items():
                 await cursor.execute(
-                    f"INSERT INTO {table} (thread_id, {names}) SELECT %s, {names} FROM {table}"  # noqa: S608
+                    f"INSERT INTO {table} (thread_id, {names}) SELECT %s, {names} FROM {table}"  # noqa: S608 - names of this function
                     " WHERE thread_id = %s ON CONFLICT DO NOTHING",
                     (target, source),
                 )
@@ -190,7 +190,7 @@ class PostgresSaver(AsyncPostgresSaver):
         """Delete a thread's checkpoints but the chosen ones and those these lean on. `label` is an SQL expression."""
         async with self._cursor() as cursor, cursor.connection.transaction():
             await cursor.execute(
-                "SELECT checkpoint_ns, checkpoint_id, parent_checkpoint_id,"  # noqa: S608
+                "SELECT checkpoint_ns, checkpoint_id, parent_checkpoint_id,"  # noqa: S608 - an expression of this module
                 f" (metadata ? 'counters_since_delta_snapshot')::int AS leans, {label} AS label"
                 " FROM checkpoints WHERE thread_id = %s ORDER BY checkpoint_id",
                 (own_id,),
@@ -200,11 +200,12 @@ class PostgresSaver(AsyncPostgresSaver):
             for namespace, checkpoint_id in unneeded(rows, choose):
                 doomed.setdefault(namespace, []).append(checkpoint_id)
             for namespace, ids in doomed.items():
-                for table in ("checkpoints", "checkpoint_writes"):
-                    await cursor.execute(
-                        f"DELETE FROM {table} WHERE thread_id = %s AND checkpoint_ns = %s AND checkpoint_id = ANY(%s)",  # noqa: S608
-                        (own_id, namespace, ids),
-                    )
+                for statement in (
+                    "DELETE FROM checkpoints WHERE thread_id = %s AND checkpoint_ns = %s AND checkpoint_id = ANY(%s)",
+                    "DELETE FROM checkpoint_writes"
+                    " WHERE thread_id = %s AND checkpoint_ns = %s AND checkpoint_id = ANY(%s)",
+                ):
+                    await cursor.execute(statement, (own_id, namespace, ids))
             # A value is stored once a version, for all checkpoints that hold it: those that none holds any more go.
             await cursor.execute(
                 "DELETE FROM checkpoint_blobs b WHERE b.thread_id = %s AND b.checkpoint_ns = ANY(%s) AND NOT EXISTS"
@@ -232,7 +233,7 @@ class PostgresSaver(AsyncPostgresSaver):
             raise  # a value's fault, not the server's
         except psycopg.Error as error:
             raise RunFailed(
-                f"the checkpoints in Postgres cannot be used any more ({_told(error)}): see to the server, then type"
+                f"the checkpoints in Postgres cannot be used any more ({_text_of(error)}): see to the server, then type"
                 " the same command again to go on: nothing paid for is lost"
             ) from None
 
@@ -250,7 +251,7 @@ async def open_postgres(dsn: str, variable: str, prefix: str = "") -> AsyncItera
             await _set_up(connection)
         except psycopg.Error as error:
             raise UserError(
-                f"{variable}: the checkpoint tables cannot be made ({_told(error, arguments)}): let the database's"
+                f"{variable}: the checkpoint tables cannot be made ({_text_of(error, arguments)}): let the database's"
                 " owner grant CREATE on its schema, or name another database"
             ) from None
     pool = AsyncConnectionPool[AsyncConnection[DictRow]](
@@ -305,14 +306,14 @@ async def _connected(arguments: Mapping[str, Any], variable: str) -> AsyncIterat
         connection = await AsyncConnection.connect(**arguments, autocommit=True, row_factory=dict_row)
     except psycopg.Error as error:
         raise UserError(
-            f"{variable}: the Postgres server cannot be reached ({_told(error, arguments)}): see that it runs, and that"
-            f" {variable} names it: {_SHAPE}"
+            f"{variable}: the Postgres server cannot be reached ({_text_of(error, arguments)}): see that it runs, and"
+            f" that {variable} names it: {_SHAPE}"
         ) from None
     async with connection:
         yield connection
 
 
-def _told(error: Exception, arguments: Mapping[str, Any] | None = None) -> str:
+def _text_of(error: Exception, arguments: Mapping[str, Any] | None = None) -> str:
     """Return an error's text on one line, without the password."""
     text = " ".join(str(error).split()) or type(error).__name__
     password = str((arguments or {}).get("password") or "")

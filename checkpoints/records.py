@@ -99,11 +99,11 @@ class Check(Record):
     name: str
     value: str
     bound: str
-    """Empty where nothing was asked for: the figure is only told."""
+    """Empty where nothing was asked for: the figure is only shown."""
     passed: bool
 
     def __str__(self) -> str:
-        """Return the comparison as it is told to people and to the challenger."""
+        """Return the comparison as it is shown to people and to the challenger."""
         return f"{self.name} {self.value}" + (f", needed {self.bound}" if self.bound else "")
 
 
@@ -156,7 +156,7 @@ class Verdict(Record):
 
 
 class RubricFigures(Record):
-    """How large a rubric is, for telling whether a later one is easier to satisfy."""
+    """How large a rubric is, to know whether a later one is easier to satisfy."""
 
     items: int = Field(ge=0)
     positive_items: int = Field(ge=0)

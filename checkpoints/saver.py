@@ -133,7 +133,7 @@ class FileSaver(AsyncSqliteSaver):
 
         async def delete(cursor: aiosqlite.Cursor) -> None:
             await cursor.execute(
-                f"SELECT DISTINCT thread_id FROM checkpoints WHERE {_RUN_LABEL} IN (SELECT value FROM json_each(?))",  # noqa: S608
+                f"SELECT DISTINCT thread_id FROM checkpoints WHERE {_RUN_LABEL} IN (SELECT value FROM json_each(?))",  # noqa: S608 - of this module
                 (json.dumps(sorted(doomed)),),
             )
             for (thread_id,) in await cursor.fetchall():
@@ -218,15 +218,17 @@ async def _thin(
     """Delete the thread's checkpoints but the chosen ones and those these lean on. `label` is an SQL expression."""
     # LangGraph counts in the metadata, per DeltaChannel, the steps since its value was last stored whole.
     await cursor.execute(
-        "SELECT checkpoint_ns, checkpoint_id, parent_checkpoint_id,"  # noqa: S608
+        "SELECT checkpoint_ns, checkpoint_id, parent_checkpoint_id,"  # noqa: S608 - an expression of this module
         " json_type(CAST(metadata AS TEXT), '$.counters_since_delta_snapshot') IS NOT NULL,"
         f" {label} FROM checkpoints WHERE thread_id = ? ORDER BY checkpoint_id",
         (thread_id,),
     )
     doomed = [(thread_id, *key) for key in unneeded([Row._make(row) for row in await cursor.fetchall()], choose)]
-    of_one = "WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?"
-    await cursor.executemany(f"DELETE FROM checkpoints {of_one}", doomed)  # noqa: S608
-    await cursor.executemany(f"DELETE FROM writes {of_one}", doomed)  # noqa: S608
+    for statement in (
+        "DELETE FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?",
+        "DELETE FROM writes WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?",
+    ):
+        await cursor.executemany(statement, doomed)
 
 
 @asynccontextmanager

@@ -112,7 +112,7 @@ TABLES: dict[str, Table] = {
             "n try epoch tokens_in tokens_out charged_in charged_out",
             "latency_s cost_usd charged_usd",
         ),
-        # `charged_*` is what a call counts for under a budget: what its endpoint told, or else the most it can have
+        # `charged_*` is what a call counts for under a budget: what its endpoint reported, or else the most it can have
         # been. `charged_usd` is null where the role had no price.
         pk=("key",),
         required=frozenset({"role", "model", "response", "created_at"}),

@@ -58,12 +58,12 @@ def lay_out(graph: Graph) -> Layout:
     right = max(x for x, _ in places.values()) + WIDE
     left = min(x for x, _ in places.values()) - WIDE
     lines: list[Line] = []
-    lanes = {"left": left - 0.45, "right": right + 0.45}
+    margins = {"left": left - 0.45, "right": right + 0.45}
     for source, target, conditional in edges:
         back = layers[target] <= layers[source]
         (x, y), (to_x, to_y) = places[source], places[target]
         free = x == to_x and not any(at_x == x and y < at_y < to_y for at_x, at_y in places.values())
-        points = _route((x, y), (to_x, to_y), lanes, back=back, free=free)
+        points = _route((x, y), (to_x, to_y), margins, back=back, free=free)
         lines.append(Line(points, conditional, back))
     return Layout(places, lines)
 
@@ -121,15 +121,15 @@ def _columns(after: Mapping[str, Sequence[str]], layers: Mapping[str, int]) -> d
     return columns
 
 
-def _route(source: Point, target: Point, lanes: Mapping[str, float], *, back: bool, free: bool) -> list[Point]:
+def _route(source: Point, target: Point, margins: Mapping[str, float], *, back: bool, free: bool) -> list[Point]:
     """Return an edge's corners, so that no line crosses a box; `free`: none is straight between them."""
-    return _up(source, target, lanes["right"]) if back else _down(source, target, lanes["left"], free=free)
+    return _up(source, target, margins["right"]) if back else _down(source, target, margins["left"], free=free)
 
 
-def _up(source: Point, target: Point, lane: float) -> list[Point]:
+def _up(source: Point, target: Point, margin: float) -> list[Point]:
     (x, y), (to_x, to_y) = source, target
-    if abs(y - to_y) > DOWN * 1.5:  # far back: up the lane on the right
-        return [(x + WIDE, y), (lane, y), (lane, to_y - 0.12), (to_x + WIDE, to_y - 0.12)]
+    if abs(y - to_y) > DOWN * 1.5:  # far back: up the margin on the right
+        return [(x + WIDE, y), (margin, y), (margin, to_y - 0.12), (to_x + WIDE, to_y - 0.12)]
     if x == to_x:  # one back, in the same column: close by on the left
         near = x - WIDE - 0.3
         return [(x - WIDE, y - 0.14), (near, y - 0.14), (near, to_y + 0.14), (to_x - WIDE, to_y + 0.14)]
@@ -137,13 +137,13 @@ def _up(source: Point, target: Point, lane: float) -> list[Point]:
     return [(x + WIDE / 2, y - HIGH), (x + WIDE / 2, to_y + 0.14), (to_x - WIDE, to_y + 0.14)]
 
 
-def _down(source: Point, target: Point, lane: float, *, free: bool) -> list[Point]:
+def _down(source: Point, target: Point, margin: float, *, free: bool) -> list[Point]:
     (x, y), (to_x, to_y) = source, target
     side = 1 if to_x > x else -1
     if free:
         return [(x, y + HIGH), (to_x, to_y - HIGH)]
-    if x == to_x:  # a long way down the same column: by the lane on the left
-        return [(x - WIDE, y), (lane, y), (lane, to_y), (to_x - WIDE, to_y)]
+    if x == to_x:  # a long way down the same column: by the margin on the left
+        return [(x - WIDE, y), (margin, y), (margin, to_y), (to_x - WIDE, to_y)]
     if abs(to_x) > abs(x):  # outwards: across, then down
         return [(x + side * WIDE, y), (to_x, y), (to_x, to_y - HIGH)]
     return [(x, y + HIGH), (x, to_y), (to_x - side * WIDE, to_y)]  # inwards: down, then across
@@ -168,8 +168,8 @@ def draw(graph: Graph, path: Path) -> None:
 def _paint(graph: Graph, path: Path) -> None:
     try:
         import matplotlib as mpl  # noqa: PLC0415 - an optional extra
-        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
-        from matplotlib.figure import Figure  # noqa: PLC0415
+        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - an optional extra
+        from matplotlib.figure import Figure  # noqa: PLC0415 - an optional extra
     except ImportError as error:
         raise UserError("drawing pictures needs matplotlib: pip install 'autodata-langgraph[plot]'") from error
     layout = lay_out(graph)
@@ -192,8 +192,8 @@ def _paint(graph: Graph, path: Path) -> None:
 
 
 def _line(axes: Any, line: Line) -> None:
-    from matplotlib.patches import FancyArrowPatch  # noqa: PLC0415
-    from matplotlib.path import Path as Curve  # noqa: PLC0415
+    from matplotlib.patches import FancyArrowPatch  # noqa: PLC0415 - an optional extra
+    from matplotlib.path import Path as Curve  # noqa: PLC0415 - an optional extra
 
     points, codes = [line.points[0]], [Curve.MOVETO]
     for before, corner, after in zip(line.points, line.points[1:], line.points[2:], strict=False):
@@ -223,7 +223,7 @@ def _towards(corner: Point, other: Point, radius: float = 0.22) -> Point:
 
 
 def _box(axes: Any, node: str, x: float, y: float) -> None:
-    from matplotlib.patches import FancyBboxPatch  # noqa: PLC0415
+    from matplotlib.patches import FancyBboxPatch  # noqa: PLC0415 - an optional extra
 
     end = node.startswith("__")
     axes.add_patch(

@@ -23,7 +23,7 @@ Close without a change to leave it as it is.
 
 
 def parse_changes(text: str) -> dict[str, Any]:
-    """Return the fields in a JSON or TOML text. Raises ValueError telling where it is neither."""
+    """Return the fields in a JSON or TOML text. Raises ValueError that says where it is neither."""
     try:
         found = json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
     except ValueError as error:
@@ -45,7 +45,7 @@ def in_editor(
 ) -> dict[str, Any] | None:
     """Let a person change a candidate; return its fields once `check` raises no ValueError, None if it was left.
 
-    `again` is told what is wrong and answers whether the editor opens once more, on what was written.
+    `again` gets what is wrong and answers whether the editor opens once more, on what was written.
     Raises UserError when there is no editor.
     """
     shown = tomli_w.dumps(

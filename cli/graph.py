@@ -36,6 +36,6 @@ def graph(
     if out is None:
         typer.echo(drawn.draw_mermaid())
         return
-    from autodata.cli.draw import draw  # noqa: PLC0415
+    from autodata.cli.draw import draw  # noqa: PLC0415 - few want a picture
 
     draw(drawn, out)

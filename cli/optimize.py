@@ -55,7 +55,7 @@ def search(
     domain: DomainName = None,
     iterations: Annotated[int | None, typer.Option(help="Iterations in all.")] = None,
     parallel: Annotated[int | None, typer.Option(help="Iterations at once; only 1 is reproducible to the bit.")] = None,
-    confirm: Annotated[int | None, typer.Option(help="Fresh blocks before a new record is believed.")] = None,
+    confirm: Annotated[int | None, typer.Option(help="Fresh blocks before a new incumbent is believed.")] = None,
     max_calls: MaxCalls = None,
     max_tokens: MaxTokens = None,
     max_usd: MaxUsd = None,
@@ -94,15 +94,17 @@ def execute(
     """Run one session with progress on a terminal. The first Ctrl-C or SIGTERM drains, the second stops at once."""
     read = {split: Inputs(config, files) for split, files in paths.items() if files}
     splits = {split: _documents(inputs, split) for split, inputs in read.items()}
-    told = [f"--{split}: {line}" for split, inputs in read.items() for line in inputs.lines([], out)]
+    warnings = [f"--{split}: {line}" for split, inputs in read.items() for line in inputs.lines([], out)]
     if warning := attempts_alike(config.chosen_domain, config.roles()):
-        told.insert(0, f"warning: {warning}")
+        warnings.insert(0, f"warning: {warning}")
     if not (out / "run.db").exists():
         if not splits:
             raise UserError(f"{out} holds no search yet: give --train PATH and --validate PATH")
         require_splits(splits)
     with suppress(asyncio.CancelledError):
-        return asyncio.run(_sit(config, splits, told, out, OptimizeProgress(terminal, config.optimize.iterations)))
+        return asyncio.run(
+            _run_session(config, splits, warnings, out, OptimizeProgress(terminal, config.optimize.iterations))
+        )
     raise RunFailed(f"stopped at once; the same command goes on: nothing paid for is lost ({out})")
 
 
@@ -116,10 +118,10 @@ def _documents(inputs: Inputs, split: str) -> list[Document]:
     return list({document.document_id: document for document in found}.values())
 
 
-async def _sit(
+async def _run_session(
     config: OptimizeRunConfig,
     splits: Mapping[str, list[Document]],
-    told: Sequence[str],
+    warnings: Sequence[str],
     out: Path,
     progress: OptimizeProgress,
 ) -> tuple[Outcome, SearchReport]:
@@ -128,9 +130,9 @@ async def _sit(
         async with open_optimization(config, out, progress=progress.preparing) as session:
             on_signals(session, progress)
             session.on_event = progress.on_event
-            for line in told:
+            for line in warnings:
                 progress.say(line)
-            await session.take_in(splits)
+            await session.add_documents(splits)
             outcome = await session.run()
             return outcome, await SearchReport.read(session.ledger, session.archive, config)
 

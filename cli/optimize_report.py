@@ -111,8 +111,8 @@ async def blamed(folder: Path, role: str = "") -> list[str]:
 def _origin(iteration: int, score: float | None) -> str:
     if not iteration:
         return "baseline".ljust(14)
-    told = "" if score is None else f" {score:.3f}"
-    return f"#{iteration}{told}".ljust(14)
+    shown = "" if score is None else f" {score:.3f}"
+    return f"#{iteration}{shown}".ljust(14)
 
 
 def show_search(out: Console, folder: Path, report: SearchReport) -> None:

@@ -24,7 +24,7 @@ REGISTRIES: Sequence[Registry[Any]] = (TASK_TYPES, PRESETS, EXPORTERS, TRACE_EXP
 
 
 def plugins(as_json: AsJson = False) -> None:
-    """List kinds, acceptance presets, export formats, trace exporters and commands: the package's and installed ones.
+    """List task types, acceptance presets, export formats, trace exporters and commands, ours and installed ones.
 
     Code of installed packages is imported here. Exit code 1 if one of them cannot be used.
 

@@ -59,7 +59,7 @@ def review(
     if as_json:
         print_json(asyncio.run(_listed(run)))
         return
-    asyncio.run(_listed(run))  # a folder that is none is told before its settings are missed
+    asyncio.run(_listed(run))  # a folder that is none is reported before its settings are missed
     settings = stored_config(run / "config.toml")
     who = reviewer if reviewer is not None else os.environ.get("USER") or os.environ.get("LOGNAME") or ""
     out = console()
@@ -118,9 +118,9 @@ class _Queue:
         show_round(self.out, item["round"], full=full)
         self.out.print()
         passed = item["verdict"] == "accept"
-        told = "Every gate passed." if passed else "The gates rejected it."
+        gates = "Every gate passed." if passed else "The gates rejected it."
         self.out.print(
-            Text(f"{told} {printable(item['why'])}".strip(), style="bold green" if passed else "bold yellow")
+            Text(f"{gates} {printable(item['why'])}".strip(), style="bold green" if passed else "bold yellow")
         )
 
     def _ask(self, item: Mapping[str, Any]) -> dict[str, Any] | None:

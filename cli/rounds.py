@@ -44,8 +44,8 @@ async def read_rounds(ledger: Reader, document: Mapping[str, Any]) -> dict[str, 
     failures = await failures_of_document(ledger, document_id)
     found = await extract_of(ledger, document_id)
     extract = json.loads(found) if found else None
-    told = {"rounds_made": document["rounds"], "failures": failures, "forks": await _read_forks(ledger, document_id)}
-    return {**document, "extract": extract, **told, "rounds": rounds}
+    more = {"rounds_made": document["rounds"], "failures": failures, "forks": await _read_forks(ledger, document_id)}
+    return {**document, "extract": extract, **more, "rounds": rounds}
 
 
 async def _read_forks(ledger: Reader, document_id: str) -> list[dict[str, Any]]:
@@ -220,8 +220,8 @@ class _Page:
         self._block(head, grid)
 
     def _judgement(self, judgement: Mapping[str, Any], *, accepted: bool) -> None:
-        told = {name: text for name, text in judgement.items() if name not in {"candidate_id", "layer", "verdict"}}
-        body = Text("\n".join(f"{name.replace('_', ' ')}: {printable(text)}" for name, text in told.items() if text))
+        more = {name: text for name, text in judgement.items() if name not in {"candidate_id", "layer", "verdict"}}
+        body = Text("\n".join(f"{name.replace('_', ' ')}: {printable(text)}" for name, text in more.items() if text))
         by = "the fixed rules" if judgement["layer"] == 1 else "the loop judge"
         unheeded = " (for the figures only)" if accepted and judgement["verdict"] != "accept" else ""
         self._block(Text.assemble((f"Judged by {by}: ", "bold"), judgement["verdict"], unheeded), body)

@@ -20,7 +20,7 @@ from autodata.jobs.progress import Progress
 from autodata.jobs.session import Session
 from autodata.runner.config import RunConfig, load_config
 from autodata.runner.destinations import host
-from autodata.runner.ingest import take_in
+from autodata.runner.ingest import add_documents
 from autodata.runner.remote import RemoteRun, RemoteRunner, open_remote
 
 _BOUNDS = ("weak_mean", "weak_best", "strong_mean", "gap")
@@ -63,7 +63,7 @@ def run_on_server(
         raise UserError(f"{out} holds no documents yet: give --documents PATH")
     inputs = Inputs(settings, paths)
     with suppress(asyncio.CancelledError):
-        return asyncio.run(_sit(run, inputs, out, url, key))
+        return asyncio.run(_run_session(run, inputs, out, url, key))
     raise RunFailed(f"stopped at once; the same command goes on: nothing paid for is lost ({out})")
 
 
@@ -105,13 +105,15 @@ def _key(variable: str | None) -> str | None:
     return key
 
 
-async def _sit(run: RemoteRun, inputs: Inputs, out: Path, url: str, key: str | None) -> tuple[Session, list[str]]:
+async def _run_session(
+    run: RemoteRun, inputs: Inputs, out: Path, url: str, key: str | None
+) -> tuple[Session, list[str]]:
     with Progress(console(stderr=True), target=run.target) as progress:
         progress.say(f"Documents go to: the LangGraph server at {host(url)}, and from there to the models it names")
         async with open_remote(run, out, url, key) as runner:
             _on_signals(runner, progress)
             runner.on_event = progress.on_event
-            for line in inputs.lines(await take_in(runner.ledger, inputs), out):
+            for line in inputs.lines(await add_documents(runner.ledger, inputs), out):
                 progress.say(line)
             progress.total = await count_documents(runner.ledger, "pending", "errored")
             outcome = await runner.run()

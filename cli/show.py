@@ -20,7 +20,7 @@ from autodata.checkpoints.queries.documents import documents_with_examples
 from autodata.checkpoints.records import DocumentStatus
 from autodata.cli.report import figure
 from autodata.cli.rounds import read_rounds, show_rounds
-from autodata.cli.terminal import AsJson, RunArgument, console, print_json
+from autodata.cli.terminal import AsJson, DocumentArgument, OneRound, RunArgument, console, print_json
 from autodata.jobs.printable import printable
 from autodata.jobs.run_ledger import ledger_of
 
@@ -32,10 +32,8 @@ SHORT_ID = 8
 
 def show(
     run: RunArgument,
-    document: Annotated[
-        str | None, typer.Argument(help="A document's name or id, or the beginning of one.", show_default=False)
-    ] = None,
-    only: Annotated[int | None, typer.Option("--round", help="Show this round only.", min=1)] = None,
+    document: DocumentArgument = None,
+    only: OneRound = None,
     full: Annotated[bool, typer.Option("--full", help="Cut no long text.")] = False,
     as_json: AsJson = False,
 ) -> None:

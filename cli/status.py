@@ -66,9 +66,9 @@ def _show(
         if kinds:
             counted = ", ".join(f"{kind.replace('_', ' ')} {count:,}" for kind, count in kinds.items())
             out.print(f"  {mode.replace('_', ' ')}: {counted}", highlight=False)
-    if told := {label: text for label, text in signal_rows(summary).items() if text}:
+    if rows := {label: text for label, text in signal_rows(summary).items() if text}:
         out.print()
-        out.print(_signals(told))
+        out.print(_signals(rows))
     if repeated := summary["shared_questions"]:
         out.print("\n" + repeated_questions(repeated), soft_wrap=True)
     if any(summary["labels"].values()):

@@ -14,6 +14,10 @@ from autodata.jobs.console import PlainConsole
 from autodata.jobs.printable import printable, take_any_text
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that 'autodata run --out' made.")]
+DocumentArgument = Annotated[
+    str | None, typer.Argument(help="A document's name or id, or the beginning of one.", show_default=False)
+]
+OneRound = Annotated[int | None, typer.Option("--round", help="Show this round only.", min=1)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 

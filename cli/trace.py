@@ -20,7 +20,7 @@ from autodata.checkpoints.queries.documents import documents
 from autodata.checkpoints.queries.rounds import means_of_rounds, scores_of_thread, spans_of_thread
 from autodata.checkpoints.queries.searches import evaluated_documents
 from autodata.cli.show import find_document
-from autodata.cli.terminal import AsJson, RunArgument, console, print_json
+from autodata.cli.terminal import AsJson, DocumentArgument, OneRound, RunArgument, console, print_json
 from autodata.cli.waterfall import draw
 from autodata.jobs.printable import printable
 from autodata.jobs.run_ledger import holds_search, ledger_of
@@ -33,13 +33,11 @@ NEAR = 5
 
 def trace(
     run: RunArgument,
-    document: Annotated[
-        str | None, typer.Argument(help="A document's name or id, or the beginning of one.", show_default=False)
-    ] = None,
+    document: DocumentArgument = None,
     evaluation: Annotated[
         str | None, typer.Option(help="Of a search: the evaluation, or the beginning of its name.")
     ] = None,
-    only: Annotated[int | None, typer.Option("--round", help="Show this round only.", min=1)] = None,
+    only: OneRound = None,
     calls: Annotated[bool, typer.Option("--calls", help="Show every call, not only how many a node made.")] = False,
     html: Annotated[Path | None, typer.Option("--html", help="Write it to this file instead.")] = None,
     as_json: AsJson = False,

@@ -155,8 +155,8 @@ def _notes(span: Span, calls: bool) -> Text:
     add(", ".join(f"{name} {figure(mean)}" for name, mean in means if mean is not None))
     if span["kind"] == "call":
         scored = span.get("score")
-        told = [span["model"], *([] if scored is None else [f"scored {figure(scored)}"]), *_oddities([span])]
-        add("; ".join(told), "dim")
+        shown = [span["model"], *([] if scored is None else [f"scored {figure(scored)}"]), *_oddities([span])]
+        add("; ".join(shown), "dim")
     elif span["kind"] == "node" and span["children"] and not calls:
         models = ", ".join(dict.fromkeys(call["model"] for call in span["children"]))
         add("; ".join([f"{_count(len(span['children']), 'call')}: {models}", *_oddities(span["children"])]), "dim")

@@ -292,7 +292,7 @@ def _raw(record: Mapping[str, Any], name: str) -> _Raw:
 def _pdf_text(path: Path) -> tuple[str, str]:
     """Return the text of a PDF, pages parted by blank lines, and a note of what could not be read of it."""
     import pypdf  # noqa: PLC0415 - an optional extra
-    from pypdf.errors import DependencyError, PyPdfError  # noqa: PLC0415
+    from pypdf.errors import DependencyError, PyPdfError  # noqa: PLC0415 - the same
 
     if not path.stat().st_size:
         raise _Unreadable("empty")

@@ -46,7 +46,7 @@ def push_langsmith(examples: Iterable[Example], dataset: str, clean: Clean = lam
     Raises UserError without LANGSMITH_API_KEY, and RunFailed when LangSmith does not answer or refuses.
     """
     from langsmith import Client, utils  # noqa: PLC0415 - half a second that other commands need not wait for
-    from requests import RequestException  # noqa: PLC0415
+    from requests import RequestException  # noqa: PLC0415 - comes with langsmith
 
     if not (os.environ.get("LANGSMITH_API_KEY") or os.environ.get("LANGCHAIN_API_KEY")):
         raise UserError("LANGSMITH_API_KEY is not set: export LANGSMITH_API_KEY=... and push again")

@@ -1,6 +1,6 @@
 """Signals for the person at the dial, counted from a ledger: ceilings, cut-offs, lengths, borrowed numbers.
 
-A share is in 0..1 and null where there was nothing to count; a score is in 0..1. Rounds are told by their number.
+A share is in 0..1 and null where there was nothing to count; a score is in 0..1. Rounds go by their number.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from autodata.models.config import ModelSettings, Settings
 from autodata.models.simulated.world import Faults
 from autodata.prompts.roles import PROMPTED, ROLE
 from autodata.runner.config import read_config
-from autodata.runner.fingerprint import MODEL_FIELDS_THAT_BEAR, fingerprint
+from autodata.runner.fingerprint import MODEL_FIELDS_KEPT, fingerprint
 from autodata.serving.exports import EXPORTS, compiled
 
 PAGE = Path(__file__).with_name("configuration.md")
@@ -54,19 +54,19 @@ def _codes(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def _bearing() -> str:
+def _fingerprinted() -> str:
     """Return the list of settings that may not change between two sessions."""
     config = read_config('models.default = {provider = "simulated", model = "m"}', "docs")
-    bears = fingerprint(config.resolved(""))
-    names = dict.fromkeys(name.partition(".")[0] for name in bears)
+    kept = fingerprint(config.resolved(""))
+    names = dict.fromkeys(name.partition(".")[0] for name in kept)
     plain = [name for name in names if not isinstance(getattr(config, name, None), Settings)]
     tables = [f"[{name}]" for name in names if name not in {*plain, "models", "simulated"}]
-    free = [name for name in Faults.model_fields if f"simulated.faults.{name}" not in bears]
+    free = [name for name in Faults.model_fields if f"simulated.faults.{name}" not in kept]
     return "\n".join(
         (
             f"- {_codes(plain)};",
             f"- {_codes(tables)};",
-            f"- of each role: {_codes(name for name in ModelSettings.model_fields if name in MODEL_FIELDS_THAT_BEAR)};",
+            f"- of each role: {_codes(name for name in ModelSettings.model_fields if name in MODEL_FIELDS_KEPT)};",
             f"- with simulated models `[simulated]`, but for its faults {_codes(free)}.",
         )
     )
@@ -96,7 +96,7 @@ def _roles() -> str:
 
 
 PARTS: Mapping[str, Callable[[], str]] = {
-    "bearing": _bearing,
+    "fingerprint": _fingerprinted,
     "configuration": lambda: f"```toml\n{configuration(CS)}```",
     "status": lambda: _table(("key", "meaning"), ((_codes(names), text) for names, text in MEANINGS.items())),
     "failure-modes": lambda: _table(("mode", "meaning"), ((f"`{m.value}`", FAILURE_MODES[m]) for m in FailureMode)),

@@ -18,6 +18,10 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
+from typer.testing import CliRunner
+
+from autodata.cli.app import app
+from autodata.examples import documents_folder
 from autodata.models.simulated.chat_model import SimulatedChatModel
 from autodata.prompts.roles import OPTIMIZER_ROLES, ROLES
 
@@ -198,11 +202,6 @@ def own_frames(frame: FrameType | None) -> list[str]:
 
 def _run_command() -> None:
     """Run one example document on simulated models, as typed."""
-    from typer.testing import CliRunner  # noqa: PLC0415 - the command line is wanted here alone
-
-    from autodata.cli.app import app  # noqa: PLC0415
-    from autodata.examples import documents_folder  # noqa: PLC0415
-
     with tempfile.TemporaryDirectory() as place:
         config = Path(place) / "autodata.toml"
         config.write_text(

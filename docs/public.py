@@ -80,7 +80,7 @@ def entry(name: str, thing: Any) -> str:
     """Return what the page says of one public name."""
     if get_origin(thing) is not None:
         kinds = ", ".join(f"`{member.__name__}`" for member in get_args(get_args(thing)[0]))
-        return f"### `{name}`\n\nAny event of a graph, told apart by its field `event`: {kinds}."
+        return f"### `{name}`\n\nAny event of a graph, recognised by its field `event`: {kinds}."
     if inspect.isfunction(thing):
         return f"### `{name}`\n\n    {signature(name, thing)}\n\n{summary(thing)}"
     lines = [f"### `{name}`", "", summary(thing)]

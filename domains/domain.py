@@ -1,4 +1,4 @@
-"""A domain as one value: which kind of candidate, how many attempts, which policy, which prompts."""
+"""A domain as one value: which task type, how many attempts, which policy, which prompts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from autodata.domains.acceptance.policies import Planned
 from autodata.domains.tasks.base import TaskType, extract_of, judgement_of
 from autodata.domains.tasks.judgement import Extract, LoopJudgement
 from autodata.domains.tasks.plugin import SPEC
-from autodata.domains.tasks.registry import TASK_TYPES, find_kind
+from autodata.domains.tasks.registry import TASK_TYPES, find_task_type
 from autodata.models.config import Settings
 from autodata.prompts import PromptPack, load_pack
 from autodata.prompts.roles import PROMPTED, ROLE
@@ -99,8 +99,8 @@ class Domain(Settings):
 
     @property
     def scorer(self) -> TaskType:
-        """The kind of candidate, with its checks and its scorer."""
-        return find_kind(self.kind)
+        """The task type: the shape of a candidate, with its checks and its scorer."""
+        return find_task_type(self.kind)
 
     @property
     def extract(self) -> type[Extract]:

@@ -42,7 +42,7 @@ def is_path(name: str) -> bool:
 
 
 def load_domain(folder: Path) -> Domain:
-    """Return the domain of a folder, whose kind can be imported and whose prompts fit it.
+    """Return the domain of a folder, whose task type can be imported and whose prompts fit it.
 
     Raises UserError, in one line, naming the file and the key or the placeholder that is wrong.
     """

@@ -25,9 +25,9 @@ def main(model: str = LOCAL, weak_model: str = "") -> None:
         max_seconds=300,
         concurrency=2,
     )
-    print(result)  # noqa: T201 - a program
+    print(result)
     for example in result:
-        print(f"{example['question']}\n  {example['reference_answer']}")  # noqa: T201
+        print(f"{example['question']}\n  {example['reference_answer']}")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ class Frame:
     """What stands in place of the builder's end."""
 
     def add_node(self, name: str, node: Callable[..., Any]) -> None:
-        """Draw a node."""
+        """Draw a node. Builders write out each name: checkpoints hold it, and no renamed function may change it."""
         self.graph.add_node(name, node)
 
     def add_edge(self, source: str, target: str) -> None:

@@ -101,7 +101,7 @@ def build_self_instruct(
     graph needs a checkpointer: it stops with an interrupt, and goes on with `Command(resume=...)`.
 
     The edge from the verifier back to the weak solver is there for every domain: a domain that stops attempts early
-    makes them in waves, and in any domain a person who edits the candidate before the verifier makes all missing.
+    makes them in batches, and in any domain a person who edits the candidate before the verifier makes all missing.
     Every edge has a way for whatever a client has written into the state, so that an edit is never an error of a
     router: `checked` refuses what a node cannot work on. Compile it with a checkpointer of your choice; the context
     carries the services. With `frame` the loop is drawn into the frame's graph, and that is returned.

@@ -132,7 +132,7 @@ def configuration_of(
     for name, value in flags.items():
         table, _, key = name.rpartition(".")
         place = values.setdefault(table, {}) if table else values
-        if isinstance(place, dict):  # what is no table is told below
+        if isinstance(place, dict):  # what is no table is reported below
             place[key] = value
     tables = {} if _is_one(models) else values.get("models", {})
     if isinstance(tables, Mapping):

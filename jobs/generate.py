@@ -33,6 +33,7 @@ Documents = str | Path | Mapping[str, Any] | Iterable[str | Path | Mapping[str, 
 """What documents are given as: a path, a text, `{"text": ..., "id": ..., "title": ...}`, or an iterable of these."""
 
 
+# The parameters stand here and at `agenerate`, written out: so editors, type checkers and the docs show them.
 def generate(
     documents: Documents | None = None,
     *,

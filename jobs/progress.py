@@ -214,7 +214,7 @@ class Progress(Watching):
 
 
 def _detail(event: GraphEvent) -> str:
-    """Return the few words that tell where a document stands."""
+    """Return the few words that say where a document stands."""
     match event:
         case CandidateEvent(candidate=dict(candidate)):
             return str(candidate["question"])

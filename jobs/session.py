@@ -19,7 +19,7 @@ from autodata.nodes.solver_modes import attempts_alike
 from autodata.runner.config import RunConfig
 from autodata.runner.destinations import destinations
 from autodata.runner.document_runner import Runner, open_run
-from autodata.runner.ingest import take_in
+from autodata.runner.ingest import add_documents
 from autodata.runner.outcome import Outcome
 
 
@@ -67,7 +67,7 @@ async def work(
             runner.on_event = progress.on_event
             if warning := attempts_alike(config.chosen_domain, config.roles()):
                 note(f"warning: {warning}")
-            for line in inputs.lines(await take_in(runner.ledger, inputs), out if kept else None):
+            for line in inputs.lines(await add_documents(runner.ledger, inputs), out if kept else None):
                 note(line)
             if not await count_documents(runner.ledger):
                 raise UserError(f"{out} holds no documents yet: give --documents PATH")

@@ -37,7 +37,7 @@ def price(settings: ModelSettings, tokens_in: int | None, tokens_out: int | None
 
 
 def reported_usage(usage: Mapping[str, Any], *, text: str, truncated: bool) -> tuple[int | None, int | None]:
-    """Return the tokens in and out that a server told; None for what it did not tell.
+    """Return the tokens in and out that a server reported; None for what it did not report.
 
     A prompt of no tokens, or an answer of none that has text or reached the token limit, was not counted: servers that
     do not count send zeros, and LangChain puts 0 for what is missing.
@@ -53,7 +53,7 @@ def _count(value: object) -> int | None:
 
 
 def charged(tokens_in: int | None, tokens_out: int | None, most: Usage, settings: ModelSettings) -> Usage:
-    """Return what a call counts for under the bounds: what was told, or else the most it can have been."""
+    """Return what a call counts for under the bounds: what was reported, or else the most it can have been."""
     known_in = most.tokens_in if tokens_in is None else tokens_in
     known_out = most.tokens_out if tokens_out is None else tokens_out
     return Usage(known_in, known_out, price(settings, known_in, known_out))

@@ -196,7 +196,7 @@ class Caller:
             call.reply, seconds = await self._sender.send_with_retries(call, most)
             used = charged(call.reply.tokens_in, call.reply.tokens_out, most, call.settings)
             await self._journal.save(calls=[call.row(call.reply, used, seconds)])
-        except BaseException as error:  # told to the tracer, and raised as it is
+        except BaseException as error:  # reported to the tracer, and raised as it is
             call.error = error
             self.watch.call_ended(call)
             raise

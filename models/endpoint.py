@@ -267,18 +267,18 @@ class RoleModel:
 
         `metadata` is for LangChain's callbacks, those of an application around this one, say; it is not sent.
         """
-        endpoint, told = self.endpoint, _config(metadata or {})
+        endpoint, config = self.endpoint, _config(metadata or {})
         if schema is None:
-            return await self._send(messages, seed, None, "none", told)
+            return await self._send(messages, seed, None, "none", config)
         if (known := endpoint.format_for(schema.__name__)) is not None:
-            return await self._send(messages, seed, schema, known, told)
+            return await self._send(messages, seed, schema, known, config)
         async with endpoint.finding_out(schema.__name__):
             if (known := endpoint.format_for(schema.__name__)) is None:
-                return await self._find_format(messages, seed, schema, told)
-        return await self._send(messages, seed, schema, known, told)
+                return await self._find_format(messages, seed, schema, config)
+        return await self._send(messages, seed, schema, known, config)
 
     async def _find_format(
-        self, messages: list[dict[str, str]], seed: int, schema: type[BaseModel], told: RunnableConfig
+        self, messages: list[dict[str, str]], seed: int, schema: type[BaseModel], config: RunnableConfig
     ) -> AIMessage:
         """Send a request for which no format is known yet: from the one to try first downwards, to none at all.
 
@@ -289,7 +289,7 @@ class RoleModel:
         for wire_format in _FORMATS[_FORMATS.index(endpoint.format_to_try(name)) :]:
             endpoint.raise_if_stopped()
             try:
-                message = await self._send(messages, seed, schema, wire_format, told)
+                message = await self._send(messages, seed, schema, wire_format, config)
             except Exception as error:
                 fault = classify(error)
                 doubted = fault is not None and (
@@ -311,7 +311,7 @@ class RoleModel:
         seed: int,
         schema: type[BaseModel] | None,
         wire_format: WireFormat,
-        told: RunnableConfig,
+        config: RunnableConfig,
     ) -> AIMessage:
         kwargs: dict[str, Any] = {"seed": seed} if self.sends_seed else {}
         body = dict(getattr(self.chat, "extra_body", None) or {})
@@ -320,12 +320,12 @@ class RoleModel:
         if body:
             kwargs["extra_body"] = body
         try:
-            message = await self._invoke(messages, told, kwargs)
+            message = await self._invoke(messages, config, kwargs)
         except Exception as error:
             if not (asked := self._asks_for_usage()) or not refuses_stream_options(error):
                 raise
             self.endpoint.stream_usage = not asked
-            message = await self._invoke(messages, told, kwargs)
+            message = await self._invoke(messages, config, kwargs)
         if not isinstance(message, AIMessage):
             raise TypeError(f"a chat model answered with {type(message).__name__}")
         return message
@@ -333,18 +333,18 @@ class RoleModel:
     def _asks_for_usage(self) -> bool:
         return bool(getattr(self.chat, "stream_usage", None)) and self.endpoint.stream_usage
 
-    async def _invoke(self, messages: list[dict[str, str]], told: RunnableConfig, kwargs: dict[str, Any]) -> Any:
+    async def _invoke(self, messages: list[dict[str, str]], config: RunnableConfig, kwargs: dict[str, Any]) -> Any:
         """Ask the model once. LangChain streams where somebody watches; the stream is asked for its usage, too."""
         chat = self.chat
         if getattr(chat, "stream_usage", None) and not self.endpoint.stream_usage:
             chat = chat.model_copy(update={"stream_usage": False})
         try:
             async with asyncio.timeout(self.settings.timeout):
-                return await chat.ainvoke(messages, told, **kwargs)
+                return await chat.ainvoke(messages, config, **kwargs)
         except Exception as error:
             if not timed_out(error):
                 raise
-            raise TimedOut(self.settings.timeout, str(told.get("run_name", ""))) from error
+            raise TimedOut(self.settings.timeout, str(config.get("run_name", ""))) from error
 
 
 def refuses_stream_options(error: Exception) -> bool:

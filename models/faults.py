@@ -219,9 +219,9 @@ def _short(text: str) -> str:
 
 def _retry_after(response: object) -> float | None:
     """Return the seconds of a `Retry-After` header, which holds seconds or a date."""
-    told = str((getattr(response, "headers", None) or {}).get("retry-after", ""))
+    header = str((getattr(response, "headers", None) or {}).get("retry-after", ""))
     with contextlib.suppress(ValueError):
-        return max(0.0, float(told))
+        return max(0.0, float(header))
     with contextlib.suppress(ValueError):
-        return max(0.0, parsedate_to_datetime(told).timestamp() - time.time())
+        return max(0.0, parsedate_to_datetime(header).timestamp() - time.time())
     return None

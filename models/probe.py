@@ -1,4 +1,4 @@
-"""Trying one endpoint with a few tiny calls: is the key there, does it answer, in which form, and what does it tell."""
+"""Trying one endpoint with a few tiny calls: is the key there, does it answer, in which form, what does it report."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Finding:
         return not any(fault.fatal for fault in self.faults)
 
     def fault(self, roles: tuple[str, ...], problem: str, advice: str, *, fatal: bool = True) -> None:
-        """Note something wrong. What was found for other roles before is told once, for all of them."""
+        """Note something wrong. What was found for other roles before is reported once, for all of them."""
         for place, known in enumerate(self.faults):
             if (known.problem, known.advice) == (problem, advice):
                 self.faults[place] = replace(known, roles=tuple(r for r in self.roles if r in {*known.roles, *roles}))

@@ -23,12 +23,10 @@ _REASONING: Final = frozenset(
     analyzing analysing deliberation deliberate scratchpad scratch_pad scratch inner_monologue internal_monologue
     monologue inner_thought inner_thoughts internal_thought internal_thoughts internal_reasoning
     antthinking ant_thinking longcat_think cot chain_of_thought chainofthought cot_budget_reflect planning rationale
-    brainstorm brainstorming contemplation contemplator musing unused16""".split()  # noqa: SIM905
+    brainstorm brainstorming contemplation contemplator musing unused16""".split()
 )
 """Names of tags around reasoning: `<think>`, `[THINK]`, `◁think▷`, `<|begin_of_thought|>`, `<|START_THINKING|>`."""
-_ANSWER: Final = frozenset(
-    "answer final_answer finalanswer final solution response output conclusion".split()  # noqa: SIM905
-)
+_ANSWER: Final = frozenset("answer final_answer finalanswer final solution response output conclusion".split())
 """Names of tags around an answer; they are taken off where nothing else is left."""
 _SQUARE: Final = frozenset({"think", "thinking", "thought", "thoughts", "reasoning", "reflection", "analysis"})
 """Names that count in square brackets, which are common in prose."""

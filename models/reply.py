@@ -71,8 +71,13 @@ def to_reply(message: AIMessage, model: RoleModel) -> Reply:
     """Return what a provider's message says, whatever the provider calls it."""
     usage: Mapping[str, Any] = message.usage_metadata or {}
     metadata = message.response_metadata
-    told = ("finish_reason", "stop_reason", "stopReason", "done_reason")  # each provider has its own name for it
-    finish = next((metadata[name] for name in told if metadata.get(name)), "stop")
+    finish_names = (
+        "finish_reason",
+        "stop_reason",
+        "stopReason",
+        "done_reason",
+    )  # each provider has its own name for it
+    finish = next((metadata[name] for name in finish_names if metadata.get(name)), "stop")
     # Half a surrogate pair can be neither stored nor hashed; control characters have no business in any text.
     text = clean(str(message.text).encode("utf-8", "replace").decode())
     error, refusal = metadata.get("error"), message.additional_kwargs.get("refusal")

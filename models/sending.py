@@ -155,8 +155,8 @@ class Sender:
             endpoint.raise_if_down()
             raise CallFailed(f"{endpoint.name}: no reply in {tried} attempts: {fault.message}") from error
         wait = self._wait(tried)
-        if told := min(fault.retry_after or 0.0, retries.retry_after_max_seconds):
-            await endpoint.hold(max(wait, told))
+        if asked := min(fault.retry_after or 0.0, retries.retry_after_max_seconds):
+            await endpoint.hold(max(wait, asked))
         else:
             await endpoint.pause(wait)
 

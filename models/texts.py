@@ -31,10 +31,10 @@ _COMMANDS: Final = frozenset(
     tag tan tanh tau tbinom tensor text textbf textit textrm textsf texttt textstyle textup textnormal textcolor
     textsuperscript textsubscript tfrac therefore theta thetasym thickapprox thicksim thinspace tilde times to top
     triangle triangledown triangleleft trianglelefteq triangleq triangleright trianglerighteq twoheadrightarrow
-    twoheadleftarrow tt tiny""".split()  # noqa: SIM905 - a table of words
+    twoheadleftarrow tt tiny""".split()
 )
 """LaTeX commands that begin like a line break or a tab of JSON."""
-_DOUBTFUL: Final = frozenset("ne neg ni nless nmid nu nexists nparallel nsim tan tau top tt".split())  # noqa: SIM905
+_DOUBTFUL: Final = frozenset("ne neg ni nless nmid nu nexists nparallel nsim tan tau top tt".split())
 """Those of them whose rest (`u`, `an`, `op`) may begin a line or a cell of its own."""
 _PLAIN: Final = _COMMANDS - _DOUBTFUL
 _AFTER_MATHS: Final = frozenset("$({[^_=+-*/|<>&}")

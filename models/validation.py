@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a configuration, told in one line that names the key."""
+"""What pydantic finds wrong with a configuration, said in one line that names the key."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 SHOWN = 3
-"""Problems told at once."""
+"""Problems reported at once."""
 
 
 def problems(error: ValidationError, model: type[BaseModel], under: str = "", *, repeat: bool = True) -> str:

@@ -18,7 +18,7 @@ _ORDINAL: Final = re.compile(
     r"[#(\[]?(\d{1,9})[.):\]]{0,2}",
     re.IGNORECASE,
 )
-_MINUS: Final = str.maketrans({"−": "-", "–": "-"})  # noqa: RUF001
+_MINUS: Final = str.maketrans({"−": "-", "–": "-"})
 BULLET: Final = re.compile(r"^(?:[-*•·]|\d{1,2}[.)])[ \t]{1,9}")
 _EDGES: Final = " \t\r\n.,;:!*_`'\"()[]“”"
 

@@ -18,7 +18,7 @@ from autodata.models.seeds import seed_for
 from autodata.models.structured import schema_text
 from autodata.nodes.code_checks import noted, rejection_by_code
 from autodata.nodes.context import Context
-from autodata.nodes.events import CandidateEvent, DraftsEvent, rejection_told
+from autodata.nodes.events import CandidateEvent, DraftsEvent, rejection_event
 from autodata.nodes.extractor import shown_extract
 from autodata.nodes.grounding import shown_grounding
 from autodata.nodes.state import State
@@ -129,6 +129,6 @@ async def _opened(step: Step, candidate: Candidate | None, mode: FailureMode | N
     if candidate and not step.services.domain.quality_check and (found := await noted(step, candidate)):
         quality = {"candidate_id": candidate.candidate_id, **found}
     await record_opened(step.services.store, step.opening(), quality=quality)
-    rejection = rejection_told(state["rejection"])
+    rejection = rejection_event(state["rejection"])
     step.emit(CandidateEvent(**step.place, candidate=state["candidate"], rejection=rejection))
     return {name: state.get(name) for name in _KEPT if name in state}

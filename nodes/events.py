@@ -24,8 +24,8 @@ class Rejection(BaseModel):
     reason: str
 
 
-def rejection_told(rejection: Mapping[str, Any] | None) -> Rejection | None:
-    """Return a rejection, as the state holds it, as an event tells it; None for none."""
+def rejection_event(rejection: Mapping[str, Any] | None) -> Rejection | None:
+    """Return a rejection, as the state holds it, as an event holds it; None for none."""
     return Rejection.model_validate(rejection) if rejection else None
 
 
@@ -81,7 +81,7 @@ class CandidateEvent(_Event):
 
     event: Literal["candidate"] = "candidate"
     candidate: dict[str, Any] | None
-    """The candidate, whole; its keys depend on the domain's kind."""
+    """The candidate, whole; its keys depend on the domain's task type."""
     rejection: Rejection | None
     """Set when code rejected it at once: malformed, tried before, or faulty."""
 
@@ -183,7 +183,7 @@ GraphEvent = Annotated[
     | AcceptedEvent,
     Field(discriminator="event"),
 ]
-"""Any event of a graph, told apart by `event`."""
+"""Any event of a graph, recognised by `event`."""
 
 _EVENTS: TypeAdapter[GraphEvent] = TypeAdapter(GraphEvent)
 

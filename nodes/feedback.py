@@ -67,8 +67,8 @@ def _entry(row: Round, show_rejected: bool, suggestion: str) -> str:
     if suggestion:
         return f"{text}\n{fence('suggestion', suggestion)}" + _question(row, show_rejected)
     if not (show_rejected or row.failure_mode is FailureMode.SENT_BACK):
-        told = row.reason.split(":")[0] if row.failure_mode is FailureMode.QUALITY else ""
-        return text + (f" ({told})" if told else "")
+        cause = row.reason.split(":")[0] if row.failure_mode is FailureMode.QUALITY else ""
+        return text + (f" ({cause})" if cause else "")
     if row.reason:  # it may quote a model: data, not an instruction (rule 7)
         text += f"\n{fence('reason', row.reason)}"
     return text + _question(row, show_rejected)

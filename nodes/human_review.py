@@ -266,7 +266,7 @@ async def _recorded(step: Step, question: Mapping[str, Any], answer: ReviewAnswe
 
 
 def _rejection(step: Step, answer: ReviewAnswer) -> dict[str, Any] | None:
-    """Return what the round is rejected for, if it is: the gates' reason stays, and a person's is told beside it."""
+    """Return what the round is rejected for, if it is: the gates' reason stays, a person's is added to it."""
     by_gates: dict[str, Any] | None = step.state.get("rejection")
     if answer.decision != "reject":
         return by_gates

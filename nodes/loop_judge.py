@@ -1,8 +1,8 @@
 """Loop judge: accepts a round by the pattern of its attempts, or sends it back (paper, section 4).
 
-Layer 1 is code: a question that breaks a fixed rule of its kind goes back whatever anybody says. Layer 2 asks a judge,
-who is given every number and states none that is used: its verdict decides. In a baseline nothing is sent back: the
-judge is asked all the same, for what it thinks of the question's worth.
+Layer 1 is code: a question that breaks a fixed rule of its task type goes back whatever anybody says. Layer 2 asks a
+judge, who is given every number and states none that is used: its verdict decides. In a baseline nothing is sent back:
+the judge is asked all the same, for what it thinks of the question's worth.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from langgraph.runtime import Runtime
 from autodata.checkpoints.errors import BadState
 from autodata.checkpoints.records import Decision, FailureMode, Verdict
 from autodata.checkpoints.writes import record_judgement
-from autodata.domains.tasks.base import broken_rules, told_criteria
+from autodata.domains.tasks.base import broken_rules, judge_criteria
 from autodata.models.structured import schema_text
 from autodata.nodes.code_checks import reason_of
 from autodata.nodes.context import Context
-from autodata.nodes.events import JudgementEvent, rejection_told
+from autodata.nodes.events import JudgementEvent, rejection_event
 from autodata.nodes.loop_judge_packet import Pattern, packet, shown
 from autodata.nodes.state import State
 from autodata.nodes.step import Step
@@ -47,15 +47,15 @@ async def loop_judge(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         rejection = sent_back if decides and judgement["verdict"] == "improve" else {}
     judgement["candidate_id"] = step.candidate_id
     await record_judgement(step.services.store, step.round_id, judgement, found)
-    step.emit(JudgementEvent(**step.place, judgement=judgement, rejection=rejection_told(rejection)))
+    step.emit(JudgementEvent(**step.place, judgement=judgement, rejection=rejection_event(rejection)))
     return {"judgement": judgement, "rejection": rejection or None}
 
 
 def _pattern(step: Step) -> Pattern:
     candidate = step.candidate
-    kind = step.services.domain.scorer
-    criteria = told_criteria(kind, candidate)
-    flags = broken_rules(kind, candidate)
+    task_type = step.services.domain.scorer
+    criteria = judge_criteria(task_type, candidate)
+    flags = broken_rules(task_type, candidate)
     return Pattern(candidate.question, criteria, step.attempts, step.rounds, flags)
 
 

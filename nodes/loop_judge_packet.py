@@ -30,7 +30,7 @@ class Pattern:
     attempts: Sequence[Attempt]
     rounds: Sequence[Round] = ()
     flags: Mapping[str, str] = field(default_factory=dict)
-    """Fixed rules of the kind that the question breaks, each with what was found."""
+    """Fixed rules of the task type that the question breaks, each with what was found."""
 
     def of(self, stage: Stage) -> list[Attempt]:
         """Return one solver's attempts in order of their index."""
@@ -114,13 +114,13 @@ def _solver(pattern: Pattern, stage: Stage) -> dict[str, Any]:
 
 def _criterion(pattern: Pattern, at: int) -> dict[str, Any]:
     row = pattern.criteria[at]
-    told = {name: row[name] for name in ("category", "capability", "weight_class", "weight") if name in row}
+    known = {name: row[name] for name in ("category", "capability", "weight_class", "weight") if name in row}
     marks = {
         stage.value: [None if met is None else int(met) for met in pattern.met(stage, at)]
         for stage in (Stage.WEAK, Stage.STRONG)
     }
     counts = {f"{stage.value}_passed": pattern.passed(stage, at) for stage in (Stage.WEAK, Stage.STRONG)}
-    return {"number": at + 1, **told, **marks, **counts, "criterion": one_line(row["criterion"])}
+    return {"number": at + 1, **known, **marks, **counts, "criterion": one_line(row["criterion"])}
 
 
 def _capabilities(pattern: Pattern) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from autodata.checkpoints.writes import record_opened
 from autodata.models.structured import schema_text
 from autodata.nodes.code_checks import noted, rejection_by_code
 from autodata.nodes.context import Context
-from autodata.nodes.events import QualityEvent, rejection_told
+from autodata.nodes.events import QualityEvent, rejection_event
 from autodata.nodes.state import State
 from autodata.nodes.step import Step
 from autodata.prompts import PromptPack, fence
@@ -24,17 +24,17 @@ async def review(step: Step, node: str, pack: PromptPack | None = None) -> tuple
     the findings and the limits of the prompt's front matter.
     """
     services, candidate = step.services, step.candidate
-    kind, prompt = services.domain.scorer, (pack or services.pack)["quality_verifier"]
+    task_type, prompt = services.domain.scorer, (pack or services.pack)["quality_verifier"]
     messages = prompt.render(
         {
             "source": fence("document", await step.source()),
             "title": fence("title", step.state["document"]["title"]),
-            "candidate": kind.shown(candidate),
-            "schema": schema_text(kind.review),
+            "candidate": task_type.shown(candidate),
+            "schema": schema_text(task_type.review),
         }
     )
-    found, _ = await services.caller.parsed(step.site(node, "quality_verifier"), messages, kind.review)
-    problems = kind.findings(found, candidate, prompt.front.limits)
+    found, _ = await services.caller.parsed(step.site(node, "quality_verifier"), messages, task_type.review)
+    problems = task_type.findings(found, candidate, prompt.front.limits)
     return {"candidate_id": candidate.candidate_id, "passed": not problems, **found.model_dump(mode="json")}, problems
 
 
@@ -55,5 +55,5 @@ async def quality_verifier(state: State, runtime: Runtime[Context]) -> dict[str,
         reason = "; ".join(problems)
     await record_opened(step.services.store, step.opening(), quality=quality)
     rejection = {"failure_mode": mode.value, "reason": reason} if reason else None
-    step.emit(QualityEvent(**step.place, quality=quality, rejection=rejection_told(rejection)))
+    step.emit(QualityEvent(**step.place, quality=quality, rejection=rejection_event(rejection)))
     return {"candidate_id": step.candidate_id, "quality": quality, "rejection": rejection}

@@ -12,7 +12,7 @@ from autodata.domains.tasks.base import screening_of
 from autodata.domains.tasks.schemas import Screening
 from autodata.models.structured import schema_text
 from autodata.nodes.context import Context
-from autodata.nodes.events import CandidateEvent, ScreenEvent, rejection_told
+from autodata.nodes.events import CandidateEvent, ScreenEvent, rejection_event
 from autodata.nodes.state import State
 from autodata.nodes.step import Step
 
@@ -46,9 +46,9 @@ async def screen(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         for candidate, item in zip(candidates, findings, strict=True)
     ]
     await record_opened(step.services.store, step.opening(), screen=screened)
-    told = rejection_told(rejection)
-    step.emit(ScreenEvent(**step.place, picked=len(promising), of=len(drafts), rejection=told))
-    step.emit(CandidateEvent(**step.place, candidate=opened["candidate"], rejection=told))
+    event = rejection_event(rejection)
+    step.emit(ScreenEvent(**step.place, picked=len(promising), of=len(drafts), rejection=event))
+    step.emit(CandidateEvent(**step.place, candidate=opened["candidate"], rejection=event))
     return {
         "candidate": opened["candidate"],
         "candidate_id": step.candidate_id,

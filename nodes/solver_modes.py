@@ -18,7 +18,7 @@ from autodata.checkpoints.records import Stage
 from autodata.domains.domain import Domain
 from autodata.domains.tasks import maths
 from autodata.domains.tasks.answers import says_answer
-from autodata.domains.tasks.base import require_kind_ready, vote_of
+from autodata.domains.tasks.base import require_task_type_ready, vote_of
 from autodata.models.caller import Reply
 from autodata.models.coerce import ReplyModel
 from autodata.models.config import ModelSettings
@@ -100,7 +100,7 @@ def require_ready(domain: Domain, roles: Mapping[str, ModelSettings]) -> None:
                 f"models.{role}.aggregate: no two long answers are alike, so none has a majority:"
                 f" use 'choice' or 'synthesis' in domain {domain.name}"
             )
-    require_kind_ready(domain.scorer)
+    require_task_type_ready(domain.scorer)
     if any(roles[role].tools for role in SOLVERS):
         maths.require_installed()
 
@@ -160,12 +160,12 @@ async def answered(step: Step, stage: Stage, index: int, mode: Mode) -> Reply:
     replies = all_of([result for result in results if not isinstance(result, UnusableReply)])
     if not replies:
         raise empty[0]
-    kind = step.services.domain.scorer
-    spoken = [reply for reply in replies if (kind.holds_answer(reply.answer) if reply.truncated else reply.answer)]
+    task_type = step.services.domain.scorer
+    spoken = [reply for reply in replies if (task_type.holds_answer(reply.answer) if reply.truncated else reply.answer)]
     if len(spoken) < 2:
         return (spoken or replies)[0]
     if mode.aggregate == "majority":
-        return spoken[majority([vote_of(kind, reply.answer) for reply in spoken])]
+        return spoken[majority([vote_of(task_type, reply.answer) for reply in spoken])]
     task = messages[-1]["content"]
     task += "".join(f"\n\n{fence(f'sample-{k}', reply.answer)}" for k, reply in enumerate(spoken, 1)) + "\n\n"
     try:
@@ -215,14 +215,14 @@ async def _reply(step: Step, role: str, index: str, messages: Messages, mode: Mo
         if not lines or says_answer(reply.answer[lines[-1][1] :]):
             break
         results = await asyncio.gather(*(asyncio.to_thread(maths.evaluate, asked) for asked, _ in lines))
-        told = [
+        report = [
             f"RESULT of {asked}: {'cannot be worked out' if value is None else value}"
             for (asked, _), value in zip(lines, results, strict=True)
         ]
         messages = [
             *messages,
             {"role": "assistant", "content": reply.answer[: lines[-1][1]]},
-            {"role": "user", "content": "\n".join([*told, "Go on."])},
+            {"role": "user", "content": "\n".join([*report, "Go on."])},
         ]
         reply = await caller.text(step.site(role, index=f"{index}/t{turn}"), messages)
     return reply

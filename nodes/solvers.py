@@ -61,7 +61,7 @@ async def _solve(step: Step, stage: Stage) -> dict[str, Any]:
 
 
 async def _attempt(step: Step, stage: Stage, index: int, mode: Mode) -> tuple[Attempt, str]:
-    reply, kind = await _answer(step, stage, index, mode), step.services.domain.scorer
+    reply, task_type = await _answer(step, stage, index, mode), step.services.domain.scorer
     identity = attempt_id(step.round_id, stage, index)
     attempt = Attempt(
         attempt_id=identity,
@@ -72,7 +72,7 @@ async def _attempt(step: Step, stage: Stage, index: int, mode: Mode) -> tuple[At
         preview=preview(reply.answer),
         chars=len(reply.answer),
         truncated=reply.truncated,
-        answered=kind.holds_answer(reply.answer) if reply.truncated else bool(reply.answer),
+        answered=task_type.holds_answer(reply.answer) if reply.truncated else bool(reply.answer),
     )
     return attempt, reply.answer
 

@@ -53,30 +53,30 @@ async def verifier(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 
 async def _mark(step: Step, attempt: Attempt) -> tuple[Scored, Decider]:
     """Score one attempt: by rule when it has no answer or code can tell, else by the judge."""
-    kind, candidate = step.services.domain.scorer, step.candidate
+    task_type, candidate = step.services.domain.scorer, step.candidate
     if not attempt.answered:
         return Scored(Fraction(0), (), ()), "truncated" if attempt.truncated else "probe"
     answer = await step.services.blobs.get(attempt.answer_ref)
-    if by_code := await asyncio.to_thread(kind.scored_by_code, candidate, answer):
+    if by_code := await asyncio.to_thread(task_type.scored_by_code, candidate, answer):
         return by_code, "code"
     return await marked_by_judge(step, answer, f"{attempt.stage.value}/{attempt.index}"), "judge"
 
 
 async def marked_by_judge(step: Step, answer: str, index: str) -> Scored:
     """Ask the judge about one answer to the current candidate; `index` says which call of the round it is."""
-    kind, candidate = step.services.domain.scorer, step.candidate
-    schema = kind.marks(candidate)
+    task_type, candidate = step.services.domain.scorer, step.candidate
+    schema = task_type.marks(candidate)
     messages = step.services.pack["verifier"].render(
         {
             "context": fence("context", candidate.context),
             "question": fence("question", candidate.question),
             "answer": fence("answer", answer),
             "schema": schema_text(schema),
-            **kind.judged_by(candidate),
+            **task_type.judged_by(candidate),
         }
     )
     found, _ = await step.services.caller.parsed(step.site("verifier", index=index), messages, schema)
-    return kind.scored(candidate, found)
+    return task_type.scored(candidate, found)
 
 
 def _verdict(step: Step, ruling: Ruling, attempts: list[Attempt]) -> Verdict:

@@ -1,4 +1,4 @@
-"""Fences: text from outside enters a prompt as marked data, never as instruction (law 7)."""
+"""Fences: text from outside stands in a prompt as marked data, never as instruction (law 7)."""
 
 from __future__ import annotations
 

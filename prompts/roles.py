@@ -44,6 +44,7 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
+# Rows of one table are alike in shape; what differs is the point of each.
 TABLE = (
     Role(
         "extractor",

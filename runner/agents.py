@@ -59,7 +59,7 @@ def as_tool(
     the same document again is paid again, and a budget bounds only calls that overlap. With one, a call that is made
     again after a failure pays for what is missing.
 
-    A document that cannot be asked about is told to the agent as the tool's error. A failure of a model or of the
+    A document that cannot be asked about is reported to the agent as the tool's error. A failure of a model or of the
     infrastructure is raised out of the agent: it says nothing about the document. Raises UserError for a
     configuration that cannot work.
     """

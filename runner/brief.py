@@ -80,8 +80,8 @@ def _why_accepted(example: Mapping[str, Any]) -> str:
 
 def _why_not(result: Mapping[str, Any], last: Mapping[str, Any]) -> str:
     reason, of_round = str(result.get("status_reason") or ""), str(last.get("reason") or "")
-    told = [reason, *([f"last round: {of_round}"] if of_round and of_round not in reason else [])]
-    return "; ".join(part for part in told if part)
+    parts = [reason, *([f"last round: {of_round}"] if of_round and of_round not in reason else [])]
+    return "; ".join(part for part in parts if part)
 
 
 def _scores(source: Mapping[str, Any]) -> dict[str, Any]:

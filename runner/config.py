@@ -209,7 +209,7 @@ def read_config(text: str, where: str, flags: Mapping[str, Any] | None = None) -
     for name, value in (flags or {}).items():
         table, _, key = name.rpartition(".")
         place = values.setdefault(table, {}) if table else values
-        if isinstance(place, dict):  # what is no table is told below
+        if isinstance(place, dict):  # what is no table is reported below
             place[key] = value
     try:
         return RunConfig.model_validate(values)

@@ -20,7 +20,7 @@ from langgraph.graph import StateGraph
 from langgraph.runtime import RunControl, Runtime
 
 from autodata.checkpoints.document_queue import DocumentQueue
-from autodata.checkpoints.errors import CallFailed, Effect, InfrastructureError, RunFailed, UserError, effect_of
+from autodata.checkpoints.errors import CallFailed, Effect, InfrastructureError, effect_of
 from autodata.checkpoints.queries.documents import answered_documents
 from autodata.checkpoints.records import Document, DocumentStatus
 from autodata.checkpoints.saver import checkpoint_error, keep_rounds
@@ -44,7 +44,7 @@ from autodata.runner.events import (
     StartedEvent,
     WaitingEvent,
 )
-from autodata.runner.outcome import InARow, Outcome
+from autodata.runner.outcome import InARow, Outcome, first_failure
 from autodata.runner.pending_reviews import answer_to
 from autodata.runner.run_folder import open_run_folder
 from autodata.tracing.tracer import Tracer
@@ -113,10 +113,7 @@ class Runner:
                 # What a person answered meanwhile goes on in this session.
                 rows = [] if self.outcome.stopped else await answered_documents(self.ledger)
         except ExceptionGroup as failures:
-            first: Exception = failures.subgroup((RunFailed, UserError)) or failures
-            while isinstance(first, ExceptionGroup):
-                first = first.exceptions[0]
-            raise first from None
+            raise first_failure(failures) from None
         finally:
             if timer:
                 timer.cancel()

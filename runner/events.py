@@ -1,7 +1,8 @@
-"""What a session tells whoever watches it: how each document fares, besides what its graph streams.
+"""What a session reports to whoever watches it: how each document fares, besides what its graph streams.
 
-Nothing here is sent anywhere. A run tells `RunEvent`s; an optimisation tells those of its evaluations' documents as
-`TrialEvent`s, between the `SearchEvent`s of its iterations.
+Nothing here is sent anywhere. A run reports `RunEvent`s; an optimisation reports those of its evaluations' documents as
+`TrialEvent`s, between the `SearchEvent`s of its iterations. Each event is a class of its own, however small, so that a
+watcher tells them apart by type and reads typed fields.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The fingerprint of a run: what of its configuration bears on its results, and so may not change between sessions.
+"""The fingerprint of a run: what of its configuration its results depend on, and so may not change between sessions.
 
-`TABLE` is the one list of what bears on results. A folder keeps its fingerprint in table `meta`: under `bearing` the
+`TABLE` is the one list of what results depend on. A folder keeps its fingerprint in table `meta`: under `bearing` the
 values, a JSON object of text by dotted name; under `bearing_version` the version of this module's rules, where a
 folder without it is of version 1. What a later version adds goes into `LATER`, so that folders from before go on.
 """
@@ -21,12 +21,12 @@ VERSION = 1
 """Version of the rules. It rises when values that were kept before would now be written in another way."""
 
 CODE = "domain.code"
-"""What bears on results besides settings: the code of a kind of one's own."""
+"""What results depend on besides settings: the code of a task type of one's own."""
 
 LATER = frozenset({CODE})
 """What folders from before it was kept do not have: they are taken to have been made with the value of today."""
 
-MODEL_FIELDS_THAT_BEAR = frozenset(
+MODEL_FIELDS_KEPT = frozenset(
     {"provider", "model", "temperature", "top_p", "max_tokens", "send_seed", "extra_body", "reasoning_effort"}
     | {*SOLVER_MODES}
 )
@@ -38,14 +38,14 @@ _WORLD_FAULTS = frozenset({"malformed", "truncated", "empty"})
 
 @dataclass(frozen=True)
 class Bears:
-    """One row of the table: a field or table of a resolved configuration that bears on results."""
+    """One row of the table: a field or table of a resolved configuration that results depend on."""
 
     path: str
     """Where it stands, dotted; `*` stands for every role."""
     name: str = ""
     """What it is called in a fingerprint, when not by its path."""
     only: frozenset[str] | None = None
-    """The keys of the table that bear on results; None for all."""
+    """The keys of the table that results depend on; None for all."""
     but: frozenset[str] = frozenset()
     """Keys of the table that do not, or that have a row of their own."""
     provider: str = ""
@@ -76,25 +76,25 @@ TABLE = (
     Bears("seed", optional=False),
     Bears("documents", optional=False),
     Bears("domain_settings", "domain", but=frozenset({"name", "role_defaults"})),
-    Bears("domain_settings.role_defaults.*", "domain.role_defaults.*", only=MODEL_FIELDS_THAT_BEAR),
-    Bears("models.*", only=MODEL_FIELDS_THAT_BEAR),
+    Bears("domain_settings.role_defaults.*", "domain.role_defaults.*", only=MODEL_FIELDS_KEPT),
+    Bears("models.*", only=MODEL_FIELDS_KEPT),
     Bears("optimize", but=FREE),
     Bears("local.ctx", provider="local"),
     Bears("simulated", but=frozenset({"faults"}), provider="simulated"),
     Bears("simulated.faults", only=_WORLD_FAULTS, provider="simulated"),
 )
-"""What bears on results. All else may change between two sessions of a run."""
+"""What results depend on. All else may change between two sessions of a run."""
 
 
 def fingerprint(resolved: Mapping[str, Any]) -> dict[str, str]:
-    """Return what bears on the results of a resolved configuration, dotted name to value."""
+    """Return what results depend on in a resolved configuration, dotted name to value."""
     return {
         name: text for row in TABLE for prefix, value in row.values(resolved) for name, text in _flat(prefix, value)
     }
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Return `name: old -> new` for every field that bears on results and differs between two configurations."""
+    """Return `name: old -> new` for every field that results depend on and that differs between two configurations."""
     return changes(fingerprint(before), fingerprint(after))
 
 

@@ -128,7 +128,7 @@ async def make_fork(config: RunConfig, moment: Moment, change: Change) -> Path:
         round_row = await latest_round(source, moment.thread_id, moment.n)
         assert round_row is not None, "a moment is one of a round"
         made = datetime.now(UTC).isoformat(timespec="milliseconds")
-        told = change.feedback if change.candidate is None else canonical_json(dict(change.candidate))
+        changed = change.feedback if change.candidate is None else canonical_json(dict(change.candidate))
         mark = {
             "fork": folder.name,
             "document_id": moment.document_id,
@@ -137,7 +137,7 @@ async def make_fork(config: RunConfig, moment: Moment, change: Change) -> Path:
             "n": moment.n,
             "folder": f"{FORKS}/{folder.name}",
             "changed": change.name,
-            "change": told,
+            "change": changed,
             "created_at": made,
         }
         await source.save(forks=[mark])

@@ -57,7 +57,7 @@ def _one_line(text: str) -> str:
     return text if len(text) <= MOST_NAME_CHARS else text[: MOST_NAME_CHARS - 1] + "…"
 
 
-async def take_in(ledger: Ledger, documents: Iterable[Document | Skipped]) -> list[Skipped]:
+async def add_documents(ledger: Ledger, documents: Iterable[Document | Skipped]) -> list[Skipped]:
     """Store documents that the ledger does not hold yet, and inputs that are none as skipped, with the reason."""
     known = await document_ids(ledger)
     refused: list[Skipped] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from autodata.checkpoints.errors import cause_of
+from autodata.checkpoints.errors import RunFailed, UserError, cause_of
 from autodata.nodes.optimizer.state import Result
 
 
@@ -44,7 +44,7 @@ class InARow:
     def __init__(self, most: int) -> None:
         self._most, self._cause = most, ""
         self.lines: list[str] = []
-        """What was told of each of them, the first one first."""
+        """What was reported of each of them, the first one first."""
 
     def errored(self, kind: str, brief: str, line: str) -> str:
         """Note one; return why to stop as soon as `most` stand in a row, else an empty text."""
@@ -58,3 +58,11 @@ class InARow:
     def ended(self) -> None:
         """Note a document that ended otherwise: it breaks the row."""
         self.lines, self._cause = [], ""
+
+
+def first_failure(failures: ExceptionGroup) -> Exception:
+    """Return the one failure of a task group that its session ends with: one that a person can act on, if any."""
+    first: Exception = failures.subgroup((RunFailed, UserError)) or failures
+    while isinstance(first, ExceptionGroup):
+        first = first.exceptions[0]
+    return first

@@ -119,7 +119,7 @@ class _Stage:
             return Part(role, " ".join(str(error).split()), calls=self._paid.spent_calls - before)
         except (RunFailed, UserError):
             raise
-        except Exception as error:  # noqa: BLE001 - code of a custom kind may raise anything, and would in a run
+        except Exception as error:  # noqa: BLE001 - code of a custom task type may raise anything, and would in a run
             problem = " ".join(f"{type(error).__name__}: {error}".split())
             return Part(role, f"defect: {problem}", calls=self._paid.spent_calls - before)
         return Part(role, calls=self._paid.spent_calls - before, note=note)

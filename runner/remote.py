@@ -63,7 +63,7 @@ class RemoteRun:
 
 
 @dataclass(frozen=True)
-class _Told:
+class _ServerError:
     """What a server says of a run that failed."""
 
     error: str
@@ -142,26 +142,26 @@ class RemoteRunner:
         except httpx.HTTPError as error:
             self.drain(f"{self._url} cannot be reached: {describe(error)}", failed=True)
         else:
-            if isinstance(found, _Told):
+            if isinstance(found, _ServerError):
                 await self._failed(row, found)
             elif found is None:
                 self.on_event(DrainedEvent(document_id))
             else:
                 await self._collect(row, found)
 
-    async def _failed(self, row: Mapping[str, Any], told: _Told) -> None:
+    async def _failed(self, row: Mapping[str, Any], error: _ServerError) -> None:
         """Keep what ended one document; what stops them all, or is the caller's mistake, stops the session."""
-        if told.error == "Refused":
-            raise UserError(f"{self._url}: {told.message}")
-        if told.error == "Stopped":
-            self.drain(f"{self._url}: {told.message}", failed=True)
+        if error.error == "Refused":
+            raise UserError(f"{self._url}: {error.message}")
+        if error.error == "Stopped":
+            self.drain(f"{self._url}: {error.message}", failed=True)
             return
-        document_id, reason = row["document_id"], str(told)
+        document_id, reason = row["document_id"], str(error)
         line = f"{row['name']}: {reason}"
         self.outcome.errored.append(line)
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        failure = {"failure_id": digest([document_id, reason, now]), "document_id": document_id, "kind": told.error}
-        failure |= {"message": told.message, "created_at": now, "thread_id": self.thread_id(document_id)}
+        failure = {"failure_id": digest([document_id, reason, now]), "document_id": document_id, "kind": error.error}
+        failure |= {"message": error.message, "created_at": now, "thread_id": self.thread_id(document_id)}
         status = {"document_id": document_id, "status": DocumentStatus.ERRORED.value, "status_reason": reason}
         await self.ledger.save(documents=[status], failures=[failure])
         self.on_event(ErroredEvent(document_id, row["name"], reason))
@@ -169,7 +169,7 @@ class RemoteRunner:
         if (why := self._in_a_row.errored(kind, brief, line)) and self.outcome.has_one_cause(self._in_a_row.lines):
             self.drain(why, failed=True)
 
-    async def _result(self, row: Mapping[str, Any]) -> dict[str, Any] | _Told | None:
+    async def _result(self, row: Mapping[str, Any]) -> dict[str, Any] | _ServerError | None:
         """Return a document's result: collected, joined or asked for. None: it waits for a person at the server."""
         client, thread = self._client, self.thread_id(row["document_id"])
         about = {"autodata_document": row["document_id"], "autodata_name": row["name"]}
@@ -188,7 +188,7 @@ class RemoteRunner:
             if runs and runs[0]["status"] == "interrupted" and state["next"]:
                 return None
             if submitted:
-                return await self._told(thread)
+                return await self._error_of(thread)
             await self._submit(thread, row, begun=bool(state["next"]))
             submitted = True
 
@@ -207,14 +207,16 @@ class RemoteRunner:
                 multitask_strategy="reject",
             )
 
-    async def _told(self, thread: str) -> _Told:
+    async def _error_of(self, thread: str) -> _ServerError:
         found: Any = (await self._client.threads.get(thread)).get("error") or {}
         if isinstance(found, str):
             with suppress(ValueError):
                 found = json.loads(found)
         if not isinstance(found, dict):
-            return _Told("Failed", str(found))
-        return _Told(str(found.get("error", "Failed")), str(found.get("message", "the run ended without a result")))
+            return _ServerError("Failed", str(found))
+        return _ServerError(
+            str(found.get("error", "Failed")), str(found.get("message", "the run ended without a result"))
+        )
 
     async def _collect(self, row: Mapping[str, Any], values: Mapping[str, Any]) -> None:
         """Store a result in one transaction: status, rounds, candidates, verdicts, the example."""
@@ -296,17 +298,17 @@ def require_address(url: str, key: str | None) -> None:
 async def _bind(ledger: Ledger, folder: Path, run: RemoteRun) -> UUID:
     """Tie a folder to what the server is asked for; return the folder's own id, which names its threads."""
     known = await meta(ledger)
-    bears = {"graph": run.graph, **{f"context.{name}": str(value) for name, value in run.context.items()}}
+    fields = {"graph": run.graph, **{f"context.{name}": str(value) for name, value in run.context.items()}}
     if "bearing" in known:
         require_kind(known, KIND, folder)
-    if changed := changed_since(known, bears, folder):
+    if changed := changed_since(known, fields, folder):
         raise UserError(
             f"{folder} was made with another configuration ({'; '.join(changed[:5])}): use another --out, or the"
             " old values"
         )
     folder_id = known.get("folder_id") or str(uuid4())
     domain = run.graph.removeprefix("self_instruct_")
-    values = {**kept_of(bears), "kind": KIND, "domain": domain, "folder_id": folder_id}
+    values = {**kept_of(fields), "kind": KIND, "domain": domain, "folder_id": folder_id}
     await ledger.save(meta=[{"key": name, "value": value} for name, value in values.items()])
     write_resolved(folder / "config.toml", run.resolved())
     return UUID(folder_id)

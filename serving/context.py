@@ -263,8 +263,8 @@ def policy_for(domain: Domain, context: ServedContext, configured: str | dict[st
         policy = policy_of(wanted)
         policy.require_possible(domain.planned)
     except (ValueError, ValidationError) as error:
-        told = problems(error, Thresholds) if isinstance(error, ValidationError) else str(error)
-        raise UserError(f"context: {told}") from None
+        why = problems(error, Thresholds) if isinstance(error, ValidationError) else str(error)
+        raise UserError(f"context: {why}") from None
     if isinstance(policy, LoopJudge) is not domain.loop_judge:
         raise UserError(f"context.acceptance: {policy.name!r} cannot be used in domain {domain.name}: leave it empty")
     return policy

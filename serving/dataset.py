@@ -23,8 +23,8 @@ from autodata.graphs.self_instruct import build_self_instruct
 from autodata.models.validation import problems
 from autodata.runner.outcome import InARow
 from autodata.serving.context import GatedContext, ServedContext, union_schema
-from autodata.serving.errors import Errored, Stopped, telling
-from autodata.serving.nodes import Paste, begin, enter, fresh, read_pastes, thread_of
+from autodata.serving.errors import Errored, Stopped, in_server_errors
+from autodata.serving.nodes import Paste, add_to_queue, begin, fresh, read_pastes, thread_of
 from autodata.serving.runtime import server_runtime
 from autodata.serving.wrap import AnyGraph, part
 
@@ -111,7 +111,7 @@ def _drawn(domain: Domain, review: bool, frame: Frame) -> AnyGraph:
 def _intake(schema: type[ServedContext], domains: dict[str, Domain]) -> Any:
     async def intake(state: _Begun, config: RunnableConfig, runtime: Runtime[ServedContext]) -> dict[str, Any]:
         """Take the documents in, each once: texts go to the server's ledger, the thread keeps references."""
-        with telling():
+        with in_server_errors():
             server, domain = await server_runtime(), domains[state.domain]
             if len(state.texts) > server.config.serve.max_documents:
                 raise UserError(
@@ -122,7 +122,7 @@ def _intake(schema: type[ServedContext], domains: dict[str, Domain]) -> Any:
             briefs = [fresh(document)["document"] for document in documents]
             before = state.pinned if state.documents == briefs else None
             begun = await begin(server, domain, schema, runtime.context, config, before)
-            await enter(server, documents, config)
+            await add_to_queue(server, documents, config)
             server.in_a_row.pop(thread_of(config), None)
             cleared = {"results": Overwrite([]), "examples": [], "counts": {}}
             return {"domain": state.domain, "documents": briefs, **cleared, **begun}
@@ -195,7 +195,7 @@ def read_results(state: Mapping[str, Any]) -> list[Entry]:
 
 async def collect(state: Dataset) -> dict[str, Any]:
     """Collect the accepted examples of all documents, in the documents' order, and count how they ended."""
-    with telling():
+    with in_server_errors():
         results = read_results(state)
     counts = Counter(entry.status.value for entry in results)
     return {"examples": [entry.example for entry in results if entry.example], "counts": dict(counts)}

@@ -1,4 +1,4 @@
-"""What a server tells its callers when a run cannot go on.
+"""What a server reports to its callers when a run cannot go on.
 
 A server hides the message of any error that is not one of Python's own kinds; these are, so that the one line that
 says what is wrong, where, and what to do reaches whoever asked.
@@ -25,7 +25,7 @@ class Errored(RuntimeError):
 
 
 @contextmanager
-def telling() -> Iterator[None]:
+def in_server_errors() -> Iterator[None]:
     """Raise this module's errors in place of the package's own."""
     try:
         yield

@@ -27,7 +27,7 @@ from autodata.serving.context import (
     with_profiles,
 )
 from autodata.serving.dataset import build_served_dataset
-from autodata.serving.errors import telling
+from autodata.serving.errors import in_server_errors
 from autodata.serving.graph import compile_served
 from autodata.serving.optimizer import MOST_STEPS, build_served_optimizer
 from autodata.serving.question import build_served_question
@@ -99,12 +99,12 @@ def exported(name: str) -> Factory:
     """Return the factory of an export: it builds the graph once, and refuses a context that is not a caller's."""
 
     async def factory(config: RunnableConfig, runtime: ServerRuntime[Any]) -> Graph:
-        with telling():
+        with in_server_errors():
             graph = await asyncio.to_thread(offered, name)
         # A server drops unknown fields of a context before a graph sees them: what is refused is refused here.
         if running := runtime.execution_runtime:
             schema: type[ServedContext] = graph.context_schema  # type: ignore[assignment]
-            with telling():
+            with in_server_errors():
                 read_context(schema, running.context)
         return graph
 

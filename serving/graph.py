@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from autodata.checkpoints.errors import UserError
 from autodata.nodes.human_review import NOT_AN_OBJECT, UNBOUND
-from autodata.serving.errors import telling
+from autodata.serving.errors import in_server_errors
 
 SEVERAL = "several questions are open: give each answer under the id of its interrupt"
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -40,7 +40,7 @@ class ServedGraph(CompiledStateGraph[Any, Any, Any, Any]):
     ) -> AsyncIterator[Any]:
         """Stream as LangGraph does. Raises Refused for an input that the graph does not take."""
         given = input
-        with telling():
+        with in_server_errors():
             if isinstance(given, Command):
                 given = await self._answering(given, config)
             elif given is not None:

@@ -29,7 +29,7 @@ from autodata.nodes.step import Step
 from autodata.runner.brief import SIMULATED_NOTE
 from autodata.runner.ingest import read_pasted
 from autodata.serving.context import ServedContext
-from autodata.serving.errors import telling
+from autodata.serving.errors import in_server_errors
 from autodata.serving.pinned import keep, kept
 from autodata.serving.runtime import ServerRuntime, server_runtime
 
@@ -91,7 +91,7 @@ def served(schema: type[ServedContext], domain: Domain, node: Node) -> Callable[
     """Return a node of a loop as a server calls it: its runtime context is made from what the thread began with."""
 
     async def run(state: ServedState, config: RunnableConfig, runtime: Runtime[ServedContext]) -> dict[str, Any]:
-        with telling():
+        with in_server_errors():
             server = await server_runtime()
             queue = server.queue(thread_of(config))
             document = readable(state)["document"]["document_id"]
@@ -138,10 +138,10 @@ def read_pastes(server: ServerRuntime, domain: Domain, given: Sequence[Paste]) -
     return list({document.document_id: document for document in (read_paste(item, most) for item in given)}.values())
 
 
-async def enter(server: ServerRuntime, documents: Sequence[Document], config: RunnableConfig) -> None:
-    """Take documents into the server's ledger and into the thread's queue."""
-    await server.take_in(*documents)
-    await server.queue(thread_of(config)).enter([document.document_id for document in documents])
+async def add_to_queue(server: ServerRuntime, documents: Sequence[Document], config: RunnableConfig) -> None:
+    """Add documents to the server's ledger and to the thread's queue."""
+    await server.add_documents(*documents)
+    await server.queue(thread_of(config)).add([document.document_id for document in documents])
 
 
 def fresh(document: Document) -> dict[str, Any]:
@@ -194,13 +194,13 @@ def intake_node(schema: type[ServedContext], domain: Domain) -> Callable[..., Aw
 
     async def intake(state: Begun, config: RunnableConfig, runtime: Runtime[ServedContext]) -> dict[str, Any]:
         """Take the document in: its text goes to the server's ledger, the thread keeps a reference."""
-        with telling():
+        with in_server_errors():
             server = await server_runtime()
             (document,) = read_pastes(server, domain, [state])
             known = isinstance(state.document, dict) and state.document.get("document_id") == document.document_id
             before = state.pinned if known else None
             begun = await begin(server, domain, schema, runtime.context, config, before)
-            await enter(server, [document], config)
+            await add_to_queue(server, [document], config)
             return {**fresh(document), **begun, "history": [], "usage": []}
 
     return intake
@@ -208,7 +208,7 @@ def intake_node(schema: type[ServedContext], domain: Domain) -> Callable[..., Aw
 
 async def result(state: State, config: RunnableConfig) -> dict[str, Any]:
     """Sum up: every round whole, and what it cost, so that nobody has to look into the server's ledger."""
-    with telling():
+    with in_server_errors():
         server, state = await server_runtime(), readable(state)
         thread = f"{server.queue(thread_of(config)).evaluation}/{state['document']['document_id']}"
         return {"history": await _history(server, state), "usage": await _usage(server, thread)}
@@ -219,7 +219,7 @@ def entry_node(schema: type[ServedContext], domain: Domain) -> Callable[..., Awa
 
     async def entry(state: ServedState, config: RunnableConfig) -> dict[str, Any]:
         """Sum up one document of several: every round whole, and what it cost."""
-        with telling():
+        with in_server_errors():
             server = await server_runtime()
             pinned = await kept(server.ledger, schema, state.get("pinned"))
             whole = {**await result(state, config), **who(server, domain, pinned.context)}

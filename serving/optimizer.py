@@ -41,7 +41,7 @@ from autodata.runner.config import RunConfig
 from autodata.runner.optimization.session import SPLITS, OptimizeRunConfig, held_out_results
 from autodata.runner.search_figures import held_out_figures, member_figures
 from autodata.serving.context import SearchContext, optimizer_pack_for, read_context, search_schema
-from autodata.serving.errors import telling
+from autodata.serving.errors import in_server_errors
 from autodata.serving.nodes import Paste, read_paste, thread_of
 from autodata.serving.runtime import ServerRuntime, server_runtime
 from autodata.serving.searches import Order, Session
@@ -55,7 +55,7 @@ MOST_STEPS = STEPS * MOST_ITERATIONS + 20
 """Steps that a run takes at most."""
 
 Node = Callable[[Any, Runtime[OptContext]], Awaitable[dict[str, Any]]]
-Told = Callable[[SearchEvent], None]
+Reporter = Callable[[SearchEvent], None]
 
 
 class Splits(BaseModel):
@@ -148,7 +148,7 @@ def build_served_optimizer() -> AnyGraph:
     graph.add_edge(START, "intake")
     graph.add_edge("unseal", "result")
     graph.add_edge("result", END)
-    return build_optimizer(frame=ServedFrame(graph, start="intake", end="unseal", serve=partial(_seated, schema)))
+    return build_optimizer(frame=ServedFrame(graph, start="intake", end="unseal", serve=partial(_in_session, schema)))
 
 
 class _Whole(SearchState, Found, total=False):
@@ -234,7 +234,7 @@ def read_splits(server: ServerRuntime, domain: Domain, given: Splits) -> dict[st
 def _intake(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, Any]]]:
     async def intake(state: _Begun, config: RunnableConfig, runtime: Runtime[SearchContext]) -> dict[str, Any]:
         """Take the documents in, each into one split: texts go to the server's ledger, the thread keeps references."""
-        with telling():
+        with in_server_errors():
             server, domain, thread = await server_runtime(), SERVED[state.domain], thread_of(config)
             splits = read_splits(server, domain, state)
             ids = {split: [document.document_id for document in splits[split]] for split in SPLITS}
@@ -246,9 +246,9 @@ def _intake(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, An
             chosen = context.model_dump(exclude_defaults=True)
             request = {"domain": domain.name, "context": chosen, "thread": thread, "splits": ids}
             await server.searches.begin(key, {**request, "pinned": pinned_of(order)})
-            async with server.searches.working(key, thread) as room:
-                session = await room.sit(order, server.budget)
-                await session.optimization.take_in({split: found for split, found in splits.items() if found})
+            async with server.searches.working(key, thread) as opened:
+                session = await opened.start_session(order, server.budget)
+                await session.optimization.add_documents({split: found for split, found in splits.items() if found})
             roles = order.config.roles()
             return {
                 **dict.fromkeys((*OptState.__annotations__, *Found.__annotations__)),
@@ -266,8 +266,8 @@ async def _before(
 ) -> tuple[SearchContext, dict[str, Any] | None] | None:
     """Return what the thread's search began with, if the input is that search's: without a context it goes on."""
     try:
-        async with server.searches.working(str(state.search), thread) as room:
-            request = await room.request()
+        async with server.searches.working(str(state.search), thread) as opened:
+            request = await opened.request()
     except UserError:  # none yet, or what a client wrote there: the input begins a search of its own
         return None
     if request.get("splits") != ids or request["domain"] != state.domain:
@@ -303,29 +303,31 @@ def readable(state: Mapping[str, Any]) -> SearchState:
 
 
 @asynccontextmanager
-async def seat(schema: type[SearchContext], state: SearchState, config: RunnableConfig) -> AsyncIterator[Session]:
+async def open_session(
+    schema: type[SearchContext], state: SearchState, config: RunnableConfig
+) -> AsyncIterator[Session]:
     """Open a thread's search for a node, on what it was asked for when it began. Raises UserError and BadState."""
     read, server = readable(state), await server_runtime()
-    async with server.searches.working(read["search"], thread_of(config)) as room:
-        request = await room.request()
+    async with server.searches.working(read["search"], thread_of(config)) as opened:
+        request = await opened.request()
         if request["domain"] != read["domain"]:
             raise BadState("state.domain: the search was begun with another: send the input again")
-        if room.session is None:
+        if opened.session is None:
             context: Any = read_context(schema, request["context"])
             domain = SERVED[request["domain"]]
             order = await order_for(server, domain, context, read["iterations"], request.get("pinned"))
-            await room.sit(order, server.budget)
-        assert room.session is not None
-        yield room.session
+            await opened.start_session(order, server.budget)
+        assert opened.session is not None
+        yield opened.session
 
 
-def _seated(schema: type[SearchContext], node: Node) -> Callable[..., Awaitable[dict[str, Any]]]:
+def _in_session(schema: type[SearchContext], node: Node) -> Callable[..., Awaitable[dict[str, Any]]]:
     """Return a node of the optimiser as a server calls it: the search is the thread's own."""
 
     async def run(state: SearchState, config: RunnableConfig, runtime: Runtime[SearchContext]) -> dict[str, Any]:
-        with telling():
-            async with seat(schema, state, config) as session:
-                search = await session.search(state["iterations"], _teller(runtime))
+        with in_server_errors():
+            async with open_session(schema, state, config) as session:
+                search = await session.search(state["iterations"], _reporter(runtime))
                 inner: Any = runtime.override(context=OptContext(search))  # type: ignore[arg-type]
                 return await node(state, inner)
 
@@ -333,7 +335,7 @@ def _seated(schema: type[SearchContext], node: Node) -> Callable[..., Awaitable[
     return run
 
 
-def _teller(runtime: Runtime[Any]) -> Told:
+def _reporter(runtime: Runtime[Any]) -> Reporter:
     """Return what streams the events of a search, as plain JSON values."""
 
     def tell(event: SearchEvent) -> None:
@@ -345,9 +347,11 @@ def _teller(runtime: Runtime[Any]) -> Told:
 def _unseal(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, Any]]]:
     async def unseal(state: SearchState, config: RunnableConfig, runtime: Runtime[SearchContext]) -> dict[str, Any]:
         """Open the held-out documents, once: the baseline and the winner are evaluated on them. Without any, go on."""
-        with telling():
-            async with seat(schema, state, config) as session:
-                await session.optimization.unseal(await session.search(state["iterations"], _teller(runtime)))
+        with in_server_errors():
+            async with open_session(schema, state, config) as session:
+                await session.optimization.evaluate_held_out(
+                    await session.search(state["iterations"], _reporter(runtime))
+                )
         return {}
 
     return unseal
@@ -356,8 +360,8 @@ def _unseal(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, An
 def _result(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, Any]]]:
     async def result(state: SearchState, config: RunnableConfig) -> dict[str, Any]:
         """Sum up: the winner's prompts whole, what was changed, every iteration, and what it cost."""
-        with telling():
-            async with seat(schema, state, config) as session:
+        with in_server_errors():
+            async with open_session(schema, state, config) as session:
                 found = await _found(session)
             await (await server_runtime()).searches.leave(state["search"])
             return found

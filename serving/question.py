@@ -20,8 +20,8 @@ from autodata.graphs.dataset import build_dataset
 from autodata.runner.brief import Brief, brief, without
 from autodata.serving.context import BoundsContext, ServedContext, union_schema
 from autodata.serving.dataset import added, loop_node, read_results
-from autodata.serving.errors import telling
-from autodata.serving.nodes import Paste, begin, enter, fresh, read_pastes
+from autodata.serving.errors import in_server_errors
+from autodata.serving.nodes import Paste, add_to_queue, begin, fresh, read_pastes
 from autodata.serving.runtime import server_runtime
 from autodata.serving.wrap import AnyGraph
 
@@ -76,7 +76,7 @@ def build_served_question() -> AnyGraph:
 def _intake(schema: type[ServedContext], domains: Mapping[str, Domain]) -> Any:
     async def intake(state: _Begun, config: RunnableConfig, runtime: Runtime[ServedContext]) -> dict[str, Any]:
         """Take the document in, or say what is wrong with it."""
-        with telling():
+        with in_server_errors():
             server, domain = await server_runtime(), domains[state.domain]
             cleared = {"domain": state.domain, "results": Overwrite([])}
             try:
@@ -86,7 +86,7 @@ def _intake(schema: type[ServedContext], domains: Mapping[str, Domain]) -> Any:
             documents = [fresh(document)["document"]]
             before = state.pinned if state.documents == documents else None
             begun = await begin(server, domain, schema, runtime.context, config, before)
-            await enter(server, [document], config)
+            await add_to_queue(server, [document], config)
             kept = {name: begun[name] for name in ("pinned", "note")}
             return {**cleared, "documents": documents, **without("", ""), **kept}
 
@@ -97,7 +97,7 @@ async def collect(state: Question) -> dict[str, Any]:
     """Say in at most 4 KB what became of the document."""
     if state.get("documents") == [] and state.get("status") == REFUSED:
         return {}
-    with telling():
+    with in_server_errors():
         results = read_results(state)
         if len(results) != 1:
             raise BadState("state.documents: one is needed: send the input again")

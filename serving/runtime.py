@@ -43,7 +43,7 @@ from autodata.prompts import PromptPack
 from autodata.runner.checkpointer import open_run_saver
 from autodata.runner.config import RunConfig, load_config, read_config
 from autodata.runner.destinations import destinations
-from autodata.runner.ingest import take_in
+from autodata.runner.ingest import add_documents
 from autodata.runner.outcome import InARow
 from autodata.runner.run_folder import open_ledger, require_prices, spent_budget
 from autodata.runner.serve_config import CONFIGURED
@@ -217,9 +217,9 @@ class ServerRuntime:
             raise UserError("context.review: a loop judge draws no line to be near: use accepted or all")
         return Reviewing(mode, Fraction(str(self.config.review_margin)))
 
-    async def take_in(self, *documents: Any) -> None:
-        """Take documents into the server's ledger, each once."""
-        await take_in(self.ledger, documents)
+    async def add_documents(self, *documents: Any) -> None:
+        """Add documents to the server's ledger, each once."""
+        await add_documents(self.ledger, documents)
 
 
 def server_config() -> tuple[RunConfig, bool]:

@@ -80,7 +80,7 @@ class Session:
 
 
 @dataclass
-class Room:
+class SearchFolder:
     """The open folder of one search."""
 
     folder: Path
@@ -105,7 +105,7 @@ class Room:
         """Keep what the search was asked for: a run that goes on with the thread is not told again."""
         await self.ledger.save(meta=[{"key": "request", "value": canonical_json(dict(request))}])
 
-    async def sit(self, order: Order, budget: Budget) -> Session:
+    async def start_session(self, order: Order, budget: Budget) -> Session:
         """Return the search's session, begun if it was not yet.
 
         Raises UserError when the search was begun under other settings.
@@ -121,7 +121,7 @@ class Room:
             await bind(self.ledger, self.folder, resolved)
             run_folder = await self._run_folder(order, budget)
             optimization = Optimization(order.config, run_folder)
-            await optimization.archive.enter_baseline()
+            await optimization.archive.add_baseline()
             self.session = Session(optimization, order)
         return self.session
 
@@ -140,7 +140,7 @@ class Searches:
     def __init__(self, folder: Path, config: RunConfig, budget: Budget) -> None:
         """Keep searches in folders within this one, which need not be there yet; all spend one budget."""
         self._folder, self._config, self.budget = folder, config, budget
-        self._rooms: dict[str, Room] = {}
+        self._opened: dict[str, SearchFolder] = {}
         self._opening = asyncio.Lock()
 
     async def count_spent(self) -> None:
@@ -155,7 +155,7 @@ class Searches:
             self.budget.spent_usd += spent.spent_usd
             self.budget.spent_tokens += spent.spent_tokens
 
-    async def room(self, key: str, *, new: bool = False) -> Room:
+    async def folder_of(self, key: str, *, new: bool = False) -> SearchFolder:
         """Return a search's folder, opened if it is not; with `new` it is made, too.
 
         Raises UserError for a search that is not there, UserError and RunFailed as a run folder.
@@ -163,41 +163,41 @@ class Searches:
         if not _KEY.fullmatch(key):  # it names a folder, and a client may have written it
             raise UserError(GONE)
         async with self._opening:
-            if key not in self._rooms:
+            if key not in self._opened:
                 folder = self._folder / key
                 if not new and not await asyncio.to_thread((folder / "run.db").exists):
                     raise UserError(GONE)
                 async with AsyncExitStack() as stack:
                     ledger = await stack.enter_async_context(open_ledger(folder))
-                    self._rooms[key] = Room(folder, ledger, stack.pop_all())
-            return self._rooms[key]
+                    self._opened[key] = SearchFolder(folder, ledger, stack.pop_all())
+            return self._opened[key]
 
     @asynccontextmanager
-    async def working(self, key: str, thread: str) -> AsyncIterator[Room]:
+    async def working(self, key: str, thread: str) -> AsyncIterator[SearchFolder]:
         """Open a thread's search for a node. What fails closes it: the next node begins with models that are up.
 
         Raises UserError for a search that is another thread's, and leaves it as it is.
         """
-        room = await self.room(key)
-        await room.require(thread)
+        opened = await self.folder_of(key)
+        await opened.require(thread)
         try:
-            yield room
+            yield opened
         except Exception:
             await self.leave(key)
             raise
 
     async def begin(self, key: str, request: Mapping[str, Any]) -> None:
         """Make or open a search's folder, and keep what the search was asked for."""
-        await (await self.room(key, new=True)).begin(request)
+        await (await self.folder_of(key, new=True)).begin(request)
 
     async def leave(self, key: str) -> None:
         """Close a search's folder, if it is open."""
         async with self._opening:
-            room = self._rooms.pop(key, None)
-            if room is not None:
-                await room.stack.aclose()
+            opened = self._opened.pop(key, None)
+            if opened is not None:
+                await opened.stack.aclose()
 
     async def aclose(self) -> None:
         """Close every folder."""
-        for key in tuple(self._rooms):
+        for key in tuple(self._opened):
             await self.leave(key)

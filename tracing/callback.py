@@ -11,7 +11,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langgraph.errors import GraphBubbleUp
 
 from autodata.models.call import Call
-from autodata.tracing.spans import Score, Span, SpanKind, SpanSink, SpanStatus, harmless, told
+from autodata.tracing.spans import Score, Span, SpanKind, SpanSink, SpanStatus, harmless, without_empty
 
 OPENS_A_ROUND = "challenger"
 """The node that begins round `n + 1` of the state it is given."""
@@ -67,7 +67,7 @@ class DocumentTrace(BaseCallbackHandler):
         parent = self._round or self._root
         span = Span(SpanKind.NODE, name, parent.thread_id, parent.document_id, parent, n=n, epoch=self._root.epoch)
         span.metadata = {"node": name}
-        span.inputs = told({"round": n, "question": (inputs.get("candidate") or {}).get("question")})
+        span.inputs = without_empty({"round": n, "question": (inputs.get("candidate") or {}).get("question")})
         self._nodes[run_id] = span
         self._marked[run_id] = {a["attempt_id"] for a in inputs.get("attempts") or () if a.get("mark")}
         self._sink.start(span)
@@ -80,7 +80,7 @@ class DocumentTrace(BaseCallbackHandler):
             return
         update = outputs if isinstance(outputs, Mapping) else {}
         known = self._marked.pop(run_id, set())
-        span.outputs = told({name: update.get(name) for name in _SHOWN})
+        span.outputs = without_empty({name: update.get(name) for name in _SHOWN})
         rejection, verdict = update.get("rejection") or {}, update.get("verdict") or {}
         span.outcome = rejection.get("failure_mode") or verdict.get("decision") or update.get("status") or ""
         for attempt in update.get("attempts") or ():
@@ -95,7 +95,7 @@ class DocumentTrace(BaseCallbackHandler):
             self._root.outcome = f"{status}: {reason}" if reason else status
             self._root.metadata |= {"verdict": status}
             self._root.tags += [f"verdict:{status}"]
-            self._root.outputs = told({"status": status, "reason": reason, "example": update.get("example")})
+            self._root.outputs = without_empty({"status": status, "reason": reason, "example": update.get("example")})
 
     @harmless
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **more: Any) -> None:
@@ -134,9 +134,13 @@ class DocumentTrace(BaseCallbackHandler):
         verdict = "rejected" if mode else "accepted"
         span.outcome = mode or verdict
         figures = {name: _number(closed.get(name)) for name in ("weak_mean", "strong_mean", "gap")}
-        span.metadata |= {"verdict": verdict, "round_id": closed["round_id"]} | told({"failure_mode": mode, **figures})
+        span.metadata |= {"verdict": verdict, "round_id": closed["round_id"]} | without_empty(
+            {"failure_mode": mode, **figures}
+        )
         span.tags += [f"verdict:{verdict}", *([f"failure_mode:{mode}"] if mode else [])]
-        span.outputs = told({"failure_mode": mode, "reason": closed.get("reason"), "feedback": feedback, **figures})
+        span.outputs = without_empty(
+            {"failure_mode": mode, "reason": closed.get("reason"), "feedback": feedback, **figures}
+        )
         scores = [Score(name, value) for name, value in figures.items() if value is not None]
         scores.append(Score("verdict", float(not mode), mode or verdict, str(closed.get("reason") or "")))
         for score in scores:

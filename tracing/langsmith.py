@@ -187,7 +187,7 @@ class LangSmithExporter:
             sent = self._problem is None
             if sent:
                 self._send_feedback(feedback)
-        except Exception as error:  # noqa: BLE001 - an answer can be anything; a person is told of it at the end
+        except Exception as error:  # noqa: BLE001 - an answer can be anything; it is reported at the end
             self._problem = error
         if self._problem is None:
             self._problem = problem_before if self._unscored else None

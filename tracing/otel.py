@@ -1,7 +1,7 @@
 """Traces to an OpenTelemetry collector: OTLP over HTTP, with the attributes of its conventions for generative AI.
 
 The stock exporter sends, and the stock SDK makes its spans. The stock `BatchSpanProcessor` is not used: it drops spans
-without a count that a person could be told, does not try a batch again that nobody answered, and waits at the end for a
+without a count that could be reported, does not try a batch again that nobody answered, and waits at the end for a
 request on its way; the outbox does none of this. Spans are made when they are sent, for then they are redacted, and
 their ids follow from ours, so that a tree that a killed process began holds together.
 """
@@ -37,7 +37,7 @@ class OtelExporter:
     def __init__(self, redactor: Redactor, *, endpoint: str | None = None, texts: bool = True) -> None:
         """Send to the endpoint given, else to that of the environment. Raises UserError when the extra is missing."""
         try:
-            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - of the extra `otel`
         except ImportError as error:
             raise UserError(
                 "tracing.otel needs OpenTelemetry: pip install 'autodata-langgraph[otel]', or set it to false"
@@ -66,7 +66,7 @@ class OtelExporter:
         return f"OpenTelemetry: {lost:,} spans were not sent; the run itself is whole" if lost else ""
 
     def _deliver(self, batch: list[Span]) -> Delivery:
-        from opentelemetry.sdk.trace.export import SpanExportResult  # noqa: PLC0415
+        from opentelemetry.sdk.trace.export import SpanExportResult  # noqa: PLC0415 - of the extra `otel`
 
         made = [self._maker.make(span, self._redactor, texts=self._texts) for span in batch]
         return Delivery.DONE if self._exporter.export(made) is SpanExportResult.SUCCESS else Delivery.LATER
@@ -76,10 +76,10 @@ class _Maker:
     """Makes OpenTelemetry's spans of ours, with ids that follow from ours, so that a tree holds together."""
 
     def __init__(self) -> None:
-        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
-        from opentelemetry.sdk.trace import SpanProcessor, TracerProvider  # noqa: PLC0415
-        from opentelemetry.sdk.trace.id_generator import IdGenerator  # noqa: PLC0415
-        from opentelemetry.sdk.trace.sampling import ALWAYS_ON  # noqa: PLC0415
+        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - of the extra `otel`
+        from opentelemetry.sdk.trace import SpanProcessor, TracerProvider  # noqa: PLC0415 - of the extra `otel`
+        from opentelemetry.sdk.trace.id_generator import IdGenerator  # noqa: PLC0415 - of the extra `otel`
+        from opentelemetry.sdk.trace.sampling import ALWAYS_ON  # noqa: PLC0415 - of the extra `otel`
 
         made: list[ReadableSpan] = []
         ids = {"trace": 1, "span": 1}
@@ -106,7 +106,7 @@ class _Maker:
 
     def make(self, span: Span, redactor: Redactor, *, texts: bool) -> ReadableSpan:
         """Return one span, redacted."""
-        from opentelemetry import trace  # noqa: PLC0415
+        from opentelemetry import trace  # noqa: PLC0415 - of the extra `otel`
 
         self._ids |= {"trace": span.root.span_id.int, "span": _short(span.span_id)}
         context = trace.set_span_in_context(trace.INVALID_SPAN)

@@ -146,7 +146,7 @@ class SpanSink(Protocol):
         """Take a figure about a span."""
 
 
-def told(value: Mapping[str, Any] | None) -> dict[str, Any]:
+def without_empty(value: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return a mapping without what is empty."""
     return {name: item for name, item in (value or {}).items() if item not in (None, "", [], {})}
 

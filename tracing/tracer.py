@@ -25,7 +25,7 @@ from autodata.models.call import Call
 from autodata.tracing.callback import DocumentTrace
 from autodata.tracing.redact import Redactor
 from autodata.tracing.rounds import round_record
-from autodata.tracing.spans import Exporter, Score, Span, SpanKind, SpanStatus, harmless, told
+from autodata.tracing.spans import Exporter, Score, Span, SpanKind, SpanStatus, harmless, without_empty
 
 STOPPED = (GraphDrained, Drained, BudgetSpent, EndpointDown, asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
 """What ends a session rather than a document."""
@@ -79,7 +79,7 @@ class Tracer:
                 return
             root = Span(SpanKind.DOCUMENT, document.name, thread_id, document.document_id, epoch=epoch)
             root.inputs = {"document_id": document.document_id, "name": document.name, "title": document.title}
-            root.metadata = told({"document": document.name, "prompt_version": prompt_version})
+            root.metadata = without_empty({"document": document.name, "prompt_version": prompt_version})
             trace = self._threads[thread_id] = DocumentTrace(self, root)
             self.start(root)
             ended: BaseException | None = None
@@ -165,8 +165,8 @@ class Tracer:
         for task in self._gathering:
             task.cancel()
         closing = (asyncio.to_thread(exporter.close, self._exit_seconds) for exporter in self._exporters)
-        told_by = await asyncio.gather(*closing, return_exceptions=True)
-        for exporter, note in zip(self._exporters, told_by, strict=True):
+        notes = await asyncio.gather(*closing, return_exceptions=True)
+        for exporter, note in zip(self._exporters, notes, strict=True):
             if isinstance(note, Exception):
                 self._failed(exporter, note)
             elif isinstance(note, str) and note:
@@ -176,7 +176,7 @@ class Tracer:
             self.notes.append(f"{name}: {count:,} pieces of the trace were lost ({why}); the run itself is whole")
 
     def _export(self, hand_over: Callable[[Exporter], None]) -> None:
-        """Hand something to each exporter; what one of them raises is told at the end, and keeps it from no other."""
+        """Hand something to each exporter; what one of them raises is reported at the end, and stops no other."""
         for exporter in self._exporters:
             try:
                 hand_over(exporter)
@@ -202,7 +202,9 @@ class Tracer:
             "ls_model_name": settings.model,
             "ls_model_type": "chat",
             "ls_max_tokens": settings.max_tokens,
-            **told({"ls_temperature": settings.temperature, "top_p": settings.top_p, "base_url": settings.base_url}),
+            **without_empty(
+                {"ls_temperature": settings.temperature, "top_p": settings.top_p, "base_url": settings.base_url}
+            ),
             "seed": call.params.get("seed"),
         }
         self.start(span)
@@ -218,7 +220,7 @@ class Tracer:
     @harmless
     def _finish(self, span: Span) -> None:
         span.outcome = self._brief(span.outcome)
-        span.metadata |= {"status": span.status.value} | told({"outcome": span.outcome})
+        span.metadata |= {"status": span.status.value} | without_empty({"outcome": span.outcome})
         self._keep(span)
         self._export(lambda exporter: exporter.ended(span))
 
@@ -234,10 +236,12 @@ class Tracer:
         named |= {name: span.root.metadata.get(name) for name in ("document", "prompt_version")}
         # LangSmith shows the sessions of one document together by it.
         named["thread_id"] = f"{self._base.get('run_id', '')}:{span.thread_id}"
-        return told(named)
+        return without_empty(named)
 
     def _tagged(self, span: Span) -> dict[str, Any]:
-        return told({name: span.metadata.get(name) for name in ("kind", "evaluation", "domain", "role", "node")})
+        return without_empty(
+            {name: span.metadata.get(name) for name in ("kind", "evaluation", "domain", "role", "node")}
+        )
 
     def _keep(self, span: Span) -> None:
         if self._local:

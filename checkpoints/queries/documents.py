@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,12 @@ _WITH_EXAMPLES = """
 SELECT d.document_id, d.name, d.title, d.status, d.status_reason, d.note, d.chars, d.rounds, d.epoch, e.example
 FROM documents d LEFT JOIN examples e USING (document_id) ORDER BY d.rowid
 """
+_COUNT = "SELECT count(*) AS n FROM documents"
+_COUNT_OF_STATUS = "SELECT count(*) AS n FROM documents WHERE status IN (SELECT value FROM json_each(?))"
+_EXAMPLES = "SELECT e.example FROM examples e JOIN documents d USING (document_id) ORDER BY e.rowid"
+_EXAMPLES_BY_DOCUMENT = (
+    "SELECT e.example FROM examples e JOIN documents d USING (document_id) ORDER BY d.rowid, e.rowid"
+)
 
 # A solver's own reply, where an attempt is one: its last try in the round's latest epoch. Of several samples, none is.
 _ATTEMPTS_OF_EXAMPLES = """
@@ -76,15 +83,14 @@ async def document_ids(ledger: Reader) -> set[str]:
 
 async def rows_of_documents(ledger: Reader, wanted: Collection[str]) -> list[dict[str, Any]]:
     """Return the whole rows of some documents."""
-    marks = ", ".join("?" * len(wanted))
-    return await ledger.read(f"SELECT * FROM documents WHERE document_id IN ({marks})", tuple(wanted))  # noqa: S608 - question marks alone
+    return await ledger.read(
+        "SELECT * FROM documents WHERE document_id IN (SELECT value FROM json_each(?))", (json.dumps(list(wanted)),)
+    )
 
 
 async def count_documents(ledger: Reader, *statuses: str) -> int:
     """Return how many documents there are, or how many of these statuses."""
-    marks = ", ".join("?" * len(statuses))
-    of_status = f" WHERE status IN ({marks})" if statuses else ""
-    rows = await ledger.read(f"SELECT count(*) AS n FROM documents{of_status}", statuses)  # noqa: S608 - question marks alone
+    rows = await ledger.read(_COUNT_OF_STATUS, (json.dumps(statuses),)) if statuses else await ledger.read(_COUNT)
     return int(rows[0]["n"])
 
 
@@ -119,6 +125,5 @@ async def trial_of(ledger: Reader, evaluation: str, document_id: str) -> dict[st
 
 async def examples(ledger: Reader, *, by_document: bool = False) -> list[str]:
     """Return the JSON of every accepted example, in the order of acceptance, or of their documents."""
-    order = "d.rowid, e.rowid" if by_document else "e.rowid"
-    rows = await ledger.read(f"SELECT e.example FROM examples e JOIN documents d USING (document_id) ORDER BY {order}")  # noqa: S608 - of two words
+    rows = await ledger.read(_EXAMPLES_BY_DOCUMENT if by_document else _EXAMPLES)
     return [row["example"] for row in rows]

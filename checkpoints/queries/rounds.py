@@ -20,6 +20,10 @@ order by r.rowid
 _OPEN_LABELS = """
 SELECT l.*, d.name FROM labels l JOIN documents d USING (document_id) WHERE l.decision IS NULL ORDER BY d.rowid, l.rowid
 """
+_OF_ROUNDS: Mapping[str, str] = {
+    "attempts": "SELECT * FROM attempts WHERE round_id IN (SELECT value FROM json_each(?)) ORDER BY rowid",
+    "verdicts": "SELECT * FROM verdicts WHERE round_id IN (SELECT value FROM json_each(?)) ORDER BY rowid",
+}
 _BEFORE: Mapping[str, str] = {
     "candidates": "SELECT * FROM candidates WHERE candidate_id IN"
     " (SELECT candidate_id FROM rounds WHERE thread_id = :thread AND n < :before)",
@@ -131,10 +135,9 @@ async def open_labels(ledger: Reader) -> list[dict[str, Any]]:
 
 async def parts_of_rounds(ledger: Reader, table: str, ids: Sequence[str]) -> list[dict[str, Any]]:
     """Return the rows of `attempts` or `verdicts` that belong to some rounds."""
-    if table not in {"attempts", "verdicts"}:
+    if table not in _OF_ROUNDS:
         raise ValueError(f"{table}: only attempts and verdicts belong to rounds so")
-    chosen = f"SELECT * FROM {table} WHERE round_id IN (SELECT value FROM json_each(?)) ORDER BY rowid"  # noqa: S608 - of two words
-    return await ledger.read(chosen, (json.dumps(list(ids)),))
+    return await ledger.read(_OF_ROUNDS[table], (json.dumps(list(ids)),))
 
 
 async def failures_of_document(ledger: Reader, document_id: str) -> list[dict[str, Any]]:

@@ -94,14 +94,14 @@ async def iteration_of(ledger: Reader, n: int) -> dict[str, Any] | None:
     return rows[0] if rows else None
 
 
-async def open_iteration(ledger: Reader, lane: int) -> dict[str, Any] | None:
-    """Return the row of the iteration that a lane has begun and not ended, or None."""
-    rows = await ledger.read("SELECT * FROM iterations WHERE outcome = 'open' AND lane = ?", (lane,))
+async def open_iteration(ledger: Reader, worker: int) -> dict[str, Any] | None:
+    """Return the row of the iteration that a worker has begun and not ended, or None."""
+    rows = await ledger.read("SELECT * FROM iterations WHERE outcome = 'open' AND lane = ?", (worker,))
     return rows[0] if rows else None
 
 
-async def open_lanes(ledger: Reader) -> set[int]:
-    """Return the lanes that have begun an iteration and not ended it."""
+async def open_workers(ledger: Reader) -> set[int]:
+    """Return the workers that have begun an iteration and not ended it."""
     return {row["lane"] for row in await ledger.read("SELECT DISTINCT lane FROM iterations WHERE outcome = 'open'")}
 
 
@@ -144,7 +144,7 @@ async def leaders(ledger: Reader) -> list[tuple[int, str]]:
 
 
 async def log(ledger: Reader) -> list[dict[str, Any]]:
-    """Return what a caller is told of the iterations that have ended, in order."""
+    """Return what a caller is shown of the iterations that have ended, in order."""
     return await ledger.read(
         "SELECT iteration AS n, parent, mutant, outcome, reason, parent_score, mutant_score, record, analysis, summary"
         " FROM iterations WHERE outcome != 'open' ORDER BY iteration"

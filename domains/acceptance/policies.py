@@ -308,7 +308,7 @@ def _interval(bounds: Sequence[Bound], name: str, lowest: int = 0) -> _Interval:
 def _missing(right: int, made: int, planned: int, to_settle: int, curtail: bool) -> int:
     """Return how many attempts to make next; 0 when all are made or, curtailed, when the verdict is settled.
 
-    `to_settle` right attempts decide one way, more than `planned - to_settle` wrong ones the other. The next wave is
+    `to_settle` right attempts decide one way, more than `planned - to_settle` wrong ones the other. The next batch is
     the least number that could settle it.
     """
     left = max(0, planned - made)

@@ -1,8 +1,8 @@
 """A task type: what is asked for, what code checks, how marks become a score.
 
-A task type is the one place that knows a candidate's shape; nodes know only this interface. `Kind` holds what each must
-have; what it may have besides stands in the small Protocols below it, each with a function that says what holds where a
-task type says nothing.
+A task type is the one place that knows a candidate's shape; nodes know only this interface. `TaskType` holds what each
+must have; what it may have besides stands in the small Protocols below it, each with a function that says what holds
+where a task type says nothing.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class TaskType(Protocol):
 
 @runtime_checkable
 class Ruled(Protocol):
-    """A kind with fixed rules for questions: one that breaks a rule goes back whatever a loop judge would say."""
+    """A task type with fixed rules for questions: one that breaks a rule goes back whatever a loop judge would say."""
 
     def post_filters(self, candidate: Candidate) -> Mapping[str, str]:
         """Return the rules that a candidate breaks, by name, each with what was found."""
@@ -89,7 +89,7 @@ class Ruled(Protocol):
 
 @runtime_checkable
 class Told(Protocol):
-    """A kind that says itself what a loop judge is told of its criteria."""
+    """A task type that says itself what a loop judge is told of its criteria."""
 
     def told(self, candidate: Candidate) -> Sequence[Mapping[str, Any]]:
         """Return each criterion: `criterion`, `weight` and, where known, `category`, `capability`, `weight_class`.
@@ -100,7 +100,7 @@ class Told(Protocol):
 
 @runtime_checkable
 class Grounded(Protocol):
-    """A kind whose candidates are compared with their source, by code."""
+    """A task type whose candidates are compared with their source, by code."""
 
     def missing(self, candidate: Candidate, sources: Sequence[str]) -> Missing:
         """Return what a candidate says that its sources do not: the passage or document first, then its title."""
@@ -117,7 +117,7 @@ class Missing:
 
 @runtime_checkable
 class Extracting(Protocol):
-    """A kind whose extractor is asked for findings of its own, a subclass of `Extract`."""
+    """A task type whose extractor is asked for findings of its own, a subclass of `Extract`."""
 
     @property
     def extract(self) -> type[Extract]:
@@ -126,7 +126,7 @@ class Extracting(Protocol):
 
 @runtime_checkable
 class Screened(Protocol):
-    """A kind whose screen is asked for findings of its own, a subclass of `Screening`."""
+    """A task type whose screen is asked for findings of its own, a subclass of `Screening`."""
 
     def screening(self, n: int) -> type[Screening]:
         """Return what the screen is asked for: a finding on each of n candidates, n >= 1."""
@@ -134,7 +134,7 @@ class Screened(Protocol):
 
 @runtime_checkable
 class Judged(Protocol):
-    """A kind whose loop judge is asked for a judgement of its own, a subclass of `LoopJudgement`."""
+    """A task type whose loop judge is asked for a judgement of its own, a subclass of `LoopJudgement`."""
 
     @property
     def judgement(self) -> type[LoopJudgement]:
@@ -143,68 +143,68 @@ class Judged(Protocol):
 
 @runtime_checkable
 class Voted(Protocol):
-    """A kind that says which answers are alike, for a solver whose attempt is the majority of several samples."""
+    """A task type that says which answers are alike, for a solver whose attempt is the majority of several samples."""
 
     def vote(self, answer: str) -> tuple[str, ...] | None:
-        """Return what an answer counts as; None, whatever the answer, for a kind of which no two answers are alike."""
+        """Return what an answer counts as; None, whatever the answer, for a type of which no two answers are alike."""
 
 
 @runtime_checkable
 class Needy(Protocol):
-    """A kind that needs more than the package: a library, say."""
+    """A task type that needs more than the package: a library, say."""
 
     def require_ready(self) -> None:
         """Raise UserError, before anything is spent, naming what is missing and how to install it."""
 
 
-def extract_of(kind: TaskType) -> type[Extract]:
-    """Return what the extractor is asked for: `Extract`, unless the kind says otherwise."""
-    return kind.extract if isinstance(kind, Extracting) else Extract
+def extract_of(task_type: TaskType) -> type[Extract]:
+    """Return what the extractor is asked for: `Extract`, unless the task type says otherwise."""
+    return task_type.extract if isinstance(task_type, Extracting) else Extract
 
 
-def screening_of(kind: TaskType, n: int) -> type[Screening]:
-    """Return what the screen of n candidates is asked for: `Screening`, unless the kind says otherwise."""
-    return kind.screening(n) if isinstance(kind, Screened) else screening_schema(n)
+def screening_of(task_type: TaskType, n: int) -> type[Screening]:
+    """Return what the screen of n candidates is asked for: `Screening`, unless the task type says otherwise."""
+    return task_type.screening(n) if isinstance(task_type, Screened) else screening_schema(n)
 
 
-def judgement_of(kind: TaskType) -> type[LoopJudgement]:
-    """Return what the loop judge is asked for: `LoopJudgement`, unless the kind says otherwise."""
-    return kind.judgement if isinstance(kind, Judged) else LoopJudgement
+def judgement_of(task_type: TaskType) -> type[LoopJudgement]:
+    """Return what the loop judge is asked for: `LoopJudgement`, unless the task type says otherwise."""
+    return task_type.judgement if isinstance(task_type, Judged) else LoopJudgement
 
 
-def vote_of(kind: TaskType, answer: str) -> tuple[str, ...] | None:
-    """Return what an answer counts as in a majority: its words, unless the kind says otherwise; None: no two count."""
-    return kind.vote(answer) if isinstance(kind, Voted) else (normalised(answer),)
+def vote_of(task_type: TaskType, answer: str) -> tuple[str, ...] | None:
+    """Return what an answer counts as in a majority: its words, unless the type says otherwise; None: no two count."""
+    return task_type.vote(answer) if isinstance(task_type, Voted) else (normalised(answer),)
 
 
-def require_kind_ready(kind: TaskType) -> None:
-    """Raise UserError when a kind lacks what it needs, before anything is spent."""
-    if isinstance(kind, Needy):
-        kind.require_ready()
+def require_task_type_ready(task_type: TaskType) -> None:
+    """Raise UserError when a task type lacks what it needs, before anything is spent."""
+    if isinstance(task_type, Needy):
+        task_type.require_ready()
 
 
-def broken_rules(kind: TaskType, candidate: Candidate) -> Mapping[str, str]:
-    """Return the fixed rules of its kind that a candidate breaks; empty for a kind without such rules."""
-    return kind.post_filters(candidate) if isinstance(kind, Ruled) else {}
+def broken_rules(task_type: TaskType, candidate: Candidate) -> Mapping[str, str]:
+    """Return the fixed rules of its task type that a candidate breaks; empty for a type without such rules."""
+    return task_type.post_filters(candidate) if isinstance(task_type, Ruled) else {}
 
 
-def told_criteria(kind: TaskType, candidate: Candidate) -> Sequence[Mapping[str, Any]]:
-    """Return what a loop judge is told of a candidate's criteria: text and weight, where its kind says no more."""
-    if isinstance(kind, Told):
-        return kind.told(candidate)
-    return [{"criterion": text, "weight": weight} for text, weight in kind.criteria(candidate)]
+def judge_criteria(task_type: TaskType, candidate: Candidate) -> Sequence[Mapping[str, Any]]:
+    """Return what a loop judge is told of a candidate's criteria: text and weight, where its type says no more."""
+    if isinstance(task_type, Told):
+        return task_type.told(candidate)
+    return [{"criterion": text, "weight": weight} for text, weight in task_type.criteria(candidate)]
 
 
-def missing(kind: TaskType, candidate: Candidate, sources: Sequence[str]) -> Missing:
-    """Return what a candidate says that its sources do not; nothing for a kind that is not compared with them."""
-    return kind.missing(candidate, sources) if isinstance(kind, Grounded) else Missing()
+def missing(task_type: TaskType, candidate: Candidate, sources: Sequence[str]) -> Missing:
+    """Return what a candidate says that its sources do not; nothing for a type that is not compared with them."""
+    return task_type.missing(candidate, sources) if isinstance(task_type, Grounded) else Missing()
 
 
 _MOVED = {"RubricKind": "rubric", "ReferenceKind": "reference"}
 
 
 def __getattr__(name: str) -> Any:
-    """Return a kind that stood in this module once. Kinds of users' own import it; that is why the way goes upward."""
+    """Return a task type that stood in this module once. Users' own types import it: so the way goes upward."""
     if name not in _MOVED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = f"autodata.domains.tasks.{_MOVED[name]}"

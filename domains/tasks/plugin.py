@@ -1,4 +1,4 @@
-"""A kind of candidate from outside the package: `module:attribute`, imported only where a domain.toml names it."""
+"""A task type from outside the package: `module:attribute`, imported only where a domain.toml names it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from autodata.checkpoints.errors import UserError
 from autodata.domains.tasks.base import TaskType
 
 SPEC = re.compile(r"(?<![\w.])[A-Za-z_][\w.]*+:[A-Za-z_][\w.]*", re.ASCII)
-"""What names a kind of one's own."""
+"""What names a task type of one's own."""
 
 _SCHEMAS = ("draft", "review")
 
 
 @lru_cache(maxsize=16)
-def load_kind(spec: str) -> TaskType:
+def load_task_type(spec: str) -> TaskType:
     """Import `module:attribute` and return the object, or an instance of the class, that it names.
 
     Raises UserError, in one line, when it cannot be imported or made, or lacks a part of the Protocol `TaskType`.
@@ -34,7 +34,7 @@ def load_kind(spec: str) -> TaskType:
     module, _, attribute = spec.partition(":")
     try:
         found = reduce(getattr, attribute.split("."), importlib.import_module(module))
-        kind = found() if isinstance(found, type) else found
+        task_type = found() if isinstance(found, type) else found
     except ModuleNotFoundError as error:
         raise UserError(
             f"{spec}: cannot be imported ({error}): install the module, or put its folder on PYTHONPATH"
@@ -43,13 +43,13 @@ def load_kind(spec: str) -> TaskType:
         what = " ".join(f"{type(error).__name__}: {error}".split())
         raise UserError(f"{spec}: cannot be used ({what}): see to the module") from error
     try:
-        return checked_kind(kind)
+        return checked_task_type(task_type)
     except ValueError as error:
-        raise UserError(f"{spec}: is no kind of candidate: {error}") from error
+        raise UserError(f"{spec}: is no task type: {error}") from error
 
 
-def checked_kind(found: Any) -> TaskType:
-    """Return an object as a kind of candidate. Raises ValueError, saying what is wrong, when it is none."""
+def checked_task_type(found: Any) -> TaskType:
+    """Return an object as a task type. Raises ValueError, saying what is wrong, when it is none."""
     if lacking := [name for name in sorted(get_protocol_members(TaskType)) if not hasattr(found, name)]:
         raise ValueError(f"it lacks {', '.join(lacking)}")
     for name in sorted(get_protocol_members(TaskType)):
@@ -61,16 +61,16 @@ def checked_kind(found: Any) -> TaskType:
     return cast("TaskType", found)
 
 
-def code_of(kind: str) -> str:
-    """Return what names the code of a kind of one's own, `SPEC HASH`; empty for a kind of the package.
+def code_of(spec: str) -> str:
+    """Return what names the code of a task type of one's own, `SPEC HASH`; empty for a type of the package.
 
     The hash is over the file of its module and of all that this imports from its own folder or package. Raises
-    UserError as `load_kind`.
+    UserError as `load_task_type`.
     """
-    if not SPEC.fullmatch(kind):
+    if not SPEC.fullmatch(spec):
         return ""
-    load_kind(kind)
-    return hashed(kind)
+    load_task_type(spec)
+    return hashed(spec)
 
 
 def hashed(spec: str) -> str:

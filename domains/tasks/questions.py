@@ -32,8 +32,8 @@ _WORD = re.compile(r"(?:(?<![\w)])-(?=\d))?\w+(?:[.,]\d+)*|[%°$€£]")
 """Words and numbers; a minus before a number and the signs that make it another quantity count too."""
 
 _TOKEN = re.compile(
-    r"\w+(?:[.,]\w+)*|(?<!\w)[.,](?=\w)|(?<!\w):|:(?=\S)|(?<=[\d)\]}])!|!(?==)|(?<![\w\s])!(?=[\w(])|(?<=\s)!(?=[\w(])|(?<=\s)\.(?=\s)|(?<=\b\w)(?:!|['’]+(?!\w))"  # noqa: RUF001
-    r"|[^\w\s.,;:?!\"'“”‘’]"  # noqa: RUF001
+    r"\w+(?:[.,]\w+)*|(?<!\w)[.,](?=\w)|(?<!\w):|:(?=\S)|(?<=[\d)\]}])!|!(?==)|(?<![\w\s])!(?=[\w(])|(?<=\s)!(?=[\w(])|(?<=\s)\.(?=\s)|(?<=\b\w)(?:!|['’]+(?!\w))"
+    r"|[^\w\s.,;:?!\"'“”‘’]"
 )
 """Words, numbers and every sign but the marks of prose: a factorial, a negation, a prime and a ratio are signs."""
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, create_model
 
 from autodata.checkpoints.records import Candidate
 from autodata.domains.tasks.base import Missing, Scored
-from autodata.domains.tasks.grounded import unfounded
+from autodata.domains.tasks.grounding import unfounded
 from autodata.domains.tasks.questions import contains_tokens, normalised, not_standing_alone
 from autodata.domains.tasks.same_fact import same
 from autodata.domains.tasks.schemas import ReferenceCandidate, ReferenceDraft, ReferenceMark, SupportReview

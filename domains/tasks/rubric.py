@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field, create_model
 from autodata.checkpoints.records import Candidate
 from autodata.domains.acceptance.rubric_score import count_problems, one_line, rubric_score
 from autodata.domains.tasks.base import Missing, Scored
-from autodata.domains.tasks.grounded import quotes_missing
+from autodata.domains.tasks.grounding import quotes_missing
 from autodata.domains.tasks.questions import paper_references
 from autodata.domains.tasks.schemas import (
     CriterionMark,

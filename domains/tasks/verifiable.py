@@ -28,10 +28,8 @@ from autodata.prompts import fence
 Question = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1500), Prose()]
 Answer = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300), Prose()]
 
-_INTEGER = re.compile(r"(?:\\?[A-Za-z]\w*\s*=\s*)?[-+−]?\s*\d[\d,\s]*", re.ASCII)  # noqa: RUF001
-_DECIMAL = re.compile(
-    r"(?<![\w.])(?:\d++(?:[.,]\d++)?|[.,]\d++)\s*+[eE][-+−]?\d++(?!\w)|(?<!\d)\d++\.\d++"  # noqa: RUF001
-)
+_INTEGER = re.compile(r"(?:\\?[A-Za-z]\w*\s*=\s*)?[-+−]?\s*\d[\d,\s]*", re.ASCII)
+_DECIMAL = re.compile(r"(?<![\w.])(?:\d++(?:[.,]\d++)?|[.,]\d++)\s*+[eE][-+−]?\d++(?!\w)|(?<!\d)\d++\.\d++")
 _ROUNDED = re.compile(r"\\approx|≈|≃|\b(?:approximately|approx\.?|roughly|about|nearly|to \w+ decimal places)\b", re.I)
 
 

@@ -143,7 +143,7 @@ async def find_weights(name_or_path: str, *, cache: Path | None = None, progress
     if _has_size(stored, model.size):
         return stored
     say = progress or _say_nothing
-    with _storage_errors_told(model, folder):
+    with _storage_errors_reported(model, folder):
         partial = folder / ".partial" / model.sha256
         partial.mkdir(parents=True, exist_ok=True)
         lock = partial.with_suffix(".lock")
@@ -346,7 +346,7 @@ async def _locked(path: Path, waiting: Callable[[], None]) -> AsyncIterator[None
 
 
 @contextmanager
-def _storage_errors_told(model: KnownModel, folder: Path) -> Iterator[None]:
+def _storage_errors_reported(model: KnownModel, folder: Path) -> Iterator[None]:
     """Turn what the file system says of the cache folder into one line for the user."""
     try:
         yield

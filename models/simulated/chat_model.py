@@ -4,7 +4,7 @@ What it is for: graph tests, benchmarks, the optimiser's tests and a first look 
 about real models. Its questions and answers are placeholders that carry numbers in their text:
 
 - a challenger's question carries its difficulty `d`, discrimination `a` and a hidden `fault`;
-- a solver with ability `theta` answers it with a level `p = logistic(a * (theta - d) + noise)`, told in the answer;
+- a solver with ability `theta` answers it with a level `p = logistic(a * (theta - d) + noise)`, stated in the answer;
 - a judge marks each criterion met with the probability that the level and the criterion's own difficulty `b` give, and
   errs at the world's `judge_noise`;
 - the challenger's next question depends on the rules found in its prompt and on the failures it is told of.
@@ -158,10 +158,10 @@ class SimulatedChatModel(BaseChatModel):
 
 def _challenger(world: World, prompt: str, rng: random.Random) -> tuple[str, str]:
     """Return a question's subject and its item: drawn around what rules and reported failures make of the world."""
-    told = {name.strip(): int(count) for name, count in _GROUP.findall(prompt)}
-    easy = told.get("TOO EASY", 0) + told.get("SATURATED", 0)
-    hard = told.get("FAILED ON STRONG", 0) + told.get("NO SIGNAL FROM THE WEAK SOLVER", 0)
-    easier = legal.told_easier(prompt)
+    failures = {name.strip(): int(count) for name, count in _GROUP.findall(prompt)}
+    easy = failures.get("TOO EASY", 0) + failures.get("SATURATED", 0)
+    hard = failures.get("FAILED ON STRONG", 0) + failures.get("NO SIGNAL FROM THE WEAK SOLVER", 0)
+    easier = legal.hints_for_easier(prompt)
     easy, hard = easy + max(0, -easier), hard + max(0, easier)
     item = draw_item(world, effects_on_writing(world.rulebook, prompt), easy, hard, rng)
     seen = _fenced(prompt)

@@ -23,7 +23,7 @@ _CAPABILITIES = ("issue_spotting", "rule_statement", "rule_application", "risk_a
 _WORDS = re.compile(r"[A-Za-z]{6,}")
 
 
-def told_easier(prompt: str) -> int:
+def hints_for_easier(prompt: str) -> int:
     """Return how many suggestions in a prompt ask for an easier question, less those that ask for a harder one."""
     return prompt.count(EASIER) - prompt.count(HARDER)
 

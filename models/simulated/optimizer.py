@@ -63,9 +63,11 @@ def analysis(prompt: str, rng: random.Random, tastes: Tastes = TASTES) -> dict[s
     _, begun, section = prompt.partition(_SECTION)
     section, ended, _ = section.partition(_SECTION_END)
     material = section if begun and ended else prompt
-    told = without_fenced(material)
-    labels = _labels(prompt, told, material)
-    counts = Counter(re.findall("|".join(MODES), told if any(mode in told for mode in MODES) else material))
+    material_alone = without_fenced(material)
+    labels = _labels(prompt, material_alone, material)
+    counts = Counter(
+        re.findall("|".join(MODES), material_alone if any(mode in material_alone for mode in MODES) else material)
+    )
     found = [mode for mode, _ in counts.most_common(3)] or ["too_easy"]
     named = [rng.choice(MODES) if rng.random() < tastes.misreads else mode for mode in found]
     causes = [
@@ -79,11 +81,11 @@ def analysis(prompt: str, rng: random.Random, tastes: Tastes = TASTES) -> dict[s
     return {"causes": causes, "summary": f"simulated: mostly {', '.join(dict.fromkeys(named))}"}
 
 
-def _labels(prompt: str, told: str, material: str) -> list[str]:
+def _labels(prompt: str, material_alone: str, material: str) -> list[str]:
     """Return the labels that may be cited: those of the schema where it lists them, else those of the material."""
     if listed := _ENUM.search(prompt):
         return [str(label) for label in json.loads(listed[1])]
-    for text in (told, material, prompt):
+    for text in (material_alone, material, prompt):
         if found := sorted({*_LABEL.findall(text)}):
             return found
     return ["r1"]

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
@@ -20,8 +19,20 @@ from autodata.models.config import Settings
 from autodata.models.simulated.fences import without_fenced
 
 
-class Rule(Settings):
-    """A sentence a prompt may hold, and what it does in the world: shifts of the world's constants."""
+class Effects(Settings):
+    """Shifts of the world's constants: those of one rule, or of all obeyed rules together."""
+
+    difficulty: float = 0.0
+    discrimination: float = 0.0
+    fault_rate: float = 0.0
+    learns: float = 0.0
+    sloppy: float = 0.0
+    detects: float = 0.0
+    false_alarms: float = 0.0
+
+
+class Rule(Effects):
+    """A sentence a prompt may hold, and what it does in the world."""
 
     pattern: str
     name: str = ""
@@ -33,13 +44,6 @@ class Rule(Settings):
     """Failure modes that it makes rarer: an analysis that names one of them points to this rule."""
     phrases: tuple[str, ...] = ()
     """How an editor may put it."""
-    difficulty: float = 0.0
-    discrimination: float = 0.0
-    fault_rate: float = 0.0
-    learns: float = 0.0
-    sloppy: float = 0.0
-    detects: float = 0.0
-    false_alarms: float = 0.0
 
     def stands_in(self, text: str) -> bool:
         """Whether a text in lower case holds the rule."""
@@ -282,19 +286,6 @@ NEUTRAL: Mapping[str, tuple[str, ...]] = {
 RULEBOOKS: Mapping[str, Sequence[Rule]] = {"first": RULES, "meta": META_RULES}
 
 
-@dataclass(frozen=True)
-class Effects:
-    """The shifts of all obeyed rules together."""
-
-    difficulty: float = 0.0
-    discrimination: float = 0.0
-    fault_rate: float = 0.0
-    learns: float = 0.0
-    sloppy: float = 0.0
-    detects: float = 0.0
-    false_alarms: float = 0.0
-
-
 NOTHING = Effects()
 
 
@@ -322,4 +313,4 @@ def effects_on_review(rulebook: str, prompt: str) -> Effects:
 
 def _sum(rules: Iterable[Rule]) -> Effects:
     found = tuple(rules)
-    return Effects(**{name: sum(getattr(rule, name) for rule in found) for name in Effects.__dataclass_fields__})
+    return Effects(**{name: sum(getattr(rule, name) for rule in found) for name in Effects.model_fields})

@@ -123,7 +123,7 @@ class Criterion:
 def draw_item(world: World, effects: Effects, easy: int, hard: int, rng: random.Random) -> Item:
     """Draw a question around what rules and reported failures make of the world.
 
-    `easy` and `hard` count the failures told of that call for a harder question and for an easier one.
+    `easy` and `hard` count the failures reported that call for a harder question and for an easier one.
     """
     difficulty = world.difficulty + (world.learns + effects.learns) * (easy - hard) + effects.difficulty
     sharpness = world.discrimination + world.sharpens * (easy + hard) + effects.discrimination

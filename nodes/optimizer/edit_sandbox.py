@@ -34,7 +34,7 @@ class Refusal:
     file: str
     """The name as it was given, cut when long; empty for the whole."""
     reason: str
-    """One line, as it was told to the editor."""
+    """One line, as it was shown to the editor."""
 
     def __str__(self) -> str:
         """Return it as one line."""
@@ -103,7 +103,7 @@ class Workbench:
         return tuple(file for file in self._prompts if file in self._viewed)
 
     def act(self, edit: Edit) -> str:
-        """Carry out one action and return what is told of it. Raises Refused, having recorded it."""
+        """Carry out one action and return what is reported of it. Raises Refused, having recorded it."""
         try:
             self._require_name(edit.file)
             if edit.action == "view":

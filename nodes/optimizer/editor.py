@@ -93,7 +93,7 @@ async def edit_session(
         if turn > 1:
             workbench.begin_turn()
         refused = len(workbench.refusals)
-        told = [_told(workbench, number, edit) for number, edit in enumerate(said.edits, 1)]
+        outcomes = [_carried_out(workbench, number, edit) for number, edit in enumerate(said.edits, 1)]
         summary = " ".join(said.summary.split()) or summary
         done = said.done and len(workbench.refusals) == refused
         problems = check(workbench.pack()) if done or turn == turns else []
@@ -102,12 +102,12 @@ async def edit_session(
         transcript.append(_recorded(turn, said, [one.reason for one in workbench.refusals[refused:]]))
         if done and not problems:
             break
-        messages = [*messages, *_turn(said, _reply(workbench, told, problems, turns - turn))]
+        messages = [*messages, *_turn(said, _reply(workbench, outcomes, problems, turns - turn))]
     return EditSession(workbench.pack(), problems, tuple(workbench.refusals), turn, summary, tuple(transcript))
 
 
-def _told(workbench: Workbench, number: int, edit: Edit) -> str:
-    """Carry out one action; return what the editor is told of it."""
+def _carried_out(workbench: Workbench, number: int, edit: Edit) -> str:
+    """Carry out one action; return what is reported of it to the editor."""
     try:
         outcome = workbench.act(edit)
     except Refused as refused:
@@ -115,9 +115,9 @@ def _told(workbench: Workbench, number: int, edit: Edit) -> str:
     return f"{number}. {edit.action} {edit.file}: {'as below' if edit.action == 'view' else outcome}"
 
 
-def _reply(workbench: Workbench, told: Sequence[str], problems: Sequence[str], left: int) -> str:
+def _reply(workbench: Workbench, outcomes: Sequence[str], problems: Sequence[str], left: int) -> str:
     """Return the message that answers a turn: outcomes, files that changed or were to be seen, complaints."""
-    blocks = ["\n".join(told) or "No action was sent."]
+    blocks = ["\n".join(outcomes) or "No action was sent."]
     shown = [*workbench.changed(), *workbench.viewed()]
     blocks += [workbench.view(file) for file in dict.fromkeys(shown)]
     if problems:

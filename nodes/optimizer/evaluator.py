@@ -26,7 +26,7 @@ class Trial:
 
 
 Lost = Callable[[Sequence[Trial]], bool]
-"""Whether an evaluation may stop, told the trials so far, in the order of the documents; asked before any, too."""
+"""Whether an evaluation may stop, given the trials so far, in the order of the documents; asked before any, too."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class EvaluationRequest:
     documents: tuple[str, ...]
     """Ids, in the order in which they are taken."""
     lost: Lost | None = None
-    """Asked after each wave of documents; None: never stop early."""
-    wave: int = 5
+    """Asked after each batch of documents; None: never stop early."""
+    batch: int = 5
     """Documents between two looks at `lost`. Fixed, so that where it stops does not depend on timing."""
 
 

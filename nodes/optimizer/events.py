@@ -1,4 +1,4 @@
-"""What a search tells while it works: one typed event for each step of an iteration.
+"""What a search reports while it works: one typed event for each step of an iteration.
 
 Served, they are streamed (`stream_mode="custom"`) in their wire form. Scores are floats in 0..1, None where nothing
 was found out.
@@ -93,4 +93,4 @@ class RecordedEvent(_Event):
 
 
 SearchEvent = IterationEvent | EvaluatingEvent | EvaluatedEvent | AnalysedEvent | EditedEvent | RecordedEvent
-"""Any event of a search, told apart by `event`."""
+"""Any event of a search, recognised by `event`."""

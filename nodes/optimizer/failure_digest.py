@@ -85,8 +85,8 @@ def _notes(answers: int | None, others: int | None, left_out: int) -> Iterator[s
 
 def _means(failure: Failure) -> str:
     means = (("weak", failure.weak_mean), ("strong", failure.strong_mean))
-    told = ", ".join(f"{name} mean {mean:.2f}" for name, mean in means if mean is not None)
-    return f", {told}" if told else ""
+    means_text = ", ".join(f"{name} mean {mean:.2f}" for name, mean in means if mean is not None)
+    return f", {means_text}" if means_text else ""
 
 
 def _texts(failure: Failure, cut: Cut) -> Iterator[str]:
@@ -110,9 +110,9 @@ def _attempt(label: str, exchange: Exchange, answers: int | None, others: int | 
 
 def _mark(number: int, mark: Mapping[str, Any]) -> str:
     weight = mark.get("weight")
-    told = f" ({weight:+d})" if isinstance(weight, int) else ""
+    weight_text = f" ({weight:+d})" if isinstance(weight, int) else ""
     reason = f" - {mark['reason']}" if mark.get("reason") else ""
-    return f"{number}.{told} {'met' if mark.get('met') else 'not met'}: {mark.get('criterion', '')}{reason}"
+    return f"{number}.{weight_text} {'met' if mark.get('met') else 'not met'}: {mark.get('criterion', '')}{reason}"
 
 
 def _laid_out(value: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from autodata.domains.acceptance.rubric_score import mean
 from autodata.models.seeds import seed_for
 
 CONFIRM = 1_000_000
-"""Seed blocks from here on are fresh ones that a new record was confirmed on."""
+"""Seed blocks from here on are fresh ones that a new incumbent was confirmed on."""
 
 
 @dataclass(frozen=True)

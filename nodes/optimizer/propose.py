@@ -102,8 +102,8 @@ async def check(state: OptState, runtime: Runtime[OptContext]) -> dict[str, Any]
     """Refuse an unsound edit before a validation is paid for: what the editor was told, looked at once more."""
     search = runtime.context.search
     if state["mutant"] == state["parent"]:
-        told = "; ".join(state.get("refusals", [])[:3]) or "the editor changed nothing"
-        return {"outcome": "unchanged", "reason": told}
+        why = "; ".join(state.get("refusals", [])[:3]) or "the editor changed nothing"
+        return {"outcome": "unchanged", "reason": why}
     parent, mutant = await search.archive.pack(state["parent"]), await search.archive.pack(state["mutant"])
     if problems := _check(search, parent)(mutant):
         await search.archive.save(packs=[{"pack": mutant.version, "state": "invalid"}])

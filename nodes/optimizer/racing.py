@@ -52,14 +52,14 @@ def cannot_win(parent: Sequence[Trial]) -> Lost:
     return lost
 
 
-def hardly_wins(parent: Sequence[Trial], wave: int, error: float) -> Lost:
+def hardly_wins(parent: Sequence[Trial], batch: int, error: float) -> Lost:
     """Return `cannot_win` together with a one-sided sign test against the parent's trials.
 
     Were each of the two as likely to win a document that they differ on, the test would stop the mutant with a
     probability of `error` at most, over all looks together (each look gets an equal share).
     """
     exact = cannot_win(parent)
-    share = error / max(1, math.ceil(len(parent) / wave) - 1)
+    share = error / max(1, math.ceil(len(parent) / batch) - 1)
 
     def lost(trials: Sequence[Trial]) -> bool:
         if exact(trials):

@@ -34,9 +34,9 @@ class OptimizeConfig(Settings):
     racing_error: float = Field(default=0.05, gt=0, lt=0.5)
     """`paired` only: chance that a mutant as good as its parent is given up, over all looks together."""
     wave: int = Field(default=5, ge=1)
-    """Validation documents between two looks at a race. A look waits for its whole wave, so small waves cost time."""
+    """Validation documents between two looks at a race. A look waits for its whole batch: small ones cost time."""
     confirm: int = Field(default=0, ge=0, le=50)
-    """Fresh blocks on which a new record must beat the one before it on average, before it is believed."""
+    """Fresh blocks on which a new incumbent must beat the one before it on average, before it is believed."""
     failures: int = Field(default=6, ge=1, le=50)
     """Failed rounds that the analyst reads, whole, spread over the failure modes."""
     traces: Literal["ledger", "langsmith"] = "ledger"

@@ -118,7 +118,7 @@ class Archive(Protocol):
     async def leads(self) -> int:
         """Return how often the lead was taken."""
 
-    async def record(self) -> str:
+    async def incumbent(self) -> str:
         """Return the version of the pack that is believed to be the best so far."""
 
     async def save(self, **tables: Sequence[Mapping[str, Any]]) -> None:

@@ -78,13 +78,13 @@ async def _confirmed(search: Search, n: int, mutant: PromptPack, result: Result)
             return kept
         leader = row["leader"]
         if leader is None:
-            known = await archive.member(await archive.record())
+            known = await archive.member(await archive.incumbent())
             would = known.score is None or (result.score is not None and result.score > known.score)
             leader = known.pack if would else ""
             await archive.save(iterations=[{"iteration": n, "leader": leader}])
         while leader:
             means = await _on_fresh_blocks(search, n, await archive.pack(leader), mutant)
-            present = await archive.record()
+            present = await archive.incumbent()
             if present != leader:
                 leader = present
                 await archive.save(iterations=[{"iteration": n, "leader": leader}])
@@ -117,17 +117,17 @@ async def decide(state: OptState, runtime: Runtime[OptContext]) -> dict[str, Any
     search, n = runtime.context.search, state["n"]
     scores = {name: Fraction(score) for name, score in state["scores"].items()}
     mutant, parent = scores["mutant"], scores["parent"]
-    told = f"{decimal(mutant)} against the parent's {decimal(parent)} on block {state['block']}"
+    comparison = f"{decimal(mutant)} against the parent's {decimal(parent)} on block {state['block']}"
     if mutant <= parent:
-        return {"outcome": "rejected", "reason": told}
+        return {"outcome": "rejected", "reason": comparison}
     if "confirmed" in scores:
-        told += (
+        comparison += (
             f"; on {search.settings.confirm} fresh blocks {decimal(scores['confirmed'])}"
             f" against the leader's {decimal(scores['record'])}"
         )
     if not search.settings.confirm:
         await _take_the_lead(search, n, state["mutant"], mutant)
-    return {"outcome": "accepted", "reason": told, "record": bool((await search.archive.iteration(n))["led"])}
+    return {"outcome": "accepted", "reason": comparison, "record": bool((await search.archive.iteration(n))["led"])}
 
 
 async def _take_the_lead(search: Search, n: int, pack: str, score: Fraction) -> None:

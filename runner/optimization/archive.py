@@ -45,7 +45,7 @@ class LedgerArchive:
         prompts = {role: parse_prompt(role, text, f"{where}: {role}.md") for role, text in texts.items()}
         return cls(ledger, PromptPack("baseline", prompts))
 
-    async def enter_baseline(self) -> None:
+    async def add_baseline(self) -> None:
         """Enter the baseline as the first of the population. Doing it twice is harmless."""
         if await queries.baseline_pack(self._ledger) is None:
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -128,15 +128,15 @@ class LedgerArchive:
         """Return how often the lead was taken."""
         return max((led for led, _ in await queries.leaders(self._ledger)), default=0)
 
-    async def record(self) -> str:
+    async def incumbent(self) -> str:
         """Return the version of the pack that is believed to be the best so far."""
         leaders = await queries.leaders(self._ledger)
         return leaders[0][1] if leaders else self._baseline.version
 
     async def winner(self, *, confirmed: bool) -> str:
-        """Return the pack to use: the last confirmed record, else the one with the best mean score."""
+        """Return the pack to use: the last confirmed incumbent, else the one with the best mean score."""
         if confirmed:
-            return await self.record()
+            return await self.incumbent()
         members = [member for member in await self.members() if member.score is not None]
         return best(members).pack if members else self._baseline.version
 

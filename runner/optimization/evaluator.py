@@ -38,20 +38,20 @@ class DocumentEvaluator:
             runner.drain(reason, failed=failed, keep_reserved=keep_reserved)
 
     async def evaluate(self, request: EvaluationRequest) -> tuple[Trial, ...]:
-        """Run what the evaluation still lacks, wave by wave where it may be stopped early.
+        """Run what the evaluation still lacks, batch by batch where it may be stopped early.
 
         Raises Stopped when the session ends before it is done, and the errors of a run folder.
         """
         everything = request.documents
         whole = EvaluationQueue(self._run_folder.ledger, request.evaluation, everything)
-        await whole.enter(everything)
-        wave = len(everything) if request.lost is None else request.wave
+        await whole.add(everything)
+        batch = len(everything) if request.lost is None else request.batch
         done: tuple[Trial, ...] = ()
         if request.lost is not None and request.lost(done):
             return done
-        for first in range(0, len(everything), wave):
-            await self._run(request, everything[first : first + wave])
-            done = (await self._trials(whole))[: first + wave]
+        for first in range(0, len(everything), batch):
+            await self._run(request, everything[first : first + batch])
+            done = (await self._trials(whole))[: first + batch]
             if request.lost is not None and len(done) < len(everything) and request.lost(done):
                 break
         return done
@@ -69,7 +69,7 @@ class DocumentEvaluator:
             outcome = await runner.run()
         finally:
             self._running.discard(runner)
-        # Those whose cause ends the session are told by it, once.
+        # Those whose cause ends the session are reported by it, once.
         self.errored += [f"{request.evaluation}: {line}" for line in outcome.errored if line not in outcome.one_cause]
         if outcome.stopped:
             self.drain(outcome.stopped, failed=outcome.failed)

@@ -13,9 +13,9 @@ from typing import Any, ClassVar, Self
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import RunControl
 
-from autodata.checkpoints.errors import Effect, RunFailed, Stopped, UserError, effect_of
+from autodata.checkpoints.errors import Effect, Stopped, UserError, effect_of
 from autodata.checkpoints.queries.meta import meta_value
-from autodata.checkpoints.queries.searches import count_ended, open_lanes, tests_done
+from autodata.checkpoints.queries.searches import count_ended, open_workers, tests_done
 from autodata.checkpoints.records import Document
 from autodata.checkpoints.saver import checkpoint_error, keep_rounds
 from autodata.domains.domain import Domain
@@ -33,11 +33,11 @@ from autodata.prompts import load_pack
 from autodata.prompts.roles import OPTIMIZER_ROLES
 from autodata.runner.config import RunConfig
 from autodata.runner.events import OptimizationEvent
-from autodata.runner.ingest import take_in
+from autodata.runner.ingest import add_documents
 from autodata.runner.optimization.archive import LedgerArchive
 from autodata.runner.optimization.evaluator import DocumentEvaluator
 from autodata.runner.optimization.failures import LedgerTrajectories, TracedTrajectories
-from autodata.runner.outcome import Outcome
+from autodata.runner.outcome import Outcome, first_failure
 from autodata.runner.run_folder import RunFolder, open_run_folder
 from autodata.tracing.langsmith import langsmith_wanted, project_name
 
@@ -106,8 +106,8 @@ class Optimization:
         for control in self._controls:
             control.request_drain(reason)
 
-    async def take_in(self, splits: Mapping[str, Sequence[Document]]) -> None:
-        """Take in the documents of the splits; those of an earlier session must be the same.
+    async def add_documents(self, splits: Mapping[str, Sequence[Document]]) -> None:
+        """Add the documents of the splits to the folder; those of an earlier session must be the same.
 
         Raises UserError for a document in two splits, or for splits other than the folder's.
         """
@@ -116,7 +116,7 @@ class Optimization:
             _require_same(known, splits)
             return
         require_splits(splits)
-        await take_in(self.ledger, [document for documents in splits.values() for document in documents])
+        await add_documents(self.ledger, [document for documents in splits.values() for document in documents])
         rows = [
             {"document_id": document.document_id, "split": split, "position": position}
             for split, documents in splits.items()
@@ -126,9 +126,9 @@ class Optimization:
 
     async def run(self) -> Outcome:
         """Search until no iteration is left or something says stop; then open the held-out test, once."""
-        await self.archive.enter_baseline()
+        await self.archive.add_baseline()
         search = await self.search()
-        workers = sorted(await open_lanes(self.ledger) | {*range(self._config.optimize.parallel)})
+        workers = sorted(await open_workers(self.ledger) | {*range(self._config.optimize.parallel)})
         seconds = self._config.budget.max_seconds
         loop = asyncio.get_running_loop()
         spent = f"the budget --max-seconds {seconds:g} is spent" if seconds else ""
@@ -138,12 +138,9 @@ class Optimization:
                 for worker in workers:
                     group.create_task(self._guarded(self._worker(search, worker)))
             if not self.outcome.stopped and await self._over():
-                await self._guarded(self.unseal(search))
+                await self._guarded(self.evaluate_held_out(search))
         except ExceptionGroup as failures:
-            first: Exception = failures.subgroup((RunFailed, UserError)) or failures
-            while isinstance(first, ExceptionGroup):
-                first = first.exceptions[0]
-            raise first from None
+            raise first_failure(failures) from None
         finally:
             if timer:
                 timer.cancel()
@@ -219,7 +216,7 @@ class Optimization:
     async def _over(self) -> bool:
         return await count_ended(self.ledger) >= self._config.optimize.iterations
 
-    async def unseal(self, search: Search) -> None:
+    async def evaluate_held_out(self, search: Search) -> None:
         """Evaluate the baseline and the winner on the test split: once, whatever is searched later."""
         if not await self.archive.documents("test"):
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,8 +17,8 @@ from autodata.checkpoints.ledger import Ledger
 from autodata.cli.run import closing_lines
 from autodata.corpus.summary import summarise
 from autodata.jobs.session import Session
-from autodata.runner.ingest import take_in
-from autodata.runner.remote import RemoteRun, RemoteRunner, _Told, open_remote
+from autodata.runner.ingest import add_documents
+from autodata.runner.remote import RemoteRun, RemoteRunner, _ServerError, open_remote
 from autodata.serving.errors import Stopped
 from autodata.serving.runtime import CONFIG_VARIABLE, FOLDER_VARIABLE, server_runtime, shut
 from tests.e2e.test_told_once import served, written
@@ -42,18 +43,24 @@ async def endpoint() -> AsyncIterator[ChatServer]:
         yield server
 
 
-async def serve(folder: Path, monkeypatch: pytest.MonkeyPatch, values: dict[str, Any]) -> None:
+@asynccontextmanager
+async def served_at(folder: Path, monkeypatch: pytest.MonkeyPatch, values: dict[str, Any]) -> AsyncIterator[None]:
+    """A server's folder and configuration; what is open of it is closed at the end."""
     monkeypatch.setenv(CONFIG_VARIABLE, str(folder / "server.toml"))
     monkeypatch.setenv(FOLDER_VARIABLE, str(folder / "server"))
     (folder / "server.toml").write_text(tomli_w.dumps(values), "utf-8")
+    try:
+        yield
+    finally:
+        await shut()
 
 
 async def test_a_request_of_several_documents_stops_and_goes_on_later(
     endpoint: ChatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     endpoint.switches = UNREADABLE
-    await serve(tmp_path, monkeypatch, settings(endpoint.base_url, max_rounds=1, retries=retries(2)))
-    try:
+    values = settings(endpoint.base_url, max_rounds=1, retries=retries(2))
+    async with served_at(tmp_path, monkeypatch, values):
         client = Client(tmp_path, "dataset")
         given = {"texts": [paste(n) for n in range(4)], "domain": "cs"}
         with pytest.raises(Stopped, match=f"2 documents in a row errored for the same cause: .*{SAID}"):
@@ -62,22 +69,18 @@ async def test_a_request_of_several_documents_stops_and_goes_on_later(
         values = await client.run(given)
         assert sum(values["counts"].values()) == 4
         assert "errored" not in values["counts"]
-    finally:
-        await shut()
 
 
 async def test_a_request_whose_documents_end_otherwise_does_not_stop(
     endpoint: ChatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     endpoint.switches = UNREADABLE
-    await serve(tmp_path, monkeypatch, settings(endpoint.base_url, max_rounds=1, retries=retries(3)))
-    try:
+    values = settings(endpoint.base_url, max_rounds=1, retries=retries(3))
+    async with served_at(tmp_path, monkeypatch, values):
         client = Client(tmp_path, "dataset")
         for _ in range(2):  # each request has a row of its own
             values = await client.run({"texts": [paste(0), paste(1)], "domain": "cs"})
             assert values["counts"] == {"errored": 2}
-    finally:
-        await shut()
 
 
 def test_a_search_whose_evaluations_are_shorter_than_a_row_stops_too(tmp_path: Path) -> None:
@@ -101,7 +104,7 @@ class FailingRemote(RemoteRunner):
         self.asked += 1
         if row["name"] in self.lucky:
             return {"status": "rejected", "status_reason": "max_rounds", "history": [], "usage": []}
-        return _Told("Errored", f"unusable_reply: {SAID}: {row['name']!r}")
+        return _ServerError("Errored", f"unusable_reply: {SAID}: {row['name']!r}")
 
 
 @pytest.mark.parametrize(("lucky", "asked"), [((), 3), ((2,), 6)])
@@ -109,7 +112,7 @@ async def test_a_run_at_a_server_stops_too(tmp_path: Path, lucky: tuple[int, ...
     documents = generated(8)
     run = RemoteRun("self_instruct_cs", {}, concurrency=1, pause_after_documents=3)
     async with Ledger.open(tmp_path / "run.db") as ledger:
-        await take_in(ledger, documents)
+        await add_documents(ledger, documents)
         client: Any = None  # it is never asked
         runner = FailingRemote(run, ledger, client, uuid4(), "http://127.0.0.1:1")
         runner.lucky = frozenset(documents[n].name for n in lucky)
@@ -125,7 +128,7 @@ async def test_a_server_that_nothing_listens_for_is_named_as_such(tmp_path: Path
         bound.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{bound.getsockname()[1]}"
     async with open_remote(RemoteRun("self_instruct_cs", {}), tmp_path, url, None) as runner:
-        await take_in(runner.ledger, generated(1))
+        await add_documents(runner.ledger, generated(1))
         outcome = await runner.run()
     assert outcome.stopped.startswith(f"{url} cannot be reached: the connection was refused: nothing listens")
 
@@ -134,14 +137,11 @@ async def test_a_server_warns_of_attempts_that_are_alike(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     values = settings("http://127.0.0.1:9/v1", {"default": {"temperature": 0.0}})
-    await serve(tmp_path, monkeypatch, values)
     caplog.set_level(logging.WARNING)
-    try:
+    async with served_at(tmp_path, monkeypatch, values):
         await server_runtime()
         assert "temperature is 0, so the 3 attempts of weak_solver" in caplog.text
         begun = await Client(tmp_path).graph.ainvoke(
             paste(), {"configurable": {"thread_id": "t"}}, interrupt_after=["intake"]
         )
         assert begun["note"].startswith("temperature is 0")
-    finally:
-        await shut()

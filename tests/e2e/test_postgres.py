@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,6 @@ from typing import Any
 import psycopg
 import pytest
 import tomli_w
-from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.checkpoint.conformance import checkpointer_test, validate
-from langgraph.checkpoint.conformance.capabilities import Capability
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
 from autodata.checkpoints.errors import RunFailed, UserError
@@ -27,6 +24,7 @@ from autodata.runner.config import RunConfig
 from autodata.runner.document_runner import open_run
 from autodata.runner.fork import Change, find_moment, make_fork
 from tests.support.commands import invoke, parsed, printed
+from tests.support.conformance import assert_conforms
 from tests.support.postgres import PASSWORD, Server, postgres
 from tests.support.runs import generated, read_tables, sit
 from tests.support.studio import Studio, studio
@@ -83,16 +81,7 @@ def counts(database: str, where: str = "true") -> dict[str, int]:
 
 @pytest.mark.parametrize("prefix", ["", "some-run/"])
 async def test_saver_passes_the_whole_conformance_suite(database: str, prefix: str) -> None:
-    @checkpointer_test(name="PostgresSaver")
-    async def savers() -> AsyncGenerator[BaseCheckpointSaver[str], None]:
-        async with open_postgres(database, VARIABLE, prefix) as saver:
-            yield saver
-
-    report = await validate(savers)
-    failures = {name: result.failures for name, result in report.results.items() if result.failures}
-    assert failures == {}
-    assert {name for name, result in report.results.items() if result.passed} == {cap.value for cap in Capability}
-    assert min(result.tests_passed for result in report.results.values()) > 0
+    await assert_conforms("PostgresSaver", lambda: open_postgres(database, VARIABLE, prefix))
     assert all(row[0].startswith(prefix) for row in stored(database, "SELECT thread_id FROM checkpoints"))
 
 

@@ -24,7 +24,7 @@ from autodata.models.simulated.world import TOO_HARD
 from autodata.runner.config import BaselineConfig, RunConfig, read_resolved
 from autodata.runner.document_runner import Runner, open_run
 from autodata.runner.events import RunEvent
-from autodata.runner.ingest import take_in
+from autodata.runner.ingest import add_documents
 from tests.graph.legal import draft, improve, legal
 from tests.graph.test_runner import EXAMPLES, settings
 from tests.support.commands import invoke, parsed, printed, refusal
@@ -43,7 +43,7 @@ async def measured(
 ) -> Tables:
     async with open_run(config, folder) as runner:
         runner.on_event = lambda event: watch(runner, event)
-        await take_in(runner.ledger, documents)
+        await add_documents(runner.ledger, documents)
         assert (await runner.run()).errored == []
     return read_tables(folder)
 

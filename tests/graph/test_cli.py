@@ -26,7 +26,7 @@ from autodata.examples import documents_folder
 from autodata.runner.config import read_config
 from autodata.runner.document_runner import open_run
 from autodata.runner.events import RunEvent
-from autodata.runner.ingest import take_in
+from autodata.runner.ingest import add_documents
 from tests.support.commands import invoke, parsed, printed, refusal, words
 from tests.support.stages import first_quick
 
@@ -38,7 +38,7 @@ async def _run(folder: Path, domain: str, max_rounds: int) -> None:
     config = read_config(f'domain = "{domain}"\nmax_rounds = {max_rounds}\n{MODELS}', "test")
     async with open_run(config, folder) as runner:
         documents = [*read_documents([documents_folder()]), Skipped(name="scan.pdf", reason="binary")]
-        await take_in(runner.ledger, documents)
+        await add_documents(runner.ledger, documents)
         assert not (await runner.run()).stopped
 
 
@@ -109,7 +109,7 @@ async def test_status_while_the_run_goes_on(tmp_path: Path) -> None:
                     seen.append(pool.submit(invoke, "status", tmp_path / "run", "--json").result())
 
         runner.on_event = look
-        await take_in(runner.ledger, documents)
+        await add_documents(runner.ledger, documents)
         await runner.run()
     found = json.loads(seen[0].stdout)
     assert (found["documents"], found["pending"]) == (3, 3)

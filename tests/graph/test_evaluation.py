@@ -15,7 +15,7 @@ from autodata.nodes.optimizer.evaluator import EvaluationRequest, Trial
 from autodata.prompts import PromptPack
 from autodata.prompts.pack import parse_prompt
 from autodata.runner.config import RunConfig
-from autodata.runner.ingest import take_in
+from autodata.runner.ingest import add_documents
 from autodata.runner.optimization.evaluator import DocumentEvaluator
 from autodata.runner.optimization.failures import LedgerTrajectories
 from autodata.runner.run_folder import RunFolder, open_run_folder
@@ -35,7 +35,7 @@ async def opened(
     settings = config(**values)
     async with open_run_folder(settings, folder) as run_folder:
         made = generated(documents)
-        await take_in(run_folder.ledger, made)
+        await add_documents(run_folder.ledger, made)
         yield DocumentEvaluator(settings, run_folder), run_folder, tuple(document.document_id for document in made)
 
 
@@ -93,7 +93,7 @@ async def test_a_lost_evaluation_stops_after_its_wave_and_goes_on_later(tmp_path
             looks.append(len(trials))
             return len(trials) >= 6
 
-        assert len(await evaluator.evaluate(request(run_folder.pack, ids, lost=lost, wave=3))) == 6
+        assert len(await evaluator.evaluate(request(run_folder.pack, ids, lost=lost, batch=3))) == 6
         assert looks == [0, 3, 6]
         paid = await calls(run_folder)
         whole = await evaluator.evaluate(request(run_folder.pack, ids))

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from autodata.checkpoints.errors import InfrastructureError, UserError
-from autodata.domains.tasks import maths
+from autodata.domains.tasks.maths import numeric
 from autodata.models.config import ModelSettings
 from autodata.models.factory import connect
 from autodata.nodes.solver_modes import CALCULATOR_TURNS
 from autodata.runner.config import RunConfig, read_config, stored_config
 from autodata.runner.document_runner import open_run
-from autodata.runner.ingest import take_in
+from autodata.runner.ingest import add_documents
 from tests.graph.support import Answer, Bench, Call, Cut, Script, scored, solution
 from tests.support.stages import first_quick
 
@@ -252,7 +252,7 @@ async def run_folder(config: RunConfig, folder: Path) -> list[dict[str, Any]]:
     texts = [f"Document {k} of momentum, entropy, harmonic boundaries and resonance." for k in range(6)]
     documents = [Document(document_id=document_id(text), name=text[:10], title="", text=text) for text in texts]
     async with open_run(config, folder) as runner:
-        await take_in(runner.ledger, documents)
+        await add_documents(runner.ledger, documents)
         await runner.run()
         return await runner.ledger.read("select * from attempts order by attempt_id")
 
@@ -295,7 +295,7 @@ async def test_a_majority_of_long_answers_is_refused_before_anything_is_spent(tm
 async def test_a_missing_library_is_told_before_anything_is_spent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(maths, "find_spec", lambda name: None)
+    monkeypatch.setattr(numeric, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'autodata-langgraph\[science\]'"):
         await run_folder(read_config(CONFIG, "test"), tmp_path / "run")
     assert not (tmp_path / "run").exists()

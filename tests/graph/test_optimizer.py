@@ -50,7 +50,7 @@ class Scripted:
     async def evaluate(self, request: EvaluationRequest) -> tuple[Trial, ...]:
         self.asked.append(request)
         found = [Trial(d, s, 1, 7) for d, s in zip(request.documents, self.rates(request), strict=True)]
-        for seen in range(0, len(found), request.wave):
+        for seen in range(0, len(found), request.batch):
             if request.lost and request.lost(found[:seen]):
                 return tuple(found[:seen])
         return tuple(found)
@@ -100,7 +100,7 @@ async def searching(
     folder: Path, settings: OptimizeRunConfig, evaluator: Any = None, trajectories: Any = None
 ) -> AsyncIterator[Optimization]:
     async with open_optimization(settings, folder, evaluator=evaluator, trajectories=trajectories) as session:
-        await session.take_in(SPLITS if evaluator else FEW)
+        await session.add_documents(SPLITS if evaluator else FEW)
         yield session
 
 
@@ -351,7 +351,7 @@ async def test_the_leader_is_the_last_to_take_the_lead(tmp_path: Path, editor: A
 async def test_what_was_paid_for_is_asked_the_same_again_whatever_ended_meanwhile(tmp_path: Path, editor: Any) -> None:
     editor(edits(turn(insert("Prefer short sentences."))))
     async with searching(tmp_path / "opt", config(2), Scripted(by_order(5, 4)), OneFailure()) as session:
-        await session.archive.enter_baseline()
+        await session.archive.add_baseline()
         runtime: Any = Runtime(context=OptContext(await session.search(), workers=2))
         state: Any = {"lane": 0}
         state |= await select_parent(state, runtime)
@@ -474,7 +474,7 @@ async def test_a_search_goes_on_where_a_budget_stopped_it(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-async def test_several_lanes_share_one_population(tmp_path: Path) -> None:
+async def test_several_workers_share_one_population(tmp_path: Path) -> None:
     _, rows = await searched(tmp_path / "opt", config(5, parallel=3, max_rounds=1))
     assert sorted(row["iteration"] for row in rows) == [1, 2, 3, 4, 5]
     assert {row["lane"] for row in rows} == {0, 1, 2}
@@ -487,17 +487,17 @@ async def test_several_lanes_share_one_population(tmp_path: Path) -> None:
 async def test_a_document_in_two_splits_is_refused(tmp_path: Path) -> None:
     async with open_optimization(config(), tmp_path / "opt") as session:
         with pytest.raises(UserError, match="keep held-out documents out"):
-            await session.take_in({"train": DOCUMENTS[:3], "validate": DOCUMENTS[2:5]})
+            await session.add_documents({"train": DOCUMENTS[:3], "validate": DOCUMENTS[2:5]})
         with pytest.raises(UserError, match="give --validate PATH"):
-            await session.take_in({"train": DOCUMENTS[:3]})
+            await session.add_documents({"train": DOCUMENTS[:3]})
 
 
 async def test_other_documents_in_a_later_session_are_refused(tmp_path: Path) -> None:
     await searched(tmp_path / "opt", config(), Scripted(half))
     async with open_optimization(config(), tmp_path / "opt") as session:
-        await session.take_in({})
+        await session.add_documents({})
         with pytest.raises(UserError, match="--validate names other documents"):
-            await session.take_in({"validate": DOCUMENTS[:3]})
+            await session.add_documents({"validate": DOCUMENTS[:3]})
 
 
 async def test_another_setting_of_the_search_is_refused(tmp_path: Path) -> None:

@@ -35,8 +35,7 @@ def two_rounds(domain: str = "cs") -> Bench:
     """A document that is too easy once, with one repaired reply and one cut-off attempt, then accepted."""
     if domain == "facts":
         right: list[Answer] = ["The one of Delft."] * 2
-        weak: Script = lambda call: right[0] if call.number <= 2 else "No."  # noqa: E731
-        return Bench({"weak_solver": weak}, domain="facts")
+        return Bench({"weak_solver": lambda call: right[0] if call.number <= 2 else "No."}, domain="facts")
     attempts: list[Answer] = [*scored("9/10", "9/10"), Cut()]
     return Bench(
         {

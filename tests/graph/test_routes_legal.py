@@ -25,7 +25,7 @@ from autodata.graphs.self_instruct import build_self_instruct
 from autodata.models.simulated.world import TOO_HARD
 from autodata.runner.config import RunConfig
 from autodata.runner.document_runner import open_run
-from autodata.runner.ingest import take_in
+from autodata.runner.ingest import add_documents
 from tests.graph.legal import draft, extract, improve, judgement, legal
 from tests.graph.support import Call, Cut, Script, candidate, scored
 from tests.support.runs import generated
@@ -440,7 +440,7 @@ async def simulated(folder: Path, count: int) -> tuple[list[dict[str, Any]], lis
     async with open_run(config, folder) as runner:
         unfit = "The order is a summary disposition. It is affirmed without more words by the bench of three."
         order = Document(document_id=document_id(unfit), name="order.txt", title="An order", text=unfit)
-        await take_in(runner.ledger, [*generated(count), order])
+        await add_documents(runner.ledger, [*generated(count), order])
         outcome = await runner.run()
         assert (outcome.stopped, outcome.errored) == ("", [])
         rounds = await runner.ledger.read("select * from rounds order by document_id, n")

@@ -86,8 +86,8 @@ async def test_with_none_promising_the_round_is_rejected_and_new_drafts_are_aske
 
 
 async def test_the_queue_is_used_up_before_anybody_writes_again() -> None:
-    weak: Script = lambda call: right(call) if call.number <= 8 else WRONG  # noqa: E731
-    made = bench({"screen": [screened(True, False, True, False), screened(*[True] * 4)], "weak_solver": weak})
+    twice = [screened(True, False, True, False), screened(*[True] * 4)]
+    made = bench({"screen": twice, "weak_solver": lambda call: right(call) if call.number <= 8 else WRONG})
     state = await made.run()
     assert made.modes() == ["too_easy", "too_easy", None]
     assert questions(made) == [f"What is the exact period of pendulum {k}?" for k in (1, 3, 5)]
@@ -179,9 +179,12 @@ async def test_without_a_sound_draft_the_round_is_rejected_unscreened() -> None:
 
 
 async def test_questions_tried_before_are_dropped() -> None:
-    again: Script = lambda call: problem(1 if call.number != 6 else 6)  # noqa: E731
-    weak: Script = lambda call: right(call) if call.number <= 4 else WRONG  # noqa: E731
-    made = bench({"challenger": again, "weak_solver": weak})
+    made = bench(
+        {
+            "challenger": lambda call: problem(1 if call.number != 6 else 6),
+            "weak_solver": lambda call: right(call) if call.number <= 4 else WRONG,
+        }
+    )
     await made.run()
     assert questions(made) == ["What is the exact period of pendulum 1?", "What is the exact period of pendulum 6?"]
     assert [call.prompt.count("Question: ") for call in made.of("screen")] == [1, 1]

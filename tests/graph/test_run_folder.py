@@ -20,7 +20,7 @@ from autodata.models.simulated.chat_model import SimulatedChatModel, SimulatedEr
 from autodata.runner.config import RunConfig, read_resolved
 from autodata.runner.document_runner import Runner, open_run
 from autodata.runner.events import RunEvent
-from autodata.runner.ingest import take_in
+from autodata.runner.ingest import add_documents
 from tests.graph.test_runner import EXAMPLES, settings
 from tests.support.runs import Session, read_tables, sit
 from tests.support.stages import first_quick
@@ -267,8 +267,8 @@ async def test_a_document_edited_between_sessions_is_a_new_one(tmp_path: Path) -
 async def test_skipped_inputs_are_recorded_and_not_counted_as_failures(tmp_path: Path) -> None:
     bad = [Skipped("empty.txt", "empty"), Skipped("image.md", "binary")]
     async with open_run(RunConfig.model_validate(settings()), tmp_path) as runner:
-        assert await take_in(runner.ledger, [bad[0], DOCUMENTS[0], bad[1]]) == bad
-        assert await take_in(runner.ledger, [bad[0], DOCUMENTS[0], bad[1]]) == bad
+        assert await add_documents(runner.ledger, [bad[0], DOCUMENTS[0], bad[1]]) == bad
+        assert await add_documents(runner.ledger, [bad[0], DOCUMENTS[0], bad[1]]) == bad
         outcome = await runner.run()
         rows = await runner.ledger.read("select name, status, status_reason from documents order by name")
     assert (outcome.stopped, outcome.errored) == ("", [])
@@ -327,7 +327,7 @@ async def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
 
 async def test_a_ledger_that_cannot_be_written_fails_the_run_and_no_document(whole: Session, tmp_path: Path) -> None:
     async with open_run(RunConfig.model_validate(settings()), tmp_path) as runner:
-        await take_in(runner.ledger, DOCUMENTS)
+        await add_documents(runner.ledger, DOCUMENTS)
         save = runner.ledger.save
 
         async def failing(**tables: Any) -> None:

@@ -194,9 +194,9 @@ async def test_the_budget_of_the_server_bounds_its_searches_too(server: Server) 
 async def test_what_stops_a_search_stops_no_other_thread(server: Server) -> None:
     await server.run("one", splits(), interrupt_before=["select_parent"])
     runtime = await server_runtime()
-    room = await runtime.searches.room((await server.values("one"))["search"])
-    assert room.session is not None
-    room.session.optimization.drain("an endpoint is down", failed=True)
+    opened = await runtime.searches.folder_of((await server.values("one"))["search"])
+    assert opened.session is not None
+    opened.session.optimization.drain("an endpoint is down", failed=True)
     loop: Any = build_served(DOMAINS["cs"]).compile(checkpointer=server.saver)
     document = await loop.ainvoke(pastes(8, 9)[0], thread("document"), context={"max_rounds": 1})
     assert document["status"] in {"accepted", "rejected"}

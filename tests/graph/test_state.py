@@ -101,7 +101,7 @@ async def test_the_output_is_whole_without_a_ledger() -> None:
 
 
 async def test_no_document_comes_near_the_recursion_limit() -> None:
-    """The longest route: every attempt of `facts` in waves, every round to the last."""
+    """The longest route: every attempt of `facts` in batches, every round to the last."""
     weak, strong = ["No.", "The one of Delft.", "No.", "No."], ["The one of Delft.", "No.", "No."]
     bench = Bench(
         {
@@ -207,8 +207,8 @@ async def test_events_have_their_documented_names_and_values() -> None:
 async def test_a_verdict_is_told_once_a_stage_however_many_waves_it_took() -> None:
     bench = Bench(domain="facts")
     await bench.run()
-    wave = ["attempt", "attempt", "mark", "mark", "attempt", "mark", "verdict"]
-    assert [event["event"] for event in bench.events] == ["candidate", "quality", *wave, *wave, "accepted"]
+    batch = ["attempt", "attempt", "mark", "mark", "attempt", "mark", "verdict"]
+    assert [event["event"] for event in bench.events] == ["candidate", "quality", *batch, *batch, "accepted"]
     assert [event["verdict"]["decision"] for event in bench.events if "verdict" in event] == ["strong", "accept"]
 
 

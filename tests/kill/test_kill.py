@@ -257,14 +257,14 @@ async def test_fifty_kills_lose_and_double_nothing(reference: Reference, tmp_pat
             assert await kept_rounds(one.run) == reference.rounds
 
 
-async def test_kills_while_documents_are_taken_in(tmp_path: Path) -> None:
+async def test_kills_while_documents_are_added(tmp_path: Path) -> None:
     """A transaction is in the ledger whole or not at all, and in the end every document is there once, in its order."""
     documents = generated(4 * BATCH + 50)
     lines = b"".join(document.model_dump_json().encode() + b"\n" for document in documents)
     rng = random.Random(3)
     taken = 0
     for _ in range(3):
-        process = await start("tests.kill.take_in", str(tmp_path))
+        process = await start("tests.kill.add_documents", str(tmp_path))
         assert process.stdin
         assert process.stdout
         process.stdin.write(lines)  # not closed: the command cannot come to its end
@@ -272,19 +272,19 @@ async def test_kills_while_documents_are_taken_in(tmp_path: Path) -> None:
             await process.stdout.readline()
         process.kill()
         assert await process.wait() == -signal.SIGKILL
-        before, taken = taken, len(taken_in(tmp_path))
+        before, taken = taken, len(documents_in(tmp_path))
         assert taken >= before
         assert (taken - before) % BATCH == 0
     assert 0 < taken < len(documents)
-    async with child("tests.kill.take_in", str(tmp_path)) as (stdin, stdout):
+    async with child("tests.kill.add_documents", str(tmp_path)) as (stdin, stdout):
         stdin.write(lines)
         stdin.write_eof()
         await stdout.read()
     rows = [(document.document_id, document.name, document.text, "pending") for document in documents]
-    assert taken_in(tmp_path) == rows
+    assert documents_in(tmp_path) == rows
 
 
-def taken_in(folder: Path) -> list[tuple[str, ...]]:
+def documents_in(folder: Path) -> list[tuple[str, ...]]:
     with closing(sqlite3.connect(f"file:{folder / 'run.db'}?mode=ro", uri=True)) as db:
         return list(db.execute("select document_id, name, text, status from documents order by rowid"))
 

@@ -42,7 +42,7 @@ async def test_kills_lose_and_double_nothing_of_a_search(tmp_path: Path) -> None
             assert once_ever(one)
 
 
-async def test_kills_of_a_search_with_two_lanes_double_nothing(tmp_path: Path) -> None:
+async def test_kills_of_a_search_with_two_workers_double_nothing(tmp_path: Path) -> None:
     """What workers do depends on timing, so nothing can be compared row by row; but no step is asked about twice."""
     several = partial(campaign, command=COMMAND, splits=SPLITS, acceptance="meta", optimize={**SETTINGS, "parallel": 2})
     async with several(tmp_path / "run") as one:

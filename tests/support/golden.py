@@ -352,7 +352,7 @@ def renew(path: Path) -> None:
         made = asyncio.run(record(old["document"], {**old["configuration"], "seed": seed}))
         if not unfit(made):
             path.write_text(written(made), "utf-8")
-            print(f"{path.name}: seed {seed}, {len(made['calls'])} calls", file=sys.stderr)  # noqa: T201
+            print(f"{path.name}: seed {seed}, {len(made['calls'])} calls", file=sys.stderr)
             return
     raise SystemExit(f"{path}: no seed below {SEEDS} ends accepted in 2 to 4 rounds: change its configuration")
 

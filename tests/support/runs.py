@@ -16,7 +16,7 @@ from autodata.checkpoints.schema import TABLES
 from autodata.runner.config import RunConfig
 from autodata.runner.document_runner import Runner, open_run
 from autodata.runner.events import RunEvent
-from autodata.runner.ingest import take_in
+from autodata.runner.ingest import add_documents
 from autodata.runner.outcome import Outcome
 from tests.support.server import call_id
 
@@ -84,7 +84,7 @@ async def sit(
     """Run one session in a folder."""
     async with open_run(RunConfig.model_validate(values), folder) as runner:
         runner.on_event = lambda event: watch(runner, event)
-        await take_in(runner.ledger, documents)
+        await add_documents(runner.ledger, documents)
         outcome = await runner.run()
         return Session(
             outcome,

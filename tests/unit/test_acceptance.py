@@ -183,7 +183,7 @@ def sequences(planned: int) -> st.SearchStrategy[list[Fraction]]:
 
 
 def play(policy: AcceptancePolicy, weak: Sequence[Fraction], strong: Sequence[Fraction], planned: Planned) -> Ruling:
-    """Make exactly the attempts a policy asks for, wave by wave, until it decides."""
+    """Make exactly the attempts a policy asks for, batch by batch, until it decides."""
     made = {Stage.WEAK: 0, Stage.STRONG: 0}
     while True:
         ruling = policy.rule(weak[: made[Stage.WEAK]], strong[: made[Stage.STRONG]], planned)

@@ -13,9 +13,10 @@ from autodata.domains.acceptance.policies import PRESETS, AcceptancePolicy, Coun
 
 MARGIN = Fraction(1, 20)
 PAPER = PRESETS["paper"]
+THREE_EACH = Planned(3, 3)
 
 
-def near(policy: AcceptancePolicy, weak: list[str], strong: list[str], planned: Planned = Planned(3, 3)) -> list[str]:  # noqa: B008
+def near(policy: AcceptancePolicy, weak: list[str], strong: list[str], planned: Planned = THREE_EACH) -> list[str]:
     found = borderline(policy, list(map(Fraction, weak)), list(map(Fraction, strong)), planned, MARGIN)
     return [str(check) for check in found]
 

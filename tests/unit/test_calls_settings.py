@@ -122,7 +122,7 @@ def test_no_ruling_that_decides_nothing_asks_for_nothing(weak: int, strong: int,
 
 def test_changed_code_of_a_kind_changes_what_a_run_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(plugin, "load_kind", lambda spec: None)
+    monkeypatch.setattr(plugin, "load_task_type", lambda spec: None)
     (tmp_path / "essay_kind.py").write_text("from essay_help import WEIGHT\nimport json\nKind = WEIGHT\n")
     (tmp_path / "essay_help.py").write_text("WEIGHT = 1\n")
     (tmp_path / "unused.py").write_text("x = 1\n")

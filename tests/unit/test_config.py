@@ -350,7 +350,7 @@ def test_a_stored_configuration_that_cannot_be_read_is_told(tmp_path: Path) -> N
             stored_config(path)
 
 
-BEARING = {
+KEPT = {
     "max_rounds": "max_rounds = 3\n",
     "seed": "seed = 1\n",
     "acceptance.gap": '[acceptance]\npreset = "paper"\nname = "paper"\ngap = ">= 0.3"\n',
@@ -383,8 +383,8 @@ def changed(extra: str, base: str = MINIMAL) -> RunConfig:
     return read_config(base + extra if tables else extra + base, "a.toml")
 
 
-@pytest.mark.parametrize(("field", "extra"), BEARING.items(), ids=list(BEARING))
-def test_fields_that_bear_on_results_are_named(field: str, extra: str) -> None:
+@pytest.mark.parametrize(("field", "extra"), KEPT.items(), ids=list(KEPT))
+def test_fields_that_results_depend_on_are_named(field: str, extra: str) -> None:
     before, after = changed("").resolved("v1"), changed(extra).resolved("v1")
     found = [line.partition(": ")[0] for line in differences(before, after)]
     assert set(found) - {"acceptance.name", "local.ctx"} == {field}  # a first local model brings its context along
@@ -418,7 +418,7 @@ def test_old_and_new_value_are_told() -> None:
         ("[simulated.faults]\nrate_limited = 0.5\noutage = true\nlatency_s = 0.1\n", []),
     ],
 )
-def test_the_simulated_world_bears_on_a_simulated_run(extra: str, fields: list[str]) -> None:
+def test_a_simulated_run_depends_on_the_simulated_world(extra: str, fields: list[str]) -> None:
     before, after = changed("", SIMULATED).resolved("v1"), changed(extra, SIMULATED).resolved("v1")
     assert [line.partition(": ")[0] for line in differences(before, after)] == fields
 

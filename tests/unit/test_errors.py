@@ -16,7 +16,7 @@ from autodata.checkpoints import errors
 from autodata.checkpoints.errors import AutodataError, Effect, effect_of, exit_code_of
 from autodata.cli import app
 from autodata.nodes.solver_modes import NothingMadeOfSamples
-from autodata.serving.errors import Errored, Refused, Stopped, telling
+from autodata.serving.errors import Errored, Refused, Stopped, in_server_errors
 
 
 def _below(kind: type[AutodataError]) -> Iterator[type[AutodataError]]:
@@ -106,5 +106,5 @@ def test_every_other_kind_of_error_ends_a_command_with_exit_code_1() -> None:
     ids=lambda value: getattr(value, "__name__", type(value).__name__),
 )
 def test_a_server_tells_its_callers_in_pythons_own_kinds(error: Exception, told: type[Exception], text: str) -> None:
-    with pytest.raises(told, match=f"^{text}$"), telling():
+    with pytest.raises(told, match=f"^{text}$"), in_server_errors():
         raise error

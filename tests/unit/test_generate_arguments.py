@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from langchain_core.language_models import GenericFakeChatModel
 from autodata.checkpoints.errors import UserError
 from autodata.corpus.documents import read_documents
 from autodata.jobs.arguments import KEYS, Options, configuration_of, sources_of
+from autodata.jobs.generate import agenerate, generate
 from autodata.models.config import ModelSettings
 from autodata.runner.chat_models import laid_over
 from autodata.runner.config import RunConfig
@@ -34,6 +36,10 @@ def test_documents_are_paths_texts_records_and_iterables_of_them(tmp_path: Path)
     assert sources_of({"text": "x"}) == [{"text": "x"}]
     assert sources_of(item for item in [file, {"text": "x"}, TEXT]) == [file, {"text": "x"}, {"text": TEXT}]
     assert sources_of(["word " * 61]) == [{"text": "word " * 61}]
+
+
+def test_both_calls_take_the_same() -> None:
+    assert signature(generate).parameters == signature(agenerate).parameters
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from autodata.domains.tasks.grounded import MAX_QUOTES, QUOTE_CHARS, quotes_missing, unfounded
+from autodata.domains.tasks.grounding import MAX_QUOTES, QUOTE_CHARS, quotes_missing, unfounded
 from tests.unit.test_linear import slow
 
 TITLE = "Masts of the Coast"

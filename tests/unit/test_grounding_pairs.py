@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from autodata.domains.tasks.grounded import unfounded
+from autodata.domains.tasks.grounding import unfounded
 
 ROOT = Path(__file__).resolve().parents[2]
 PAIRS = [

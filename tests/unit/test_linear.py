@@ -42,27 +42,15 @@ from autodata.nodes.optimizer.ngrams import Shingles, words_of
 from autodata.nodes.solver_modes import calculations
 from autodata.prompts import fence
 from autodata.tracing.redact import Redactor
+from tests.support.packages import PACKAGES
 
 pytestmark = pytest.mark.slow
 
-PACKAGES = (
-    *(
-        "checkpoints",
-        "cli",
-        "corpus",
-        "domains",
-        "graphs",
-        "jobs",
-        "models",
-        "nodes",
-        "prompts",
-        "runner",
-        "serving",
-        "tracing",
-    ),
-)
 LENGTH, SECONDS = 10_000, 0.15
 """A linear pattern takes some milliseconds for it, a quadratic one seconds."""
+
+OPEN_JSON = ('{"', '{"\n', '{"a":', "[{", "{“", "{x:")
+"""How JSON may begin that never ends."""
 
 UNITS = [
     *(
@@ -147,12 +135,7 @@ UNITS = [
         '{"a":1}<think>',
         "<think>",
         "</think>",
-        '{"',
-        '{"\n',
-        '{"a":',
-        "[{",
-        "{“",
-        "{x:",
+        *OPEN_JSON,
         "1e",
         "+",
         "it's ",
@@ -178,12 +161,7 @@ READ = [
         "<think>",
         "</think>\n",
         "x</think>",
-        '{"',
-        '{"\n',
-        '{"a":',
-        "[{",
-        "{“",
-        "{x:",
+        *OPEN_JSON,
         '{"a":1}',
         '{"a" 1\n',
     ),

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from autodata.checkpoints.errors import UserError
 from autodata.domains.tasks import maths
-from autodata.domains.tasks.maths import Same, answer_key, compare, evaluate, unwrapped
-from autodata.domains.tasks.notation import LONGEST, Unreadable, alike, readings
+from autodata.domains.tasks.maths import Same, answer_key, compare, evaluate, numeric, unwrapped
+from autodata.domains.tasks.maths.readings import readings
+from autodata.domains.tasks.maths.tokens import LONGEST, Unreadable, alike
 
 pytest.importorskip("mpmath")
 
@@ -225,7 +226,7 @@ def test_a_text_that_is_longer_than_an_expression_is_none() -> None:
 
 
 def test_what_is_missing_is_named_with_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(maths, "find_spec", lambda name: None)
+    monkeypatch.setattr(numeric, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'autodata-langgraph\[science\]'"):
         maths.require_installed()
 

@@ -27,6 +27,18 @@ def gate() -> Iterator[threading.Event]:
     event.set()
 
 
+def blocked(gate: threading.Event) -> tuple[Outbox[int], threading.Event]:
+    """Return an outbox whose deliveries wait for the gate, and what is set when the first has begun."""
+    busy = threading.Event()
+
+    def deliver(batch: list[int]) -> Delivery:
+        busy.set()
+        gate.wait()
+        return Delivery.DONE
+
+    return Outbox("test", deliver, gather=0.0), busy
+
+
 def test_what_comes_together_goes_together() -> None:
     batches: list[list[int]] = []
 
@@ -95,14 +107,7 @@ def test_what_is_refused_again_and_again_is_given_up() -> None:
 
 
 def test_the_end_does_not_wait_for_the_dead(gate: threading.Event) -> None:
-    busy = threading.Event()
-
-    def deliver(batch: list[int]) -> Delivery:
-        busy.set()
-        gate.wait()
-        return Delivery.DONE
-
-    box: Outbox[int] = Outbox("test", deliver, gather=0.0)
+    box, busy = blocked(gate)
     box.put(1)
     assert busy.wait(LONG)
     box.put(2)
@@ -114,14 +119,7 @@ def test_the_end_does_not_wait_for_the_dead(gate: threading.Event) -> None:
 
 def test_what_has_no_room_is_lost_and_counted(monkeypatch: pytest.MonkeyPatch, gate: threading.Event) -> None:
     monkeypatch.setattr(export_queue, "MOST_BYTES", 1000)
-    busy = threading.Event()
-
-    def deliver(batch: list[int]) -> Delivery:
-        busy.set()
-        gate.wait()
-        return Delivery.DONE
-
-    box: Outbox[int] = Outbox("test", deliver, gather=0.0)
+    box, busy = blocked(gate)
     box.put(0, size=10)
     assert busy.wait(LONG)
     for number in range(15):

@@ -341,9 +341,9 @@ def test_an_own_kind(attribute: str, key: str, module: str, tmp_path: Path) -> N
         ("{}_raises:Kind", "cannot be used (RuntimeError: two lines)"),
         ("{}_syntax:Kind", "cannot be used (SyntaxError: "),
         ("{}:Needy", "cannot be used (TypeError: "),
-        ("{}:Half", "is no kind of candidate: it lacks candidate, criteria, final_problems, "),
-        ("{}:Odd", "is no kind of candidate: draft must be a pydantic model class"),
-        ("{}_broken:Mine", "is no kind of candidate: final_problems must be a method"),
+        ("{}:Half", "is no task type: it lacks candidate, criteria, final_problems, "),
+        ("{}:Odd", "is no task type: draft must be a pydantic model class"),
+        ("{}_broken:Mine", "is no task type: final_problems must be a method"),
     ],
 )
 def test_what_is_no_kind(spec: str, said: str, module: str, tmp_path: Path) -> None:

@@ -4,25 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-ROOMS = (
-    "api",
-    "checkpoints",
-    "cli",
-    "corpus",
-    "domains",
-    "graphs",
-    "jobs",
-    "models",
-    "nodes",
-    "runner",
-    "serving",
-    "tracing",
-)
+from tests.support.packages import PACKAGES, ROOT
+
 SQL = re.compile(
     r"\b(select\b.+\bfrom\s+\w|insert\s+(or\s+\w+\s+)?into\s|update\s+\w+\s+set\s|delete\s+from\s|alter\s+table\s)",
     re.IGNORECASE | re.DOTALL,
@@ -45,8 +31,8 @@ def _statements(text: str) -> list[str]:
 def test_sql_stands_in_checkpoints_alone() -> None:
     holding = {
         path.relative_to(ROOT).as_posix()
-        for room in ROOMS
-        for path in (ROOT / room).rglob("*.py")
+        for package in ("api", *PACKAGES)
+        for path in (ROOT / package).rglob("*.py")
         if _statements(path.read_text("utf-8"))
     }
     assert {name for name in holding if not name.startswith("checkpoints/")} == set()

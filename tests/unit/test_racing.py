@@ -67,7 +67,7 @@ def test_equal_is_lost() -> None:
 
 def test_a_mutant_that_loses_every_difference_is_given_up() -> None:
     parent = trials([A] * 10 + [R] * 15)
-    lost = hardly_wins(parent, wave=5, error=0.05)
+    lost = hardly_wins(parent, batch=5, error=0.05)
     assert lost(trials([R] * 10))  # ten losses, no win; exactly, all 15 others could still be won
     assert not cannot_win(parent)(trials([R] * 10))
     assert not lost(trials([A] * 10))
@@ -81,13 +81,13 @@ def test_the_stated_error_holds_for_a_mutant_as_good_as_its_parent() -> None:
     for _ in range(2000):
         parent = trials([rng.choice([A, R]) for _ in range(25)])
         mutant = trials([rng.choice([A, R]) for _ in range(25)])
-        lost, exact = hardly_wins(parent, wave=5, error=0.05), cannot_win(parent)
+        lost, exact = hardly_wins(parent, batch=5, error=0.05), cannot_win(parent)
         given_up += any(lost(mutant[:n]) and not exact(mutant[:n]) for n in (5, 10, 15, 20))
     assert given_up / 2000 <= 0.05
 
 
 def test_errored_documents_take_no_part_in_the_sign_test() -> None:
-    lost = hardly_wins(trials([E] * 10 + [A] * 8 + [R] * 7), wave=5, error=0.05)
+    lost = hardly_wins(trials([E] * 10 + [A] * 8 + [R] * 7), batch=5, error=0.05)
     assert not lost(trials([R] * 10))
 
 

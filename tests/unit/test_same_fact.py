@@ -10,7 +10,7 @@ WHEN, MANY, TALL = "In which year did the Velin engine begin?", "How many doors 
 NONE = "What is recorded of the mast of Gull Point?"
 YEAR, METRES = "It began in 2011.", "41 metres"
 
-# question, reference, answer, truth, what code may say: r right, w wrong, j the judge decides
+# question, reference, answer, truth, what code may say: r right, w wrong, j the judge decides. Rows are alike in shape.
 R, W, J = "r", "w", "j"
 PAIRS: list[tuple[str, str, str, str, str]] = [
     # the same, however it is spelled

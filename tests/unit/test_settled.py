@@ -113,7 +113,7 @@ def test_a_stage_stops_when_and_only_when_its_outcome_is_settled(
 @pytest.mark.slow
 @given(st.data(), thresholds(), st.integers(2, 4))
 def test_no_wave_is_larger_than_what_could_settle_it(data: st.DataObject, policy: Thresholds, planned: int) -> None:
-    """No attempt is paid for that could have been spared: a smaller wave leaves it open whatever it scores."""
+    """No attempt is paid for that could have been spared: a smaller batch leaves it open whatever it scores."""
     plan = Planned(planned, planned, curtail=True)
     assume(possible(policy, plan))
     made = data.draw(scores(data.draw(st.integers(0, planned - 1))))

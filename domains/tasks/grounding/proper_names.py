@@ -1,4 +1,4 @@
-"""Whether the proper names of an answer stand in its source, in any spelling: for `grounded`."""
+"""Whether the proper names of an answer stand in its source, in any spelling."""
 
 from __future__ import annotations
 

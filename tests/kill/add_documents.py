@@ -1,6 +1,6 @@
-"""Takes documents in from JSON lines on standard input, and answers each with a line once it was asked for.
+"""Adds documents from JSON lines on standard input, and answers each with a line once it was asked for.
 
-python -m tests.kill.take_in FOLDER
+python -m tests.kill.add_documents FOLDER
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from autodata.checkpoints.records import Document
 from autodata.runner.config import RunConfig
 from autodata.runner.document_runner import open_run
-from autodata.runner.ingest import take_in
+from autodata.runner.ingest import add_documents
 
 
 def documents() -> Iterator[Document]:
@@ -26,7 +26,7 @@ def documents() -> Iterator[Document]:
 async def main(folder: Path) -> None:
     default = {"provider": "simulated", "model": "strong"}
     async with open_run(RunConfig.model_validate({"models": {"default": default}}), folder) as runner:
-        await take_in(runner.ledger, documents())
+        await add_documents(runner.ledger, documents())
 
 
 if __name__ == "__main__":
