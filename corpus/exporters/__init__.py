@@ -1,7 +1,9 @@
-"""Accepted examples as files: one module a format; `registry` holds the formats, `files` writes a file whole."""
+"""Accepted examples as files: one module a format, behind one registry.
 
-from autodata.corpus.exporters.files import STDOUT
-from autodata.corpus.exporters.jsonl import jsonl_row
-from autodata.corpus.exporters.registry import EXPORTERS
+`rows` says what a row is, `files` and `folder` write a file or a folder whole, `splits` divides, `card` describes.
+"""
 
-__all__ = ["EXPORTERS", "STDOUT", "jsonl_row"]
+from autodata.corpus.exporters.registry import EXPORTERS, Exporter
+from autodata.corpus.exporters.rows import ExampleRow, ExportSet, read_rows
+
+__all__ = ["EXPORTERS", "ExampleRow", "ExportSet", "Exporter", "read_rows"]
