@@ -45,7 +45,7 @@ async def _run(folder: Path, domain: str, max_rounds: int) -> None:
 @pytest.fixture(scope="module")
 def cs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cs") / "run"
-    asyncio.run(_run(folder, "cs", 6))
+    asyncio.run(_run(folder, "cs", 3))
     return folder
 
 

@@ -94,9 +94,9 @@ def test_a_result_is_what_the_folder_exports_and_status_says(tmp_path: Path, tem
 def test_without_a_folder_the_result_is_whole_and_nothing_is_left(
     tmp_path: Path, temporary: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    result = make()
+    result = make(TEXTS[:2])
     assert result.run_folder is None
-    assert result.examples == make(out=tmp_path / "run").examples
+    assert result.examples == make(TEXTS[:2], out=tmp_path / "run").examples
     assert not list(temporary.iterdir())
     assert capfd.readouterr() == ("", "")
 
@@ -128,21 +128,21 @@ def test_in_a_notebook_lines_are_displayed(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 async def test_in_a_running_loop_both_work_and_agree() -> None:
-    waited = generate(TEXTS[:2], **GIVEN)
-    assert await agenerate(TEXTS[:2], **GIVEN) == waited
+    waited = generate(TEXTS[:1], **GIVEN)
+    assert await agenerate(TEXTS[:1], **GIVEN) == waited
     with pytest.raises(UserError, match="no such file"):
         generate("nowhere.txt", models=MODELS)
 
 
 def test_the_same_call_again_goes_on_and_pays_nothing(tmp_path: Path, calls: Calls) -> None:
-    first = make(TEXTS[:2], out=tmp_path / "run")
+    first = make(TEXTS[:1], out=tmp_path / "run")
     assert len(calls) == first.usage.calls > 0
     paid = len(calls)
-    assert make(TEXTS[:2], out=tmp_path / "run") == first
+    assert make(TEXTS[:1], out=tmp_path / "run") == first
     assert generate(out=tmp_path / "run", progress=False) == first, "with the folder's own configuration"
     assert len(calls) == paid
-    more = make(out=tmp_path / "run")
-    assert sum(more.counts.values()) == 4
+    more = make(TEXTS[:2], out=tmp_path / "run")
+    assert sum(more.counts.values()) == 2
     assert more.usage.calls == len(calls) > paid
     with pytest.raises(UserError, match=r"max_rounds: 2 -> 3"):
         make(out=tmp_path / "run", max_rounds=3)
@@ -150,6 +150,7 @@ def test_the_same_call_again_goes_on_and_pays_nothing(tmp_path: Path, calls: Cal
         make(out=tmp_path / "run", models="simulated:weak")
 
 
+@pytest.mark.slow
 async def test_cancelled_midway_it_goes_on_in_the_folder(tmp_path: Path, calls: Calls) -> None:
     whole = await agenerate(TEXTS, out=tmp_path / "whole", **GIVEN)
     calls.clear()
@@ -165,6 +166,7 @@ async def test_cancelled_midway_it_goes_on_in_the_folder(tmp_path: Path, calls: 
     assert len(calls) <= whole.usage.calls + 3, "only calls in flight are made again"
 
 
+@pytest.mark.slow
 async def test_cancelled_midway_without_a_folder_what_was_paid_for_is_kept_and_named(
     temporary: Path, calls: Calls, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -209,6 +211,7 @@ def test_an_interrupt_while_a_loop_runs_ends_the_work(temporary: Path, monkeypat
     assert not list(temporary.iterdir()), "nothing was paid for"
 
 
+@pytest.mark.slow
 def test_a_target_a_budget_and_a_dead_endpoint_end_it_as_they_should(temporary: Path) -> None:
     reached = make(target=1, concurrency=1, max_rounds=15)
     assert (len(reached), reached.status, reached.stopped) == (1, "stopped", "target of 1 accepted reached")
@@ -236,7 +239,7 @@ def test_errored_documents_do_not_take_the_others_along(temporary: Path, monkeyp
         return await real(self, messages, *args, **kwargs)
 
     monkeypatch.setattr(SimulatedChatModel, "_agenerate", broken)
-    result = make(config={"retries": {"base_seconds": 0, "max_attempts": 1}})
+    result = make(TEXTS[:2], config={"retries": {"base_seconds": 0, "max_attempts": 1}})
     assert result.status == "failed"
     assert result.counts["errored"] == 1
     assert len(result) > 0

@@ -76,14 +76,15 @@ async def test_every_mode_is_recorded_with_every_attempt() -> None:
 
 @pytest.mark.parametrize(
     ("domain", "settings", "sees"),
-    [
+    first_quick(
         ("cs", {}, (False, False)),
         ("cs", {"strong_solver": {"privileged": True}}, (False, True)),
         ("cs", {"weak_solver": {"privileged": True}}, (True, False)),
         ("science", {"strong_solver": {"privileged": True}}, (False, True)),
         ("facts", {}, (False, True)),
         ("facts", {"strong_solver": {"privileged": False}}, (False, False)),
-    ],
+        quick=2,
+    ),
 )
 async def test_only_a_privileged_solver_sees_the_source(
     domain: str, settings: dict[str, dict[str, Any]], sees: tuple[bool, bool]

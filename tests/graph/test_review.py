@@ -12,6 +12,7 @@ from autodata.graphs import self_instruct
 from autodata.graphs.self_instruct import build_self_instruct
 from tests.graph.legal import improve, judgement, legal
 from tests.graph.support import Bench, Script, candidate, review, scored
+from tests.support.stages import first_quick
 
 TOO_EASY: dict[str, Script] = {"weak_solver": lambda call: scored("9/10")[0]}
 NEAR_MISS: dict[str, Script] = {"weak_solver": scored("5/10", "5/10", "5/10", *["1/10"] * 3)}
@@ -129,7 +130,7 @@ async def test_a_rubric_that_is_edited_costs_no_answer_twice() -> None:
 
 @pytest.mark.parametrize(
     ("answer", "problem"),
-    [
+    first_quick(
         ({"decision": "accept"}, "Input should be 'approve', 'edit' or 'reject'"),
         ({"decision": "reject"}, "a rejection needs a reason"),
         ({"decision": "reject", "reason": " \n"}, "a rejection needs a reason"),
@@ -147,7 +148,8 @@ async def test_a_rubric_that_is_edited_costs_no_answer_twice() -> None:
         (False, "an answer is a JSON object"),
         ([], "an answer is a JSON object"),
         ([{"decision": "approve"}], "an answer is a JSON object"),
-    ],
+        quick=4,
+    ),
 )
 async def test_a_bad_answer_is_asked_for_again_with_what_is_wrong(answer: Any, problem: str) -> None:
     bench = Bench(review="accepted")
@@ -175,7 +177,7 @@ async def test_the_question_tells_what_an_answer_looks_like() -> None:
 
 @pytest.mark.parametrize(
     ("mode", "scripts", "asked"),
-    [
+    first_quick(
         ("none", {}, False),
         ("accepted", {}, True),
         ("accepted", NEAR_MISS, False),
@@ -186,7 +188,8 @@ async def test_the_question_tells_what_an_answer_looks_like() -> None:
         ("all", {}, True),
         ("all", TOO_EASY, True),
         ("all", {"quality_verifier": lambda call: review(leaks=True)}, False),
-    ],
+        quick=4,
+    ),
 )
 async def test_who_is_asked_about(mode: ReviewMode, scripts: dict[str, Script], asked: bool) -> None:
     fresh = {role: list(script) if isinstance(script, list) else script for role, script in scripts.items()}

@@ -189,6 +189,7 @@ async def test_an_answer_that_cannot_be_used_is_set_aside(tmp_path: Path) -> Non
     assert await answers(tmp_path, decision="approve") == first.statuses.count("waiting")
 
 
+@pytest.mark.slow
 def test_a_run_is_not_reviewed_otherwise_than_it_began(tmp_path: Path) -> None:
     asyncio.run(sit(tmp_path, reviewed(), EXAMPLES[:1]))
     with pytest.raises(Exception, match="review: accepted -> none"):

@@ -126,7 +126,7 @@ async def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     assert (await sit(tmp_path, settings(), DOCUMENTS[:1])).outcome.stopped == ""
 
 
-@pytest.mark.parametrize("file", ["run.db", "checkpoints.db"])
+@pytest.mark.parametrize("file", first_quick("run.db", "checkpoints.db"))
 async def test_a_corrupt_file_is_refused_and_not_touched(file: str, tmp_path: Path) -> None:
     await sit(tmp_path, settings(), DOCUMENTS[:1])
     spoilt = b"This is no database. " * 500
@@ -189,6 +189,7 @@ async def test_errored_documents_are_taken_up_again_with_the_next_epoch(tmp_path
         assert not session.outcome.failed
 
 
+@pytest.mark.slow
 async def test_an_outage_pauses_the_run_and_errs_no_document(whole: Session, tmp_path: Path) -> None:
     out = settings(simulated={"faults": {"outage": True}})
     folder = tmp_path / "paused"
@@ -228,6 +229,7 @@ async def test_one_role_s_dead_endpoint_pauses_the_run_although_others_answer(
     assert len(last.calls) > len(session.calls) > 0
 
 
+@pytest.mark.slow
 async def test_a_defect_ends_one_document_and_is_recorded_whole(whole: Session, tmp_path: Path) -> None:
     def fault(runner: Runner, event: RunEvent) -> None:
         if event.event == "quality" and event.document_id == DOCUMENTS[1].document_id:
@@ -325,6 +327,7 @@ async def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     assert "cannot be made" in await refusal(tmp_path / "file", settings())
 
 
+@pytest.mark.slow
 async def test_a_ledger_that_cannot_be_written_fails_the_run_and_no_document(whole: Session, tmp_path: Path) -> None:
     async with open_run(RunConfig.model_validate(settings()), tmp_path) as runner:
         await take_in(runner.ledger, DOCUMENTS)

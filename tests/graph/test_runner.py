@@ -60,6 +60,7 @@ def whole(domain: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
     return folder, asyncio.run(sit(folder, settings(domain), EXAMPLES))
 
 
+@pytest.mark.slow
 async def test_all_example_documents_end(whole: tuple[Path, Session]) -> None:
     folder, session = whole
     assert len(session.documents) == 5
@@ -71,6 +72,7 @@ async def test_all_example_documents_end(whole: tuple[Path, Session]) -> None:
     assert (folder / "config.toml").exists()
 
 
+@pytest.mark.slow
 async def test_a_second_session_does_nothing_and_pays_nothing(whole: tuple[Path, Session], domain: str) -> None:
     folder, session = whole
     watch = Watch()

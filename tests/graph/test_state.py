@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -50,8 +51,8 @@ def alternating(call: Call) -> Answer:
     return review(leaks=call.number % 2 == 0, **findings)
 
 
-@pytest.fixture(params=first_quick("mixed", "too_easy", "failed_on_strong", "failed_quality_check"))
-async def long(request: pytest.FixtureRequest) -> Bench:
+@pytest.fixture(scope="module", params=first_quick("mixed", "too_easy", "failed_on_strong", "failed_quality_check"))
+def long(request: pytest.FixtureRequest) -> Bench:
     """A cs document of realistic sizes, rejected after 15 rounds."""
     wordy = text(3000, "An answer. ")
     scripts: dict[str, Script] = {"challenger": realistic}
@@ -62,7 +63,7 @@ async def long(request: pytest.FixtureRequest) -> Bench:
     if request.param == "mixed":
         scripts["quality_verifier"] = alternating
     bench = Bench(scripts)
-    state = await bench.run()
+    state = asyncio.run(bench.run())
     assert (state["status"], state["n"], len(bench.rows("rounds"))) == ("rejected", 15, 15)
     return bench
 

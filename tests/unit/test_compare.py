@@ -118,6 +118,7 @@ async def _waits(folder: Path) -> None:
         await ledger.save(documents=[*rows, {"document_id": "d9", "name": "9.txt", "text": "x"}])
 
 
+@pytest.mark.slow
 def test_documents_that_wait_or_are_open_are_said(run: Path) -> None:
     whole = words(printed("compare", run, "--markdown", "-"))
     assert "waiting for a person" not in whole

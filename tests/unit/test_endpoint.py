@@ -23,6 +23,7 @@ from autodata.models.caller import Caller
 from autodata.models.config import ModelSettings, RetryConfig
 from autodata.models.endpoint import Endpoint, RoleModel, Slots, address_of
 from autodata.models.faults import classify, describe
+from tests.support.stages import first_quick
 from tests.unit.scripted import ASK, SITE, Script, Scripted, Status
 
 REQUEST: Any = httpx.Request("POST", "http://endpoint.test/v1/chat/completions")
@@ -85,7 +86,7 @@ def endpoint_of(caller: Caller) -> Endpoint:
 
 @pytest.mark.parametrize(
     ("response", "requests", "error"),
-    [
+    first_quick(
         (refusal(408), 3, CallFailed),
         (refusal(409), 3, CallFailed),
         (refusal(429), 3, CallFailed),
@@ -116,7 +117,8 @@ def endpoint_of(caller: Caller) -> Endpoint:
         (refusal(403), 1, EndpointDown),
         (refusal(404), 1, EndpointDown),
         (refusal(429, "insufficient_quota"), 1, EndpointDown),
-    ],
+        quick=10,
+    ),
 )
 async def test_what_a_failure_over_http_leads_to(
     response: httpx.Response | Exception, requests: int, error: type[Exception]
@@ -239,7 +241,7 @@ def at(seconds: float) -> str:
 
 @pytest.mark.parametrize(
     ("told", "least", "most"),
-    [
+    first_quick(
         ("7", 7, 7),
         ("0.5", 0.5, 0.5),
         ("70", 70, 70),  # the longest wait of our own is no bound
@@ -250,7 +252,8 @@ def at(seconds: float) -> str:
         ("-3", 0, 0),
         ("nan", 0, 0),
         (None, 0, 0),
-    ],
+        quick=6,
+    ),
 )
 @pytest.mark.parametrize("status", [429, 503])
 async def test_retry_after_is_obeyed(
