@@ -34,10 +34,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("real models" if path.name in REAL_MODELS else path.stem))
 
 
+gc.disable()  # until all modules are there: importing makes a million objects, and next to no garbage
+
+
 def pytest_collection_finish() -> None:
     """Spare the garbage collector what every test shares, a million objects of modules: a seventh of the time."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)

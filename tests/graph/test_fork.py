@@ -19,7 +19,7 @@ from autodata.nodes.context import Context
 from autodata.runner.config import RunConfig
 from autodata.runner.fork import Change, find_moment, make_fork
 from tests.graph.support import Bench, review
-from tests.graph.test_runner import settings
+from tests.graph.test_runner import LATE, QUICK, settings
 from tests.support.commands import invoke, parsed, printed, refusal, words
 from tests.support.runs import read_tables, sit
 from tests.support.stages import first_quick
@@ -80,7 +80,7 @@ async def test_feedback_edited_at_a_checkpoint_is_what_the_challenger_is_told() 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made") / "run"
-    asyncio.run(sit(folder, settings("cs", max_rounds=4), EXAMPLES[:3]))
+    asyncio.run(sit(folder, settings("cs", max_rounds=4), [LATE, QUICK[1]]))
     return folder
 
 

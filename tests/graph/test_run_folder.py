@@ -21,7 +21,7 @@ from autodata.runner.config import RunConfig, read_resolved
 from autodata.runner.document_runner import Runner, open_run
 from autodata.runner.events import RunEvent
 from autodata.runner.ingest import take_in
-from tests.graph.test_runner import EXAMPLES, settings
+from tests.graph.test_runner import EXAMPLES, QUICK, settings
 from tests.support.runs import Session, read_tables, sit
 from tests.support.stages import first_quick
 
@@ -123,12 +123,12 @@ async def test_what_bears_on_no_result_may_change(changes: dict[str, Any], half:
 async def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     async with open_run(RunConfig.model_validate(settings()), tmp_path):
         assert "is in use by another process" in await refusal(tmp_path, settings())
-    assert (await sit(tmp_path, settings(), DOCUMENTS[:1])).outcome.stopped == ""
+    assert (await sit(tmp_path, settings(), QUICK[1:])).outcome.stopped == ""
 
 
 @pytest.mark.parametrize("file", first_quick("run.db", "checkpoints.db"))
 async def test_a_corrupt_file_is_refused_and_not_touched(file: str, tmp_path: Path) -> None:
-    await sit(tmp_path, settings(), DOCUMENTS[:1])
+    await sit(tmp_path, settings(), QUICK[1:])
     spoilt = b"This is no database. " * 500
     (tmp_path / file).write_bytes(spoilt)
     message = await refusal(tmp_path, settings())
@@ -138,13 +138,13 @@ async def test_a_corrupt_file_is_refused_and_not_touched(file: str, tmp_path: Pa
 
 
 async def test_the_ledger_knows_the_configuration_whatever_becomes_of_the_file(tmp_path: Path) -> None:
-    await sit(tmp_path, settings(), DOCUMENTS[:1])
+    await sit(tmp_path, settings(), QUICK[1:])
     before = read_resolved(tmp_path / "config.toml")
     (tmp_path / "config.toml").write_text("domain = ")
     assert "max_rounds: 3 -> 7" in await refusal(tmp_path, settings(max_rounds=7))
     (tmp_path / "config.toml").unlink()
     assert "max_rounds: 3 -> 7" in await refusal(tmp_path, settings(max_rounds=7))
-    await sit(tmp_path, settings(), DOCUMENTS[:1])
+    await sit(tmp_path, settings(), QUICK[1:])
     assert read_resolved(tmp_path / "config.toml") == before
 
 

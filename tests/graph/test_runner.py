@@ -17,6 +17,10 @@ from tests.support.runs import Session, sit
 from tests.support.stages import first_quick
 
 EXAMPLES = [item for item in read_documents([documents_folder()]) if isinstance(item, Document)]
+QUICK = [item for item in EXAMPLES if item.name in {"concrete-curing.md", "write-ahead-logging.md"}]
+"""Of domain cs one is rejected after all its rounds, the other accepted in its first."""
+LATE = next(item for item in EXAMPLES if item.name == "harmonic-tide-prediction.md")
+"""Accepted in its third round."""
 ENDED = {"accepted", "rejected"}
 
 

@@ -139,6 +139,7 @@ async def test_the_servers_own_settings_are_pinned_too(client: Client) -> None:
 
 
 async def test_the_same_input_without_a_context_goes_on_with_the_threads_own(client: Client) -> None:
+    configure(client.folder, max_rounds=2)
     await client.run(paste(), review="all")
     before = await client.question()
     await client.run(paste())

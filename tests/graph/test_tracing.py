@@ -21,12 +21,13 @@ from autodata.tracing.redact import Redactor
 from autodata.tracing.spans import Score, Span
 from autodata.tracing.tracer import Tracer
 from tests.graph.support import Bench
+from tests.graph.test_runner import QUICK
 from tests.support.commands import invoke, parsed, printed, refusal, words
 from tests.support.runs import sit
 
 EXAMPLES = [item for item in read_documents([documents_folder()]) if isinstance(item, Document)]
 DRAWN = "concrete-curing.md"
-TRACED = EXAMPLES[:3]
+TRACED = QUICK
 
 
 def simulated(**changes: Any) -> dict[str, Any]:
