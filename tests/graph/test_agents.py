@@ -219,6 +219,7 @@ JSON = st.recursive(
 LONG = st.tuples(st.text(min_size=1, max_size=4), st.integers(1, 1_500)).map(lambda pair: pair[0] * pair[1])
 
 
+@pytest.mark.slow
 @given(
     candidate=st.dictionaries(st.text(max_size=20), JSON | LONG | st.lists(LONG, max_size=8), max_size=5),
     reason=LONG,

@@ -119,6 +119,7 @@ async def test_it_asks_what_the_first_round_of_a_run_asks(done: tuple[Domain, Pa
     assert {row["answer"] for row in await rows(tmp_path, weak)} <= answers
 
 
+@pytest.mark.slow
 async def test_a_candidate_that_fails_the_quality_check_ends_its_document(tmp_path: Path) -> None:
     world = {"fault_rate": 1.0, "detects": 1.0}
     await measured(tmp_path, baseline(simulated=world), DOCUMENTS)

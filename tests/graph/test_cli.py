@@ -96,6 +96,7 @@ def test_status_says_that_curtailed_attempts_have_no_mean(facts: Path) -> None:
     assert "no mean: attempts stopped once the verdict was settled" in words(printed("status", facts))
 
 
+@pytest.mark.slow
 async def test_status_while_the_run_goes_on(tmp_path: Path) -> None:
     seen: list[Result] = []
     texts = [f"The pump of station {n} moved {30 + n} litres a minute in {1900 + n}." for n in range(3)]
@@ -165,7 +166,7 @@ def test_a_document_as_json_is_whole(domain: str, request: pytest.FixtureRequest
             assert scores == row["weak_scores"] + row["strong_scores"]
 
 
-@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("columns", first_quick(80, 120))
 @pytest.mark.parametrize("domain", first_quick("cs", "facts"))
 def test_a_document_for_people(domain: str, columns: int, request: pytest.FixtureRequest) -> None:
     folder = request.getfixturevalue(domain)
@@ -343,7 +344,8 @@ def _folder_with_losses(folder: Path) -> None:
     writer.write(folder / "two.pdf")
 
 
-@pytest.mark.parametrize("command", first_quick("run", "baseline"))
+@pytest.mark.parametrize("command", ["run", "baseline"])
+@pytest.mark.slow
 def test_what_is_cut_lost_or_left_out_is_said(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     _folder_with_losses(tmp_path / "papers")

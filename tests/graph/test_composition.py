@@ -82,6 +82,7 @@ async def test_updates_stream_whole_though_the_output_is_less() -> None:
     assert {"verdict", "attempts"} <= changed["verifier"]
 
 
+@pytest.mark.slow
 async def test_the_same_text_again_is_replayed() -> None:
     graph = build_self_instruct().compile()
     async with open_services("cs", models=SIMULATED) as context:

@@ -170,6 +170,7 @@ def test_a_rubric_is_changed_and_its_answers_are_not_paid_again(run: Path, tmp_p
     assert "candidate of round 1 changed: rubric" in words(printed("show", run, document))
 
 
+@pytest.mark.slow
 def test_a_candidate_is_changed_in_the_editor(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     document, _ = refused_rounds(run)
     last = rows(run, "select max(n) as n from rounds where document_id = ?", document)[0]["n"]

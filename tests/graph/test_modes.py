@@ -305,6 +305,7 @@ async def test_a_missing_library_is_told_before_anything_is_spent(
         await run_folder(tools, tmp_path / "run")
 
 
+@pytest.mark.slow
 async def test_reasoning_effort_is_sent_in_the_body_and_part_of_a_calls_identity() -> None:
     settings = {
         "weak_solver": ModelSettings(model="m", base_url="http://127.0.0.1:1/v1", reasoning_effort="low"),

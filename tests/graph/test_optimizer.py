@@ -290,6 +290,7 @@ async def test_no_pack_meets_a_block_twice(tmp_path: Path) -> None:
     assert set(seen.values()) == {1}
 
 
+@pytest.mark.slow
 async def test_a_record_is_believed_only_on_fresh_blocks(tmp_path: Path, editor: Any) -> None:
     editor(edits(turn(insert("Prefer short sentences."))))
 
@@ -371,6 +372,7 @@ async def test_what_was_paid_for_is_asked_the_same_again_whatever_ended_meanwhil
             state |= update
 
 
+@pytest.mark.slow
 async def test_an_edit_rejected_before_belongs_to_the_iteration_that_accepts_it(tmp_path: Path, editor: Any) -> None:
     editor(edits(turn(insert("Prefer short sentences."))))
 
@@ -498,6 +500,7 @@ async def test_a_document_in_two_splits_is_refused(tmp_path: Path) -> None:
             await session.take_in({"train": DOCUMENTS[:3]})
 
 
+@pytest.mark.slow
 async def test_other_documents_in_a_later_session_are_refused(tmp_path: Path) -> None:
     await searched(tmp_path / "opt", config(), Scripted(half))
     async with open_optimization(config(), tmp_path / "opt") as session:

@@ -103,6 +103,7 @@ async def test_an_edit_is_verified_anew_and_asked_about_again() -> None:
     assert bench.rows("rounds")[0]["reason"] == "shorter"
 
 
+@pytest.mark.slow
 async def test_an_edit_that_fails_a_check_or_a_gate_is_rejected_for_it() -> None:
     bench = Bench(
         {"quality_verifier": [review(), review(leaks=True), review(), review(), review()]},
@@ -271,6 +272,7 @@ async def test_a_node_that_is_cut_off_behind_the_answer_ends_the_same() -> None:
     assert len(bench.calls) == paid + 13, "the edited candidate's own calls, once"
 
 
+@pytest.mark.slow
 async def test_a_loop_judge_comes_before_the_person() -> None:
     bench = legal({"loop_judge": [improve("Ask for a remedy."), judgement(), judgement()]}, review="all")
     await bench.run()
@@ -288,6 +290,7 @@ async def test_a_loop_judge_comes_before_the_person() -> None:
     assert (state["status"], state["example"]["candidate"]["question"]) == ("accepted", changed)
 
 
+@pytest.mark.slow
 async def test_domains_without_a_quality_check_pay_the_solvers_next() -> None:
     bench = Bench(domain="science", review="accepted")
     await bench.run()

@@ -267,6 +267,7 @@ async def test_an_answer_cut_off_in_its_middle_is_judged() -> None:
     assert (first["decided_by"], first["truncated"], first["answered"]) == ("judge", 1, 1)
 
 
+@pytest.mark.slow
 async def test_marks_are_stored_criterion_by_criterion() -> None:
     bench = Bench()
     await bench.run()

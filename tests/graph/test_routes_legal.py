@@ -220,6 +220,7 @@ async def test_a_suggestion_reaches_the_next_writer_word_for_word() -> None:
     assert [(event["rejection"] or {}).get("reason") for event in events] == [WORD_FOR_WORD, None]
 
 
+@pytest.mark.slow
 async def test_each_round_has_its_own_suggestion() -> None:
     bench = legal({"loop_judge": [improve("Take the first way."), improve("Take the second way."), judgement()]})
     await bench.run()
@@ -230,6 +231,7 @@ async def test_each_round_has_its_own_suggestion() -> None:
     assert third.fenced("reason") == "Take the first way."
 
 
+@pytest.mark.slow
 async def test_a_judgement_never_outlives_its_round() -> None:
     """A round that ends before the judge has none, whatever the round before was told."""
     bench = legal(
@@ -285,7 +287,7 @@ async def test_a_rubric_of_wrong_structure_is_a_rejected_round_after_all_repairs
     assert "is not in the band" in bench.of("challenger")[1].prompt
 
 
-@pytest.mark.parametrize("weak", ["0/10", "9/10"])
+@pytest.mark.parametrize("weak", first_quick("0/10", "9/10"))
 async def test_the_strong_solver_always_runs_and_no_bound_decides(weak: str) -> None:
     bench = legal({"weak_solver": lambda call: scored(weak)[0], "strong_solver": lambda call: scored("0/10")[0]})
     state = await bench.run()
@@ -326,6 +328,7 @@ async def test_the_judge_is_given_the_whole_packet() -> None:
     assert [json.loads(row["packet"]) for row in bench.rows("rounds")] == [first, second]
 
 
+@pytest.mark.slow
 async def test_a_verdict_without_a_suggestion_is_asked_for_again_and_never_guessed() -> None:
     bench = legal({"loop_judge": [improve(""), improve("Now with one."), judgement()]})
     await bench.run()
@@ -337,6 +340,7 @@ async def test_a_verdict_without_a_suggestion_is_asked_for_again_and_never_guess
     assert bench.modes() == [None], "the round stays open"
 
 
+@pytest.mark.slow
 async def test_the_extract_is_made_once_across_rounds_and_resumes() -> None:
     failing: list[Any] = [improve("More."), RuntimeError("a defect"), judgement()]
     bench = legal({"loop_judge": failing})

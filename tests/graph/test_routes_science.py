@@ -180,6 +180,7 @@ async def test_without_a_sound_draft_the_round_is_rejected_unscreened() -> None:
     assert made.counts() == SOLVED | {"challenger": 8}
 
 
+@pytest.mark.slow
 async def test_questions_tried_before_are_dropped() -> None:
     again: Script = lambda call: problem(1 if call.number != 6 else 6)  # noqa: E731
     weak: Script = lambda call: right(call) if call.number <= 4 else WRONG  # noqa: E731

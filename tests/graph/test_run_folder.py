@@ -72,7 +72,7 @@ def with_model(role: str, **changes: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("changes", "told"),
-    [
+    first_quick(
         ({"max_rounds": 7}, ["max_rounds: 3 -> 7"]),
         ({"seed": 1}, ["seed: 0 -> 1"]),
         ({"acceptance": "meta"}, ["acceptance.weak_mean: ['< 0.50'] -> ['<= 0.65']", "acceptance.name: paper -> meta"]),
@@ -83,7 +83,8 @@ def with_model(role: str, **changes: Any) -> dict[str, Any]:
         (with_model("weak_solver", temperature=0.3), ["models.weak_solver.temperature: 1.0 -> 0.3"]),
         (with_model("verifier", max_tokens=99), ["models.verifier.max_tokens: 4096 -> 99"]),
         (with_model("verifier", extra_body={"effort": "low"}), ["models.verifier.extra_body.effort: not set -> low"]),
-    ],
+        quick=5,
+    ),
 )
 async def test_another_configuration_is_refused_with_the_fields_that_differ(
     changes: dict[str, Any], told: list[str], half: Path
@@ -120,6 +121,7 @@ async def test_what_bears_on_no_result_may_change(changes: dict[str, Any], half:
     assert any(row["cost_usd"] for row in other.calls) is ("price_in" in str(changes))
 
 
+@pytest.mark.slow
 async def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     async with open_run(RunConfig.model_validate(settings()), tmp_path):
         assert "is in use by another process" in await refusal(tmp_path, settings())

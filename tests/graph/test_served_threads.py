@@ -128,6 +128,7 @@ async def test_another_context_changes_nothing_of_an_open_question(client: Clien
         assert client.rows("select count(*) from examples") == [(0,)]
 
 
+@pytest.mark.slow
 async def test_the_servers_own_settings_are_pinned_too(client: Client) -> None:
     await client.run(paste(), review="all")
     await shut()

@@ -101,6 +101,7 @@ async def test_the_output_is_whole_without_a_ledger() -> None:
     assert state["rounds"][0]["question"] == candidate(1)["question"]
 
 
+@pytest.mark.slow
 async def test_no_document_comes_near_the_recursion_limit() -> None:
     """The longest route: every attempt of `facts` in waves, every round to the last."""
     weak, strong = ["No.", "The one of Delft.", "No.", "No."], ["The one of Delft.", "No.", "No."]

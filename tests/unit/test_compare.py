@@ -184,6 +184,7 @@ def test_the_table_for_people(run: Path) -> None:
     assert "failed on strong, rounds 4-6" in text
 
 
+@pytest.mark.slow
 def test_a_baseline_beside_the_paper(run: Path, tmp_path: Path) -> None:
     base = fill(tmp_path / "base", kind="baseline", domain="legal")
     text = printed("compare", base, run, "--paper", "--markdown", "-")
