@@ -196,7 +196,7 @@ def test_an_interrupt_while_a_loop_runs_ends_the_work(temporary: Path, monkeypat
 
     def interrupted(self: Future[Any], timeout: float | None = None) -> Any:
         if threading.current_thread() is threading.main_thread() and not self.done() and not ended:
-            begun.wait(10)
+            begun.wait(300)
             monkeypatch.setattr(Future, "result", real)
             raise KeyboardInterrupt
         return real(self, timeout)

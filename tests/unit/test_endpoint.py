@@ -580,7 +580,8 @@ async def test_an_outage_and_a_wrong_model_are_no_refusal_of_a_format(status: in
 @pytest.mark.parametrize("answer", [None, 503, 429])
 async def test_a_probe_that_fails_lets_the_others_go_side_by_side(answer: Any) -> None:
     chat = Fussy(script=[], answers={"json_schema": answer})
-    caller = caller_of(chat, Endpoint("m", 40), timeout=0.05, max_attempts=1, pause_after=100)
+    limit = 0.05 if answer is None else 300  # where an answer comes, a busy machine may take its time
+    caller = caller_of(chat, Endpoint("m", 40), timeout=limit, max_attempts=1, pause_after=100)
     sites = [dataclasses.replace(SITE, index=str(n)) for n in range(35)]
     tasks = [asyncio.create_task(caller.parsed(site, ASK, Answer)) for site in sites]
     async with asyncio.timeout(300):
@@ -590,6 +591,8 @@ async def test_a_probe_that_fails_lets_the_others_go_side_by_side(answer: Any) -
     assert min(chat.ended_before[1:]) == 1  # the probe had ended, and nothing else, when the next one began
     assert len(chat.asked) == 35
     chat.answers = {}
+    patient = caller.roles["solver"].settings.model_copy(update={"timeout": 300.0})
+    caller.roles = {"solver": dataclasses.replace(caller.roles["solver"], settings=patient)}
     await caller.parsed(dataclasses.replace(SITE, index="later"), ASK, Answer)
     assert endpoint_of(caller).wire_format == "json_schema"
 
