@@ -151,6 +151,7 @@ async def test_stopped_anywhere_it_goes_on_to_the_same_end(done: tuple[Domain, P
     assert read_tables(tmp_path) == whole
 
 
+@pytest.mark.slow
 async def test_a_baseline_is_no_run_and_a_run_no_baseline(done: tuple[Domain, Path], tmp_path: Path) -> None:
     domain, folder = done
     with pytest.raises(UserError, match=r"holds a baseline: go on with 'autodata baseline', or use another --out"):

@@ -182,6 +182,7 @@ async def test_a_node_that_runs_again_pays_nothing_and_adds_no_row(domain: str) 
     assert ran >= {*bench.graph.get_graph().nodes} - {"__end__"}
 
 
+@pytest.mark.slow
 async def test_every_call_has_a_seed_of_its_own() -> None:
     bench = two_rounds()
     await bench.run()

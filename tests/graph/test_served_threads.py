@@ -193,6 +193,7 @@ async def test_the_same_answer_sent_twice_at_once_counts_once(client: Client) ->
     assert client.decisions() == ["reject", "approve"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decision", first_quick(REJECT, APPROVE))
 async def test_the_same_answer_sent_later_needs_to_be_meant(client: Client, decision: Mapping[str, str]) -> None:
     await client.run(paste(2), review="all", acceptance="paper", gap=">= 0.94")  # the gates reject: approve only labels
@@ -236,6 +237,7 @@ async def test_a_wrong_answer_is_asked_for_again(client: Client) -> None:
     assert client.decisions() == ["reject"]
 
 
+@pytest.mark.slow
 async def test_one_answer_to_several_questions_is_asked_for_again(client: Client) -> None:
     served = Client(client.folder, "dataset")
     await served.run({"texts": [paste(0), paste(1)], "domain": "cs"}, review="all")

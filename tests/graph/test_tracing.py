@@ -315,6 +315,7 @@ async def test_a_document_that_was_not_taken_up(tmp_path: Path) -> None:
     assert "not taken up yet" in said
 
 
+@pytest.mark.slow
 def test_texts_of_strangers_do_not_command_the_terminal(run: Path) -> None:
     found = parsed("trace", run, DRAWN, "--json")
     [session] = found["spans"]

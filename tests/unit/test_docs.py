@@ -405,6 +405,7 @@ def test_files_that_are_named_exist(path: Path) -> None:
             assert (named.parent if named.stem == "NAME" else named).exists(), span
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", first_quick(*EXPORTS, quick=2))
 def test_pictures_are_up_to_date(name: str, tmp_path: Path) -> None:
     assert make.picture(name, tmp_path).read_bytes() == (make.PICTURES / f"{name}.svg").read_bytes(), "type: make docs"
