@@ -36,7 +36,7 @@ COMMANDS = ("run", "baseline", "compare", "status", "show", "export", "init", "d
 async def _run(folder: Path, domain: str, max_rounds: int) -> None:
     config = read_config(f'domain = "{domain}"\nmax_rounds = {max_rounds}\n{MODELS}', "test")
     async with open_run(config, folder) as runner:
-        documents = [*QUICK, Skipped(name="scan.pdf", reason="binary")]
+        documents: list[Document | Skipped] = [*QUICK, Skipped(name="scan.pdf", reason="binary")]
         await take_in(runner.ledger, documents)
         assert not (await runner.run()).stopped
 
