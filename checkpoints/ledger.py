@@ -331,18 +331,18 @@ class Ledger(Reader):
             db.enable_wal()
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA foreign_keys = ON")
-            with self._transaction() as new:
-                if new:
+            with self._transaction():
+                if not db["meta"].exists():
                     create_tables(db)
             self._keys.update(row["key"] for row in db.query("SELECT key FROM calls"))
 
     @contextmanager
-    def _transaction(self) -> Iterator[bool]:
-        """Hold the write lock, commit at the end; the value says whether the file holds nothing yet."""
+    def _transaction(self) -> Iterator[None]:
+        """Hold the write lock, commit at the end."""
         db = self._write_db
         db.execute("BEGIN IMMEDIATE")
         try:
-            yield not db["meta"].exists()
+            yield
             db.execute("COMMIT")
         finally:
             db.rollback()  # after a commit there is nothing left to undo

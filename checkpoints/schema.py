@@ -268,10 +268,7 @@ def _encode_row(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _encode_value(value: object, kind: type) -> str | int | float | None:
-    if isinstance(value, Fraction):
-        return str(value) if kind is str else float(value)
-    if isinstance(value, Mapping | list | tuple):
-        value = canonical_json(value)
+    # The frequent ones first: whether a value is a Fraction or a Mapping takes long to find out.
     if isinstance(value, str):
         # A reply may hold half of a surrogate pair, which UTF-8 cannot: it must not cost the whole row.
         return value.encode(errors="replace").decode()
@@ -279,6 +276,10 @@ def _encode_value(value: object, kind: type) -> str | int | float | None:
         return int(value)
     if value is None or isinstance(value, int | float):
         return value
+    if isinstance(value, Fraction):
+        return str(value) if kind is str else float(value)
+    if isinstance(value, Mapping | list | tuple):
+        return canonical_json(value).encode(errors="replace").decode()
     raise TypeError(f"the ledger cannot hold a {type(value).__name__}")
 
 

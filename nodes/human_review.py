@@ -103,7 +103,8 @@ def answer_schema(domain: Domain, pack: PromptPack, current: Candidate) -> type[
     """Return what an answer about this candidate must look like; an edit is checked as a challenger's work is."""
 
     class Answer(ReviewAnswer):
-        model_config = ConfigDict(title="ReviewAnswer")
+        # It adds no field: to search this file for docstrings would take most of the time that a question takes.
+        model_config = ConfigDict(title="ReviewAnswer", use_attribute_docstrings=False)
 
         @model_validator(mode="after")
         def _sound(self) -> Self:

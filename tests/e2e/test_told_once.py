@@ -33,7 +33,7 @@ def served(switches: Switches | None = None) -> Iterator[str]:
     thread = Thread(target=asyncio.run, args=(serve(),))
     thread.start()
     try:
-        assert ready.wait(30)
+        assert ready.wait(300)
         yield addresses[0]
     finally:
         over.set()

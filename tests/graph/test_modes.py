@@ -76,14 +76,15 @@ async def test_every_mode_is_recorded_with_every_attempt() -> None:
 
 @pytest.mark.parametrize(
     ("domain", "settings", "sees"),
-    [
+    first_quick(
         ("cs", {}, (False, False)),
         ("cs", {"strong_solver": {"privileged": True}}, (False, True)),
         ("cs", {"weak_solver": {"privileged": True}}, (True, False)),
         ("science", {"strong_solver": {"privileged": True}}, (False, True)),
         ("facts", {}, (False, True)),
         ("facts", {"strong_solver": {"privileged": False}}, (False, False)),
-    ],
+        quick=2,
+    ),
 )
 async def test_only_a_privileged_solver_sees_the_source(
     domain: str, settings: dict[str, dict[str, Any]], sees: tuple[bool, bool]
@@ -304,6 +305,7 @@ async def test_a_missing_library_is_told_before_anything_is_spent(
         await run_folder(tools, tmp_path / "run")
 
 
+@pytest.mark.slow
 async def test_reasoning_effort_is_sent_in_the_body_and_part_of_a_calls_identity() -> None:
     settings = {
         "weak_solver": ModelSettings(model="m", base_url="http://127.0.0.1:1/v1", reasoning_effort="low"),

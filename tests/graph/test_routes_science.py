@@ -15,6 +15,7 @@ from autodata.domains.domain import SCIENCE
 from autodata.models.seeds import seed_for
 from autodata.nodes.grounding import sample_grounding
 from tests.graph.support import Answer, Bench, Call, Cut, Script, problem, screened, solution
+from tests.support.stages import first_quick
 
 pytest.importorskip("mpmath")
 
@@ -100,7 +101,7 @@ async def test_the_queue_is_used_up_before_anybody_writes_again() -> None:
 
 @pytest.mark.parametrize(
     ("weak", "strong", "mode"),
-    [
+    first_quick(
         ("wwww", "rrrr", None),
         ("rwww", "rrrw", None),
         ("rrww", "", "too_easy"),
@@ -108,7 +109,8 @@ async def test_the_queue_is_used_up_before_anybody_writes_again() -> None:
         ("wwww", "rrww", "failed_on_strong"),
         ("tttt", "rrtr", None),
         ("wwww", "tttt", "failed_on_strong"),
-    ],
+        quick=2,
+    ),
 )
 async def test_exact_counts_decide(weak: str, strong: str, mode: str | None) -> None:
     made = bench({"weak_solver": pattern(weak), "strong_solver": pattern(strong)}, max_rounds=1)
@@ -178,6 +180,7 @@ async def test_without_a_sound_draft_the_round_is_rejected_unscreened() -> None:
     assert made.counts() == SOLVED | {"challenger": 8}
 
 
+@pytest.mark.slow
 async def test_questions_tried_before_are_dropped() -> None:
     made = bench(
         {
@@ -230,7 +233,7 @@ async def test_an_empty_answer_counts_as_wrong_once_the_endpoint_has_answered() 
     assert sorted((row["role"], row["idx"]) for row in probes) == [("weak_solver", f"weak/{k}") for k in range(4)]
 
 
-@pytest.mark.parametrize("probe", ["", "5", "I cannot say."])
+@pytest.mark.parametrize("probe", first_quick("", "5", "I cannot say."))
 async def test_an_endpoint_that_answers_nothing_discards_the_evaluation(probe: str) -> None:
     def broken(call: Call) -> Answer:
         return probe if "2 + 2" in call.prompt else ""
@@ -278,6 +281,7 @@ async def test_a_restarted_round_asks_nobody_twice() -> None:
     assert made.counts() == SOLVED | {"screen": 2}
 
 
+@pytest.mark.slow
 async def test_state_stays_small() -> None:
     long = {k: problem(k, question=f"What is the period of pendulum {k}? " + "It swings. " * 30) for k in range(1, 99)}
     made = bench({"challenger": lambda call: long[call.number], "weak_solver": right}, max_rounds=15)

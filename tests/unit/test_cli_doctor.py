@@ -21,6 +21,7 @@ from autodata.models.config import ModelSettings, RetryConfig
 from autodata.models.endpoint import Endpoint, RoleModel
 from autodata.models.local.weights import KNOWN_MODELS
 from autodata.prompts.roles import ROLES
+from tests.support.stages import first_quick
 
 USAGE = {"input_tokens": 11, "output_tokens": 2, "total_tokens": 13}
 SUM = '{"total": 42, "even": true}'
@@ -301,7 +302,7 @@ def test_simulated_models_are_fine(tmp_path: Path) -> None:
     assert only(result)["plain"] == "simulated"
 
 
-@pytest.mark.parametrize("domain", ["cs", "facts", "legal", "science"])
+@pytest.mark.parametrize("domain", first_quick("cs", "facts", "legal", "science"))
 def test_every_role_of_a_domain_is_rehearsed(tmp_path: Path, domain: str) -> None:
     path = tmp_path / "a.toml"
     path.write_text(f'domain = "{domain}"\n[models.default]\nprovider = "simulated"\nmodel = "strong"\n')

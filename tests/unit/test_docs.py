@@ -37,6 +37,7 @@ from autodata.serving.context import SearchContext
 from autodata.serving.exports import EXPORTS
 from autodata.serving.optimizer import MOST_ITERATIONS, Splits
 from docs import make
+from tests.support.stages import first_quick
 
 ROOT = Path(__file__).resolve().parents[2]
 PROSE = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -406,7 +407,8 @@ def test_files_that_are_named_exist(path: Path) -> None:
             assert (named.parent if named.stem == "NAME" else named).exists(), span
 
 
-@pytest.mark.parametrize("name", EXPORTS)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", first_quick(*EXPORTS, quick=2))
 def test_pictures_are_up_to_date(name: str, tmp_path: Path) -> None:
     assert make.picture(name, tmp_path).read_bytes() == (make.PICTURES / f"{name}.svg").read_bytes(), "type: make docs"
 

@@ -516,6 +516,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 async def test_another_process_reads_while_a_write_is_open(path: Path) -> None:
     async with Ledger.open(path) as ledger:
         await ledger.save(documents=[DOCUMENT])
@@ -536,6 +537,7 @@ with run_lock(Path(sys.argv[1])):
 """
 
 
+@pytest.mark.slow
 def test_one_process_at_a_time_and_no_stale_lock(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOLD, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
