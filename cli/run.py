@@ -159,8 +159,8 @@ def closing_lines(session: Session, out: Path) -> list[str]:
     if left:
         what = "1 document is" if left == 1 else f"{left} documents are"
         lines.append(f"{what} left: the same command goes on, and pays for nothing twice")
-    if timed_out := summary["timed_out"]:
-        lines.append(f"{may_be_billed(timed_out)}: a budget counts the most each can have cost")
+    if billed := may_be_billed(summary):
+        lines.append(f"{billed}: a budget counts the most each can have cost")
     if asked := summary["awaiting_review"]:
         what = "1 candidate waits" if asked == 1 else f"{asked} candidates wait"
         lines.append(f"{what} for a person: autodata review {out}, then the same command goes on")

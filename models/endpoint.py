@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -232,6 +232,14 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
+class _Told:
+    """Whom to tell of a request: LangChain's callbacks, and whoever must know that it left."""
+
+    config: RunnableConfig
+    on_sent: Callable[[], None]
+
+
+@dataclass(frozen=True)
 class RoleModel:
     """One role's model, ready to be called."""
 
@@ -262,12 +270,14 @@ class RoleModel:
         seed: int,
         schema: type[BaseModel] | None,
         metadata: Mapping[str, Any] | None = None,
+        on_sent: Callable[[], None] = lambda: None,
     ) -> AIMessage:
         """Send one request. The first one of a schema finds out which format is taken for it; the others wait for it.
 
         `metadata` is for LangChain's callbacks, those of an application around this one, say; it is not sent.
+        `on_sent` is called when a request leaves.
         """
-        endpoint, told = self.endpoint, _config(metadata or {})
+        endpoint, told = self.endpoint, _Told(_config(metadata or {}), on_sent)
         if schema is None:
             return await self._send(messages, seed, None, "none", told)
         if (known := endpoint.format_for(schema.__name__)) is not None:
@@ -278,7 +288,7 @@ class RoleModel:
         return await self._send(messages, seed, schema, known, told)
 
     async def _find_format(
-        self, messages: list[dict[str, str]], seed: int, schema: type[BaseModel], told: RunnableConfig
+        self, messages: list[dict[str, str]], seed: int, schema: type[BaseModel], told: _Told
     ) -> AIMessage:
         """Send a request for which no format is known yet: from the one to try first downwards, to none at all.
 
@@ -311,7 +321,7 @@ class RoleModel:
         seed: int,
         schema: type[BaseModel] | None,
         wire_format: WireFormat,
-        told: RunnableConfig,
+        told: _Told,
     ) -> AIMessage:
         kwargs: dict[str, Any] = {"seed": seed} if self.sends_seed else {}
         body = dict(getattr(self.chat, "extra_body", None) or {})
@@ -333,18 +343,19 @@ class RoleModel:
     def _asks_for_usage(self) -> bool:
         return bool(getattr(self.chat, "stream_usage", None)) and self.endpoint.stream_usage
 
-    async def _invoke(self, messages: list[dict[str, str]], told: RunnableConfig, kwargs: dict[str, Any]) -> Any:
+    async def _invoke(self, messages: list[dict[str, str]], told: _Told, kwargs: dict[str, Any]) -> Any:
         """Ask the model once. LangChain streams where somebody watches; the stream is asked for its usage, too."""
         chat = self.chat
         if getattr(chat, "stream_usage", None) and not self.endpoint.stream_usage:
             chat = chat.model_copy(update={"stream_usage": False})
         try:
             async with asyncio.timeout(self.settings.timeout):
-                return await chat.ainvoke(messages, told, **kwargs)
+                told.on_sent()
+                return await chat.ainvoke(messages, told.config, **kwargs)
         except Exception as error:
             if not timed_out(error):
                 raise
-            raise TimedOut(self.settings.timeout, str(told.get("run_name", ""))) from error
+            raise TimedOut(self.settings.timeout, str(told.config.get("run_name", ""))) from error
 
 
 def refuses_stream_options(error: Exception) -> bool:

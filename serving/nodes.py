@@ -98,7 +98,7 @@ def served(schema: type[ServedContext], domain: Domain, node: Node) -> Callable[
             await queue.require(document)
             pinned = await kept(server.ledger, schema, state.get("pinned"))
             services = await server.services(domain, pinned, queue)
-            epoch = await queue.epoch(document)
+            epoch = await queue.taken_up(document)
             context = Context(services, evaluation=queue.evaluation, epoch=epoch)
             inner: Any = runtime.override(context=context)  # type: ignore[arg-type]
             read = await workable(node.__name__, state, inner)

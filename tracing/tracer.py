@@ -21,6 +21,7 @@ from langsmith.run_helpers import tracing_context
 from autodata.checkpoints.errors import BudgetSpent, Drained, EndpointDown
 from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.records import Document
+from autodata.checkpoints.writes import carry_span
 from autodata.models.call import Call
 from autodata.tracing.callback import DocumentTrace
 from autodata.tracing.redact import Redactor
@@ -242,7 +243,7 @@ class Tracer:
     def _keep(self, span: Span) -> None:
         if self._local:
             with suppress(ValueError, TypeError):  # a value that no column can hold
-                self._ledger.carry(spans=[span.row()])
+                carry_span(self._ledger, span.record())
 
     def _brief(self, text: str) -> str:
         text = " ".join(self._redactor.text(text).split())

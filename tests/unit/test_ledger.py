@@ -780,7 +780,7 @@ async def test_a_file_of_an_older_version_is_brought_up_to_this_one(path: Path) 
     async with Ledger.open(path) as ledger:
         await ledger.save(timeouts=[{"timeout_id": "t", "role": "r", "model": "m", "created_at": "now"}])
         assert (await ledger.read("select charged_in from timeouts"))[0]["charged_in"] == 0
-        assert (await ledger.read("select value from meta where key = 'schema_version'"))[0]["value"] == "4"
+        assert (await ledger.read("select value from meta where key = 'schema_version'"))[0]["value"] == SCHEMA_VERSION
 
 
 def make_version_3(path: Path) -> None:
