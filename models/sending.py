@@ -94,7 +94,7 @@ class Sender:
             try:
                 message = await model.send(call.messages, call.seed, call.schema, call.metadata, on_sent=call.sent)
             except asyncio.CancelledError:
-                if call.in_flight:
+                if call.in_flight and not model.settings.free:
                     spending.used = most
                     await self._note_cancelled(call, most)
                 raise

@@ -244,8 +244,7 @@ def require_prices(config: RunConfig, roles: Mapping[str, ModelSettings]) -> Non
     if config.budget.max_usd is None:
         return
     for role, settings in roles.items():
-        free = settings.provider in {"local", "simulated"}
-        if not free and (settings.price_in is None or settings.price_out is None):
+        if not settings.free and (settings.price_in is None or settings.price_out is None):
             raise UserError(f"max_usd cannot be kept without prices: set models.{role}.price_in and price_out")
 
 
