@@ -22,9 +22,8 @@ from autodata.jobs.run_ledger import ledger_of
 from autodata.nodes.optimizer.blame import Version, blame
 from autodata.prompts import PromptPack
 from autodata.runner.config import read_resolved, stored_config
-from autodata.runner.optimization.archive import LedgerArchive
+from autodata.runner.optimization.archive import LedgerArchive, member_figures
 from autodata.runner.optimization.session import OptimizeRunConfig, held_out_results
-from autodata.runner.search_figures import held_out_figures, member_figures
 
 SHOWN = 12
 """Latest iterations that the terminal shows."""
@@ -66,7 +65,7 @@ class SearchReport:
                 len(json.loads(row["edits"]).get("refusals", ())) for row in rows if row["edits"] != "[]"
             ),
             **await usage_of_all(ledger),
-            "test": [await held_out_figures(archive, result) for result in await held_out_results(archive, ledger)],
+            "test": [await archive.held_out_figures(result) for result in await held_out_results(archive, ledger)],
         }
         return cls(summary, rows, await archive.pack(winner), member.iteration)
 

@@ -24,11 +24,12 @@ from rich.text import Text
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Ledger, Reader
 from autodata.checkpoints.queries.rounds import label_of, open_labels
+from autodata.checkpoints.queries.whole import whole_round
 from autodata.checkpoints.records import Candidate
 from autodata.checkpoints.writes import record_answer
 from autodata.cli.editing import in_editor
 from autodata.cli.keys import held, read_key, read_line
-from autodata.cli.rounds import read_round, show_round
+from autodata.cli.rounds import show_round
 from autodata.cli.run import finish
 from autodata.cli.terminal import AsJson, RunArgument, console, print_json
 from autodata.jobs.printable import printable
@@ -76,7 +77,7 @@ async def _listed(run: Path) -> list[dict[str, Any]]:
 
 async def _item(ledger: Reader, label: Mapping[str, Any]) -> dict[str, Any]:
     names = ("label_id", "document_id", "name", "n", "verdict", "why")
-    return {name: label[name] for name in names} | {"round": await read_round(ledger, label["round_id"])}
+    return {name: label[name] for name in names} | {"round": await whole_round(ledger, label["round_id"])}
 
 
 @dataclass(frozen=True)

@@ -276,7 +276,7 @@ class Runner:
 
 
 @asynccontextmanager
-async def open_run(
+async def open_runner(
     config: RunConfig,
     folder: Path,
     *,

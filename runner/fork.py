@@ -34,7 +34,7 @@ from autodata.checkpoints.writes import (
 from autodata.nodes.human_review import edited
 from autodata.runner.checkpointer import open_kept
 from autodata.runner.config import RunConfig
-from autodata.runner.document_runner import open_run
+from autodata.runner.document_runner import open_runner
 
 FORKS = "forks"
 """The folder within a run's folder that holds its forks, each named by its number."""
@@ -148,7 +148,7 @@ async def make_fork(config: RunConfig, moment: Moment, change: Change) -> Path:
             created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
         await record_fork(source, fork)
-        runner = await stack.enter_async_context(open_run(config, folder))
+        runner = await stack.enter_async_context(open_runner(config, folder))
         state, after = await _state(config, source, moment, change)
         await record_fork_of(runner.ledger, fork, "../..")
         await _copy(source, runner.ledger, moment, state)

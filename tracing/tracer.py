@@ -20,12 +20,12 @@ from langsmith.run_helpers import tracing_context
 
 from autodata.checkpoints.errors import BudgetSpent, Drained, EndpointDown
 from autodata.checkpoints.ledger import Ledger
+from autodata.checkpoints.queries.whole import round_record
 from autodata.checkpoints.records import Document
 from autodata.checkpoints.writes import carry_span
 from autodata.models.call import Call
 from autodata.tracing.callback import DocumentTrace
 from autodata.tracing.redact import Redactor
-from autodata.tracing.rounds import round_record
 from autodata.tracing.spans import Exporter, Score, Span, SpanKind, SpanStatus, harmless, told
 
 STOPPED = (GraphDrained, Drained, BudgetSpent, EndpointDown, asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)

@@ -17,7 +17,7 @@ from autodata.checkpoints.queries import searches as queries
 from autodata.checkpoints.records import DocumentStatus
 from autodata.checkpoints.writes import record_baseline
 from autodata.nodes.optimizer.evaluator import Trial
-from autodata.nodes.optimizer.population import Member, best
+from autodata.nodes.optimizer.population import Member, best, wilson
 from autodata.nodes.optimizer.state import Result
 from autodata.prompts import PromptPack
 from autodata.prompts.pack import parse_prompt
@@ -135,6 +135,19 @@ class LedgerArchive:
         members = [member for member in await self.members() if member.score is not None]
         return best(members).pack if members else self._baseline.version
 
+    async def held_out_figures(self, result: Result) -> dict[str, Any]:
+        """Return a held-out test's figures as plain values, with Wilson's 95% interval."""
+        passed = sum(trial.passed for trial in result.trials)
+        counted = sum(trial.status is not DocumentStatus.ERRORED for trial in result.trials)
+        return {
+            "pack": result.pack,
+            "iteration": (await self.member(result.pack)).iteration,
+            "passed": passed,
+            "documents": counted,
+            "rate": passed / counted if counted else None,
+            "interval": list(wilson(passed, counted)) if counted else None,
+        }
+
     async def lineage(self, pack: str) -> list[dict[str, Any]]:
         """Return the rows of table `packs` from the baseline to a pack, each the parent of the next."""
         rows = await queries.packs(self._ledger)
@@ -151,6 +164,17 @@ class LedgerArchive:
         if self._store is None:
             raise RuntimeError("this archive only reads")
         return self._store
+
+
+def member_figures(member: Member) -> dict[str, Any]:
+    """Return how a pack stands as plain values; its scores are None before its first validation."""
+    return {
+        "pack": member.pack,
+        "iteration": member.iteration,
+        "score": None if member.reported is None else float(member.reported),
+        "mean": None if member.score is None else float(member.score),
+        "blocks": len(member.blocks),
+    }
 
 
 def _scored(rows: Sequence[Mapping[str, Any]]) -> list[Member]:
