@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+MAY_BE_BILLED = "may be billed"
+"""What is said of a request that got no reply: its endpoint may have worked on it all the same."""
+
 
 @dataclass(frozen=True)
 class Usage:

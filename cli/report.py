@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autodata.checkpoints.records import Check
+from autodata.checkpoints.usage import MAY_BE_BILLED
 
 SHOWN_REPEATED = SHOWN_DOCUMENTS = 3
 """Repeated questions that are shown, and documents of each."""
@@ -73,9 +74,11 @@ def may_be_billed(used: Mapping[str, Any]) -> str:
 
 def unanswered(timed_out: int, cancelled: int) -> str:
     """Return the same of two counts."""
-    counted = {"timed out": timed_out, "called off": cancelled}
-    parts = [f"{_requests(count)} {what}" for what, count in counted.items() if count]
-    return f"{' and '.join(parts)} and may be billed" if parts else ""
+    late = f"{_requests(timed_out)} timed out" if timed_out else ""
+    off = f"{_requests(cancelled)} {'was' if cancelled == 1 else 'were'} called off" if cancelled else ""
+    if late and off:
+        return f"{late} and {off}: all {MAY_BE_BILLED}"
+    return f"{late or off} and {MAY_BE_BILLED}" if late or off else ""
 
 
 def _requests(count: int) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.checkpoints.queries.documents import count_documents, examples
+from autodata.checkpoints.usage import MAY_BE_BILLED
 from autodata.cli.report import percent
 from autodata.cli.terminal import console
 from autodata.corpus.summary import summarise
@@ -131,7 +132,7 @@ def _notes(runner: RemoteRunner, url: str) -> list[str]:
     notes = [f"the documents collected now took {used.calls:,} model calls at {url}, {tokens}{cost}"]
     if used.unanswered:
         what = "1 more request" if used.unanswered == 1 else f"{used.unanswered:,} more requests"
-        notes.append(f"{what} of theirs got no reply and may be billed")
+        notes.append(f"{what} of theirs got no reply and {MAY_BE_BILLED}")
     return notes
 
 

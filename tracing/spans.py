@@ -74,6 +74,9 @@ class Span:
     replayed: bool = False
     tokens_in: int | None = None
     tokens_out: int | None = None
+    tokens_cached: int | None = None
+    """Of `tokens_in`; the ledger has it with the call, as `tokens_reasoning`."""
+    tokens_reasoning: int | None = None
     cost_usd: float | None = None
     status: SpanStatus = SpanStatus.OPEN
     outcome: str = ""
