@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage
@@ -12,13 +13,20 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 
 from autodata import open_run
 from autodata.checkpoints.ids import document_id, normalise_text
+from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.usage import Usage
 from autodata.cli.run import stopped_at_once
+from autodata.cli.server_engine import _notes
 from autodata.jobs.generate import agenerate, generate
 from autodata.models.simulated.chat_model import SimulatedChatModel
+from autodata.runner.ingest import take_in
+from autodata.runner.remote import RemoteRun, RemoteRunner
 from tests.graph.test_generate import EASY
+from tests.graph.test_served_threads import Client, client, configure, paste
 from tests.support.commands import parsed, printed
 from tests.support.runs import generated
+
+__all__ = ["client"]  # a fixture of the served threads
 
 TEXTS = [document.text for document in generated(2)]
 GIVEN: dict[str, Any] = {"progress": False, "max_rounds": 1, "preset": EASY}
@@ -102,3 +110,44 @@ async def test_requests_of_a_run_that_is_stopped_at_once_are_told_as_perhaps_bil
 
 def test_a_session_that_ended_before_there_was_a_ledger_has_nothing_to_tell(tmp_path: Path) -> None:
     assert str(stopped_at_once(tmp_path / "run")).endswith(f"({tmp_path / 'run'})")
+
+
+async def test_a_served_result_counts_requests_without_a_reply(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first request of the challenger times out."""
+    configure(client.folder, retries={"base_seconds": 0.0})
+    answer = SimulatedChatModel._agenerate
+    late: list[str] = []
+
+    async def once_too_late(self: SimulatedChatModel, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> Any:
+        if not late:
+            late.append("timed out")
+            raise TimeoutError
+        return await answer(self, messages, *args, **kwargs)
+
+    monkeypatch.setattr(SimulatedChatModel, "_agenerate", once_too_late)
+    values = await client.run(paste(), max_rounds=1, acceptance="meta")
+    rows = {row["role"]: row for row in values["usage"]}
+    assert late
+    assert {role: row["timed_out"] for role, row in rows.items() if row["timed_out"]} == {"challenger": 1}
+    assert sum((Usage.of_row(row) for row in rows.values()), Usage()).unanswered == 1
+    assert {row["cached_share"] for row in rows.values()} == {None}
+
+
+async def test_what_a_server_tells_of_usage_is_added_up_for_who_collects_it(tmp_path: Path) -> None:
+    run = RemoteRun("self_instruct_cs", {}, concurrency=1)
+    (document,) = generated(1)
+    told: dict[str, Any] = {"role": "challenger", "calls": 3, "tokens_in": 200, "tokens_out": 20, "cost_usd": None}
+    told |= {"tokens_cached": 50, "tokens_reasoning": 6, "cache_known_in": 100, "timed_out": 2, "cancelled": 1}
+    older = {"role": "verifier", "calls": 1, "tokens_in": 10, "tokens_out": 1, "cost_usd": None}
+    result = {"status": "rejected", "status_reason": "max_rounds", "history": [], "usage": [told, older]}
+    async with Ledger.open(tmp_path / "run.db") as ledger:
+        await take_in(ledger, [document])
+        client: Any = None  # it is never asked
+        runner = RemoteRunner(run, ledger, client, uuid4(), "http://127.0.0.1:1")
+        await runner._collect({"document_id": document.document_id, "name": document.name}, result)
+        assert runner.usage == Usage(210, 21, None, 4, 50, 6, 100, unanswered=3)
+        [row] = await ledger.read("select status, status_reason, settled from documents")
+        assert tuple(row.values()) == ("rejected", "max_rounds", 1)
+        notes = _notes(runner, "http://127.0.0.1:1")
+    assert "210 tokens in (50% of them cached) and 21 out" in notes[0]
+    assert notes[1] == "3 more requests of theirs got no reply and may be billed"
