@@ -10,7 +10,7 @@ class Store(Protocol):
     """Rows that last: the ledger seen from a node. `save` returns only when the rows are durable."""
 
     async def save(self, **tables: Sequence[Mapping[str, Any]]) -> None:
-        """Upsert rows by their primary keys, all tables in one transaction."""
+        """Upsert rows by their primary keys, all tables in one transaction. Called by `checkpoints.writes` alone."""
 
 
 class Blobs(Protocol):

@@ -36,6 +36,11 @@ class Skipped:
     name: str
     reason: str
 
+    @property
+    def document_id(self) -> str:
+        """What stands for a document's id in the ledger: the same for the same name and reason."""
+        return f"skipped-{digest([self.name, self.reason])}"
+
 
 class Candidate(BaseModel):
     """A task a challenger wrote. Subclasses add what their scorer needs; extra keys of a reply are dropped."""

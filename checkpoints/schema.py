@@ -11,7 +11,7 @@ from sqlite_utils import Database
 
 from autodata.checkpoints.ids import canonical_json
 
-SCHEMA_VERSION = "4"
+SCHEMA_VERSION = "5"
 """Kept in table `meta` under `schema_version`. A file of a version in `MIGRATIONS` is brought up to it, any other is
 refused."""
 
@@ -109,11 +109,12 @@ TABLES: dict[str, Table] = {
         _columns(
             "key document_id thread_id role node idx model params messages_hash prompt_version response finish_reason"
             " created_at",
-            "n try epoch tokens_in tokens_out charged_in charged_out",
+            "n try epoch tokens_in tokens_out tokens_cached tokens_reasoning charged_in charged_out",
             "latency_s cost_usd charged_usd",
         ),
-        # `charged_*` is what a call counts for under a budget: what its endpoint reported, or else the most it can have
-        # been. `charged_usd` is null where the role had no price.
+        # `charged_*` is what a call counts for under a budget: what its endpoint told, or else the most it can have
+        # been. `charged_usd` is null where the role had no price. `tokens_*` are what its endpoint told, null where it
+        # did not: `tokens_cached` of the prompt's, `tokens_reasoning` of the reply's.
         pk=("key",),
         required=frozenset({"role", "model", "response", "created_at"}),
         defaults={"thread_id": "", "params": "{}", "messages_hash": "", "prompt_version": "", "finish_reason": ""}
@@ -122,18 +123,22 @@ TABLES: dict[str, Table] = {
         indexes=(
             ("document_id",),
             ("thread_id",),
-            ("role", "tokens_in", "tokens_out", "cost_usd"),
+            ("role", "tokens_in", "tokens_out", "tokens_cached", "tokens_reasoning", "cost_usd"),
             ("role", "model", "charged_in", "charged_out", "charged_usd"),
         ),
     ),
-    # Requests that got no reply in time, which their endpoint may bill all the same: the most each can have taken.
+    # Requests without a reply, which their endpoint may bill all the same: the most each can have taken. `cause` is
+    # `timeout`, or `cancelled` where their work was called off first.
     "timeouts": Table(
         _columns(
-            "timeout_id call_key document_id thread_id role model created_at", "charged_in charged_out", "charged_usd"
+            "timeout_id call_key document_id thread_id role model cause created_at",
+            "charged_in charged_out",
+            "charged_usd",
         ),
         pk=("timeout_id",),
         required=frozenset({"role", "model", "created_at"}),
-        defaults={"call_key": "", "document_id": "", "thread_id": "", "charged_in": 0, "charged_out": 0},
+        defaults={"call_key": "", "document_id": "", "thread_id": "", "cause": "timeout"}
+        | {"charged_in": 0, "charged_out": 0},
     ),
     "examples": Table(
         # `question_key` is the hash by which a repeated question is known, `tied` whether it holds a number of its
@@ -340,15 +345,24 @@ def _charge_calls(db: Database) -> None:
     db.execute(_CHARGE)
 
 
+def _tell_tokens_apart(db: Database) -> None:
+    """Add what lacks, and drop the index of calls that the one with cached and reasoning tokens stands in for."""
+    _add_what_lacks(db)
+    for index in db.table("calls").indexes:
+        if not index.unique and tuple(index.columns) not in TABLES["calls"].indexes:
+            db.execute(f"DROP INDEX [{index.name}]")
+
+
 MIGRATIONS: Mapping[str, Callable[[Database], None]] = {
     "1": _add_what_lacks,  # extracts, what a loop judge and a screen found
     "2": _add_what_lacks,  # people's labels, forks, the optimiser's tables, spans
     "3": _charge_calls,  # what a call counts for, and requests that timed out
+    "4": _tell_tokens_apart,  # cached and reasoning tokens, and requests that were called off
 }
 """Version -> what brings a file of it to the next. Every version that ever was stands here, but for today's.
 
-`_add_what_lacks` brings a file to today's tables at once, which is right as long as versions only add. The first one
-that renames or drops something writes down what the tables were before it, for the steps that stand before its own.
+`_add_what_lacks` brings a file to today's tables at once, which is right as long as versions only add columns. The
+first one that renames or drops one writes down what the tables were before it, for the steps that stand before its own.
 """
 
 

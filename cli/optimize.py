@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from autodata.checkpoints.errors import RunFailed, UserError
+from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.records import Document, Skipped
 from autodata.cli.optimize_progress import OptimizeProgress
 from autodata.cli.optimize_report import SearchReport, blamed, show_search
@@ -25,6 +25,7 @@ from autodata.cli.run import (
     by_cause,
     find_settings,
     on_signals,
+    stopped_at_once,
 )
 from autodata.cli.terminal import AsJson, console, print_json, write_data
 from autodata.jobs.inputs import Inputs
@@ -105,7 +106,7 @@ def execute(
         return asyncio.run(
             _run_session(config, splits, warnings, out, OptimizeProgress(terminal, config.optimize.iterations))
         )
-    raise RunFailed(f"stopped at once; the same command goes on: nothing paid for is lost ({out})")
+    raise stopped_at_once(out)
 
 
 def _documents(inputs: Inputs, split: str) -> list[Document]:

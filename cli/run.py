@@ -16,11 +16,13 @@ import typer
 from rich.console import Console
 
 from autodata.checkpoints.errors import RunFailed, UserError, cause_of
+from autodata.checkpoints.queries.usage import usage_of_all
 from autodata.checkpoints.texts import json_text
 from autodata.cli.report import may_be_billed, repeated_questions, summary_table
 from autodata.cli.terminal import console
 from autodata.jobs.inputs import Inputs
 from autodata.jobs.progress import Progress
+from autodata.jobs.run_ledger import ledger_of
 from autodata.jobs.session import Session, work
 from autodata.prompts import load_pack
 from autodata.prompts.patch import write_pack
@@ -140,7 +142,21 @@ def execute(config: RunConfig, paths: list[Path], out: Path, terminal: Console) 
     with suppress(asyncio.CancelledError):
         progress = Progress(terminal, target=config.target)
         return asyncio.run(work(config, inputs, out, progress, begun=lambda runner: on_signals(runner, progress)))
-    raise RunFailed(f"stopped at once; the same command goes on: nothing paid for is lost ({out})")
+    raise stopped_at_once(out)
+
+
+def stopped_at_once(out: Path) -> RunFailed:
+    """Return what a session ends with that was not waited for: what is safe, and what may be billed all the same."""
+
+    async def billed() -> str:
+        async with ledger_of(out, search=None) as ledger:
+            return may_be_billed(await usage_of_all(ledger))
+
+    said = f"stopped at once; the same command goes on: nothing paid for is lost ({out})"
+    with suppress(UserError, RunFailed):  # it may have ended before there was a ledger
+        if told := asyncio.run(billed()):
+            said += f"; {told}"
+    return RunFailed(said)
 
 
 def closing_lines(session: Session, out: Path) -> list[str]:
@@ -159,8 +175,8 @@ def closing_lines(session: Session, out: Path) -> list[str]:
     if left:
         what = "1 document is" if left == 1 else f"{left} documents are"
         lines.append(f"{what} left: the same command goes on, and pays for nothing twice")
-    if timed_out := summary["timed_out"]:
-        lines.append(f"{may_be_billed(timed_out)}: a budget counts the most each can have cost")
+    if billed := may_be_billed(summary):
+        lines.append(f"{billed}: a budget counts the most each can have cost")
     if asked := summary["awaiting_review"]:
         what = "1 candidate waits" if asked == 1 else f"{asked} candidates wait"
         lines.append(f"{what} for a person: autodata review {out}, then the same command goes on")

@@ -13,6 +13,8 @@ from typing import Any
 
 from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.checkpoints.queries.documents import count_documents, examples
+from autodata.checkpoints.usage import MAY_BE_BILLED
+from autodata.cli.report import percent
 from autodata.cli.terminal import console
 from autodata.corpus.summary import summarise
 from autodata.jobs.inputs import Inputs
@@ -124,11 +126,16 @@ async def _run_session(
 
 def _notes(runner: RemoteRunner, url: str) -> list[str]:
     used = runner.usage
-    if not used.calls:
+    if not used.calls and not used.unanswered:
         return []
     cost = f", {used.usd:.4f} US dollars" if used.usd else ""
-    tokens = f"{used.tokens_in or 0:,} tokens in and {used.tokens_out or 0:,} out"
-    return [f"the documents collected now took {used.calls:,} model calls at {url}, {tokens}{cost}"]
+    cached = "" if used.cached_share is None else f" ({percent(used.cached_share)} of them cached)"
+    tokens = f"{used.tokens_in or 0:,} tokens in{cached} and {used.tokens_out or 0:,} out"
+    notes = [f"the documents collected now took {used.calls:,} model calls at {url}, {tokens}{cost}"]
+    if used.unanswered:
+        what = "1 more request" if used.unanswered == 1 else f"{used.unanswered:,} more requests"
+        notes.append(f"{what} of theirs got no reply and {MAY_BE_BILLED}")
+    return notes
 
 
 def _on_signals(runner: RemoteRunner, progress: Progress) -> None:

@@ -17,9 +17,10 @@ from rich.text import Text
 
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.queries.documents import documents_with_examples
+from autodata.checkpoints.queries.whole import document_with_rounds
 from autodata.checkpoints.records import DocumentStatus
 from autodata.cli.report import figure
-from autodata.cli.rounds import read_rounds, show_rounds
+from autodata.cli.rounds import show_rounds
 from autodata.cli.terminal import AsJson, DocumentArgument, OneRound, RunArgument, console, print_json
 from autodata.jobs.printable import printable
 from autodata.jobs.run_ledger import ledger_of
@@ -65,7 +66,7 @@ async def _read(run: Path, wanted: str | None) -> list[dict[str, Any]] | dict[st
         if wanted is None:
             return rows
         row = {name: value for name, value in find_document(rows, wanted, run).items() if name != "example"}
-        return await read_rounds(ledger, row)
+        return await document_with_rounds(ledger, row)
 
 
 def find_document(

@@ -13,7 +13,8 @@ from rich.text import Text
 
 from autodata.checkpoints.queries.documents import documents
 from autodata.checkpoints.queries.usage import usage_by_role
-from autodata.cli.report import figure, may_be_billed, repeated_questions
+from autodata.checkpoints.usage import Usage
+from autodata.cli.report import figure, may_be_billed, percent, repeated_questions
 from autodata.cli.signals import signal_rows
 from autodata.cli.terminal import AsJson, RunArgument, console, print_json
 from autodata.corpus.summary import summarise
@@ -78,8 +79,8 @@ def _show(
         out.print(
             f"\n{summary['awaiting_review']:,} to look at: autodata review {run}", highlight=False, soft_wrap=True
         )
-    if timed_out := summary["timed_out"]:
-        out.print(f"\n{may_be_billed(timed_out)}", highlight=False, soft_wrap=True)
+    if billed := may_be_billed(summary):
+        out.print(f"\n{billed}", highlight=False, soft_wrap=True)
     if errored:
         out.print()
         out.print(Text("Errored documents: the next 'autodata run' takes them up again", style="bold"))
@@ -94,11 +95,22 @@ def _calls(summary: Mapping[str, Any], roles: Iterable[Mapping[str, Any]]) -> Ta
     total = "no prices set" if summary["cost_usd"] is None else f"${summary['cost_usd']:,.4f}"
     totals = [f"{summary[name]:,}" for name in ("calls", "tokens_in", "tokens_out")]
     table.add_column("role", footer="all")
-    for name, footer in zip(("calls", "tokens in", "tokens out", "cost"), [*totals, total], strict=True):
+    for name, footer in zip(("calls", "tokens in", "tokens out"), totals, strict=True):
         table.add_column(name, footer=footer, justify="right")
+    # Few endpoints tell what they cached and what was reasoning: without any there is nothing to show.
+    told = {name: summary[name] is not None for name in ("tokens_cached", "tokens_reasoning")}
+    if told["tokens_cached"]:
+        table.add_column("cached", footer=percent(summary["cached_share"]), justify="right")
+    if told["tokens_reasoning"]:
+        table.add_column("reasoning", footer=f"{summary['tokens_reasoning']:,}", justify="right")
+    table.add_column("cost", footer=total, justify="right")
     for row in roles:
         cost = "-" if row["cost_usd"] is None else f"${row['cost_usd']:,.4f}"
         tokens = ["unknown" if row[name] is None else f"{row[name]:,}" for name in ("tokens_in", "tokens_out")]
+        if told["tokens_cached"]:
+            tokens.append(percent(Usage.of_row(row).cached_share))
+        if told["tokens_reasoning"]:
+            tokens.append("-" if row["tokens_reasoning"] is None else f"{row['tokens_reasoning']:,}")
         table.add_row(row["role"], f"{row['calls']:,}", *tokens, cost)
     return table
 

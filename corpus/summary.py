@@ -9,6 +9,7 @@ from typing import Any
 from autodata.checkpoints.ledger import Reader
 from autodata.checkpoints.queries.figures import numbers
 from autodata.checkpoints.records import DocumentStatus, FailureMode
+from autodata.checkpoints.usage import Usage
 from autodata.corpus.signals import signals
 
 MEANINGS: Mapping[tuple[str, ...], str] = {
@@ -25,10 +26,23 @@ MEANINGS: Mapping[tuple[str, ...], str] = {
     ("calls",): "Completed model calls in the journal, those whose reply was unusable included.",
     ("calls_by_role",): "The same by role, roles in alphabetical order; they add up to `calls`.",
     ("tokens_in", "tokens_out"): "Tokens of all calls as the endpoints counted them; a call without a count adds 0.",
+    ("tokens_cached", "tokens_reasoning"): (
+        "Of `tokens_in`, those that endpoints read from a cache; of `tokens_out`, those of reasoning, where the"
+        " endpoint counts them in. null when no endpoint told."
+    ),
+    ("cached_share",): (
+        "`tokens_cached` as a share (0..1) of the prompt tokens of those calls whose endpoint told it; null when none"
+        " did."
+    ),
+    ("cached_share_by_role",): "The same by role, roles in alphabetical order.",
     ("cost_usd",): "US dollars over the calls that carry a price; null when none does.",
     ("timed_out",): (
         "Requests that got no reply in time, tried again or not: their endpoint may bill them. They are no calls, but a"
         " budget counts the most that each can have taken."
+    ),
+    ("cancelled",): (
+        "Requests that were called off before their reply came, for instance when a run was stopped: they count as"
+        " those of `timed_out` do."
     ),
     ("truncated",): "Attempts, in open rounds too, that were cut off by the token limit.",
     ("failure_modes",): "Every failure mode with the number of closed rounds that ended so, zeros included.",
@@ -72,10 +86,12 @@ MEANINGS: Mapping[tuple[str, ...], str] = {
 async def summarise(ledger: Reader) -> dict[str, Any]:
     """Return the numbers of a run so far, by the keys of `MEANINGS`, in its order."""
     found = await numbers(ledger)
-    statuses, roles, modes = (json.loads(found[key]) for key in ("statuses", "calls_by_role", "failure_modes"))
+    statuses, modes = json.loads(found["statuses"]), json.loads(found["failure_modes"])
+    roles = {row["role"]: Usage.of_row(row) for row in json.loads(found["usage"])}
+    used = sum(roles.values(), Usage())
+    unanswered = {cause: sum(row[cause] for row in json.loads(found["usage"])) for cause in ("timed_out", "cancelled")}
     labels = json.loads(found["labels"])
     by_status = {status: statuses.get(status.value, 0) for status in DocumentStatus}
-    calls = sum(roles.values())
     accepted = by_status[DocumentStatus.ACCEPTED]
     return {
         "documents": found["documents"],
@@ -86,19 +102,23 @@ async def summarise(ledger: Reader) -> dict[str, Any]:
         "pending": by_status[DocumentStatus.PENDING],
         "waiting": by_status[DocumentStatus.WAITING],
         "rounds": found["rounds"],
-        "calls": calls,
-        "calls_by_role": dict(sorted(roles.items())),
-        "tokens_in": found["tokens_in"],
-        "tokens_out": found["tokens_out"],
-        "cost_usd": found["cost_usd"],
-        "timed_out": found["timed_out"],
+        "calls": used.calls,
+        "calls_by_role": {role: of_role.calls for role, of_role in sorted(roles.items()) if of_role.calls},
+        "tokens_in": used.tokens_in or 0,
+        "tokens_out": used.tokens_out or 0,
+        "tokens_cached": used.tokens_cached,
+        "tokens_reasoning": used.tokens_reasoning,
+        "cached_share": used.cached_share,
+        "cached_share_by_role": {role: of_role.cached_share for role, of_role in sorted(roles.items())},
+        "cost_usd": used.usd,
+        **unanswered,
         "truncated": found["truncated"],
         "failure_modes": {mode.value: modes.get(mode.value, 0) for mode in FailureMode},
         "weak_mean": found["weak_mean"],
         "strong_mean": found["strong_mean"],
         "gap_mean": found["gap_mean"],
         "rounds_per_accepted": found["rounds_per_accepted"],
-        "calls_per_accepted": calls / accepted if accepted else None,
+        "calls_per_accepted": used.calls / accepted if accepted else None,
         "awaiting_review": found["awaiting_review"],
         "shared_questions": json.loads(found["shared_questions"]),
         "labels": {decision: labels.get(decision, 0) for decision in ("approve", "edit", "reject")},

@@ -18,7 +18,7 @@ from autodata.jobs.progress import Progress
 from autodata.nodes.solver_modes import attempts_alike
 from autodata.runner.config import RunConfig
 from autodata.runner.destinations import destinations
-from autodata.runner.document_runner import Runner, open_run
+from autodata.runner.document_runner import Runner, open_runner
 from autodata.runner.ingest import add_documents
 from autodata.runner.outcome import Outcome
 
@@ -52,7 +52,7 @@ async def work(
     """Work in a run folder, after saying where documents go. `begun` is given the runner before anything is spent.
 
     `models` are the caller's own chat models; `kept` says whether the folder will be there for a person to look into.
-    Raises UserError and RunFailed as `open_run` does.
+    Raises UserError and RunFailed as `open_runner` does.
     """
     notes: list[str] = []
 
@@ -62,7 +62,7 @@ async def work(
 
     with progress:
         progress.say(destinations(config.roles().values(), config.tracing))
-        async with open_run(config, out, progress=progress.preparing, models=models) as runner:
+        async with open_runner(config, out, progress=progress.preparing, models=models) as runner:
             begun(runner)
             runner.on_event = progress.on_event
             if warning := attempts_alike(config.chosen_domain, config.roles()):

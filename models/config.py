@@ -101,6 +101,11 @@ class ModelSettings(Settings):
     max_concurrency: int = Field(default=16, ge=1, le=LARGEST)
     """Requests in flight at once to this model, all roles that share it together; the least of them counts."""
 
+    @property
+    def free(self) -> bool:
+        """Whether nobody bills its calls: it runs in this process or beside it."""
+        return self.provider in {"local", "simulated"}
+
     @field_validator("base_url")
     @classmethod
     def _no_credentials_in_url(cls, url: str | None) -> str | None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -232,6 +232,14 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
+class _Notices:
+    """Whom to tell of a request: LangChain's callbacks, and whoever must know that it left."""
+
+    config: RunnableConfig
+    on_sent: Callable[[], None]
+
+
+@dataclass(frozen=True)
 class RoleModel:
     """One role's model, ready to be called."""
 
@@ -262,23 +270,25 @@ class RoleModel:
         seed: int,
         schema: type[BaseModel] | None,
         metadata: Mapping[str, Any] | None = None,
+        on_sent: Callable[[], None] = lambda: None,
     ) -> AIMessage:
         """Send one request. The first one of a schema finds out which format is taken for it; the others wait for it.
 
         `metadata` is for LangChain's callbacks, those of an application around this one, say; it is not sent.
+        `on_sent` is called when a request leaves.
         """
-        endpoint, config = self.endpoint, _config(metadata or {})
+        endpoint, notices = self.endpoint, _Notices(_config(metadata or {}), on_sent)
         if schema is None:
-            return await self._send(messages, seed, None, "none", config)
+            return await self._send(messages, seed, None, "none", notices)
         if (known := endpoint.format_for(schema.__name__)) is not None:
-            return await self._send(messages, seed, schema, known, config)
+            return await self._send(messages, seed, schema, known, notices)
         async with endpoint.finding_out(schema.__name__):
             if (known := endpoint.format_for(schema.__name__)) is None:
-                return await self._find_format(messages, seed, schema, config)
-        return await self._send(messages, seed, schema, known, config)
+                return await self._find_format(messages, seed, schema, notices)
+        return await self._send(messages, seed, schema, known, notices)
 
     async def _find_format(
-        self, messages: list[dict[str, str]], seed: int, schema: type[BaseModel], config: RunnableConfig
+        self, messages: list[dict[str, str]], seed: int, schema: type[BaseModel], notices: _Notices
     ) -> AIMessage:
         """Send a request for which no format is known yet: from the one to try first downwards, to none at all.
 
@@ -289,7 +299,7 @@ class RoleModel:
         for wire_format in _FORMATS[_FORMATS.index(endpoint.format_to_try(name)) :]:
             endpoint.raise_if_stopped()
             try:
-                message = await self._send(messages, seed, schema, wire_format, config)
+                message = await self._send(messages, seed, schema, wire_format, notices)
             except Exception as error:
                 fault = classify(error)
                 doubted = fault is not None and (
@@ -311,7 +321,7 @@ class RoleModel:
         seed: int,
         schema: type[BaseModel] | None,
         wire_format: WireFormat,
-        config: RunnableConfig,
+        notices: _Notices,
     ) -> AIMessage:
         kwargs: dict[str, Any] = {"seed": seed} if self.sends_seed else {}
         body = dict(getattr(self.chat, "extra_body", None) or {})
@@ -320,12 +330,12 @@ class RoleModel:
         if body:
             kwargs["extra_body"] = body
         try:
-            message = await self._invoke(messages, config, kwargs)
+            message = await self._invoke(messages, notices, kwargs)
         except Exception as error:
             if not (asked := self._asks_for_usage()) or not refuses_stream_options(error):
                 raise
             self.endpoint.stream_usage = not asked
-            message = await self._invoke(messages, config, kwargs)
+            message = await self._invoke(messages, notices, kwargs)
         if not isinstance(message, AIMessage):
             raise TypeError(f"a chat model answered with {type(message).__name__}")
         return message
@@ -333,18 +343,19 @@ class RoleModel:
     def _asks_for_usage(self) -> bool:
         return bool(getattr(self.chat, "stream_usage", None)) and self.endpoint.stream_usage
 
-    async def _invoke(self, messages: list[dict[str, str]], config: RunnableConfig, kwargs: dict[str, Any]) -> Any:
+    async def _invoke(self, messages: list[dict[str, str]], notices: _Notices, kwargs: dict[str, Any]) -> Any:
         """Ask the model once. LangChain streams where somebody watches; the stream is asked for its usage, too."""
         chat = self.chat
         if getattr(chat, "stream_usage", None) and not self.endpoint.stream_usage:
             chat = chat.model_copy(update={"stream_usage": False})
         try:
             async with asyncio.timeout(self.settings.timeout):
-                return await chat.ainvoke(messages, config, **kwargs)
+                notices.on_sent()
+                return await chat.ainvoke(messages, notices.config, **kwargs)
         except Exception as error:
             if not timed_out(error):
                 raise
-            raise TimedOut(self.settings.timeout, str(config.get("run_name", ""))) from error
+            raise TimedOut(self.settings.timeout, str(notices.config.get("run_name", ""))) from error
 
 
 def refuses_stream_options(error: Exception) -> bool:

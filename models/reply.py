@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from langchain_core.messages import AIMessage
 from pydantic import BaseModel
 
-from autodata.models.budget import reported_usage
+from autodata.checkpoints.usage import Usage
+from autodata.models.budget import reported_details, reported_usage
 from autodata.models.coerce import ReplyModel
 from autodata.models.endings import ANSWERS, Ending, ending_of, explained, reason_with
 from autodata.models.endpoint import RoleModel
@@ -33,6 +34,22 @@ class Reply:
     tokens_out: int | None
     cost_usd: float | None
     replayed: bool = False
+    tokens_cached: int | None = None
+    tokens_reasoning: int | None = None
+
+    @property
+    def usage(self) -> Usage:
+        """What it took, as one call."""
+        cache_known_in = None if self.tokens_cached is None else self.tokens_in
+        return Usage(
+            self.tokens_in,
+            self.tokens_out,
+            self.cost_usd,
+            1,
+            self.tokens_cached,
+            self.tokens_reasoning,
+            cache_known_in,
+        )
 
     @property
     def ending(self) -> Ending:
@@ -88,7 +105,16 @@ def to_reply(message: AIMessage, model: RoleModel) -> Reply:
         finish = reason_with("refusal", refusal)
     reply = Reply(text, str(finish), None, None, None)
     tokens_in, tokens_out = reported_usage(usage, text=text, truncated=reply.truncated)
-    return replace(reply, tokens_in=tokens_in, tokens_out=tokens_out, cost_usd=model.cost(tokens_in, tokens_out))
+    raw = metadata.get("token_usage") or metadata.get("usage")
+    cached, reasoning = reported_details(usage, raw if isinstance(raw, Mapping) else {}, tokens_in)
+    return replace(
+        reply,
+        tokens_in=tokens_in,
+        tokens_out=tokens_out,
+        tokens_cached=cached,
+        tokens_reasoning=reasoning,
+        cost_usd=model.cost(tokens_in, tokens_out),
+    )
 
 
 def repaired(messages: Messages, reply: Reply, error: Unusable, complaint: str) -> Messages:

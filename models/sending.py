@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from autodata.checkpoints.errors import CallFailed, EndpointDown
 from autodata.checkpoints.usage import Usage
+from autodata.checkpoints.writes.calls import Cause
 from autodata.models.budget import Budget, charged
 from autodata.models.call import Call
 from autodata.models.config import RetryConfig
@@ -18,13 +21,15 @@ from autodata.models.endpoint import Endpoint, RoleModel
 from autodata.models.faults import Fault, classify
 from autodata.models.reply import Reply, to_reply
 
+logger = logging.getLogger(__name__)
+
 FIRST_REFUSAL = "first_refusal"
 """The node of the trivial question that is asked when the first request of an endpoint was refused."""
 
 
 @dataclass
 class _Spending:
-    """What one request came to; nothing until a reply came, or it timed out."""
+    """What one request came to; nothing until a reply came, it timed out, or it was called off."""
 
     used: Usage | None = None
     paid: bool = False
@@ -38,8 +43,8 @@ class Sender:
     budget: Budget
     ask_trivial: Callable[[Call], Awaitable[None]]
     """Asks a trivial question at the endpoint of a call that was refused; a failure of it is not raised."""
-    note_timeout: Callable[[Call, Usage], Awaitable[None]]
-    """Keeps that the call's latest request timed out and may be billed."""
+    note_unanswered: Callable[[Call, Cause, Usage], Awaitable[None]]
+    """Keeps that the call's latest request got no reply, for this cause, and may be billed."""
 
     async def send_with_retries(self, call: Call, most: Usage) -> tuple[Reply, float]:
         """Send until a reply comes; return it and the seconds that its own request took. `most` is reserved meanwhile.
@@ -58,7 +63,7 @@ class Sender:
                     words = f"refused its first request, so the settings are wrong: {fault.message}"
                     fault = replace(fault, kind="down", message=words)
                 if fault.may_be_billed:
-                    await self.note_timeout(call, most)
+                    await self.note_unanswered(call, "timeout", most)
                 await self._after_fault(call.model, fault, tried, error)
             else:
                 if reply.ending in ANSWERS:
@@ -86,12 +91,27 @@ class Sender:
         async with self._slot(call), self._reserved(call, most) as spending:
             started = time.monotonic()
             call.requests += 1
-            message = await model.send(call.messages, call.seed, call.schema, call.metadata)
+            try:
+                message = await model.send(call.messages, call.seed, call.schema, call.metadata, on_sent=call.sent)
+            except asyncio.CancelledError:
+                if call.in_flight and not model.settings.free:
+                    spending.used = most
+                    await self._note_cancelled(call, most)
+                raise
+            finally:
+                call.in_flight = False
             seconds = time.monotonic() - started
             reply = to_reply(message, model)
             spending.used = charged(reply.tokens_in, reply.tokens_out, most, model.settings)
             spending.paid = True
         return reply, seconds
+
+    async def _note_cancelled(self, call: Call, most: Usage) -> None:
+        """Keep that a request was called off while its endpoint worked on it: it goes on there, and may be billed."""
+        try:
+            await self.note_unanswered(call, "cancelled", most)
+        except Exception:  # a ledger that cannot be written any more must not hide that the work is over
+            logger.debug("a cancelled request could not be recorded", exc_info=True)
 
     async def _takes_others(self, call: Call) -> bool:
         """Whether an endpoint that refused a request takes others: whether it ever answered, or answers a trivial one.
@@ -113,7 +133,7 @@ class Sender:
     async def _reserved(self, call: Call, most: Usage) -> AsyncIterator[_Spending]:
         """Hold a reservation for one request, taken as soon as the endpoint may be asked and the budget has room.
 
-        A request that timed out counts as the most it can have taken: its endpoint may bill it. Raises BudgetSpent,
+        A request without a reply counts as the most it can have taken: its endpoint may bill it. Raises BudgetSpent,
         EndpointDown and Drained.
         """
         await self._reserve(call, most)

@@ -265,12 +265,7 @@ class Runner:
         reopened, self._unanswered = self._unanswered, {}
         if reopened:
             self.outcome.errored = [line for line in self.outcome.errored if line not in reopened.values()]
-            await self._queue.save(
-                documents=[
-                    {"document_id": document_id, "status": DocumentStatus.PENDING.value, "status_reason": ""}
-                    for document_id in reopened
-                ]
-            )
+            await self._queue.record_reopened([*reopened])
 
     def _steps(self) -> int:
         domain = self._services.domain
@@ -278,7 +273,7 @@ class Runner:
 
 
 @asynccontextmanager
-async def open_run(
+async def open_runner(
     config: RunConfig,
     folder: Path,
     *,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import islice
-from typing import Any
 
 from autodata.checkpoints.errors import UserError
-from autodata.checkpoints.ids import digest, document_id, normalise_text
+from autodata.checkpoints.ids import document_id, normalise_text
 from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.queries.documents import document_ids
-from autodata.checkpoints.records import Document, DocumentStatus, Skipped
+from autodata.checkpoints.records import Document, Skipped
+from autodata.checkpoints.writes import record_taken_in
 
 FEWEST = 20
 """Letters and digits that a document has at least. Nothing can be asked about fewer, and every round would be paid."""
@@ -61,37 +61,16 @@ async def add_documents(ledger: Ledger, documents: Iterable[Document | Skipped])
     """Store documents that the ledger does not hold yet, and inputs that are none as skipped, with the reason."""
     known = await document_ids(ledger)
     refused: list[Skipped] = []
-    rows: list[dict[str, Any]] = []
+    new: list[Document | Skipped] = []
     for item in documents:
-        row = _row(item)
         if isinstance(item, Skipped):
             refused.append(item)
-        if row["document_id"] not in known:
-            known.add(row["document_id"])
-            rows.append(row)
-        if len(rows) >= BATCH:
-            await ledger.save(documents=rows)
-            rows = []
-    if rows:
-        await ledger.save(documents=rows)
+        if item.document_id not in known:
+            known.add(item.document_id)
+            new.append(item)
+        if len(new) >= BATCH:
+            await record_taken_in(ledger, new)
+            new = []
+    if new:
+        await record_taken_in(ledger, new)
     return refused
-
-
-def _row(item: Document | Skipped) -> dict[str, Any]:
-    if isinstance(item, Skipped):
-        return {
-            "document_id": f"skipped-{digest([item.name, item.reason])}",
-            "name": item.name,
-            "status": DocumentStatus.SKIPPED.value,
-            "status_reason": item.reason,
-            "settled": 1,
-        }
-    return {
-        "document_id": item.document_id,
-        "name": item.name,
-        "title": item.title,
-        "text": item.text,
-        "chars": len(item.text),
-        "note": item.note,
-        "status": DocumentStatus.PENDING.value,
-    }

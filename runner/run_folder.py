@@ -18,6 +18,7 @@ from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Ledger, MemoryLedger, Reader, run_lock
 from autodata.checkpoints.queries.meta import meta
 from autodata.checkpoints.queries.usage import answered_models, charged
+from autodata.checkpoints.writes import record_meta
 from autodata.models.budget import Budget, price
 from autodata.models.call import Watch
 from autodata.models.caller import Caller
@@ -243,8 +244,7 @@ def require_prices(config: RunConfig, roles: Mapping[str, ModelSettings]) -> Non
     if config.budget.max_usd is None:
         return
     for role, settings in roles.items():
-        free = settings.provider in {"local", "simulated"}
-        if not free and (settings.price_in is None or settings.price_out is None):
+        if not settings.free and (settings.price_in is None or settings.price_out is None):
             raise UserError(f"max_usd cannot be kept without prices: set models.{role}.price_in and price_out")
 
 
@@ -285,5 +285,5 @@ async def bind(ledger: Ledger, folder: Path, resolved: Mapping[str, Any]) -> Non
             f" use another --out, the old values, or --config {folder / 'config.toml'}"
         )
     values = {**kept_of(now), "kind": resolved["kind"], "domain": resolved["domain_settings"]["name"]}
-    await ledger.save(meta=[{"key": key, "value": value} for key, value in values.items()])
+    await record_meta(ledger, values)
     await asyncio.to_thread(write_resolved, folder / "config.toml", resolved)

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.queries.meta import meta_value
+from autodata.checkpoints.writes import record_meta
 from autodata.models.config import ModelSettings
 from autodata.tracing.config import TracingConfig
 from autodata.tracing.redact import Redactor
@@ -60,5 +61,5 @@ async def _run_id(ledger: Ledger) -> str:
     if known is not None:
         return known
     made = uuid4().hex
-    await ledger.save(meta=[{"key": "run_id", "value": made}])
+    await record_meta(ledger, {"run_id": made})
     return made

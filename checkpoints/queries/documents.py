@@ -115,6 +115,52 @@ async def answered_documents(ledger: Reader) -> list[dict[str, Any]]:
     )
 
 
+async def standing_of(ledger: Reader, document_id: str) -> dict[str, Any] | None:
+    """Return (status, epoch) of a document, None for an unknown one."""
+    rows = await ledger.read("SELECT status, epoch FROM documents WHERE document_id = ?", (document_id,))
+    return rows[0] if rows else None
+
+
+async def open_documents(ledger: Reader, limit: int | None = None) -> list[dict[str, Any]]:
+    """Return (document_id, name, title, status, epoch) of what is left to do, among the first `limit` documents."""
+    return await ledger.read(
+        "SELECT document_id, name, title, status, epoch FROM documents WHERE status IN ('pending', 'errored')"
+        " AND document_id IN (SELECT document_id FROM documents WHERE chars > 0 ORDER BY rowid LIMIT ?)"
+        " ORDER BY rowid",
+        (limit or -1,),
+    )
+
+
+async def unsettled_documents(ledger: Reader) -> list[dict[str, Any]]:
+    """Return (document_id, epoch) of documents whose end is recorded, but perhaps not their thread's."""
+    return await ledger.read(
+        "SELECT document_id, epoch FROM documents WHERE settled = 0 AND status NOT IN ('pending', 'waiting', 'errored')"
+    )
+
+
+async def trials(ledger: Reader, evaluation: str) -> list[dict[str, Any]]:
+    """Return an evaluation's rows of table `trials`, in the order of its documents."""
+    return await ledger.read("SELECT * FROM trials WHERE evaluation = ? ORDER BY position", (evaluation,))
+
+
+async def open_trials(ledger: Reader, evaluation: str) -> list[dict[str, Any]]:
+    """Return (document_id, name, title, status, epoch) of what is left to do of an evaluation."""
+    return await ledger.read(
+        "SELECT t.document_id, d.name, d.title, t.status, t.epoch FROM trials t JOIN documents d USING (document_id)"
+        " WHERE t.evaluation = ? AND t.status IN ('pending', 'errored') ORDER BY t.position",
+        (evaluation,),
+    )
+
+
+async def unsettled_trials(ledger: Reader, evaluation: str) -> list[dict[str, Any]]:
+    """Return (document_id, epoch) of an evaluation's documents whose end is recorded, their thread's perhaps not."""
+    return await ledger.read(
+        "SELECT document_id, epoch FROM trials"
+        " WHERE evaluation = ? AND settled = 0 AND status NOT IN ('pending', 'errored')",
+        (evaluation,),
+    )
+
+
 async def trial_of(ledger: Reader, evaluation: str, document_id: str) -> dict[str, Any] | None:
     """Return (status, epoch) of a document within an evaluation, None where it is not in it."""
     rows = await ledger.read(

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodata.checkpoints.ledger import Reader
+from autodata.checkpoints.queries.usage import BY_ROLE
 
 # One statement, so that a run that goes on cannot change the numbers between one and the next.
-_NUMBERS = """
+_NUMBERS = f"""
 SELECT
     (SELECT count(*) FROM documents) AS documents,
     (SELECT json_group_object(status, n) FROM (SELECT status, count(*) AS n FROM documents GROUP BY status))
         AS statuses,
     (SELECT count(*) FROM rounds WHERE outcome IN ('accepted', 'rejected')) AS rounds,
-    (SELECT json_group_object(role, n) FROM (SELECT role, count(*) AS n FROM calls GROUP BY role)) AS calls_by_role,
-    (SELECT coalesce(sum(tokens_in), 0) FROM calls) AS tokens_in,
-    (SELECT coalesce(sum(tokens_out), 0) FROM calls) AS tokens_out,
-    (SELECT sum(cost_usd) FROM calls) AS cost_usd,
-    (SELECT count(*) FROM timeouts) AS timed_out,
+    (SELECT json_group_array(json_object('role', role, 'calls', calls, 'tokens_in', tokens_in,
+        'tokens_out', tokens_out, 'tokens_cached', tokens_cached, 'tokens_reasoning', tokens_reasoning,
+        'cache_known_in', cache_known_in, 'cost_usd', cost_usd, 'timed_out', timed_out, 'cancelled', cancelled))
+        FROM ({BY_ROLE.format("")})) AS usage,
     (SELECT count(*) FROM attempts WHERE truncated) AS truncated,
     (SELECT json_group_object(failure_mode, n) FROM
         (SELECT failure_mode, count(*) AS n FROM rounds
@@ -36,7 +36,7 @@ SELECT
              JOIN rounds r ON r.round_id = e.round_id JOIN candidates c ON c.candidate_id = r.candidate_id
          GROUP BY coalesce(e.question_key, lower(trim(c.question)))
          HAVING count(DISTINCT e.document_id) > 1 ORDER BY min(e.rowid))) AS shared_questions
-"""
+"""  # noqa: S608 - of texts of this package
 _OUTCOMES = """
 SELECT d.document_id, d.status, e.weak_mean, e.strong_mean, e.gap, e.rounds, e.example IS NOT NULL AS accepted,
     length(c.question) AS question_chars, json_array_length(c.candidate, '$.rubric') AS rubric_items,
@@ -70,7 +70,10 @@ JOIN rounds r USING (round_id) JOIN candidates c USING (candidate_id) ORDER BY e
 
 
 async def numbers(ledger: Reader) -> dict[str, Any]:
-    """Return the numbers of a run so far; those by status, role, failure mode and decision as JSON objects."""
+    """Return the numbers of a run so far; those by status, failure mode and decision as JSON objects.
+
+    And `usage`, as JSON a list of what `queries.usage.usage_by_role` returns.
+    """
     (row,) = await ledger.read(_NUMBERS)
     return row
 

@@ -9,11 +9,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from autodata.checkpoints.errors import PatchError
 from autodata.nodes.optimizer.directive_check import addressed, sentences
 from autodata.nodes.optimizer.edit_sandbox import editable_roles, head_of, invisible
 from autodata.nodes.optimizer.ngrams import Shingles
 from autodata.prompts import Prompt, PromptPack
-from autodata.prompts.patch import PatchError, apply_diff
+from autodata.prompts.patch import apply_diff
 
 ALLOWANCE = 1000
 """Characters that every prompt may grow by, on top of its share."""

@@ -22,7 +22,7 @@ from autodata.domains.domain import CS, DOMAINS, FACTS, LEGAL, Domain, one_shot
 from autodata.graphs.cot_baseline import build_cot_baseline
 from autodata.models.simulated.world import TOO_HARD
 from autodata.runner.config import BaselineConfig, RunConfig, read_resolved
-from autodata.runner.document_runner import Runner, open_run
+from autodata.runner.document_runner import Runner, open_runner
 from autodata.runner.events import RunEvent
 from autodata.runner.ingest import add_documents
 from tests.graph.legal import draft, improve, legal
@@ -42,7 +42,7 @@ def baseline(domain: str = "cs", **changes: Any) -> BaselineConfig:
 async def measured(
     folder: Path, config: RunConfig, documents: Sequence[Document], watch: Watching = lambda runner, event: None
 ) -> Tables:
-    async with open_run(config, folder) as runner:
+    async with open_runner(config, folder) as runner:
         runner.on_event = lambda event: watch(runner, event)
         await add_documents(runner.ledger, documents)
         assert (await runner.run()).errored == []
@@ -155,11 +155,11 @@ async def test_stopped_anywhere_it_goes_on_to_the_same_end(done: tuple[Domain, P
 async def test_a_baseline_is_no_run_and_a_run_no_baseline(done: tuple[Domain, Path], tmp_path: Path) -> None:
     domain, folder = done
     with pytest.raises(UserError, match=r"holds a baseline: go on with 'autodata baseline', or use another --out"):
-        async with open_run(RunConfig.model_validate(settings(domain.name)), folder):
+        async with open_runner(RunConfig.model_validate(settings(domain.name)), folder):
             pass
     await sit(tmp_path, settings(max_rounds=1), DOCUMENTS[:1])
     with pytest.raises(UserError, match=r"holds a run: go on with 'autodata run'"):
-        async with open_run(baseline(max_rounds=1), tmp_path):
+        async with open_runner(baseline(max_rounds=1), tmp_path):
             pass
 
 

@@ -22,7 +22,7 @@ from autodata.checkpoints.records import Document, Skipped
 from autodata.cli import app as command_line
 from autodata.corpus.summary import summarise
 from autodata.runner.config import read_config
-from autodata.runner.document_runner import open_run
+from autodata.runner.document_runner import open_runner
 from autodata.runner.events import RunEvent
 from autodata.runner.ingest import add_documents
 from tests.graph.test_runner import QUICK
@@ -35,7 +35,7 @@ COMMANDS = ("run", "baseline", "compare", "status", "show", "export", "init", "d
 
 async def _run(folder: Path, domain: str, max_rounds: int) -> None:
     config = read_config(f'domain = "{domain}"\nmax_rounds = {max_rounds}\n{MODELS}', "test")
-    async with open_run(config, folder) as runner:
+    async with open_runner(config, folder) as runner:
         documents: list[Document | Skipped] = [*QUICK, Skipped(name="scan.pdf", reason="binary")]
         await add_documents(runner.ledger, documents)
         assert not (await runner.run()).stopped
@@ -101,7 +101,7 @@ async def test_status_while_the_run_goes_on(tmp_path: Path) -> None:
     seen: list[Result] = []
     texts = [f"The pump of station {n} moved {30 + n} litres a minute in {1900 + n}." for n in range(3)]
     documents = [Document(document_id=document_id(t), name=t[:25], title="Pumps", text=t) for t in texts]
-    async with open_run(read_config(f"max_rounds = 2\n{MODELS}", "test"), tmp_path / "run") as runner:
+    async with open_runner(read_config(f"max_rounds = 2\n{MODELS}", "test"), tmp_path / "run") as runner:
 
         def look(event: RunEvent) -> None:
             if event.event == "mark" and not seen:

@@ -258,7 +258,7 @@ def test_chat_models_play_the_roles_and_must_be_given_again(tmp_path: Path) -> N
     models: dict[str, Any] = {"default": strong, "weak_solver": weak}
     result = make(PAPER, models=models, out=tmp_path / "run")
     assert len(result) == 1
-    assert result.examples[0]["models"]["weak_solver"] == "weak_solver"
+    assert {"role": "weak_solver", "model": "weak_solver"} in result.examples[0]["models"]
     asked = len(strong.seen) + len(weak.seen)
     assert asked == result.usage.calls
     assert make(PAPER, models=models, out=tmp_path / "run") == result

@@ -15,7 +15,7 @@ from autodata.models.config import ModelSettings
 from autodata.models.factory import connect
 from autodata.nodes.solver_modes import CALCULATOR_TURNS
 from autodata.runner.config import RunConfig, read_config, stored_config
-from autodata.runner.document_runner import open_run
+from autodata.runner.document_runner import open_runner
 from autodata.runner.ingest import add_documents
 from tests.graph.support import Answer, Bench, Call, Cut, Script, scored, solution
 from tests.support.stages import first_quick
@@ -252,7 +252,7 @@ async def run_folder(config: RunConfig, folder: Path) -> list[dict[str, Any]]:
 
     texts = [f"Document {k} of momentum, entropy, harmonic boundaries and resonance." for k in range(6)]
     documents = [Document(document_id=document_id(text), name=text[:10], title="", text=text) for text in texts]
-    async with open_run(config, folder) as runner:
+    async with open_runner(config, folder) as runner:
         await add_documents(runner.ledger, documents)
         await runner.run()
         return await runner.ledger.read("select * from attempts order by attempt_id")

@@ -24,7 +24,7 @@ from autodata.domains.tasks.schemas import Weighted
 from autodata.graphs.self_instruct import build_self_instruct
 from autodata.models.simulated.world import TOO_HARD
 from autodata.runner.config import RunConfig
-from autodata.runner.document_runner import open_run
+from autodata.runner.document_runner import open_runner
 from autodata.runner.ingest import add_documents
 from tests.graph.legal import draft, extract, improve, judgement, legal
 from tests.graph.support import Call, Cut, Script, candidate, scored
@@ -442,7 +442,7 @@ async def test_events_have_their_names_and_values() -> None:
 async def simulated(folder: Path, count: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     models = {"default": {"provider": "simulated", "model": "weak"}, "strong_solver": {"model": "strong"}}
     config = RunConfig.model_validate({"domain": "legal", "models": models, "simulated": TOO_HARD.model_dump()})
-    async with open_run(config, folder) as runner:
+    async with open_runner(config, folder) as runner:
         unfit = "The order is a summary disposition. It is affirmed without more words by the bench of three."
         order = Document(document_id=document_id(unfit), name="order.txt", title="An order", text=unfit)
         await add_documents(runner.ledger, [*generated(count), order])

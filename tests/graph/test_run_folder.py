@@ -18,7 +18,7 @@ from autodata.checkpoints.ids import document_id
 from autodata.checkpoints.records import Document, Skipped
 from autodata.models.simulated.chat_model import SimulatedChatModel, SimulatedError
 from autodata.runner.config import RunConfig, read_resolved
-from autodata.runner.document_runner import Runner, open_run
+from autodata.runner.document_runner import Runner, open_runner
 from autodata.runner.events import RunEvent
 from autodata.runner.ingest import add_documents
 from tests.graph.test_runner import EXAMPLES, QUICK, settings
@@ -59,7 +59,7 @@ def half(stopped: tuple[Path, Session], tmp_path: Path) -> Path:
 async def refusal(folder: Path, values: dict[str, Any]) -> str:
     """Return why a folder is not opened with a configuration."""
     with pytest.raises(UserError) as refused:
-        async with open_run(RunConfig.model_validate(values), folder):
+        async with open_runner(RunConfig.model_validate(values), folder):
             pass
     assert "\n" not in str(refused.value)
     return str(refused.value)
@@ -123,7 +123,7 @@ async def test_what_bears_on_no_result_may_change(changes: dict[str, Any], half:
 
 @pytest.mark.slow
 async def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
-    async with open_run(RunConfig.model_validate(settings()), tmp_path):
+    async with open_runner(RunConfig.model_validate(settings()), tmp_path):
         assert "is in use by another process" in await refusal(tmp_path, settings())
     assert (await sit(tmp_path, settings(), QUICK[1:])).outcome.stopped == ""
 
@@ -270,7 +270,7 @@ async def test_a_document_edited_between_sessions_is_a_new_one(tmp_path: Path) -
 
 async def test_skipped_inputs_are_recorded_and_not_counted_as_failures(tmp_path: Path) -> None:
     bad = [Skipped("empty.txt", "empty"), Skipped("image.md", "binary")]
-    async with open_run(RunConfig.model_validate(settings()), tmp_path) as runner:
+    async with open_runner(RunConfig.model_validate(settings()), tmp_path) as runner:
         assert await add_documents(runner.ledger, [bad[0], DOCUMENTS[0], bad[1]]) == bad
         assert await add_documents(runner.ledger, [bad[0], DOCUMENTS[0], bad[1]]) == bad
         outcome = await runner.run()
@@ -331,7 +331,7 @@ async def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 async def test_a_ledger_that_cannot_be_written_fails_the_run_and_no_document(whole: Session, tmp_path: Path) -> None:
-    async with open_run(RunConfig.model_validate(settings()), tmp_path) as runner:
+    async with open_runner(RunConfig.model_validate(settings()), tmp_path) as runner:
         await add_documents(runner.ledger, DOCUMENTS)
         save = runner.ledger.save
 

@@ -677,3 +677,28 @@ async def test_a_seed_is_sent_only_where_it_is_taken(sends_seed: bool) -> None:
     chat = Scripted(script=["Yes."])
     await caller_of(chat, sends_seed=sends_seed).text(SITE, ASK)
     assert ("seed" in chat.asked[0][1]) is sends_seed
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        (
+            {
+                "prompt_tokens_details": {"cached_tokens": 64},
+                "completion_tokens_details": {"reasoning_tokens": 5},
+            },
+            (64, 5),
+        ),
+        ({"prompt_cache_hit_tokens": 64, "prompt_cache_miss_tokens": 36}, (64, None)),
+        ({"prompt_tokens_details": {"cached_tokens": 0}, "completion_tokens_details": {}}, (0, None)),
+        ({"prompt_tokens_details": None}, (None, None)),
+        ({}, (None, None)),
+    ],
+    ids=["OpenAI", "DeepSeek", "no cached", "null", "untold"],
+)
+async def test_cached_and_reasoning_tokens_are_read_as_endpoints_send_them(told: Any, found: Any) -> None:
+    counted = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
+    chat, _ = over_http(httpx.Response(200, json=reply(usage=counted | told)))
+    used = (await caller_of(chat).text(SITE, ASK)).usage
+    assert (used.tokens_in, used.tokens_out) == (100, 10)
+    assert (used.tokens_cached, used.tokens_reasoning) == found

@@ -26,7 +26,7 @@ from autodata.checkpoints.errors import DiskFailed, RunFailed, UserError
 from autodata.checkpoints.ledger import Ledger, MemoryLedger, open_readonly, run_lock
 from autodata.checkpoints.protocols import Blobs, Journal, Store
 from autodata.checkpoints.records import Stage
-from autodata.checkpoints.schema import TABLES
+from autodata.checkpoints.schema import SCHEMA_VERSION, TABLES
 from autodata.corpus.summary import summarise
 from tests.support.commands import invoke
 
@@ -157,6 +157,7 @@ def older(path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as db:
         for column in ("question_key", "tied"):
             db.execute(f"ALTER TABLE examples DROP COLUMN {column}")
+        db.execute("CREATE INDEX idx_tokens ON calls (role, tokens_in, tokens_out, cost_usd)")
         db.execute("UPDATE meta SET value = '3' WHERE key = 'schema_version'")
         db.execute("INSERT INTO rounds (round_id, document_id, thread_id, n) VALUES ('r', 'd0', 't', 1)")
         db.execute(
@@ -782,18 +783,18 @@ async def test_a_file_of_an_older_version_is_brought_up_to_this_one(path: Path) 
     async with Ledger.open(path) as ledger:
         await ledger.save(timeouts=[{"timeout_id": "t", "role": "r", "model": "m", "created_at": "now"}])
         assert (await ledger.read("select charged_in from timeouts"))[0]["charged_in"] == 0
-        assert (await ledger.read("select value from meta where key = 'schema_version'"))[0]["value"] == "4"
+        assert (await ledger.read("select value from meta where key = 'schema_version'"))[0]["value"] == SCHEMA_VERSION
 
 
 def make_version_3(path: Path) -> None:
-    """Take from a file what version 4 brought."""
+    """Take from a file what versions 4 and 5 brought."""
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("DROP TABLE timeouts")
         for (name,) in db.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'index' AND sql LIKE '%charged%'"
+            "SELECT name FROM sqlite_master WHERE type = 'index' AND (sql LIKE '%charged%' OR sql LIKE '%tokens%')"
         ).fetchall():
             db.execute(f'DROP INDEX "{name}"')
-        for column in ("charged_in", "charged_out", "charged_usd"):
+        for column in ("charged_in", "charged_out", "charged_usd", "tokens_cached", "tokens_reasoning"):
             db.execute(f"ALTER TABLE calls DROP COLUMN {column}")
         db.execute("UPDATE meta SET value = '3' WHERE key = 'schema_version'")
         db.commit()

@@ -1,0 +1,118 @@
+"""All that is written to a ledger, a file a subject: one function a step, which writes its rows in one transaction.
+
+Each takes the values that its caller works with; what the tables of `schema.py` hold of them is said here alone. Each
+returns when the rows are durable, raises as `Ledger.save` does, and may be called twice with the same values.
+"""
+
+from autodata.checkpoints.writes.calls import PaidCall, UnansweredRequest, record_call, record_unanswered
+from autodata.checkpoints.writes.collected import record_collected
+from autodata.checkpoints.writes.documents import (
+    Failure,
+    record_document,
+    record_extract,
+    record_failure,
+    record_reopened,
+    record_settled,
+    record_skipped,
+    record_status,
+    record_taken_in,
+    record_trials,
+)
+from autodata.checkpoints.writes.forks import (
+    Fork,
+    record_copied_documents,
+    record_copied_rounds,
+    record_fork,
+    record_fork_of,
+    record_fork_ready,
+)
+from autodata.checkpoints.writes.labels import record_answer, record_question
+from autodata.checkpoints.writes.meta import record_meta
+from autodata.checkpoints.writes.rounds import (
+    Marked,
+    OpenRound,
+    Ruled,
+    record_accepted,
+    record_attempts,
+    record_judgement,
+    record_marks,
+    record_opened,
+    record_rejected,
+)
+from autodata.checkpoints.writes.searches import (
+    BegunIteration,
+    EndedIteration,
+    EvaluationHead,
+    NewPack,
+    Placed,
+    TriedDocument,
+    record_analysis,
+    record_baseline,
+    record_begun,
+    record_edit,
+    record_ended,
+    record_evaluated,
+    record_evaluating,
+    record_invalid,
+    record_lead,
+    record_leader,
+    record_minibatch,
+    record_splits,
+)
+from autodata.checkpoints.writes.spans import SpanRecord, carry_span
+
+__all__ = [
+    "BegunIteration",
+    "EndedIteration",
+    "EvaluationHead",
+    "Failure",
+    "Fork",
+    "Marked",
+    "NewPack",
+    "OpenRound",
+    "PaidCall",
+    "Placed",
+    "Ruled",
+    "SpanRecord",
+    "TriedDocument",
+    "UnansweredRequest",
+    "carry_span",
+    "record_accepted",
+    "record_analysis",
+    "record_answer",
+    "record_attempts",
+    "record_baseline",
+    "record_begun",
+    "record_call",
+    "record_collected",
+    "record_copied_documents",
+    "record_copied_rounds",
+    "record_document",
+    "record_edit",
+    "record_ended",
+    "record_evaluated",
+    "record_evaluating",
+    "record_extract",
+    "record_failure",
+    "record_fork",
+    "record_fork_of",
+    "record_fork_ready",
+    "record_invalid",
+    "record_judgement",
+    "record_lead",
+    "record_leader",
+    "record_marks",
+    "record_meta",
+    "record_minibatch",
+    "record_opened",
+    "record_question",
+    "record_rejected",
+    "record_reopened",
+    "record_settled",
+    "record_skipped",
+    "record_splits",
+    "record_status",
+    "record_taken_in",
+    "record_trials",
+    "record_unanswered",
+]
