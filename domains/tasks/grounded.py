@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from fractions import Fraction
 from functools import lru_cache
+from itertools import chain, product
+from typing import Final
 
 from autodata.domains.tasks.proper_names import names_missing
 from autodata.domains.tasks.quantities import (
@@ -31,9 +33,20 @@ from autodata.domains.tasks.quantities import (
     word_set,
 )
 
+MAX_SOURCE_CHARS = 150_000
+"""A longer source, of 25,000 words or so, states nearly every number somewhere: nothing is certainly missing from it.
+
+It is that long as it is written, or with its signs for numbers written out. The quality verifier reads on.
+"""
+MAX_ANSWER_CHARS = 4_000
+"""No kind takes a longer reference answer."""
 MAX_QUOTES = 5
+MAX_LOOKED_FOR = 250
 QUOTE_CHARS = 160
-"""What is kept of the quotes that a document lacks: so many, each cut to so many characters."""
+"""What is kept of the quotes that a document lacks: MAX_QUOTES, each cut to QUOTE_CHARS characters.
+
+Of different quotes at most MAX_LOOKED_FOR are looked for, each in the whole document.
+"""
 
 _UNIT_SPELLINGS = (
     "m metre metres meter meters",
@@ -110,9 +123,14 @@ def unfounded(answer: str, question: str, sources: Sequence[str]) -> list[str]:
     """Return the numbers, dates and names of an answer that stand neither in a source nor in the question.
 
     Each is returned as the answer writes it. `sources` are the passage and what was shown with it, as its title.
+    Nothing is returned for a longer answer than MAX_ANSWER_CHARS, or longer sources than MAX_SOURCE_CHARS together.
     """
+    if len(answer) > MAX_ANSWER_CHARS or sum(map(len, [*sources, question])) > MAX_SOURCE_CHARS:
+        return []
     text = plain_text(answer)
     known = plain_text("\n".join([*sources, question]))
+    if len(known) > MAX_SOURCE_CHARS:
+        return []
     found = [
         *_dates_missing(text, known),
         *_months_missing(text, known),
@@ -126,9 +144,9 @@ def quotes_missing(parts: Mapping[str, str], document: str) -> list[dict[str, st
     """Return the quoted words, two or more in a row, that a document does not hold, and the part each stands in.
 
     White space, case, punctuation and quotation marks do not matter; what is left out of a quote by three dots may be
-    anything. At most MAX_QUOTES are returned, cut to QUOTE_CHARS characters.
+    anything. At most MAX_QUOTES are returned, cut to QUOTE_CHARS characters, of the first MAX_LOOKED_FOR that differ.
     """
-    held, seen = "", set[str]()
+    held, seen, looked_for = "", set[str](), 0
     found: list[dict[str, str]] = []
     for where, text in parts.items():
         for match in _QUOTED.finditer(text):
@@ -138,6 +156,9 @@ def quotes_missing(parts: Mapping[str, str], document: str) -> list[dict[str, st
                 continue
             if seen.issuperset(pieces):
                 continue
+            if looked_for == MAX_LOOKED_FOR:
+                return found
+            looked_for += 1
             held = held or f" {_bare(document)} "
             if all(f" {piece} " in held for piece in pieces):
                 seen.update(pieces)  # looked for once, however often it is quoted
@@ -159,15 +180,19 @@ def _bare(text: str) -> str:
 
 def _numbers_missing(text: str, known: str) -> Iterator[str]:
     values = stated(known)
+    always = values | _ALWAYS
     times = [match for match in _TIME.finditer(text) if ":" in match[0]]
     minutes = {_minutes(*parts) for parts in set(_TIME.findall(known))} | _spoken_times(known) if times else set()
-    in_time = [match.span() for match in times if _minutes(match[1], match[2]) in minutes]
     spelled = in_words(text)
-    parts = [(one.start, one.end) for one in in_fractions(text) if one.values & values]
-    years = [(one.start, one.end) for one in spelled if len(in_words(one.text)) > 1 and one.values & values]
-    dated = [match.span() for pattern in _DATES for match in pattern.finditer(text)]
+    decided = _places(
+        text,
+        [match.span() for match in times if _minutes(match[1], match[2]) in minutes],
+        [(one.start, one.end) for one in in_fractions(text) if one.values & values],
+        [(one.start, one.end) for one in spelled if len(in_words(one.text)) > 1 and one.values & values],
+        _dated(text),
+    )
     for number in (*in_digits(text, unlikely=False), *spelled):
-        if any(start <= number.start < end for start, end in (*in_time, *parts, *years, *dated)):
+        if decided[number.start]:
             continue
         if not values.isdisjoint(_years_of(number, text)):
             continue  # a decade or a century of a year that stands there
@@ -179,11 +204,24 @@ def _numbers_missing(text: str, known: str) -> Iterator[str]:
         written = text[number.start : behind.end() if behind and unit else number.end].strip()
         if unit and _same_size(unit, number.values, known):
             continue
-        if number.values and not (number.values | shares) & (values | _ALWAYS):
+        if number.values and (number.values | shares).isdisjoint(always):
             if number.in_digits or len(in_words(number.text)) == 1:  # a year's two halves are there by themselves
                 yield written
         elif unit and not _has_unit(unit, number.values, known):
             yield written
+
+
+def _places(text: str, *spans: Iterable[tuple[int, int]]) -> bytearray:
+    """Return for each place of a text whether it lies in one of some spans."""
+    inside = bytearray(len(text))
+    for start, end in chain(*spans):
+        inside[start:end] = b"\1" * (end - start)
+    return inside
+
+
+def _dated(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where the dates of a text stand."""
+    return (match.span() for pattern in _DATES for match in pattern.finditer(text))
 
 
 _ALWAYS = frozenset({Fraction(1)})
@@ -226,19 +264,32 @@ def _has_unit(unit: str, values: frozenset[Fraction], known: str) -> bool:
     """Whether a source writes a unit at all, and does not write the number with other units only."""
     if unit not in _units_of(known):
         return False
-    beside = {one for number, one in _amounts(known) if number & values}
-    return not beside or None in beside or unit in beside
+    beside = _units_beside(known)
+    there = {one for value in values for one in beside.get(value, ())}
+    return not there or None in there or unit in there
 
 
 def _same_size(unit: str, values: frozenset[Fraction], known: str) -> bool:
     """Whether a source gives the same amount in another unit, as 7.3 km for 7,300 m."""
     base, size = _SIZES.get(unit, ("", Fraction(0)))
-    wanted = {value * size for value in values} - {0}
-    return bool(base) and any(
-        not wanted.isdisjoint(value * _SIZES[other][1] for value in number)
-        for number, other in _amounts(known)
-        if other is not None and other in _SIZES and _SIZES[other][0] == base
-    )
+    return bool(base) and not _sizes_of(known).isdisjoint((base, value * size) for value in values if value)
+
+
+@lru_cache(maxsize=32)
+def _sizes_of(text: str) -> frozenset[tuple[str, Fraction]]:
+    """Return every amount of a source in base units, with its base unit."""
+    known = ((number, *_SIZES[unit]) for number, unit in _amounts(text) if unit in _SIZES)
+    return frozenset((base, value * size) for number, base, size in known for value in number)
+
+
+@lru_cache(maxsize=32)
+def _units_beside(text: str) -> Mapping[Fraction, Set[str | None]]:
+    """Return the units that stand behind each value of a source, None for another word or none."""
+    found: dict[Fraction, set[str | None]] = {}
+    for number, unit in _amounts(text):
+        for value in number:
+            found.setdefault(value, set()).add(unit)
+    return found
 
 
 @lru_cache(maxsize=32)
@@ -301,40 +352,51 @@ def _dates_missing(text: str, known: str) -> Iterator[str]:
     if not dates:
         return
     there, rest = _dates_of(known)
+    readable = _queries(there)
     values, months = stated(rest), {month for _, month, _ in there} | _months_of(known)
     spelled = {written for date, written in dates if date[0] is not None}
     for (day, month, year), written in dates:
         if written.replace("/", "").replace("-", "").replace(".", "").isdecimal() and any(
-            _fits(other, there) for other, as_written in dates if as_written == written
+            _fits(other, readable) for other, as_written in dates if as_written == written
         ):
             continue  # one of the two ways to read it stands there
         if day is None and any(written in longer for longer in spelled):
             continue
-        fits = _fits((day, month, year), there)
+        fits = _fits((day, month, year), readable)
         day_apart = day is None or Fraction(day) in values  # as in: from 9 to 12 June 1931
         year_apart = year is None or Fraction(year) in values
-        in_year = _fits((None, month, year), there) if day is not None else False
+        in_year = _fits((None, month, year), readable) if day is not None else False
         if not fits and not (day_apart and (in_year or (month in months and year_apart))):
             yield written.strip()
 
 
 def _months_missing(text: str, known: str) -> Iterator[str]:
     """Yield the months that an answer names outside of a date, and that its source has in no form."""
-    dated = [match.span() for pattern in _DATES for match in pattern.finditer(text)]
-    for match in _A_MONTH.finditer(text):
-        if not any(start <= match.start() < end for start, end in dated):
-            month = MONTHS[match[0].lower()]
-            if month not in _months_of(known) | {there for _, there, _ in _dates_of(known)[0]}:
-                yield match[0]
+    named = list(_A_MONTH.finditer(text))
+    if not named:
+        return
+    months = _months_of(known) | {there for _, there, _ in _dates_of(known)[0]}
+    dated = _places(text, _dated(text))
+    yield from (match[0] for match in named if not dated[match.start()] and MONTHS[match[0].lower()] not in months)
 
 
-def _fits(date: _Date, there: Iterable[_Date]) -> bool:
+_ANY: Final = -1
+"""In a query for a date: any day, or any year."""
+
+
+@lru_cache(maxsize=32)
+def _queries(there: frozenset[_Date]) -> frozenset[_Date]:
+    """Return all queries that one of some dates answers."""
+    return frozenset(query for day, month, year in there for query in product({day, _ANY}, {month}, {year, _ANY}))
+
+
+def _fits(date: _Date, readable: Set[_Date]) -> bool:
+    """Whether a date is one of those whose queries are given; what either leaves out may be anything."""
     day, month, year = date
-    return any(
-        month == month_there and (day is None or day_there == day) and (year is None or year_there in {year, None})
-        for day_there, month_there, year_there in there
-    )
+    years = {_ANY} if year is None else {year, None}
+    return any((_ANY if day is None else day, month, one) in readable for one in years)
 
 
-def _months_of(text: str) -> set[int]:
-    return {MONTHS[word] for word in {token.lower() for token in tokens(text)} if word in MONTHS}
+@lru_cache(maxsize=32)
+def _months_of(text: str) -> frozenset[int]:
+    return frozenset(MONTHS[word] for word in {token.lower() for token in tokens(text)} if word in MONTHS)
