@@ -175,9 +175,10 @@ def rendered(figures: Mapping[str, Any]) -> str:
     return (
         "# Many documents\n\n"
         "What a run costs beside its calls, at two numbers of documents. Written by"
-        f" `python -m benchmarks.many_documents` on {figures['date']}, commit `{figures['commit']}`, {figures['machine']}: documents of"
-        f" {figures['chars']:,} characters, domain `science`, each with the rows of one accepted document of the"
-        " simulated model. A machine that does other work at the same time is slower; what counts is the last column,"
+        f" `python -m benchmarks.many_documents` on {figures['date']}, commit `{figures['commit']}`,"
+        f" {figures['machine']}: documents of {figures['chars']:,} characters, domain `science`, each with the rows"
+        " of one accepted document of the simulated model. A machine that does other work at the same time is slower;"
+        " what counts is the last column,"
         f" which is {many // few} for what takes the same time for every document.\n\n"
         f"| what | {few:,} documents | {many:,} documents | times |\n| --- | ---: | ---: | ---: |\n{lines}"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -286,6 +287,8 @@ def test_nothing_is_certainly_missing_from_sources_longer_than_are_looked_at() -
     assert unfounded("Bo Rask", "Who?", ["\u00bd" * (rest // 4)]) == [], "as long when its fractions are written out"
     assert unfounded("x" * (MAX_ANSWER_CHARS - 3) + " 42", "Who?", ["x"]) == ["42"]
     assert unfounded("x" * (MAX_ANSWER_CHARS - 2) + " 42", "Who?", ["x"]) == []
+    page = (Path(__file__).parents[2] / "docs" / "domains.md").read_text("utf-8")
+    assert f"more than {MAX_SOURCE_CHARS:,} characters is not looked at by code" in page
 
 
 @pytest.mark.slow
