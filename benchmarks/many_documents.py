@@ -120,14 +120,14 @@ async def grounded(folder: RunFolder, count: int) -> None:
 
 
 async def measure(count: int, folder: Path) -> dict[str, float]:
-    """Return seconds for each stage at a number of documents, and the most memory of this process in MiB."""
+    """Return processor seconds for each stage at a number of documents, and the most memory of this process in MiB."""
     known = await template(folder)
     took: dict[str, float] = {}
 
     async def timed(stage: str, work: Callable[[], Awaitable[object]]) -> Any:
-        started = time.perf_counter()
+        started = time.process_time()
         found = await work()
-        took[stage] = time.perf_counter() - started
+        took[stage] = time.process_time() - started
         return found
 
     run = folder / "run"
@@ -177,8 +177,8 @@ def rendered(figures: Mapping[str, Any]) -> str:
         "What a run costs beside its calls, at two numbers of documents. Written by"
         f" `python -m benchmarks.many_documents` on {figures['date']}, commit `{figures['commit']}`,"
         f" {figures['machine']}: documents of {figures['chars']:,} characters, domain `science`, each with the rows"
-        " of one accepted document of the simulated model. A machine that does other work at the same time is slower;"
-        " what counts is the last column,"
+        " of one accepted document of the simulated model. Seconds are of processor time, all threads of the process"
+        " together; what counts is the last column,"
         f" which is {many // few} for what takes the same time for every document.\n\n"
         f"| what | {few:,} documents | {many:,} documents | times |\n| --- | ---: | ---: | ---: |\n{lines}"
     )
