@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from benchmarks import many_documents as bench
 
 STALE = "type: python -m benchmarks.many_documents"
@@ -20,6 +22,7 @@ def test_the_page_is_what_its_figures_say() -> None:
         assert many / few < 2 * bench.SIZES[1] / bench.SIZES[0], f"{name} grows faster than the documents"
 
 
+@pytest.mark.slow
 async def test_every_stage_is_measured(tmp_path: Path) -> None:
     found = await bench.measure(5, tmp_path)
     assert set(found) == {*bench.STAGES, "memory"}
