@@ -278,7 +278,7 @@ def _same_size(unit: str, values: frozenset[Fraction], known: str) -> bool:
 @lru_cache(maxsize=32)
 def _sizes_of(text: str) -> frozenset[tuple[str, Fraction]]:
     """Return every amount of a source in base units, with its base unit."""
-    known = ((number, *_SIZES[unit]) for number, unit in _amounts(text) if unit in _SIZES)
+    known = ((number, *_SIZES[unit]) for number, unit in _amounts(text) if unit and unit in _SIZES)
     return frozenset((base, value * size) for number, base, size in known for value in number)
 
 
