@@ -59,8 +59,9 @@ class Endpoint(BaseAdapter):
         self.requests: list[tuple[str, str, bytes]] = []
 
     def send(self, request: PreparedRequest, *_: Any, **__: Any) -> Response:
-        body = request.body or b""
-        body = body.encode() if isinstance(body, str) else body if isinstance(body, bytes) else request.body.read()  # type: ignore[union-attr]
+        content: Any = request.body or b""
+        content = content.read() if hasattr(content, "read") else content
+        body: bytes = content.encode() if isinstance(content, str) else content
         asked = (str(request.method), str(request.path_url), body)
         self.requests.append(asked)
         response = Response()
