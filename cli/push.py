@@ -38,7 +38,8 @@ def push(
 def _redactor(run: Path) -> Redactor:
     """Return what blacks out keys, and the patterns that the run's configuration names."""
     resolved = read_resolved(run / "config.toml")
-    variables = {str(settings.get("api_key_env", "")) for settings in resolved.get("models", {}).values()}
+    variables = {"LANGSMITH_API_KEY", "LANGCHAIN_API_KEY"}
+    variables |= {str(settings.get("api_key_env", "")) for settings in resolved.get("models", {}).values()}
     return Redactor(resolved.get("tracing", {}).get("redact", ()), variables)
 
 

@@ -27,6 +27,8 @@ SUFFIXES: Final = (".txt", ".md", ".pdf", ".jsonl")
 """The kinds of files that are read. In folders all others are passed over."""
 
 MAX_NAME_CHARS: Final = 200
+MAX_BAD_LINES: Final = 1000
+"""Lines of one .jsonl file that are no documents and are told one by one; further ones are counted."""
 
 _BOM_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _HEADING: Final = re.compile(r"#[ \t]+(?P<title>\S.*)")
@@ -240,15 +242,39 @@ def _decoded(data: bytes) -> str:
 
 
 def _records(file: _File) -> Iterator[_Raw | Skipped]:
-    """Yield the records of a .jsonl file. A bad line is skipped with its number; blank lines are nothing."""
+    """Yield the records of a .jsonl file. A bad line is skipped with its number; blank lines are nothing.
+
+    Of a file that is something else every line is bad: after MAX_BAD_LINES one note tells how many more there are, and
+    where the last one is.
+    """
+    bad = last = 0
     for number, line in _lines(file.path):
-        name = f"{file.name}:{number}"
+        if not line.strip():
+            continue
+        if bad >= MAX_BAD_LINES and not _may_have_text(line):
+            bad, last = bad + 1, number
+            continue
         try:
             text = _decoded(line) if isinstance(line, bytes) else line
             if not is_blank(text):
-                yield _record(text, name)
+                yield _record(text, f"{file.name}:{number}")
         except _Unreadable as error:
-            yield Skipped(name=name, reason=f"line {number}: {error}")
+            bad, last = bad + 1, number
+            if bad <= MAX_BAD_LINES:
+                yield Skipped(name=f"{file.name}:{number}", reason=f"line {number}: {error}")
+    if bad > MAX_BAD_LINES:
+        more = bad - MAX_BAD_LINES
+        what = "1 more line is no document" if more == 1 else f"{more:,} more lines are no documents"
+        yield Skipped(name=file.name, reason=f"{what}, the last of them line {last}")
+
+
+def _may_have_text(line: bytes | str) -> bool:
+    """Whether a line can be an object with the key "text" at all; its letters may be escaped."""
+    if len(line) < len('{"text":"."}'):
+        return False
+    if isinstance(line, str):
+        return "text" in line or "\\u00" in line
+    return b"text" in line or b"\\u00" in line
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes | str]]:

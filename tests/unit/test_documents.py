@@ -14,7 +14,7 @@ from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject, Str
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ids import document_id
 from autodata.checkpoints.records import Document, Skipped
-from autodata.corpus.documents import fit, read_documents
+from autodata.corpus.documents import MAX_BAD_LINES, fit, read_documents
 
 
 def read(*paths: Path, limit: int | None = None) -> list[Document | Skipped]:
@@ -153,6 +153,28 @@ def test_folder_without_readable_files_is_an_error(tmp_path: Path) -> None:
     (tmp_path / ".b.txt").write_text("b")
     with pytest.raises(UserError, match=r"no \.txt, \.md, \.pdf or \.jsonl file in this folder"):
         read_documents([tmp_path])
+
+
+def test_of_a_file_that_is_no_jsonl_the_first_bad_lines_are_told_and_the_rest_is_counted(tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl"
+    good = ['{"text": "eins"}', '{"\\u0074\\u0065xt": "zwei"}', '{ "text" : "drei" }']
+    path.write_text("\n".join(["#"] * MAX_BAD_LINES + [good[0], "", "{}", good[1], "{", good[2], '{"text": 1}', "a"]))
+    found = read(path)
+    assert [item.text for item in found if isinstance(item, Document)] == ["eins", "zwei", "drei"]
+    told = [item for item in found if isinstance(item, Skipped)]
+    assert len(told) == MAX_BAD_LINES + 1
+    last = MAX_BAD_LINES + 8
+    assert told[-1] == Skipped("data.jsonl", f"4 more lines are no documents, the last of them line {last}")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_one_more_bad_line_than_are_told(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "data.jsonl"
+    path.write_text("[]\n" * (MAX_BAD_LINES + 1) + '{"text": "eins"}\n', encoding)
+    *_, document, note = read(path)
+    assert isinstance(document, Document)
+    line = MAX_BAD_LINES + 1
+    assert note == Skipped("data.jsonl", f"1 more line is no document, the last of them line {line}")
 
 
 def test_jsonl_records_and_what_is_wrong_with_the_others(tmp_path: Path) -> None:
