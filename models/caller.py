@@ -78,7 +78,8 @@ class Caller:
 
         def read(reply: Reply) -> None:
             if not reply.answer and not reply.truncated:
-                raise Unusable("empty", "the reply was empty")
+                beside = f": all that was written stands in {reply.beside!r}" if reply.beside else ""
+                raise Unusable("empty", f"the reply was empty{beside}")
 
         return (await self._first_usable(site, messages, read, None))[1]
 
@@ -195,7 +196,9 @@ class Caller:
         try:
             call.reply, seconds = await self._sender.send_with_retries(call, most)
             used = charged(call.reply.tokens_in, call.reply.tokens_out, most, call.settings)
-            await self._journal.save(calls=[call.row(call.reply, used, seconds)])
+            found = call.model.endpoint.to_keep()
+            rows = {"calls": [call.row(call.reply, used, seconds)]} | ({"meta": [found]} if found else {})
+            await self._journal.save(**rows)
         except BaseException as error:  # told to the tracer, and raised as it is
             call.error = error
             self.watch.call_ended(call)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -21,6 +23,10 @@ from autodata.models.texts import clean
 
 M = TypeVar("M", bound=BaseModel)
 Messages = list[dict[str, str]]
+PLAIN: Messages = [{"role": "user", "content": ""}]
+"""The turns of a request without a system text."""
+REASONING = ("reasoning_content", "reasoning")
+"""Fields beside `content` in which servers put what a model thought."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,8 @@ class Reply:
     tokens_out: int | None
     cost_usd: float | None
     replayed: bool = False
+    beside: str = ""
+    """The name of the field beside the content in which all of the text stood that is no answer; empty as a rule."""
 
     @property
     def ending(self) -> Ending:
@@ -67,8 +75,12 @@ class Reply:
             raise Unusable("ended", explained(self.finish_reason))
 
 
-def to_reply(message: AIMessage, model: RoleModel) -> Reply:
-    """Return what a provider's message says, whatever the provider calls it."""
+def to_reply(message: AIMessage, model: RoleModel, schema: type[BaseModel] | None = None) -> Reply:
+    """Return what a provider's message says, whatever the provider calls it.
+
+    Guided decoding behind a parser of reasoning may put the whole answer where reasoning belongs, and leave the content
+    empty: it is used where it is a value of `schema` and nothing else.
+    """
     usage: Mapping[str, Any] = message.usage_metadata or {}
     metadata = message.response_metadata
     told = ("finish_reason", "stop_reason", "stopReason", "done_reason")  # each provider has its own name for it
@@ -81,9 +93,31 @@ def to_reply(message: AIMessage, model: RoleModel) -> Reply:
         finish = reason_with(finish if ending_of(str(finish)) not in ANSWERS else "error", said)
     elif refusal and not text.strip():
         finish = reason_with("refusal", refusal)
-    reply = Reply(text, str(finish), None, None, None)
+    beside = "" if text.strip() or error or refusal else _only_beside(message)
+    if beside and schema is not None and (whole := _whole_value(message.additional_kwargs[beside], schema)):
+        text, beside = whole, ""
+    reply = Reply(text, str(finish), None, None, None, beside=beside)
     tokens_in, tokens_out = reported_usage(usage, text=text, truncated=reply.truncated)
     return replace(reply, tokens_in=tokens_in, tokens_out=tokens_out, cost_usd=model.cost(tokens_in, tokens_out))
+
+
+def _only_beside(message: AIMessage) -> str:
+    """Return the field beside an empty content in which there is text."""
+    told = message.additional_kwargs
+    return next((name for name in REASONING if isinstance(told.get(name), str) and told[name].strip()), "")
+
+
+def _whole_value(text: str, schema: type[BaseModel]) -> str:
+    """Return a text that is one JSON value of a schema, and nothing else; empty for any other."""
+    text = clean(text).strip()
+    if not (text.startswith("{") and text.endswith("}")):
+        return ""
+    with suppress(ValueError, RecursionError):
+        json.loads(text)
+        with suppress(Unusable):
+            parse_reply(text, schema)
+            return text
+    return ""
 
 
 def repaired(messages: Messages, reply: Reply, error: Unusable, complaint: str) -> Messages:

@@ -13,10 +13,11 @@ from autodata.checkpoints.usage import Usage
 from autodata.models.budget import Budget, charged
 from autodata.models.call import Call
 from autodata.models.config import RetryConfig
-from autodata.models.endings import ANSWERS
+from autodata.models.endings import ANSWERS, PROMPT_CUT, reason_with
 from autodata.models.endpoint import Endpoint, RoleModel
 from autodata.models.faults import Fault, classify
-from autodata.models.reply import Reply, to_reply
+from autodata.models.prompt_length import cut_short
+from autodata.models.reply import PLAIN, Reply, to_reply
 
 FIRST_REFUSAL = "first_refusal"
 """The node of the trivial question that is asked when the first request of an endpoint was refused."""
@@ -54,9 +55,13 @@ class Sender:
                 fault = classify(error, answered=call.model.endpoint.answered)
                 if fault is None:
                     raise
-                if fault.doubts_configuration and not await self._takes_others(call):
-                    words = f"refused its first request, so the settings are wrong: {fault.message}"
-                    fault = replace(fault, kind="down", message=words)
+                if fault.doubts_configuration:
+                    before = call.model.endpoint.found.dialect
+                    if not await self._takes_others(call):
+                        words = f"refused its first request, so the settings are wrong: {fault.message}"
+                        fault = replace(fault, kind="down", message=words)
+                    elif call.model.endpoint.found.dialect != before:
+                        continue
                 if fault.may_be_billed:
                     await self.note_timeout(call, most)
                 await self._after_fault(call.model, fault, tried, error)
@@ -88,7 +93,10 @@ class Sender:
             call.requests += 1
             message = await model.send(call.messages, call.seed, call.schema, call.metadata)
             seconds = time.monotonic() - started
-            reply = to_reply(message, model)
+            reply = to_reply(message, model, call.schema)
+            if cut := cut_short(model.endpoint.prompts.new_of(call.messages), reply.tokens_in):
+                model.endpoint.found.tell(cut)
+                reply = replace(reply, finish_reason=reason_with(PROMPT_CUT, cut))
             spending.used = charged(reply.tokens_in, reply.tokens_out, most, model.settings)
             spending.paid = True
         return reply, seconds
@@ -96,13 +104,29 @@ class Sender:
     async def _takes_others(self, call: Call) -> bool:
         """Whether an endpoint that refused a request takes others: whether it ever answered, or answers a trivial one.
 
-        The trivial one has all the settings of the role, and none of the text. Meanwhile nothing else goes out.
+        The trivial one has all the settings of the role, and none of the text. Where it is refused, too, it is asked
+        without each of the settings that servers refuse, and a dialect in which it is answered is kept. Meanwhile
+        nothing else goes out.
         """
-        endpoint = call.model.endpoint
+        endpoint, found = call.model.endpoint, call.model.endpoint.found
         if endpoint.answered or endpoint.known or _asks_trivial(call):
             return True
         async with endpoint.held():
+            if endpoint.answered:  # whoever held it before has found it out
+                return True
             await self.ask_trivial(call)
+            if endpoint.answered or endpoint.down is not None:
+                return endpoint.answered
+            before = found.dialect
+            for guess in before.guesses(call.model.sent(PLAIN)):
+                found.dialect = guess
+                await self.ask_trivial(call)
+                if endpoint.answered or endpoint.down is not None:
+                    break
+            tried, found.dialect = found.dialect, before
+            if endpoint.answered:
+                found.speak(tried)
+                found.settled()
         return endpoint.answered
 
     def _slot(self, call: Call) -> AbstractAsyncContextManager[None]:
