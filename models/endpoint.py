@@ -16,6 +16,7 @@ from langchain_core.runnables import RunnableConfig
 from pydantic import BaseModel
 
 from autodata.checkpoints.errors import Drained, EndpointDown
+from autodata.models.beside import only_beside, whole_value
 from autodata.models.budget import price
 from autodata.models.config import ModelSettings
 from autodata.models.dialect import sent_by
@@ -225,7 +226,7 @@ class RoleModel:
     @property
     def address(self) -> str:
         """Where its requests go, in one form; empty where the provider has its own address."""
-        return address_of(self.settings.base_url)
+        return address_of(self.settings.address, self.settings.query)
 
     def sent(self, messages: list[dict[str, str]]) -> set[str]:
         """Return the names of what a request has that a server may refuse (`models/dialect.py`)."""
@@ -275,7 +276,9 @@ class RoleModel:
                 if not doubted or wire_format == _FORMATS[-1]:
                     raise
             else:
-                if _says_nothing(message):  # it is a reply all the same, and paid for: the caller asks again
+                if _says_nothing(message) and not whole_value(
+                    message, only_beside(message), schema
+                ):  # it is a reply all the same, and paid for: the caller asks again
                     endpoint.doubt(name, wire_format)
                 else:
                     endpoint.learned(name, wire_format)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -12,6 +10,7 @@ from typing import Any, TypeVar
 from langchain_core.messages import AIMessage
 from pydantic import BaseModel
 
+from autodata.models.beside import only_beside, whole_value
 from autodata.models.budget import reported_usage
 from autodata.models.coerce import ReplyModel
 from autodata.models.endings import ANSWERS, Ending, ending_of, explained, reason_with
@@ -25,8 +24,6 @@ M = TypeVar("M", bound=BaseModel)
 Messages = list[dict[str, str]]
 PLAIN: Messages = [{"role": "user", "content": ""}]
 """The turns of a request without a system text."""
-REASONING = ("reasoning_content", "reasoning")
-"""Fields beside `content` in which servers put what a model thought."""
 
 
 @dataclass(frozen=True)
@@ -93,31 +90,13 @@ def to_reply(message: AIMessage, model: RoleModel, schema: type[BaseModel] | Non
         finish = reason_with(finish if ending_of(str(finish)) not in ANSWERS else "error", said)
     elif refusal and not text.strip():
         finish = reason_with("refusal", refusal)
-    beside = "" if text.strip() or error or refusal else _only_beside(message)
-    if beside and schema is not None and (whole := _whole_value(message.additional_kwargs[beside], schema)):
+    beside = "" if error or refusal else only_beside(message)
+    if schema is not None and (whole := whole_value(message, beside, schema)):
+        model.endpoint.found.tell(f"structured answers stand in {beside!r}, and are taken from there")
         text, beside = whole, ""
     reply = Reply(text, str(finish), None, None, None, beside=beside)
     tokens_in, tokens_out = reported_usage(usage, text=text, truncated=reply.truncated)
     return replace(reply, tokens_in=tokens_in, tokens_out=tokens_out, cost_usd=model.cost(tokens_in, tokens_out))
-
-
-def _only_beside(message: AIMessage) -> str:
-    """Return the field beside an empty content in which there is text."""
-    told = message.additional_kwargs
-    return next((name for name in REASONING if isinstance(told.get(name), str) and told[name].strip()), "")
-
-
-def _whole_value(text: str, schema: type[BaseModel]) -> str:
-    """Return a text that is one JSON value of a schema, and nothing else; empty for any other."""
-    text = clean(text).strip()
-    if not (text.startswith("{") and text.endswith("}")):
-        return ""
-    with suppress(ValueError, RecursionError):
-        json.loads(text)
-        with suppress(Unusable):
-            parse_reply(text, schema)
-            return text
-    return ""
 
 
 def repaired(messages: Messages, reply: Reply, error: Unusable, complaint: str) -> Messages:

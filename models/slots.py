@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 _PORTS = {"http": 80, "https": 443}
 
 
-def address_of(base_url: str | None) -> str:
-    """Return an address in the one form by which it is known: host in small letters, no usual port, no last slash."""
+def address_of(base_url: str | None, query: Mapping[str, str] | None = None) -> str:
+    """Return an address in the one form by which it is known: host in small letters, no usual port, no last slash.
+
+    What stands behind its `?` belongs to it, but for `api-version`: that changes the form of requests alone.
+    """
     if not base_url:
         return ""
     parts = urlsplit(base_url)
@@ -21,7 +24,8 @@ def address_of(base_url: str | None) -> str:
     with contextlib.suppress(ValueError):
         if parts.port not in {None, _PORTS.get(scheme)}:
             host += f":{parts.port}"
-    return f"{scheme}://{host}{parts.path.rstrip('/')}"
+    told = sorted((name, value) for name, value in (query or {}).items() if name != "api-version")
+    return f"{scheme}://{host}{parts.path.rstrip('/')}" + (f"?{urlencode(told)}" if told else "")
 
 
 class Slots:
