@@ -180,6 +180,8 @@ def _show_rehearsal(out: Console, rehearsal: Rehearsal) -> None:
             Text(state, style="bold red" if part.problem else "green" if part.tried else "yellow"),
             Text(printable(said)),
         )
+    for line in rehearsal.adjusted:
+        table.add_row(Text("adjusted", style="dim"), Text(""), Text(printable(line)))
     out.print(table)
     out.print()
 

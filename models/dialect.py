@@ -28,8 +28,8 @@ _REFUSED: Final = re.compile(
     r"unsupported|not (?:currently )?support|n[o']t support|no support"
     r"|not (?:permitted|allowed|available|accepted|valid|enabled)|un(?:known|recogni[sz]ed|expected|available)"
     r"|extra (?:inputs|fields|parameters)|forbid|deprecated|cannot (?:both )?be|can(?:no|')t (?:both )?be"
-    r"|cannot find field|only (?:the )?default|only \w+ ?= ?1\b|only 1\b|may only be|must be (?:set to )?1\b"
-    r"|does not accept|invalid",
+    r"|cannot find field|only (?:the )?default|only \w+ ?= ?[\d.]|only [\d.]{1,8} is|may only be"
+    r"|must be (?:set to )?1\b|does not accept|invalid",
     re.IGNORECASE,
 )
 _RANGE: Final = re.compile(
@@ -102,10 +102,7 @@ class Dialect:
         """Return what to change of the fields that a refusal names, in a place of its own or in words."""
         if not _refuses(said):
             return None
-        taken = _LISTS_WHAT_IS_TAKEN.search(said)
-        before = said[: taken.start()] if taken else said
-        at_fault = {name for name in sent if name in named or name in {place.split(".")[-1] for place in named}}
-        at_fault = at_fault or {name for name in sent if re.search(rf"(?<!\w){name}(?!\w)", before)}
+        at_fault = _at_fault(said, named, sent)
         if _BOTH.search(said) and {"temperature", "top_p"} <= at_fault:
             at_fault.discard("temperature")
         lengths = at_fault & set(LENGTHS)
@@ -202,6 +199,21 @@ def sent_by(chat: BaseChatModel, messages: Turns, body: Mapping[str, Any], *, se
     names |= {"seed"} if seed else set()
     names |= {"system"} if messages and messages[0]["role"] == "system" else set()
     return names | ({"stream"} if getattr(chat, "streaming", False) else set())
+
+
+def names_a_field(error: Exception, sent: Collection[str]) -> bool:
+    """Whether a refusal names something that the request had, and so is not to be guessed at."""
+    fields_sent = set(sent) & {*PARAMETERS, *LENGTHS}
+    return bool(_at_fault(words_of(error) or str(error), named_in(error), fields_sent))
+
+
+def _at_fault(said: str, named: Collection[str], sent: Collection[str]) -> set[str]:
+    places = {*named, *(place.split(".")[-1] for place in named)}
+    if found := {name for name in sent if name in places}:
+        return found
+    taken = _LISTS_WHAT_IS_TAKEN.search(said)
+    before = said[: taken.start()] if taken else said
+    return {name for name in sent if re.search(rf"(?<!\w){name}(?!\w)", before)}
 
 
 def _refuses(said: str) -> bool:

@@ -55,6 +55,8 @@ _KEY_REFUSED = re.compile(
     r"|invalid_api_key|API_KEY_INVALID",
     re.IGNORECASE,
 )
+_MODEL_WROTE_NO_JSON = re.compile(r"json_validate_failed|failed to (?:generate|validate) json", re.IGNORECASE)
+"""Words with which a server that checks replies against a format refuses one: Groq's."""
 _ABOUT_PARAMETERS = re.compile(r"\b(?:requested|all|given|these) parameters\b|response_format", re.IGNORECASE)
 """Words of a 404 that is about what was asked for, not about the model: OpenRouter's "No endpoints found that ..."."""
 
@@ -115,6 +117,8 @@ def _of_status(error: Exception, status: int, message: str, *, answered: bool) -
     about_key = status in {400, 403} and _KEY_REFUSED.search(message)
     if about_key or (status in _DOWN and not about_parameters and not (answered and status == 403)):
         return Fault("down", message, status=status)
+    if status == 400 and _MODEL_WROTE_NO_JSON.search(message):  # of a reply, not of the request: another may do
+        return Fault("retry", message, wait, status)
     too_much = status == 429 and _MORE_THAN_THE_RATE.search(message)  # no wait makes room for it
     if (status in _RETRIED or status >= 500) and not too_much:
         return Fault("retry", message, wait, status, may_be_billed=status in _GATEWAY_TIMED_OUT)

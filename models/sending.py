@@ -13,6 +13,7 @@ from autodata.checkpoints.usage import Usage
 from autodata.models.budget import Budget, charged
 from autodata.models.call import Call
 from autodata.models.config import RetryConfig
+from autodata.models.dialect import names_a_field
 from autodata.models.endings import ANSWERS, PROMPT_CUT, reason_with
 from autodata.models.endpoint import Endpoint, RoleModel
 from autodata.models.faults import Fault, classify
@@ -57,7 +58,7 @@ class Sender:
                     raise
                 if fault.doubts_configuration:
                     before = call.model.endpoint.found.dialect
-                    if not await self._takes_others(call):
+                    if not await self._takes_others(call, error):
                         words = f"refused its first request, so the settings are wrong: {fault.message}"
                         fault = replace(fault, kind="down", message=words)
                     elif call.model.endpoint.found.dialect != before:
@@ -101,12 +102,12 @@ class Sender:
             spending.paid = True
         return reply, seconds
 
-    async def _takes_others(self, call: Call) -> bool:
+    async def _takes_others(self, call: Call, error: Exception) -> bool:
         """Whether an endpoint that refused a request takes others: whether it ever answered, or answers a trivial one.
 
-        The trivial one has all the settings of the role, and none of the text. Where it is refused, too, it is asked
-        without each of the settings that servers refuse, and a dialect in which it is answered is kept. Meanwhile
-        nothing else goes out.
+        The trivial one has all the settings of the role, and none of the text. Where it is refused, too, and `error`
+        names none of the settings, it is asked without each of those that servers refuse, and a dialect in which it is
+        answered is kept. Meanwhile nothing else goes out.
         """
         endpoint, found = call.model.endpoint, call.model.endpoint.found
         if endpoint.answered or endpoint.known or _asks_trivial(call):
@@ -115,7 +116,7 @@ class Sender:
             if endpoint.answered:  # whoever held it before has found it out
                 return True
             await self.ask_trivial(call)
-            if endpoint.answered or endpoint.down is not None:
+            if endpoint.answered or endpoint.down is not None or names_a_field(error, call.model.sent(call.messages)):
                 return endpoint.answered
             before = found.dialect
             for guess in before.guesses(call.model.sent(PLAIN)):
