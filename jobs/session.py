@@ -65,6 +65,7 @@ async def work(
         async with open_run(config, out, progress=progress.preparing, models=models) as runner:
             begun(runner)
             runner.on_event = progress.on_event
+            runner.report_findings(progress.say)
             for warning in cautions(config.chosen_domain, config.roles()):
                 note(f"warning: {warning}")
             for line in inputs.lines(await take_in(runner.ledger, inputs), out if kept else None):

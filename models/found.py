@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 from autodata.models.dialect import Dialect
 
+LOG = logging.getLogger("autodata")
 PREFIX = "endpoint:"
 """What the names of the rows in table `meta` begin with, that hold what was found out."""
 
@@ -23,19 +25,27 @@ class Found:
         self.told: list[str] = []
         """What was found out in this session, a line each."""
         self.on_found: Callable[[str], None] | None = None
-        """Told each of these lines as it is found out."""
-        self.context_cut = ""
-        """How the server was seen to cut a prompt; empty while it was not."""
+        """Told each of these lines as it is found out; they go to the log where it is None."""
         self._kept: dict[str, Any] = {}
         self._doubted = False
         self._one = asyncio.Lock()
+        self.one_asks = asyncio.Lock()
+        """Held by whoever asks whether the endpoint takes anything at all."""
 
     def tell(self, line: str) -> None:
         """Note a finding; each is told once."""
         if line not in self.told:
             self.told.append(line)
-            if self.on_found is not None:
+            if self.on_found is None:
+                LOG.info("%s: %s", self.name, line)
+            else:
                 self.on_found(f"{self.name}: {line}")
+
+    def report_to(self, say: Callable[[str], None]) -> None:
+        """Tell what was found out, and from now on what will be, to somebody who shows it to people."""
+        self.on_found = say
+        for line in self.told:
+            say(f"{self.name}: {line}")
 
     def adapt(self, used: Dialect, error: Exception, sent: Collection[str]) -> bool:
         """Whether a refused request may be taken in another dialect than the one it was sent in.

@@ -112,8 +112,9 @@ class Sender:
         endpoint, found = call.model.endpoint, call.model.endpoint.found
         if endpoint.answered or endpoint.known or _asks_trivial(call):
             return True
-        async with endpoint.held():
-            if endpoint.answered:  # whoever held it before has found it out
+        async with found.one_asks, endpoint.held():
+            endpoint.raise_if_down()  # whoever asked before has found it out
+            if endpoint.answered:
                 return True
             await self.ask_trivial(call)
             if endpoint.answered or endpoint.down is not None or names_a_field(error, call.model.sent(call.messages)):
