@@ -66,26 +66,12 @@ def variables_in(text: str) -> list[str]:
 
 
 class AzureSettings(Settings):
-    """Where a deployment of Azure OpenAI is. Its key is in AZURE_OPENAI_API_KEY unless `api_key_env` names another."""
+    """A deployment of Azure OpenAI; `base_url` is the root of its resource."""
 
-    endpoint: str
-    """Root of the resource, for instance `https://NAME.openai.azure.com`."""
     deployment: str = ""
     """Name of the deployment. Empty: the model's name."""
     api_version: str = "2024-10-21"
     """Version of the interface, sent as `?api-version=`."""
-
-    @field_validator("endpoint")
-    @classmethod
-    def _root_alone(cls, url: str) -> str:
-        url = _address(url).rstrip("/")
-        if urlsplit(url).path.startswith("/openai"):
-            raise ValueError("the resource's root is needed: leave out /openai and what follows")
-        return url
-
-    def address(self, model: str) -> str:
-        """Return the address of the deployment."""
-        return f"{self.endpoint}/openai/deployments/{self.deployment or model}"
 
 
 def _address(url: str) -> str:
@@ -122,7 +108,8 @@ class ModelSettings(Settings):
     query: dict[str, str] = Field(default_factory=dict)
     """Fields behind the `?` of the address, for instance `{api-version = "2024-10-21"}`."""
     azure: AzureSettings | None = None
-    """A deployment of Azure OpenAI, in place of `base_url`; with provider `openai`."""
+    """A deployment of Azure OpenAI: its `deployment`, where it is not called as its model, and `api_version`. The root
+    of the resource is `base_url`, `https://NAME.openai.azure.com`."""
     temperature: float | None = Field(default=None, ge=0, le=2)
     """How freely replies are sampled; 0 is the likeliest reply."""
     top_p: float | None = Field(default=None, gt=0, le=1)
@@ -191,15 +178,19 @@ class ModelSettings(Settings):
         return query
 
     @model_validator(mode="after")
-    def _one_address(self) -> Self:
-        if self.azure is not None and (self.base_url is not None or self.provider != "openai"):
-            raise ValueError("azure stands in place of base_url, and goes with provider 'openai'")
+    def _azure_has_its_root(self) -> Self:
+        if self.azure is not None and self.provider != "openai":
+            raise ValueError("azure goes with provider 'openai'")
+        if self.azure is not None and self.base_url and "/openai" in urlsplit(self.base_url).path:
+            raise ValueError("with azure, base_url is the resource's root: leave out /openai and what follows")
         return self
 
     @property
     def address(self) -> str | None:
-        """Where requests go, of an Azure deployment too; None where the provider has its own address."""
-        return self.azure.address(self.model) if self.azure else self.base_url
+        """Where requests go, to an Azure deployment too; None where the provider has its own address."""
+        if self.azure is None or self.base_url is None:
+            return self.base_url
+        return f"{self.base_url.rstrip('/')}/openai/deployments/{self.azure.deployment or self.model}"
 
     @property
     def key_variable(self) -> str | None:
@@ -282,16 +273,16 @@ def _not_inherited(own: ModelSettings, default: ModelSettings) -> set[str]:
     """
     of_host = {"api_key_env", "headers"}
     elsewhere = {"base_url", "azure", "query", "extra_body", "send_seed", "price_in", "price_out", *of_host}
-    if own.model_fields_set & {"provider", "base_url", "azure"}:
+    if own.model_fields_set & {"provider", "base_url"}:
         here = own.provider == default.provider and _host(own) is not None and _host(own) == _host(default)
         return elsewhere - of_host if here else elsewhere
     return {"price_in", "price_out"} if "model" in own.model_fields_set else set()
 
 
 def _host(settings: ModelSettings) -> tuple[str, str] | None:
-    if (address := settings.address) is None:
+    if settings.base_url is None:
         return None
-    parts = urlsplit(address)
+    parts = urlsplit(settings.base_url)
     return parts.scheme.lower(), parts.netloc.lower()
 
 

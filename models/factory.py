@@ -67,6 +67,10 @@ class Serving(Protocol):
 def require_keys(roles: Mapping[str, ModelSettings]) -> None:
     """Raise UserError when a role's key variable is not set: before anything is spent."""
     for role, settings in roles.items():
+        if settings.azure and not settings.base_url:
+            raise UserError(
+                f"models.{role}.azure: set models.{role}.base_url to the resource's root, https://NAME.openai.azure.com"
+            )
         if settings.provider == "openai":
             _key(role, settings)
         _headers(role, settings)
@@ -203,7 +207,7 @@ def _openai(role: str, settings: ModelSettings, base_url: str | None, client: ht
     chat: BaseChatOpenAI
     if settings.azure:
         chat = _AzureChat(
-            azure_endpoint=settings.azure.endpoint,
+            azure_endpoint=(settings.base_url or "").rstrip("/"),
             azure_deployment=settings.azure.deployment or settings.model,
             api_version=settings.azure.api_version,
             azure_ad_token=None,

@@ -17,13 +17,13 @@ from tests.support.quirks import PROFILES, Profile, Quirky, in_process
 from tests.support.stages import first_quick
 
 DOCUMENT = "The mast of Gull Point was raised in 1907. It carries two lamps, and a horn that sounds in fog.\n" * 4
-AZURE = {"endpoint": "https://name.openai.azure.com"}
+AZURE = {"base_url": "https://name.openai.azure.com", "azure": {}}
 
 
 def configured(profile: Profile) -> dict[str, Any]:
     """Return a configuration for a profile: a stronger model and a weaker one on the same server."""
     default = {"model": "big", "api_key_env": "QUIRK_KEY", **profile.settings}
-    default |= {"azure": AZURE} if profile.name.startswith("azure") else {"base_url": "https://quirky.test/v1"}
+    default |= AZURE if profile.name.startswith("azure") else {"base_url": "https://quirky.test/v1"}
     return {
         "max_rounds": 1,
         "models": {"default": default, "weak_solver": {"model": "big-mini"}},
@@ -64,6 +64,8 @@ def test_every_profile_names_where_its_fact_is_from() -> None:
         assert profile.said or profile.usable
 
 
+ONLY_DOCTOR = {"ollama", "lm-studio"}
+"""What only doctor says: how long a prompt may be, and a format that is the usual one."""
 ORDER = sorted(PROFILES, key=lambda name: name != "openai-o-series")
 
 
@@ -78,4 +80,5 @@ def test_doctor_and_run_come_to_the_same_verdict(quirky: Any, name: str) -> None
     ended, told = run(folder)
     assert (ended == 0) is profile.usable, told
     assert profile.said in said
-    assert profile.usable or profile.said in " ".join(told.split())
+    if name not in ONLY_DOCTOR:
+        assert profile.said in " ".join(told.split())

@@ -582,7 +582,12 @@ class Quirky:
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
         self.requests: list[Asked] = []
-        self.refused = 0
+        self.refusals: list[Asked] = []
+
+    @property
+    def refused(self) -> int:
+        """How many requests were refused."""
+        return len(self.refusals)
 
     def answer(self, host: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: Body) -> Answer:
         """Return what the server sends back."""
@@ -592,7 +597,7 @@ class Quirky:
             return Answer(404, {"detail": "Not Found"})
         for rule in self.profile.rules:
             if (refusal := rule(asked)) is not None:
-                self.refused += 1
+                self.refusals.append(asked)
                 return refusal
         completion = self.profile.change(asked, _completion(asked))
         if body.get("stream"):

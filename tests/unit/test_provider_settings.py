@@ -21,7 +21,7 @@ from autodata.tracing.redact import Redactor
 from tests.support.quirks import PROFILES, Quirky, in_process
 
 REQUEST: Any = httpx.Request("POST", "http://endpoint.test/v1/chat/completions")
-AZURE = {"endpoint": "https://name.openai.azure.com", "deployment": "mine"}
+AZURE = {"base_url": "https://name.openai.azure.com", "azure": {"deployment": "mine"}}
 ASK = [{"role": "user", "content": "What is 2 + 2?"}]
 
 
@@ -41,11 +41,9 @@ ASK = [{"role": "user", "content": "What is 2 + 2?"}]
         ('headers = { a = "one\\ntwo" }', "line break"),
         ('query = { api_key = "1" }', "looks like a secret"),
         ('query = { key = "1" }', "looks like a secret"),
-        ('base_url = "https://h.test/v1"\nazure = { endpoint = "https://n.test" }', "in place of base_url"),
-        ('azure = { endpoint = "https://n.test/openai/v1" }', "leave out /openai"),
-        ('azure = { endpoint = "n.test" }', "an http:// or https:// address"),
-        ('azure = { deployment = "mine" }', "azure.endpoint"),
-        ('provider = "ollama"\nazure = { endpoint = "https://n.test" }', "goes with provider 'openai'"),
+        ('base_url = "https://n.test/openai/v1"\nazure = {}', "leave out /openai"),
+        ('azure = { endpoint = "n.test" }', "azure.endpoint"),
+        ('provider = "ollama"\nazure = {}', "goes with provider 'openai'"),
     ],
 )
 def test_a_setting_that_is_wrong_is_named_in_one_line(line: str, said: str) -> None:
@@ -91,7 +89,7 @@ def test_a_header_whose_variable_is_not_set_is_refused_before_anything_is_spent(
 
 async def test_an_azure_deployment_is_reached_by_its_own_address_and_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_OPENAI_API_KEY", "azure-key-1\n")
-    request = await asked(ModelSettings.model_validate({"model": "gpt-5", "azure": AZURE}))
+    request = await asked(ModelSettings.model_validate({"model": "gpt-5", **AZURE}))
     assert (request.host, request.path) == ("name.openai.azure.com", "/openai/deployments/mine/chat/completions")
     assert request.query == {"api-version": "2024-10-21"}
     assert request.headers["api-key"] == "azure-key-1"
@@ -138,10 +136,22 @@ def test_the_same_host_keeps_its_key(role: dict[str, Any], key: str | None) -> N
 
 
 def test_a_role_with_a_model_of_its_own_has_a_deployment_of_its_own() -> None:
-    models = {"default": {"model": "gpt-5", "azure": AZURE}, "weak_solver": {"model": "gpt-5-nano"}}
+    models = {
+        "default": {"model": "gpt-5", **AZURE},
+        "weak_solver": {"model": "gpt-5-nano"},
+        "verifier": {"azure": {"deployment": "other"}},
+        "challenger": {"base_url": "https://h.test/v1"},
+    }
     roles = RunConfig.model_validate({"models": models}).roles()
     assert roles["strong_solver"].address == "https://name.openai.azure.com/openai/deployments/mine"
     assert roles["weak_solver"].address == "https://name.openai.azure.com/openai/deployments/gpt-5-nano"
+    assert roles["verifier"].address == "https://name.openai.azure.com/openai/deployments/other"
+    assert (roles["challenger"].azure, roles["challenger"].address) == (None, "https://h.test/v1")
+
+
+def test_an_azure_deployment_without_its_resource_is_refused_before_anything_is_spent() -> None:
+    with pytest.raises(UserError, match=r"models\.verifier\.azure: set models\.verifier\.base_url"):
+        require_keys({"verifier": ModelSettings.model_validate({"model": "m", "azure": {}})})
 
 
 def test_what_a_query_adds_tells_servers_apart_and_a_version_does_not() -> None:
