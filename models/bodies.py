@@ -25,20 +25,15 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)s")
 def body_of(error: BaseException) -> Any:
     """Return the body behind an exception, read as JSON where it is some; None where there is none."""
     body: Any = getattr(error, "body", None)
-    with contextlib.suppress(Exception):  # a body that was streamed, or is no text
-        body = json.loads(str(getattr(error, "response", None).text))  # type: ignore[union-attr]
+    with contextlib.suppress(ValueError, RecursionError):
+        body = json.loads(_text_of(error))
     return body
 
 
 def words_of(error: BaseException) -> str:
     """Return the server's own words, whatever the shape of its body; empty where it has none."""
     said = " - ".join(dict.fromkeys(_said(body_of(error))))
-    if said:
-        return said
-    text = ""
-    with contextlib.suppress(Exception):
-        text = str(getattr(error, "response", None).text)  # type: ignore[union-attr]
-    return " ".join(text.split())
+    return said or " ".join(_text_of(error).split())
 
 
 def named_in(error: BaseException) -> list[str]:
@@ -58,10 +53,17 @@ def spent(error: BaseException) -> str:
     Waiting helps against a rate, and not against these. "You exceeded your current quota" says neither: OpenAI means
     credit by it, with a code of its own, and Google any of its limits, which it names beside it.
     """
-    text = json.dumps(body_of(error), ensure_ascii=False, default=str) + str(error)
+    text = f"{_text_of(error)} {error}"
     if _QUOTA.search(text):
         return "credit"
     return "day" if _PER_DAY.search(text) and not _PER_MINUTE.search(text) else ""
+
+
+def _text_of(error: BaseException) -> str:
+    text = ""
+    with contextlib.suppress(Exception):  # there is none, or it was streamed, or it is no text
+        text = str(getattr(error, "response", None).text)  # type: ignore[union-attr]
+    return text
 
 
 def _said(body: Any, depth: int = 0) -> Iterator[str]:

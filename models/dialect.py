@@ -29,7 +29,7 @@ _REFUSED: Final = re.compile(
     r"|not (?:permitted|allowed|available|accepted|valid|enabled)|un(?:known|recogni[sz]ed|expected|available)"
     r"|extra (?:inputs|fields|parameters)|forbid|deprecated|cannot (?:both )?be|can(?:no|')t (?:both )?be"
     r"|cannot find field|only (?:the )?default|only \w+ ?= ?[\d.]|only [\d.]{1,8} is|may only be"
-    r"|must be (?:set to )?1\b|does not accept|invalid",
+    r"|must be (?:set to )?1\b|does not accept|invalid|not one of|input should be '",
     re.IGNORECASE,
 )
 _RANGE: Final = re.compile(

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-import httpx
 import openai
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
@@ -80,7 +79,7 @@ def require_keys(roles: Mapping[str, ModelSettings]) -> None:
 class Pool:
     """What several calls of `connect` may share: one HTTP client, and the endpoints known so far."""
 
-    clients: list[httpx.AsyncClient] = field(default_factory=list)
+    clients: list[openai.DefaultAioHttpClient] = field(default_factory=list)
     endpoints: dict[tuple[str, str, str], Endpoint] = field(default_factory=dict)
 
     def forget_down(self) -> None:
@@ -135,7 +134,7 @@ async def connect(
     return connected
 
 
-def new_client() -> httpx.AsyncClient:
+def new_client() -> openai.DefaultAioHttpClient:
     """Return the HTTP client that all models of a run share."""
     return openai.DefaultAioHttpClient()
 
@@ -183,7 +182,9 @@ def _keep_reasoning(message: BaseMessage, told: Any) -> None:
             message.additional_kwargs[name] = text
 
 
-def _openai(role: str, settings: ModelSettings, base_url: str | None, client: httpx.AsyncClient) -> BaseChatOpenAI:
+def _openai(
+    role: str, settings: ModelSettings, base_url: str | None, client: openai.DefaultAioHttpClient
+) -> BaseChatOpenAI:
     own = base_url is not None and not _is_openai(base_url)
     # Servers of one's own know `max_tokens`; api.openai.com's newer models only `max_completion_tokens`. What is
     # refused is sent by its other name (`models/dialect.py`).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -270,7 +271,8 @@ class _Trial:
 
 def marked(size: int) -> Messages:
     """Return a prompt of about so many characters that asks for the word at its beginning."""
-    lines, length = [f"The code word is {MARKER}. Remember it."], 0
+    # A number of its own: a server that knows the prompt already might count it for less.
+    lines, length = [f"The code word is {MARKER}. Remember it. ({secrets.token_hex(8)})"], 0
     while length < size:
         lines.append(f"Entry {len(lines)}: the sky was clear, the wind was light, and nothing else was seen.")
         length += len(lines[-1]) + 1

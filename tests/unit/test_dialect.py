@@ -60,6 +60,13 @@ def words(message: str, **more: Any) -> openai.APIStatusError:
         (words("System role not supported"), {"folded": True}),
         (words("Developer instruction is not enabled for this model"), {"folded": True}),
         (words("'messages[0].role' does not support 'system' with this model."), {"folded": True}),
+        (words("'developer' is not one of ['system', 'assistant', 'user'] - 'messages.0.role'"), {"folded": True}),
+        (
+            refusal(
+                {"detail": [{"loc": ["body", "messages", 0, "role"], "msg": "Input should be 'user' or 'assistant'"}]}
+            ),
+            {"folded": True},
+        ),
         (words("Conversation roles must alternate user/assistant"), {"folded": True, "merged": True}),
         (words("This model only support stream mode, please enable the stream parameter"), {"streamed": True}),
         (words("Your organization must be verified to stream this model."), {"streamed": False}),
