@@ -11,6 +11,8 @@ from typing import Any
 
 from autodata.models.dialect import Dialect
 
+USUAL_FORMAT = "json_schema"
+"""The structured output that is tried first anyway."""
 LOG = logging.getLogger("autodata")
 PREFIX = "endpoint:"
 """What the names of the rows in table `meta` begin with, that hold what was found out."""
@@ -88,10 +90,11 @@ class Found:
         yield
 
     def to_keep(self, wire_format: str | None, schema_formats: Mapping[str, str]) -> dict[str, str] | None:
-        """Return the row of table `meta` that keeps what is known now; None where it is kept, or there is nothing."""
+        """Return the row of table `meta` that keeps what is known now; None where it is kept, or all is as usual."""
         known: dict[str, Any] = {"dialect": self.dialect.kept()} if self.dialect != Dialect() else {}
-        if wire_format is not None and schema_formats:
-            known |= {"wire_format": wire_format, "schema_formats": dict(schema_formats)}
+        others = {name: one for name, one in schema_formats.items() if one != USUAL_FORMAT}
+        if others:
+            known |= {"wire_format": wire_format, "schema_formats": others}
         if known == self._kept:
             return None
         self._kept = known
