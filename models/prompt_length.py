@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage
 
 from autodata.checkpoints.ids import digest
+from autodata.models.budget import reported_usage
 
 CHUNK = 1000
 """Characters of a prompt by which it is known again."""
@@ -50,6 +54,17 @@ class Prompts:
                 if len(self._seen) < REMEMBERED:
                     self._seen.add(beginning)
         return text[known:]
+
+
+def counted(message: AIMessage) -> int | None:
+    """Return the tokens that a server counted for a prompt, those included that it had in its cache; None for none.
+
+    Some count the latter apart, and leave them out of the prompt's own count.
+    """
+    usage: Mapping[str, Any] = message.usage_metadata or {}
+    cached = (usage.get("input_token_details") or {}).get("cache_read")
+    whole, _ = reported_usage(usage, text=str(message.text), truncated=False)
+    return whole + cached if whole is not None and isinstance(cached, int) else whole
 
 
 def cut_short(new: str, tokens_in: int | None) -> str:

@@ -17,7 +17,7 @@ from autodata.models.dialect import names_a_field
 from autodata.models.endings import ANSWERS, PROMPT_CUT, reason_with
 from autodata.models.endpoint import Endpoint, RoleModel
 from autodata.models.faults import Fault, classify
-from autodata.models.prompt_length import cut_short
+from autodata.models.prompt_length import counted, cut_short
 from autodata.models.reply import PLAIN, Reply, to_reply
 
 FIRST_REFUSAL = "first_refusal"
@@ -95,7 +95,7 @@ class Sender:
             message = await model.send(call.messages, call.seed, call.schema, call.metadata)
             seconds = time.monotonic() - started
             reply = to_reply(message, model, call.schema)
-            if cut := cut_short(model.endpoint.prompts.new_of(call.messages), reply.tokens_in):
+            if cut := cut_short(model.endpoint.prompts.new_of(call.messages), counted(message)):
                 model.endpoint.found.tell(cut)
                 reply = replace(reply, finish_reason=reason_with(PROMPT_CUT, cut))
             spending.used = charged(reply.tokens_in, reply.tokens_out, most, model.settings)

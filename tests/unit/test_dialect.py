@@ -20,7 +20,7 @@ from autodata.models.config import ModelSettings, RetryConfig
 from autodata.models.dialect import Dialect
 from autodata.models.endpoint import RoleModel
 from autodata.models.factory import Pool, connect
-from autodata.models.prompt_length import Prompts, cut_short, least_tokens
+from autodata.models.prompt_length import Prompts, counted, cut_short, least_tokens
 from tests.support.quirks import PROFILES, Answer, Profile, Quirky, in_process, openai_error, when
 from tests.unit.scripted import SITE
 
@@ -291,6 +291,25 @@ def test_what_a_server_may_know_already_is_not_expected_in_its_count() -> None:
     assert again.endswith("And what else?")
     assert len(again) < 1100
     assert prompts.new_of([{"role": "user", "content": f"Another. {LONG}"}]).startswith("Another.")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "details", "tokens"),
+    [
+        (50, None, 50),
+        (50, {"cached_tokens": 12_000}, 12_050),
+        (50, {"cached_tokens": 0}, 50),
+        (0, None, None),
+    ],
+)
+async def test_what_a_server_had_in_its_cache_counts(prompt: int, details: Any, tokens: int | None) -> None:
+    def count(asked: Any, completion: dict[str, Any]) -> dict[str, Any]:
+        completion["usage"] |= {"prompt_tokens": prompt, "prompt_tokens_details": details}
+        return completion
+
+    async with AsyncExitStack() as stack:
+        _, model = await connected(stack, Quirky(Profile("cache", "https://endpoint.test", change=count)))
+        assert counted(await model.send(ASK, 7, None)) == tokens
 
 
 async def test_a_reply_to_a_cut_prompt_is_no_answer_and_is_not_paid_for_twice() -> None:
