@@ -318,6 +318,7 @@ class RoleModel:
                         raise
                     refused = True
                 else:
+                    found.system_taken |= "system" in sent and not dialect.folded
                     found.settled()
                     return message
 

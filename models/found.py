@@ -28,6 +28,8 @@ class Found:
         """What was found out in this session, a line each."""
         self.on_found: Callable[[str], None] | None = None
         """Told each of these lines as it is found out; they go to the log where it is None."""
+        self.system_taken = False
+        """Whether a request with a system text of its own was answered."""
         self._kept: dict[str, Any] = {}
         self._doubted = False
         self._one = asyncio.Lock()

@@ -24,6 +24,10 @@ FIRST_REFUSAL = "first_refusal"
 """The node of the trivial question that is asked when the first request of an endpoint was refused."""
 
 
+_OF_TEMPLATES = frozenset({400, 422, 500})
+"""Statuses with which servers answer when the model's template fails."""
+
+
 @dataclass
 class _Spending:
     """What one request came to; nothing until a reply came, or it timed out."""
@@ -65,11 +69,15 @@ class Sender:
                         continue
                 if fault.may_be_billed:
                     await self.note_timeout(call, most)
-                await self._after_fault(call.model, fault, tried, error)
-            else:
-                if reply.ending in ANSWERS:
-                    call.model.endpoint.succeeded()
-                return reply, seconds
+                last = fault.kind == "refused" or tried == self.retries.max_attempts
+                sent = await self._without_system(call, fault, most) if last else None
+                if sent is None:
+                    await self._after_fault(call.model, fault, tried, error)
+                    continue
+                reply, seconds = sent
+            if reply.ending in ANSWERS:
+                call.model.endpoint.succeeded()
+            return reply, seconds
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def pause_after(self, call: Call, reply: Reply, message: str, tried: int, tries: int) -> None:
@@ -130,6 +138,30 @@ class Sender:
                 found.speak(tried)
                 found.settled()
         return endpoint.answered
+
+    async def _without_system(self, call: Call, fault: Fault, most: Usage) -> tuple[Reply, float] | None:
+        """Send once more with the system text within the first question, where that may be what fails; None for no.
+
+        Some templates fail for the role without a word. It is tried only where no request with one was ever answered.
+        """
+        endpoint, found = call.model.endpoint, call.model.endpoint.found
+        before = found.dialect
+        unexplained = fault.status in _OF_TEMPLATES and not (fault.about_input or found.system_taken or endpoint.known)
+        if not unexplained or before.folded or "system" not in call.model.sent(call.messages):
+            return None
+        found.dialect = folded = replace(before, folded=True)
+        try:
+            sent = await self._send(call, most)
+        except Exception as error:
+            if classify(error) is None:
+                raise
+            sent = None
+        if found.dialect == folded:
+            found.dialect = before
+            if sent is not None:
+                found.speak(folded)
+                found.settled()
+        return sent
 
     def _slot(self, call: Call) -> AbstractAsyncContextManager[None]:
         """Hold a slot of the endpoint; the question about a first refusal goes out while others are held back."""

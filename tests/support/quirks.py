@@ -479,6 +479,12 @@ PROFILES = {
             said="system text is sent within",
         ),
         Profile(
+            "sglang-gemma",
+            "https://github.com/sgl-project/sglang/issues/892",
+            (when(has_system, 500, "Internal Server Error"),),
+            said="system text is sent within",
+        ),
+        Profile(
             "llama-cpp-grammar",
             "https://github.com/flagdizero/jenny-android-ai-agent/issues/2",
             (

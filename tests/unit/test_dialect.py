@@ -238,6 +238,25 @@ async def test_a_refusal_without_a_word_is_found_out_by_trying() -> None:
     assert model.endpoint.found.dialect == Dialect(length="max_completion_tokens")
 
 
+@pytest.mark.parametrize("status", [400, 500])
+async def test_a_system_text_that_fails_without_a_word_is_found_out_too(status: int) -> None:
+    rule = when(lambda asked: asked.roles[0] == "system", status, "No")
+    async with AsyncExitStack() as stack:
+        caller, model = await connected(stack, Quirky(Profile("gemma", "https://endpoint.test", (rule,))))
+        await asyncio.gather(*(caller.text(site, ASK) for site in sites(6)))
+    assert model.endpoint.found.dialect == Dialect(folded=True)
+
+
+async def test_an_outage_is_not_laid_to_the_system_text() -> None:
+    server = Quirky(Profile("out", "https://endpoint.test", (when(lambda asked: asked.nth > 1, 500, "No"),)))
+    async with AsyncExitStack() as stack:
+        caller, model = await connected(stack, server)
+        await caller.text(SITE, ASK)
+        with pytest.raises(CallFailed, match="no reply in 2 attempts"):
+            await caller.text(dataclasses.replace(SITE, index="1"), ASK)
+    assert (len(server.requests), model.endpoint.found.dialect) == (3, Dialect())
+
+
 async def test_guesses_that_lead_nowhere_are_taken_back_and_the_first_words_told() -> None:
     server = Quirky(Profile("never", "https://endpoint.test", (lambda asked: Answer(400, "No, thanks"),)))
     async with AsyncExitStack() as stack:
