@@ -23,7 +23,7 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from autodata import open_run as read_folder
+from autodata import open_runner as read_folder
 from autodata.checkpoints.document_queue import DocumentQueue
 from autodata.checkpoints.errors import RunFailed
 from autodata.checkpoints.ids import document_id
@@ -36,7 +36,7 @@ from autodata.nodes.grounding import sample_grounding, shown_grounding
 from autodata.nodes.state import new_state
 from autodata.nodes.step import Step
 from autodata.runner.config import RunConfig
-from autodata.runner.document_runner import open_run
+from autodata.runner.document_runner import open_runner
 from autodata.runner.ingest import add_documents
 from autodata.runner.run_folder import RunFolder, open_run_folder
 
@@ -73,7 +73,7 @@ def settings() -> RunConfig:
 async def template(folder: Path) -> str:
     """Work on documents until one is accepted, and return its id."""
     for number, document in enumerate(documents(20)):
-        async with open_run(settings(), folder / str(number)) as runner:
+        async with open_runner(settings(), folder / str(number)) as runner:
             await add_documents(runner.ledger, [document])
             await runner.run()
             if await examples(runner.ledger):
@@ -142,7 +142,7 @@ async def measure(count: int, folder: Path) -> dict[str, float]:
         return len(made) if summary["accepted"] == count else 0
 
     async def reopened() -> None:
-        async with open_run(settings(), run) as runner:
+        async with open_runner(settings(), run) as runner:
             await runner.run()
 
     async with open_run_folder(settings(), run) as opened:

@@ -30,4 +30,4 @@ class Journal(Protocol):
         """Return the stored row of table `calls` with this key, or None."""
 
     async def save(self, **tables: Sequence[Mapping[str, Any]]) -> None:
-        """Store rows of tables `calls` and `timeouts`."""
+        """Store rows of tables `calls` and `timeouts`, and of `meta` for what was found out about endpoints."""

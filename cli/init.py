@@ -35,7 +35,8 @@ _SAID: Mapping[str, str] = {
     "simulated": 'The world of provider "simulated". It is no language model: for a first look and for tests.',
     "models.default": "For every role that does not say otherwise. What is set here wins over the domain's defaults.",
     "models.default.api_key_env": "Name of the environment variable that holds the key, which itself never stands here."
-    " Left out: OPENAI_API_KEY for the provider's own endpoint, no key for an endpoint of one's own.",
+    " Left out: OPENAI_API_KEY for the provider's own endpoint, AZURE_OPENAI_API_KEY for a deployment of Azure OpenAI,"
+    " no key for an endpoint of one's own.",
     **{f"models.{name}": ROLE[name].help for name in MODEL_ROLES},
 }
 """What the models' own docstrings do not say."""
@@ -47,6 +48,9 @@ _EXAMPLES: Mapping[str, Any] = {
     "target": 20,
     "base_url": "http://127.0.0.1:8000/v1",
     "api_key_env": "OPENAI_API_KEY",
+    "headers": {"X-Team": "data"},
+    "query": {"api-version": "2024-10-21"},
+    "azure": {"deployment": "my-deployment"},
     "temperature": 1.0,
     "top_p": 0.95,
     "extra_body": {"reasoning_effort": "low"},

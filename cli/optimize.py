@@ -29,7 +29,7 @@ from autodata.cli.run import (
 )
 from autodata.cli.terminal import AsJson, console, print_json, write_data
 from autodata.jobs.inputs import Inputs
-from autodata.nodes.solver_modes import attempts_alike
+from autodata.nodes.solver_modes import cautions
 from autodata.prompts.patch import write_pack
 from autodata.runner.destinations import destinations
 from autodata.runner.optimization.session import OptimizeRunConfig, open_optimization, require_splits
@@ -96,7 +96,7 @@ def execute(
     read = {split: Inputs(config, files) for split, files in paths.items() if files}
     splits = {split: _documents(inputs, split) for split, inputs in read.items()}
     warnings = [f"--{split}: {line}" for split, inputs in read.items() for line in inputs.lines([], out)]
-    if warning := attempts_alike(config.chosen_domain, config.roles()):
+    for warning in cautions(config.chosen_domain, config.roles()):
         warnings.insert(0, f"warning: {warning}")
     if not (out / "run.db").exists():
         if not splits:

@@ -15,7 +15,7 @@ from autodata.checkpoints.queries.documents import count_documents, examples
 from autodata.corpus.summary import summarise
 from autodata.jobs.inputs import Inputs
 from autodata.jobs.progress import Progress
-from autodata.nodes.solver_modes import attempts_alike
+from autodata.nodes.solver_modes import cautions
 from autodata.runner.config import RunConfig
 from autodata.runner.destinations import destinations
 from autodata.runner.document_runner import Runner, open_runner
@@ -65,7 +65,8 @@ async def work(
         async with open_runner(config, out, progress=progress.preparing, models=models) as runner:
             begun(runner)
             runner.on_event = progress.on_event
-            if warning := attempts_alike(config.chosen_domain, config.roles()):
+            runner.report_findings(progress.say)
+            for warning in cautions(config.chosen_domain, config.roles()):
                 note(f"warning: {warning}")
             for line in inputs.lines(await add_documents(runner.ledger, inputs), out if kept else None):
                 note(line)

@@ -80,7 +80,8 @@ class Caller:
 
         def read(reply: Reply) -> None:
             if not reply.answer and not reply.truncated:
-                raise Unusable("empty", "the reply was empty")
+                beside = f": all that was written stands in {reply.beside!r}" if reply.beside else ""
+                raise Unusable("empty", f"the reply was empty{beside}")
 
         return (await self._first_usable(site, messages, read, None))[1]
 
@@ -197,7 +198,7 @@ class Caller:
         try:
             call.reply, seconds = await self._sender.send_with_retries(call, most)
             used = charged(call.reply.tokens_in, call.reply.tokens_out, most, call.settings)
-            await record_call(self._journal, call.paid(call.reply, used, seconds))
+            await record_call(self._journal, call.paid(call.reply, used, seconds), call.model.endpoint.to_keep())
         except BaseException as error:  # reported to the tracer, and raised as it is
             call.error = error
             self.watch.call_ended(call)

@@ -16,15 +16,21 @@ from autodata.checkpoints.writes.calls import Cause
 from autodata.models.budget import Budget, charged
 from autodata.models.call import Call
 from autodata.models.config import RetryConfig
-from autodata.models.endings import ANSWERS
+from autodata.models.dialect import names_a_field
+from autodata.models.endings import ANSWERS, PROMPT_CUT, reason_with
 from autodata.models.endpoint import Endpoint, RoleModel
 from autodata.models.faults import Fault, classify
-from autodata.models.reply import Reply, to_reply
+from autodata.models.prompt_length import counted, cut_short
+from autodata.models.reply import PLAIN, Reply, to_reply
 
 logger = logging.getLogger(__name__)
 
 FIRST_REFUSAL = "first_refusal"
 """The node of the trivial question that is asked when the first request of an endpoint was refused."""
+
+
+_OF_TEMPLATES = frozenset({400, 422, 500})
+"""Statuses with which servers answer when the model's template fails."""
 
 
 @dataclass
@@ -59,16 +65,24 @@ class Sender:
                 fault = classify(error, answered=call.model.endpoint.answered)
                 if fault is None:
                     raise
-                if fault.doubts_configuration and not await self._takes_others(call):
-                    words = f"refused its first request, so the settings are wrong: {fault.message}"
-                    fault = replace(fault, kind="down", message=words)
+                if fault.doubts_configuration:
+                    before = call.model.endpoint.found.dialect
+                    if not await self._takes_others(call, error):
+                        words = f"refused its first request, so the settings are wrong: {fault.message}"
+                        fault = replace(fault, kind="down", message=words)
+                    elif call.model.endpoint.found.dialect != before:
+                        continue
                 if fault.may_be_billed:
                     await self.note_unanswered(call, "timeout", most)
-                await self._after_fault(call.model, fault, tried, error)
-            else:
-                if reply.ending in ANSWERS:
-                    call.model.endpoint.succeeded()
-                return reply, seconds
+                last = fault.kind == "refused" or tried == self.retries.max_attempts
+                sent = await self._without_system(call, fault, most) if last else None
+                if sent is None:
+                    await self._after_fault(call.model, fault, tried, error)
+                    continue
+                reply, seconds = sent
+            if reply.ending in ANSWERS:
+                call.model.endpoint.succeeded()
+            return reply, seconds
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def pause_after(self, call: Call, reply: Reply, message: str, tried: int, tries: int) -> None:
@@ -101,7 +115,10 @@ class Sender:
             finally:
                 call.in_flight = False
             seconds = time.monotonic() - started
-            reply = to_reply(message, model)
+            reply = to_reply(message, model, call.schema)
+            if cut := cut_short(model.endpoint.prompts.new_of(call.messages), counted(message)):
+                model.endpoint.found.tell(cut)
+                reply = replace(reply, finish_reason=reason_with(PROMPT_CUT, cut))
             spending.used = charged(reply.tokens_in, reply.tokens_out, most, model.settings)
             spending.paid = True
         return reply, seconds
@@ -113,17 +130,58 @@ class Sender:
         except Exception:  # a ledger that cannot be written any more must not hide that the work is over
             logger.debug("a cancelled request could not be recorded", exc_info=True)
 
-    async def _takes_others(self, call: Call) -> bool:
+    async def _takes_others(self, call: Call, error: Exception) -> bool:
         """Whether an endpoint that refused a request takes others: whether it ever answered, or answers a trivial one.
 
-        The trivial one has all the settings of the role, and none of the text. Meanwhile nothing else goes out.
+        The trivial one has all the settings of the role, and none of the text. Where it is refused, too, and `error`
+        names none of the settings, it is asked without each of those that servers refuse, and a dialect in which it is
+        answered is kept. Meanwhile nothing else goes out.
         """
-        endpoint = call.model.endpoint
+        endpoint, found = call.model.endpoint, call.model.endpoint.found
         if endpoint.answered or endpoint.known or _asks_trivial(call):
             return True
-        async with endpoint.held():
+        async with found.one_asks, endpoint.held():
+            endpoint.raise_if_down()  # whoever asked before has found it out
+            if endpoint.answered:
+                return True
             await self.ask_trivial(call)
+            if endpoint.answered or endpoint.down is not None or names_a_field(error, call.model.sent(call.messages)):
+                return endpoint.answered
+            before = found.dialect
+            for guess in before.guesses(call.model.sent(PLAIN)):
+                found.dialect = guess
+                await self.ask_trivial(call)
+                if endpoint.answered or endpoint.down is not None:
+                    break
+            tried, found.dialect = found.dialect, before
+            if endpoint.answered:
+                found.speak(tried)
+                found.settled()
         return endpoint.answered
+
+    async def _without_system(self, call: Call, fault: Fault, most: Usage) -> tuple[Reply, float] | None:
+        """Send once more with the system text within the first question, where that may be what fails; None for no.
+
+        Some templates fail for the role without a word. It is tried only where no request with one was ever answered.
+        """
+        endpoint, found = call.model.endpoint, call.model.endpoint.found
+        before = found.dialect
+        unexplained = fault.status in _OF_TEMPLATES and not (fault.about_input or found.system_taken or endpoint.known)
+        if not unexplained or before.folded or "system" not in call.model.sent(call.messages):
+            return None
+        found.dialect = folded = replace(before, folded=True)
+        try:
+            sent = await self._send(call, most)
+        except Exception as error:
+            if classify(error) is None:
+                raise
+            sent = None
+        if found.dialect == folded:
+            found.dialect = before
+            if sent is not None:
+                found.speak(folded)
+                found.settled()
+        return sent
 
     def _slot(self, call: Call) -> AbstractAsyncContextManager[None]:
         """Hold a slot of the endpoint; the question about a first refusal goes out while others are held back."""

@@ -89,6 +89,13 @@ class Runner:
         """Pass a completed call on to whoever watches."""
         self.on_event(CallEvent(site.document_id, site.role, reply))
 
+    def report_findings(self, say: Callable[[str], None]) -> None:
+        """Say what is known of the endpoints, and whatever is found out about them from now on."""
+        for found in {
+            id(model.endpoint): model.endpoint.found for model in self._services.caller.roles.values()
+        }.values():
+            found.report_to(say)
+
     async def run(self) -> Outcome:
         """Run all open documents, `concurrency` at a time."""
         self._accepted = await self._queue.accepted()

@@ -233,10 +233,14 @@ async def spent_budget(config: RunConfig, ledger: Reader, roles: Mapping[str, Mo
 
 
 async def note_known(models: Mapping[str, RoleModel], ledger: Reader) -> None:
-    """Tell the endpoints that a folder holds replies of: what they refuse now is not refused for the settings."""
-    known = await answered_models(ledger)
+    """Tell the endpoints that a folder holds replies of, and what earlier sessions found out about them.
+
+    What they refuse now is not refused for the settings.
+    """
+    known, kept = await answered_models(ledger), await meta(ledger)
     for role, model in models.items():
         model.endpoint.known |= (role, model.settings.model) in known
+        model.endpoint.recall(kept)
 
 
 def require_prices(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None:

@@ -37,7 +37,7 @@ from autodata.models.factory import Pool, connect, require_keys
 from autodata.models.local.serving import LocalServing
 from autodata.models.validation import problems
 from autodata.nodes.context import Services
-from autodata.nodes.solver_modes import attempts_alike, require_ready
+from autodata.nodes.solver_modes import cautions, require_ready
 from autodata.prompts import PromptPack
 from autodata.runner.checkpointer import open_run_saver
 from autodata.runner.config import RunConfig, load_config, read_config
@@ -234,7 +234,7 @@ async def open_server_runtime() -> AsyncIterator[ServerRuntime]:
         stack.push_async_callback(searches.aclose)
         server_traces = TracingConfig(langsmith=None)  # a server sends what LangGraph's own variables ask for
         logger.info(destinations(_all_models(config), server_traces))
-        if warning := attempts_alike(config.chosen_domain, config.roles()):
+        for warning in cautions(config.chosen_domain, config.roles()):
             logger.warning(warning)
         yield ServerRuntime(config, folder, ledger, saver, budget, stack, serving, simulated, searches)
 

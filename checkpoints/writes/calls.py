@@ -59,8 +59,8 @@ class UnansweredRequest:
     """The most that it can have taken: what it counts for under a budget."""
 
 
-async def record_call(journal: Journal, call: PaidCall) -> None:
-    """Record a reply. It may be used once this returns."""
+async def record_call(journal: Journal, call: PaidCall, meta: Mapping[str, str] | None = None) -> None:
+    """Record a reply, and values by name of what it showed about its endpoint. It may be used once this returns."""
     row = {
         "key": call.key,
         "document_id": call.document_id,
@@ -88,7 +88,7 @@ async def record_call(journal: Journal, call: PaidCall) -> None:
         "charged_usd": call.charged.usd,
         "created_at": now(),
     }
-    await journal.save(calls=[row])
+    await journal.save(calls=[row], meta=[{"key": name, "value": value} for name, value in (meta or {}).items()])
 
 
 async def record_unanswered(journal: Journal, request: UnansweredRequest) -> None:

@@ -104,6 +104,8 @@ def read_tables(folder: Path) -> Tables:
             kept = {column for column in table.columns if column not in CLOCK and (name, column) not in ADDRESSED}
             columns = ", ".join(f'"{column}"' for column in sorted(kept))
             tables[name] = sorted(db.execute(f'select {columns} from "{name}"'), key=repr)
+    # What was found out about a server is of that server, not of the run's results.
+    tables["meta"] = [row for row in tables["meta"] if not str(row[0]).startswith("endpoint:")]
     return tables
 
 

@@ -109,9 +109,9 @@ def endpoint_of(caller: Caller) -> Endpoint:
             3,
             CallFailed,
         ),
-        (refusal(400), 2, EndpointDown),  # and a trivial question, to tell the settings from this very input
+        (refusal(400), 3, EndpointDown),  # a trivial question, to tell the settings from this very input; no seed
         (refusal(413), 1, CallFailed),
-        (refusal(422), 2, EndpointDown),
+        (refusal(422), 3, EndpointDown),
         (refusal(401), 1, EndpointDown),
         (refusal(402), 1, EndpointDown),
         (refusal(403), 1, EndpointDown),
@@ -327,7 +327,7 @@ async def test_a_first_refusal_holds_all_others_back() -> None:
     sites = [dataclasses.replace(SITE, index=str(n)) for n in range(30)]
     results = await asyncio.gather(*(caller.parsed(site, ASK, Answer) for site in sites), return_exceptions=True)
     assert {type(result) for result in results} == {EndpointDown}
-    assert chat.formats == ["json_schema", "json_object", "none", "none"]
+    assert chat.formats == ["json_schema", "json_object", "none", "none", "none"]  # the last one without a seed
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,10 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import httpx
+import openai
 import pytest
 from pydantic import BaseModel
 
@@ -34,6 +37,9 @@ from autodata.domains.tasks.passages import anchors, pick
 from autodata.domains.tasks.questions import not_standing_alone, paper_references, question_key
 from autodata.domains.tasks.same_fact import same
 from autodata.jobs.printable import printable
+from autodata.models.dialect import Dialect
+from autodata.models.faults import classify
+from autodata.models.prompt_length import Prompts, cut_short
 from autodata.models.reasoning import strip_reasoning
 from autodata.models.scan import Unusable
 from autodata.models.simulated.fences import fenced, without_fenced
@@ -430,11 +436,25 @@ def picked(text: str) -> None:
     pick(text, 1, 1)
 
 
+REQUEST: Any = httpx.Request("POST", "http://endpoint.test/v1/chat/completions")
+
+
+def refusal(text: str) -> None:
+    response: Any = httpx.Response(400, text=text, request=REQUEST)
+    error = openai.BadRequestError("refused", response=response, body=text)
+    classify(error)
+    Dialect().after(error, {"seed", "temperature", "top_p", "max_tokens", "system"})
+
+
+def prompt(text: str) -> None:
+    cut_short(Prompts().new_of([{"role": "user", "content": text}]), 7)
+
+
 REDACTOR = Redactor()
 SCANNERS: list[Callable[[str], object]] = [
     *(questioned, picked),
     *(REDACTOR.text, shingled, passages, question_key, answered, calculations, mathematical, told_apart),
-    *(printable, fenced_parts, cause, json_text, preview, is_blank),
+    *(printable, fenced_parts, cause, json_text, preview, is_blank, refusal, prompt),
 ]
 MORE = [
     *("sk-a", "-----BEGIN A ", "://a", "eyJ", "bearer  ", "<a-0123456789ab>\n</a", "</a-0123456789ab>", "\u201ca"),
