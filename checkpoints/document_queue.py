@@ -31,7 +31,8 @@ class DocumentQueue:
         """Return the rows (document_id, name, title, status, epoch) that are left to do, among the first `limit`."""
         return await self.ledger.read(
             "select document_id, name, title, status, epoch from documents where status in ('pending', 'errored')"
-            " and document_id in (select document_id from documents where chars > 0 order by rowid limit ?)"
+            " and document_id in (select document_id from documents where chars > 0 and replaced_by = ''"
+            " order by rowid limit ?)"
             " order by rowid",
             (limit or -1,),
         )

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from autodata.checkpoints.ids import normalise_text
+from autodata.checkpoints.ids import PART, normalise_text
 from autodata.checkpoints.records import Document
 from autodata.corpus.documents import FENCE, cut_position
 
@@ -75,8 +75,8 @@ def chunked(document: Document, max_chars: int, most: int | None = None) -> Part
                 f"the {count - number:,} parts behind it, {out:,} characters, left out by documents.max_chunks"
             )
         changed = {
-            "document_id": f"{document.document_id}#{number}",
-            "name": f"{document.name}#{number}",
+            "document_id": f"{document.document_id}{PART}{number}",
+            "name": f"{document.name}{PART}{number}",
             "title": f"{document.title} (part {number:,} of {count:,})",
             "text": text,
             "note": "; ".join(notes),

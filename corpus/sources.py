@@ -6,7 +6,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -77,13 +77,9 @@ class Finder:
     ) -> None:
         """`version` is that of the rules of reading: 1 passes over the formats that version 0.1.0 did not read."""
         self.left_out = left_out
-        self._known = FIRST if version == 1 else LOADERS
+        self._known: Collection[str] = FIRST if version == 1 else LOADERS
+        self.suffixes = suffixes_of(version)
         self._standard_input = standard_input or _read_stdin
-
-    @property
-    def suffixes(self) -> list[str]:
-        """The suffixes of the formats that are read, with their dots."""
-        return [f".{name}" for name in self._known]
 
     def items_of(self, source: Source, number: int) -> list[Item]:
         """Return what there is to read of a source, in order; `number` is its place among all. Raises UserError."""
@@ -172,6 +168,11 @@ class Finder:
         self.left_out.append(Skipped(one_line(path.relative_to(root).as_posix()), reason))
 
 
+def suffixes_of(version: int) -> list[str]:
+    """Return the suffixes of the formats that are read by the rules of a version, with their dots."""
+    return [f".{name}" for name in (FIRST if version == 1 else LOADERS)]
+
+
 def some_suffixes(suffixes: list[str], most: int = 20) -> str:
     """Return suffixes as a message lists them; of many the first, which are not those of code."""
     if len(suffixes) <= most:
@@ -192,7 +193,7 @@ _SIGNS: Final = (
 
 def sniffed(data: bytes) -> str:
     """Return the format of bytes that have no name, as a suffix without its dot: by how they begin, else Markdown."""
-    start = data[:65_536].lstrip(b"\xef\xbb\xbf \t\r\n")
+    start = data.lstrip(b"\xef\xbb\xbf \t\r\n")
     found = next((suffix for sign, suffix in _SIGNS if sign.match(start)), "md")
     return "pptx" if found == "docx" and b"ppt/presentation.xml" in data else found
 

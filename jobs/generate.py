@@ -19,7 +19,7 @@ from autodata.checkpoints.ledger import open_readonly
 from autodata.jobs.arguments import Options, configuration_of, models_of, sources_of
 from autodata.jobs.blocking import run_blocking
 from autodata.jobs.console import PlainConsole
-from autodata.jobs.inputs import Inputs
+from autodata.jobs.inputs import Inputs, as_folder_began
 from autodata.jobs.progress import Progress
 from autodata.jobs.result import GenerationResult, read_result
 from autodata.jobs.run_ledger import ledger_of
@@ -95,6 +95,7 @@ async def agenerate(
     """
     folder = _folder(out)
     settings = configuration_of(domain=domain, models=models, target=target, out=folder, config=config, options=options)
+    settings = await as_folder_began(settings, folder)
     inputs = _inputs(settings, documents, folder)
     console = PlainConsole(stderr=True, markup=False, highlight=False, emoji=False) if progress else None
     shown = Progress(console, target=settings.target)

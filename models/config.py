@@ -77,6 +77,9 @@ class ModelSettings(Settings):
     """Share of probability that replies are sampled from."""
     max_tokens: int = Field(default=4096, ge=1, le=LARGEST)
     """Longest reply in tokens, reasoning included. Always sent: an unbounded reply can cost without end."""
+    context: int | None = Field(default=None, ge=512, le=LARGEST)
+    """The model's context in tokens, prompt and reply together; from it documents.max_chars is found. None: not known;
+    of a `local` model it is local.ctx."""
     timeout: float = Field(default=300.0, gt=0, le=LONGEST)
     """Seconds one request may take."""
     send_seed: bool = True
@@ -184,10 +187,10 @@ else:
 
 def _not_inherited(own: ModelSettings) -> set[str]:
     """Return what a role must not take from the default: another endpoint has another key, another model its price."""
-    elsewhere = {"base_url", "api_key_env", "extra_body", "send_seed", "price_in", "price_out"}
+    elsewhere = {"base_url", "api_key_env", "extra_body", "send_seed", "price_in", "price_out", "context"}
     if own.model_fields_set & {"provider", "base_url"}:
         return elsewhere
-    return {"price_in", "price_out"} if "model" in own.model_fields_set else set()
+    return {"price_in", "price_out", "context"} if "model" in own.model_fields_set else set()
 
 
 class RetryConfig(Settings):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from autodata.checkpoints.errors import UserError
-from autodata.checkpoints.ids import digest, document_id, normalise_text
+from autodata.checkpoints.ids import digest, document_id, normalise_text, whole_id
 from autodata.checkpoints.ledger import Ledger
-from autodata.checkpoints.queries.documents import document_ids
+from autodata.checkpoints.queries.documents import document_ids, known_sources, status_before
 from autodata.checkpoints.records import Document, DocumentStatus, Skipped
 
 FEWEST = 20
@@ -17,6 +18,10 @@ FEWEST = 20
 MOST_NAME_CHARS = 200
 BATCH = 200
 """Documents stored in one transaction while they are read."""
+
+_OLDER = "an older version: its source has another text now"
+_SET_ASIDE = "set aside: its source has another text now"
+_OPEN = frozenset({DocumentStatus.PENDING, DocumentStatus.WAITING, DocumentStatus.ERRORED})
 
 
 def too_short(text: str) -> str:
@@ -57,24 +62,82 @@ def _one_line(text: str) -> str:
     return text if len(text) <= MOST_NAME_CHARS else text[: MOST_NAME_CHARS - 1] + "…"
 
 
+@dataclass
+class Taken:
+    """What became of inputs that were taken into a ledger."""
+
+    skipped: list[Skipped] = field(default_factory=list)
+    """What is no usable document."""
+    replaced: list[tuple[str, str]] = field(default_factory=list)
+    """Names of documents whose source has another text now, with where the older text's document stood."""
+    back: list[str] = field(default_factory=list)
+    """Names of documents that had been replaced and whose text is there again."""
+
+
 async def take_in(ledger: Ledger, documents: Iterable[Document | Skipped]) -> list[Skipped]:
     """Store documents that the ledger does not hold yet, and inputs that are none as skipped, with the reason."""
+    return (await add_documents(ledger, documents)).skipped
+
+
+async def add_documents(ledger: Ledger, documents: Iterable[Document | Skipped]) -> Taken:
+    """Take in documents as `take_in` does; a document whose source has another text now takes the older one's place.
+
+    The older one is set aside where it has not ended: nothing more is paid for it. Where it has, all of it stays, its
+    example too, and is marked by the newer one's id and in its note.
+    """
     known = await document_ids(ledger)
-    refused: list[Skipped] = []
+    before = await known_sources(ledger)
+    taken = Taken()
+    wholes: set[str] = set()
+    by_source: dict[str, str] = {}
     rows: list[dict[str, Any]] = []
     for item in documents:
         row = _row(item)
         if isinstance(item, Skipped):
-            refused.append(item)
+            taken.skipped.append(item)
+        else:
+            wholes.add(whole_id(item.document_id))
+            if item.source and whole_id(by_source.get(item.source, "")) != whole_id(item.document_id):
+                by_source[item.source] = item.document_id
         if row["document_id"] not in known:
             known.add(row["document_id"])
             rows.append(row)
         if len(rows) >= BATCH:
             await ledger.save(documents=rows)
             rows = []
+    rows += await _changed(ledger, before, wholes, by_source, taken)
     if rows:
         await ledger.save(documents=rows)
-    return refused
+    return taken
+
+
+async def _changed(
+    ledger: Ledger,
+    before: Iterable[Mapping[str, Any]],
+    wholes: Collection[str],
+    by_source: Mapping[str, str],
+    taken: Taken,
+) -> list[dict[str, Any]]:
+    """Return what changes in the rows of documents whose source has another text now, or theirs again."""
+    changes: list[dict[str, Any]] = []
+    for row in before:
+        document, there = row["document_id"], whole_id(row["document_id"]) in wholes
+        newer = by_source.get(row["source"], "")
+        if there and row["replaced_by"]:
+            taken.back.append(row["name"])
+            change = {"document_id": document, "replaced_by": "", "note": row["note"].removesuffix(_OLDER).rstrip("; ")}
+            if row["status"] == DocumentStatus.SKIPPED:
+                change |= {"status": await status_before(ledger, document), "status_reason": "", "settled": 0}
+            changes.append(change)
+        elif not there and newer and not row["replaced_by"] and row["status"] != DocumentStatus.SKIPPED:
+            taken.replaced.append((row["name"], row["status"]))
+            note = f"{row['note']}; {_OLDER}" if row["note"] else _OLDER
+            change = {"document_id": document, "replaced_by": newer, "note": note}
+            if row["status"] in _OPEN:
+                # Nothing is left to do: its thread is not taken to an end.
+                change |= {"status": DocumentStatus.SKIPPED.value, "status_reason": _SET_ASIDE, "settled": 1}
+            changes.append(change)
+    return changes
 
 
 def _row(item: Document | Skipped) -> dict[str, Any]:
@@ -93,5 +156,6 @@ def _row(item: Document | Skipped) -> dict[str, Any]:
         "text": item.text,
         "chars": len(item.text),
         "note": item.note,
+        "source": item.source,
         "status": DocumentStatus.PENDING.value,
     }

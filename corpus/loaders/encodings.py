@@ -90,7 +90,10 @@ def guessed(data: bytes) -> str:
     if signs < LEAST_SIGNS or sum(char > "\x7f" for char in mended) - lost > lost:
         return ""
     best = charset_normalizer.from_bytes(data).best()
-    return "" if best is None or best.encoding.startswith("utf") else str(best.encoding)
+    if best is None or best.encoding.startswith("utf"):
+        return ""
+    # Of encodings that give the same text the best known is named.
+    return next((name for name in ("cp1252", "latin_1") if name in best.could_be_from_charset), str(best.encoding))
 
 
 def _wide_without_mark(data: bytes) -> str:

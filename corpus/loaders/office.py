@@ -51,15 +51,22 @@ def load_pptx(file: File, reading: Reading) -> Iterator[Raw | Skipped]:
 
     data = _unpackable(file, "ppt/presentation.xml")
     try:
-        slides = [_slide(number, slide) for number, slide in enumerate(pptx.Presentation(io.BytesIO(data)).slides, 1)]
+        found = list(pptx.Presentation(io.BytesIO(data)).slides)
+        slides = [_slide(number, slide) for number, slide in enumerate(found, 1)]
+        title = _title(found[0]) if found else ""
     except Exception as error:  # a damaged file fails in whatever way the damage leads to
         raise Unreadable(f"damaged .pptx file: {one_line(str(error)) or type(error).__name__}") from error
-    yield Raw(file.name, "\n\n".join(filter(None, slides)))
+    yield Raw(file.name, "\n\n".join(filter(None, slides)), title)
+
+
+def _title(slide: Any) -> str:
+    title = slide.shapes.title
+    return one_line(title.text_frame.text) if title is not None else ""
 
 
 def _slide(number: int, slide: Any) -> str:
     title = slide.shapes.title
-    head = one_line(title.text_frame.text) if title is not None else ""
+    head = _title(slide)
     parts = [f"## {head or f'Slide {number}'}"]
     for shape in _flat(slide.shapes):
         if title is not None and shape.shape_id == title.shape_id:

@@ -14,7 +14,7 @@ LEAVE_OUT: Final = ("script", "style", "noscript", "template", "iframe", "svg", 
 AROUND: Final = ("nav", "aside", "footer")
 """Elements that stand around the text."""
 
-NEEDS: Final = {"bs4": "docs", "markdownify": "docs"}
+NEEDS: Final = {"bs4": "docs", "lxml": "docs", "markdownify": "docs"}
 
 _CHARSET: Final = re.compile(rb"<meta[^>]{0,200}?charset=[\"']?\s*([\w-]{2,40})", re.IGNORECASE)
 _BLANK_LINES: Final = re.compile(r"\n[ \t]*(?:\n[ \t]*)+\n")
@@ -25,7 +25,7 @@ def load_page(file: File, reading: Reading) -> Iterator[Raw | Skipped]:
     from bs4 import BeautifulSoup  # noqa: PLC0415 - an optional extra
 
     html, note = _page_text(file.read(), reading)
-    soup = BeautifulSoup(html, "html.parser")
+    soup = BeautifulSoup(html, "lxml")
     title = one_line(soup.title.get_text(" ")) if soup.title else ""
     for element in soup.find_all([*LEAVE_OUT, *AROUND]):
         element.decompose()

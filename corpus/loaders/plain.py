@@ -61,6 +61,7 @@ _BODY: Final = re.compile(r"\\begin\{document\}(.*?)(?:\\end\{document\}|\Z)", r
 _TITLE: Final = re.compile(r"\\title(?:\[[^\]]*\])?\{")
 _SECTION: Final = re.compile(r"\\(?P<kind>part|chapter|section|subsection|subsubsection|paragraph)\*?(?:\[[^\]]*\])?\{")
 _DEPTH: Final = {"part": 1, "chapter": 1, "section": 2, "subsection": 3, "subsubsection": 4, "paragraph": 5}
+_COMMAND: Final = re.compile(r"\\(?:\\|[A-Za-z]+\*?)|[{}~]")
 _INPUT: Final = re.compile(r"\\(?:input|include|subfile)\{([^}]*)\}")
 _MOST_BRACED: Final = 2_000
 """Longest title of a section, in characters; what is longer is no title but a brace that is never closed."""
@@ -87,7 +88,7 @@ def tex_text(text: str) -> tuple[str, str, str]:
     text = _COMMENT.sub(r"\1", text.replace("\r\n", "\n"))
     title = ""
     if (found := _TITLE.search(text)) and (end := _braced(text, found.end())) >= 0:
-        title = one_line(text[found.end() : end].replace("\\\\", " "))
+        title = one_line(_COMMAND.sub(" ", text[found.end() : end]))
     if body := _BODY.search(text):
         text = body[1]
     parts, place = [], 0

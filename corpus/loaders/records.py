@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import codecs
+import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -24,13 +24,14 @@ def raw_of(record: Mapping[str, Any], name: str, fields: Fields = _FIELDS) -> Ra
 
     A key that was named and is not there is a mistake; without the usual `title` or `id` a record has none.
     """
-    text, given_id, title = (_value(record, key, option) for option, key in vars(fields).items())
+    text = record.get(fields.text)
     if not isinstance(text, str):
         raise Unreadable(
             f'no "{fields.text}"{_among(record)}: name the key that holds the text (documents.text_field, --text-field)'
             if text is None
             else f'"{fields.text}" is not a string'
         )
+    title, given_id = _value(record, fields.title, "title"), _value(record, fields.id, "id")
     if isinstance(given_id, bool) or not isinstance(given_id, str | int | None):
         raise Unreadable(f'"{fields.id}" is neither a string nor an integer')
     if not isinstance(title, str | None):
@@ -40,7 +41,7 @@ def raw_of(record: Mapping[str, Any], name: str, fields: Fields = _FIELDS) -> Ra
 
 
 def _value(record: Mapping[str, Any], key: str, option: str) -> Any:
-    if key not in record and option != "text" and key != getattr(_FIELDS, option):
+    if key not in record and key != getattr(_FIELDS, option):
         raise Unreadable(f'no "{key}"{_among(record)}: name another (documents.{option}_field, --{option}-field)')
     return record.get(key)
 
@@ -75,7 +76,7 @@ def _lines(file: File, reading: Reading) -> Iterator[tuple[int, bytes | str]]:
             return
         number = 0
         try:
-            for number, line in enumerate(codecs.getreader(wide)(stream), 1):
+            for number, line in enumerate(io.TextIOWrapper(stream, encoding=wide), 1):
                 yield number, line
         except UnicodeDecodeError as error:
             what = f"not valid {wide.upper()} from about line {number + 1} on"
