@@ -105,8 +105,9 @@ def data_set_of(address: str) -> tuple[str, str, str]:
     name = address.removeprefix("hf://")
     split = match[1] if (match := _SPLIT.search(name)) else ""
     name = name[: match.start()] if match else name
-    if Path(name).is_dir():
-        return name, "", split
+    # An absolute folder may have come as a path, and lost the slash that it begins with.
+    if folder := next((one for one in (name, f"/{name}") if name and Path(one).is_dir()), ""):
+        return folder, "", split
     owner, slash, rest = name.rstrip("/").partition("/")
     title, _, config = rest.partition("/")
     return f"{owner}{slash}{title}".rstrip("/"), config, split

@@ -71,9 +71,7 @@ def chunked(document: Document, max_chars: int, most: int | None = None) -> Part
         notes = [document.note] if document.note and number == 1 else []
         notes.append(f"part {number:,} of {count:,} of a document of {chars:,} characters")
         if number == len(kept) < count:
-            notes.append(
-                f"the {count - number:,} parts behind it, {out:,} characters, left out by documents.max_chunks"
-            )
+            notes.append(f"the {count - number:,} parts behind it, {out:,} characters, left out (documents.max_chunks)")
         changed = {
             "document_id": f"{document.document_id}{PART}{number}",
             "name": f"{document.name}{PART}{number}",

@@ -21,7 +21,7 @@ Source = Path | str | Mapping[str, Any]
 `text`, and perhaps `id` and `title`."""
 
 STDIN: Final = "-"
-_ADDRESS: Final = re.compile(r"(https?|hf):/{1,2}(?=[^/]|/)", re.IGNORECASE)
+_ADDRESS: Final = re.compile(r"(https?|hf):/{1,2}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ Item = Found | Unfit | Record | Away
 def address_of(source: object) -> str:
     """Return the address that a source is, `scheme://...`; empty for one that is none.
 
-    A path loses one of two slashes that stand side by side: an address that came as a path gets it back.
+    A path loses all but one of slashes that stand side by side: an address that came as a path gets its second back.
     """
     text = source.as_posix() if isinstance(source, Path) else source
     if not isinstance(text, str) or not (match := _ADDRESS.match(text)):

@@ -96,7 +96,9 @@ class Inputs:
         taken = taken if isinstance(taken, Taken) else Taken([*taken])
         lines = _some([f"skipped: {item.name}: {item.reason}" for item in taken.skipped], "skipped", out)
         lines += _some([_changed(name, status) for name, status in taken.replaced], "changed", out)
-        lines += _some([f"changed back: {name}: its older version goes on" for name in taken.back], "changed back", out)
+        lines += _some(
+            [f"changed back: {name}: its text is as it was, and goes on" for name in taken.back], "changed back", out
+        )
         lines += _some([f"note: {name}: {note}" for name, note in self._noted], "noted", out)
         lines += filter(None, [self._parted_line(), self._left_out_line(), self._cut_line(), self._passed_over_line()])
         return lines

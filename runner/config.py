@@ -60,7 +60,7 @@ class DocumentsConfig(Settings):
     """The one that holds its id, by which it is called and known when its text has changed."""
     encoding: str = ""
     """The encoding of text files that are no Unicode, for instance latin-1. Empty: guessed where there is no doubt."""
-    reader: Literal[1, 2] = 2
+    reader: int = Field(default=2, ge=1, le=2)
     """How files are read: 1 as version 0.1.0 did, which read .txt, .md, .pdf and .jsonl. Folders begun so go on so."""
 
     @field_validator("encoding")
@@ -186,6 +186,8 @@ class RunConfig(Settings):
         """
         if self.documents.max_chars is not None:
             return self.documents.max_chars
+        if self.chosen_domain.passage_words is not None and not self.chunks:
+            return MOST_CHARS  # nobody reads more than a passage
         try:
             return most_chars(self.roles(), self.local.ctx)
         except UserError:
@@ -268,9 +270,12 @@ def as_begun(config: Configured, known: Mapping[str, str]) -> Configured:
     One from before documents were parted, and formats came to those of version 0.1.0, goes on without, unless the
     configuration asks for it.
     """
-    if "bearing" not in known or READER in json.loads(known["bearing"]):
+    before: dict[str, str] = json.loads(known.get("bearing", "{}"))
+    if not before or READER in before:
         return config
-    unset = {"reader": 1, "chunk": False}
+    unset: dict[str, int | bool] = {"reader": 1, "chunk": False}
+    if (most := before.get("documents.max_chars", "")).isdigit():
+        unset["max_chars"] = int(most)
     unset = {name: value for name, value in unset.items() if name not in config.documents.model_fields_set}
     return config.model_copy(update={"documents": config.documents.model_copy(update=unset)})
 

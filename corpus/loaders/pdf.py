@@ -147,13 +147,13 @@ def _trimmed(
     lines: Sequence[str], end: int, repeated: set[tuple[int, str]], *, numbered: bool
 ) -> tuple[list[str], int]:
     """Return a page's lines without those at one end that stand around every page, from the outermost inwards."""
-    edge = _edge(lines, end)
     inner = 0
-    for place, line in enumerate(edge):
-        if (end, _key(line)) in repeated or (numbered and _PAGE_NUMBER.fullmatch(line.strip())):
-            inner = place + 1
-        else:
-            break
+    for line in _edge(lines, end):
+        if (end, _key(line)) not in repeated:
+            if not (numbered and _PAGE_NUMBER.fullmatch(line.strip())):
+                break
+            numbered = False  # a page has one number at an end
+        inner += 1
     left = list(lines)
     for _ in range(inner):
         while is_blank(left[end]):

@@ -27,9 +27,12 @@ def raw_of(record: Mapping[str, Any], name: str, fields: Fields = _FIELDS) -> Ra
     text = record.get(fields.text)
     if not isinstance(text, str):
         raise Unreadable(
-            f'no "{fields.text}"{_among(record)}: name the key that holds the text (documents.text_field, --text-field)'
-            if text is None
-            else f'"{fields.text}" is not a string'
+            f'"{fields.text}" is not a string'
+            if text is not None
+            else f'no "{fields.text}"'
+            if fields.text in record
+            else f'no "{fields.text}"{_among(record)}: name the key that holds the text (documents.text_field,'
+            " --text-field)"
         )
     title, given_id = _value(record, fields.title, "title"), _value(record, fields.id, "id")
     if isinstance(given_id, bool) or not isinstance(given_id, str | int | None):
@@ -76,8 +79,9 @@ def _lines(file: File, reading: Reading) -> Iterator[tuple[int, bytes | str]]:
             return
         number = 0
         try:
-            for number, line in enumerate(io.TextIOWrapper(stream, encoding=wide), 1):
-                yield number, line
+            with io.TextIOWrapper(stream, encoding=wide) as text:
+                for number, line in enumerate(text, 1):
+                    yield number, line
         except UnicodeDecodeError as error:
             what = f"not valid {wide.upper()} from about line {number + 1} on"
             raise Unreadable(f"{what}: save it as UTF-8") from error

@@ -26,7 +26,7 @@ from autodata.checkpoints.errors import DiskFailed, RunFailed, UserError
 from autodata.checkpoints.ledger import Ledger, MemoryLedger, open_readonly, run_lock
 from autodata.checkpoints.protocols import Blobs, Journal, Store
 from autodata.checkpoints.records import Stage
-from autodata.checkpoints.schema import TABLES
+from autodata.checkpoints.schema import SCHEMA_VERSION, TABLES
 from autodata.corpus.summary import summarise
 from tests.support.commands import invoke
 
@@ -402,6 +402,7 @@ async def test_only_given_columns_change(store: Ledger | MemoryLedger) -> None:
     one = await row_of(store, "documents", document_id="d1")
     two = await row_of(store, "documents", document_id="d2")
     rest = {"status_reason": "", "epoch": 0, "note": "", "settled": 0, "extract": None}
+    rest |= {"source": "", "replaced_by": ""}
     assert one == DOCUMENT | {"status": "accepted", "rounds": 3} | rest
     assert (two["name"], two["epoch"], two["note"], two["status"]) == ("c.md", 1, "cut", "pending")
 
@@ -780,7 +781,7 @@ async def test_a_file_of_an_older_version_is_brought_up_to_this_one(path: Path) 
     async with Ledger.open(path) as ledger:
         await ledger.save(timeouts=[{"timeout_id": "t", "role": "r", "model": "m", "created_at": "now"}])
         assert (await ledger.read("select charged_in from timeouts"))[0]["charged_in"] == 0
-        assert (await ledger.read("select value from meta where key = 'schema_version'"))[0]["value"] == "4"
+        assert (await ledger.read("select value from meta where key = 'schema_version'"))[0]["value"] == SCHEMA_VERSION
 
 
 def make_version_3(path: Path) -> None:
