@@ -75,7 +75,7 @@ class Finder:
     def __init__(
         self, left_out: list[Skipped], version: int, standard_input: Callable[[], bytes] | None = None
     ) -> None:
-        """`version` is that of the rules of reading: 1 passes over the formats that version 0.1.0 did not read."""
+        """`version` is that of the rules of reading: 1 passes over the formats that the first reader did not read."""
         self.left_out = left_out
         self._known: Collection[str] = FIRST if version == 1 else LOADERS
         self.suffixes = suffixes_of(version)

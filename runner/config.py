@@ -61,7 +61,7 @@ class DocumentsConfig(Settings):
     encoding: str = ""
     """The encoding of text files that are no Unicode, for instance latin-1. Empty: guessed where there is no doubt."""
     reader: int = Field(default=2, ge=1, le=2)
-    """How files are read: 1 as version 0.1.0 did, which read .txt, .md, .pdf and .jsonl. Folders begun so go on so."""
+    """How files are read: 1 as the first reader did, of .txt, .md, .pdf and .jsonl alone. Folders begun so go on so."""
 
     @field_validator("encoding")
     @classmethod
@@ -267,7 +267,7 @@ def reading_bears(config: RunConfig) -> dict[str, str]:
 def as_begun(config: Configured, known: Mapping[str, str]) -> Configured:
     """Return a configuration as a folder was begun that holds `known` in its table `meta`.
 
-    One from before documents were parted, and formats came to those of version 0.1.0, goes on without, unless the
+    One from before documents were parted, and more formats were read, goes on without, unless the
     configuration asks for it.
     """
     before: dict[str, str] = json.loads(known.get("bearing", "{}"))

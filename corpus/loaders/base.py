@@ -44,7 +44,7 @@ class Reading:
     encoding: str = ""
     """The encoding of text files that are no Unicode; empty: it is guessed where there is little doubt."""
     version: int = 2
-    """Version of the rules. 1 reads what version 0.1.0 read, as it read it, for run folders that were begun with it."""
+    """Version of the rules. 1 reads what the first reader read, as it read it, for run folders begun with it."""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ FORMATS: Final[Mapping[str, Loader]] = {
 """Suffix -> how its files are read."""
 
 FIRST: Final = ("txt", "md", "pdf", "jsonl")
-"""What version 0.1.0 read."""
+"""What the first reader read."""
 
 
 def _loader(name: str, found: Any) -> Loader:

@@ -349,7 +349,7 @@ def test_fields_of_records_are_options_of_every_command(here: Path) -> None:
 
 
 def old_folder(here: Path) -> Path:
-    """A folder as version 0.1.0 left it, with the documents that it read."""
+    """A folder as the first reader left it, with the documents that it read."""
     return pinned.unpack("version-4", here / "old")
 
 
