@@ -1,4 +1,4 @@
-"""Write the generated parts of docs/configuration.md, domains.md and documents.md, and the pictures of docs/graphs: `make docs`.
+"""Write the generated parts of pages in docs, and the pictures of docs/graphs: `make docs`.
 
 A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`; all other text is written by hand.
 """

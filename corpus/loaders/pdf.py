@@ -162,4 +162,4 @@ def _trimmed(
     return left, inner
 
 
-PDF = Loader(load_pdf, "PDF", needs={"pypdf": "pdf"})
+PDF = Loader(load_pdf, "PDF", parts="paragraphs", needs={"pypdf": "pdf"})
