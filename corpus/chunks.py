@@ -123,12 +123,24 @@ def _code_blocks(text: str) -> list[_Block]:
 def _parted(document: Document, blocks: Sequence[_Block], max_chars: int) -> Iterator[str]:
     """Yield the texts of a document's parts, what stands above them included."""
     text, starts = document.text, [block.start for block in blocks]
-    start = 0
+    path: list[_Block] = []
+    start, reached = 0, 0
     while start < len(text):
-        head = "" if start == 0 else _head(document, blocks, start, max_chars // HEAD_SHARE)
+        while reached < len(blocks) and blocks[reached].start < start:
+            path = _under(path, blocks[reached])
+            reached += 1
+        here = [block for block in blocks[reached : reached + 1] if block.start == start]
+        above = [block for block in path if not here or block.level < here[0].level]
+        head = "" if start == 0 else _head(document, above, max_chars // HEAD_SHARE)
         end = _end(text, blocks, starts, start, max_chars - len(head))
         yield normalise_text(head + text[start:end].rstrip())
         start = _next(text, end)
+
+
+def _under(path: Sequence[_Block], block: _Block) -> list[_Block]:
+    """Return the headings, or openings of definitions, that what follows a block is under."""
+    above = [one for one in path if one.level < block.level]
+    return [*above, block] if block.heading else above
 
 
 def _next(text: str, end: int) -> int:
@@ -155,23 +167,15 @@ def _end(text: str, blocks: Sequence[_Block], starts: Sequence[int], start: int,
     return best.start
 
 
-def _head(document: Document, blocks: Sequence[_Block], start: int, room: int) -> str:
-    """Return what stands above a part that begins at `start`: the document's title and the headings it is under."""
-    path: list[_Block] = []
-    for block in blocks:
-        if block.start > start:
-            break
-        path = [above for above in path if above.level < block.level]
-        if block.heading and block.start < start:
-            path.append(block)
+def _head(document: Document, path: Sequence[_Block], room: int) -> str:
+    """Return what stands above a part: the document's title and the headings it is under; of many the nearest ones."""
     lines = [block.heading for block in path]
     if document.layout == "code":
-        lines = [document.title, *lines]
-        separator = "\n"
+        lines, separator = [document.title, *lines], "\n"
     else:
-        title = f"# {document.title}"
-        lines = lines if lines and lines[0].strip("# \t") == document.title else [title, *lines]
         separator = "\n\n"
+        if not lines or lines[0].strip("# \t") != document.title:
+            lines = [f"# {document.title}", *lines]
     while len(lines) > 1 and len(separator.join(lines)) + 2 > room:
         del lines[1]
     head = separator.join(lines)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import takewhile
 from typing import Final, Literal
 
+from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ids import document_id, normalise_text
 from autodata.checkpoints.records import Document, Skipped
 from autodata.checkpoints.texts import is_blank
@@ -98,6 +99,10 @@ def _read(items: Sequence[Item], reading: Reading) -> Iterator[Document | Skippe
             yield Skipped(name=name, reason=str(error))
         except OSError as error:
             yield Skipped(name=name, reason=f"cannot be read: {error.strerror or error}")
+        except UserError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one file that a loader fails at must not end the reading of others
+            yield Skipped(name=name, reason=f"its loader failed: {one_line(f'{type(error).__name__}: {error}')}")
 
 
 def _name_of(item: Item) -> str:

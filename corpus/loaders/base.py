@@ -9,13 +9,15 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final, Literal
+from typing import IO, Final, Literal, cast
 
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.records import Skipped
 from autodata.corpus.loaders.encodings import CannotDecode, decoded
 
 MOST_NAME_CHARS: Final = 200
+MOST_UNPACKED: Final = 500_000_000
+"""Bytes that a packed file may unpack to."""
 
 Layout = Literal["prose", "code"]
 """What a text is made of: paragraphs under headings, or definitions."""
@@ -88,7 +90,10 @@ class File:
         """Return all its bytes. Raises OSError, and Unreadable for a damaged archive."""
         with self.opened() as stream:
             try:
-                return stream.read()
+                data = stream.read(MOST_UNPACKED + 1) if self.name.lower().endswith(".gz") else stream.read()
+                if len(data) > MOST_UNPACKED and self.name.lower().endswith(".gz"):
+                    raise Unreadable(f"it unpacks to more than {MOST_UNPACKED:,} bytes")
+                return data
             except (EOFError, gzip.BadGzipFile, zlib.error) as error:
                 raise Unreadable(f"damaged gzip file: {one_line(str(error))}") from error
 
@@ -111,7 +116,7 @@ def file_at(path: Path, name: str) -> File:
     suffix = suffix_of(path.name)
 
     def opened() -> IO[bytes]:
-        return gzip.open(path, "rb") if packed else path.open("rb")
+        return cast(IO[bytes], gzip.open(path)) if packed else path.open("rb")
 
     return File(name, suffix, opened, path)
 

@@ -8,11 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from autodata.checkpoints.records import Skipped
-from autodata.corpus.loaders.base import File, Loader, Raw, Reading, Unreadable, one_line
+from autodata.corpus.loaders.base import MOST_UNPACKED, File, Loader, Raw, Reading, Unreadable, one_line
 from autodata.corpus.loaders.pages import NEEDS, markdown_of
-
-MOST_UNPACKED: Final = 500_000_000
-"""Bytes that a file may unpack to; one that says it has more is refused before it is unpacked."""
 
 _STYLES: Final = "p[style-name='Title'] => h1:fresh\np[style-name='Subtitle'] => p:fresh"
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from autodata.checkpoints.records import Skipped
-from autodata.corpus.loaders.base import File, Loader, Raw, Reading, as_text, one_line
+from autodata.corpus.loaders.base import File, Loader, Raw, Reading, Unreadable, as_text, one_line
+
+if TYPE_CHECKING:
+    from bs4 import BeautifulSoup
 
 LEAVE_OUT: Final = ("script", "style", "noscript", "template", "iframe", "svg", "canvas", "form", "button", "select")
 """Elements that hold no text of the page."""
@@ -25,18 +28,26 @@ def load_page(file: File, reading: Reading) -> Iterator[Raw | Skipped]:
     from bs4 import BeautifulSoup  # noqa: PLC0415 - an optional extra
 
     html, note = _page_text(file.read(), reading)
-    soup = BeautifulSoup(html, "lxml")
+    try:
+        text, title = _read(BeautifulSoup(html, "lxml"))
+    except RecursionError as error:
+        raise Unreadable("its elements stand too deep in one another: save it as text") from error
+    yield Raw(file.name, text, title, note)
+
+
+def _read(soup: BeautifulSoup) -> tuple[str, str]:
+    """Return what a page says as Markdown, and its title where no heading is one."""
     title = one_line(soup.title.get_text(" ")) if soup.title else ""
     for element in soup.find_all([*LEAVE_OUT, *AROUND]):
         element.decompose()
-    mains = soup.find_all("main") or soup.find_all(attrs={"role": "main"}) or soup.find_all("article")
+    mains = soup.find_all("main") or soup.find_all(role="main") or soup.find_all("article")
     whole = soup.body or soup
     chosen: Any = mains[0] if len(mains) == 1 else whole
     if len(chosen.get_text(strip=True)) * 2 < len(whole.get_text(strip=True)):
         chosen = whole  # it holds the smaller part of the page: not what was meant
     if chosen.find("h1"):
         title = ""
-    yield Raw(file.name, markdown_of(str(chosen)), title, note)
+    return markdown_of(str(chosen)), title
 
 
 def _page_text(data: bytes, reading: Reading) -> tuple[str, str]:

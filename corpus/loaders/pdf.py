@@ -22,6 +22,9 @@ LEAST_PAGES: Final = 3
 LIGATURES: Final = str.maketrans(
     {"\ufb00": "ff", "\ufb01": "fi", "\ufb02": "fl", "\ufb03": "ffi", "\ufb04": "ffl", "\ufb05": "st", "\ufb06": "st"}
 )
+_LETTERS: Final = ("ff", "fi", "fl", "ffi", "ffl")
+_WORD: Final = re.compile(r"[^\W\d_]+")
+_READ_OR_NOT: Final = re.compile(r"(?:[^\W\d_]|\ufffd)+")
 _NUMBER: Final = re.compile(r"\d+")
 _PAGE_NUMBER: Final = re.compile(
     r"[\W_]*(?:(?:page|p\.|seite|p\u00e1gina)\s*)?(?:\d{1,4}|[ivxlc]{1,7})(?:\s*(?:/|of|von|de|sur)\s*\d{1,4})?[\W_]*",
@@ -48,10 +51,36 @@ def load_pdf(file: File, reading: Reading) -> Iterator[Raw | Skipped]:
             what = "1 line" if around == 1 else f"{around:,} lines"
             notes.append(f"{what} of headers, footers and page numbers left out")
     text = "\n\n".join(pages).replace("\0", "\ufffd")
+    if cleaned:
+        text, mended = with_ligatures(text)
+        if mended:
+            what = "1 ligature" if mended == 1 else f"{mended:,} ligatures"
+            notes.append(f"{what} that could not be read put back, as the same words have them elsewhere")
     if unread := text.count("\ufffd"):
         what = "1 letter" if unread == 1 else f"{unread:,} letters"
         notes.append(f"{what} could not be read and stand as \ufffd in its words")
     yield Raw(file.name, text, note="; ".join(notes))
+
+
+def with_ligatures(text: str) -> tuple[str, int]:
+    """Return a text whose unread signs are ligatures again where that leaves no doubt, and how many were.
+
+    It does where a word with one of them, and with no other, stands elsewhere in the same text.
+    """
+    known = {word.casefold() for word in _WORD.findall(text)}
+    count = 0
+
+    def mended(match: re.Match[str]) -> str:
+        nonlocal count
+        if "\ufffd" not in match[0]:
+            return match[0]
+        found = [letters for letters in _LETTERS if match[0].replace("\ufffd", letters).casefold() in known]
+        if len(found) != 1:
+            return match[0]
+        count += match[0].count("\ufffd")
+        return match[0].replace("\ufffd", found[0])
+
+    return (_READ_OR_NOT.sub(mended, text), count) if "\ufffd" in text else (text, 0)
 
 
 def _pages(file: File, *, tables: bool) -> tuple[list[str], int]:
@@ -149,10 +178,10 @@ def _trimmed(
     """Return a page's lines without those at one end that stand around every page, from the outermost inwards."""
     inner = 0
     for line in _edge(lines, end):
-        if (end, _key(line)) not in repeated:
-            if not (numbered and _PAGE_NUMBER.fullmatch(line.strip())):
-                break
-            numbered = False  # a page has one number at an end
+        is_number = numbered and bool(_PAGE_NUMBER.fullmatch(line.strip()))
+        if not is_number and (end, _key(line)) not in repeated:
+            break
+        numbered = numbered and not is_number  # a page has one number at an end
         inner += 1
     left = list(lines)
     for _ in range(inner):

@@ -58,11 +58,13 @@ def load_rst(file: File, reading: Reading) -> Iterator[Raw | Skipped]:
 
 _COMMENT: Final = re.compile(r"(?<!\\)((?:\\\\)*)%.*")
 _BODY: Final = re.compile(r"\\begin\{document\}(.*?)(?:\\end\{document\}|\Z)", re.DOTALL)
-_TITLE: Final = re.compile(r"\\title(?:\[[^\]]*\])?\{")
-_SECTION: Final = re.compile(r"\\(?P<kind>part|chapter|section|subsection|subsubsection|paragraph)\*?(?:\[[^\]]*\])?\{")
+_TITLE: Final = re.compile(r"\\title(?:\[[^\]\n]{0,300}\])?\{")
+_SECTION: Final = re.compile(
+    r"\\(?P<kind>part|chapter|section|subsection|subsubsection|paragraph)\*?(?:\[[^\]\n]{0,300}\])?\{"
+)
 _DEPTH: Final = {"part": 1, "chapter": 1, "section": 2, "subsection": 3, "subsubsection": 4, "paragraph": 5}
 _COMMAND: Final = re.compile(r"\\(?:\\|[A-Za-z]+\*?)|[{}~]")
-_INPUT: Final = re.compile(r"\\(?:input|include|subfile)\{([^}]*)\}")
+_INPUT: Final = re.compile(r"\\(?:input|include|subfile)\{([^}\n]{0,300})\}")
 _MOST_BRACED: Final = 2_000
 """Longest title of a section, in characters; what is longer is no title but a brace that is never closed."""
 

@@ -14,7 +14,7 @@ from autodata.corpus.chunks import chunked
 
 
 def document(text: str, title: str = "Masts", **more: str) -> Document:
-    return Document(document_id=document_id(text), name="a.md", title=title, text=text, **more)  # type: ignore[arg-type]
+    return Document(document_id=document_id(text), name="a.md", title=title, text=text, **more)
 
 
 def parts(text: str, most: int, **more: str) -> list[str]:

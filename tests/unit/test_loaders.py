@@ -158,6 +158,12 @@ def test_a_page_is_read_in_the_encoding_that_it_states(tmp_path: Path) -> None:
     assert only(tmp_path / "a.html").text == "Łódź"
 
 
+def test_a_page_nested_beyond_measure_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text("<div><b>" * 5000 + "Of oak.")
+    found = read(tmp_path / "a.html")[0]
+    assert isinstance(found, Document) or found.reason.startswith("its elements stand too deep in one another")
+
+
 # Texts with headings of their own
 
 
@@ -485,6 +491,29 @@ def test_a_loader_may_yield_documents_and_what_is_none(tmp_path: Path, monkeypat
     monkeypatch.setitem(LOADERS.shipped, "log", Loader(load, "logs"))
     (tmp_path / "a.log").write_text("one\n\ntwo")
     assert [one.name for one in read(tmp_path)] == ["a.log:1", "a.log", "a.log:3"]
+
+
+def test_a_loader_that_fails_ends_its_own_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(file: File, reading: Reading) -> Iterator[Raw | Skipped]:
+        yield Raw(file.name, "The mast.")
+        raise KeyError("its defect\nin two lines")
+
+    monkeypatch.setitem(LOADERS.shipped, "log", Loader(load, "logs"))
+    (tmp_path / "a.log").touch()
+    (tmp_path / "b.txt").write_text("Of oak.")
+    first, failed, second = read(tmp_path)
+    assert (first.name, second.name) == ("a.log", "b.txt")
+    assert failed == Skipped("a.log", r"its loader failed: KeyError: 'its defect\nin two lines'")
+
+
+def test_a_packed_file_that_would_fill_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autodata.corpus.loaders.base.MOST_UNPACKED", 1000)
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(b"a" * 1001))
+    (tmp_path / "b.txt.gz").write_bytes(gzip.compress(b"a" * 1000))
+    (tmp_path / "c.txt").write_bytes(b"b" * 2000)
+    told, *rest = read(tmp_path)
+    assert told == Skipped("a.txt.gz", "it unpacks to more than 1,000 bytes")
+    assert all(isinstance(one, Document) for one in rest)
 
 
 # Addresses

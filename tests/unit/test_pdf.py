@@ -13,7 +13,7 @@ from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 from autodata.checkpoints.records import Document
 from autodata.corpus.documents import read_documents
 from autodata.corpus.loaders.base import Reading
-from autodata.corpus.loaders.pdf import without_edges
+from autodata.corpus.loaders.pdf import with_ligatures, without_edges
 from autodata.corpus.loaders.pdf_tables import with_tables
 
 Placed = tuple[int, int, str]
@@ -106,6 +106,25 @@ def test_only_lines_at_edges_are_ever_left_out(pages: list[str]) -> None:
         for kept, whole in zip(left, pages, strict=True)
     )
     assert lost == out
+
+
+@pytest.mark.parametrize(
+    ("text", "mended", "count"),
+    [
+        (
+            "The \ufffdrst specification; first things. Speci\ufffdcation",
+            "The first specification; first things. Specification",
+            2,
+        ),
+        ("specification verifies speci\ufffdcation", "specification verifies specification", 1),
+        # Nothing like it elsewhere, or two words that it may be.
+        ("speci\ufffdcation", "speci\ufffdcation", 0),
+        ("fluff and fluf, flu\ufffd", "fluff and fluf, fluff", 1),
+        ("a fir, a flr, a \ufffdr", "a fir, a flr, a \ufffdr", 0),
+    ],
+)
+def test_a_lost_ligature_is_put_back_where_there_is_no_doubt(text: str, mended: str, count: int) -> None:
+    assert with_ligatures(text) == (mended, count)
 
 
 # Tables
