@@ -14,7 +14,7 @@ from typing import Final
 
 from autodata.checkpoints.ids import PART, normalise_text
 from autodata.checkpoints.records import Document
-from autodata.corpus.documents import FENCE, cut_position
+from autodata.corpus.documents import cut_position
 
 PLAIN: Final = 9
 """The level of a place between two paragraphs: below that of every heading."""
@@ -27,6 +27,7 @@ LEAST_SHARE: Final = 3
 """A part takes at least this part of the room, unless what follows is too long for any."""
 
 _HEADING: Final = re.compile(r"(#{1,6})[ \t]+(\S.*)")
+_FENCE: Final = re.compile(r"[ \t]*(?:```|~~~)")
 _ITEM: Final = re.compile(r"[ \t]*(?:[-*+|]|\d{1,3}[.)])(?:[ \t]|$)")
 _OPENS: Final = re.compile(
     r"(?:export\s+|public\s+|private\s+|static\s+|final\s+|abstract\s+|async\s+|default\s+|pub\s+)*"
@@ -95,7 +96,7 @@ def _prose_blocks(text: str) -> list[_Block]:
             level = _INSIDE if fence else PLAIN if blank else _ROW if _ITEM.match(line) else 0
             if level:
                 blocks.append(_Block(place, level))
-        if found := FENCE.match(line):
+        if found := _FENCE.match(line):
             mark = found[0].strip()
             fence = "" if mark == fence else fence or mark
         blank = not fence and (not line.strip() or bool(heading))

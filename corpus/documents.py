@@ -22,7 +22,7 @@ from autodata.corpus.sources import Away, Finder, Found, Item, Record, Source, U
 __all__ = ["Source", "fit", "read_documents"]
 
 _HEADING: Final = re.compile(r"#[ \t]+(?P<title>\S.*)")
-FENCE: Final = re.compile(r"[ \t]*(?:```|~~~)")
+_FENCE: Final = re.compile(r"[ \t]*(?:```|~~~)")
 _SENTENCE_END: Final = re.compile(r"[.!?\u2026][\"'\u201d\u2019)\]]*(?=\s)|[\u3002\uff01\uff1f]")
 _LAST_WORD: Final = re.compile(r"\s\S*\Z")
 
@@ -175,7 +175,7 @@ def _heading(text: str) -> str:
     """Return the first Markdown heading of the first level outside of code fences, or nothing."""
     in_code = False
     for line in text.split("\n"):
-        if FENCE.match(line):
+        if _FENCE.match(line):
             in_code = not in_code
         elif not in_code and (match := _HEADING.fullmatch(line)):
             return one_line(match["title"].rstrip("# \t") or match["title"])

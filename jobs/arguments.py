@@ -65,8 +65,9 @@ NAMED = ("documents", "domain", "models", "target", "out", "config", "progress")
 def sources_of(documents: object) -> list[Source]:
     """Return what to read, in order: files and folders, and records that hold a text.
 
-    A Path is a path. A string of several lines, or of more than SHORT characters, is a text; any other names a path. A
-    mapping is a record: `text`, and perhaps `id` and `title`. Anything else is gone through as an iterable of these.
+    A Path is a path. A string of several lines, or of more than SHORT characters, is a text; any other names a path, or
+    an address where it begins as one. A mapping is a record: `text`, and perhaps `id` and `title`. Anything else is
+    gone through as an iterable of these.
     Raises UserError for what is none of them, and for an iterable whose strings are paths and texts: a text that looks
     like a path must not make its file be read.
     """

@@ -46,11 +46,12 @@ def generate(
 ) -> GenerationResult:
     """Make examples from documents: the whole job of `autodata run` in one call, which waits until it has ended.
 
-    `documents` are files and folders (a Path, or a string of one line), texts (longer strings), `{"text": ...}` with
-    perhaps `id` and `title`, or an iterable of these; None goes on with those of the run folder. `domain` is `cs`,
-    `facts`, `legal`, `science` or a folder of one's own. `models` gives, by role or as `default`, `"provider:model"`,
-    settings as a configuration's table has them, or a LangChain chat model; one alone plays every role. None leaves the
-    configuration's: `config` is a file, a dictionary of the same keys, or a RunConfig. No file is read unasked.
+    `documents` are files and folders (a Path, or a string of one line), addresses (`https://`, `hf://`), texts
+    (longer strings), `{"text": ...}` with perhaps `id` and `title`, or an iterable of these; None goes on with those of
+    the run folder. `domain` is `cs`, `facts`, `legal`, `science` or a folder of one's own. `models` gives, by role
+    or as `default`, `"provider:model"`, settings as a configuration's table has them, or a LangChain chat model;
+    one alone plays every role. None leaves the configuration's: `config` is a file, a dictionary of the same keys,
+    or a RunConfig. No file is read unasked.
 
     `target` stops at so many accepted examples. With `out` all lies in a run folder, and the same call again goes on
     where it was and pays for nothing twice. Without it a temporary folder is used, and removed at the end; when
