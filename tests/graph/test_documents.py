@@ -20,6 +20,7 @@ from autodata.jobs.inputs import Inputs
 from autodata.runner.config import as_begun, read_config
 from autodata.runner.fingerprint import fingerprint, kept_of
 from autodata.runner.ingest import add_documents
+from autodata.runner.optimization.session import require_splits
 from autodata.runner.run_folder import require_room
 from tests.support import pinned
 from tests.support.commands import invoke, parsed, printed, refusal
@@ -332,6 +333,14 @@ def test_optimize_says_what_it_skips_and_refuses_a_split_of_nothing(here: Path) 
     )
     assert result.exit_code == 0, (result.output, result.exception)
     assert "--train: skipped: empty.md: empty\n" in result.stderr
+
+
+def test_parts_of_one_document_are_in_one_split_alone() -> None:
+    one, other = (doc("Of oak.", "/a", part=part) for part in ("#1", "#2"))
+    third = doc("Of iron.", "/b")
+    require_splits({"train": [one, other], "validate": [third]})
+    with pytest.raises(UserError, match=r"is in --train .* and in --validate: keep held-out documents out"):
+        require_splits({"train": [one, third], "validate": [other]})
 
 
 def test_fields_of_records_are_options_of_every_command(here: Path) -> None:
