@@ -182,8 +182,10 @@ class Reader:
         return str(rows[0][column])
 
     async def documents(self) -> list[str]:
-        """Return the ids of all documents that have a text, in order."""
-        rows = await self.read("SELECT document_id FROM documents WHERE chars > 0 ORDER BY document_id")
+        """Return the ids of all documents that have a text and are no older version of another, in order."""
+        rows = await self.read(
+            "SELECT document_id FROM documents WHERE chars > 0 AND replaced_by = '' ORDER BY document_id"
+        )
         return [row["document_id"] for row in rows]
 
     async def _start(self) -> None:
@@ -426,8 +428,9 @@ class MemoryLedger:
         return str(self.tables[table][(key,)][column])
 
     async def documents(self) -> list[str]:
-        """Return the ids of all documents that have a text, in order."""
-        return sorted(row["document_id"] for row in self.tables["documents"].values() if row["text"])
+        """Return the ids of all documents that have a text and are no older version of another, in order."""
+        rows = self.tables["documents"].values()
+        return sorted(row["document_id"] for row in rows if row["text"] and not row.get("replaced_by"))
 
     async def find_call(self, key: str) -> Mapping[str, Any] | None:
         """Return the stored row of table `calls` with this key, or None."""

@@ -27,6 +27,10 @@ class Document(Record):
     text: str
     note: str = ""
     """What was done to the text before use, for instance that it was cut to fit the context."""
+    source: str = ""
+    """What it is known by when its text has changed: its file, address or record. Empty when nothing tells."""
+    layout: Literal["prose", "code"] = "prose"
+    """What it is made of, where it is too long for a context: paragraphs under headings, or definitions."""
 
 
 @dataclass(frozen=True)

@@ -51,11 +51,14 @@ TABLES: dict[str, Table] = {
     "meta": Table(_columns("key value"), pk=("key",), required=frozenset({"value"})),
     "documents": Table(
         # The text stands last: SQLite reads a row from its beginning up to the last column that is asked for.
+        # `source` is what a document is known by when its text has changed, `replaced_by` the newer one's id then.
         _columns("document_id name title status status_reason note extract", "chars rounds epoch settled")
+        | _columns("source replaced_by")
         | _columns("text"),
         pk=("document_id",),
         required=frozenset({"name"}),
         defaults={"title": "", "text": "", "status": "pending", "status_reason": "", "note": ""}
+        | {"source": "", "replaced_by": ""}
         # `settled` is 1 once nothing is left to do: the end is recorded, the thread finished, its checkpoints thinned.
         | {"chars": 0, "rounds": 0, "epoch": 0, "settled": 0},
         indexes=(("status",),),
@@ -357,7 +360,7 @@ MIGRATIONS: Mapping[str, Callable[[Database], None]] = {
     "1": _add_what_lacks,  # extracts, what a loop judge and a screen found
     "2": _add_what_lacks,  # people's labels, forks, the optimiser's tables, spans
     "3": _charge_calls,  # what a call counts for, and requests that timed out
-    "4": _tell_tokens_apart,  # cached and reasoning tokens, and requests that were called off
+    "4": _tell_tokens_apart,  # tokens by sort, requests called off, what a document is known by and what replaced it
 }
 """Version -> what brings a file of it to the next. Every version that ever was stands here, but for today's.
 

@@ -18,17 +18,21 @@ from autodata.cli.optimize_report import SearchReport, blamed, show_search
 from autodata.cli.run import (
     ConfigFile,
     DomainName,
+    IdField,
     MaxCalls,
     MaxSeconds,
     MaxTokens,
     MaxUsd,
+    TextField,
+    TitleField,
     by_cause,
+    fields,
     find_settings,
     on_signals,
     stopped_at_once,
 )
 from autodata.cli.terminal import AsJson, console, print_json, write_data
-from autodata.jobs.inputs import Inputs
+from autodata.jobs.inputs import Inputs, as_folder_began
 from autodata.nodes.solver_modes import cautions
 from autodata.prompts.patch import write_pack
 from autodata.runner.destinations import destinations
@@ -57,6 +61,9 @@ def search(
     iterations: Annotated[int | None, typer.Option(help="Iterations in all.")] = None,
     parallel: Annotated[int | None, typer.Option(help="Iterations at once; only 1 is reproducible to the bit.")] = None,
     confirm: Annotated[int | None, typer.Option(help="Fresh blocks before a new incumbent is believed.")] = None,
+    text_field: TextField = None,
+    title_field: TitleField = None,
+    id_field: IdField = None,
     max_calls: MaxCalls = None,
     max_tokens: MaxTokens = None,
     max_usd: MaxUsd = None,
@@ -71,6 +78,7 @@ def search(
         "optimize.iterations": iterations,
         "optimize.parallel": parallel,
         "optimize.confirm": confirm,
+        **fields(text_field, title_field, id_field),
         "budget.max_calls": max_calls,
         "budget.max_tokens": max_tokens,
         "budget.max_usd": max_usd,
@@ -93,9 +101,11 @@ def execute(
     config: OptimizeRunConfig, paths: Mapping[str, list[Path]], out: Path, terminal: Console
 ) -> tuple[Outcome, SearchReport]:
     """Run one session with progress on a terminal. The first Ctrl-C or SIGTERM drains, the second stops at once."""
+    config = asyncio.run(as_folder_began(config, out))
     read = {split: Inputs(config, files) for split, files in paths.items() if files}
-    splits = {split: _documents(inputs, split) for split, inputs in read.items()}
-    warnings = [f"--{split}: {line}" for split, inputs in read.items() for line in inputs.lines([], out)]
+    found = {split: _documents(inputs, split) for split, inputs in read.items()}
+    splits = {split: documents for split, (documents, _) in found.items()}
+    warnings = [f"--{split}: {line}" for split, inputs in read.items() for line in inputs.lines(found[split][1], out)]
     for warning in cautions(config.chosen_domain, config.roles()):
         warnings.insert(0, f"warning: {warning}")
     if not (out / "run.db").exists():
@@ -109,14 +119,18 @@ def execute(
     raise stopped_at_once(out)
 
 
-def _documents(inputs: Inputs, split: str) -> list[Document]:
-    """Return the documents of a split. Raises UserError for an input that is none: a split is what was named."""
-    found: list[Document] = []
+def _documents(inputs: Inputs, split: str) -> tuple[list[Document], list[Skipped]]:
+    """Return the documents of a split, each once, and what is none. Raises UserError when no input can be used."""
+    found: dict[str, Document] = {}
+    skipped: list[Skipped] = []
     for item in inputs:
         if isinstance(item, Skipped):
-            raise UserError(f"--{split}: {item.name}: {item.reason}")
-        found.append(item)
-    return list({document.document_id: document for document in found}.values())
+            skipped.append(item)
+        else:
+            found[item.document_id] = item
+    if not found:
+        raise UserError(f"--{split}: {inputs.nothing_usable(skipped)}")
+    return [*found.values()], skipped
 
 
 async def _run_session(

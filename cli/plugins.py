@@ -14,17 +14,18 @@ from autodata.checkpoints.registry import Registry
 from autodata.cli.app import INSTALLED
 from autodata.cli.terminal import AsJson, console, print_json
 from autodata.corpus.exporters.registry import EXPORTERS
+from autodata.corpus.loaders.registry import LOADERS
 from autodata.domains.acceptance.policies import PRESETS
 from autodata.domains.tasks.registry import TASK_TYPES
 from autodata.jobs.printable import printable
 from autodata.tracing.registry import TRACE_EXPORTERS
 
-REGISTRIES: Sequence[Registry[Any]] = (TASK_TYPES, PRESETS, EXPORTERS, TRACE_EXPORTERS, INSTALLED)
+REGISTRIES: Sequence[Registry[Any]] = (TASK_TYPES, PRESETS, LOADERS, EXPORTERS, TRACE_EXPORTERS, INSTALLED)
 """All that packages can add to, in the order in which it is listed."""
 
 
 def plugins(as_json: AsJson = False) -> None:
-    """List task types, acceptance presets, export formats, trace exporters and commands, ours and installed ones.
+    """List task types, presets, loaders, export formats, trace exporters and commands, ours and installed ones.
 
     Code of installed packages is imported here. Exit code 1 if one of them cannot be used.
 

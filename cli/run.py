@@ -20,7 +20,7 @@ from autodata.checkpoints.queries.usage import usage_of_all
 from autodata.checkpoints.texts import json_text
 from autodata.cli.report import may_be_billed, repeated_questions, summary_table
 from autodata.cli.terminal import console
-from autodata.jobs.inputs import Inputs
+from autodata.jobs.inputs import Inputs, as_folder_began
 from autodata.jobs.progress import Progress
 from autodata.jobs.run_ledger import ledger_of
 from autodata.jobs.session import Session, work
@@ -31,13 +31,16 @@ from autodata.runner.config import RunConfig, load_config, stored_config
 _KIND = re.compile(r": [a-z_]+: ")
 
 # Options that `autodata run` and `autodata baseline` share.
-Documents = Annotated[list[Path] | None, typer.Option("--documents", help="Files or folders to read.")]
-More = Annotated[list[Path] | None, typer.Argument(help="Further files or folders.", show_default=False)]
+Documents = Annotated[list[Path] | None, typer.Option("--documents", help="Files, folders, addresses, or - to read.")]
+More = Annotated[list[Path] | None, typer.Argument(help="More of them.", show_default=False)]
 Out = Annotated[Path, typer.Option("--out", help="The run's folder.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file; see 'autodata init'.")]
 DomainName = Annotated[str | None, typer.Option("--domain", help="A shipped domain, or the folder of one of your own.")]
 Concurrency = Annotated[int | None, typer.Option(help="Documents in work at once.")]
 Limit = Annotated[int | None, typer.Option(help="Documents to take at most.")]
+TextField = Annotated[str | None, typer.Option(help="Key or column that holds a document's text.")]
+TitleField = Annotated[str | None, typer.Option(help="The one that holds its title.")]
+IdField = Annotated[str | None, typer.Option(help="The one that holds its id.")]
 MaxCalls = Annotated[int | None, typer.Option(help="Model calls the run may make in all.")]
 MaxTokens = Annotated[int | None, typer.Option(help="Tokens the run may use in all, in and out.")]
 MaxUsd = Annotated[float | None, typer.Option(help="US dollars the run may cost in all.")]
@@ -75,6 +78,9 @@ def run(
     ] = None,
     concurrency: Concurrency = None,
     limit: Limit = None,
+    text_field: TextField = None,
+    title_field: TitleField = None,
+    id_field: IdField = None,
     target: Annotated[int | None, typer.Option(help="Stop at this many accepted examples.")] = None,
     max_calls: MaxCalls = None,
     max_tokens: MaxTokens = None,
@@ -101,6 +107,7 @@ def run(
         "concurrency": concurrency,
         "limit": limit,
         "target": target,
+        **fields(text_field, title_field, id_field),
         "budget.max_calls": max_calls,
         "budget.max_tokens": max_tokens,
         "budget.max_usd": max_usd,
@@ -115,6 +122,11 @@ def run(
     if graph or profile or server_key_env:
         raise UserError("--graph, --profile and --server-key-env go with --server URL")
     finish(find_settings(config, out, flags), paths, out, as_json=as_json)
+
+
+def fields(text: str | None, title: str | None, id_: str | None) -> dict[str, str | None]:
+    """Return the flags that say where a record holds its text, title and id."""
+    return {"documents.text_field": text, "documents.title_field": title, "documents.id_field": id_}
 
 
 def finish(settings: RunConfig, paths: list[Path], out: Path, *, as_json: bool) -> NoReturn:
@@ -138,6 +150,7 @@ def execute(config: RunConfig, paths: list[Path], out: Path, terminal: Console) 
     """Run one session with progress on `terminal`. The first Ctrl-C or SIGTERM drains, the second stops at once."""
     if not paths and not (out / "run.db").exists():
         raise UserError(f"{out} holds no documents yet: give --documents PATH")
+    config = asyncio.run(as_folder_began(config, out))
     inputs = Inputs(config, paths)  # mistyped paths are found before a run folder is made
     with suppress(asyncio.CancelledError):
         progress = Progress(terminal, target=config.target)

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from autodata.checkpoints.errors import RunFailed, UserError
-from autodata.checkpoints.queries.documents import count_documents, examples
+from autodata.checkpoints.queries.documents import count_documents, count_usable, examples
 from autodata.checkpoints.usage import MAY_BE_BILLED
 from autodata.cli.report import percent
 from autodata.cli.terminal import console
 from autodata.corpus.summary import summarise
-from autodata.jobs.inputs import Inputs
+from autodata.jobs.inputs import Inputs, as_folder_began
 from autodata.jobs.progress import Progress
 from autodata.jobs.session import Session
-from autodata.runner.config import RunConfig, load_config
+from autodata.runner.config import RunConfig, load_config, reading_bears
 from autodata.runner.destinations import host
-from autodata.runner.ingest import add_documents
+from autodata.runner.ingest import ingest
 from autodata.runner.remote import RemoteRun, RemoteRunner, open_remote
 
 _BOUNDS = ("weak_mean", "weak_best", "strong_mean", "gap")
@@ -47,7 +47,7 @@ def run_on_server(
         )
     if config is None and Path("autodata.toml").exists():
         config = Path("autodata.toml")
-    settings = load_config(config, given)
+    settings = asyncio.run(as_folder_began(load_config(config, given), out))
     run = RemoteRun(
         graph or f"self_instruct_{settings.chosen_domain.name}",
         context_of(settings, profiles),
@@ -55,6 +55,7 @@ def run_on_server(
         limit=settings.limit,
         target=settings.target,
         pause_after_documents=settings.retries.pause_after_documents,
+        reading=reading_bears(settings),
     )
     if run.graph in {"dataset", "optimizer"}:
         raise UserError(
@@ -115,8 +116,11 @@ async def _run_session(
         async with open_remote(run, out, url, key) as runner:
             _on_signals(runner, progress)
             runner.on_event = progress.on_event
-            for line in inputs.lines(await add_documents(runner.ledger, inputs), out):
+            found = await ingest(runner.ledger, inputs)
+            for line in inputs.lines(found, out):
                 progress.say(line)
+            if not await count_usable(runner.ledger):
+                raise inputs.nothing_usable(found.skipped)
             progress.total = await count_documents(runner.ledger, "pending", "errored")
             outcome = await runner.run()
             made = [json.loads(text) for text in await examples(runner.ledger)]

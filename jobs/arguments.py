@@ -11,7 +11,7 @@ from langchain_core.language_models import BaseChatModel
 from pydantic import ValidationError
 
 from autodata.checkpoints.errors import UserError
-from autodata.corpus.documents import Source
+from autodata.corpus.sources import Source, address_of
 from autodata.models.config import ModelSettings
 from autodata.models.validation import problems
 from autodata.runner.chat_models import Model, laid_over
@@ -34,6 +34,12 @@ class Options(TypedDict, total=False):
     """Documents in work at once."""
     limit: int
     """Documents to take at most."""
+    text_field: str
+    """The key of a record, or column of a table, that holds a document's text, `documents.text_field`."""
+    title_field: str
+    """The one that holds its title, `documents.title_field`."""
+    id_field: str
+    """The one that holds its id, `documents.id_field`."""
     max_usd: float
     """US dollars the run folder may cost in all, `budget.max_usd`."""
     max_calls: int
@@ -47,6 +53,7 @@ class Options(TypedDict, total=False):
 KEYS: Mapping[str, str] = {
     "preset": "acceptance",
     **{name: name for name in ("seed", "max_rounds", "concurrency", "limit")},
+    **{name: f"documents.{name}" for name in ("text_field", "title_field", "id_field")},
     **{name: f"budget.{name}" for name in ("max_usd", "max_calls", "max_tokens", "max_seconds")},
 }
 """The configuration's key behind each of `Options`."""
@@ -58,8 +65,9 @@ NAMED = ("documents", "domain", "models", "target", "out", "config", "progress")
 def sources_of(documents: object) -> list[Source]:
     """Return what to read, in order: files and folders, and records that hold a text.
 
-    A Path is a path. A string of several lines, or of more than SHORT characters, is a text; any other names a path. A
-    mapping is a record: `text`, and perhaps `id` and `title`. Anything else is gone through as an iterable of these.
+    A Path is a path. A string of several lines, or of more than SHORT characters, is a text; any other names a path, or
+    an address where it begins as one. A mapping is a record: `text`, and perhaps `id` and `title`. Anything else is
+    gone through as an iterable of these.
     Raises UserError for what is none of them, and for an iterable whose strings are paths and texts: a text that looks
     like a path must not make its file be read.
     """
@@ -98,6 +106,8 @@ def _source(item: object, where: str) -> Source:
         raise UserError(f"{where}: {_TAKEN}, not {type(item).__name__}")
     if is_text(item):
         return {"text": item}
+    if address := address_of(item):
+        return address
     path = Path(item).expanduser()
     if not item.strip() or "\0" in item or not path.exists():
         raise UserError(

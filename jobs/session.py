@@ -10,8 +10,7 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
-from autodata.checkpoints.errors import UserError
-from autodata.checkpoints.queries.documents import count_documents, examples
+from autodata.checkpoints.queries.documents import count_documents, count_usable, examples
 from autodata.corpus.summary import summarise
 from autodata.jobs.inputs import Inputs
 from autodata.jobs.progress import Progress
@@ -19,7 +18,7 @@ from autodata.nodes.solver_modes import cautions
 from autodata.runner.config import RunConfig
 from autodata.runner.destinations import destinations
 from autodata.runner.document_runner import Runner, open_runner
-from autodata.runner.ingest import add_documents
+from autodata.runner.ingest import ingest
 from autodata.runner.outcome import Outcome
 
 
@@ -68,10 +67,11 @@ async def work(
             runner.report_findings(progress.say)
             for warning in cautions(config.chosen_domain, config.roles()):
                 note(f"warning: {warning}")
-            for line in inputs.lines(await add_documents(runner.ledger, inputs), out if kept else None):
+            found = await ingest(runner.ledger, inputs)
+            for line in inputs.lines(found, out if kept else None):
                 note(line)
-            if not await count_documents(runner.ledger):
-                raise UserError(f"{out} holds no documents yet: give --documents PATH")
+            if not await count_usable(runner.ledger):
+                raise inputs.nothing_usable(found.skipped)
             progress.total = await count_documents(runner.ledger, "pending", "waiting", "errored")
             outcome = await runner.run()
             made = [json.loads(text) for text in await examples(runner.ledger)]

@@ -116,6 +116,9 @@ class ModelSettings(Settings):
     """Share of probability that replies are sampled from."""
     max_tokens: int = Field(default=4096, ge=1, le=LARGEST)
     """Longest reply in tokens, reasoning included. Always sent: an unbounded reply can cost without end."""
+    context: int | None = Field(default=None, ge=512, le=LARGEST)
+    """The model's context in tokens, prompt and reply together; from it documents.max_chars is found. None: not known;
+    of a `local` model it is local.ctx."""
     timeout: float = Field(default=300.0, gt=0, le=LONGEST)
     """Seconds one request may take."""
     send_seed: bool = True
@@ -277,11 +280,12 @@ def _not_inherited(own: ModelSettings, default: ModelSettings) -> set[str]:
     The same host keeps its key, and the headers that stand for one, under whatever path the role reaches it.
     """
     of_host = {"api_key_env", "headers"}
-    elsewhere = {"base_url", "azure", "query", "extra_body", "send_seed", "price_in", "price_out", *of_host}
+    of_model = {"price_in", "price_out", "context"}
+    elsewhere = {"base_url", "azure", "query", "extra_body", "send_seed", *of_model, *of_host}
     if own.model_fields_set & {"provider", "base_url"}:
         here = own.provider == default.provider and _host(own) is not None and _host(own) == _host(default)
         return elsewhere - of_host if here else elsewhere
-    return {"price_in", "price_out"} if "model" in own.model_fields_set else set()
+    return of_model if "model" in own.model_fields_set else set()
 
 
 def _host(settings: ModelSettings) -> tuple[str, str] | None:

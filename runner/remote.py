@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,8 @@ class RemoteRun:
     target: int | None = None
     pause_after_documents: int = 5
     """Documents in a row that end errored for the same cause after which no more are submitted."""
+    reading: Mapping[str, str] = field(default_factory=dict)
+    """What of how documents are read here bears on results, as a fingerprint has it."""
 
     def resolved(self) -> dict[str, Any]:
         """Return what `RUN/config.toml` holds."""
@@ -267,7 +269,11 @@ def require_address(url: str, key: str | None) -> None:
 async def _bind(ledger: Ledger, folder: Path, run: RemoteRun) -> UUID:
     """Tie a folder to what the server is asked for; return the folder's own id, which names its threads."""
     known = await meta(ledger)
-    fields = {"graph": run.graph, **{f"context.{name}": str(value) for name, value in run.context.items()}}
+    fields = {
+        "graph": run.graph,
+        **run.reading,
+        **{f"context.{name}": str(value) for name, value in run.context.items()},
+    }
     if "bearing" in known:
         require_kind(known, KIND, folder)
     if changed := changed_since(known, fields, folder):

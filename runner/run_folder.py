@@ -29,17 +29,14 @@ from autodata.models.local.serving import LocalServing, Progress
 from autodata.nodes.context import Services
 from autodata.nodes.solver_modes import require_ready
 from autodata.prompts import PromptPack
-from autodata.prompts.roles import READERS_OF_SOURCE
 from autodata.runner.chat_models import connect_all, require_chat_models
 from autodata.runner.checkpointer import CHECKPOINTS, open_run_saver
-from autodata.runner.config import RunConfig, at_defaults, require_kind, write_resolved
+from autodata.runner.config import RunConfig, as_begun, at_defaults, require_kind, write_resolved
 from autodata.runner.fingerprint import changed_since, fingerprint, kept_of
+from autodata.runner.rooms import CHARS_PER_TOKEN, LEAST_CHARS, contexts
 from autodata.tracing.config import TracingConfig
 from autodata.tracing.setup import open_tracing
 from autodata.tracing.tracer import Tracer
-
-CHARS_PER_TOKEN = 3
-"""A careful estimate, for prose."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +138,7 @@ async def open_resources(
         budget = Budget(config.budget)
         if folder is not None:
             ledger = await stack.enter_async_context(open_ledger(folder))
+            config = as_begun(config, await meta(ledger))
             await bind(ledger, folder, config.resolved(pack.version))
             budget = await spent_budget(config, ledger, roles)
         connected = await _connected(config, roles, stack, models or {}, progress)
@@ -166,6 +164,7 @@ async def open_run_folder(
         # LangChain's own tracing would send all twice, unredacted, and where the configuration says no.
         stack.enter_context(tracing_context(enabled=False))
         ledger = await stack.enter_async_context(open_ledger(folder))
+        config = as_begun(config, await meta(ledger))
         await bind(ledger, folder, config.resolved(pack.version))
         saver = await stack.enter_async_context(open_run_saver(config.checkpoints, folder, ledger))
         connected = await _connected(config, roles, stack, models or {}, progress)
@@ -253,20 +252,18 @@ def require_prices(config: RunConfig, roles: Mapping[str, ModelSettings]) -> Non
 
 
 def require_room(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None:
-    """Raise UserError when a document may be longer than the context that a local server is started with."""
-    if config.chosen_domain.passage_words is not None:
+    """Raise UserError when a document may be longer than the context of a model that reads it, where that is known."""
+    if config.chosen_domain.passage_words is not None and not config.chunks:
         return
-    for role in READERS_OF_SOURCE:
-        settings = roles.get(role)
-        if settings is None or settings.provider != "local":
-            continue
-        most = (config.local.ctx - settings.max_tokens) * CHARS_PER_TOKEN
-        if config.documents.max_chars > most:
-            raise UserError(
-                f"documents.max_chars {config.documents.max_chars} does not fit models.{role}: local.ctx"
-                f" {config.local.ctx} less max_tokens {settings.max_tokens} leaves about {max(0, most)} characters:"
-                " set a larger local.ctx, or less of the others"
-            )
+    for role, context, reply in contexts(roles, config.local.ctx):
+        most = (context - reply) * CHARS_PER_TOKEN
+        setting = "local.ctx" if roles[role].provider == "local" else f"models.{role}.context"
+        left = f"{setting} {context} less max_tokens {reply} leaves about {max(0, most)} characters"
+        advice = f"set a larger {setting}, or less of the others"
+        if config.max_chars > most:
+            raise UserError(f"documents.max_chars {config.max_chars} does not fit models.{role}: {left}: {advice}")
+        if config.documents.max_chars is None and config.max_chars < LEAST_CHARS:
+            raise UserError(f"models.{role} has no room for a document: {left}, and instructions take more: {advice}")
 
 
 def make_folder(folder: Path, hint: str) -> None:

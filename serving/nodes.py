@@ -134,7 +134,7 @@ def read_paste(given: Paste, most_chars: int | None) -> Document:
 
 def read_pastes(server: ServerRuntime, domain: Domain, given: Sequence[Paste]) -> list[Document]:
     """Return the documents of pasted texts, each once. Raises UserError as `read_paste`."""
-    most = None if domain.passage_words else server.config.documents.max_chars
+    most = None if domain.passage_words else server.config.max_chars
     return list({document.document_id: document for document in (read_paste(item, most) for item in given)}.values())
 
 

@@ -205,7 +205,7 @@ def pinned_of(order: Order) -> dict[str, Any]:
 
 def read_splits(server: ServerRuntime, domain: Domain, given: Splits) -> dict[str, list[Document]]:
     """Return the documents of each split, each once. Raises UserError for one that is in two, or is none."""
-    most = None if domain.passage_words else server.config.documents.max_chars
+    most = None if domain.passage_words else server.config.max_chars
     splits: dict[str, list[Document]] = {}
     seen: dict[str, tuple[str, str]] = {}
     for split, pasted in given.of_split().items():

@@ -81,6 +81,30 @@ async def document_ids(ledger: Reader) -> set[str]:
     return {row["document_id"] for row in await ledger.read("SELECT document_id FROM documents")}
 
 
+async def known_sources(ledger: Reader) -> list[dict[str, Any]]:
+    """Return (document_id, name, source, status, note, replaced_by) of documents that something tells from others."""
+    return await ledger.read(
+        "SELECT document_id, name, source, status, note, replaced_by FROM documents WHERE source != '' ORDER BY rowid"
+    )
+
+
+async def status_before(ledger: Reader, document_id: str) -> str:
+    """Return where a document that was set aside stood before: waiting for a person, errored, or pending."""
+    rows = await ledger.read(
+        "SELECT EXISTS (SELECT 1 FROM labels WHERE document_id = d.document_id AND decision IS NULL) AS asked,"
+        " EXISTS (SELECT 1 FROM failures WHERE document_id = d.document_id AND epoch = d.epoch) AS failed"
+        " FROM documents d WHERE document_id = ?",
+        (document_id,),
+    )
+    return "waiting" if rows[0]["asked"] else "errored" if rows[0]["failed"] else "pending"
+
+
+async def count_usable(ledger: Reader) -> int:
+    """Return how many documents have a text that can be asked about."""
+    rows = await ledger.read("SELECT count(*) AS n FROM documents WHERE chars > 0")
+    return int(rows[0]["n"])
+
+
 async def rows_of_documents(ledger: Reader, wanted: Collection[str]) -> list[dict[str, Any]]:
     """Return the whole rows of some documents."""
     return await ledger.read(
@@ -125,7 +149,8 @@ async def open_documents(ledger: Reader, limit: int | None = None) -> list[dict[
     """Return (document_id, name, title, status, epoch) of what is left to do, among the first `limit` documents."""
     return await ledger.read(
         "SELECT document_id, name, title, status, epoch FROM documents WHERE status IN ('pending', 'errored')"
-        " AND document_id IN (SELECT document_id FROM documents WHERE chars > 0 ORDER BY rowid LIMIT ?)"
+        " AND document_id IN"
+        " (SELECT document_id FROM documents WHERE chars > 0 AND replaced_by = '' ORDER BY rowid LIMIT ?)"
         " ORDER BY rowid",
         (limit or -1,),
     )

@@ -23,7 +23,8 @@ SELECT
     (SELECT json_group_object(failure_mode, n) FROM
         (SELECT failure_mode, count(*) AS n FROM rounds
          WHERE outcome != 'open' AND failure_mode IS NOT NULL GROUP BY failure_mode)) AS failure_modes,
-    (SELECT count(*) FROM labels WHERE decision IS NULL) AS awaiting_review,
+    (SELECT count(*) FROM labels JOIN documents USING (document_id)
+        WHERE decision IS NULL AND replaced_by = '') AS awaiting_review,
     (SELECT json_group_object(decision, n) FROM
         (SELECT decision, count(*) AS n FROM labels WHERE decision IS NOT NULL GROUP BY decision)) AS labels,
     (SELECT avg(weak_mean) FROM examples) AS weak_mean,

@@ -8,6 +8,7 @@ from autodata.checkpoints.writes.calls import PaidCall, UnansweredRequest, recor
 from autodata.checkpoints.writes.collected import record_collected
 from autodata.checkpoints.writes.documents import (
     Failure,
+    Superseded,
     record_document,
     record_extract,
     record_failure,
@@ -74,6 +75,7 @@ __all__ = [
     "Placed",
     "Ruled",
     "SpanRecord",
+    "Superseded",
     "TriedDocument",
     "UnansweredRequest",
     "carry_span",

@@ -26,9 +26,25 @@ class Failure:
     epoch: int = 0
 
 
-async def record_taken_in(store: Store, items: Sequence[Document | Skipped]) -> None:
-    """Record documents as pending, and inputs that are none as skipped, with the reason."""
-    await store.save(documents=[_taken_in(item) for item in items])
+@dataclass(frozen=True)
+class Superseded:
+    """What becomes of a document whose source has another text now, or its own again."""
+
+    document_id: str
+    replaced_by: str
+    """The newer document's id; empty for one whose text is there again."""
+    note: str
+    status: DocumentStatus | None = None
+    """Where it stands from now on; None where that does not change."""
+    reason: str = ""
+    settled: bool = False
+
+
+async def record_taken_in(
+    store: Store, items: Sequence[Document | Skipped], superseded: Sequence[Superseded] = ()
+) -> None:
+    """Record documents as pending, inputs that are none as skipped, with the reason, and what becomes of older ones."""
+    await store.save(documents=[*map(_taken_in, items), *map(_superseded, superseded)])
 
 
 async def record_status(
@@ -113,4 +129,12 @@ def _taken_in(item: Document | Skipped) -> dict[str, Any]:
     if isinstance(item, Skipped):
         return row | {"status": DocumentStatus.SKIPPED.value, "status_reason": item.reason, "settled": 1}
     about = {"title": item.title, "text": item.text, "chars": len(item.text), "note": item.note}
+    about["source"] = item.source
     return row | about | {"status": DocumentStatus.PENDING.value}
+
+
+def _superseded(one: Superseded) -> dict[str, Any]:
+    row: dict[str, Any] = {"document_id": one.document_id, "replaced_by": one.replaced_by, "note": one.note}
+    if one.status is not None:
+        row |= {"status": one.status.value, "status_reason": one.reason, "settled": int(one.settled)}
+    return row

@@ -14,6 +14,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import RunControl
 
 from autodata.checkpoints.errors import Effect, Stopped, UserError, effect_of
+from autodata.checkpoints.ids import whole_id
 from autodata.checkpoints.queries.meta import meta_value
 from autodata.checkpoints.queries.searches import count_ended, open_workers, tests_done
 from autodata.checkpoints.records import Document
@@ -282,7 +283,8 @@ def require_splits(splits: Mapping[str, Sequence[Document]]) -> None:
     seen: dict[str, tuple[str, str]] = {}
     for split, documents in splits.items():
         for document in documents:
-            other, name = seen.setdefault(document.document_id, (split, document.name))
+            # Parts of one document are alike, whichever of them are in a split.
+            other, name = seen.setdefault(whole_id(document.document_id), (split, document.name))
             if other != split:
                 raise UserError(
                     f"{document.name} is in --{other} (as {name}) and in --{split}: keep held-out documents out"

@@ -325,7 +325,7 @@ def _folder_with_losses(folder: Path) -> None:
     (folder / "short.md").write_text("The mast of 1940 is 41 metres tall.")
     for n in range(5):
         (folder / f"long{n}.md").write_text(f"Mast {n}. " + "The mast was painted again. " * (100 + n))
-    (folder / "a.docx").write_text("x")
+    (folder / "a.doc").write_text("x")
     (folder / ".hidden.md").write_text("x")
     (folder / "sub" / "blank.txt").write_text("\u200b\ufeff")
     (folder / "sub" / "loop").symlink_to(folder)
@@ -353,7 +353,8 @@ def test_what_is_cut_lost_or_left_out_is_said(command: str, tmp_path: Path, monk
     monkeypatch.chdir(tmp_path)
     _folder_with_losses(tmp_path / "papers")
     (tmp_path / "autodata.toml").write_text(
-        f'domain = "cs"\n{"max_rounds = 1" if command == "run" else ""}\ndocuments = {{ max_chars = 1000 }}\n{MODELS}'
+        f'domain = "cs"\n{"max_rounds = 1" if command == "run" else ""}\n'
+        f"documents = {{ max_chars = 1000, chunk = false }}\n{MODELS}"
     )
     result = invoke(command, "--documents", "papers", "--out", "out", columns=300)
     assert result.exit_code == 0, result.output
@@ -366,7 +367,7 @@ def test_what_is_cut_lost_or_left_out_is_said(command: str, tmp_path: Path, monk
     assert "note: two.pdf: no text could be read from page 2 of 2" in lines
     [left_out] = [line for line in lines if line.startswith("left out of the folders: ")]
     assert left_out.startswith("left out of the folders: 3 entries, ")
-    for reason in ("1 of kind .docx", "1 hidden", "1 a link to a folder that is read already"):
+    for reason in ("1 of kind .doc", "1 hidden", "1 a link to a folder that is read already"):
         assert reason in left_out
     notes = {row["name"]: row["note"] for row in parsed("show", "out", "--json")}
     assert notes["two.pdf"] == "no text could be read from page 2 of 2"

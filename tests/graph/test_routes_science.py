@@ -218,6 +218,17 @@ async def test_grounding_is_the_sample_of_all_other_documents(count: int, known:
         assert found == rng.sample(sorted(ids), min(SCIENCE.grounding, count))
 
 
+@pytest.mark.parametrize("own", ["0" * 16, "7" * 16, "f" * 16])
+async def test_parts_of_one_document_are_no_examples_for_one_another(own: str) -> None:
+    others = sorted(f"{k:016x}" for k in range(10**15, 10**16, 10**15))
+    parts = [f"{own}#{n}" for n in range(1, 12)]
+    services = SimpleNamespace(run_seed=3, domain=SCIENCE)
+    services.blobs = SimpleNamespace(documents=AsyncMock(return_value=sorted([*others, *parts])))
+    for part in parts:
+        found = await sample_grounding(SimpleNamespace(services=services, document_id=part))  # type: ignore[arg-type]
+        assert found == random.Random(seed_for(3, "grounding", part)).sample(others, SCIENCE.grounding)
+
+
 async def test_an_empty_answer_counts_as_wrong_once_the_endpoint_has_answered() -> None:
     def weak(call: Call) -> Answer:
         return "It is 4." if "2 + 2" in call.prompt else ""

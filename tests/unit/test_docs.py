@@ -25,14 +25,19 @@ from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.records import FailureMode
 from autodata.cli import demo
 from autodata.cli.app import app
+from autodata.corpus.away import MOST_BYTES
+from autodata.corpus.loaders.encodings import LEAST_SIGNS
+from autodata.corpus.loaders.pdf import LEAST_PAGES
 from autodata.corpus.summary import MEANINGS, summarise
 from autodata.domains.acceptance.bounds import Bounds
 from autodata.domains.acceptance.policies import PRESETS, AcceptancePolicy, Counts, LoopJudge, Majority, Thresholds
 from autodata.domains.domain import DOMAINS, Domain
 from autodata.graphs.optimizer import build_optimizer
 from autodata.graphs.self_instruct import build_self_instruct
+from autodata.jobs.inputs import SHOWN_SKIPPED
 from autodata.models.local.weights import KNOWN_MODELS
 from autodata.runner.config import RunConfig, read_config
+from autodata.runner.rooms import CHARS_PER_TOKEN, MOST_CHARS
 from autodata.serving.context import SearchContext
 from autodata.serving.exports import EXPORTS
 from autodata.serving.optimizer import MOST_ITERATIONS, Splits
@@ -143,7 +148,7 @@ def test_the_documentation_is_found() -> None:
 
 
 def test_generated_parts_are_up_to_date() -> None:
-    text = "".join(page.read_text("utf-8") for page in (make.PAGE, make.DOMAINS_PAGE))
+    text = "".join(page.read_text("utf-8") for page in make.PAGES)
     assert text == make.rendered(text), "type: make docs"
     assert set(re.findall(r"<!-- generated: (\S+) -->", text)) == set(make.PARTS)
     assert text.count("<!-- end -->") == len(make.PARTS)
@@ -364,6 +369,17 @@ def test_numbers_of_the_configuration_page() -> None:
     with pytest.raises(Exception, match="no scores can pass"):
         read_config(impossible, "page")
     read_config(impossible.replace("0.96", "0.94"), "page")
+
+
+def test_numbers_of_the_documents_page() -> None:
+    page = prose(ROOT / "docs" / "documents.md")
+    assert f"at most {MOST_BYTES:,} bytes each" in page
+    assert f"fewer than {LEAST_SIGNS} signs outside of ASCII" in page
+    assert f"at least {WORDS[LEAST_PAGES]} pages and of a third of them" in page
+    assert f"`documents.max_chars` is {MOST_CHARS:,} unless" in page
+    assert f"{WORDS[CHARS_PER_TOKEN].capitalize()} characters a token are counted" in page
+    assert "ten are named" in page
+    assert SHOWN_SKIPPED == 10
 
 
 def test_numbers_of_the_studio_page() -> None:

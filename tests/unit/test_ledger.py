@@ -403,6 +403,7 @@ async def test_only_given_columns_change(store: Ledger | MemoryLedger) -> None:
     one = await row_of(store, "documents", document_id="d1")
     two = await row_of(store, "documents", document_id="d2")
     rest = {"status_reason": "", "epoch": 0, "note": "", "settled": 0, "extract": None}
+    rest |= {"source": "", "replaced_by": ""}
     assert one == DOCUMENT | {"status": "accepted", "rounds": 3} | rest
     assert (two["name"], two["epoch"], two["note"], two["status"]) == ("c.md", 1, "cut", "pending")
 

@@ -30,6 +30,7 @@ from pydantic import BaseModel
 from autodata.checkpoints.errors import cause_of
 from autodata.checkpoints.records import Document
 from autodata.checkpoints.texts import is_blank, json_text, preview
+from autodata.corpus.chunks import chunked
 from autodata.corpus.documents import fit, read_documents
 from autodata.domains.tasks.answers import final_answer, says_answer
 from autodata.domains.tasks.maths import compare, evaluate
@@ -514,6 +515,20 @@ def test_every_scanner_takes_time_in_proportion(work: Callable[[str], object]) -
 
 
 FILES = [
+    *(
+        "\\section[",
+        "\\title{",
+        "\\input{",
+        "%",
+        "==\n",
+        "a\n---\n",
+        "<p>",
+        "<table><tr><td>",
+        "|",
+        "- a\n",
+        "class A:\n\n",
+        "],[",
+    ),
     *("#", "# ", "# a\n", "#\t ", "```\n", "~~~", "a", "a. ", '!"', " ", "\n", "\u3002", "[", '{"', '{"text": 1}\n'),
     *("#\n", "1\n", '{"}\n', "{}\n", "[]\n", "\\\n", "\\u00 0000000\n", '{"text": }}}\n', '{"text":"a"}\n'),
     *("\x00\n", "\u3000\n", "\r", "a\u3000\n", '{"\\u0074ext":1}\n'),
@@ -521,12 +536,13 @@ FILES = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("suffix", [".txt", ".md", ".jsonl"])
+@pytest.mark.parametrize("suffix", [".txt", ".md", ".jsonl", ".rst", ".tex", ".py"])
 def test_files_of_a_megabyte_are_read_within_a_second(tmp_path: Path, suffix: str) -> None:
     def read(text: str) -> None:
         for found in read_documents([path]):
             if isinstance(found, Document):
                 fit(found, MEGABYTE // 2, "cut")
+                chunked(found, 60_000)
 
     path = tmp_path / f"hostile{suffix}"
     for unit in FILES:
