@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -29,21 +30,27 @@ COMMANDS: Mapping[str, str] = {
     "baseline": "Write one question a document and measure both solvers on it: what a run is compared with.",
     "list": "List the runs under a folder: state, documents, accepted examples, cost and age.",
     "status": "Print how a run stands: documents, calls and tokens by role, scores, and why rounds failed.",
-    "show": "List the documents of a run, or show one document: questions, attempts with their marks, verdicts, feedback.",
+    "show": (
+        "List the documents of a run, or show one document: questions, attempts with their marks, verdicts, feedback."
+    ),
     "trace": "Draw what a document's run did, and when: rounds, nodes and calls with time, tokens, cost and verdicts.",
     "compare": "Show runs side by side: scores, rounds, failures and cost, with 95 % intervals.",
     "optimize": "Search for better prompts: rewrite them from traced failures, keep what wins on held-out documents.",
     "export": "Write the accepted examples of a run to a file, in the order of their documents.",
-    "push": "Push the accepted examples of a run to a dataset elsewhere. Pushing again adds what is new, and nothing twice.",
+    "push": (
+        "Push the accepted examples of a run to a dataset elsewhere. Pushing again adds what is new, and nothing twice."
+    ),
     "init": "Write a commented configuration: every setting with its default and its meaning.",
     "doctor": "Try every endpoint of a configuration with a few tiny calls and say what each can do.",
     "demo": "Make a few examples from the shipped documents, with no key and no server.",
     "graph": (
-        "Print the graph of a domain, or of a server, as mermaid text; or draw it into a file. Nothing is sent anywhere."
+        "Print the graph of a domain, or of a server, as mermaid text; or draw it into a file."
+        " Nothing is sent anywhere."
     ),
     "prompts": "Show, compare and copy the prompts of domains.",
     "plugins": (
-        "List kinds, acceptance presets, export formats, trace exporters and commands: the package's and installed ones."
+        "List kinds, acceptance presets, export formats, trace exporters and commands:"
+        " the package's and installed ones."
     ),
     "completion": "Print a script that completes commands, options and files in bash, zsh or fish.",
 }
@@ -172,8 +179,13 @@ COMPLETING = "_AUTODATA_COMPLETE"
 """The environment variable by which a shell asks for completions: see `autodata completion`."""
 
 
+OBJECTS_BETWEEN_COLLECTIONS = 50_000
+"""New objects until Python looks for garbage. At its own 700 an eighth of a command's start goes into looking."""
+
+
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 failed, 2 the user's mistake."""
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     take_any_text()
     if COMPLETING in os.environ:
         completion_init()

@@ -20,7 +20,6 @@ from autodata.cli.run import (
     find_settings,
     finish,
 )
-from autodata.runner.config import BaselineConfig
 
 
 def baseline(
@@ -43,6 +42,8 @@ def baseline(
 
     Example: autodata baseline --config autodata.toml --documents papers/ --out runs/baseline
     """
+    from autodata.runner.config import BaselineConfig  # noqa: PLC0415 - a command's help need not wait for it
+
     flags = {
         "domain": domain,
         "concurrency": concurrency,

@@ -14,8 +14,6 @@ from autodata.cli.report import example_card, examples_table, summary_table
 from autodata.cli.run import closing_lines, execute
 from autodata.cli.terminal import console
 from autodata.examples import documents_folder
-from autodata.jobs.progress import duration
-from autodata.runner.config import read_config
 
 LOCAL = """
 domain = "facts"
@@ -76,6 +74,9 @@ def demo(
 
     Example: autodata demo --models simulated
     """
+    from autodata.jobs.progress import duration  # noqa: PLC0415 - a command's help need not wait for it
+    from autodata.runner.config import read_config  # noqa: PLC0415 - a command's help need not wait for it
+
     output, errors = console(), console(stderr=True)
     simulated = models is Models.SIMULATED
     (errors if as_json else output).print(

@@ -8,8 +8,6 @@ from typing import Annotated
 import typer
 
 from autodata.checkpoints.errors import UserError
-from autodata.domains.loader import find_domain
-from autodata.graphs.self_instruct import build_self_instruct
 
 
 def graph(
@@ -32,6 +30,9 @@ def graph(
             raise UserError(f"--graph {name}: no such graph: use one of {', '.join(EXPORTS)}")
         drawn = compiled(name).get_graph()
     else:
+        from autodata.domains.loader import find_domain  # noqa: PLC0415 - a command's help need not wait for it
+        from autodata.graphs.self_instruct import build_self_instruct  # noqa: PLC0415
+
         drawn = build_self_instruct(find_domain(domain or "cs")).compile().get_graph()
     if out is None:
         typer.echo(drawn.draw_mermaid())

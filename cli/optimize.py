@@ -6,15 +6,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.checkpoints.records import Document, Skipped
-from autodata.cli.optimize_progress import OptimizeProgress
-from autodata.cli.optimize_report import SearchReport, blamed, show_search
 from autodata.cli.run import (
     ConfigFile,
     DomainName,
@@ -27,12 +24,15 @@ from autodata.cli.run import (
     on_signals,
 )
 from autodata.cli.terminal import AsJson, console, print_json, write_data
-from autodata.jobs.inputs import Inputs
-from autodata.nodes.solver_modes import attempts_alike
-from autodata.prompts.patch import write_pack
-from autodata.runner.destinations import destinations
-from autodata.runner.optimization.session import OptimizeRunConfig, open_optimization, require_splits
-from autodata.runner.outcome import Outcome
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from autodata.cli.optimize_progress import OptimizeProgress
+    from autodata.cli.optimize_report import SearchReport
+    from autodata.jobs.inputs import Inputs
+    from autodata.runner.optimization.session import OptimizeRunConfig
+    from autodata.runner.outcome import Outcome
 
 optimize = typer.Typer(
     help="Search for better prompts: rewrite them from traced failures, keep what wins on held-out documents.\n\n"
@@ -65,6 +65,9 @@ def search(
     """Search for better prompts. The same command again goes on, and pays for nothing twice."""
     if context.invoked_subcommand is not None:
         return
+    from autodata.cli.optimize_report import show_search  # noqa: PLC0415 - a command's help need not wait for it
+    from autodata.runner.optimization.session import OptimizeRunConfig  # noqa: PLC0415 - a command's help need not wait for it
+
     flags = {
         "domain": domain,
         "optimize.iterations": iterations,
@@ -92,6 +95,11 @@ def execute(
     config: OptimizeRunConfig, paths: Mapping[str, list[Path]], out: Path, terminal: Console
 ) -> tuple[Outcome, SearchReport]:
     """Run one session with progress on a terminal. The first Ctrl-C or SIGTERM drains, the second stops at once."""
+    from autodata.cli.optimize_progress import OptimizeProgress  # noqa: PLC0415 - a command's help need not wait for it
+    from autodata.jobs.inputs import Inputs  # noqa: PLC0415 - a command's help need not wait for it
+    from autodata.nodes.solver_modes import attempts_alike  # noqa: PLC0415 - a command's help need not wait for it
+    from autodata.runner.optimization.session import require_splits  # noqa: PLC0415 - a command's help need not wait for it
+
     read = {split: Inputs(config, files) for split, files in paths.items() if files}
     splits = {split: _documents(inputs, split) for split, inputs in read.items()}
     told = [f"--{split}: {line}" for split, inputs in read.items() for line in inputs.lines([], out)]
@@ -123,6 +131,10 @@ async def _sit(
     out: Path,
     progress: OptimizeProgress,
 ) -> tuple[Outcome, SearchReport]:
+    from autodata.cli.optimize_report import SearchReport  # noqa: PLC0415 - a command's help need not wait for it
+    from autodata.runner.destinations import destinations  # noqa: PLC0415 - a command's help need not wait for it
+    from autodata.runner.optimization.session import open_optimization  # noqa: PLC0415 - a command's help need not wait for it
+
     with progress:
         progress.say(destinations(config.roles().values(), config.tracing))
         async with open_optimization(config, out, progress=progress.preparing) as session:
@@ -162,6 +174,8 @@ def status(
 
     Example: autodata optimize status OPT --picture search.svg
     """
+    from autodata.cli.optimize_report import SearchReport, show_search  # noqa: PLC0415 - a command's help need not wait for it
+
     report = asyncio.run(SearchReport.of(folder))
     if picture is not None:
         from autodata.cli.optimize_picture import draw  # noqa: PLC0415 - matplotlib is an extra
@@ -183,6 +197,8 @@ def blame(
 
     Example: autodata optimize blame OPT challenger
     """
+    from autodata.cli.optimize_report import blamed  # noqa: PLC0415 - a command's help need not wait for it
+
     for line in asyncio.run(blamed(folder, role)):
         write_data(f"{line}\n")
 
@@ -196,6 +212,9 @@ def export(
 
     Example: autodata optimize export OPT --out prompts
     """
+    from autodata.cli.optimize_report import SearchReport  # noqa: PLC0415 - a command's help need not wait for it
+    from autodata.prompts.patch import write_pack  # noqa: PLC0415 - a command's help need not wait for it
+
     report = asyncio.run(SearchReport.of(folder))
     write_pack(report.winner_pack, out)
     typer.echo(

@@ -10,21 +10,20 @@ import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol
 
 import typer
-from rich.console import Console
 
 from autodata.checkpoints.errors import RunFailed, UserError, cause_of
 from autodata.checkpoints.texts import json_text
 from autodata.cli.report import may_be_billed, repeated_questions, summary_table
 from autodata.cli.terminal import console
-from autodata.jobs.inputs import Inputs
-from autodata.jobs.progress import Progress
-from autodata.jobs.session import Session, work
-from autodata.prompts import load_pack
-from autodata.prompts.patch import write_pack
-from autodata.runner.config import RunConfig, load_config, stored_config
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from autodata.jobs.session import Session
+    from autodata.runner.config import RunConfig
 
 _KIND = re.compile(r": [a-z_]+: ")
 
@@ -134,6 +133,10 @@ def conclude(session: Session, out: Path, *, as_json: bool, notes: Sequence[str]
 
 def execute(config: RunConfig, paths: list[Path], out: Path, terminal: Console) -> Session:
     """Run one session with progress on `terminal`. The first Ctrl-C or SIGTERM drains, the second stops at once."""
+    from autodata.jobs.inputs import Inputs  # noqa: PLC0415 - a command's help need not wait for it
+    from autodata.jobs.progress import Progress  # noqa: PLC0415 - a command's help need not wait for it
+    from autodata.jobs.session import work  # noqa: PLC0415 - a command's help need not wait for it
+
     if not paths and not (out / "run.db").exists():
         raise UserError(f"{out} holds no documents yet: give --documents PATH")
     inputs = Inputs(config, paths)  # mistyped paths are found before a run folder is made
@@ -188,6 +191,8 @@ def prompts_folder(given: Path) -> Path:
     if not (given / "run.db").exists():
         return given.absolute()
     from autodata.cli.optimize_report import SearchReport  # noqa: PLC0415 - a plain run need not wait for it
+    from autodata.prompts import load_pack  # noqa: PLC0415
+    from autodata.prompts.patch import write_pack  # noqa: PLC0415
 
     report = asyncio.run(SearchReport.of(given))
     folder = given.absolute() / "winners" / report.winner_pack.version
@@ -208,6 +213,8 @@ def find_settings(config: Path | None, out: Path, flags: Mapping[str, Any], kind
 
     Flags that are not None lie over it. Raises UserError, also when the folder is of another kind.
     """
+    from autodata.runner.config import load_config, stored_config  # noqa: PLC0415 - a command's help need not wait for it
+
     given = {name: value for name, value in flags.items() if value is not None}
     stored = out / "config.toml"
     if config is None and Path("autodata.toml").exists():

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from autodata.checkpoints.records import Document, Skipped
 from autodata.corpus.documents import SUFFIXES, Source, fit, read_documents
-from autodata.runner.config import RunConfig
 from autodata.runner.ingest import too_short
+
+if TYPE_CHECKING:
+    from autodata.runner.config import RunConfig
 
 SHOWN_SKIPPED = 10
 """Skipped inputs, and documents with a note, that are named one by one."""

@@ -6,21 +6,20 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from langchain_core.language_models import BaseChatModel
+from typing import TYPE_CHECKING, Any
 
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.queries.documents import count_documents, examples
 from autodata.corpus.summary import summarise
-from autodata.jobs.inputs import Inputs
-from autodata.jobs.progress import Progress
-from autodata.nodes.solver_modes import attempts_alike
-from autodata.runner.config import RunConfig
-from autodata.runner.destinations import destinations
-from autodata.runner.document_runner import Runner, open_run
-from autodata.runner.ingest import take_in
-from autodata.runner.outcome import Outcome
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+    from autodata.jobs.inputs import Inputs
+    from autodata.jobs.progress import Progress
+    from autodata.runner.config import RunConfig
+    from autodata.runner.document_runner import Runner
+    from autodata.runner.outcome import Outcome
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,11 @@ async def work(
     `models` are the caller's own chat models; `kept` says whether the folder will be there for a person to look into.
     Raises UserError and RunFailed as `open_run` does.
     """
+    from autodata.nodes.solver_modes import attempts_alike  # noqa: PLC0415 - a command's help need not wait for it
+    from autodata.runner.destinations import destinations  # noqa: PLC0415 - a command's help need not wait for it
+    from autodata.runner.document_runner import open_run  # noqa: PLC0415 - a command's help need not wait for it
+    from autodata.runner.ingest import take_in  # noqa: PLC0415 - a command's help need not wait for it
+
     notes: list[str] = []
 
     def note(line: str) -> None:

@@ -50,9 +50,12 @@ LONGEST = 7 * 86_400.0
 
 
 class Settings(BaseModel):
-    """Base of all configuration: unknown keys are refused, and so is a number that is infinite or none at all."""
+    """Base of all configuration: unknown keys are refused, and so is a number that is infinite or none at all.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+    The text below a field is its description: see `checkpoints.docstrings`.
+    """
+
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ModelSettings(Settings):

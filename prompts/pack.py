@@ -28,7 +28,7 @@ _SECTION = re.compile(r"^# (system|user)[ \t]*$", re.MULTILINE)
 class FrontMatter(BaseModel):
     """The head of a prompt file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     placeholders: tuple[str, ...]
     editable: bool = False

@@ -7,12 +7,14 @@ Nothing here is sent anywhere. A run tells `RunEvent`s; an optimisation tells th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from autodata.checkpoints.records import DocumentStatus
-from autodata.models.caller import Reply
 from autodata.nodes.events import GraphEvent
 from autodata.nodes.optimizer.events import SearchEvent
+
+if TYPE_CHECKING:
+    from autodata.models.caller import Reply
 
 
 @dataclass(frozen=True)

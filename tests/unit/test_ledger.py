@@ -191,7 +191,7 @@ async def test_a_document_is_counted_and_listed_without_its_text(path: Path, mon
 
     def watched(*arguments: Any) -> Any:
         db = connect(*arguments)
-        db.conn.set_authorizer(note)
+        db.set_authorizer(note)
         return db
 
     monkeypatch.setattr(ledger_module, "_connect", watched)
