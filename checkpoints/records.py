@@ -200,6 +200,8 @@ class DocumentStatus(StrEnum):
     REJECTED = "rejected"
     SKIPPED = "skipped"
     ERRORED = "errored"
+    DROPPED = "dropped"
+    """Left out of exports and counts by a person, with its example."""
 
 
 class Example(Record):

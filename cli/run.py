@@ -7,7 +7,7 @@ import re
 import secrets
 import shutil
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol
@@ -16,7 +16,7 @@ import typer
 
 from autodata.checkpoints.errors import RunFailed, UserError, cause_of
 from autodata.checkpoints.texts import json_text
-from autodata.cli.report import may_be_billed, repeated_questions, summary_table
+from autodata.cli.report import may_be_billed, repeated_questions, summary_table, told_cause
 from autodata.cli.terminal import console
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from autodata.jobs.session import Session
     from autodata.runner.config import RunConfig
+    from autodata.runner.document_runner import Runner
 
 _KIND = re.compile(r": [a-z_]+: ")
 
@@ -131,8 +132,13 @@ def conclude(session: Session, out: Path, *, as_json: bool, notes: Sequence[str]
     raise typer.Exit(session.exit_code)
 
 
-def execute(config: RunConfig, paths: list[Path], out: Path, terminal: Console) -> Session:
-    """Run one session with progress on `terminal`. The first Ctrl-C or SIGTERM drains, the second stops at once."""
+def execute(
+    config: RunConfig, paths: list[Path], out: Path, terminal: Console, *, only: Collection[str] | None = None
+) -> Session:
+    """Run one session with progress on `terminal`. The first Ctrl-C or SIGTERM drains, the second stops at once.
+
+    `only` are the ids of the documents to take up; None for all that are open.
+    """
     from autodata.jobs.inputs import Inputs  # noqa: PLC0415 - a command's help need not wait for it
     from autodata.jobs.progress import Progress  # noqa: PLC0415 - a command's help need not wait for it
     from autodata.jobs.session import work  # noqa: PLC0415 - a command's help need not wait for it
@@ -142,7 +148,12 @@ def execute(config: RunConfig, paths: list[Path], out: Path, terminal: Console) 
     inputs = Inputs(config, paths)  # mistyped paths are found before a run folder is made
     with suppress(asyncio.CancelledError):
         progress = Progress(terminal, target=config.target)
-        return asyncio.run(work(config, inputs, out, progress, begun=lambda runner: on_signals(runner, progress)))
+
+        def begun(runner: Runner) -> None:
+            runner.only = only
+            on_signals(runner, progress)
+
+        return asyncio.run(work(config, inputs, out, progress, begun=begun))
     raise RunFailed(f"stopped at once; the same command goes on: nothing paid for is lost ({out})")
 
 
@@ -173,17 +184,24 @@ def closing_lines(session: Session, out: Path) -> list[str]:
 
 
 def by_cause(errored: Sequence[str]) -> list[str]:
-    """Return what is said of errored documents, `NAME: KIND: CAUSE` each: a cause once, with how many more it ended."""
+    """Return what is said of errored documents, `NAME: KIND: CAUSE` each: a cause once, with how many it ended."""
     groups: dict[str, list[str]] = {}
     for line in errored:
         found = _KIND.search(line)  # a name, or in a search an evaluation and a name, stands before it
         groups.setdefault(cause_of("", line[found.start() :] if found else line), []).append(line)
     lines = []
-    for first, *more in list(groups.values())[:5]:
-        lines.append(f"errored: {first}{f' (and {len(more)} more for the same cause)' if more else ''}")
+    for group in list(groups.values())[:5]:
+        names, causes = zip(*(_split(line) for line in group), strict=True)
+        lines.append(f"errored: {told_cause(causes[0], names)}" if causes[0] else f"errored: {group[0]}")
     if left := sum(map(len, list(groups.values())[5:])):
         lines.append(f"errored: {left} more, for other causes")
     return lines
+
+
+def _split(line: str) -> tuple[str, str]:
+    """Return the name and the cause of an errored document's line; a line that holds no kind is a name alone."""
+    found = _KIND.search(line)
+    return (line[: found.start()], line[found.start() + 2 :]) if found else (line, "")
 
 
 def prompts_folder(given: Path) -> Path:

@@ -11,6 +11,7 @@ _WITH_EXAMPLES = """
 SELECT d.document_id, d.name, d.title, d.status, d.status_reason, d.note, d.chars, d.rounds, d.epoch, e.example
 FROM documents d LEFT JOIN examples e USING (document_id) ORDER BY d.rowid
 """
+_EXAMPLES = "SELECT e.example FROM examples e JOIN documents d USING (document_id) WHERE d.status != 'dropped'"
 
 
 async def documents(ledger: Reader) -> list[dict[str, Any]]:
@@ -74,7 +75,10 @@ async def trial_of(ledger: Reader, evaluation: str, document_id: str) -> dict[st
 
 
 async def examples(ledger: Reader, *, by_document: bool = False) -> list[str]:
-    """Return the JSON of every accepted example, in the order of acceptance, or of their documents."""
+    """Return the JSON of the accepted examples that were not dropped.
+
+    The order is that of acceptance, or of the documents.
+    """
     order = "d.rowid, e.rowid" if by_document else "e.rowid"
-    rows = await ledger.read(f"SELECT e.example FROM examples e JOIN documents d USING (document_id) ORDER BY {order}")  # noqa: S608 - of two words
-    return [row["example"] for row in rows]
+    sql = f"{_EXAMPLES} ORDER BY {order}"
+    return [row["example"] for row in await ledger.read(sql)]

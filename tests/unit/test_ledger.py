@@ -466,12 +466,12 @@ async def test_calls_not_in_the_journal_cost_no_query(path: Path) -> None:
     async with Ledger.open(path) as ledger:
         await ledger.save(calls=[call("k2")])
         queries: list[str] = []
-        with ledger._read_db.tracer(lambda sql, _: queries.append(sql)):
-            assert await ledger.find_call("k3") is None
-            assert queries == []
-            assert await ledger.find_call("k1") is not None
-            assert await ledger.find_call("k2") is not None
-            assert len(queries) == 2
+        ledger._read_db.set_trace_callback(queries.append)
+        assert await ledger.find_call("k3") is None
+        assert queries == []
+        assert await ledger.find_call("k1") is not None
+        assert await ledger.find_call("k2") is not None
+        assert len(queries) == 2
 
 
 async def test_schema_in_the_file_is_the_declared_one(path: Path) -> None:
