@@ -67,7 +67,7 @@ async def _find(run: Path, wanted: str) -> str:
 def _text_of(value: str) -> str:
     """Return the text of a file if `value` names one, else `value` itself."""
     try:
-        return Path(value).read_text("utf-8").strip() if Path(value).is_file() else value.strip()
+        return Path(value).read_text("utf-8-sig").strip() if Path(value).is_file() else value.strip()
     except (OSError, ValueError) as error:
         if isinstance(error, UnicodeDecodeError):
             raise UserError(f"{value}: cannot be read as text: give --feedback TEXT or a text file") from error

@@ -64,8 +64,9 @@ def retry(
     rows = asyncio.run(_chosen(run, wanted, documents or []))
     settings = find_settings(run / "config.toml", run, flags)
     asyncio.run(_open_again(run, rows))
+    again = f"'autodata run --config {run / 'config.toml'} --out {run}'"
     only = frozenset(row["document_id"] for row in rows)
-    conclude(execute(settings, [], run, console(stderr=True), only=only), run, as_json=as_json)
+    conclude(execute(settings, [], run, console(stderr=True), only=only), run, as_json=as_json, again=again)
 
 
 async def _chosen(run: Path, statuses: Sequence[str], names: Sequence[str]) -> Sequence[Mapping[str, Any]]:

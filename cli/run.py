@@ -120,14 +120,19 @@ def finish(settings: RunConfig, paths: list[Path], out: Path, *, as_json: bool) 
     conclude(execute(settings, paths, out, console(stderr=True)), out, as_json=as_json)
 
 
-def conclude(session: Session, out: Path, *, as_json: bool, notes: Sequence[str] = ()) -> NoReturn:
-    """Print a session's status, what a person must know and what to type next, and exit."""
+def conclude(
+    session: Session, out: Path, *, as_json: bool, notes: Sequence[str] = (), again: str = "the same command"
+) -> NoReturn:
+    """Print a session's status, what a person must know and what to type next, and exit.
+
+    `again` is the command that goes on with what is left.
+    """
     err = console(stderr=True)
     if as_json:
         typer.echo(json_text(session.summary, ascii_only=True))
     else:
         console().print(summary_table(session.summary))
-    for line in [*notes, *closing_lines(session, out)]:
+    for line in [*notes, *closing_lines(session, out, again)]:
         err.print(line, soft_wrap=True)
     raise typer.Exit(session.exit_code)
 
@@ -157,7 +162,7 @@ def execute(
     raise RunFailed(f"stopped at once; the same command goes on: nothing paid for is lost ({out})")
 
 
-def closing_lines(session: Session, out: Path) -> list[str]:
+def closing_lines(session: Session, out: Path, again: str = "the same command") -> list[str]:
     """Return what a person must know at the end: why it stopped, what failed, what to type next."""
     outcome, summary = session.outcome, session.summary
     stopped, others = outcome.stopped, [line for line in outcome.errored if line not in outcome.one_cause]
@@ -172,12 +177,12 @@ def closing_lines(session: Session, out: Path) -> list[str]:
         lines.append(repeated_questions(repeated))
     if left:
         what = "1 document is" if left == 1 else f"{left} documents are"
-        lines.append(f"{what} left: the same command goes on, and pays for nothing twice")
+        lines.append(f"{what} left: {again} goes on, and pays for nothing twice")
     if timed_out := summary["timed_out"]:
         lines.append(f"{may_be_billed(timed_out)}: a budget counts the most each can have cost")
     if asked := summary["awaiting_review"]:
         what = "1 candidate waits" if asked == 1 else f"{asked} candidates wait"
-        lines.append(f"{what} for a person: autodata review {out}, then the same command goes on")
+        lines.append(f"{what} for a person: autodata review {out}, then {again} goes on")
     if summary["accepted"]:
         lines.append(f"next: autodata show {out}   autodata export {out} --format jsonl --out examples.jsonl")
     return lines

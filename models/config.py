@@ -45,6 +45,10 @@ def _infinite_in(value: object) -> bool:
 
 LARGEST = 2**31 - 1
 """The largest whole number that a setting may have: what counts calls and tokens can hold it everywhere."""
+SIMULATED = "simulated"
+SIMULATED_NAMES: Mapping[str, str] = {"weak_solver": "weak", "strong_solver": "strong"}
+SIMULATED_NAME = "judge"
+"""What simulated models are called where no name is given: the solvers as `[simulated]` knows them, all others alike."""
 LONGEST = 7 * 86_400.0
 """The longest time that a setting may ask for, in seconds: a week."""
 
@@ -69,7 +73,8 @@ class ModelSettings(Settings):
     provider: str = "openai"
     """`openai` (any OpenAI-compatible endpoint), `local` (embedded llama.cpp), `simulated`, or a LangChain provider."""
     model: str = ""
-    """The model's name; for `local` a shipped name or the path of a GGUF file; for `simulated` the solver's name."""
+    """The model's name; for `local` a shipped name or the path of a GGUF file; for `simulated` the solver's name,
+    which may be left out."""
     base_url: str | None = None
     """Root of the endpoint, ending in /v1 as a rule. None: the provider's own."""
     api_key_env: str | None = None
@@ -161,6 +166,8 @@ class _Models(Settings):
             for name in _not_inherited(own):
                 default.pop(name, None)
             merged = {**domain_defaults.get(role, {}), **default, **own.model_dump(exclude_unset=True)}
+            if merged.get("provider") == SIMULATED and not merged.get("model"):
+                merged["model"] = SIMULATED_NAMES.get(role, SIMULATED_NAME)
             try:
                 resolved[role] = ModelSettings.model_validate(merged)
             except ValidationError as error:
