@@ -95,7 +95,7 @@ class Commands(TyperGroup):
         """Find a command. One that there is not is answered with those that are spelt alike."""
         name = args[0]
         if not name.startswith("-") and not ctx.resilient_parsing and name not in INSTALLED:
-            near = get_close_matches(name, list(INSTALLED), 3, 0.5)
+            near = get_close_matches(name, list(INSTALLED), 2)
             told = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
             ctx.fail(f"No such command {name!r}.{told}")
         return super().resolve_command(ctx, args)
@@ -107,7 +107,7 @@ class Commands(TyperGroup):
         except typer.TyperException as error:
             near: Any = getattr(error, "possibilities", None)
             if near:
-                told = " or ".join(map(repr, sorted(near)))
+                told = " or ".join(map(repr, near[:2]))
                 error.message = f"{error.message}. Did you mean {told}?"
                 vars(error)["possibilities"] = None
             raise
