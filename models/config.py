@@ -48,7 +48,7 @@ LARGEST = 2**31 - 1
 SIMULATED = "simulated"
 SIMULATED_NAMES: Mapping[str, str] = {"weak_solver": "weak", "strong_solver": "strong"}
 SIMULATED_NAME = "judge"
-"""What simulated models are called where no name is given: the solvers as `[simulated]` knows them, all others alike."""
+"""What simulated models are called where no name is given: solvers as `[simulated]` knows them, others alike."""
 LONGEST = 7 * 86_400.0
 """The longest time that a setting may ask for, in seconds: a week."""
 

@@ -218,7 +218,11 @@ SCRIPTS = Path(sysconfig.get_path("scripts"))
 BASH = """
 eval "$(autodata completion bash)"
 complete -p autodata
-typed() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _autodata_completion autodata; echo "${COMPREPLY[*]}"; }
+typed() {
+    COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=()
+    _autodata_completion autodata
+    echo "${COMPREPLY[*]}"
+}
 typed autodata sta
 typed autodata show RUN --rej
 typed autodata optimize bl
