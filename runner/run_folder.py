@@ -284,14 +284,14 @@ async def bind(ledger: Ledger, folder: Path, resolved: Mapping[str, Any]) -> Non
     now = fingerprint(resolved)
     if "bearing" in known:
         require_kind(known, resolved["kind"], folder)
-    if resolved["kind"] == RunConfig.kind and (more := more_rounds(known, now)):
-        known = {**known, **more}
-        await record_more_rounds(ledger, await ended_for_rounds(ledger, int(now["max_rounds"])))
-    if changed := changed_since(known, now, folder, later=at_defaults(resolved)):
+    more = more_rounds(known, now) if resolved["kind"] == RunConfig.kind else {}
+    if changed := changed_since({**known, **more}, now, folder, later=at_defaults(resolved)):
         raise UserError(
             f"{folder} was made with another configuration ({'; '.join(changed[:5])}):"
             f" use another --out, the old values, or --config {folder / 'config.toml'}"
         )
+    if more:
+        await record_more_rounds(ledger, await ended_for_rounds(ledger, int(now["max_rounds"])))
     values = {**kept_of(now), "kind": resolved["kind"], "domain": resolved["domain_settings"]["name"]}
     await ledger.save(meta=[{"key": key, "value": value} for key, value in values.items()])
     await asyncio.to_thread(write_resolved, folder / "config.toml", resolved)

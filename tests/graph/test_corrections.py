@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import open_readonly
 from autodata.runner.config import load_config
 from autodata.runner.document_runner import open_run
@@ -87,8 +88,15 @@ def test_more_rounds_go_on_where_a_document_ended_and_are_what_they_would_have_b
 
 
 def test_fewer_rounds_are_another_configuration(folder: Path) -> None:
-    with pytest.raises(Exception, match="max_rounds: 2 -> 1"):
+    with pytest.raises(UserError, match="max_rounds: 2 -> 1"):
         go_on(folder, 1)
+
+
+def test_more_rounds_with_another_change_are_refused_and_change_nothing(folder: Path) -> None:
+    before = parsed("show", folder / "run", "--json")
+    with pytest.raises(UserError, match=r"another configuration \(seed: 0 -> 7\)"):
+        go_on(folder, 4, "seed = 7")
+    assert parsed("show", folder / "run", "--json") == before
 
 
 def test_documents_that_did_not_end_for_want_of_rounds_stay_as_they_are(folder: Path) -> None:

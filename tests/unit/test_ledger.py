@@ -466,7 +466,7 @@ async def test_calls_not_in_the_journal_cost_no_query(path: Path) -> None:
     async with Ledger.open(path) as ledger:
         await ledger.save(calls=[call("k2")])
         queries: list[str] = []
-        ledger._read_db.set_trace_callback(queries.append)
+        ledger._reading.submit(ledger._read_db.set_trace_callback, queries.append).result()
         assert await ledger.find_call("k3") is None
         assert queries == []
         assert await ledger.find_call("k1") is not None

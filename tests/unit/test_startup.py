@@ -16,8 +16,11 @@ from typing import Any
 import pytest
 import typer
 
+from autodata.checkpoints.errors import UserError
 from autodata.cli.app import COMMANDS
-from autodata.runner.config import load_config
+from autodata.cli.new_domain import write_domain
+from autodata.domains.loader import find_domain
+from autodata.runner.config import load_config, read_config
 from autodata.runner.document_runner import open_run
 from autodata.runner.ingest import take_in
 from tests.support.commands import invoke, words
@@ -264,3 +267,28 @@ def test_zsh_and_fish_are_answered_as_their_scripts_ask(shell: str) -> None:
     answer = '"status":"' if shell == "zsh" else "status\tPrint how a run stands"
     assert answer in done.stdout
     assert "show" not in done.stdout
+
+
+# What a configuration need not say
+
+
+def test_simulated_models_need_no_names() -> None:
+    roles = read_config(
+        '[models.default]\nprovider = "simulated"\n[models.challenger]\nmodel = "own"\n', "here"
+    ).roles()
+    assert (roles["weak_solver"].model, roles["strong_solver"].model, roles["challenger"].model) == (
+        *("weak", "strong", "own"),
+    )
+    assert all(settings.model for settings in roles.values())
+    with pytest.raises(UserError, match="no model is named"):
+        read_config('[models.default]\nprovider = "local"\n', "here").roles()
+
+
+def test_a_byte_order_mark_before_toml_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + b"seed = 7\n")
+    assert load_config(file).seed == 7
+    write_domain(tmp_path / "own", "cs")
+    for path in filter(Path.is_file, (tmp_path / "own").rglob("*")):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert find_domain(str(tmp_path / "own")).pack().prompts
