@@ -16,6 +16,7 @@ from autodata.runner.document_runner import open_run
 from autodata.runner.ingest import take_in
 from tests.support.commands import invoke, parsed, printed, refusal, words
 from tests.support.runs import generated
+from tests.support.stages import first_quick
 
 CONFIG = """
 max_rounds = {rounds}
@@ -70,7 +71,7 @@ def folder(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "copy"))
 
 
-@pytest.mark.parametrize("keep", ["rounds", "none"])
+@pytest.mark.parametrize("keep", first_quick("rounds", "none"))
 def test_more_rounds_go_on_where_a_document_ended_and_are_what_they_would_have_been(
     tmp_path: Path, keep: str, made: Path
 ) -> None:
@@ -166,7 +167,7 @@ def accepted(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("by", ["name", "example"])
+@pytest.mark.parametrize("by", first_quick("name", "example"))
 def test_a_dropped_document_is_in_no_export_and_no_count_until_it_is_taken_back(accepted: Path, by: str) -> None:
     run = accepted / "run"
     rows = read(accepted, "SELECT d.name, e.example_id FROM examples e JOIN documents d USING (document_id)")

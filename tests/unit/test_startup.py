@@ -72,6 +72,7 @@ def imported(starts: Mapping[str, Sequence[str]], heavy: Sequence[str], cwd: Pat
     return found
 
 
+@pytest.mark.slow
 def test_help_imports_nothing_that_takes_a_while(tmp_path: Path) -> None:
     starts = {"": ["--help"], **{name: [name, "--help"] for name in COMMANDS}}
     found = imported(starts, [*HEAVY, *PYDANTIC], tmp_path)
@@ -92,6 +93,7 @@ async def run(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
+@pytest.mark.slow
 def test_commands_that_look_import_neither_models_nor_graphs_nor_what_writes(run: Path) -> None:
     starts = {
         "status": ["status", "run"],
