@@ -13,7 +13,7 @@ from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
-from typer.completion import completion_init
+from typer.completion import completion_init  # type: ignore[attr-defined] # typer lists none
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 

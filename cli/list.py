@@ -132,9 +132,9 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     for name in ("documents", "accepted", "cost", "age"):
         table.add_column(name, justify="right")
     for row in rows:
-        name = Text(printable(row["run"]))
+        named = Text(printable(row["run"]))
         if row["problem"]:
-            name.append(f"\n  {printable(row['problem'])}", style="dim")
+            named.append(f"\n  {printable(row['problem'])}", style="dim")
         cost = "-" if row["cost_usd"] is None else f"${row['cost_usd']:,.2f}"
         counts = ["-" if row[key] is None else f"{row[key]:,}" for key in ("documents", "accepted")]
         kind, domain = row["kind"], printable(row["domain"] or "-")
