@@ -139,7 +139,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
         counts = ["-" if row[key] is None else f"{row[key]:,}" for key in ("documents", "accepted")]
         kind, domain = row["kind"], printable(row["domain"] or "-")
         table.add_row(
-            name, kind, domain, Text(row["state"], style=_TONES.get(row["state"], "")), *counts, cost, _ago(row)
+            named, kind, domain, Text(row["state"], style=_TONES.get(row["state"], "")), *counts, cost, _ago(row)
         )
     return table
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from autodata.checkpoints.errors import UserError
-from autodata.checkpoints.ledger import open_readonly
+from autodata.checkpoints.ledger import open_readonly, run_lock
 from autodata.runner.config import load_config
 from autodata.runner.document_runner import open_run
 from autodata.runner.ingest import take_in
@@ -193,3 +193,24 @@ def test_a_dropped_document_is_in_no_export_and_no_count_until_it_is_taken_back(
     assert printed("export", run, "--out", "-") == lines
     assert parsed("show", run, "--json") == shown
     assert "is not dropped" in refusal("drop", run, wanted, "--undo")
+
+
+# The runs under a folder
+
+
+def test_the_runs_under_a_folder_are_listed_with_what_is_left_to_do(folder: Path) -> None:
+    (folder / "broken").mkdir()
+    (folder / "broken" / "run.db").write_text("no database", "utf-8")
+    rows = {Path(row["run"]).name: row for row in parsed("list", folder, "--json")}
+    assert rows.keys() == {"run", "broken"}
+    assert (rows["run"]["state"], rows["run"]["documents"], rows["run"]["accepted"]) == ("complete", 2, 0)
+    assert (rows["run"]["kind"], rows["run"]["domain"], rows["run"]["cost_usd"]) == ("run", "cs", None)
+    assert rows["run"]["age_seconds"] >= 0
+    assert rows["broken"]["state"] == "unreadable"
+    assert "cannot be used as a ledger" in rows["broken"]["problem"]
+    shown = words(printed("list", folder, columns=300))
+    assert f"{folder / 'run'} run cs complete 2 0 -" in shown
+    assert f"{folder / 'broken'}" in shown
+    with run_lock(folder / "run"):
+        assert {row["state"] for row in parsed("list", folder, "--json")} == {"running", "unreadable"}
+    assert "no such folder" in refusal("list", folder / "nothing")
