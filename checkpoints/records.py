@@ -15,7 +15,7 @@ from autodata.checkpoints.ids import digest
 class Record(BaseModel):
     """Base of all records: unknown keys are refused, values are immutable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
 
 class Document(Record):
@@ -49,7 +49,7 @@ class Skipped:
 class Candidate(BaseModel):
     """A task a challenger wrote. Subclasses add what their scorer needs; extra keys of a reply are dropped."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="ignore", frozen=True)
 
     question: str = Field(min_length=1, max_length=4000)
     reference_answer: str = Field(default="", max_length=4000)
@@ -209,6 +209,8 @@ class DocumentStatus(StrEnum):
     REJECTED = "rejected"
     SKIPPED = "skipped"
     ERRORED = "errored"
+    DROPPED = "dropped"
+    """Left out of exports and counts by a person, with its example."""
 
 
 class Example(Record):

@@ -24,7 +24,6 @@ from autodata.cli.run import (
     find_settings,
     finish,
 )
-from autodata.runner.config import BaselineConfig
 
 
 def baseline(
@@ -50,6 +49,8 @@ def baseline(
 
     Example: autodata baseline --config autodata.toml --documents papers/ --out runs/baseline
     """
+    from autodata.runner.config import BaselineConfig
+
     flags = {
         "domain": domain,
         "concurrency": concurrency,

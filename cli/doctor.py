@@ -7,27 +7,24 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from autodata.checkpoints.errors import UserError
-from autodata.checkpoints.records import Document
 from autodata.cli.terminal import AsJson, console, print_json
-from autodata.corpus.documents import read_documents
-from autodata.examples import documents_folder
 from autodata.jobs.printable import printable
-from autodata.models.config import ModelSettings
-from autodata.models.local.serving import LocalServing
-from autodata.models.probe import Finding, group, probe
-from autodata.nodes.solver_modes import cautions
-from autodata.runner.checkpointer import describe_saver
-from autodata.runner.config import CheckpointsConfig, RunConfig, load_config
-from autodata.runner.rehearsal import Rehearsal
-from autodata.runner.rehearsal import rehearse as run_through
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from autodata.checkpoints.records import Document
+    from autodata.models.config import ModelSettings
+    from autodata.models.probe import Finding
+    from autodata.runner.config import CheckpointsConfig, RunConfig
+    from autodata.runner.rehearsal import Rehearsal
 
 
 def doctor(
@@ -48,6 +45,12 @@ def doctor(
 
     Example: autodata doctor --config autodata.toml
     """
+    from autodata.models.local.serving import LocalServing
+    from autodata.models.probe import group, probe
+    from autodata.nodes.solver_modes import cautions
+    from autodata.runner.config import load_config
+    from autodata.runner.rehearsal import rehearse as run_through
+
     if not math.isfinite(timeout):
         raise UserError(f"--timeout {timeout}: give a number of seconds")
     settings = load_config(config)
@@ -123,6 +126,8 @@ async def _try_saver(config: CheckpointsConfig) -> SaverFinding | None:
     """Reach the server that checkpoints go to; None where they go to a file."""
     if config.saver == "sqlite":
         return None
+    from autodata.runner.checkpointer import describe_saver
+
     try:
         return SaverFinding(config.saver, await describe_saver(config))
     except UserError as error:
@@ -197,5 +202,9 @@ def _conclude(out: Console, findings: Sequence[Finding], rehearsal: Rehearsal | 
 
 def _small_document() -> Document:
     """Return the shortest of the documents that come with the package."""
+    from autodata.checkpoints.records import Document
+    from autodata.corpus.documents import read_documents
+    from autodata.examples import documents_folder
+
     found = [item for item in read_documents([documents_folder()]) if isinstance(item, Document)]
     return min(found, key=lambda document: len(document.text))

@@ -12,6 +12,7 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from autodata.checkpoints.docstrings import description
 from autodata.checkpoints.errors import UserError
 from autodata.cli.commented import WIDTH, allowed, comment, toml
 from autodata.cli.new_domain import typed, write_domain
@@ -161,12 +162,12 @@ def _modes(role: str) -> Iterator[str]:
         info = ModelSettings.model_fields[name]
         default = info.get_default()
         if role == SOLVERS[0]:
-            yield from comment(f"{_said(f'models.{role}.{name}', info)} {allowed(info)}".strip())
+            yield from comment(f"{_said(f'models.{role}.{name}', ModelSettings, name)} {allowed(info)}".strip())
         yield f"# {name} = {toml(_EXAMPLES[name] if default is None else default)}"
 
 
-def _said(full: str, info: FieldInfo) -> str:
-    return (_SAID.get(full) or " ".join((info.description or "").split())).replace("None:", "Left out:")
+def _said(full: str, model: type[BaseModel], name: str) -> str:
+    return (_SAID.get(full) or description(model, name)).replace("None:", "Left out:")
 
 
 def _fields(model: type[BaseModel], path: str, domain: Domain) -> Iterator[str]:
@@ -178,7 +179,7 @@ def _fields(model: type[BaseModel], path: str, domain: Domain) -> Iterator[str]:
         if model is ModelSettings and name in SOLVER_MODES:
             continue
         default = _called(domain) if full == "domain" else info.get_default(call_default_factory=True)
-        text = _said(full, info)
+        text = _said(full, model, name)
         parts = [text, _shipped() if full == "models.default.model" else "", allowed(info)]
         if default is None or default == {}:
             default = _own_bounds(domain) if full == "acceptance" else _EXAMPLES[name]

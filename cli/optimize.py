@@ -6,15 +6,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.records import Document, Skipped
-from autodata.cli.optimize_progress import OptimizeProgress
-from autodata.cli.optimize_report import SearchReport, blamed, show_search
 from autodata.cli.run import (
     ConfigFile,
     DomainName,
@@ -32,12 +29,15 @@ from autodata.cli.run import (
     stopped_at_once,
 )
 from autodata.cli.terminal import AsJson, console, print_json, write_data
-from autodata.jobs.inputs import Inputs, as_folder_began
-from autodata.nodes.solver_modes import cautions
-from autodata.prompts.patch import write_pack
-from autodata.runner.destinations import destinations
-from autodata.runner.optimization.session import OptimizeRunConfig, open_optimization, require_splits
-from autodata.runner.outcome import Outcome
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from autodata.cli.optimize_progress import OptimizeProgress
+    from autodata.cli.optimize_report import SearchReport
+    from autodata.jobs.inputs import Inputs
+    from autodata.runner.optimization.session import OptimizeRunConfig
+    from autodata.runner.outcome import Outcome
 
 optimize = typer.Typer(
     help="Search for better prompts: rewrite them from traced failures, keep what wins on held-out documents.\n\n"
@@ -73,6 +73,9 @@ def search(
     """Search for better prompts. The same command again goes on, and pays for nothing twice."""
     if context.invoked_subcommand is not None:
         return
+    from autodata.cli.optimize_report import show_search
+    from autodata.runner.optimization.session import OptimizeRunConfig
+
     flags = {
         "domain": domain,
         "optimize.iterations": iterations,
@@ -101,6 +104,11 @@ def execute(
     config: OptimizeRunConfig, paths: Mapping[str, list[Path]], out: Path, terminal: Console
 ) -> tuple[Outcome, SearchReport]:
     """Run one session with progress on a terminal. The first Ctrl-C or SIGTERM drains, the second stops at once."""
+    from autodata.cli.optimize_progress import OptimizeProgress
+    from autodata.jobs.inputs import Inputs, as_folder_began
+    from autodata.nodes.solver_modes import cautions
+    from autodata.runner.optimization.session import require_splits
+
     config = asyncio.run(as_folder_began(config, out))
     read = {split: Inputs(config, files) for split, files in paths.items() if files}
     found = {split: _documents(inputs, split) for split, inputs in read.items()}
@@ -140,6 +148,10 @@ async def _run_session(
     out: Path,
     progress: OptimizeProgress,
 ) -> tuple[Outcome, SearchReport]:
+    from autodata.cli.optimize_report import SearchReport
+    from autodata.runner.destinations import destinations
+    from autodata.runner.optimization.session import open_optimization
+
     with progress:
         progress.say(destinations(config.roles().values(), config.tracing))
         async with open_optimization(config, out, progress=progress.preparing) as session:
@@ -179,9 +191,11 @@ def status(
 
     Example: autodata optimize status OPT --picture search.svg
     """
+    from autodata.cli.optimize_report import SearchReport, show_search
+
     report = asyncio.run(SearchReport.of(folder))
     if picture is not None:
-        from autodata.cli.optimize_picture import draw  # noqa: PLC0415 - matplotlib is an extra
+        from autodata.cli.optimize_picture import draw
 
         draw(report, picture)
         typer.echo(f"drawn: {picture}", err=True)
@@ -200,6 +214,8 @@ def blame(
 
     Example: autodata optimize blame OPT challenger
     """
+    from autodata.cli.optimize_report import blamed
+
     for line in asyncio.run(blamed(folder, role)):
         write_data(f"{line}\n")
 
@@ -213,6 +229,9 @@ def export(
 
     Example: autodata optimize export OPT --out prompts
     """
+    from autodata.cli.optimize_report import SearchReport
+    from autodata.prompts.patch import write_pack
+
     report = asyncio.run(SearchReport.of(folder))
     write_pack(report.winner_pack, out)
     typer.echo(

@@ -64,6 +64,14 @@ def repeated_questions(shared: Sequence[Mapping[str, Any]]) -> str:
     return f"{what} came from several documents: {shown}{more}"
 
 
+def told_cause(cause: str, documents: Sequence[str]) -> str:
+    """Return a cause once for all documents that it ended: how many, or which one, and the names of the first."""
+    if len(documents) == 1:
+        return f"{documents[0]}: {cause}"
+    more = ", ..." if len(documents) > SHOWN_DOCUMENTS else ""
+    return f"{len(documents):,} documents: {cause} ({', '.join(documents[:SHOWN_DOCUMENTS])}{more})"
+
+
 def may_be_billed(used: Mapping[str, Any]) -> str:
     """Return what a person must know of requests without a reply; empty where there is none.
 

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -34,9 +34,10 @@ from autodata.cli.run import finish
 from autodata.cli.terminal import AsJson, RunArgument, console, print_json
 from autodata.jobs.printable import printable
 from autodata.jobs.run_ledger import ledger_of
-from autodata.nodes.human_review import edited
-from autodata.prompts import PromptPack
-from autodata.runner.config import RunConfig, stored_config
+
+if TYPE_CHECKING:
+    from autodata.prompts import PromptPack
+    from autodata.runner.config import RunConfig
 
 _KEYS: Mapping[str, str] = {
     "accept": "[a]pprove  [e]dit  [r]eject  [f]ull text  [s]kip  [q]uit",
@@ -58,6 +59,8 @@ def review(
 
     Example: autodata review runs/first
     """
+    from autodata.runner.config import stored_config
+
     if as_json:
         print_json(asyncio.run(_listed(run)))
         return
@@ -160,6 +163,8 @@ class _Queue:
                     pass
 
     def _edit(self, fields: Mapping[str, Any]) -> Candidate | None:
+        from autodata.nodes.human_review import edited
+
         current = self.settings.chosen_domain.scorer.candidate(fields)
 
         def check(changes: Mapping[str, Any]) -> Candidate:

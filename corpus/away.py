@@ -85,8 +85,8 @@ def fetched(address: str) -> tuple[File, Loader]:
 
 
 def _unpacked(data: bytes) -> bytes:
-    import gzip  # noqa: PLC0415
-    import zlib  # noqa: PLC0415
+    import gzip  # noqa: PLC0415 - few documents are packed
+    import zlib  # noqa: PLC0415 - few documents are packed
 
     try:
         return gzip.decompress(data)

@@ -65,8 +65,8 @@ TARGETS: Final[Mapping[str, Callable[[Iterable[Example], str, Clean], Pushed]]] 
 
 def _push(client: Client, examples: Iterable[Example], dataset: str, clean: Clean) -> Pushed:
     """Push with a client, and close it. What the endpoint says of an error is cleaned before it is told."""
-    from langsmith import utils  # noqa: PLC0415
-    from requests import RequestException  # noqa: PLC0415
+    from langsmith import utils  # noqa: PLC0415 - the same
+    from requests import RequestException  # noqa: PLC0415 - the same
 
     # What the client raises for answers that are none of LangSmith's: a wrong shape, a wrong type, no end of brackets.
     odd = (ValueError, TypeError, LookupError, AttributeError, RecursionError)

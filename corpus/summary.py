@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from autodata.checkpoints.errors import cause_of
 from autodata.checkpoints.ledger import Reader
+from autodata.checkpoints.queries.documents import documents
 from autodata.checkpoints.queries.figures import numbers
 from autodata.checkpoints.records import DocumentStatus, FailureMode
 from autodata.checkpoints.usage import Usage
 from autodata.corpus.signals import signals
 
 MEANINGS: Mapping[tuple[str, ...], str] = {
-    ("documents",): "Documents known to the run, whatever became of them.",
+    ("documents",): "Documents known to the run, whatever became of them, but for dropped ones.",
     (
         "accepted",
         "rejected",
@@ -22,6 +24,11 @@ MEANINGS: Mapping[tuple[str, ...], str] = {
         "pending",
         "waiting",
     ): "Documents of that status; they add up to `documents`.",
+    ("dropped",): "Documents that a person dropped; neither they nor their examples are in any other figure.",
+    ("errors",): (
+        "Causes of errored documents, the most frequent first: `cause`, as the first of them has it, and the names of"
+        " its `documents`. Messages that differ in numbers, ids and quoted words alone are of one cause."
+    ),
     ("rounds",): "Closed rounds, accepted or rejected; a round under way is not counted.",
     ("calls",): "Completed model calls in the journal, those whose reply was unusable included.",
     ("calls_by_role",): "The same by role, roles in alphabetical order; they add up to `calls`.",
@@ -101,6 +108,8 @@ async def summarise(ledger: Reader) -> dict[str, Any]:
         "errored": by_status[DocumentStatus.ERRORED],
         "pending": by_status[DocumentStatus.PENDING],
         "waiting": by_status[DocumentStatus.WAITING],
+        "dropped": by_status[DocumentStatus.DROPPED],
+        "errors": causes(await documents(ledger)),
         "rounds": found["rounds"],
         "calls": used.calls,
         "calls_by_role": {role: of_role.calls for role, of_role in sorted(roles.items()) if of_role.calls},
@@ -124,3 +133,17 @@ async def summarise(ledger: Reader) -> dict[str, Any]:
         "labels": {decision: labels.get(decision, 0) for decision in ("approve", "edit", "reject")},
         **await signals(ledger),
     }
+
+
+def causes(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return why documents errored: each `cause` as the first has it, with the names of its `documents`.
+
+    The most frequent one first. `rows` are documents as `queries.documents` returns them.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        if row["status"] == DocumentStatus.ERRORED:
+            kind, _, message = row["status_reason"].partition(": ")
+            one = found.setdefault(cause_of(kind, message), {"cause": row["status_reason"], "documents": []})
+            one["documents"].append(row["name"])
+    return sorted(found.values(), key=lambda one: -len(one["documents"]))

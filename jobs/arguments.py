@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from langchain_core.language_models import BaseChatModel
 from pydantic import ValidationError
 
 from autodata.checkpoints.errors import UserError
 from autodata.corpus.sources import Source, address_of
 from autodata.models.config import ModelSettings
 from autodata.models.validation import problems
-from autodata.runner.chat_models import Model, laid_over
-from autodata.runner.config import RunConfig, load_config, stored_config
+
+if TYPE_CHECKING:
+    from autodata.runner.chat_models import Model
+    from autodata.runner.config import RunConfig
 
 SHORT = 300
 """A string of one line with at most this many characters names a path: no document is so short."""
@@ -130,6 +131,9 @@ def configuration_of(
     Keywords lie over `models`, these over `config`. Without `config` and `models` a run folder that exists goes on with
     the configuration it was made with; no file of the working directory is read unasked. Raises UserError.
     """
+    from autodata.runner.chat_models import laid_over
+    from autodata.runner.config import RunConfig, stored_config
+
     require_known(options)
     flags = {"domain": None if domain is None else str(domain), "target": target}
     flags |= {KEYS[name]: value for name, value in options.items()}
@@ -177,11 +181,15 @@ def models_of(models: Mapping[str, Model] | Model | None) -> dict[str, Model]:
 
 
 def _is_one(models: object) -> bool:
+    from langchain_core.language_models import BaseChatModel
+
     return isinstance(models, str | BaseChatModel | ModelSettings)
 
 
 def _values(config: RunConfig | Mapping[str, Any] | Path | str | None) -> dict[str, Any]:
     """Return a configuration as plain tables that may be changed."""
+    from autodata.runner.config import RunConfig, load_config
+
     if isinstance(config, str | Path):
         config = load_config(Path(config).expanduser())
     if config is None:

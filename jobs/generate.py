@@ -9,9 +9,8 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from langchain_core.language_models import BaseChatModel
 from typing_extensions import Unpack
 
 from autodata.checkpoints.errors import DiskFailed, UserError
@@ -24,8 +23,12 @@ from autodata.jobs.progress import Progress
 from autodata.jobs.result import GenerationResult, read_result
 from autodata.jobs.run_ledger import ledger_of
 from autodata.jobs.session import work
-from autodata.runner.chat_models import Model, chat_models
-from autodata.runner.config import RunConfig
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+    from autodata.runner.chat_models import Model
+    from autodata.runner.config import RunConfig
 
 LOG = logging.getLogger("autodata")
 
@@ -95,6 +98,8 @@ async def agenerate(
 
     When the task is cancelled, a run folder stays as one that was killed: the same call again goes on.
     """
+    from autodata.runner.chat_models import chat_models
+
     folder = _folder(out)
     settings = configuration_of(domain=domain, models=models, target=target, out=folder, config=config, options=options)
     settings = await as_folder_began(settings, folder)

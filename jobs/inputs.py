@@ -155,7 +155,7 @@ _BECAME = {
 
 def _changed(name: str, status: str) -> str:
     became = _BECAME.get(DocumentStatus(status), f"its older version, {status}, is set aside")
-    return f"changed: {name}: its newer version is found; {became}"
+    return f"changed: {name}: its newer version is taken; {became}"
 
 
 def _named(said: Mapping[str, str]) -> str:

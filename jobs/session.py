@@ -6,20 +6,19 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from langchain_core.language_models import BaseChatModel
+from typing import TYPE_CHECKING, Any
 
 from autodata.checkpoints.queries.documents import count_documents, count_usable, examples
 from autodata.corpus.summary import summarise
-from autodata.jobs.inputs import Inputs
-from autodata.jobs.progress import Progress
-from autodata.nodes.solver_modes import cautions
-from autodata.runner.config import RunConfig
-from autodata.runner.destinations import destinations
-from autodata.runner.document_runner import Runner, open_runner
-from autodata.runner.ingest import ingest
-from autodata.runner.outcome import Outcome
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+    from autodata.jobs.inputs import Inputs
+    from autodata.jobs.progress import Progress
+    from autodata.runner.config import RunConfig
+    from autodata.runner.document_runner import Runner
+    from autodata.runner.outcome import Outcome
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,11 @@ async def work(
     `models` are the caller's own chat models; `kept` says whether the folder will be there for a person to look into.
     Raises UserError and RunFailed as `open_runner` does.
     """
+    from autodata.nodes.solver_modes import cautions
+    from autodata.runner.destinations import destinations
+    from autodata.runner.document_runner import open_runner
+    from autodata.runner.ingest import ingest
+
     notes: list[str] = []
 
     def note(line: str) -> None:

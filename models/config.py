@@ -45,14 +45,21 @@ def _infinite_in(value: object) -> bool:
 
 LARGEST = 2**31 - 1
 """The largest whole number that a setting may have: what counts calls and tokens can hold it everywhere."""
+SIMULATED = "simulated"
+SIMULATED_NAMES: Mapping[str, str] = {"weak_solver": "weak", "strong_solver": "strong"}
+SIMULATED_NAME = "judge"
+"""What simulated models are called where no name is given: solvers as `[simulated]` knows them, others alike."""
 LONGEST = 7 * 86_400.0
 """The longest time that a setting may ask for, in seconds: a week."""
 
 
 class Settings(BaseModel):
-    """Base of all configuration: unknown keys are refused, and so is a number that is infinite or none at all."""
+    """Base of all configuration: unknown keys are refused, and so is a number that is infinite or none at all.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+    The text below a field is its description: see `checkpoints.docstrings`.
+    """
+
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 _NAME_OF_VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -97,7 +104,8 @@ class ModelSettings(Settings):
     provider: str = "openai"
     """`openai` (any OpenAI-compatible endpoint), `local` (embedded llama.cpp), `simulated`, or a LangChain provider."""
     model: str = ""
-    """The model's name; for `local` a shipped name or the path of a GGUF file; for `simulated` the solver's name."""
+    """The model's name; for `local` a shipped name or the path of a GGUF file; for `simulated` the solver's name,
+    which may be left out."""
     base_url: str | None = None
     """Root of the endpoint, ending in /v1 as a rule. None: the provider's own."""
     api_key_env: str | None = None
@@ -250,6 +258,8 @@ class _Models(Settings):
             if "model" in own.model_fields_set and isinstance(azure := default.get("azure"), dict):
                 default["azure"] = {name: value for name, value in azure.items() if name != "deployment"}
             merged = {**domain_defaults.get(role, {}), **default, **own.model_dump(exclude_unset=True)}
+            if merged.get("provider") == SIMULATED and not merged.get("model"):
+                merged["model"] = SIMULATED_NAMES.get(role, SIMULATED_NAME)
             try:
                 resolved[role] = ModelSettings.model_validate(merged)
             except ValidationError as error:

@@ -322,7 +322,7 @@ def load_config(path: Path | None, flags: Mapping[str, Any] | None = None) -> Ru
     if path is None:
         return read_config("", "command line", flags)
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such configuration: write one with 'autodata init'") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -333,7 +333,7 @@ def load_config(path: Path | None, flags: Mapping[str, Any] | None = None) -> Ru
 def read_resolved(path: Path) -> dict[str, Any]:
     """Read a run's stored configuration. Raises UserError when it cannot be read."""
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: the run's settings cannot be read ({error}): move the folder away") from error
 

@@ -137,6 +137,18 @@ def changed_since(
     return changes({**{name: now[name] for name in (*LATER, *later) if name in now}, **before}, now)
 
 
+def more_rounds(meta: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
+    """Return the fingerprint that a folder keeps with `max_rounds` as it is now, where it rose; empty otherwise.
+
+    A round knows nothing of how many may follow, so all that was done before is as it would be under the new value.
+    `meta` is the folder's table of that name.
+    """
+    before: dict[str, str] = json.loads(meta.get("bearing", "{}"))
+    if "max_rounds" not in before or int(now["max_rounds"]) <= int(before["max_rounds"]):
+        return {}
+    return {"bearing": canonical_json({**before, "max_rounds": now["max_rounds"]})}
+
+
 def kept_of(values: Mapping[str, str]) -> dict[str, str]:
     """Return a fingerprint as a folder's table `meta` keeps it."""
     return {"bearing": canonical_json(dict(values)), "bearing_version": str(VERSION)}

@@ -13,9 +13,11 @@ from langchain_core.language_models import BaseChatModel
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langsmith.run_helpers import tracing_context
 
+from autodata.checkpoints.corrections import record_more_rounds
 from autodata.checkpoints.document_queue import DocumentQueue
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Ledger, MemoryLedger, Reader, run_lock
+from autodata.checkpoints.queries.corrections import ended_for_rounds
 from autodata.checkpoints.queries.meta import meta
 from autodata.checkpoints.queries.usage import answered_models, charged
 from autodata.checkpoints.writes import record_meta
@@ -32,7 +34,7 @@ from autodata.prompts import PromptPack
 from autodata.runner.chat_models import connect_all, require_chat_models
 from autodata.runner.checkpointer import CHECKPOINTS, open_run_saver
 from autodata.runner.config import RunConfig, as_begun, at_defaults, require_kind, write_resolved
-from autodata.runner.fingerprint import changed_since, fingerprint, kept_of
+from autodata.runner.fingerprint import changed_since, fingerprint, kept_of, more_rounds
 from autodata.runner.rooms import CHARS_PER_TOKEN, LEAST_CHARS, contexts
 from autodata.tracing.config import TracingConfig
 from autodata.tracing.setup import open_tracing
@@ -275,16 +277,22 @@ def make_folder(folder: Path, hint: str) -> None:
 
 
 async def bind(ledger: Ledger, folder: Path, resolved: Mapping[str, Any]) -> None:
-    """Tie a run folder to its configuration, or refuse another. The ledger keeps it; `config.toml` is for people."""
+    """Tie a run folder to its configuration, or refuse another. The ledger keeps it; `config.toml` is for people.
+
+    More rounds than before are no other configuration: documents that ended for want of rounds are open again.
+    """
     known = await meta(ledger)
     now = fingerprint(resolved)
     if "bearing" in known:
         require_kind(known, resolved["kind"], folder)
-    if changed := changed_since(known, now, folder, later=at_defaults(resolved)):
+    more = more_rounds(known, now) if resolved["kind"] == RunConfig.kind else {}
+    if changed := changed_since({**known, **more}, now, folder, later=at_defaults(resolved)):
         raise UserError(
             f"{folder} was made with another configuration ({'; '.join(changed[:5])}):"
             f" use another --out, the old values, or --config {folder / 'config.toml'}"
         )
+    if more:
+        await record_more_rounds(ledger, await ended_for_rounds(ledger, int(now["max_rounds"])))
     values = {**kept_of(now), "kind": resolved["kind"], "domain": resolved["domain_settings"]["name"]}
     await record_meta(ledger, values)
     await asyncio.to_thread(write_resolved, folder / "config.toml", resolved)

@@ -16,9 +16,12 @@ FROM documents d LEFT JOIN examples e USING (document_id) ORDER BY d.rowid
 """
 _COUNT = "SELECT count(*) AS n FROM documents"
 _COUNT_OF_STATUS = "SELECT count(*) AS n FROM documents WHERE status IN (SELECT value FROM json_each(?))"
-_EXAMPLES = "SELECT e.example FROM examples e JOIN documents d USING (document_id) ORDER BY e.rowid"
+_EXAMPLES = (
+    "SELECT e.example FROM examples e JOIN documents d USING (document_id) WHERE d.status != 'dropped' ORDER BY e.rowid"
+)
 _EXAMPLES_BY_DOCUMENT = (
-    "SELECT e.example FROM examples e JOIN documents d USING (document_id) ORDER BY d.rowid, e.rowid"
+    "SELECT e.example FROM examples e JOIN documents d USING (document_id)"
+    " WHERE d.status != 'dropped' ORDER BY d.rowid, e.rowid"
 )
 
 # A solver's own reply, where an attempt is one: its last try in the round's latest epoch. Of several samples, none is.
@@ -31,7 +34,7 @@ ORDER BY e.rowid, a.stage = 'strong', a.idx
 """
 _EXAMPLE_SOURCES = """
 SELECT e.example_id, e.example, d.title, d.text FROM examples e JOIN documents d USING (document_id)
-ORDER BY d.rowid, e.rowid
+WHERE d.status != 'dropped' ORDER BY d.rowid, e.rowid
 """
 
 
@@ -195,6 +198,9 @@ async def trial_of(ledger: Reader, evaluation: str, document_id: str) -> dict[st
 
 
 async def examples(ledger: Reader, *, by_document: bool = False) -> list[str]:
-    """Return the JSON of every accepted example, in the order of acceptance, or of their documents."""
+    """Return the JSON of the accepted examples that were not dropped.
+
+    The order is that of acceptance, or of the documents.
+    """
     rows = await ledger.read(_EXAMPLES_BY_DOCUMENT if by_document else _EXAMPLES)
     return [row["example"] for row in rows]

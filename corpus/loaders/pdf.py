@@ -86,7 +86,7 @@ def with_ligatures(text: str) -> tuple[str, int]:
 def _pages(file: File, *, tables: bool) -> tuple[list[str], int]:
     """Return the text of every page, and how many there are. Raises Unreadable."""
     import pypdf  # noqa: PLC0415 - an optional extra
-    from pypdf.errors import DependencyError, PyPdfError  # noqa: PLC0415
+    from pypdf.errors import DependencyError, PyPdfError  # noqa: PLC0415 - an extra
 
     # Damaged files make pypdf fail in whatever way the damage leads to.
     faults = (PyPdfError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError)

@@ -71,7 +71,7 @@ def _delimiter(text: str) -> str:
 def load_parquet(file: File, reading: Reading) -> Iterator[Raw | Skipped]:
     """Yield the rows of a Parquet file, a batch of them in memory at once."""
     import pyarrow  # noqa: PLC0415 - an optional extra
-    from pyarrow import parquet  # noqa: PLC0415
+    from pyarrow import parquet  # noqa: PLC0415 - an extra
 
     try:
         with file.opened() as stream, parquet.ParquetFile(stream) as table:

@@ -19,7 +19,7 @@ from autodata.jobs.generate import generate
 from autodata.jobs.inputs import Inputs
 from autodata.runner.config import as_begun, read_config
 from autodata.runner.fingerprint import fingerprint, kept_of
-from autodata.runner.ingest import add_documents
+from autodata.runner.ingest import ingest
 from autodata.runner.optimization.session import require_splits
 from autodata.runner.run_folder import require_room
 from tests.support import pinned
@@ -235,7 +235,7 @@ def doc(text: str, source: str, name: str = "a.md", part: str = "") -> Document:
 async def test_where_an_older_version_stood_is_found_again(tmp_path: Path) -> None:
     async with Ledger.open(tmp_path / "run.db") as ledger:
         old = [doc(text, f"/{text}") for text in ("errored", "waiting", "pending", "skipped", "accepted")]
-        await add_documents(ledger, old)
+        await ingest(ledger, old)
         await ledger.save(
             documents=[
                 {"document_id": one.document_id, "status": one.text, "settled": int(one.text == "accepted")}
@@ -250,7 +250,7 @@ async def test_where_an_older_version_stood_is_found_again(tmp_path: Path) -> No
                 | {"candidate_id": "c", "verdict": "accept", "n": 1}
             ],
         )
-        taken = await add_documents(ledger, [doc(f"{one.text} anew", one.source) for one in old])
+        taken = await ingest(ledger, [doc(f"{one.text} anew", one.source) for one in old])
         assert taken.replaced == [("a.md", one.text) for one in old if one.text != "skipped"]
         read = "SELECT status, settled, replaced_by != '' AS replaced FROM documents ORDER BY rowid LIMIT 5"
         assert [(*row.values(),) for row in await ledger.read(read)] == [
@@ -261,7 +261,7 @@ async def test_where_an_older_version_stood_is_found_again(tmp_path: Path) -> No
         assert await ledger.documents() == sorted(
             [document_id(f"{one.text} anew") for one in old] + [old[3].document_id]
         ), "an older version is shown to nobody as another document"
-        taken = await add_documents(ledger, old)
+        taken = await ingest(ledger, old)
         assert taken.back == ["a.md"] * 4
         assert [(*row.values(),) for row in await ledger.read(read)] == [
             ("errored", 0, 0),
@@ -292,8 +292,8 @@ async def test_what_counts_as_a_changed_document(
     tmp_path: Path, before: list[Document], after: list[Document | Skipped], replaced: int
 ) -> None:
     async with Ledger.open(tmp_path / "run.db") as ledger:
-        await add_documents(ledger, before)
-        assert len((await add_documents(ledger, after)).replaced) == replaced
+        await ingest(ledger, before)
+        assert len((await ingest(ledger, after)).replaced) == replaced
 
 
 # Nothing usable

@@ -146,8 +146,8 @@ def test_the_same_call_again_goes_on_and_pays_nothing(tmp_path: Path, calls: Cal
     more = make(TEXTS, out=tmp_path / "run")
     assert sum(more.counts.values()) == 2
     assert more.usage.calls == len(calls) > paid
-    with pytest.raises(UserError, match=r"max_rounds: 2 -> 3"):
-        make(out=tmp_path / "run", max_rounds=3)
+    with pytest.raises(UserError, match=r"max_rounds: 2 -> 1"):
+        make(out=tmp_path / "run", max_rounds=1)
     with pytest.raises(UserError, match=r"models\.\w+\.model: strong -> weak"):
         make(out=tmp_path / "run", models="simulated:weak")
 

@@ -73,7 +73,7 @@ def with_model(role: str, **changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changes", "told"),
     first_quick(
-        ({"max_rounds": 7}, ["max_rounds: 3 -> 7"]),
+        ({"max_rounds": 2}, ["max_rounds: 3 -> 2"]),
         ({"seed": 1}, ["seed: 0 -> 1"]),
         ({"acceptance": "meta"}, ["acceptance.weak_mean: ['< 0.50'] -> ['<= 0.65']", "acceptance.name: paper -> meta"]),
         ({"domain": "facts"}, ["domain: cs -> facts", "prompt_version: "]),
@@ -143,9 +143,9 @@ async def test_the_ledger_knows_the_configuration_whatever_becomes_of_the_file(t
     await sit(tmp_path, settings(), QUICK[1:])
     before = read_resolved(tmp_path / "config.toml")
     (tmp_path / "config.toml").write_text("domain = ")
-    assert "max_rounds: 3 -> 7" in await refusal(tmp_path, settings(max_rounds=7))
+    assert "max_rounds: 3 -> 2" in await refusal(tmp_path, settings(max_rounds=2))
     (tmp_path / "config.toml").unlink()
-    assert "max_rounds: 3 -> 7" in await refusal(tmp_path, settings(max_rounds=7))
+    assert "max_rounds: 3 -> 2" in await refusal(tmp_path, settings(max_rounds=2))
     await sit(tmp_path, settings(), QUICK[1:])
     assert read_resolved(tmp_path / "config.toml") == before
 

@@ -137,7 +137,7 @@ ADDED: Mapping[str, Edits] = {
     },
     "command": {
         "cli/greet.py": ("", 'def greet() -> None:\n    """Greet."""\n    print("hello")\n'),
-        "cli/app.py": ('    "plugins",\n)', '    "plugins",\n    "greet",\n)'),
+        "cli/app.py": ('    "completion": "', '    "greet": "Greet.",\n    "completion": "'),
     },
 }
 

@@ -234,9 +234,9 @@ def _options_of(param: Any) -> list[str]:
 
 @pytest.mark.parametrize("path", PROSE, ids=lambda path: path.name)
 def test_commands_in_running_text_are_real(path: Path) -> None:
-    every_option = {
-        option for command in commands().values() for param in command.params for option in _options_of(param)
-    }
+    every_command = [*commands().values()]
+    every_command += [inner for group in every_command for inner in getattr(group, "commands", {}).values()]
+    every_option = {option for command in every_command for param in command.params for option in _options_of(param)}
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
     for span in spans(path):
         if match := re.match(r"autodata (\w+)", span):

@@ -192,7 +192,7 @@ async def test_a_document_is_counted_and_listed_without_its_text(path: Path, mon
 
     def watched(*arguments: Any) -> Any:
         db = connect(*arguments)
-        db.conn.set_authorizer(note)
+        db.set_authorizer(note)
         return db
 
     monkeypatch.setattr(ledger_module, "_connect", watched)
@@ -468,12 +468,12 @@ async def test_calls_not_in_the_journal_cost_no_query(path: Path) -> None:
     async with Ledger.open(path) as ledger:
         await ledger.save(calls=[call("k2")])
         queries: list[str] = []
-        with ledger._read_db.tracer(lambda sql, _: queries.append(sql)):
-            assert await ledger.find_call("k3") is None
-            assert queries == []
-            assert await ledger.find_call("k1") is not None
-            assert await ledger.find_call("k2") is not None
-            assert len(queries) == 2
+        ledger._reading.submit(ledger._read_db.set_trace_callback, queries.append).result()
+        assert await ledger.find_call("k3") is None
+        assert queries == []
+        assert await ledger.find_call("k1") is not None
+        assert await ledger.find_call("k2") is not None
+        assert len(queries) == 2
 
 
 async def test_schema_in_the_file_is_the_declared_one(path: Path) -> None:

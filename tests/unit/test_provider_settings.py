@@ -167,7 +167,7 @@ def test_what_a_query_adds_tells_servers_apart_and_a_version_does_not() -> None:
         ("gemini", "generativelanguage.googleapis.com"),
         ("vllm", "its address, which ends in /v1"),
         ("antropic", "did you mean 'anthropic'?"),
-        ("anthropic", "pip install langchain langchain-anthropic"),
+        ("mistralai", "pip install langchain langchain-mistralai"),
         ("bedrock_converse", "pip install langchain langchain-aws"),
         ("azure_openai", "AZURE_OPENAI_API_KEY"),
     ],

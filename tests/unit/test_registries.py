@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.registry import Registry
 from autodata.cli.app import INSTALLED, app
-from autodata.cli.plugins import REGISTRIES
+from autodata.cli.plugins import registries
 from autodata.corpus.documents import read_documents
 from autodata.corpus.exporters.registry import EXPORTERS
 from autodata.domains.acceptance.parse import policy_of
@@ -94,7 +94,7 @@ POINTS = """
 
 
 def forget() -> None:
-    for registry in REGISTRIES:
+    for registry in registries():
         registry.__dict__.pop("plugins", None)
         registry._loaded.clear()
 
@@ -124,7 +124,7 @@ def config(text: str) -> RunConfig:
 
 def test_without_packages_there_are_ours_only() -> None:
     forget()
-    assert all(registry.plugins == {} for registry in REGISTRIES)
+    assert all(registry.plugins == {} for registry in registries())
 
 
 def test_a_task_type(installed: Path) -> None:

@@ -91,6 +91,8 @@ async def test_every_number(ledger: Ledger, tmp_path: Path) -> None:
         "errored": 1,
         "pending": 1,
         "waiting": 0,
+        "dropped": 0,
+        "errors": [{"cause": "", "documents": ["6.md"]}],
         "rounds": 4,
         "calls": 5,
         "calls_by_role": {"challenger": 1, "verifier": 1, "weak_solver": 3},
@@ -154,7 +156,8 @@ async def test_an_empty_ledger(ledger: Ledger) -> None:
     assert {key: summary[key] for key in found} == found
     assert summary["labels"] == dict.fromkeys(("approve", "edit", "reject"), 0)
     assert summary["shared_questions"] == []
-    tables = {"calls_by_role", "cached_share_by_role", "failure_modes", "labels", "shared_questions"}
+    assert summary["errors"] == []
+    tables = {"calls_by_role", "cached_share_by_role", "failure_modes", "labels", "shared_questions", "errors"}
     assert all(summary[key] == 0 for key in summary.keys() - nulls - tables - found.keys())
 
 
