@@ -12,7 +12,10 @@ import typer
 from rich.console import Console
 
 from autodata.checkpoints.errors import RunFailed, UserError
+from autodata.checkpoints.queries.searches import iterations
+from autodata.checkpoints.queries.usage import usage_of_all
 from autodata.checkpoints.records import Document, Skipped
+from autodata.checkpoints.usage import Usage
 from autodata.cli.optimize_progress import OptimizeProgress
 from autodata.cli.optimize_report import SearchReport, blamed, show_search
 from autodata.cli.run import (
@@ -131,6 +134,13 @@ async def _sit(
             for line in told:
                 progress.say(line)
             await session.take_in(splits)
+            rows = await iterations(session.ledger)
+            progress.began(
+                ended=sum(row["outcome"] != "open" for row in rows),
+                accepted=sum(row["outcome"] == "accepted" for row in rows),
+                spent=Usage.of_row(await usage_of_all(session.ledger)),
+                endpoints=session.endpoints,
+            )
             outcome = await session.run()
             return outcome, await SearchReport.read(session.ledger, session.archive, config)
 

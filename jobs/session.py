@@ -12,6 +12,9 @@ from langchain_core.language_models import BaseChatModel
 
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.queries.documents import count_documents, examples
+from autodata.checkpoints.queries.standing import statuses_of
+from autodata.checkpoints.queries.usage import usage_of_all
+from autodata.checkpoints.usage import Usage
 from autodata.corpus.summary import summarise
 from autodata.jobs.inputs import Inputs
 from autodata.jobs.progress import Progress
@@ -71,7 +74,15 @@ async def work(
                 note(line)
             if not await count_documents(runner.ledger):
                 raise UserError(f"{out} holds no documents yet: give --documents PATH")
-            progress.total = await count_documents(runner.ledger, "pending", "waiting", "errored")
+            statuses = await statuses_of(runner.ledger)
+            left = sum(statuses.get(status, 0) for status in ("pending", "waiting", "errored"))
+            progress.total = min(left, config.limit or left)
+            progress.began(
+                statuses=statuses,
+                spent=Usage.of_row(await usage_of_all(runner.ledger)),
+                quality=config.chosen_domain.quality_check,
+                endpoints=runner.endpoints,
+            )
             outcome = await runner.run()
             made = [json.loads(text) for text in await examples(runner.ledger)]
             return Session(outcome, await summarise(runner.ledger), made, notes)

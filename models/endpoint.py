@@ -21,6 +21,7 @@ from autodata.checkpoints.errors import Drained, EndpointDown
 from autodata.models.budget import price
 from autodata.models.config import ModelSettings
 from autodata.models.faults import FORMAT_DOUBTED, Fault, TimedOut, classify, timed_out
+from autodata.models.health import Health
 from autodata.models.structured import response_format
 
 __all__ = ["Endpoint", "Fault", "RoleModel", "Slots", "WireFormat", "address_of", "classify"]
@@ -93,6 +94,7 @@ class Endpoint:
         self.text_limits = local
         """Whether schemas go out with the lengths of texts: llama.cpp keeps to them, other servers may refuse them."""
         self.slots = Slots(max_concurrency)
+        self.health = Health()
         self.down: str | None = None
         """Why the endpoint was given up; None while it is in use."""
         self.wire_format: WireFormat | None = None if structured else "none"

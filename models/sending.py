@@ -86,7 +86,8 @@ class Sender:
         async with self._slot(call), self._reserved(call, most) as spending:
             started = time.monotonic()
             call.requests += 1
-            message = await model.send(call.messages, call.seed, call.schema, call.metadata)
+            with model.endpoint.health.request():
+                message = await model.send(call.messages, call.seed, call.schema, call.metadata)
             seconds = time.monotonic() - started
             reply = to_reply(message, model)
             spending.used = charged(reply.tokens_in, reply.tokens_out, most, model.settings)
@@ -145,6 +146,7 @@ class Sender:
     async def _after_fault(self, model: RoleModel, fault: Fault, tried: int, error: Exception) -> None:
         """Wait before the next attempt, or raise what the fault means: CallFailed or EndpointDown."""
         endpoint, retries = model.endpoint, self.retries
+        endpoint.health.failed(fault.message)
         if fault.kind == "down":
             endpoint.give_up(fault.message)
             raise EndpointDown(endpoint.down or fault.message) from error
@@ -155,10 +157,11 @@ class Sender:
             endpoint.raise_if_down()
             raise CallFailed(f"{endpoint.name}: no reply in {tried} attempts: {fault.message}") from error
         wait = self._wait(tried)
-        if told := min(fault.retry_after or 0.0, retries.retry_after_max_seconds):
-            await endpoint.hold(max(wait, told))
-        else:
-            await endpoint.pause(wait)
+        with endpoint.health.retry():
+            if told := min(fault.retry_after or 0.0, retries.retry_after_max_seconds):
+                await endpoint.hold(max(wait, told))
+            else:
+                await endpoint.pause(wait)
 
     def _wait(self, tried: int) -> float:
         """Return the seconds to wait after a failure, the `tried`th in a row."""

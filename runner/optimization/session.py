@@ -21,6 +21,7 @@ from autodata.checkpoints.saver import checkpoint_error, keep_rounds
 from autodata.domains.domain import Domain
 from autodata.graphs.optimizer import STEPS, build_optimizer
 from autodata.models.config import ModelSettings
+from autodata.models.endpoint import Endpoint
 from autodata.models.local.serving import Progress
 from autodata.nodes.optimizer.edit_sandbox import Workbench, require_own_files
 from autodata.nodes.optimizer.evaluate import examine
@@ -105,6 +106,11 @@ class Optimization:
             self._caller.drain()
         for control in self._controls:
             control.request_drain(reason)
+
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        """The endpoints of all roles, each once."""
+        return list({id(model.endpoint): model.endpoint for model in self._caller.roles.values()}.values())
 
     async def take_in(self, splits: Mapping[str, Sequence[Document]]) -> None:
         """Take in the documents of the splits; those of an earlier session must be the same.
