@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -15,6 +16,8 @@ from autodata.cli.terminal import console
 from autodata.jobs.estimate import Estimate
 from autodata.jobs.forecast import CONFIDENCE, Range
 from autodata.jobs.progress import duration
+
+TITLES = {"calls": "calls", "tokens_in": "tokens in", "tokens_out": "tokens out", "usd": "US $"}
 
 
 def conclude_estimate(estimate: Estimate, out: Path, *, as_json: bool, pilot: bool) -> NoReturn:
@@ -31,6 +34,8 @@ def show_estimate(output: Console, err: Console, estimate: Estimate, out: Path, 
     for line in estimate.notes:
         err.print(line, soft_wrap=True)
     output.print(estimate_table(estimate))
+    for line in summary_lines(estimate):
+        output.print(line, soft_wrap=True)
     output.print(f"From: {estimate.source}.", soft_wrap=True)
     share = f"{CONFIDENCE:.0%}"
     if estimate.totals["calls"] is not None and estimate.totals["calls"].low is None:
@@ -53,26 +58,31 @@ def show_estimate(output: Console, err: Console, estimate: Estimate, out: Path, 
 
 
 def estimate_table(estimate: Estimate) -> Table:
-    """Return the figures by role and in all."""
-    table = Table(title="Estimate", title_justify="left", title_style="bold", show_footer=True)
-    table.add_column("role", footer="all")
-    titles = ("calls", "tokens in", "tokens out", "US $")
-    for title, footer in zip(titles, _cells(estimate.totals), strict=True):
-        table.add_column(title, footer=footer, justify="right")
-    for role, figures in estimate.roles.items():
-        table.add_row(role, *_cells(figures))
-    skipped = f", {estimate.skipped:,} skipped" if estimate.skipped else ""
-    made = f" (of the calls {estimate.spent.calls:,} are made, and paid)" if estimate.spent.calls else ""
-    table.caption = (
-        f"documents {ranged(estimate.documents)} of {estimate.known:,}{skipped}; accepted {ranged(estimate.accepted)};"
-        f" time {'still to come ' if made else ''}{_hours(estimate.seconds)}{made}"
+    """Return the figures by role and in all; tokens with their interval in all alone, so that it stays readable."""
+    table = Table(
+        title="Estimate", title_justify="left", title_style="bold", show_footer=True, box=SIMPLE_HEAD, pad_edge=False
     )
-    table.caption_justify = "left"
+    totals = estimate.totals
+    table.add_column("role", footer="all")
+    for name, title in TITLES.items():
+        footer = ranged(totals[name], _SHOWN[name]).replace(" [", "\n[")
+        table.add_column(title, footer=footer, justify="right", no_wrap=True)
+    for role, figures in estimate.roles.items():
+        cells = {name: ranged(figures[name], _SHOWN[name]) for name in TITLES}
+        tokens = {name: cells[name].partition(" ")[0] for name in ("tokens_in", "tokens_out")}
+        table.add_row(role, *(cells | tokens).values())
     return table
 
 
-def _cells(figures: Mapping[str, Range | None]) -> list[str]:
-    return [*(ranged(figures[name]) for name in ("calls", "tokens_in", "tokens_out")), ranged(figures["usd"], money)]
+def summary_lines(estimate: Estimate) -> list[str]:
+    """Return what the table does not hold: documents, accepted ones, time, what is paid already."""
+    skipped = f", {estimate.skipped:,} skipped" if estimate.skipped else ""
+    spent = estimate.spent.calls
+    made = f"; {spent:,} of the calls are made, and paid" if spent else ""
+    return [
+        f"documents {ranged(estimate.documents)} of {estimate.known:,}{skipped}; accepted {ranged(estimate.accepted)}",
+        f"time {'still to come ' if spent else ''}{_hours(estimate.seconds)}{made}",
+    ]
 
 
 def ranged(figure: Range | None, shown: Callable[[float], str] | None = None) -> str:
@@ -88,12 +98,15 @@ def count(number: float) -> str:
     """Return a number in at most five characters or so: 1,234, 56k, 7.8M."""
     if number < 10_000:
         return f"{number:,.0f}"
-    return f"{number / 1e3:,.0f}k" if number < 1e6 else f"{number / 1e6:,.1f}M"
+    return f"{number / 1e3:,.0f}k" if number < 999_500 else f"{number / 1e6:,.1f}M"
 
 
 def money(usd: float) -> str:
     """Return US dollars: cents, below one dollar tenths of a cent."""
     return f"{usd:,.2f}" if usd >= 1 or not usd else f"{usd:.3f}"
+
+
+_SHOWN: Mapping[str, Callable[[float], str]] = {"calls": count, "tokens_in": count, "tokens_out": count, "usd": money}
 
 
 def _hours(seconds: Range) -> str:
