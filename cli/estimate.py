@@ -38,7 +38,9 @@ def show_estimate(output: Console, err: Console, estimate: Estimate, out: Path, 
         output.print(line, soft_wrap=True)
     output.print(f"From: {estimate.source}.", soft_wrap=True)
     share = f"{CONFIDENCE:.0%}"
-    if estimate.totals["calls"] is not None and estimate.totals["calls"].low is None:
+    if estimate.of_search:
+        output.print("In brackets: the least and the most that the settings allow.", soft_wrap=True)
+    elif estimate.totals["calls"] is not None and estimate.totals["calls"].low is None:
         output.print("No interval: one document says nothing of how documents differ.", soft_wrap=True)
     else:
         output.print(f"In brackets: {share} of such runs are to lie within.", soft_wrap=True)
@@ -53,7 +55,7 @@ def show_estimate(output: Console, err: Console, estimate: Estimate, out: Path, 
         output.print(line, soft_wrap=True)
     if pilot:
         err.print(f"the pilot is kept: the same command without --dry-run goes on from it ({out})", soft_wrap=True)
-    elif not estimate.spent.calls:
+    elif not estimate.spent.calls and not estimate.of_search:
         err.print("nothing was sent; --dry-run --pilot 5 measures the first 5 documents on your models", soft_wrap=True)
 
 
@@ -63,7 +65,7 @@ def estimate_table(estimate: Estimate) -> Table:
         title="Estimate", title_justify="left", title_style="bold", show_footer=True, box=SIMPLE_HEAD, pad_edge=False
     )
     totals = estimate.totals
-    table.add_column("role", footer="all")
+    table.add_column("role", footer="all", no_wrap=True, min_width=16)
     for name, title in TITLES.items():
         footer = ranged(totals[name], _SHOWN[name]).replace(" [", "\n[")
         table.add_column(title, footer=footer, justify="right", no_wrap=True)
@@ -76,12 +78,15 @@ def estimate_table(estimate: Estimate) -> Table:
 
 def summary_lines(estimate: Estimate) -> list[str]:
     """Return what the table does not hold: documents, accepted ones, time, what is paid already."""
-    skipped = f", {estimate.skipped:,} skipped" if estimate.skipped else ""
     spent = estimate.spent.calls
     made = f"; {spent:,} of the calls are made, and paid" if spent else ""
+    time = f"time {'still to come ' if spent else ''}{_hours(estimate.seconds)}{made}"
+    if estimate.of_search:
+        return [f"iterations {estimate.waiting:,}; documents in all evaluations {ranged(estimate.documents)}", time]
+    skipped = f", {estimate.skipped:,} skipped" if estimate.skipped else ""
     return [
         f"documents {ranged(estimate.documents)} of {estimate.known:,}{skipped}; accepted {ranged(estimate.accepted)}",
-        f"time {'still to come ' if spent else ''}{_hours(estimate.seconds)}{made}",
+        time,
     ]
 
 
@@ -102,8 +107,8 @@ def count(number: float) -> str:
 
 
 def money(usd: float) -> str:
-    """Return US dollars: cents, below one dollar tenths of a cent."""
-    return f"{usd:,.2f}" if usd >= 1 or not usd else f"{usd:.3f}"
+    """Return US dollars: cents, of small sums tenths of a cent."""
+    return f"{usd:,.2f}" if usd >= 0.1 or not usd else f"{usd:.3f}"
 
 
 _SHOWN: Mapping[str, Callable[[float], str]] = {"calls": count, "tokens_in": count, "tokens_out": count, "usd": money}

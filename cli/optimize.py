@@ -12,15 +12,18 @@ import typer
 from rich.console import Console
 
 from autodata.checkpoints.errors import RunFailed, UserError
-from autodata.checkpoints.queries.searches import iterations
-from autodata.checkpoints.queries.usage import usage_of_all
+from autodata.checkpoints.queries.measured import lengths_by_split
+from autodata.checkpoints.queries.searches import count_ended, iterations
+from autodata.checkpoints.queries.usage import usage_by_role, usage_of_all
 from autodata.checkpoints.records import Document, Skipped
 from autodata.checkpoints.usage import Usage
+from autodata.cli.estimate import conclude_estimate
 from autodata.cli.optimize_progress import OptimizeProgress
 from autodata.cli.optimize_report import SearchReport, blamed, show_search
 from autodata.cli.run import (
     ConfigFile,
     DomainName,
+    DryRun,
     MaxCalls,
     MaxSeconds,
     MaxTokens,
@@ -30,7 +33,10 @@ from autodata.cli.run import (
     on_signals,
 )
 from autodata.cli.terminal import AsJson, console, print_json, write_data
+from autodata.jobs.estimate import Estimate
+from autodata.jobs.estimate_search import estimate_search
 from autodata.jobs.inputs import Inputs
+from autodata.jobs.run_ledger import ledger_of
 from autodata.nodes.solver_modes import attempts_alike
 from autodata.prompts.patch import write_pack
 from autodata.runner.destinations import destinations
@@ -63,6 +69,7 @@ def search(
     max_tokens: MaxTokens = None,
     max_usd: MaxUsd = None,
     max_seconds: MaxSeconds = None,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Search for better prompts. The same command again goes on, and pays for nothing twice."""
@@ -80,6 +87,8 @@ def search(
     }
     settings = OptimizeRunConfig.of(find_settings(config, out, flags, OptimizeRunConfig.kind))
     paths = {"train": train or [], "validate": validate or [], "test": test or []}
+    if dry_run:
+        conclude_estimate(asyncio.run(foresee(settings, paths, out)), out, as_json=as_json, pilot=False)
     terminal = console(stderr=True)
     outcome, report = execute(settings, paths, out, terminal)
     if as_json:
@@ -89,6 +98,25 @@ def search(
     for line in closing_lines(outcome, report, out):
         terminal.print(line, highlight=False, markup=False, soft_wrap=True)
     raise typer.Exit(int(outcome.failed))
+
+
+async def foresee(config: OptimizeRunConfig, paths: Mapping[str, list[Path]], out: Path) -> Estimate:
+    """Return what a search will take. Nothing is sent, nothing is written. Raises UserError as a search does."""
+    splits = {split: _documents(Inputs(config, files), split) for split, files in paths.items() if files}
+    lengths = {split: [len(document.text) for document in found] for split, found in splits.items()}
+    if not (out / "run.db").exists():
+        if not splits:
+            raise UserError(f"{out} holds no search yet: give --train PATH and --validate PATH")
+        require_splits(splits)
+        return estimate_search(config, lengths)
+    async with ledger_of(out, search=True) as ledger:
+        return estimate_search(
+            config,
+            await lengths_by_split(ledger),
+            done=await count_ended(ledger),
+            spent=Usage.of_row(await usage_of_all(ledger)),
+            by_role={row["role"]: Usage.of_row(row) for row in await usage_by_role(ledger)},
+        )
 
 
 def execute(

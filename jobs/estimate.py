@@ -53,6 +53,8 @@ class Estimate:
     """What the folder's calls took so far."""
     source: str
     """What the figures were made from."""
+    of_search: bool = False
+    """Whether it is a search's: `documents` are then those of all its evaluations, `waiting` its iterations."""
     unpriced: tuple[str, ...] = ()
     """Roles whose model has no price."""
     notes: tuple[str, ...] = ()
@@ -152,10 +154,10 @@ def _estimate(config: RunConfig, found: _Found, measured_here: list[Measured]) -
     plan = Plan(len(found.waiting), config.concurrency, config.max_rounds, target)
     told = forecast(rows, plan, lambda role, one, other: priced(roles, role, one, other), config.seed)
     whole = _whole(told, found, source, roles)
-    return replace(whole, beyond=_beyond(whole, config.budget))
+    return replace(whole, beyond=beyond(whole, config.budget))
 
 
-def _beyond(whole: Estimate, budget: BudgetConfig) -> tuple[str, ...]:
+def beyond(whole: Estimate, budget: BudgetConfig) -> tuple[str, ...]:
     """Return which budgets the run is likely to reach before its end."""
     both = [whole.totals[name] for name in ("tokens_in", "tokens_out")]
     tokens = sum(one.value for one in both if one is not None)

@@ -10,7 +10,7 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
-from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.checkpoints.queries.documents import count_documents, examples
 from autodata.checkpoints.queries.standing import statuses_of
 from autodata.checkpoints.queries.usage import usage_of_all
@@ -40,6 +40,11 @@ class Session:
     def exit_code(self) -> int:
         """0 when it ended as asked (all documents, a target or a budget), 1 when something is left to do."""
         return int(self.outcome.failed or bool(self.outcome.errored))
+
+    def raise_for_status(self) -> None:
+        """Raise RunFailed when it did not end as asked."""
+        if self.exit_code:
+            raise RunFailed(self.outcome.stopped or self.outcome.errored[0])
 
 
 async def work(

@@ -38,3 +38,13 @@ async def call_times(ledger: Reader) -> list[dict[str, Any]]:
 async def documents_by_length(ledger: Reader) -> list[dict[str, Any]]:
     """Return (document_id, status, chars) of every document that has a text, in order."""
     return await ledger.read("SELECT document_id, status, chars FROM documents WHERE chars > 0 ORDER BY rowid")
+
+
+async def lengths_by_split(ledger: Reader) -> dict[str, list[int]]:
+    """Return the lengths in characters of a search's documents, by split."""
+    found: dict[str, list[int]] = {}
+    for row in await ledger.read(
+        "SELECT s.split, d.chars FROM splits s JOIN documents d USING (document_id) ORDER BY s.split, s.position"
+    ):
+        found.setdefault(row["split"], []).append(row["chars"])
+    return found
