@@ -34,9 +34,6 @@ SEED = 21
 PAPER_ROUNDS = {"cs": 6.59, "legal": 4.98}
 """Mean rounds of an accepted example (arXiv 2606.25996, sections 3 and 4); the others are reported nowhere."""
 
-ELSEWHERE = "a call of the same role in another domain"
-"""What is said of the tokens of a domain that no run on a real model was named for."""
-
 
 def settings(domain: str, seed: int = SEED) -> RunConfig:
     """Return a simulated run's configuration; law begins in a world of its own, as in the tables."""
@@ -100,35 +97,22 @@ async def real(domain: str, folder: Path) -> tuple[dict[str, list[float]], str]:
         return await tokens_of(ledger, readers_of(DOMAINS[domain])), told
 
 
-def filled(entries: dict[str, Any]) -> dict[str, Any]:
-    """Give each role without real tokens those that the same role, or else the verifier, has in another domain."""
-    for name, entry in entries.items():
-        others = [entries[other]["tokens"]["real"] for other in entries if other != name]
-        for role in entry["tokens"]["simulated"]:
-            if role not in entry["tokens"]["real"]:
-                of_role = [other[role] for other in others if role in other]
-                judged = [other["verifier"] for other in others if "verifier" in other]
-                entry["tokens"]["real"][role] = next(iter(of_role + judged), entry["tokens"]["simulated"][role])
-    return entries
-
-
 def main(named: Mapping[str, Path]) -> None:
     """Measure every domain and write the file."""
     old = json.loads(FILE.read_text("utf-8")) if FILE.exists() else {}
     entries = {}
     for domain in DOMAINS:
         entry = old.get(domain) if named else None
-        told = old.get(domain, {"tokens_from": {"real": ELSEWHERE}})["tokens_from"]["real"]
-        tokens = {} if told == ELSEWHERE else old[domain]["tokens"]["real"]
         entry = entry or asyncio.run(simulated(domain))
+        tokens, told = entry["tokens"].get("real", {}), entry.get("tokens_from", {}).get("real", "")
         if domain in named:
             tokens, told = asyncio.run(real(domain, named[domain]))
         entry["tokens"]["real"] = tokens
         entry["paper_rounds"] = PAPER_ROUNDS.get(domain)
         entry["measured"] = f"{DOCUMENTS} simulated documents"
-        entry["tokens_from"] = {"simulated": "the same", "real": told}
+        entry["tokens_from"] = {"real": told}
         entries[domain] = entry
-    lines = [f" {json_text(domain)}: {json_text(entry)}" for domain, entry in filled(entries).items()]
+    lines = [f" {json_text(domain)}: {json_text(entry)}" for domain, entry in entries.items()]
     FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
 
 

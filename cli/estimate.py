@@ -43,7 +43,8 @@ def show_estimate(output: Console, err: Console, estimate: Estimate, out: Path, 
     elif estimate.totals["calls"] is not None and estimate.totals["calls"].low is None:
         output.print("No interval: one document says nothing of how documents differ.", soft_wrap=True)
     else:
-        output.print(f"In brackets: {share} of such runs are to lie within.", soft_wrap=True)
+        others = "" if estimate.measured else ", as far as documents differ; your models may, too"
+        output.print(f"In brackets: {share} of such runs are to lie within{others}.", soft_wrap=True)
     if estimate.unpriced:
         role = estimate.unpriced[0]
         output.print(

@@ -65,8 +65,8 @@ def markdown(example: Mapping[str, Any]) -> str:
     models = " and ".join(dict.fromkeys(attempt["model"] for attempt in example["attempts"]))
     rubric = list(dict.fromkeys(mark["text"] for attempt in example["attempts"] for mark in attempt["marks"]))
     rows = [
-        f"| {attempt['stage']}{', with the passage' if attempt['saw_the_source'] else ''} | {_cell(attempt['answer'])} |"
-        f" {attempt['score']} |"
+        f"| {attempt['stage']}{', with the passage' if attempt['saw_the_source'] else ''}"
+        f" | {_cell(attempt['answer'])} | {attempt['score']} |"
         for attempt in example["attempts"]
     ]
     checks = "; ".join(f"{check['name']} {check['value']}, needed {check['bound']}" for check in verdict["checks"])
@@ -76,9 +76,9 @@ def markdown(example: Mapping[str, Any]) -> str:
             "",
             f"> {_cell(example['passage'])}",
             "",
-            f"**Question**: {candidate['question']}  ",
-            f"**Reference answer**: {candidate['reference_answer']}  ",
-            f"**Rubric**: {'; '.join(rubric)}  ",
+            f"**Question**: {_cell(candidate['question'])}  ",
+            f"**Reference answer**: {_cell(candidate['reference_answer'])}  ",
+            f"**Rubric**: {_cell('; '.join(rubric))}  ",
             f"**Quality check**: {'passed' if example['quality']['passed'] else 'failed'}."
             f" {_cell(example['quality']['reason'])}",
             "",

@@ -53,6 +53,8 @@ class Estimate:
     """What the folder's calls took so far."""
     source: str
     """What the figures were made from."""
+    measured: int = 0
+    """Documents of the folder that they were made from; 0 where they come from what is known of the domain."""
     of_search: bool = False
     """Whether it is a search's: `documents` are then those of all its evaluations, `waiting` its iterations."""
     unpriced: tuple[str, ...] = ()
@@ -76,6 +78,7 @@ class Estimate:
             "spent": {"calls": self.spent.calls, "tokens": self.spent.tokens, "usd": self.spent.usd},
             "confidence": CONFIDENCE,
             "source": self.source,
+            "measured": self.measured,
             "unpriced": list(self.unpriced),
             "beyond": list(self.beyond),
         }
@@ -154,7 +157,8 @@ def _estimate(config: RunConfig, found: _Found, measured_here: list[Measured]) -
     plan = Plan(len(found.waiting), config.concurrency, config.max_rounds, target)
     told = forecast(rows, plan, lambda role, one, other: priced(roles, role, one, other), config.seed)
     whole = _whole(told, found, source, roles)
-    return replace(whole, beyond=beyond(whole, config.budget))
+    own = len(measured_here) if rows is measured_here else 0
+    return replace(whole, measured=own, beyond=beyond(whole, config.budget))
 
 
 def beyond(whole: Estimate, budget: BudgetConfig) -> tuple[str, ...]:

@@ -20,6 +20,9 @@ from autodata.models.config import ModelSettings
 from autodata.prompts.roles import READERS_OF_SOURCE, SOLVERS
 from autodata.runner.config import BaselineConfig, RunConfig
 
+REPLY_SHARE = 0.25
+"""The share of a role's `max_tokens` that a reply is taken to have where no real model was measured in it."""
+_ONCE = frozenset({"extractor"})  # roles that a document is read by once, however many rounds follow
 TOKENS_PER_SECOND = 50.0
 """How fast a model is taken to write where nothing was measured."""
 SECONDS_PER_CALL = 1.0
@@ -32,7 +35,7 @@ def known_documents(config: RunConfig, chars: float) -> tuple[list[Measured], st
     name, table = _table_for(domain)
     baseline = config.kind == BaselineConfig.kind
     simulated = all(settings.provider == "simulated" for settings in roles.values())
-    tokens = table["tokens"]["simulated" if simulated else "real"]
+    tokens = _tokens(table["tokens"], roles, simulated=simulated)
     paper = None if simulated or baseline else table["paper_rounds"]
     rows = table["baseline" if baseline else "loop"]
     stretch = paper / _mean_rounds(rows) if paper else 1.0
@@ -40,7 +43,8 @@ def known_documents(config: RunConfig, chars: float) -> tuple[list[Measured], st
     found = []
     for accepted, rounds, calls in rows:
         uses = {
-            role: _use(role, count * stretch, tokens, chars if role in readers else 0) for role, count in calls.items()
+            role: _use(role, count * (1 if role in _ONCE else stretch), tokens, chars if role in readers else 0)
+            for role, count in calls.items()
         }
         seconds = 0.0 if simulated else _seconds(uses, domain, roles)
         found.append(_bounded(Measured(bool(accepted), rounds * stretch, seconds, uses), config.max_rounds))
@@ -61,7 +65,25 @@ def _bounded(one: Measured, max_rounds: int) -> Measured:
     return one.times(max_rounds / one.rounds, accepted=False, rounds=max_rounds)
 
 
-def _use(role: str, calls: float, tokens: Mapping[str, Any], chars: float) -> RoleUse:
+def _tokens(
+    known: Mapping[str, Any], roles: Mapping[str, ModelSettings], *, simulated: bool
+) -> dict[str, tuple[float, float]]:
+    """Return what a call of each role takes, in and out, the document itself left out.
+
+    Prompts are known from the simulated runs, which send the real ones; what a real model writes is not.
+    """
+    found: dict[str, tuple[float, float]] = {}
+    for role, (tokens_in, tokens_out) in known["simulated"].items():
+        if simulated:
+            found[role] = tokens_in, tokens_out
+        elif role in known["real"]:
+            found[role] = tuple(known["real"][role])
+        else:
+            found[role] = tokens_in, REPLY_SHARE * roles[role].max_tokens if role in roles else tokens_out
+    return found
+
+
+def _use(role: str, calls: float, tokens: Mapping[str, tuple[float, float]], chars: float) -> RoleUse:
     tokens_in, tokens_out = tokens[role]
     return lengthened(RoleUse(calls, calls * tokens_in, calls * tokens_out), chars)
 
@@ -84,9 +106,20 @@ def _origin(name: str, domain: Domain, table: Mapping[str, Any], *, simulated: b
     parts = [f"rounds and calls of {table['measured']}"]
     if paper:
         parts.append(f"stretched to the {paper:g} rounds an accepted example took in the paper")
-    parts.append(f"tokens of {table['tokens_from']['simulated' if simulated else 'real']}")
-    if not simulated:
-        parts.append(f"hours at {TOKENS_PER_SECOND:g} tokens a second")
+    if simulated:
+        parts.append("tokens of the same")
+        return _told(name, domain, parts)
+    measured, missing = table["tokens_from"]["real"], set(table["tokens"]["simulated"]) - set(table["tokens"]["real"])
+    if measured:
+        parts.append(f"tokens of {measured}")
+    if missing:
+        whose = f" of {', '.join(sorted(missing))}" if measured else ""
+        parts.append(f"replies{whose} taken as {REPLY_SHARE:.0%} of max_tokens, for no real model was measured")
+    parts.append(f"hours at {TOKENS_PER_SECOND:g} tokens a second")
+    return _told(name, domain, parts)
+
+
+def _told(name: str, domain: Domain, parts: list[str]) -> str:
     told = "; ".join(parts)
     return told if name == domain.name else f"as domain {name}: {told}"
 

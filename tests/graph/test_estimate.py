@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from autodata import estimate
+from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import open_readonly
 from autodata.checkpoints.queries.usage import usage_of_all
 from autodata.examples import documents_folder
@@ -179,15 +181,73 @@ def test_nine_of_ten_intervals_hold_what_the_run_takes(tmp_path: Path) -> None:
     for seed in SEEDS:
         by_domain, by_pilot, real = asyncio.run(_foreseen(seed, tmp_path / str(seed)))
         assert by_pilot.waiting == WHOLE - PILOT
-        for source, estimate in (("domain", by_domain), ("pilot", by_pilot)):
+        for source, told in (("domain", by_domain), ("pilot", by_pilot)):
             for name, value in real.items():
-                held[source, name] = held.get((source, name), 0) + holds(estimate.totals[name], value)
-            calls = estimate.totals["calls"]
+                held[source, name] = held.get((source, name), 0) + holds(told.totals[name], value)
+            calls = told.totals["calls"]
             assert calls is not None
             widths[source].append(((calls.high or 0) - (calls.low or 0)) / calls.value)
         shutil.rmtree(tmp_path / str(seed))
-    told = json.dumps({" ".join(key): count for key, count in held.items()})
-    assert min(held.values()) >= FEWEST, told
+    counted = json.dumps({" ".join(key): count for key, count in held.items()})
+    assert min(held.values()) >= FEWEST, counted
     # An interval that holds everything would say nothing.
     assert sorted(widths["domain"])[len(SEEDS) // 2] < 1, widths
     assert sorted(widths["pilot"])[len(SEEDS) // 2] < 2, widths
+
+
+# A search
+
+
+def test_a_dry_run_of_a_search_holds_what_the_search_takes(here: Path) -> None:
+    for split, names in (("train", "chm"), ("held-out", "tw")):
+        (here / split).mkdir()
+        for path in (here / "papers").glob("*.md"):
+            if path.name[0] in names:
+                shutil.copy(path, here / split)
+    shared = ("optimize", "--config", "sim.toml", "--out", "opt", "--iterations", "2")
+    named = ("--train", "train", "--validate", "held-out")
+    before = files(here)
+    found = parsed(*shared, *named, "--dry-run", "--json")
+    assert files(here) == before
+    assert found["waiting"] == 2
+    low, _, high = found["calls"]
+    assert "--train" in refusal(*shared, "--dry-run")
+    parsed(*shared, *named, "--json")
+    assert low <= calls_of(here / "opt") <= high
+    over = parsed(*shared, "--dry-run", "--json")
+    assert over["waiting"] == 0
+    assert over["calls"] == [calls_of(here / "opt")] * 3
+    more = parsed("optimize", "--config", "sim.toml", "--out", "opt", "--iterations", "5", "--dry-run", "--json")
+    assert more["waiting"] == 3
+    assert more["calls"][0] > calls_of(here / "opt")
+
+
+@pytest.mark.usefixtures("no_calls")
+def test_a_dry_run_of_a_search_sends_nothing(here: Path) -> None:
+    (here / "one").mkdir()
+    shutil.copy(here / "papers" / "concrete-curing.md", here / "one")
+    (here / "papers" / "short.txt").unlink()
+    (here / "papers" / "concrete-curing.md").unlink()
+    found = parsed("optimize", "--config", "paid.toml", "--train", "one", "--validate", "papers", "--dry-run", "--json")
+    assert found["usd"] is None
+    assert {"analyst", "editor"} <= set(found["roles"])
+    assert not (here / "optimized").exists()
+
+
+# From Python
+
+
+def test_from_python_it_is_the_same(here: Path) -> None:
+    given: dict[str, Any] = {"config": "sim.toml", "max_rounds": 3}
+    before = files(here)
+    found = estimate("papers", **given)
+    assert files(here) == before
+    shared = ("run", "--config", "sim.toml", "papers", "--out", "x", "--max-rounds", "3", "--dry-run")
+    assert found.as_dict() == parsed(*shared, "--json")
+    piloted = estimate("papers", **given, out="y", pilot=2)
+    assert piloted.spent.calls == calls_of(here / "y")
+    assert piloted.waiting == 3
+    with pytest.raises(UserError, match="give out="):
+        estimate("papers", **given, pilot=2)
+    with pytest.raises(UserError, match="unknown keyword 'traget'"):
+        estimate("papers", traget=3)  # type: ignore[call-arg]

@@ -27,7 +27,9 @@ from tests.support.runs import generated
 
 MODELS = {"default": {"provider": "simulated", "model": "strong"}, "weak_solver": {"model": "weak"}}
 EASY = {"weak_mean": "< 0.95", "strong_mean": ">= 0.10", "gap": ">= -0.80"}
-CONFIG = RunConfig.model_validate({"domain": "cs", "models": MODELS, "concurrency": 2, "max_rounds": 3, "acceptance": EASY})
+CONFIG = RunConfig.model_validate(
+    {"domain": "cs", "models": MODELS, "concurrency": 2, "max_rounds": 3, "acceptance": EASY}
+)
 
 
 async def look(folder: Path, now: float | None = None) -> Standing:
