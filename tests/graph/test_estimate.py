@@ -15,13 +15,17 @@ from autodata import estimate
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import open_readonly
 from autodata.checkpoints.queries.usage import usage_of_all
+from autodata.domains.domain import DOMAINS
 from autodata.examples import documents_folder
+from autodata.jobs import known as known_figures
 from autodata.jobs.estimate import Estimate, estimate_of
 from autodata.jobs.forecast import CONFIDENCE, Range
 from autodata.jobs.inputs import Inputs
+from autodata.jobs.watching import LOG_EVERY_SECONDS
 from autodata.models.endpoint import RoleModel
 from autodata.runner.config import RunConfig
 from benchmarks import known
+from docs import make
 from tests.support.commands import invoke, parsed, printed, refusal
 
 SIMULATED = """
@@ -140,6 +144,21 @@ def test_what_goes_together(here: Path) -> None:
     assert "--server" in refusal(*shared, "--dry-run", "--server", "http://127.0.0.1:1")
     assert "give --documents PATH" in refusal("run", "--config", "sim.toml", "--out", "x", "--dry-run")
     assert not (here / "x").exists()
+
+
+def test_the_page_says_what_the_table_holds() -> None:
+    page = " ".join((make.PAGE).read_text("utf-8").partition("## What it will cost")[2].partition("\n## ")[0].split())
+    tables = known_figures._tables()
+    assert set(tables) == set(DOMAINS)
+    for name, table in tables.items():
+        assert f"rounds and calls of {table['measured'].partition(' ')[0]} simulated documents" in page
+        assert len(table["loop"]) == len(table["baseline"]) == known.DOCUMENTS
+        assert table["paper_rounds"] is None or f"{table['paper_rounds']} for `{name}`" in page
+        assert bool(table["tokens"]["real"]) is (name == "facts"), "the page says what a real model was measured in"
+    assert f"taken as {known_figures.REPLY_SHARE:.0%} of the role's `max_tokens`" in page
+    assert f"The interval is a {CONFIDENCE:.0%} one" in page
+    assert f"Over {len(SEEDS)} simulated runs" in page
+    assert f"a line every {LOG_EVERY_SECONDS:g} seconds" in page
 
 
 # Whether intervals hold what they say
