@@ -72,7 +72,8 @@ def estimate_search(
     """
     settings, spent = config.optimize, spent or Usage()
     documents = [chars for split in lengths.values() for chars in split]
-    counts = evaluated(settings, *(len(lengths.get(split, [])) for split in ("train", "validate", "test")), done)
+    train, validate, test = (len(lengths.get(split, [])) for split in ("train", "validate", "test"))
+    counts = evaluated(settings, train, validate, test, done)
     of_loop = config.model_copy(update={"max_rounds": settings.max_rounds})
     rows, source = known_documents(of_loop, sum(documents) / max(len(documents), 1))
     roles = config.roles()
@@ -113,15 +114,20 @@ def _own(role: str, left: int, settings: OptimizeConfig, price: Price) -> dict[s
     """Return what analyst or editor take: one call an iteration, or some turns."""
     likely, most = (1, 1) if role == "analyst" else (EDITOR_TURNS[1], settings.editor_turns)
     uses = [RoleUse(n, n * MATERIAL_TOKENS, n * REPLY_TOKENS) * left for n in (1, likely, most)]
-    columns = {
-        "calls": [use.calls for use in uses],
-        "tokens_in": [use.tokens_in for use in uses],
-        "tokens_out": [use.tokens_out for use in uses],
-        "usd": [price(role, use.tokens_in, use.tokens_out) for use in uses],
-    }
+    usd = [price(role, use.tokens_in, use.tokens_out) for use in uses]
+    priced_all = [value for value in usd if value is not None]
     return {
-        name: None if None in values else Range(values[1], values[0], values[2]) for name, values in columns.items()
+        "calls": _ordered([use.calls for use in uses]),
+        "tokens_in": _ordered([use.tokens_in for use in uses]),
+        "tokens_out": _ordered([use.tokens_out for use in uses]),
+        "usd": _ordered(priced_all) if len(priced_all) == len(usd) else None,
     }
+
+
+def _ordered(figures: list[float]) -> Range:
+    """Return the least, the likely and the most as one figure."""
+    least, likely, most = figures
+    return Range(likely, least, most)
 
 
 def _between(

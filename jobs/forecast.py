@@ -263,7 +263,8 @@ def students_t(share: float, degrees: int) -> float:
         (5 * z**5 + 16 * z**3 + 3 * z) / 96,
         (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
     )
-    return z + sum(term / degrees**k for k, term in enumerate(terms, 1))
+    found: float = z + sum(term / degrees**k for k, term in enumerate(terms, 1))
+    return found
 
 
 def _range(values: list[float], tail: float | None) -> Range:

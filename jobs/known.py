@@ -98,7 +98,7 @@ def _seconds(uses: Mapping[str, RoleUse], domain: Domain, roles: Mapping[str, Mo
 
 
 def _mean_rounds(rows: list[Any]) -> float:
-    rounds = [rounds for accepted, rounds, _ in rows if accepted]
+    rounds: list[int] = [rounds for accepted, rounds, _ in rows if accepted]
     return sum(rounds) / len(rounds)
 
 
