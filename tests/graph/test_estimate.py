@@ -24,7 +24,7 @@ from autodata.jobs.inputs import Inputs
 from autodata.jobs.watching import LOG_EVERY_SECONDS
 from autodata.models.endpoint import RoleModel
 from autodata.runner.config import RunConfig
-from benchmarks import known
+from benchmarks import known, tables
 from docs import make
 from tests.support.commands import invoke, parsed, printed, refusal
 
@@ -148,9 +148,9 @@ def test_what_goes_together(here: Path) -> None:
 
 def test_the_page_says_what_the_table_holds() -> None:
     page = " ".join((make.PAGE).read_text("utf-8").partition("## What it will cost")[2].partition("\n## ")[0].split())
-    tables = known_figures._tables()
-    assert set(tables) == set(DOMAINS)
-    for name, table in tables.items():
+    entries = known_figures._tables()
+    assert set(entries) == set(DOMAINS)
+    for name, table in entries.items():
         assert f"rounds and calls of {table['measured'].partition(' ')[0]} simulated documents" in page
         assert len(table["loop"]) == len(table["baseline"]) == known.DOCUMENTS
         assert table["paper_rounds"] is None or f"{table['paper_rounds']} for `{name}`" in page
@@ -178,9 +178,9 @@ async def _foreseen(seed: int, folder: Path) -> tuple[Estimate, Estimate, dict[s
     config, documents = settings(seed), known.documents("cs", WHOLE, 100 + seed)
     given = [{"text": one.text, "title": one.title} for one in documents]
     by_domain = await estimate_of(config, Inputs(config, given), folder)
-    await known.tables.sit(config.model_copy(update={"limit": PILOT}), folder, documents)
+    await tables.sit(config.model_copy(update={"limit": PILOT}), folder, documents)
     by_pilot = await estimate_of(config, Inputs(config, []), folder)
-    await known.tables.sit(config, folder, documents)
+    await tables.sit(config, folder, documents)
     async with open_readonly(folder / "run.db") as ledger:
         used = await usage_of_all(ledger)
     return by_domain, by_pilot, {name: used[name] for name in ("calls", "tokens_in", "tokens_out")}
