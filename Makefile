@@ -91,6 +91,7 @@ docs: $(READY)
 	$(RUN) docs/make.py
 	$(RUN) docs/public.py
 	$(RUN) docs/commands.py
+	$(RUN) docs/example.py
 	$(RUN) docs/metrics.py
 
 # The simulated tables in docs; tests say when they are out of date. The last takes an hour of two cores.

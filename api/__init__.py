@@ -26,8 +26,12 @@ if TYPE_CHECKING:
     from autodata.graphs.cot_baseline import build_cot_baseline
     from autodata.graphs.self_instruct import build_self_instruct
     from autodata.jobs.arguments import Options
+    from autodata.jobs.beforehand import estimate
+    from autodata.jobs.estimate import Estimate
+    from autodata.jobs.forecast import Range
     from autodata.jobs.generate import agenerate, generate, open_run
     from autodata.jobs.result import GenerationResult
+    from autodata.jobs.standing import EndpointStanding, Standing
     from autodata.nodes.context import Context
     from autodata.nodes.events import (
         AcceptedEvent,
@@ -73,8 +77,12 @@ _HOMES = {
     "graphs.cot_baseline": ("build_cot_baseline",),
     "graphs.self_instruct": ("build_self_instruct",),
     "jobs.arguments": ("Options",),
+    "jobs.beforehand": ("estimate",),
+    "jobs.estimate": ("Estimate",),
+    "jobs.forecast": ("Range",),
     "jobs.generate": ("agenerate", "generate", "open_run"),
     "jobs.result": ("GenerationResult",),
+    "jobs.standing": ("EndpointStanding", "Standing"),
     "nodes.context": ("Context",),
     "nodes.events": (
         "AcceptedEvent",
@@ -118,6 +126,8 @@ __all__ = [
     "Domain",
     "DraftsEvent",
     "EndpointDown",
+    "EndpointStanding",
+    "Estimate",
     "Example",
     "ExtractEvent",
     "FeedbackEvent",
@@ -129,6 +139,7 @@ __all__ = [
     "Options",
     "Output",
     "QualityEvent",
+    "Range",
     "RejectedEvent",
     "Rejection",
     "ReviewEvent",
@@ -137,6 +148,7 @@ __all__ = [
     "RunConfig",
     "RunFailed",
     "ScreenEvent",
+    "Standing",
     "State",
     "UnusableReply",
     "Usage",
@@ -148,6 +160,7 @@ __all__ = [
     "build_chat",
     "build_cot_baseline",
     "build_self_instruct",
+    "estimate",
     "find_domain",
     "generate",
     "load_config",

@@ -9,6 +9,7 @@ from autodata.cli.run import (
     ConfigFile,
     Documents,
     DomainName,
+    DryRun,
     IdField,
     Limit,
     MaxCalls,
@@ -17,12 +18,14 @@ from autodata.cli.run import (
     MaxUsd,
     More,
     Out,
+    Pilot,
     StatusJson,
     TextField,
     TitleField,
     fields,
     find_settings,
     finish,
+    foresee,
 )
 
 
@@ -41,6 +44,8 @@ def baseline(
     max_tokens: MaxTokens = None,
     max_usd: MaxUsd = None,
     max_seconds: MaxSeconds = None,
+    dry_run: DryRun = False,
+    pilot: Pilot = None,
     as_json: StatusJson = False,
 ) -> None:
     """Write one question a document and measure both solvers on it: what a run is compared with.
@@ -62,4 +67,7 @@ def baseline(
         "budget.max_seconds": max_seconds,
     }
     settings = BaselineConfig.of(find_settings(config, out, flags, BaselineConfig.kind))
-    finish(settings, [*(documents or []), *(more or [])], out, as_json=as_json)
+    paths = [*(documents or []), *(more or [])]
+    if dry_run or pilot:
+        foresee(settings, paths, out, dry_run=dry_run, pilot=pilot, as_json=as_json)
+    finish(settings, paths, out, as_json=as_json)

@@ -11,10 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.queries.measured import lengths_by_split
+from autodata.checkpoints.queries.searches import count_ended, iterations
+from autodata.checkpoints.queries.usage import usage_by_role, usage_of_all
 from autodata.checkpoints.records import Document, Skipped
+from autodata.checkpoints.usage import Usage
 from autodata.cli.run import (
     ConfigFile,
     DomainName,
+    DryRun,
     IdField,
     MaxCalls,
     MaxSeconds,
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
 
     from autodata.cli.optimize_progress import OptimizeProgress
     from autodata.cli.optimize_report import SearchReport
+    from autodata.jobs.estimate import Estimate
     from autodata.jobs.inputs import Inputs
     from autodata.runner.optimization.session import OptimizeRunConfig
     from autodata.runner.outcome import Outcome
@@ -68,6 +74,7 @@ def search(
     max_tokens: MaxTokens = None,
     max_usd: MaxUsd = None,
     max_seconds: MaxSeconds = None,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Search for better prompts. The same command again goes on, and pays for nothing twice."""
@@ -89,6 +96,10 @@ def search(
     }
     settings = OptimizeRunConfig.of(find_settings(config, out, flags, OptimizeRunConfig.kind))
     paths = {"train": train or [], "validate": validate or [], "test": test or []}
+    if dry_run:
+        from autodata.cli.estimate import conclude_estimate
+
+        conclude_estimate(asyncio.run(foresee(settings, paths, out)), out, as_json=as_json, pilot=False)
     terminal = console(stderr=True)
     outcome, report = execute(settings, paths, out, terminal)
     if as_json:
@@ -98,6 +109,31 @@ def search(
     for line in closing_lines(outcome, report, out):
         terminal.print(line, highlight=False, markup=False, soft_wrap=True)
     raise typer.Exit(int(outcome.failed))
+
+
+async def foresee(config: OptimizeRunConfig, paths: Mapping[str, list[Path]], out: Path) -> Estimate:
+    """Return what a search will take. Nothing is sent, nothing is written. Raises UserError as a search does."""
+    from autodata.jobs.estimate_search import estimate_search
+    from autodata.jobs.inputs import Inputs, as_folder_began
+    from autodata.jobs.run_ledger import ledger_of
+    from autodata.runner.optimization.session import require_splits
+
+    config = await as_folder_began(config, out)
+    splits = {split: _documents(Inputs(config, files), split)[0] for split, files in paths.items() if files}
+    lengths = {split: [len(document.text) for document in found] for split, found in splits.items()}
+    if not (out / "run.db").exists():
+        if not splits:
+            raise UserError(f"{out} holds no search yet: give --train PATH and --validate PATH")
+        require_splits(splits)
+        return estimate_search(config, lengths)
+    async with ledger_of(out, search=True) as ledger:
+        return estimate_search(
+            config,
+            await lengths_by_split(ledger),
+            done=await count_ended(ledger),
+            spent=Usage.of_row(await usage_of_all(ledger)),
+            by_role={row["role"]: Usage.of_row(row) for row in await usage_by_role(ledger)},
+        )
 
 
 def execute(
@@ -160,6 +196,13 @@ async def _run_session(
             for line in warnings:
                 progress.say(line)
             await session.add_documents(splits)
+            rows = await iterations(session.ledger)
+            progress.began(
+                ended=sum(row["outcome"] != "open" for row in rows),
+                accepted=sum(row["outcome"] == "accepted" for row in rows),
+                spent=Usage.of_row(await usage_of_all(session.ledger)),
+                endpoints=session.endpoints,
+            )
             outcome = await session.run()
             return outcome, await SearchReport.read(session.ledger, session.archive, config)
 

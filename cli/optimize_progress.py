@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.spinner import Spinner
@@ -10,7 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from autodata.checkpoints.usage import Usage
-from autodata.jobs.progress import LOG_EVERY_SECONDS, Watching
+from autodata.jobs.progress import endpoint_standings
+from autodata.jobs.standing import duration
+from autodata.jobs.watching import Watching
+from autodata.models.endpoint import Endpoint
 from autodata.nodes.optimizer.events import EditedEvent, EvaluatedEvent, EvaluatingEvent, RecordedEvent
 from autodata.runner.events import CallEvent, EndedEvent, ErroredEvent, OptimizationEvent, TrialEvent
 
@@ -18,17 +23,30 @@ from autodata.runner.events import CallEvent, EndedEvent, ErroredEvent, Optimiza
 class OptimizeProgress(Watching):
     """Follows a search's events."""
 
-    def __init__(self, console: Console, iterations: int) -> None:
-        super().__init__(console)
+    def __init__(
+        self, console: Console, iterations: int, *, clock: Callable[[], float] = time.monotonic, **timing: Any
+    ) -> None:
+        """Show on `console`. `clock` and `sleep`: as `Watching`."""
+        super().__init__(console, clock=clock, **timing)
         self._iterations = iterations
-        self._ended = self._accepted = 0
-        self._used = Usage()
+        self._before = self._ended = self._accepted = 0
+        self._begun = clock()
+        self._spent_before, self._used = Usage(), Usage()
+        self._endpoints: Sequence[Endpoint] = ()
         self._working: dict[str, str] = {}
         self._documents: dict[str, list[int]] = {}
+
+    def began(self, *, ended: int, accepted: int, spent: Usage, endpoints: Sequence[Endpoint] = ()) -> None:
+        """Note what earlier sessions did, and that the work begins."""
+        self._before, self._accepted, self._spent_before, self._endpoints = ended, accepted, spent, endpoints
+        self._begun = self._clock()
 
     def say(self, text: str) -> None:
         """Print a line that stays, with the time that it came after."""
         super().say(f"[{self._elapsed()}] {text}")
+
+    def _say_figures(self, line: str) -> None:
+        self.say(line)  # which has the time already
 
     def preparing(self, what: str, done: int, total: int) -> None:
         """Say what is being fetched or loaded."""
@@ -56,8 +74,7 @@ class OptimizeProgress(Watching):
                 self.say(f"iteration {event.iteration}: {event.outcome}{leads}: {event.reason}")
             case EditedEvent() if event.refusals:
                 self.say(f"iteration {event.n}: refused: {event.refusals[0]}")
-        if self._live is None and time.monotonic() - self._last_line > LOG_EVERY_SECONDS:
-            self.say(self._headline())
+        self.tick()
 
     def _on_trial(self, trial: TrialEvent) -> None:
         match trial.event:
@@ -66,15 +83,26 @@ class OptimizeProgress(Watching):
             case EndedEvent() | ErroredEvent() if trial.evaluation in self._documents:
                 self._documents[trial.evaluation][0] += 1
 
-    def _headline(self) -> str:
-        return (
-            f"iterations {self._ended}/{self._iterations}, accepted {self._accepted},"
-            f" calls {self._used.calls:,}, tokens {self._used.tokens:,}"
-        )
+    def figures(self) -> list[str]:
+        """Return how the search stands, in lines."""
+        done, spent = self._before + self._ended, self._spent_before + self._used
+        left = max(0, self._iterations - done)
+        parts = [f"iterations {done}/{self._iterations}", f"accepted {self._accepted}"]
+        if self._ended and left:
+            parts.append(f"{duration((self._clock() - self._begun) / self._ended * left)} to go")
+        parts += [f"calls {spent.calls:,}", f"tokens {spent.tokens:,}"]
+        if spent.usd is not None:
+            whole = spent.usd + (self._used.usd or 0.0) / self._ended * left if self._ended else None
+            parts.append(f"${spent.usd:,.2f}" + ("" if whole is None else f" of about ${whole:,.2f}"))
+        return [", ".join(parts), *(one.line() for one in endpoint_standings(self._endpoints))]
 
     def _render(self) -> Table:
         rows = Table.grid(padding=(0, 1))
-        rows.add_row(Spinner("dots"), Text(f"{self._elapsed()}  {self._headline()}", style="bold"))
+        headline, *endpoints = self.figures()
+        rows.add_row(Spinner("dots"), Text(f"{self._elapsed()}  {headline}", style="bold"))
+        for line in endpoints:
+            style = "yellow" if "failed" in line else "dim"
+            rows.add_row("", Text(line, style=style, no_wrap=True, overflow="ellipsis"))
         for evaluation, (done, total) in self._documents.items():
             rows.add_row("", Text(f"{evaluation}: {done} of {total} documents", style="cyan"))
         if what := self._working.get(""):

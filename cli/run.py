@@ -44,6 +44,15 @@ MaxCalls = Annotated[int | None, typer.Option(help="Model calls the run may make
 MaxTokens = Annotated[int | None, typer.Option(help="Tokens the run may use in all, in and out.")]
 MaxUsd = Annotated[float | None, typer.Option(help="US dollars the run may cost in all.")]
 MaxSeconds = Annotated[float | None, typer.Option(help="Seconds this session may take.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only say what it will take: calls, tokens, money, hours. Nothing is sent.")
+]
+Pilot = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="With --dry-run: really run the first so many documents, which are kept, and measure them."
+    ),
+]
 StatusJson = Annotated[bool, typer.Option("--json", help="Print the final status as one JSON object.")]
 
 
@@ -91,6 +100,8 @@ def run(
     ] = None,
     profile: Annotated[list[str] | None, typer.Option(help="With --server: ROLE=NAME of a model profile.")] = None,
     server_key_env: Annotated[str | None, typer.Option(help="With --server: variable that holds its key.")] = None,
+    dry_run: DryRun = False,
+    pilot: Pilot = None,
     as_json: StatusJson = False,
 ) -> None:
     """Make examples from documents. The same command again resumes.
@@ -114,13 +125,41 @@ def run(
     }
     paths = [*(documents or []), *(more or [])]
     if server is not None:
+        if dry_run or pilot:
+            raise UserError("--dry-run: what a server's models take is not known here: leave it out, or --server")
         from autodata.cli.server_engine import run_on_server
 
         session, notes = run_on_server(server, graph, profile or [], server_key_env, config, flags, paths, out)
         conclude(session, out, as_json=as_json, notes=notes)
     if graph or profile or server_key_env:
         raise UserError("--graph, --profile and --server-key-env go with --server URL")
-    finish(find_settings(config, out, flags), paths, out, as_json=as_json)
+    settings = find_settings(config, out, flags)
+    if dry_run or pilot:
+        foresee(settings, paths, out, dry_run=dry_run, pilot=pilot, as_json=as_json)
+    finish(settings, paths, out, as_json=as_json)
+
+
+def foresee(
+    settings: RunConfig, paths: list[Path], out: Path, *, dry_run: bool, pilot: int | None, as_json: bool
+) -> NoReturn:
+    """Print what a run will take, and exit. A pilot works on the first documents before; without one nothing is sent.
+
+    A pilot that fails is told as a run is, with its exit code.
+    """
+    from autodata.cli.estimate import conclude_estimate
+    from autodata.jobs.estimate import estimate_of
+    from autodata.jobs.inputs import Inputs, as_folder_began
+
+    if not dry_run:
+        raise UserError("--pilot goes with --dry-run: it is the part of it that is really run")
+    if pilot:
+        first = settings.model_copy(update={"limit": min(pilot, settings.limit or pilot)})
+        session = execute(first, paths, out, console(stderr=True), whole=settings)
+        if session.exit_code:
+            conclude(session, out, as_json=as_json)
+    settings = asyncio.run(as_folder_began(settings, out))
+    estimate = asyncio.run(estimate_of(settings, Inputs(settings, paths), out))
+    conclude_estimate(estimate, out, as_json=as_json, pilot=bool(pilot))
 
 
 def fields(text: str | None, title: str | None, id_: str | None) -> dict[str, str | None]:
@@ -151,11 +190,18 @@ def conclude(
 
 
 def execute(
-    config: RunConfig, paths: list[Path], out: Path, terminal: Console, *, only: Collection[str] | None = None
+    config: RunConfig,
+    paths: list[Path],
+    out: Path,
+    terminal: Console,
+    *,
+    only: Collection[str] | None = None,
+    whole: RunConfig | None = None,
 ) -> Session:
     """Run one session with progress on `terminal`. The first Ctrl-C or SIGTERM drains, the second stops at once.
 
-    `only` are the ids of the documents to take up; None for all that are open.
+    `only` are the ids of the documents to take up; None for all that are open. `whole` is the configuration that
+    documents are added by, where the session works on the first of them alone.
     """
     from autodata.jobs.inputs import Inputs, as_folder_began
     from autodata.jobs.progress import Progress
@@ -164,7 +210,8 @@ def execute(
     if not paths and not (out / "run.db").exists():
         raise UserError(f"{out} holds no documents yet: give --documents PATH")
     config = asyncio.run(as_folder_began(config, out))
-    inputs = Inputs(config, paths)  # mistyped paths are found before a run folder is made
+    whole = asyncio.run(as_folder_began(whole, out)) if whole else config
+    inputs = Inputs(whole, paths)  # mistyped paths are found before a run folder is made
     with suppress(asyncio.CancelledError):
         progress = Progress(terminal, target=config.target)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.queries.usage import usage_by_role
 from autodata.checkpoints.usage import Usage
 from autodata.cli.report import figure, may_be_billed, percent, repeated_questions, told_cause
@@ -25,13 +27,26 @@ BAR = 24
 SHOWN_ERRORS = 5
 
 
-def status(run: RunArgument, as_json: AsJson = False) -> None:
+def status(
+    run: RunArgument,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show how it goes on while another process works; Ctrl-C ends the showing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Print how a run stands: documents, calls and tokens by role, scores, and why rounds failed.
 
     Works while the run goes on. With --json: one object, for other programs.
 
     Example: autodata status runs/first
     """
+    if watch:
+        if as_json:
+            raise UserError("--watch shows a person how a run goes on: leave --json out, or --watch")
+        from autodata.cli.watch import watch_run
+
+        if not watch_run(run, console()):
+            return
     summary, roles = asyncio.run(_read(run))
     if as_json:
         print_json(summary)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from autodata.jobs.session import work
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
+    from autodata.jobs.standing import Standing
     from autodata.runner.chat_models import Model
     from autodata.runner.config import RunConfig
 
@@ -45,7 +46,7 @@ def generate(
     target: int | None = None,
     out: Path | str | None = None,
     config: RunConfig | Mapping[str, Any] | Path | str | None = None,
-    progress: bool = True,
+    progress: bool | Callable[[Standing], None] = True,
     **options: Unpack[Options],
 ) -> GenerationResult:
     """Make examples from documents: the whole job of `autodata run` in one call, which waits until it has ended.
@@ -60,7 +61,8 @@ def generate(
     `target` stops at so many accepted examples. With `out` all lies in a run folder, and the same call again goes on
     where it was and pays for nothing twice. Without it a temporary folder is used, and removed at the end; when
     something failed after calls were paid for, it is kept and the logger `autodata` names it. `progress=False`
-    shows nothing; where documents go is always logged. Further keywords: see `Options`.
+    shows nothing, and a function in its place is called with a `Standing` every second or so while things happen, and
+    at the end; where documents go is always logged. Further keywords: see `Options`.
 
     A failure amid the run (a dead endpoint, errored documents) does not raise: the examples made so far are returned,
     with `status` "failed"; `raise_for_status()` raises for those who want it. Works where an event loop runs, too, as
@@ -91,7 +93,7 @@ async def agenerate(
     target: int | None = None,
     out: Path | str | None = None,
     config: RunConfig | Mapping[str, Any] | Path | str | None = None,
-    progress: bool = True,
+    progress: bool | Callable[[Standing], None] = True,
     **options: Unpack[Options],
 ) -> GenerationResult:
     """Make examples from documents, as `generate` does, in the running event loop. Raises as `generate`.
@@ -104,8 +106,8 @@ async def agenerate(
     settings = configuration_of(domain=domain, models=models, target=target, out=folder, config=config, options=options)
     settings = await as_folder_began(settings, folder)
     inputs = _inputs(settings, documents, folder)
-    console = PlainConsole(stderr=True, markup=False, highlight=False, emoji=False) if progress else None
-    shown = Progress(console, target=settings.target)
+    console = PlainConsole(stderr=True, markup=False, highlight=False, emoji=False) if progress is True else None
+    shown = Progress(console, target=settings.target, told=progress if callable(progress) else None)
     chats = chat_models(models_of(models))
     if folder is not None:
         return await _job(settings, inputs, folder, shown, chats, folder)

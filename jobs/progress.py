@@ -1,35 +1,37 @@
-"""What a person sees while a run works: live on a terminal, a line now and then in a log."""
+"""What a person sees while a run works, from its events: where documents are, pace, money, endpoints."""
 
 from __future__ import annotations
 
-import logging
 import time
-from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping
-from importlib.util import find_spec
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
+from rich.console import Console, Group
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
 from autodata.checkpoints.errors import cause_of
-from autodata.checkpoints.records import DocumentStatus
+from autodata.checkpoints.records import Decision, DocumentStatus
 from autodata.checkpoints.usage import Usage
-from autodata.jobs.printable import printable
+from autodata.jobs.standing import ENDED, STAGES, EndpointStanding, Standing, duration
+from autodata.jobs.watching import LOG, Watching
 from autodata.nodes.events import (
     AcceptedEvent,
     AttemptEvent,
     CandidateEvent,
+    DraftsEvent,
+    ExtractEvent,
     FeedbackEvent,
     GraphEvent,
+    JudgementEvent,
     MarkEvent,
+    QualityEvent,
     RejectedEvent,
+    ReviewEvent,
+    ScreenEvent,
     VerdictEvent,
 )
 from autodata.runner.events import (
@@ -43,13 +45,17 @@ from autodata.runner.events import (
     WaitingEvent,
 )
 
-LOG = logging.getLogger("autodata")
-LOG_EVERY_SECONDS = 15.0
-"""Longest silence of a log while calls come back."""
+if TYPE_CHECKING:
+    from autodata.models.endpoint import Endpoint
+
+__all__ = ["Progress", "duration", "endpoint_standings"]
+
 SHOWN = 8
 """Documents in work that a terminal shows at once."""
+TOLD_EVERY_SECONDS = 1.0
+"""A caller's function is called at most this often, and once at the end."""
 
-_STAGES = {
+_WORDS = {
     "extract": "document read",
     "candidate": "question written",
     "quality": "quality checked",
@@ -63,64 +69,29 @@ _STAGES = {
 }
 
 
-def duration(seconds: float) -> str:
-    """Return seconds as a short text, for instance `2m05s`."""
-    whole = int(seconds)
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02d}s"
-    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
-
-
-class Watching(ABC):
-    """What is live on a terminal or in a notebook, and a line now and then elsewhere; around the work, as a context.
-
-    All lines that stay go to the logger `autodata` too, and to it alone without a console.
-    """
-
-    def __init__(self, console: Console | None) -> None:
-        self._console = console
-        self._started = self._last_line = time.monotonic()
-        self._live: Live | None = None
-
-    def __enter__(self) -> Self:
-        if self._console is not None and _can_redraw(self._console):
-            self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=8, transient=True)
-            self._live.__enter__()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._live:
-            self._live.__exit__(kind, error, at)
-
-    def say(self, text: str) -> None:
-        """Print a line that stays."""
-        self._last_line = time.monotonic()
-        LOG.info("%s", printable(text))
-        if self._console is not None:
-            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-    def _elapsed(self) -> str:
-        return duration(time.monotonic() - self._started)
-
-    @abstractmethod
-    def _render(self) -> RenderableType:
-        """Return what is live."""
-
-
-def _can_redraw(console: Console) -> bool:
-    """Whether what is shown can be drawn over: on a terminal, and in a notebook that has widgets."""
-    return console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
-
-
 class Progress(Watching):
     """Follows a runner's events."""
 
-    def __init__(self, console: Console | None, *, total: int = 0, target: int | None = None) -> None:
-        super().__init__(console)
-        self._target = target
+    def __init__(
+        self,
+        console: Console | None,
+        *,
+        total: int = 0,
+        target: int | None = None,
+        told: Callable[[Standing], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        **timing: Any,
+    ) -> None:
+        """Show on `console`; `told` is called with how the run stands. `clock` and `sleep`: as `Watching`."""
+        super().__init__(console, clock=clock, **timing)
+        self._target, self._told = target, told
         self.total = total
+        """Documents that this session is to work on."""
+        self._before: Mapping[str, int] = {}
+        self._spent_before = Usage()
+        self._quality = True
+        self._endpoints: Sequence[Endpoint] = ()
+        self._begun = self._last_told = clock()
         self._ended: Counter[str] = Counter()
         self._working: dict[str, dict[str, Any]] = {}
         self._used, self._rounds = Usage(), 0
@@ -128,16 +99,57 @@ class Progress(Watching):
         self._note = "starting"
         self._fetched: tuple[int, int] = (0, 0)
 
+    def __exit__(self, *why: Any) -> None:
+        self._tell()
+        super().__exit__(*why)
+
     @property
     def calls(self) -> int:
         """Calls that were completed in this session."""
         return self._used.calls
+
+    def began(
+        self, *, statuses: Mapping[str, int], spent: Usage, quality: bool = True, endpoints: Sequence[Endpoint] = ()
+    ) -> None:
+        """Note what earlier sessions did, by status of documents, and that the work begins.
+
+        `quality`: whether the domain checks questions before they are attempted.
+        """
+        self._before = {name: statuses.get(name, 0) for name in ("accepted", "rejected", "skipped")}
+        self._spent_before, self._quality, self._endpoints = spent, quality, endpoints
+        self._begun = self._clock()
 
     def preparing(self, what: str, done: int, total: int) -> None:
         """Show what is being fetched or loaded; `done` and `total` in bytes, 0 when not known."""
         if self._live is None and what != self._note:
             self.say(f"[{self._elapsed()}] {what}")
         self._note, self._fetched = what, (done, total)
+
+    def standing(self) -> Standing:
+        """Return how the run stands."""
+        working = Counter(work["place"] for work in self._working.values())
+        ended = {name: count for name, count in self._ended.items() if name != "drained"}
+        left = max(0, self.total - sum(ended.values()) - sum(working.values()))
+        funnel = dict.fromkeys(STAGES, 0) | {"waiting": left}
+        for counts in (working, self._before):
+            for stage, count in counts.items():
+                funnel[stage] += count
+        for outcome, count in ended.items():
+            funnel["review" if outcome == "waiting" else outcome] += count
+        return Standing(
+            funnel,
+            self._clock() - self._begun,
+            ended=sum(count for name, count in ended.items() if name in ENDED),
+            made=ended.get("accepted", 0),
+            used=self._used,
+            spent=self._spent_before + self._used,
+            target=self._target,
+            endpoints=endpoint_standings(self._endpoints),
+        )
+
+    def figures(self) -> list[str]:
+        """Return how the run stands, in lines."""
+        return self.standing().lines()
 
     def on_event(self, event: RunEvent) -> None:
         """Take note of one event of the runner."""
@@ -148,7 +160,7 @@ class Progress(Watching):
                 self._used += reply.usage
             case StartedEvent():
                 stage = "resuming" if event.resumed else "new"
-                self._working[event.document_id] = {"name": event.name, "n": 0, "stage": stage}
+                self._working[event.document_id] = {"name": event.name, "n": 0, "stage": stage, "place": "challenge"}
             case EndedEvent() | DrainedEvent() | ErroredEvent() | WaitingEvent():
                 self._left(self._working.pop(event.document_id, {}), event)
             case AcceptedEvent() | RejectedEvent():
@@ -158,12 +170,39 @@ class Progress(Watching):
                 if event.status in {DocumentStatus.ACCEPTED, DocumentStatus.REJECTED}:
                     self._closed(work, event.status.value)
             case FeedbackEvent():
-                work.update(n=event.n, stage=_STAGES[event.event], detail=event.failure_mode.replace("_", " "))
+                detail = event.failure_mode.replace("_", " ")
+                work.update(n=event.n, stage=_WORDS[event.event], place="challenge", detail=detail)
                 self._closed(work, "rejected" if event.last else "")
             case _:
-                work.update(n=event.n, stage=_STAGES.get(event.event, event.event), detail=_detail(event))
-        if self._live is None and time.monotonic() - self._last_line > LOG_EVERY_SECONDS:
-            self.say(f"[{self._elapsed()}] {self._headline()}")
+                work.update(n=event.n, stage=_WORDS.get(event.event, event.event), detail=_detail(event))
+                work["place"] = self._place(event) or work.get("place", "challenge")
+        self.tick()
+        if self._clock() - self._last_told >= TOLD_EVERY_SECONDS:
+            self._tell()
+
+    def _place(self, event: GraphEvent) -> str:
+        """Return the stage that an event leaves its document in; empty where it stays in the one that it is in."""
+        match event:
+            case CandidateEvent() | QualityEvent() | JudgementEvent() if event.rejection:
+                return "challenge"
+            case ExtractEvent() | DraftsEvent() | ScreenEvent():
+                return "challenge"
+            case CandidateEvent():
+                return "quality" if self._quality else "weak"
+            case QualityEvent():
+                return "weak"
+        return _place_of_solvers(event)
+
+    def _tell(self) -> None:
+        """Call the caller's function; one that raises is told of once, and no run fails by it."""
+        if self._told is None:
+            return
+        self._last_told = self._clock()
+        try:
+            self._told(self.standing())
+        except Exception:  # noqa: BLE001 - a caller's own function may raise anything
+            LOG.warning("the progress function failed, and is not called again", exc_info=True)
+            self._told = None
 
     def _closed(self, work: dict[str, Any], outcome: str) -> None:
         work["outcome"] = outcome
@@ -183,18 +222,14 @@ class Progress(Watching):
             self._cause = ""
         self.say(f"[{self._elapsed()}] {outcome}: {work['name']}{rounds}{reason}")
 
-    def _headline(self) -> str:
-        accepted = f"{self._ended['accepted']}" + (f" of {self._target}" if self._target else "")
-        ended = sum(count for outcome, count in self._ended.items() if outcome != "drained")
-        parts = [f"accepted {accepted}", f"documents {ended}/{self.total}", f"rounds {self._rounds}"]
-        parts += [
-            f"{name} {count}" for name, count in sorted(self._ended.items()) if name not in {"accepted", "drained"}
-        ]
-        return ", ".join([*parts, f"calls {self._used.calls:,}", f"tokens {self._used.tokens:,}"])
-
     def _render(self) -> Group:
+        headline, funnel, *endpoints = self.figures()
         head = Table.grid(padding=(0, 1))
-        head.add_row(Spinner("dots"), Text(f"{self._elapsed()}  {self._headline()}", style="bold"))
+        head.add_row(Spinner("dots"), Text(f"{self._elapsed()}  {headline}", style="bold"))
+        head.add_row("", Text(funnel))
+        for line in endpoints:
+            failing = "failed" in line
+            head.add_row("", Text(line, style="yellow" if failing else "dim", no_wrap=True, overflow="ellipsis"))
         done, whole = self._fetched
         if self._note:
             size = f"  {done / 1e6:,.0f} of {whole / 1e6:,.0f} MB" if whole else ""
@@ -211,6 +246,28 @@ class Progress(Watching):
             )
         more = len(self._working) - SHOWN
         return Group(head, rows, Text(f"  and {more} more" if more > 0 else "", style="dim"))
+
+
+def _place_of_solvers(event: GraphEvent) -> str:
+    match event:
+        case AttemptEvent(attempt=attempt):
+            return attempt.stage.value
+        case MarkEvent(stage=stage):
+            return stage.value
+        case VerdictEvent(verdict=verdict) if verdict.decision is Decision.STRONG:
+            return "strong"
+        case ReviewEvent():
+            return "review"
+    return ""
+
+
+def endpoint_standings(endpoints: Sequence[Endpoint]) -> tuple[EndpointStanding, ...]:
+    """Return how endpoints do, each in a value of its own."""
+    return tuple(
+        EndpointStanding(one.name, health.in_flight, health.waiting, health.errors, one.down or health.last_error)
+        for one in endpoints
+        for health in [one.health]
+    )
 
 
 def _detail(event: GraphEvent) -> str:

@@ -8,7 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autodata.checkpoints.queries.documents import count_documents, count_usable, examples
+from autodata.checkpoints.errors import RunFailed
+from autodata.checkpoints.queries.documents import count_usable, examples
+from autodata.checkpoints.queries.standing import statuses_of
+from autodata.checkpoints.queries.usage import usage_of_all
+from autodata.checkpoints.usage import Usage
 from autodata.corpus.summary import summarise
 
 if TYPE_CHECKING:
@@ -35,6 +39,11 @@ class Session:
     def exit_code(self) -> int:
         """0 when it ended as asked (all documents, a target or a budget), 1 when something is left to do."""
         return int(self.outcome.failed or bool(self.outcome.errored))
+
+    def raise_for_status(self) -> None:
+        """Raise RunFailed when it did not end as asked."""
+        if self.exit_code:
+            raise RunFailed(self.outcome.stopped or self.outcome.errored[0])
 
 
 async def work(
@@ -76,7 +85,15 @@ async def work(
                 note(line)
             if not await count_usable(runner.ledger):
                 raise inputs.nothing_usable(found.skipped)
-            progress.total = await count_documents(runner.ledger, "pending", "waiting", "errored")
+            statuses = await statuses_of(runner.ledger)
+            left = sum(statuses.get(status, 0) for status in ("pending", "waiting", "errored"))
+            progress.total = min(left, config.limit or left)
+            progress.began(
+                statuses=statuses,
+                spent=Usage.of_row(await usage_of_all(runner.ledger)),
+                quality=config.chosen_domain.quality_check,
+                endpoints=runner.endpoints,
+            )
             outcome = await runner.run()
             made = [json.loads(text) for text in await examples(runner.ledger)]
             return Session(outcome, await summarise(runner.ledger), made, notes)

@@ -22,6 +22,7 @@ from autodata.models.config import ModelSettings
 from autodata.models.dialect import sent_by
 from autodata.models.faults import FORMAT_DOUBTED, Fault, TimedOut, classify, timed_out
 from autodata.models.found import Found
+from autodata.models.health import Health
 from autodata.models.prompt_length import Prompts
 from autodata.models.slots import Slots, address_of
 from autodata.models.structured import response_format
@@ -40,6 +41,7 @@ class Endpoint:
         self.text_limits = local
         """Whether schemas go out with the lengths of texts: llama.cpp keeps to them, other servers may refuse them."""
         self.slots = Slots(max_concurrency)
+        self.health = Health()
         self.down: str | None = None
         """Why the endpoint was given up; None while it is in use."""
         self.wire_format: WireFormat | None = None if structured else "none"

@@ -106,7 +106,8 @@ class Sender:
             started = time.monotonic()
             call.requests += 1
             try:
-                message = await model.send(call.messages, call.seed, call.schema, call.metadata, on_sent=call.sent)
+                with model.endpoint.health.request():
+                    message = await model.send(call.messages, call.seed, call.schema, call.metadata, on_sent=call.sent)
             except asyncio.CancelledError:
                 if call.in_flight and not model.settings.free:
                     spending.used = most
@@ -223,6 +224,7 @@ class Sender:
     async def _after_fault(self, model: RoleModel, fault: Fault, tried: int, error: Exception) -> None:
         """Wait before the next attempt, or raise what the fault means: CallFailed or EndpointDown."""
         endpoint, retries = model.endpoint, self.retries
+        endpoint.health.failed(fault.message)
         if fault.kind == "down":
             endpoint.give_up(fault.message)
             raise EndpointDown(endpoint.down or fault.message) from error
@@ -233,10 +235,11 @@ class Sender:
             endpoint.raise_if_down()
             raise CallFailed(f"{endpoint.name}: no reply in {tried} attempts: {fault.message}") from error
         wait = self._wait(tried)
-        if asked := min(fault.retry_after or 0.0, retries.retry_after_max_seconds):
-            await endpoint.hold(max(wait, asked))
-        else:
-            await endpoint.pause(wait)
+        with endpoint.health.retry():
+            if asked := min(fault.retry_after or 0.0, retries.retry_after_max_seconds):
+                await endpoint.hold(max(wait, asked))
+            else:
+                await endpoint.pause(wait)
 
     def _wait(self, tried: int) -> float:
         """Return the seconds to wait after a failure, the `tried`th in a row."""

@@ -30,6 +30,7 @@ from autodata.graphs.cot_baseline import build_cot_baseline
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
 from autodata.models.call import CallSite
 from autodata.models.caller import Reply
+from autodata.models.endpoint import Endpoint
 from autodata.models.local.serving import Progress
 from autodata.nodes.context import Context, Services
 from autodata.nodes.events import AcceptedEvent, GraphEvent, ReviewEvent, parse_event
@@ -88,6 +89,11 @@ class Runner:
             self._services.caller.drain()
         for control in self._controls:
             control.request_drain(reason)
+
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        """The endpoints of all roles, each once."""
+        return list({id(model.endpoint): model.endpoint for model in self._services.caller.roles.values()}.values())
 
     def note_call(self, site: CallSite, reply: Reply) -> None:
         """Pass a completed call on to whoever watches."""

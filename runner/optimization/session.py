@@ -23,6 +23,7 @@ from autodata.checkpoints.writes import record_meta, record_splits
 from autodata.domains.domain import Domain
 from autodata.graphs.optimizer import STEPS, build_optimizer
 from autodata.models.config import ModelSettings
+from autodata.models.endpoint import Endpoint
 from autodata.models.local.serving import Progress
 from autodata.nodes.optimizer.edit_sandbox import Workbench, require_own_files
 from autodata.nodes.optimizer.evaluate import examine
@@ -107,6 +108,11 @@ class Optimization:
             self._caller.drain()
         for control in self._controls:
             control.request_drain(reason)
+
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        """The endpoints of all roles, each once."""
+        return list({id(model.endpoint): model.endpoint for model in self._caller.roles.values()}.values())
 
     async def add_documents(self, splits: Mapping[str, Sequence[Document]]) -> None:
         """Add the documents of the splits to the folder; those of an earlier session must be the same.

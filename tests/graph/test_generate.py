@@ -117,16 +117,38 @@ def test_progress_says_where_documents_go_before_anything_and_the_log_always_doe
     assert caplog.messages[0] == goes
 
 
-def test_in_a_notebook_lines_are_displayed(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: list[str] = []
-    display = ModuleType("IPython.display")
-    vars(display)["display"] = lambda value: shown.append(value.text)
+class Notebook(ModuleType):
+    """What a kernel's IPython.display does with what it is given: lines that stay, and one output that is updated."""
+
+    def __init__(self) -> None:
+        super().__init__("IPython.display")
+        self.lines: list[str] = []
+        self.board: list[str] = []
+
+    def display(self, value: Any, *, raw: bool = False, display_id: bool | None = None) -> Any:
+        if not display_id:
+            self.lines.append(value.text)
+            return None
+        self.update(value, raw=raw)
+        return self
+
+    def update(self, value: dict[str, str], *, raw: bool) -> None:
+        assert raw
+        assert set(value) == {"text/plain"}, "a stranger's text is never HTML"
+        self.board.append(value["text/plain"])
+
+
+def test_in_a_notebook_lines_are_displayed_and_the_figures_in_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook = Notebook()
     monkeypatch.setitem(sys.modules, "IPython", ModuleType("IPython"))
-    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    monkeypatch.setitem(sys.modules, "IPython.display", notebook)
     monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
-    make(TEXTS[1], progress=True)
-    assert "Documents go to: nobody" in shown[0]
-    assert any("after" in line and "round" in line for line in shown[1:])
+    result = make(TEXTS[0], progress=True)
+    assert "Documents go to: nobody" in notebook.lines[0]
+    assert any("after" in line and "round" in line for line in notebook.lines[1:])
+    assert "waiting 0 > challenge 0" in notebook.board[0]
+    assert "documents 1/1, " in notebook.board[-1]
+    assert f"calls {result.usage.calls}, " in notebook.board[-1]
 
 
 async def test_in_a_running_loop_both_work_and_agree() -> None:

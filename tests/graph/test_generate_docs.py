@@ -27,7 +27,12 @@ def papers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_programs_are_found() -> None:
-    assert [program.heading for program in PROGRAMS] == ["The whole job", "Going on", "In async code and notebooks"]
+    assert [program.heading for program in PROGRAMS] == [
+        "The whole job",
+        "What it will cost, and how it goes on",
+        "Going on",
+        "In async code and notebooks",
+    ]
 
 
 @pytest.mark.parametrize("program", first_quick(*sorted(PROGRAMS, key=lambda one: one.heading != "Going on")), ids=str)

@@ -1,0 +1,162 @@
+"""What a search of `autodata optimize` will take, before it begins.
+
+A search evaluates prompts on documents, and each document takes what one of the domain takes, with the search's own
+number of rounds. How many evaluations there are follows from the settings; only where a race stops is open:
+
+- at least no iteration brings a mutant that is worth validating;
+- at most each is made on all documents, every mutant leads and is confirmed, and every second time that a pack is a
+  parent it is validated on a further block.
+
+Each iteration adds one analysis and some turns of the editor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from autodata.checkpoints.usage import Usage
+from autodata.jobs.estimate import Estimate, beyond, priced
+from autodata.jobs.forecast import FIGURES, Forecast, Plan, Price, Range, RoleUse, forecast
+from autodata.jobs.known import known_documents
+from autodata.nodes.optimizer.settings import OptimizeConfig
+from autodata.prompts.roles import OPTIMIZER_ROLES
+from autodata.runner.optimization.session import OptimizeRunConfig
+
+EDITOR_TURNS = (1, 2)
+"""Turns of the editor in an iteration: at least, and as a rule."""
+MATERIAL_TOKENS = 6_000
+"""Tokens of the prompts and failures that analyst and editor read, about."""
+REPLY_TOKENS = 1_200
+"""Tokens of an analysis or an edit, about."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Documents that a search evaluates: at least, as a rule, and at most."""
+
+    least: int
+    likely: int
+    most: int
+
+
+def evaluated(settings: OptimizeConfig, train: int, validate: int, test: int, done: int = 0) -> Evaluated:
+    """Return the documents that a search goes through, `done` of its iterations left out."""
+    left = max(0, settings.iterations - done)
+    batch = min(settings.minibatch, train)
+    wave = validate if settings.racing == "off" else min(settings.wave, validate)  # documents until a race may stop
+    first = 0 if done else validate
+    again = 0 if settings.reuse_parent else validate
+    sealed = 2 * test if left else 0
+    block = validate // 2 if settings.max_blocks > 1 else 0  # every second time a pack is sampled
+    confirmed = 2 * settings.confirm * validate
+    least = first + left * (batch + again)
+    most = first + left * (batch + validate + again + block + confirmed)
+    # As a rule half of the races are run to their end, and one mutant in five would lead.
+    likely = first + left * (batch + (wave + validate) // 2 + again + block // 2 + confirmed // 5)
+    return Evaluated(least + sealed // 2, likely + sealed, most + sealed)
+
+
+def estimate_search(
+    config: OptimizeRunConfig,
+    lengths: Mapping[str, list[int]],
+    *,
+    done: int = 0,
+    spent: Usage | None = None,
+    by_role: Mapping[str, Usage] | None = None,
+) -> Estimate:
+    """Return what a search over splits will take, documents given by their lengths in characters.
+
+    `done` iterations have ended and took `spent`. Bounds: the least and the most that the settings allow, with the
+    interval of what documents take.
+    """
+    settings, spent = config.optimize, spent or Usage()
+    documents = [chars for split in lengths.values() for chars in split]
+    train, validate, test = (len(lengths.get(split, [])) for split in ("train", "validate", "test"))
+    counts = evaluated(settings, train, validate, test, done)
+    of_loop = config.model_copy(update={"max_rounds": settings.max_rounds})
+    rows, source = known_documents(of_loop, sum(documents) / max(len(documents), 1))
+    roles = config.roles()
+
+    def price(role: str, tokens_in: float, tokens_out: float) -> float | None:
+        return priced(roles, role, tokens_in, tokens_out)
+
+    least, likely, most = (
+        forecast(rows, Plan(count, config.concurrency, settings.max_rounds), price, config.seed)
+        for count in (counts.least, counts.likely, counts.most)
+    )
+    left = max(0, settings.iterations - done)
+    own = {role: _own(role, left, settings, price) for role in OPTIMIZER_ROLES}
+    figures = {role: _between(least.roles[role], likely.roles[role], most.roles[role]) for role in likely.roles}
+    figures |= own
+    totals = {name: _sum([of_role[name] for of_role in figures.values()]) for name in FIGURES}
+    whole = Estimate(
+        documents=Range(counts.likely, counts.least, counts.most),
+        accepted=Range(likely.accepted.value, least.accepted.low, most.accepted.high),
+        seconds=_seconds(least, likely, most),
+        totals={name: _plus(figure, spent, name) for name, figure in totals.items()},
+        roles={
+            role: {name: _plus(one, (by_role or {}).get(role, Usage()), name) for name, one in of_role.items()}
+            for role, of_role in figures.items()
+        },
+        known=len(documents),
+        waiting=left,
+        of_search=True,
+        skipped=0,
+        spent=spent,
+        source=f"{source}; {left} iterations of {len(lengths.get('validate', []))} validation documents",
+        unpriced=tuple(role for role in figures if price(role, 1, 1) is None),
+    )
+    return replace(whole, beyond=beyond(whole, config.budget))
+
+
+def _own(role: str, left: int, settings: OptimizeConfig, price: Price) -> dict[str, Range | None]:
+    """Return what analyst or editor take: one call an iteration, or some turns."""
+    likely, most = (1, 1) if role == "analyst" else (EDITOR_TURNS[1], settings.editor_turns)
+    uses = [RoleUse(n, n * MATERIAL_TOKENS, n * REPLY_TOKENS) * left for n in (1, likely, most)]
+    usd = [price(role, use.tokens_in, use.tokens_out) for use in uses]
+    priced_all = [value for value in usd if value is not None]
+    return {
+        "calls": _ordered([use.calls for use in uses]),
+        "tokens_in": _ordered([use.tokens_in for use in uses]),
+        "tokens_out": _ordered([use.tokens_out for use in uses]),
+        "usd": _ordered(priced_all) if len(priced_all) == len(usd) else None,
+    }
+
+
+def _ordered(figures: list[float]) -> Range:
+    """Return the least, the likely and the most as one figure."""
+    least, likely, most = figures
+    return Range(likely, least, most)
+
+
+def _between(
+    least: Mapping[str, Range | None], likely: Mapping[str, Range | None], most: Mapping[str, Range | None]
+) -> dict[str, Range | None]:
+    found: dict[str, Range | None] = {}
+    for name in FIGURES:
+        low, middle, high = least[name], likely[name], most[name]
+        if low is None or middle is None or high is None:
+            found[name] = None
+        else:
+            found[name] = Range(middle.value, low.low, high.high)
+    return found
+
+
+def _sum(figures: list[Range | None]) -> Range | None:
+    known = [one for one in figures if one is not None]
+    if len(known) < len(figures):
+        return None
+    low, high = (
+        sum(bound or 0.0 for bound in bounds) for bounds in zip(*((f.low, f.high) for f in known), strict=True)
+    )
+    return Range(sum(one.value for one in known), low, high)
+
+
+def _seconds(least: Forecast, likely: Forecast, most: Forecast) -> Range:
+    return Range(likely.seconds.value, least.seconds.low, most.seconds.high)
+
+
+def _plus(figure: Range | None, spent: Usage, name: str) -> Range | None:
+    known = {"calls": spent.calls, "tokens_in": spent.tokens_in, "tokens_out": spent.tokens_out, "usd": spent.usd}
+    return None if figure is None else figure.plus(known[name] or 0.0)

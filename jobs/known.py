@@ -1,0 +1,140 @@
+"""What documents of a domain take by what is known beforehand: a shipped table, for estimates before any call.
+
+The table, `known.json`, holds for each domain what documents took in measured runs: whether one was accepted, its
+rounds and its calls by role, for the loop and for the baseline; and the tokens of a call by role, of a simulated run
+and of a run on a real model. `benchmarks/known.py` writes it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from autodata.domains.domain import DOMAINS, Domain
+from autodata.jobs.forecast import Measured, RoleUse
+from autodata.jobs.measured import lengthened
+from autodata.models.config import ModelSettings
+from autodata.prompts.roles import READERS_OF_SOURCE, SOLVERS
+from autodata.runner.config import BaselineConfig, RunConfig
+
+REPLY_SHARE = 0.25
+"""The share of a role's `max_tokens` that a reply is taken to have where no real model was measured in it."""
+_ONCE = frozenset({"extractor"})  # roles that a document is read by once, however many rounds follow
+TOKENS_PER_SECOND = 50.0
+"""How fast a model is taken to write where nothing was measured."""
+SECONDS_PER_CALL = 1.0
+"""How long a call is taken to last before the first token of its reply."""
+
+
+def known_documents(config: RunConfig, chars: float) -> tuple[list[Measured], str]:
+    """Return what documents of `chars` characters take, by the shipped table, and where these figures come from."""
+    domain, roles = config.chosen_domain, config.roles()
+    name, table = _table_for(domain)
+    baseline = config.kind == BaselineConfig.kind
+    simulated = all(settings.provider == "simulated" for settings in roles.values())
+    tokens = _tokens(table["tokens"], roles, simulated=simulated)
+    paper = None if simulated or baseline else table["paper_rounds"]
+    rows = table["baseline" if baseline else "loop"]
+    stretch = paper / _mean_rounds(rows) if paper else 1.0
+    readers = readers_of(domain)
+    found = []
+    for accepted, rounds, calls in rows:
+        uses = {
+            role: _use(role, count * (1 if role in _ONCE else stretch), tokens, chars if role in readers else 0)
+            for role, count in calls.items()
+        }
+        seconds = 0.0 if simulated else _seconds(uses, domain, roles)
+        found.append(_bounded(Measured(bool(accepted), rounds * stretch, seconds, uses), config.max_rounds))
+    return found, _origin(name, domain, table, simulated=simulated, paper=paper)
+
+
+def readers_of(domain: Domain) -> tuple[str, ...]:
+    """Return the roles that are shown documents whole: none where the domain picks passages."""
+    if domain.passage_words is not None:
+        return ()
+    return (*READERS_OF_SOURCE, *(["strong_solver"] if domain.privileged_strong else []))
+
+
+def _bounded(one: Measured, max_rounds: int) -> Measured:
+    """Return a document as it ends where fewer rounds are allowed than it took: not accepted."""
+    if one.rounds <= max_rounds:
+        return one
+    return one.times(max_rounds / one.rounds, accepted=False, rounds=max_rounds)
+
+
+def _tokens(
+    known: Mapping[str, Any], roles: Mapping[str, ModelSettings], *, simulated: bool
+) -> dict[str, tuple[float, float]]:
+    """Return what a call of each role takes, in and out, the document itself left out.
+
+    Prompts are known from the simulated runs, which send the real ones; what a real model writes is not.
+    """
+    found: dict[str, tuple[float, float]] = {}
+    for role, (tokens_in, tokens_out) in known["simulated"].items():
+        if simulated:
+            found[role] = tokens_in, tokens_out
+        elif role in known["real"]:
+            found[role] = tuple(known["real"][role])
+        else:
+            found[role] = tokens_in, REPLY_SHARE * roles[role].max_tokens if role in roles else tokens_out
+    return found
+
+
+def _use(role: str, calls: float, tokens: Mapping[str, tuple[float, float]], chars: float) -> RoleUse:
+    tokens_in, tokens_out = tokens[role]
+    return lengthened(RoleUse(calls, calls * tokens_in, calls * tokens_out), chars)
+
+
+def _seconds(uses: Mapping[str, RoleUse], domain: Domain, roles: Mapping[str, ModelSettings]) -> float:
+    """Return how long a document is in work: attempts and their marks are side by side."""
+    seconds = 0.0
+    for role, use in uses.items():
+        beside = (domain.weak_attempts + domain.strong_attempts) / 2 if role in {*SOLVERS, "verifier"} else 1
+        seconds += (use.calls * SECONDS_PER_CALL + use.tokens_out / TOKENS_PER_SECOND) / beside
+    return seconds
+
+
+def _mean_rounds(rows: list[Any]) -> float:
+    rounds: list[int] = [rounds for accepted, rounds, _ in rows if accepted]
+    return sum(rounds) / len(rounds)
+
+
+def _origin(name: str, domain: Domain, table: Mapping[str, Any], *, simulated: bool, paper: float | None) -> str:
+    parts = [f"rounds and calls of {table['measured']}"]
+    if paper:
+        parts.append(f"stretched to the {paper:g} rounds an accepted example took in the paper")
+    if simulated:
+        parts.append("tokens of the same")
+        return _told(name, domain, parts)
+    measured, missing = table["tokens_from"]["real"], set(table["tokens"]["simulated"]) - set(table["tokens"]["real"])
+    if measured:
+        parts.append(f"tokens of {measured}")
+    if missing:
+        whose = f" of {', '.join(sorted(missing))}" if measured else ""
+        parts.append(f"replies{whose} taken as {REPLY_SHARE:.0%} of max_tokens, for no real model was measured")
+    parts.append(f"hours at {TOKENS_PER_SECOND:g} tokens a second")
+    return _told(name, domain, parts)
+
+
+def _told(name: str, domain: Domain, parts: list[str]) -> str:
+    told = "; ".join(parts)
+    return told if name == domain.name else f"as domain {name}: {told}"
+
+
+def _table_for(domain: Domain) -> tuple[str, Mapping[str, Any]]:
+    """Return the entry of a domain; for one of a person's own that of the shipped domain most like it."""
+    tables = _tables()
+    if domain.name in tables and domain.folder is None:
+        return domain.name, tables[domain.name]
+    near = next((name for name, shipped in DOMAINS.items() if shipped.kind == domain.kind), "cs")
+    return near, tables[near]
+
+
+@cache
+def _tables() -> Mapping[str, Any]:
+    text = files("autodata.jobs").joinpath("known.json").read_text("utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found

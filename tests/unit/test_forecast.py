@@ -1,0 +1,108 @@
+"""The arithmetic of estimates: what is still to come, from what was measured, with an interval."""
+
+from __future__ import annotations
+
+import random
+from statistics import mean
+
+import pytest
+
+from autodata.jobs.forecast import MOST_DRAWN, Measured, Plan, Range, RoleUse, forecast, students_t
+
+
+def document(calls: float, *, accepted: bool = True, rounds: float = 1, seconds: float = 0.0) -> Measured:
+    return Measured(accepted, rounds, seconds, {"challenger": RoleUse(calls, 100 * calls, 10 * calls)})
+
+
+def priced(role: str, tokens_in: float, tokens_out: float) -> float:
+    return (tokens_in + 2 * tokens_out) / 1000
+
+
+def unpriced(role: str, tokens_in: float, tokens_out: float) -> None:
+    return None
+
+
+def both(calls: float, count: int = 6) -> list[Measured]:
+    return [document(calls, accepted=k % 2 == 0) for k in range(count)]
+
+
+def test_documents_that_are_all_alike_leave_nothing_open() -> None:
+    found = forecast(both(7), Plan(20, 4, 15), priced)
+    assert found.totals["calls"] == Range(140, 140, 140)
+    assert found.totals["tokens_in"] == Range(14_000, 14_000, 14_000)
+    assert found.totals["usd"] is not None
+    assert found.totals["usd"].value == pytest.approx(16.8)
+    assert found.roles["challenger"] == found.totals
+    assert found.documents == Range(20, 20, 20)
+    assert 5 < found.accepted.value < 15
+    assert found.accepted.low is not None
+    assert found.accepted.low < found.accepted.value
+
+
+def test_a_role_without_a_price_has_no_money() -> None:
+    found = forecast(both(7), Plan(20, 4, 15), unpriced)
+    assert found.totals["usd"] is None
+    assert found.roles["challenger"]["usd"] is None
+
+
+def test_a_target_ends_the_run_and_what_is_in_work_then_counts_in_part() -> None:
+    whole = forecast(both(10, 40), Plan(100, 1, 15), priced)
+    some = forecast(both(10, 40), Plan(100, 1, 15, target=10), priced)
+    assert some.accepted == Range(10, 10, 10)
+    assert some.documents.value == pytest.approx(20, abs=3)
+    alone, beside = (forecast(both(10, 40), Plan(100, n, 15, target=10), priced).totals["calls"] for n in (1, 8))
+    assert alone is not None
+    assert beside is not None
+    assert whole.totals["calls"] == Range(1000, 1000, 1000)
+    assert alone.value < beside.value < 1000
+    assert forecast(both(10), Plan(100, 4, 15, target=0), priced).totals["calls"] == Range(0, 0, 0)
+
+
+def test_side_by_side_takes_less_time() -> None:
+    rows = [document(10, accepted=k % 2 == 0, seconds=60.0) for k in range(8)]
+    assert forecast(rows, Plan(40, 1, 15), priced).seconds == Range(2400, 2400, 2400)
+    assert forecast(rows, Plan(40, 8, 15), priced).seconds == Range(300, 300, 300)
+    assert forecast(both(7), Plan(40, 8, 15), priced).seconds == Range(0, 0, 0)
+
+
+def test_one_document_gives_no_interval_and_none_no_figure() -> None:
+    found = forecast([document(7)], Plan(20, 4, 1), priced)
+    assert found.totals["calls"] == Range(140)
+    with pytest.raises(ValueError, match="nothing was measured"):
+        forecast([], Plan(20, 4, 1), priced)
+
+
+def test_what_was_never_rejected_may_still_be_and_then_takes_all_rounds() -> None:
+    found = forecast([document(7, rounds=2)] * 5, Plan(40, 4, 10), priced)
+    calls = found.totals["calls"]
+    assert calls is not None
+    assert calls.low == 280
+    assert calls.high is not None
+    assert 280 < calls.high < 1400
+
+
+def test_more_documents_than_are_drawn_count_in_proportion() -> None:
+    found = forecast(both(7), Plan(5 * MOST_DRAWN, 8, 15), priced)
+    assert found.totals["calls"] == Range(35 * MOST_DRAWN, 35 * MOST_DRAWN, 35 * MOST_DRAWN)
+
+
+def test_the_same_documents_give_the_same_figures_and_more_of_them_a_narrower_interval() -> None:
+    rng = random.Random(3)
+    rows = [document(rng.choice((5, 11, 30)), accepted=rng.random() < 0.8, rounds=3) for _ in range(60)]
+    few, many = (forecast(rows[:n], Plan(100, 4, 15), priced).totals["calls"] for n in (5, 60))
+    assert many == forecast(rows, Plan(100, 4, 15), priced).totals["calls"]
+    assert few is not None
+    assert many is not None
+    assert width(few) > 2 * width(many)
+    assert many.value == pytest.approx(100 * mean(row.calls for row in rows), rel=0.05)
+
+
+def width(figure: Range) -> float:
+    assert figure.low is not None
+    assert figure.high is not None
+    return (figure.high - figure.low) / figure.value
+
+
+@pytest.mark.parametrize(("degrees", "known"), [(2, 2.920), (4, 2.132), (9, 1.833), (19, 1.729), (99, 1.660)])
+def test_students_t(degrees: int, known: float) -> None:
+    assert students_t(0.95, degrees) == pytest.approx(known, abs=0.04)
