@@ -27,6 +27,8 @@ COMMANDS = (
     "analyse",
     "optimize",
     "export",
+    "report",
+    "view",
     "push",
     "init",
     "doctor",

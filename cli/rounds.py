@@ -25,7 +25,7 @@ from autodata.checkpoints.queries.rounds import (
     verdicts_of_round,
 )
 from autodata.checkpoints.records import FailureMode
-from autodata.cli.report import figure
+from autodata.cli.figures import figure
 from autodata.jobs.printable import printable
 from autodata.runner.forks import reported_of
 

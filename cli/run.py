@@ -17,7 +17,7 @@ from rich.console import Console
 
 from autodata.checkpoints.errors import RunFailed, UserError, cause_of
 from autodata.checkpoints.texts import json_text
-from autodata.cli.report import may_be_billed, repeated_questions, summary_table
+from autodata.cli.figures import may_be_billed, repeated_questions, summary_table
 from autodata.cli.terminal import console
 from autodata.jobs.inputs import Inputs
 from autodata.jobs.progress import Progress

@@ -18,7 +18,7 @@ from rich.text import Text
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.queries.documents import documents_with_examples
 from autodata.checkpoints.records import DocumentStatus
-from autodata.cli.report import figure
+from autodata.cli.figures import figure
 from autodata.cli.rounds import read_rounds, show_rounds
 from autodata.cli.terminal import AsJson, DocumentArgument, OneRound, RunArgument, console, print_json
 from autodata.jobs.printable import printable

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from autodata.checkpoints.queries.documents import documents
 from autodata.checkpoints.queries.usage import usage_by_role
-from autodata.cli.report import figure, may_be_billed, repeated_questions
+from autodata.cli.figures import figure, may_be_billed, repeated_questions
 from autodata.cli.signals import signal_rows
 from autodata.cli.terminal import AsJson, RunArgument, console, print_json
 from autodata.corpus.summary import summarise

@@ -14,7 +14,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from autodata.cli.report import figure
+from autodata.cli.figures import figure
 from autodata.jobs.printable import printable
 from autodata.prompts.roles import ROLE
 
