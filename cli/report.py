@@ -49,7 +49,7 @@ async def make_report(runs: Sequence[Path], size: float, live: str = "") -> Repo
 
 
 async def _read(run: Path, name: str) -> Source:
-    async with ledger_of(run) as ledger:
+    async with ledger_of(run, search=None) as ledger:
         return await read_source(ledger, name)
 
 
@@ -73,4 +73,4 @@ def shortened(page: Report, size: float) -> str:
     if page.limit is None:
         return ""
     larger = f"; it is larger than --size {size:g} all the same" if page.size > size * MEGABYTE else ""
-    return f"; answers are shortened to {page.limit:,} characters (a larger --size holds more){larger}"
+    return f"; answers are shortened to {page.limit.answers:,} characters (a larger --size holds more){larger}"

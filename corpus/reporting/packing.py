@@ -10,18 +10,45 @@ import base64
 import gzip
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from autodata.checkpoints.texts import json_text
 
-LIMITS = (None, 20_000, 8_000, 4_000, 2_500, 1_500, 1_000, 700, 500, 350, 250, 180, 120)
-"""How many characters of an answer may stand on the page, from all of them to the fewest; the first that fits."""
 
-QUESTIONS = 4
-"""Questions and criteria are shortened to so many times the characters of an answer: they are what is looked for."""
+@dataclass(frozen=True)
+class Limit:
+    """How many characters of a text may stand on a page, by what it is."""
 
-REASONS = 4
-"""Reasons for a mark are shortened to one such part of the characters of an answer: they are many."""
+    answers: int
+    """Of an answer, and of any other text."""
+    questions: int
+    """Of a question, and of a criterion."""
+    reasons: int
+    """Of the reason for a mark, of which there are many; 0 leaves them out."""
+
+
+LIMITS = tuple(
+    Limit(*numbers)
+    for numbers in (
+        (20_000, 20_000, 2_000),
+        (8_000, 8_000, 1_000),
+        (4_000, 4_000, 500),
+        (2_500, 3_000, 300),
+        (1_500, 2_500, 200),
+        (1_000, 2_000, 120),
+        (700, 1_500, 80),
+        (500, 1_200, 60),
+        (350, 1_000, 40),
+        (250, 800, 0),
+        (180, 600, 0),
+        (120, 400, 0),
+        (80, 250, 0),
+        (40, 120, 0),
+    )
+)
+"""From the longest to the shortest: the first that fits is taken. Reasons go first, questions last."""
+
+Class = Literal["answers", "questions", "reasons"]
 
 _OWN_TEXTS = ("reason", "feedback", "passage", "context", "reference", "quality", "judgement")
 _LEAST = 12
@@ -35,8 +62,8 @@ class Packed:
     text: str
     """JSON that no parser of HTML takes for markup, or such JSON compressed by gzip, in base64."""
     compressed: bool
-    limit: int | None
-    """Characters of an answer that are on the page; None when no text is shortened."""
+    limit: Limit | None
+    """What texts were shortened to; None when none was."""
 
 
 def pack(value: Mapping[str, Any], bytes_left: int) -> Packed:
@@ -53,14 +80,32 @@ def pack(value: Mapping[str, Any], bytes_left: int) -> Packed:
     plain = _script_json({**skeleton, "texts": table.cut(None)})
     if len(plain.encode()) <= bytes_left:
         return Packed(plain, False, None)
-    for limit in LIMITS:
-        # No text that gzip makes more than twelve times smaller is worth the time to try it whole.
-        if limit != LIMITS[-1] and table.size(limit) > bytes_left * 12:
+    for limit in (None, *LIMITS):
+        last = limit == LIMITS[-1]
+        # No texts that gzip makes more than twelve times smaller are worth the time to try them all.
+        if not last and table.size(limit) > bytes_left * 12:
             continue
-        text = _compressed({**skeleton, "texts": table.cut(limit)})
-        if len(text) <= bytes_left or limit == LIMITS[-1]:
+        kept = skeleton if limit is None or limit.reasons else _without_reasons(skeleton)
+        text = _compressed({**kept, "texts": table.cut(limit)})
+        if last or len(text) <= bytes_left:
             return Packed(text, True, limit)
     raise AssertionError("the shortest limit is always taken")
+
+
+def _without_reasons(skeleton: dict[str, Any]) -> dict[str, Any]:
+    """Return the data of a page with marks that have no reasons."""
+
+    def bare(row: Mapping[str, Any]) -> dict[str, Any]:
+        attempts = [
+            {name: value for name, value in one.items() if name != "reasons"} for one in row.get("attempts", ())
+        ]
+        return {**row, "attempts": attempts} if attempts else dict(row)
+
+    runs = [
+        {**run, "documents": [{**one, "rounds": [bare(row) for row in one["rounds"]]} for one in run["documents"]]}
+        for run in skeleton["runs"]
+    ]
+    return {**skeleton, "runs": runs}
 
 
 def _script_json(value: object) -> str:
@@ -74,28 +119,30 @@ def _compressed(value: object) -> str:
 
 
 class _Table:
-    """The texts of a page, each once. `scale` says how long a text of its kind may be, against an answer."""
+    """The texts of a page, each once for every class of texts that it belongs to."""
 
     def __init__(self) -> None:
-        self._places: dict[tuple[str, float], int] = {}
+        self._places: dict[tuple[str, Class], int] = {}
 
-    def add(self, text: str, scale: float = 1) -> str | int:
-        return text if len(text) < _LEAST else self._places.setdefault((text, scale), len(self._places))
+    def add(self, text: str, of: Class = "answers") -> str | int:
+        return text if len(text) < _LEAST else self._places.setdefault((text, of), len(self._places))
 
-    def cut(self, limit: int | None) -> list[Any]:
-        return [_shortened(text, _most(limit, scale)) for text, scale in self._places]
+    def cut(self, limit: Limit | None) -> list[Any]:
+        return [_shortened(text, _most(limit, of)) for text, of in self._places]
 
-    def size(self, limit: int | None) -> int:
+    def size(self, limit: Limit | None) -> int:
         """Return about how many bytes the texts take."""
-        return sum(len(text[: _most(limit, scale)].encode(errors="replace")) for text, scale in self._places)
+        return sum(len(text[: _most(limit, of)].encode(errors="replace")) for text, of in self._places)
 
 
-def _most(limit: int | None, scale: float) -> int | None:
-    return None if limit is None else int(limit * scale)
+def _most(limit: Limit | None, of: Class) -> int | None:
+    return None if limit is None else int(getattr(limit, of))
 
 
 def _shortened(text: str, most: int | None) -> Any:
-    return text if most is None or len(text) <= most else [text[:most], len(text)]
+    if most is None or len(text) <= most:
+        return text
+    return [text[:most], len(text)] if most else ""
 
 
 def _document(document: Mapping[str, Any], table: _Table) -> dict[str, Any]:
@@ -109,10 +156,10 @@ def _document(document: Mapping[str, Any], table: _Table) -> dict[str, Any]:
 def _round(row: Mapping[str, Any], table: _Table) -> dict[str, Any]:
     packed: dict[str, Any] = dict(row)
     packed |= {name: table.add(row[name]) for name in _OWN_TEXTS}
-    packed["question"] = table.add(row["question"], QUESTIONS)
+    packed["question"] = table.add(row["question"], "questions")
     packed["type"] = table.add(row["type"])
     packed["skills"] = [table.add(skill) for skill in row["skills"]]
-    packed["rubric"] = [[weight, table.add(text, QUESTIONS), kind] for weight, text, kind in row["rubric"]]
+    packed["rubric"] = [[weight, table.add(text, "questions"), kind] for weight, text, kind in row["rubric"]]
     criteria = [[text, weight] for weight, text, _ in row["rubric"]]
     packed["attempts"] = [_attempt(one, criteria, table) for one in row["attempts"]]
     packed["verdicts"] = [
@@ -137,8 +184,8 @@ def _attempt(attempt: Mapping[str, Any], criteria: Sequence[Any], table: _Table)
         "answer": table.add(attempt["answer"]),
         "model": table.add(attempt["model"]),
         "met": "".join("1" if met else "0" for _, _, met, _ in marks),
-        "reasons": [table.add(reason, 1 / REASONS) for *_, reason in marks],
+        "reasons": [table.add(reason, "reasons") for *_, reason in marks],
     }
     if [[text, weight] for text, weight, *_ in marks] != criteria:
-        packed["criteria"] = [[weight, table.add(text, QUESTIONS), ""] for text, weight, *_ in marks]
+        packed["criteria"] = [[weight, table.add(text, "questions"), ""] for text, weight, *_ in marks]
     return packed

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from autodata.checkpoints.errors import UserError
 from autodata.corpus.reporting import figures, plots
-from autodata.corpus.reporting.packing import Packed, pack
+from autodata.corpus.reporting.packing import Limit, Packed, pack
 from autodata.corpus.reporting.sources import Source
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ class Report:
     """A page and what a person should know of it."""
 
     html: str
-    limit: int | None
-    """Characters of an answer that are on the page; None when no text was shortened."""
+    limit: Limit | None
+    """What texts were shortened to; None when none was."""
 
     @property
     def size(self) -> int:
