@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import base64
 import gzip
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 from autodata.checkpoints.texts import json_text
@@ -80,16 +82,21 @@ def pack(value: Mapping[str, Any], bytes_left: int) -> Packed:
     plain = _script_json({**skeleton, "texts": table.cut(None)})
     if len(plain.encode()) <= bytes_left:
         return Packed(plain, False, None)
-    for limit in (None, *LIMITS):
-        last = limit == LIMITS[-1]
-        # No texts that gzip makes more than twelve times smaller are worth the time to try them all.
-        if not last and table.size(limit) > bytes_left * 12:
-            continue
-        kept = skeleton if limit is None or limit.reasons else _without_reasons(skeleton)
-        text = _compressed({**kept, "texts": table.cut(limit)})
-        if last or len(text) <= bytes_left:
-            return Packed(text, True, limit)
-    raise AssertionError("the shortest limit is always taken")
+    bare = _without_reasons(skeleton)
+
+    @cache
+    def compressed(limit: Limit | None) -> str:
+        kept = skeleton if limit is None or limit.reasons else bare
+        return _compressed({**kept, "texts": table.cut(limit)})
+
+    def fits(limit: Limit | None) -> bool:
+        # Texts that gzip makes more than twelve times smaller are rare: they are not worth the time to try all of them.
+        return table.size(limit) <= bytes_left * 12 and len(compressed(limit)) <= bytes_left
+
+    limits = (None, *LIMITS)
+    # What fits comes after what does not, so that few have to be tried; where nothing fits, the shortest is taken.
+    limit = limits[min(bisect_left(limits, True, key=fits), len(LIMITS))]
+    return Packed(compressed(limit), True, limit)
 
 
 def _without_reasons(skeleton: dict[str, Any]) -> dict[str, Any]:
@@ -180,7 +187,7 @@ def _attempt(attempt: Mapping[str, Any], criteria: Sequence[Any], table: _Table)
     """Pack an attempt. Its marks are `met` (a sign 1 or 0 each), `reasons`, and `criteria` where not the rubric's."""
     marks = attempt["marks"]
     packed: dict[str, Any] = {
-        **{name: value for name, value in attempt.items() if name != "marks" and value not in ("", False)},
+        **{name: value for name, value in attempt.items() if name != "marks" and value != "" and value is not False},
         "answer": table.add(attempt["answer"]),
         "model": table.add(attempt["model"]),
         "met": "".join("1" if met else "0" for _, _, met, _ in marks),
