@@ -83,7 +83,7 @@ def serve(pages: Pages, port: int) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             # A page of another site may have its own name lead here: only our own address is answered.
-            if self.headers.get("Host", "") not in _own_names(self.server.server_address[1]):
+            if self.headers.get("Host", "") not in _own_names(self.connection.getsockname()[1]):
                 self._answer(421, b"this server answers to its own address only\n", "text/plain")
             elif self.path.partition("?")[0] != "/":
                 self._answer(404, b"only / is here\n", "text/plain")

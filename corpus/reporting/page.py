@@ -51,7 +51,7 @@ def report_page(sources: Sequence[Source], *, most_bytes: int = 5 * MEGABYTE, li
     runs = [source for source in sources if source.search is None]
     values: dict[str, Any] = {
         "policy": POLICY,
-        "title": " and ".join(source.name for source in sources),
+        "title": ", ".join(source.name for source in sources),
         "runs": [_drawn(source) for source in runs],
         "searches": [
             {"source": source, "picture": plots.progress(source.search)} for source in sources if source.search

@@ -421,7 +421,7 @@ async def test_marks_of_other_criteria_than_the_rubrics_bring_their_own(source: 
 
 
 async def test_two_runs_stand_side_by_side_and_a_search_tells_its_line(source: Source) -> None:
-    versions = {
+    versions: dict[str, dict[str, Any]] = {
         "p0": {"parent": None, "iteration": 0, "summary": "", "diff": ""},
         "p1": {"parent": "p0", "iteration": 2, "summary": "asks <b>harder</b>", "diff": "+ harder"},
     }
@@ -479,3 +479,20 @@ def test_a_served_page_is_made_anew_when_the_run_went_on(tmp_path: Path) -> None
 
     asyncio.run(goes_on())
     assert b"new.md" in pages.page()
+
+
+async def test_the_script_knows_every_name_of_the_data(source: Source) -> None:
+    row = {**source.documents[0]["rounds"][1], "rubric": [], "labels": ["asked"], "partial": True, "passage": "Here."}
+    page = Page(report_page([replace(source, documents=[source.documents[0] | {"rounds": [row]}])]).html)
+    names: set[str] = set()
+
+    def walk(value: Any) -> None:
+        if isinstance(value, dict):
+            names.update(value)
+        for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            walk(inner)
+
+    walk(page.data)
+    assert {"rounds", "question", "passage", "criteria", "reasons", "labels", "partial"} <= names
+    unread = {name for name in names if not re.search(rf"\b{name}\b", page.scripts[1])}
+    assert unread <= {"id"}

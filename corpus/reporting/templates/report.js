@@ -5,6 +5,8 @@
   const byId = (name) => document.getElementById(name);
   const PAGE = 100;
   const DIFF_CELLS = 4000000;
+  // Answers longer than this may need to be scrolled, also from the keyboard.
+  const LONG = 600;
 
   async function read() {
     if (holder.dataset.packed !== "gzip") return JSON.parse(holder.textContent);
@@ -67,19 +69,20 @@
   options("type", items.flatMap((item) => item.doc.rounds.map((round) => plain(round.type))));
 
   // What the text filter looks into, made when it is first asked for.
+  const DOCUMENT_TEXTS = ["name", "title", "why", "note"];
+  const ROUND_TEXTS = ["question", "context", "passage", "reference", "type", "quality", "judgement", "reason", "feedback"];
   function haystack(item) {
     if (item.hay) return item.hay;
-    const found = [];
-    const walk = (value, key) => {
-      if (typeof value === "string") found.push(value);
-      else if (typeof value === "number" && TEXTS.has(key)) found.push(plain(value));
-      else if (Array.isArray(value)) value.forEach((inner, n) => walk(inner, key === "rubric" || key === "criteria" ? (n === 1 ? "text" : key) : key));
-      else if (value && typeof value === "object") Object.entries(value).forEach(([name, inner]) => walk(inner, name));
-    };
-    walk(item.doc, "");
-    return (item.hay = found.join("\n").toLowerCase());
+    const { doc } = item;
+    const refs = [...DOCUMENT_TEXTS.map((name) => doc[name]), ...(doc.errors || [])];
+    const criteria = (list) => (list || []).map((one) => one[1]);
+    for (const round of doc.rounds) {
+      refs.push(...ROUND_TEXTS.map((name) => round[name]), ...(round.skills || []), ...criteria(round.rubric), ...(round.labels || []));
+      for (const one of round.attempts || []) refs.push(one.answer, one.model, ...(one.reasons || []), ...criteria(one.criteria));
+      for (const one of round.verdicts || []) refs.push(one.summary);
+    }
+    return (item.hay = refs.map(plain).filter(Boolean).join("\n").toLowerCase());
   }
-  const TEXTS = new Set(["name", "title", "why", "note", "errors", "reason", "reasons", "feedback", "passage", "context", "reference", "quality", "judgement", "question", "type", "skills", "text", "answer", "model", "summary", "labels"]);
 
   function fits(item) {
     const value = (name) => (field(name) ? field(name).value : "");
@@ -146,6 +149,8 @@
 
   function attempt(one, round) {
     const criteria = one.criteria || round.rubric || [];
+    const answer = put(one.answer);
+    if (plain(one.answer).length > LONG) answer.setAttribute("tabindex", "0");
     const head = [`${words(one.stage)} solver, attempt ${one.index + 1}: ${figure(one.score)}`];
     if (one.cut) head.push("cut off by the token limit");
     if (one.unanswered) head.push("no final answer");
@@ -156,7 +161,7 @@
       make("div", {}, criteria[n] ? put(criteria[n][1], "span") : "", plain((one.reasons || [])[n]) ? make("div", { class: "quiet" }, put(one.reasons[n], "span")) : ""),
     ]);
     return make("div", { class: "attempt" },
-      make("div", {}, make("h5", {}, head.join(", "), make("span", { class: "quiet" }, "  ", ...signed(plain(one.model)))), put(one.answer)),
+      make("div", {}, make("h5", {}, head.join(", "), make("span", { class: "quiet" }, "  ", ...signed(plain(one.model)))), answer),
       make("div", {}, marks.length ? table("marks", ["mark", "weight", "criterion and reason"], marks) : make("p", { class: "quiet" }, "No marks.")));
   }
 
