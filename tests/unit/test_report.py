@@ -483,7 +483,7 @@ def test_a_served_page_is_made_anew_when_the_run_went_on(tmp_path: Path) -> None
 
 async def test_the_script_knows_every_name_of_the_data(source: Source) -> None:
     row = {**source.documents[0]["rounds"][1], "rubric": [], "labels": ["asked"], "partial": True, "passage": "Here."}
-    page = Page(report_page([replace(source, documents=[source.documents[0] | {"rounds": [row]}])]).html)
+    page = Page(report_page([replace(source, documents=[{**source.documents[0], "rounds": [row]}])]).html)
     names: set[str] = set()
 
     def walk(value: Any) -> None:
