@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:
 	@echo "make demo   the main job on a real model, no key, no server"
 	@echo "make studio the graphs on a server for LangGraph Studio, no key"
-	@echo "make test   unit and graph tests, in about two minutes"
+	@echo "make test   unit and graph tests, in under a minute"
 	@echo "make slow   the unit and graph tests that take long, and every property on all its examples"
 	@echo "make exports the exports, read and used by the libraries that they are for"
 	@echo "make check  all that CI runs: tests, lint, types, slow tests, end-to-end tests, kill tests"
@@ -39,12 +39,16 @@ studio: $(READY)
 	LANGGRAPH_CLI_NO_ANALYTICS=1 LANGGRAPH_NO_VERSION_CHECK=true LANGSMITH_TRACING=false \
 	  $(VENV)/bin/langgraph dev --host 127.0.0.1 --port $(STUDIO_PORT) --no-browser --no-reload --n-jobs-per-worker 10
 
+# Files of the tests are kept in memory where there is room: on a disk, each commit of a run folder would wait for it.
+ROOM := $(shell [ -w /dev/shm ] && df -Pk /dev/shm | awk 'END { if ($$4 > 1000000) print "/dev/shm" }')
+IN_MEMORY := $(if $(TMPDIR),,$(if $(ROOM),TMPDIR=$(ROOM)))
+
 test: $(READY)
-	$(RUN) -m pytest -n auto --dist worksteal -m "not slow" --hypothesis-profile quick
+	$(IN_MEMORY) $(RUN) -m pytest -n auto --dist worksteal -m "not slow" --hypothesis-profile quick
 
 # What `make test` leaves out: tests marked slow, and the examples of properties that it does not try.
 slow: $(READY)
-	$(RUN) -m pytest -n auto --dist worksteal -m "slow or hypothesis"
+	$(IN_MEMORY) $(RUN) -m pytest -n auto --dist worksteal -m "slow or hypothesis"
 
 # Imports and types are checked on the wheel's contents: an editable install is invisible to the checkers.
 lint: wheel
@@ -86,6 +90,7 @@ check: test lint types slow e2e kill exports
 docs: $(READY)
 	$(RUN) docs/make.py
 	$(RUN) docs/public.py
+	$(RUN) docs/commands.py
 	$(RUN) docs/metrics.py
 
 # The simulated tables in docs; tests say when they are out of date. The last takes an hour of two cores.

@@ -159,7 +159,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version  # noqa: PLC0415 - costs more than all else here
+        from importlib.metadata import version
 
         return version("autodata-langgraph")
     if name not in _HOME_OF:

@@ -23,7 +23,7 @@ from autodata.cli.compare import FIGURES, to_markdown
 from autodata.corpus.compare import compare
 from autodata.models.simulated.world import TOO_HARD, World
 from autodata.runner.config import BaselineConfig, RunConfig
-from autodata.runner.document_runner import open_run
+from autodata.runner.document_runner import open_runner
 from autodata.runner.ingest import add_documents
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -100,7 +100,7 @@ def settings(domain: str) -> RunConfig:
 
 async def sit(config: RunConfig, folder: Path, of_scene: Sequence[Document]) -> None:
     """Run one kind of one scene to its end."""
-    async with open_run(config, folder) as runner:
+    async with open_runner(config, folder) as runner:
         await add_documents(runner.ledger, of_scene)
         outcome = await runner.run()
         if outcome.stopped or outcome.errored:

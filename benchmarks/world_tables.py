@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from autodata.checkpoints.docstrings import description
 from autodata.models.simulated.optimizer import Tastes
 from autodata.models.simulated.rules import META_RULES, Effects, Rule
 from autodata.models.simulated.world import META_WORLD, World
@@ -94,9 +95,7 @@ def rendered(tables: Mapping[str, Any]) -> str:
     mine, usual = META_WORLD.model_dump(), World().model_dump()
     lines += [f"| `{name}` | {value} | {usual[name]} |" for name, value in mine.items() if value != usual[name]]
     lines += ["", "The editor's and the analyst's tastes:\n", "| constant | value | meaning |", "|---|---|---|"]
-    lines += [
-        f"| `{n}` | {f.default} | {' '.join((f.description or '').split())} |" for n, f in Tastes.model_fields.items()
-    ]
+    lines += [f"| `{n}` | {f.default} | {description(Tastes, n)} |" for n, f in Tastes.model_fields.items()]
     return "\n".join(lines) + "\n"
 
 

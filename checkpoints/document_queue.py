@@ -7,12 +7,20 @@ has a queue of its own, kept in table `trials`, and whoever saves to it need not
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from autodata.checkpoints.ids import digest
 from autodata.checkpoints.ledger import Ledger
+from autodata.checkpoints.queries import documents as queries
 from autodata.checkpoints.records import DocumentStatus
+from autodata.checkpoints.writes.documents import (
+    Failure,
+    record_failure,
+    record_reopened,
+    record_settled,
+    record_status,
+    record_trials,
+)
 
 MAIN = "main"
 """The evaluation of a plain run."""
@@ -29,57 +37,51 @@ class DocumentQueue:
 
     async def open(self, limit: int | None = None) -> list[dict[str, Any]]:
         """Return the rows (document_id, name, title, status, epoch) that are left to do, among the first `limit`."""
-        return await self.ledger.read(
-            "select document_id, name, title, status, epoch from documents where status in ('pending', 'errored')"
-            " and document_id in (select document_id from documents where chars > 0 order by rowid limit ?)"
-            " order by rowid",
-            (limit or -1,),
-        )
+        return await queries.open_documents(self.ledger, limit)
 
     async def unsettled(self) -> list[dict[str, Any]]:
         """Return the rows (document_id, epoch) of documents whose end is recorded, but perhaps not their thread's."""
-        return await self.ledger.read(
-            "select document_id, epoch from documents where settled = 0"
-            " and status not in ('pending', 'waiting', 'errored')"
-        )
+        return await queries.unsettled_documents(self.ledger)
 
     async def accepted(self) -> int:
         """Return how many documents were accepted."""
-        rows = await self.ledger.read("select count(*) as n from documents where status = 'accepted'")
-        return int(rows[0]["n"])
+        return await queries.count_documents(self.ledger, DocumentStatus.ACCEPTED.value)
 
     async def record_failure(self, document_id: str, epoch: int, kind: str, message: str, brief: str) -> None:
         """Record what errored a document: `kind` and the whole message, `brief` in a line. Twice is harmless."""
         thread = f"{self.evaluation}/{document_id}"
-        status = {"status": DocumentStatus.ERRORED.value, "status_reason": f"{kind}: {brief}"}
-        failure = {
-            "failure_id": digest([thread, epoch, kind, message]),
-            "document_id": document_id,
-            "thread_id": thread,
-            "epoch": epoch,
-            "kind": kind,
-            "message": message,
-            "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        }
-        await self.save(documents=[{"document_id": document_id, **status}], failures=[failure])
+        failure_id = digest([thread, epoch, kind, message])
+        reason = f"{kind}: {brief}"
+        await record_failure(self, Failure(failure_id, document_id, thread, kind, message, reason, epoch))
 
-    async def record_status(self, document_id: str, status: DocumentStatus, **columns: int | str) -> None:
-        """Record where a document stands, and further columns of its row."""
-        await self.save(documents=[{"document_id": document_id, "status": status.value, **columns}])
+    async def record_status(
+        self, document_id: str, status: DocumentStatus, *, reason: str | None = None, epoch: int | None = None
+    ) -> None:
+        """Record where a document stands; `reason` and `epoch` where they change too."""
+        await record_status(self, document_id, status, reason=reason, epoch=epoch)
+
+    async def record_reopened(self, document_ids: Sequence[str]) -> None:
+        """Record that documents are pending again, for no reason of their own."""
+        await record_reopened(self, document_ids)
 
     async def taken_up(self, document_id: str) -> int:
         """Return how often a document was taken up again; one that is errored is taken up with this."""
-        rows = await self.ledger.read("select status, epoch from documents where document_id = ?", (document_id,))
-        row: dict[str, Any] = rows[0] if rows else {"status": "", "epoch": 0}
+        row = await self._standing(document_id)
+        if row is None:
+            return 0
         epoch = int(row["epoch"])
         if row["status"] == DocumentStatus.ERRORED:
             epoch += 1
-            await self.record_status(document_id, DocumentStatus.PENDING, status_reason="", epoch=epoch)
+            await self.record_status(document_id, DocumentStatus.PENDING, reason="", epoch=epoch)
         return epoch
+
+    async def _standing(self, document_id: str) -> dict[str, Any] | None:
+        """Return (status, epoch) of a document, None for an unknown one."""
+        return await queries.standing_of(self.ledger, document_id)
 
     async def record_settled(self, document_id: str) -> None:
         """Record that a document's thread is at its end, too."""
-        await self.save(documents=[{"document_id": document_id, "settled": 1}])
+        await record_settled(self, document_id)
 
     async def save(self, **tables: Sequence[Mapping[str, Any]]) -> None:
         """Save rows as `Ledger.save` does."""
@@ -106,35 +108,26 @@ class EvaluationQueue(DocumentQueue):
     async def add(self, documents: Sequence[str]) -> None:
         """Add documents, in order, that the evaluation does not hold yet."""
         known = {row["document_id"] for row in await self.trials()}
-        rows = [
-            {"evaluation": self.evaluation, "document_id": document, "position": position}
-            for position, document in enumerate(documents)
-            if document not in known
-        ]
-        if rows:
-            await self.ledger.save(trials=rows)
+        new = {document: position for position, document in enumerate(documents) if document not in known}
+        if new:
+            await record_trials(self.ledger, self.evaluation, new)
 
     async def trials(self) -> list[dict[str, Any]]:
         """Return the evaluation's rows of table `trials`, in the order of its documents."""
-        return await self.ledger.read("select * from trials where evaluation = ? order by position", (self.evaluation,))
+        return await queries.trials(self.ledger, self.evaluation)
 
     async def open(self, limit: int | None = None) -> list[dict[str, Any]]:
         """Return the rows that are left to do among the documents to be worked on now."""
-        rows = await self.ledger.read(
-            "select t.document_id, d.name, d.title, t.status, t.epoch from trials t"
-            " join documents d using (document_id)"
-            " where t.evaluation = ? and t.status in ('pending', 'errored') order by t.position",
-            (self.evaluation,),
-        )
+        rows = await queries.open_trials(self.ledger, self.evaluation)
         return [row for row in rows if row["document_id"] in self._documents][:limit]
 
     async def unsettled(self) -> list[dict[str, Any]]:
         """Return the rows of trials whose end is recorded, but perhaps not their thread's."""
-        return await self.ledger.read(
-            "select document_id, epoch from trials"
-            " where evaluation = ? and settled = 0 and status not in ('pending', 'errored')",
-            (self.evaluation,),
-        )
+        return await queries.unsettled_trials(self.ledger, self.evaluation)
+
+    async def _standing(self, document_id: str) -> dict[str, Any] | None:
+        """Return (status, epoch) of a document within the evaluation, None for one that is none of it."""
+        return await queries.trial_of(self.ledger, self.evaluation, document_id)
 
     async def documents(self) -> list[str]:
         """Return the ids of the evaluation's own documents, in order; no other is shown to a challenger."""
@@ -147,4 +140,13 @@ class EvaluationQueue(DocumentQueue):
     async def save(self, **tables: Sequence[Mapping[str, Any]]) -> None:
         """Save rows; what is said of documents is said of this evaluation's trials."""
         trials = [{"evaluation": self.evaluation, **row} for row in tables.pop("documents", ())]
+        await self.ledger.save(**tables, **({"trials": trials} if trials else {}))
+
+
+class ThreadQueue(EvaluationQueue):
+    """The documents of one server thread. The last that any thread said of a document stands in `documents`, too."""
+
+    async def save(self, **tables: Sequence[Mapping[str, Any]]) -> None:
+        """Save rows; where a document stands is said of this thread, and of the document."""
+        trials = [{"evaluation": self.evaluation, **row} for row in tables.get("documents", ())]
         await self.ledger.save(**tables, **({"trials": trials} if trials else {}))

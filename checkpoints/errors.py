@@ -5,6 +5,7 @@
     ├── RunFailed                    the command could not do its work                  exit code 1
     │   └── DiskFailed               a full, read-only or failing disk                  exit code 2
     ├── BadState                     a graph's state that a node cannot work on         exit code 2
+    ├── PatchError                   a diff of a prompt pack that cannot be applied     exit code 1
     └── InfrastructureError                a call could not be completed: never a score, a refinement or a rejection
         ├── CallFailed               no reply within the allowed requests, or refused   the document is errored
         ├── UnusableReply            replies came, and none could be read               the document is errored
@@ -54,6 +55,10 @@ class BadState(AutodataError, ValueError):
     """A state that a node cannot work on, for a client may edit it: the key and what is wrong, in one line."""
 
     exit_code = 2
+
+
+class PatchError(AutodataError, ValueError):
+    """A diff that cannot be applied. The message is one line that says what is wrong and where."""
 
 
 class InfrastructureError(AutodataError):
@@ -151,7 +156,7 @@ def effect_of(error: BaseException) -> Effect:
         InfrastructureError: Effect.ERRORED,
         BadState: Effect.BAD_STATE,
         UserError: Effect.USER,
-        (RunFailed, sqlite3.Error): Effect.FAILED,
+        (RunFailed, PatchError, sqlite3.Error): Effect.FAILED,
     }
     return next((effect for kinds, effect in effects.items() if isinstance(error, kinds)), Effect.DEFECT)
 

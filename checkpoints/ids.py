@@ -31,6 +31,15 @@ def document_id(text: str) -> str:
     return hashlib.sha256(normalise_text(text).encode()).hexdigest()[:16]
 
 
+PART = "#"
+"""What stands between the id of a whole document and the number of one of its parts."""
+
+
+def whole_id(of_document: str) -> str:
+    """Return the id of the whole document that a document is a part of; its own when it is whole."""
+    return of_document.partition(PART)[0]
+
+
 def round_id(thread_id: str, n: int, candidate_id: str) -> str:
     """Return the id of round `n` (1-based) of a thread with its candidate."""
     return f"{thread_id}/{n}/{candidate_id}"

@@ -18,13 +18,13 @@ from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanag
 from itertools import groupby
 from pathlib import Path
 from threading import Lock
-from typing import Any, Self
-
-from sqlite_utils import Database
-from sqlite_utils.db import NotFoundError
+from typing import TYPE_CHECKING, Any, Self
 
 from autodata.checkpoints.errors import DiskFailed, RunFailed, UserError
 from autodata.checkpoints.schema import MIGRATIONS, SCHEMA_VERSION, TABLES, Rows, create_tables, encode, upgrade_tables
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 BUSY_SECONDS = 30.0
 """How long a write waits for another program that holds the file."""
@@ -70,14 +70,30 @@ def _telling(path: Path) -> Iterator[None]:
         raise told from error
 
 
-def _connect(path: Path, mode: str) -> Database:
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_SECONDS)
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_SECONDS)
+
+
+def _database(connection: sqlite3.Connection) -> Database:
+    """Return what writes to a file. The library takes a while to import, and who only looks can do without it."""
+    from sqlite_utils import Database  # noqa: PLC0415 - a reader needs none of it
+
     return Database(connection, execute_plugins=False)
 
 
-def _is_new(db: Database, path: Path) -> bool:
+def _rows(
+    connection: sqlite3.Connection, sql: str, params: Sequence[Any] | dict[str, Any] = ()
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a SELECT or a PRAGMA."""
+    cursor = connection.execute(sql, params)
+    names = [column[0] for column in cursor.description]
+    for row in cursor:
+        yield dict(zip(names, row, strict=True))
+
+
+def _is_new(db: sqlite3.Connection, path: Path) -> bool:
     """Return whether a file holds nothing yet. Raises UserError when what it holds is no ledger of this version."""
-    tables = set(db.table_names())
+    tables = {row["name"] for row in _rows(db, "SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not tables:
         return True
     if not tables.issuperset({"meta", "documents", "calls"}):
@@ -95,10 +111,10 @@ def _is_new(db: Database, path: Path) -> bool:
     return False
 
 
-def _version(db: Database) -> str:
+def _version(db: sqlite3.Connection) -> str:
     """Return the schema version of a file, `none` where it has none."""
     try:
-        rows = list(db.query("SELECT value FROM meta WHERE key = 'schema_version'"))
+        rows = list(_rows(db, "SELECT value FROM meta WHERE key = 'schema_version'"))
     except sqlite3.OperationalError:  # no such table or column
         return "none"
     return str(rows[0]["value"]) if rows else "none"
@@ -106,12 +122,13 @@ def _version(db: Database) -> str:
 
 def _upgrade(path: Path) -> None:
     """Bring a file of an older schema version up to this one. Whoever comes first does it, all or nothing."""
-    with closing(_connect(path, "rw")) as db:
-        if _version(db) not in MIGRATIONS:
+    with closing(_connect(path, "rw")) as connection:
+        if _version(connection) not in MIGRATIONS:
             return
+        db = _database(connection)
         db.execute("BEGIN IMMEDIATE")
         try:
-            if _version(db) in MIGRATIONS:  # another process may have done it meanwhile
+            if _version(connection) in MIGRATIONS:  # another process may have done it meanwhile
                 upgrade_tables(db)
             db.execute("COMMIT")
         finally:
@@ -119,6 +136,8 @@ def _upgrade(path: Path) -> None:
 
 
 def _upsert(db: Database, rows: Rows) -> None:
+    from sqlite_utils.db import NotFoundError  # noqa: PLC0415 - see _database
+
     for name, of_table in rows.items():
         spec, table = TABLES[name], db.table(name)
         # Rows of one statement share its columns: a column that one row lacks would be set to null by another's.
@@ -151,7 +170,7 @@ class Reader:
         self.path = path
         self._reading = ThreadPoolExecutor(1, "ledger-read")
         self._read_files = ExitStack()
-        self._read_db: Database
+        self._read_db: sqlite3.Connection
 
     @classmethod
     @asynccontextmanager
@@ -182,8 +201,10 @@ class Reader:
         return str(rows[0][column])
 
     async def documents(self) -> list[str]:
-        """Return the ids of all documents that have a text, in order."""
-        rows = await self.read("SELECT document_id FROM documents WHERE chars > 0 ORDER BY document_id")
+        """Return the ids of all documents that have a text and are no older version of another, in order."""
+        rows = await self.read(
+            "SELECT document_id FROM documents WHERE chars > 0 AND replaced_by = '' ORDER BY document_id"
+        )
         return [row["document_id"] for row in rows]
 
     async def _start(self) -> None:
@@ -214,7 +235,7 @@ class Reader:
 
     def _query(self, sql: str, params: Sequence[Any] | dict[str, Any]) -> list[dict[str, Any]]:
         with _telling(self.path):
-            return list(self._read_db.query(sql, params))
+            return list(_rows(self._read_db, sql, params))
 
 
 def open_readonly(path: Path) -> AbstractAsyncContextManager[Reader]:
@@ -323,26 +344,27 @@ class Ledger(Reader):
         with _telling(self.path):
             if self.path.is_file():
                 _upgrade(self.path)
-            db = self._write_db = self._write_files.enter_context(closing(_connect(self.path, "rwc")))
-            _is_new(db, self.path)
+            connection = self._write_files.enter_context(closing(_connect(self.path, "rwc")))
+            db = self._write_db = _database(connection)
+            _is_new(connection, self.path)
             problem = next(iter(db.query("PRAGMA quick_check(1)")))["quick_check"]
             if problem != "ok":
                 raise _refusal(self.path, " ".join(problem.split()))
             db.enable_wal()
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA foreign_keys = ON")
-            with self._transaction() as new:
-                if new:
+            with self._transaction():
+                if not db["meta"].exists():
                     create_tables(db)
             self._keys.update(row["key"] for row in db.query("SELECT key FROM calls"))
 
     @contextmanager
-    def _transaction(self) -> Iterator[bool]:
-        """Hold the write lock, commit at the end; the value says whether the file holds nothing yet."""
+    def _transaction(self) -> Iterator[None]:
+        """Hold the write lock, commit at the end."""
         db = self._write_db
         db.execute("BEGIN IMMEDIATE")
         try:
-            yield not db["meta"].exists()
+            yield
             db.execute("COMMIT")
         finally:
             db.rollback()  # after a commit there is nothing left to undo
@@ -426,8 +448,9 @@ class MemoryLedger:
         return str(self.tables[table][(key,)][column])
 
     async def documents(self) -> list[str]:
-        """Return the ids of all documents that have a text, in order."""
-        return sorted(row["document_id"] for row in self.tables["documents"].values() if row["text"])
+        """Return the ids of all documents that have a text and are no older version of another, in order."""
+        rows = self.tables["documents"].values()
+        return sorted(row["document_id"] for row in rows if row["text"] and not row.get("replaced_by"))
 
     async def find_call(self, key: str) -> Mapping[str, Any] | None:
         """Return the stored row of table `calls` with this key, or None."""

@@ -10,7 +10,7 @@ class Store(Protocol):
     """Rows that last: the ledger seen from a node. `save` returns only when the rows are durable."""
 
     async def save(self, **tables: Sequence[Mapping[str, Any]]) -> None:
-        """Upsert rows by their primary keys, all tables in one transaction."""
+        """Upsert rows by their primary keys, all tables in one transaction. Called by `checkpoints.writes` alone."""
 
 
 class Blobs(Protocol):
@@ -30,4 +30,4 @@ class Journal(Protocol):
         """Return the stored row of table `calls` with this key, or None."""
 
     async def save(self, **tables: Sequence[Mapping[str, Any]]) -> None:
-        """Store rows of tables `calls` and `timeouts`."""
+        """Store rows of tables `calls` and `timeouts`, and of `meta` for what was found out about endpoints."""

@@ -15,7 +15,7 @@ from autodata.checkpoints.ids import digest
 class Record(BaseModel):
     """Base of all records: unknown keys are refused, values are immutable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
 
 class Document(Record):
@@ -27,6 +27,10 @@ class Document(Record):
     text: str
     note: str = ""
     """What was done to the text before use, for instance that it was cut to fit the context."""
+    source: str = ""
+    """What it is known by when its text has changed: its file, address or record. Empty when nothing tells."""
+    layout: Literal["prose", "code"] = "prose"
+    """What it is made of, where it is too long for a context: paragraphs under headings, or definitions."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,16 @@ class Skipped:
     name: str
     reason: str
 
+    @property
+    def document_id(self) -> str:
+        """What stands for a document's id in the ledger: the same for the same name and reason."""
+        return f"skipped-{digest([self.name, self.reason])}"
+
 
 class Candidate(BaseModel):
     """A task a challenger wrote. Subclasses add what their scorer needs; extra keys of a reply are dropped."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="ignore", frozen=True)
 
     question: str = Field(min_length=1, max_length=4000)
     reference_answer: str = Field(default="", max_length=4000)
@@ -200,6 +209,8 @@ class DocumentStatus(StrEnum):
     REJECTED = "rejected"
     SKIPPED = "skipped"
     ERRORED = "errored"
+    DROPPED = "dropped"
+    """Left out of exports and counts by a person, with its example."""
 
 
 class Example(Record):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
-
-from sqlite_utils import Database
+from typing import TYPE_CHECKING, Any
 
 from autodata.checkpoints.ids import canonical_json
 
-SCHEMA_VERSION = "4"
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+SCHEMA_VERSION = "5"
 """Kept in table `meta` under `schema_version`. A file of a version in `MIGRATIONS` is brought up to it, any other is
 refused."""
 
@@ -51,11 +52,14 @@ TABLES: dict[str, Table] = {
     "meta": Table(_columns("key value"), pk=("key",), required=frozenset({"value"})),
     "documents": Table(
         # The text stands last: SQLite reads a row from its beginning up to the last column that is asked for.
+        # `source` is what a document is known by when its text has changed, `replaced_by` the newer one's id then.
         _columns("document_id name title status status_reason note extract", "chars rounds epoch settled")
+        | _columns("source replaced_by")
         | _columns("text"),
         pk=("document_id",),
         required=frozenset({"name"}),
         defaults={"title": "", "text": "", "status": "pending", "status_reason": "", "note": ""}
+        | {"source": "", "replaced_by": ""}
         # `settled` is 1 once nothing is left to do: the end is recorded, the thread finished, its checkpoints thinned.
         | {"chars": 0, "rounds": 0, "epoch": 0, "settled": 0},
         indexes=(("status",),),
@@ -109,11 +113,12 @@ TABLES: dict[str, Table] = {
         _columns(
             "key document_id thread_id role node idx model params messages_hash prompt_version response finish_reason"
             " created_at",
-            "n try epoch tokens_in tokens_out charged_in charged_out",
+            "n try epoch tokens_in tokens_out tokens_cached tokens_reasoning charged_in charged_out",
             "latency_s cost_usd charged_usd",
         ),
-        # `charged_*` is what a call counts for under a budget: what its endpoint reported, or else the most it can have
-        # been. `charged_usd` is null where the role had no price.
+        # `charged_*` is what a call counts for under a budget: what its endpoint told, or else the most it can have
+        # been. `charged_usd` is null where the role had no price. `tokens_*` are what its endpoint told, null where it
+        # did not: `tokens_cached` of the prompt's, `tokens_reasoning` of the reply's.
         pk=("key",),
         required=frozenset({"role", "model", "response", "created_at"}),
         defaults={"thread_id": "", "params": "{}", "messages_hash": "", "prompt_version": "", "finish_reason": ""}
@@ -122,18 +127,22 @@ TABLES: dict[str, Table] = {
         indexes=(
             ("document_id",),
             ("thread_id",),
-            ("role", "tokens_in", "tokens_out", "cost_usd"),
+            ("role", "tokens_in", "tokens_out", "tokens_cached", "tokens_reasoning", "cost_usd"),
             ("role", "model", "charged_in", "charged_out", "charged_usd"),
         ),
     ),
-    # Requests that got no reply in time, which their endpoint may bill all the same: the most each can have taken.
+    # Requests without a reply, which their endpoint may bill all the same: the most each can have taken. `cause` is
+    # `timeout`, or `cancelled` where their work was called off first.
     "timeouts": Table(
         _columns(
-            "timeout_id call_key document_id thread_id role model created_at", "charged_in charged_out", "charged_usd"
+            "timeout_id call_key document_id thread_id role model cause created_at",
+            "charged_in charged_out",
+            "charged_usd",
         ),
         pk=("timeout_id",),
         required=frozenset({"role", "model", "created_at"}),
-        defaults={"call_key": "", "document_id": "", "thread_id": "", "charged_in": 0, "charged_out": 0},
+        defaults={"call_key": "", "document_id": "", "thread_id": "", "cause": "timeout"}
+        | {"charged_in": 0, "charged_out": 0},
     ),
     "examples": Table(
         # `question_key` is the hash by which a repeated question is known, `tied` whether it holds a number of its
@@ -268,10 +277,7 @@ def _encode_row(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _encode_value(value: object, kind: type) -> str | int | float | None:
-    if isinstance(value, Fraction):
-        return str(value) if kind is str else float(value)
-    if isinstance(value, Mapping | list | tuple):
-        value = canonical_json(value)
+    # The frequent ones first: whether a value is a Fraction or a Mapping takes long to find out.
     if isinstance(value, str):
         # A reply may hold half of a surrogate pair, which UTF-8 cannot: it must not cost the whole row.
         return value.encode(errors="replace").decode()
@@ -279,6 +285,10 @@ def _encode_value(value: object, kind: type) -> str | int | float | None:
         return int(value)
     if value is None or isinstance(value, int | float):
         return value
+    if isinstance(value, Fraction):
+        return str(value) if kind is str else float(value)
+    if isinstance(value, Mapping | list | tuple):
+        return canonical_json(value).encode(errors="replace").decode()
     raise TypeError(f"the ledger cannot hold a {type(value).__name__}")
 
 
@@ -339,15 +349,24 @@ def _charge_calls(db: Database) -> None:
     db.execute(_CHARGE)
 
 
+def _tell_tokens_apart(db: Database) -> None:
+    """Add what lacks, and drop the index of calls that the one with cached and reasoning tokens stands in for."""
+    _add_what_lacks(db)
+    for index in db.table("calls").indexes:
+        if not index.unique and tuple(index.columns) not in TABLES["calls"].indexes:
+            db.execute(f"DROP INDEX [{index.name}]")
+
+
 MIGRATIONS: Mapping[str, Callable[[Database], None]] = {
     "1": _add_what_lacks,  # extracts, what a loop judge and a screen found
     "2": _add_what_lacks,  # people's labels, forks, the optimiser's tables, spans
     "3": _charge_calls,  # what a call counts for, and requests that timed out
+    "4": _tell_tokens_apart,  # tokens by sort, requests called off, what a document is known by and what replaced it
 }
 """Version -> what brings a file of it to the next. Every version that ever was stands here, but for today's.
 
-`_add_what_lacks` brings a file to today's tables at once, which is right as long as versions only add. The first one
-that renames or drops something writes down what the tables were before it, for the steps that stand before its own.
+`_add_what_lacks` brings a file to today's tables at once, which is right as long as versions only add columns. The
+first one that renames or drops one writes down what the tables were before it, for the steps that stand before its own.
 """
 
 

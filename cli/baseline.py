@@ -9,6 +9,7 @@ from autodata.cli.run import (
     ConfigFile,
     Documents,
     DomainName,
+    IdField,
     Limit,
     MaxCalls,
     MaxSeconds,
@@ -17,10 +18,12 @@ from autodata.cli.run import (
     More,
     Out,
     StatusJson,
+    TextField,
+    TitleField,
+    fields,
     find_settings,
     finish,
 )
-from autodata.runner.config import BaselineConfig
 
 
 def baseline(
@@ -31,6 +34,9 @@ def baseline(
     domain: DomainName = None,
     concurrency: Concurrency = None,
     limit: Limit = None,
+    text_field: TextField = None,
+    title_field: TitleField = None,
+    id_field: IdField = None,
     max_calls: MaxCalls = None,
     max_tokens: MaxTokens = None,
     max_usd: MaxUsd = None,
@@ -43,10 +49,13 @@ def baseline(
 
     Example: autodata baseline --config autodata.toml --documents papers/ --out runs/baseline
     """
+    from autodata.runner.config import BaselineConfig
+
     flags = {
         "domain": domain,
         "concurrency": concurrency,
         "limit": limit,
+        **fields(text_field, title_field, id_field),
         "budget.max_calls": max_calls,
         "budget.max_tokens": max_tokens,
         "budget.max_usd": max_usd,

@@ -14,8 +14,6 @@ from autodata.cli.figures import example_card, examples_table, summary_table
 from autodata.cli.run import closing_lines, execute
 from autodata.cli.terminal import console
 from autodata.examples import documents_folder
-from autodata.jobs.progress import duration
-from autodata.runner.config import read_config
 
 LOCAL = """
 domain = "facts"
@@ -76,6 +74,9 @@ def demo(
 
     Example: autodata demo --models simulated
     """
+    from autodata.jobs.progress import duration
+    from autodata.runner.config import read_config
+
     output, errors = console(), console(stderr=True)
     simulated = models is Models.SIMULATED
     (errors if as_json else output).print(

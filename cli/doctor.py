@@ -7,27 +7,24 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from autodata.checkpoints.errors import UserError
-from autodata.checkpoints.records import Document
 from autodata.cli.terminal import AsJson, console, print_json
-from autodata.corpus.documents import read_documents
-from autodata.examples import documents_folder
 from autodata.jobs.printable import printable
-from autodata.models.config import ModelSettings
-from autodata.models.local.serving import LocalServing
-from autodata.models.probe import Finding, group, probe
-from autodata.nodes.solver_modes import attempts_alike
-from autodata.runner.checkpointer import describe_saver
-from autodata.runner.config import CheckpointsConfig, load_config
-from autodata.runner.rehearsal import Rehearsal
-from autodata.runner.rehearsal import rehearse as run_through
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from autodata.checkpoints.records import Document
+    from autodata.models.config import ModelSettings
+    from autodata.models.probe import Finding
+    from autodata.runner.config import CheckpointsConfig, RunConfig
+    from autodata.runner.rehearsal import Rehearsal
 
 
 def doctor(
@@ -40,13 +37,20 @@ def doctor(
 ) -> None:
     """Try every endpoint of a configuration with a few tiny calls and say what each can do.
 
-    Looks for the key's variable, then asks for plain text and for structured output, with the settings that a run
-    would send. Where all is well, each role then does its real work once on a small document of the package, read and
-    repaired as in a run: one call a role. Local weights that are not cached yet are fetched. A Postgres server for
+    Looks for the key's variable, then asks for plain text, for structured output, and for a word at the beginning of a
+    prompt as long as documents.max_chars, all as a run would: what is refused is left out, and what fails is tried
+    again. Where all is well, each role then does its real work once on a small document of the package: one call a
+    role. Local weights that are not cached yet are fetched. A Postgres server for
     checkpoints is reached, and nothing is changed there. Exit code 1 if a role, or that server, could not be used.
 
     Example: autodata doctor --config autodata.toml
     """
+    from autodata.models.local.serving import LocalServing
+    from autodata.models.probe import group, probe
+    from autodata.nodes.solver_modes import cautions
+    from autodata.runner.config import load_config
+    from autodata.runner.rehearsal import rehearse as run_through
+
     if not math.isfinite(timeout):
         raise UserError(f"--timeout {timeout}: give a number of seconds")
     settings = load_config(config)
@@ -62,7 +66,9 @@ def doctor(
 
             serving = LocalServing(progress=say, n_parallel=settings.local.n_parallel, ctx=settings.local.ctx)
             try:
-                findings = [await probe(part, serving, say, settings.retries.unusable_tries) for part in group(roles)]
+                longest = _longest(settings) if rehearse else 0
+                parts = group(roles)
+                findings = [await probe(part, serving, say, settings.retries, longest=longest) for part in parts]
                 saver = await _try_saver(settings.checkpoints)
             finally:
                 await serving.aclose()
@@ -73,7 +79,7 @@ def doctor(
             return findings, rehearsal, saver
 
     findings, rehearsal, saver = asyncio.run(try_all())
-    warning = attempts_alike(settings.chosen_domain, settings.roles())
+    warnings = cautions(settings.chosen_domain, settings.roles())
     usable = all(finding.usable for finding in findings) and not (saver and saver.problem)
     usable = usable and (rehearsal is None or rehearsal.usable)
     if as_json:
@@ -81,22 +87,26 @@ def doctor(
         print_json(
             {"config": str(config), "domain": settings.domain, "usable": usable, "endpoints": endpoints}
             | {"rehearsal": {**asdict(rehearsal), "calls": rehearsal.calls} if rehearsal else None}
-            | {"checkpoints": asdict(saver) if saver else None, "warnings": [warning] if warning else []}
+            | {"checkpoints": asdict(saver) if saver else None, "warnings": warnings}
         )
     else:
-        _report(console(), findings, rehearsal, saver, warning)
+        _report(console(), findings, rehearsal, saver, warnings)
     raise typer.Exit(0 if usable else 1)
 
 
 def _report(
-    out: Console, findings: list[Finding], rehearsal: Rehearsal | None, saver: SaverFinding | None, warning: str
+    out: Console,
+    findings: list[Finding],
+    rehearsal: Rehearsal | None,
+    saver: SaverFinding | None,
+    warnings: Sequence[str],
 ) -> None:
     """Print everything for people."""
     _show(out, findings)
     if rehearsal:
         _show_rehearsal(out, rehearsal)
     _conclude(out, findings, rehearsal)
-    if warning:
+    for warning in warnings:
         out.print(Text(printable(f"warning: {warning}"), style="bold yellow"), soft_wrap=True)
     if saver:
         line = Text(printable(saver.problem or saver.found), style="bold red" if saver.problem else "bold green")
@@ -116,10 +126,17 @@ async def _try_saver(config: CheckpointsConfig) -> SaverFinding | None:
     """Reach the server that checkpoints go to; None where they go to a file."""
     if config.saver == "sqlite":
         return None
+    from autodata.runner.checkpointer import describe_saver
+
     try:
         return SaverFinding(config.saver, await describe_saver(config))
     except UserError as error:
         return SaverFinding(config.saver, "", str(error))
+
+
+def _longest(config: RunConfig) -> int:
+    """Return the characters of the longest document that a model may be shown; 0 where it is shown short passages."""
+    return config.documents.max_chars if config.chosen_domain.passage_words is None else 0
 
 
 def _bounded(settings: ModelSettings, seconds: float) -> ModelSettings:
@@ -140,9 +157,12 @@ def _show(out: Console, findings: Iterable[Finding]) -> None:
             "structured": found.structured,
             "seed": found.seed,
             "tokens": found.usage,
+            "context": found.context,
         }
         for name, value in rows.items():
             table.add_row(Text(name, style="dim"), Text(printable(value)))
+        for line in found.adjusted:
+            table.add_row(Text("adjusted", style="dim"), Text(printable(line)))
         for note in found.notes:
             table.add_row(Text("note", style="dim"), Text(printable(note)))
         for fault in found.faults:
@@ -165,6 +185,8 @@ def _show_rehearsal(out: Console, rehearsal: Rehearsal) -> None:
             Text(state, style="bold red" if part.problem else "green" if part.tried else "yellow"),
             Text(printable(said)),
         )
+    for line in rehearsal.adjusted:
+        table.add_row(Text("adjusted", style="dim"), Text(""), Text(printable(line)))
     out.print(table)
     out.print()
 
@@ -180,5 +202,9 @@ def _conclude(out: Console, findings: Sequence[Finding], rehearsal: Rehearsal | 
 
 def _small_document() -> Document:
     """Return the shortest of the documents that come with the package."""
+    from autodata.checkpoints.records import Document
+    from autodata.corpus.documents import read_documents
+    from autodata.examples import documents_folder
+
     found = [item for item in read_documents([documents_folder()]) if isinstance(item, Document)]
     return min(found, key=lambda document: len(document.text))

@@ -167,9 +167,9 @@ def draw(graph: Graph, path: Path) -> None:
 
 def _paint(graph: Graph, path: Path) -> None:
     try:
-        import matplotlib as mpl  # noqa: PLC0415 - an optional extra
-        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - an optional extra
-        from matplotlib.figure import Figure  # noqa: PLC0415 - an optional extra
+        import matplotlib as mpl
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
     except ImportError as error:
         raise UserError("drawing pictures needs matplotlib: pip install 'autodata-langgraph[plot]'") from error
     layout = lay_out(graph)
@@ -192,8 +192,8 @@ def _paint(graph: Graph, path: Path) -> None:
 
 
 def _line(axes: Any, line: Line) -> None:
-    from matplotlib.patches import FancyArrowPatch  # noqa: PLC0415 - an optional extra
-    from matplotlib.path import Path as Curve  # noqa: PLC0415 - an optional extra
+    from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path as Curve
 
     points, codes = [line.points[0]], [Curve.MOVETO]
     for before, corner, after in zip(line.points, line.points[1:], line.points[2:], strict=False):
@@ -223,7 +223,7 @@ def _towards(corner: Point, other: Point, radius: float = 0.22) -> Point:
 
 
 def _box(axes: Any, node: str, x: float, y: float) -> None:
-    from matplotlib.patches import FancyBboxPatch  # noqa: PLC0415 - an optional extra
+    from matplotlib.patches import FancyBboxPatch
 
     end = node.startswith("__")
     axes.add_patch(

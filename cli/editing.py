@@ -34,7 +34,7 @@ def parse_changes(text: str) -> dict[str, Any]:
 def read_changes(path: Path) -> dict[str, Any]:
     """Return the fields in a JSON or TOML file. Raises UserError when it cannot be read."""
     try:
-        return parse_changes(path.read_text("utf-8"))
+        return parse_changes(path.read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UserError(f"{path}: cannot be read as a candidate: {reason}") from error

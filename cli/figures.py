@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autodata.checkpoints.records import Check
+from autodata.checkpoints.usage import MAY_BE_BILLED
 
 SHOWN_REPEATED = SHOWN_DOCUMENTS = 3
 """Repeated questions that are shown, and documents of each."""
@@ -28,7 +29,7 @@ def summary_table(summary: Mapping[str, Any]) -> Table:
     table = Table(title="Run", title_justify="left", show_header=False)
     table.add_column("what")
     table.add_column("value", justify="right")
-    cost = summary["cost_usd"]
+    cost, cached, reasoning = summary["cost_usd"], summary["cached_share"], summary["tokens_reasoning"]
     rows = {
         "documents": f"{summary['documents']:,}",
         "accepted": f"{summary['accepted']:,}",
@@ -39,6 +40,8 @@ def summary_table(summary: Mapping[str, Any]) -> Table:
         "rounds, per accepted": f"{summary['rounds']:,}, {figure(summary['rounds_per_accepted'])}",
         "calls, per accepted": f"{summary['calls']:,}, {figure(summary['calls_per_accepted'], 1)}",
         "tokens in / out": f"{summary['tokens_in']:,} / {summary['tokens_out']:,}",
+        **({} if cached is None else {"prompt tokens cached": _cached(cached, summary["cached_share_by_role"])}),
+        **({} if reasoning is None else {"reasoning tokens": f"{reasoning:,}"}),
         "cost": "no prices set" if cost is None else f"${cost:,.4f}",
     }
     for name, value in rows.items():
@@ -61,10 +64,38 @@ def repeated_questions(shared: Sequence[Mapping[str, Any]]) -> str:
     return f"{what} came from several documents: {shown}{more}"
 
 
-def may_be_billed(timed_out: int) -> str:
-    """Return what a person must know of requests that got no reply in time."""
-    what = "1 request" if timed_out == 1 else f"{timed_out:,} requests"
-    return f"{what} timed out and may be billed"
+def told_cause(cause: str, documents: Sequence[str]) -> str:
+    """Return a cause once for all documents that it ended: how many, or which one, and the names of the first."""
+    if len(documents) == 1:
+        return f"{documents[0]}: {cause}"
+    more = ", ..." if len(documents) > SHOWN_DOCUMENTS else ""
+    return f"{len(documents):,} documents: {cause} ({', '.join(documents[:SHOWN_DOCUMENTS])}{more})"
+
+
+def may_be_billed(used: Mapping[str, Any]) -> str:
+    """Return what a person must know of requests without a reply; empty where there is none.
+
+    `used` counts them under `timed_out` and `cancelled`.
+    """
+    return unanswered(used["timed_out"], used["cancelled"])
+
+
+def unanswered(timed_out: int, cancelled: int) -> str:
+    """Return the same of two counts."""
+    late = f"{_requests(timed_out)} timed out" if timed_out else ""
+    off = f"{_requests(cancelled)} {'was' if cancelled == 1 else 'were'} called off" if cancelled else ""
+    if late and off:
+        return f"{late} and {off}: all {MAY_BE_BILLED}"
+    return f"{late or off} and {MAY_BE_BILLED}" if late or off else ""
+
+
+def _requests(count: int) -> str:
+    return "1 request" if count == 1 else f"{count:,} requests"
+
+
+def percent(share: float | None) -> str:
+    """Return a share for a table; a dash for none."""
+    return "-" if share is None else f"{share:.0%}"
 
 
 def cut(text: str, chars: int) -> str:
@@ -105,6 +136,11 @@ def example_card(example: Mapping[str, Any]) -> Panel:
     parts += [Text(str(Check.model_validate(check)), style="green") for check in checks]
     title = Text(f"from {example['document_name']}, round {example['rounds']}")
     return Panel(Group(*parts), title=title, title_align="left")
+
+
+def _cached(share: float, by_role: Mapping[str, float | None]) -> str:
+    known = {role: of_role for role, of_role in by_role.items() if of_role is not None}
+    return f"{percent(share)}: " + ", ".join(f"{role} {percent(of_role)}" for role, of_role in known.items())
 
 
 def _scores(example: Mapping[str, Any], stage: str) -> str:

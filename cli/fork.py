@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
@@ -17,8 +17,10 @@ from autodata.cli.show import find_document
 from autodata.cli.terminal import RunArgument, console
 from autodata.jobs.printable import printable
 from autodata.jobs.run_ledger import ledger_of
-from autodata.runner.config import RunConfig, stored_config
-from autodata.runner.fork import Change, Moment, find_moment, make_fork, require_sound
+
+if TYPE_CHECKING:
+    from autodata.runner.config import RunConfig
+    from autodata.runner.fork import Moment
 
 
 def fork(
@@ -39,6 +41,9 @@ def fork(
 
     Example: autodata fork runs/first concrete-curing.md --round 1 --feedback "Ask about the cold."
     """
+    from autodata.runner.config import stored_config
+    from autodata.runner.fork import Change, find_moment, make_fork
+
     if sum((candidate is not None, edit, feedback is not None)) != 1:
         raise UserError("say what is changed: one of --candidate FILE, --edit and --feedback TEXT")
     document_id = asyncio.run(_find(run, document))
@@ -62,7 +67,7 @@ async def _find(run: Path, wanted: str) -> str:
 def _text_of(value: str) -> str:
     """Return the text of a file if `value` names one, else `value` itself."""
     try:
-        return Path(value).read_text("utf-8").strip() if Path(value).is_file() else value.strip()
+        return Path(value).read_text("utf-8-sig").strip() if Path(value).is_file() else value.strip()
     except (OSError, ValueError) as error:
         if isinstance(error, UnicodeDecodeError):
             raise UserError(f"{value}: cannot be read as text: give --feedback TEXT or a text file") from error
@@ -71,6 +76,8 @@ def _text_of(value: str) -> str:
 
 def _edited(settings: RunConfig, moment: Moment) -> dict[str, Any]:
     """Let the person change the candidate; return only the fields that changed."""
+    from autodata.runner.fork import Change, require_sound
+
     if moment.candidate is None:
         raise UserError(f"round {moment.n} has no candidate: change the feedback of the round before it")
     before = moment.candidate.model_dump(mode="json")

@@ -8,8 +8,6 @@ from typing import Annotated
 import typer
 
 from autodata.checkpoints.errors import UserError
-from autodata.domains.loader import find_domain
-from autodata.graphs.self_instruct import build_self_instruct
 
 
 def graph(
@@ -26,16 +24,19 @@ def graph(
     if domain and name:
         raise UserError("--domain and --graph: give one of the two")
     if name:
-        from autodata.serving.exports import EXPORTS, compiled  # noqa: PLC0415 - slow, and rarely asked for
+        from autodata.serving.exports import EXPORTS, compiled
 
         if name not in EXPORTS:
             raise UserError(f"--graph {name}: no such graph: use one of {', '.join(EXPORTS)}")
         drawn = compiled(name).get_graph()
     else:
+        from autodata.domains.loader import find_domain
+        from autodata.graphs.self_instruct import build_self_instruct
+
         drawn = build_self_instruct(find_domain(domain or "cs")).compile().get_graph()
     if out is None:
         typer.echo(drawn.draw_mermaid())
         return
-    from autodata.cli.draw import draw  # noqa: PLC0415 - few want a picture
+    from autodata.cli.draw import draw
 
     draw(drawn, out)

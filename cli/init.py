@@ -12,6 +12,7 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from autodata.checkpoints.docstrings import description
 from autodata.checkpoints.errors import UserError
 from autodata.cli.commented import WIDTH, allowed, comment, toml
 from autodata.cli.new_domain import typed, write_domain
@@ -35,7 +36,8 @@ _SAID: Mapping[str, str] = {
     "simulated": 'The world of provider "simulated". It is no language model: for a first look and for tests.',
     "models.default": "For every role that does not say otherwise. What is set here wins over the domain's defaults.",
     "models.default.api_key_env": "Name of the environment variable that holds the key, which itself never stands here."
-    " Left out: OPENAI_API_KEY for the provider's own endpoint, no key for an endpoint of one's own.",
+    " Left out: OPENAI_API_KEY for the provider's own endpoint, AZURE_OPENAI_API_KEY for a deployment of Azure OpenAI,"
+    " no key for an endpoint of one's own.",
     **{f"models.{name}": ROLE[name].help for name in MODEL_ROLES},
 }
 """What the models' own docstrings do not say."""
@@ -47,11 +49,17 @@ _EXAMPLES: Mapping[str, Any] = {
     "target": 20,
     "base_url": "http://127.0.0.1:8000/v1",
     "api_key_env": "OPENAI_API_KEY",
+    "headers": {"X-Team": "data"},
+    "query": {"api-version": "2024-10-21"},
+    "azure": {"deployment": "my-deployment"},
     "temperature": 1.0,
     "top_p": 0.95,
     "extra_body": {"reasoning_effort": "low"},
     "reasoning_effort": "low",
     "privileged": True,
+    "context": 32_768,
+    "max_chars": 60_000,
+    "chunk": True,
     "price_in": 0.5,
     "price_out": 1.5,
     "profiles": {"small": {"model": "another-small-model"}},
@@ -154,12 +162,12 @@ def _modes(role: str) -> Iterator[str]:
         info = ModelSettings.model_fields[name]
         default = info.get_default()
         if role == SOLVERS[0]:
-            yield from comment(f"{_said(f'models.{role}.{name}', info)} {allowed(info)}".strip())
+            yield from comment(f"{_said(f'models.{role}.{name}', ModelSettings, name)} {allowed(info)}".strip())
         yield f"# {name} = {toml(_EXAMPLES[name] if default is None else default)}"
 
 
-def _said(full: str, info: FieldInfo) -> str:
-    return (_SAID.get(full) or " ".join((info.description or "").split())).replace("None:", "Left out:")
+def _said(full: str, model: type[BaseModel], name: str) -> str:
+    return (_SAID.get(full) or description(model, name)).replace("None:", "Left out:")
 
 
 def _fields(model: type[BaseModel], path: str, domain: Domain) -> Iterator[str]:
@@ -171,7 +179,7 @@ def _fields(model: type[BaseModel], path: str, domain: Domain) -> Iterator[str]:
         if model is ModelSettings and name in SOLVER_MODES:
             continue
         default = _called(domain) if full == "domain" else info.get_default(call_default_factory=True)
-        text = _said(full, info)
+        text = _said(full, model, name)
         parts = [text, _shipped() if full == "models.default.model" else "", allowed(info)]
         if default is None or default == {}:
             default = _own_bounds(domain) if full == "acceptance" else _EXAMPLES[name]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from autodata.checkpoints.docstrings import description
 from autodata.checkpoints.errors import UserError
 from autodata.cli.commented import allowed, comment, toml
 from autodata.domains.domain import DOMAINS, Domain
@@ -63,7 +64,7 @@ def typed(folder: Path) -> str:
 def domain_toml(like: Domain, folder: Path) -> str:
     """Return the text of a commented domain.toml with the settings of a shipped domain."""
     lines = [*comment(_HEAD.format(like=like.name, folder=typed(folder))), *_fields(like, folder)]
-    lines += ["", *comment(f"{Domain.model_fields['role_defaults'].description} One table per role:")]
+    lines += ["", *comment(f"{description(Domain, 'role_defaults')} One table per role:")]
     for role in like.roles:
         lines += ["", f"[role_defaults.{role}]"]
         lines += [f"{name} = {toml(value)}" for name, value in like.role_defaults.get(role, {}).items()]
@@ -75,7 +76,7 @@ def _fields(like: Domain, folder: Path) -> Iterator[str]:
         if name == "role_defaults":
             continue
         value, default = getattr(like, name), info.get_default()
-        text = " ".join((info.description or "").split()).replace("None:", "Left out:")
+        text = description(Domain, name).replace("None:", "Left out:")
         active = info.is_required() or value != default
         if name == "name":
             value, active = folder.absolute().name, False

@@ -6,33 +6,38 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from autodata.checkpoints.errors import RunFailed, UserError
+from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.records import Document, Skipped
-from autodata.cli.optimize_progress import OptimizeProgress
-from autodata.cli.optimize_report import SearchReport, blamed, show_search
 from autodata.cli.run import (
     ConfigFile,
     DomainName,
+    IdField,
     MaxCalls,
     MaxSeconds,
     MaxTokens,
     MaxUsd,
+    TextField,
+    TitleField,
     by_cause,
+    fields,
     find_settings,
     on_signals,
+    stopped_at_once,
 )
 from autodata.cli.terminal import AsJson, console, print_json, write_data
-from autodata.jobs.inputs import Inputs
-from autodata.nodes.solver_modes import attempts_alike
-from autodata.prompts.patch import write_pack
-from autodata.runner.destinations import destinations
-from autodata.runner.optimization.session import OptimizeRunConfig, open_optimization, require_splits
-from autodata.runner.outcome import Outcome
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from autodata.cli.optimize_progress import OptimizeProgress
+    from autodata.cli.optimize_report import SearchReport
+    from autodata.jobs.inputs import Inputs
+    from autodata.runner.optimization.session import OptimizeRunConfig
+    from autodata.runner.outcome import Outcome
 
 optimize = typer.Typer(
     help="Search for better prompts: rewrite them from traced failures, keep what wins on held-out documents.\n\n"
@@ -56,6 +61,9 @@ def search(
     iterations: Annotated[int | None, typer.Option(help="Iterations in all.")] = None,
     parallel: Annotated[int | None, typer.Option(help="Iterations at once; only 1 is reproducible to the bit.")] = None,
     confirm: Annotated[int | None, typer.Option(help="Fresh blocks before a new incumbent is believed.")] = None,
+    text_field: TextField = None,
+    title_field: TitleField = None,
+    id_field: IdField = None,
     max_calls: MaxCalls = None,
     max_tokens: MaxTokens = None,
     max_usd: MaxUsd = None,
@@ -65,11 +73,15 @@ def search(
     """Search for better prompts. The same command again goes on, and pays for nothing twice."""
     if context.invoked_subcommand is not None:
         return
+    from autodata.cli.optimize_report import show_search
+    from autodata.runner.optimization.session import OptimizeRunConfig
+
     flags = {
         "domain": domain,
         "optimize.iterations": iterations,
         "optimize.parallel": parallel,
         "optimize.confirm": confirm,
+        **fields(text_field, title_field, id_field),
         "budget.max_calls": max_calls,
         "budget.max_tokens": max_tokens,
         "budget.max_usd": max_usd,
@@ -92,10 +104,17 @@ def execute(
     config: OptimizeRunConfig, paths: Mapping[str, list[Path]], out: Path, terminal: Console
 ) -> tuple[Outcome, SearchReport]:
     """Run one session with progress on a terminal. The first Ctrl-C or SIGTERM drains, the second stops at once."""
+    from autodata.cli.optimize_progress import OptimizeProgress
+    from autodata.jobs.inputs import Inputs, as_folder_began
+    from autodata.nodes.solver_modes import cautions
+    from autodata.runner.optimization.session import require_splits
+
+    config = asyncio.run(as_folder_began(config, out))
     read = {split: Inputs(config, files) for split, files in paths.items() if files}
-    splits = {split: _documents(inputs, split) for split, inputs in read.items()}
-    warnings = [f"--{split}: {line}" for split, inputs in read.items() for line in inputs.lines([], out)]
-    if warning := attempts_alike(config.chosen_domain, config.roles()):
+    found = {split: _documents(inputs, split) for split, inputs in read.items()}
+    splits = {split: documents for split, (documents, _) in found.items()}
+    warnings = [f"--{split}: {line}" for split, inputs in read.items() for line in inputs.lines(found[split][1], out)]
+    for warning in cautions(config.chosen_domain, config.roles()):
         warnings.insert(0, f"warning: {warning}")
     if not (out / "run.db").exists():
         if not splits:
@@ -105,17 +124,21 @@ def execute(
         return asyncio.run(
             _run_session(config, splits, warnings, out, OptimizeProgress(terminal, config.optimize.iterations))
         )
-    raise RunFailed(f"stopped at once; the same command goes on: nothing paid for is lost ({out})")
+    raise stopped_at_once(out)
 
 
-def _documents(inputs: Inputs, split: str) -> list[Document]:
-    """Return the documents of a split. Raises UserError for an input that is none: a split is what was named."""
-    found: list[Document] = []
+def _documents(inputs: Inputs, split: str) -> tuple[list[Document], list[Skipped]]:
+    """Return the documents of a split, each once, and what is none. Raises UserError when no input can be used."""
+    found: dict[str, Document] = {}
+    skipped: list[Skipped] = []
     for item in inputs:
         if isinstance(item, Skipped):
-            raise UserError(f"--{split}: {item.name}: {item.reason}")
-        found.append(item)
-    return list({document.document_id: document for document in found}.values())
+            skipped.append(item)
+        else:
+            found[item.document_id] = item
+    if not found:
+        raise UserError(f"--{split}: {inputs.nothing_usable(skipped)}")
+    return [*found.values()], skipped
 
 
 async def _run_session(
@@ -125,6 +148,10 @@ async def _run_session(
     out: Path,
     progress: OptimizeProgress,
 ) -> tuple[Outcome, SearchReport]:
+    from autodata.cli.optimize_report import SearchReport
+    from autodata.runner.destinations import destinations
+    from autodata.runner.optimization.session import open_optimization
+
     with progress:
         progress.say(destinations(config.roles().values(), config.tracing))
         async with open_optimization(config, out, progress=progress.preparing) as session:
@@ -164,9 +191,11 @@ def status(
 
     Example: autodata optimize status OPT --picture search.svg
     """
+    from autodata.cli.optimize_report import SearchReport, show_search
+
     report = asyncio.run(SearchReport.of(folder))
     if picture is not None:
-        from autodata.cli.optimize_picture import draw  # noqa: PLC0415 - matplotlib is an extra
+        from autodata.cli.optimize_picture import draw
 
         draw(report, picture)
         typer.echo(f"drawn: {picture}", err=True)
@@ -185,6 +214,8 @@ def blame(
 
     Example: autodata optimize blame OPT challenger
     """
+    from autodata.cli.optimize_report import blamed
+
     for line in asyncio.run(blamed(folder, role)):
         write_data(f"{line}\n")
 
@@ -198,6 +229,9 @@ def export(
 
     Example: autodata optimize export OPT --out prompts
     """
+    from autodata.cli.optimize_report import SearchReport
+    from autodata.prompts.patch import write_pack
+
     report = asyncio.run(SearchReport.of(folder))
     write_pack(report.winner_pack, out)
     typer.echo(

@@ -62,7 +62,7 @@ class OptimizeProgress(Watching):
     def _on_trial(self, trial: TrialEvent) -> None:
         match trial.event:
             case CallEvent(reply=reply):
-                self._used += Usage(reply.tokens_in, reply.tokens_out, reply.cost_usd, calls=1)
+                self._used += reply.usage
             case EndedEvent() | ErroredEvent() if trial.evaluation in self._documents:
                 self._documents[trial.evaluation][0] += 1
 

@@ -17,14 +17,13 @@ from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Reader
 from autodata.checkpoints.queries.searches import iterations
 from autodata.checkpoints.queries.usage import usage_of_all
-from autodata.cli.figures import may_be_billed
+from autodata.cli.figures import may_be_billed, percent
 from autodata.jobs.run_ledger import ledger_of
 from autodata.nodes.optimizer.blame import Version, blame
 from autodata.prompts import PromptPack
 from autodata.runner.config import read_resolved, stored_config
-from autodata.runner.optimization.archive import LedgerArchive
+from autodata.runner.optimization.archive import LedgerArchive, member_figures
 from autodata.runner.optimization.session import OptimizeRunConfig, held_out_results
-from autodata.runner.search_figures import held_out_figures, member_figures
 
 SHOWN = 12
 """Latest iterations that the terminal shows."""
@@ -66,7 +65,7 @@ class SearchReport:
                 len(json.loads(row["edits"]).get("refusals", ())) for row in rows if row["edits"] != "[]"
             ),
             **await usage_of_all(ledger),
-            "test": [await held_out_figures(archive, result) for result in await held_out_results(archive, ledger)],
+            "test": [await archive.held_out_figures(result) for result in await held_out_results(archive, ledger)],
         }
         return cls(summary, rows, await archive.pack(winner), member.iteration)
 
@@ -126,8 +125,10 @@ def show_search(out: Console, folder: Path, report: SearchReport) -> None:
         f"calls {summary['calls']:,}, tokens {summary['tokens_in'] + summary['tokens_out']:,}"
         + (f", ${summary['cost_usd']:,.2f}" if summary["cost_usd"] else "")
     )
-    if timed_out := summary["timed_out"]:
-        out.print(may_be_billed(timed_out))
+    if (share := summary["cached_share"]) is not None:
+        out.print(f"{percent(share)} of the prompt tokens were read from caches")
+    if billed := may_be_billed(summary):
+        out.print(billed)
     table = Table(box=None, pad_edge=False)
     for name in ("", "pack", "iteration", "validation", "blocks"):
         table.add_column(name)

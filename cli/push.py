@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,8 +12,9 @@ from autodata.checkpoints.errors import UserError
 from autodata.cli.export import read_examples
 from autodata.cli.terminal import RunArgument
 from autodata.corpus.push import TARGETS
-from autodata.runner.config import read_resolved
-from autodata.tracing.redact import Redactor
+
+if TYPE_CHECKING:
+    from autodata.tracing.redact import Redactor
 
 
 def push(
@@ -37,8 +38,12 @@ def push(
 
 def _redactor(run: Path) -> Redactor:
     """Return what blacks out keys, and the patterns that the run's configuration names."""
+    from autodata.runner.config import read_resolved
+    from autodata.tracing.redact import Redactor
+
     resolved = read_resolved(run / "config.toml")
-    variables = {str(settings.get("api_key_env", "")) for settings in resolved.get("models", {}).values()}
+    variables = {"LANGSMITH_API_KEY", "LANGCHAIN_API_KEY"}
+    variables |= {str(settings.get("api_key_env", "")) for settings in resolved.get("models", {}).values()}
     return Redactor(resolved.get("tracing", {}).get("redact", ()), variables)
 
 

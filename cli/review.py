@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -24,17 +24,20 @@ from rich.text import Text
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Ledger, Reader
 from autodata.checkpoints.queries.rounds import label_of, open_labels
+from autodata.checkpoints.queries.whole import whole_round
 from autodata.checkpoints.records import Candidate
+from autodata.checkpoints.writes import record_answer
 from autodata.cli.editing import in_editor
 from autodata.cli.keys import held, read_key, read_line
-from autodata.cli.rounds import read_round, show_round
+from autodata.cli.rounds import show_round
 from autodata.cli.run import finish
 from autodata.cli.terminal import AsJson, RunArgument, console, print_json
 from autodata.jobs.printable import printable
 from autodata.jobs.run_ledger import ledger_of
-from autodata.nodes.human_review import edited
-from autodata.prompts import PromptPack
-from autodata.runner.config import RunConfig, stored_config
+
+if TYPE_CHECKING:
+    from autodata.prompts import PromptPack
+    from autodata.runner.config import RunConfig
 
 _KEYS: Mapping[str, str] = {
     "accept": "[a]pprove  [e]dit  [r]eject  [f]ull text  [s]kip  [q]uit",
@@ -56,6 +59,8 @@ def review(
 
     Example: autodata review runs/first
     """
+    from autodata.runner.config import stored_config
+
     if as_json:
         print_json(asyncio.run(_listed(run)))
         return
@@ -75,7 +80,16 @@ async def _listed(run: Path) -> list[dict[str, Any]]:
 
 async def _item(ledger: Reader, label: Mapping[str, Any]) -> dict[str, Any]:
     names = ("label_id", "document_id", "name", "n", "verdict", "why")
-    return {name: label[name] for name in names} | {"round": await read_round(ledger, label["round_id"])}
+    return {name: label[name] for name in names} | {"round": await whole_round(ledger, label["round_id"])}
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What a person answered; without a decision they left the question for later."""
+
+    decision: str
+    reason: str = ""
+    edited: Candidate | None = None
 
 
 @dataclass
@@ -108,7 +122,7 @@ class _Queue:
                 answer = self._ask(item)
                 if answer is None:
                     break
-                if answer:
+                if answer.decision:
                     await self._store(ledger, item, answer)
             return len(await open_labels(ledger))
 
@@ -123,36 +137,34 @@ class _Queue:
             Text(f"{gates} {printable(item['why'])}".strip(), style="bold green" if passed else "bold yellow")
         )
 
-    def _ask(self, item: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return the answer, an empty one to skip, None to stop."""
+    def _ask(self, item: Mapping[str, Any]) -> _Answer | None:
+        """Return the answer, one without a decision to skip, None to stop."""
         while True:
             self.out.print(_KEYS[item["verdict"]], style="bold")
             match read_key():
                 case "a":
-                    return {"decision": "approve"}
+                    return _Answer("approve")
                 case "r":
                     with self.released():
                         reason = read_line("Why? (empty: no answer) ")
                     if reason:
-                        return {"decision": "reject", "reason": reason[:2000]}
+                        return _Answer("reject", reason=reason[:2000])
                 case "e":
                     if candidate := self._edit(item["round"]["candidate"]):
-                        return {
-                            "decision": "edit",
-                            "edited": candidate.model_dump(mode="json"),
-                            "edited_id": candidate.candidate_id,
-                        }
+                        return _Answer("edit", edited=candidate)
                     self.out.print("nothing is changed")
                 case "f":
                     show_round(self.out, item["round"], full=True)
                 case "s":
-                    return {}
+                    return _Answer("")
                 case "q":
                     return None
                 case _:
                     pass
 
     def _edit(self, fields: Mapping[str, Any]) -> Candidate | None:
+        from autodata.nodes.human_review import edited
+
         current = self.settings.chosen_domain.scorer.candidate(fields)
 
         def check(changes: Mapping[str, Any]) -> Candidate:
@@ -171,16 +183,23 @@ class _Queue:
             return None
         return check(changes) if changes else None
 
-    async def _store(self, ledger: Ledger, item: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+    async def _store(self, ledger: Ledger, item: Mapping[str, Any], answer: _Answer) -> None:
         now = await label_of(ledger, item["label_id"])
         assert now is not None, "the queue holds labels of this ledger"
         if now["decision"]:
             self.out.print(f"{now['reviewer'] or 'somebody'} answered it meanwhile: left as it is")
             return
-        made = {"reviewer": self.reviewer, "created_at": datetime.now(UTC).isoformat(timespec="milliseconds")}
-        await ledger.save(labels=[{"label_id": item["label_id"], **answer, **made}])
-        self.answered[answer["decision"]] += 1
-        said = {"approve": "approved", "edit": "edited", "reject": "rejected"}[answer["decision"]]
+        await record_answer(
+            ledger,
+            item["label_id"],
+            decision=answer.decision,
+            reason=answer.reason,
+            edited=answer.edited,
+            reviewer=self.reviewer,
+            at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        )
+        self.answered[answer.decision] += 1
+        said = {"approve": "approved", "edit": "edited", "reject": "rejected"}[answer.decision]
         self.out.print(Text(f"{said}: kept", style="green"))
 
     def _closing(self, left: int) -> None:

@@ -1,4 +1,4 @@
-"""One document's rounds: read from the ledger as plain values, and laid out for a person."""
+"""One document's rounds, laid out for a person."""
 
 from __future__ import annotations
 
@@ -12,22 +12,9 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from autodata.checkpoints.ledger import Reader, open_readonly
-from autodata.checkpoints.queries.documents import extract_of, status_of
-from autodata.checkpoints.queries.rounds import (
-    attempts_of_round,
-    failures_of_document,
-    forks_of_document,
-    labels_of_round,
-    marks_of_round,
-    round_of,
-    rounds_of_document,
-    verdicts_of_round,
-)
 from autodata.checkpoints.records import FailureMode
 from autodata.cli.figures import figure
 from autodata.jobs.printable import printable
-from autodata.runner.forks import reported_of
 
 CUT_CHARS = 600
 """Longest text shown whole unless all is asked for."""
@@ -37,64 +24,13 @@ _TONES = {"accepted": "green", "rejected": "yellow", "errored": "red", "skipped"
 _TONES |= {"waiting": "cyan", "edited": "cyan"}
 
 
-async def read_rounds(ledger: Reader, document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a document's row with all its `rounds` and `failures`: what `autodata show --json` prints."""
-    document_id = document["document_id"]
-    rounds = [await _read_round(ledger, row) for row in await rounds_of_document(ledger, document_id)]
-    failures = await failures_of_document(ledger, document_id)
-    found = await extract_of(ledger, document_id)
-    extract = json.loads(found) if found else None
-    more = {"rounds_made": document["rounds"], "failures": failures, "forks": await _read_forks(ledger, document_id)}
-    return {**document, "extract": extract, **more, "rounds": rounds}
-
-
-async def _read_forks(ledger: Reader, document_id: str) -> list[dict[str, Any]]:
-    """Return a document's forks, each with the status that its own folder tells, `unknown` where it is gone."""
-    forks = await forks_of_document(ledger, document_id)
-    for row in forks:
-        row["status"], path = "unknown", ledger.path.parent / row["folder"] / "run.db"
-        if path.is_file():
-            async with open_readonly(path) as own:
-                row["status"] = await status_of(own, document_id) or "unknown"
-    return forks
-
-
-async def read_round(ledger: Reader, round_id: str) -> dict[str, Any]:
-    """Return one round as `read_rounds` has it."""
-    row = await round_of(ledger, round_id)
-    if row is None:
-        raise KeyError(round_id)
-    return await _read_round(ledger, row)
-
-
-async def _read_round(ledger: Reader, row: Mapping[str, Any]) -> dict[str, Any]:
-    key = row["round_id"]
-    marks = await marks_of_round(ledger, key)
-    attempts = await attempts_of_round(ledger, key)
-    verdicts = await verdicts_of_round(ledger, key)
-    labels = await labels_of_round(ledger, key)
-    for attempt in attempts:
-        own = [mark for mark in marks if mark["attempt_id"] == attempt["attempt_id"]]
-        attempt["mode"] = json.loads(attempt["mode"])
-        attempt |= {name: bool(attempt[name]) for name in ("truncated", "answered")}
-        attempt["marks"] = [
-            {name: mark[name] for name in ("criterion", "text", "weight", "reason")} | {"met": bool(mark["met"])}
-            for mark in own
-        ]
-    for verdict in verdicts:
-        verdict["checks"] = json.loads(verdict["checks"])
-    columns = ("candidate", "quality", "judgement", "packet", "screen")
-    read = {name: json.loads(row[name]) if row[name] else None for name in columns}
-    return {**row, **read, "attempts": attempts, "verdicts": verdicts, "labels": labels}
-
-
 def show_rounds(out: Console, found: Mapping[str, Any], *, only: int | None = None, full: bool = False) -> None:
-    """Print what `read_rounds` returned. `only` picks one round by number; `full` cuts no text."""
+    """Print what `document_with_rounds` returned. `only` picks one round by number; `full` cuts no text."""
     _Page(out, full).document(found, only)
 
 
 def show_round(out: Console, row: Mapping[str, Any], *, full: bool = False) -> None:
-    """Print one round as `read_round` returned it."""
+    """Print one round as `whole_round` returned it."""
     _Page(out, full).round(row)
 
 
@@ -122,7 +58,7 @@ class _Page:
             message = failure["message"].strip() if self._full else lines[-1]
             self._text(f"Failed at {failure['created_at']} ({failure['kind']})", message)
         for row in found["forks"]:
-            self._text(f"Fork {row['folder']}, {row['status']}", reported_of(row))
+            self._text(f"Fork {row['folder']}, {row['status']}", _fork_in_words(row))
         for row in found["rounds"]:
             if only in {None, row["n"]}:
                 self.round(row)
@@ -290,3 +226,11 @@ def _met(met: bool, weight: int = 1) -> Text:
 
 def _yes_no(value: bool, yes: str, no: str) -> Text:
     return Text(yes, style="green") if value else Text(no, style="red")
+
+
+def _fork_in_words(row: Mapping[str, Any]) -> str:
+    """Return what was changed for a fork in a few words."""
+    if row["changed"] == "feedback":
+        return f"feedback after round {row['n']} changed"
+    fields = ", ".join(json.loads(row["change"]))
+    return f"candidate of round {row['n']} changed: {fields}"

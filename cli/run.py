@@ -7,35 +7,39 @@ import re
 import secrets
 import shutil
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol
 
 import typer
-from rich.console import Console
 
 from autodata.checkpoints.errors import RunFailed, UserError, cause_of
+from autodata.checkpoints.queries.usage import usage_of_all
 from autodata.checkpoints.texts import json_text
-from autodata.cli.figures import may_be_billed, repeated_questions, summary_table
+from autodata.cli.figures import may_be_billed, repeated_questions, summary_table, told_cause
 from autodata.cli.terminal import console
-from autodata.jobs.inputs import Inputs
-from autodata.jobs.progress import Progress
-from autodata.jobs.session import Session, work
-from autodata.prompts import load_pack
-from autodata.prompts.patch import write_pack
-from autodata.runner.config import RunConfig, load_config, stored_config
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from autodata.jobs.session import Session
+    from autodata.runner.config import RunConfig
+    from autodata.runner.document_runner import Runner
 
 _KIND = re.compile(r": [a-z_]+: ")
 
 # Options that `autodata run` and `autodata baseline` share.
-Documents = Annotated[list[Path] | None, typer.Option("--documents", help="Files or folders to read.")]
-More = Annotated[list[Path] | None, typer.Argument(help="Further files or folders.", show_default=False)]
+Documents = Annotated[list[Path] | None, typer.Option("--documents", help="Files, folders, addresses, or - to read.")]
+More = Annotated[list[Path] | None, typer.Argument(help="More of them.", show_default=False)]
 Out = Annotated[Path, typer.Option("--out", help="The run's folder.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file; see 'autodata init'.")]
 DomainName = Annotated[str | None, typer.Option("--domain", help="A shipped domain, or the folder of one of your own.")]
 Concurrency = Annotated[int | None, typer.Option(help="Documents in work at once.")]
 Limit = Annotated[int | None, typer.Option(help="Documents to take at most.")]
+TextField = Annotated[str | None, typer.Option(help="Key or column that holds a document's text.")]
+TitleField = Annotated[str | None, typer.Option(help="The one that holds its title.")]
+IdField = Annotated[str | None, typer.Option(help="The one that holds its id.")]
 MaxCalls = Annotated[int | None, typer.Option(help="Model calls the run may make in all.")]
 MaxTokens = Annotated[int | None, typer.Option(help="Tokens the run may use in all, in and out.")]
 MaxUsd = Annotated[float | None, typer.Option(help="US dollars the run may cost in all.")]
@@ -73,6 +77,9 @@ def run(
     ] = None,
     concurrency: Concurrency = None,
     limit: Limit = None,
+    text_field: TextField = None,
+    title_field: TitleField = None,
+    id_field: IdField = None,
     target: Annotated[int | None, typer.Option(help="Stop at this many accepted examples.")] = None,
     max_calls: MaxCalls = None,
     max_tokens: MaxTokens = None,
@@ -99,6 +106,7 @@ def run(
         "concurrency": concurrency,
         "limit": limit,
         "target": target,
+        **fields(text_field, title_field, id_field),
         "budget.max_calls": max_calls,
         "budget.max_tokens": max_tokens,
         "budget.max_usd": max_usd,
@@ -106,7 +114,7 @@ def run(
     }
     paths = [*(documents or []), *(more or [])]
     if server is not None:
-        from autodata.cli.server_engine import run_on_server  # noqa: PLC0415 - a plain run need not wait for it
+        from autodata.cli.server_engine import run_on_server
 
         session, notes = run_on_server(server, graph, profile or [], server_key_env, config, flags, paths, out)
         conclude(session, out, as_json=as_json, notes=notes)
@@ -115,35 +123,75 @@ def run(
     finish(find_settings(config, out, flags), paths, out, as_json=as_json)
 
 
+def fields(text: str | None, title: str | None, id_: str | None) -> dict[str, str | None]:
+    """Return the flags that say where a record holds its text, title and id."""
+    return {"documents.text_field": text, "documents.title_field": title, "documents.id_field": id_}
+
+
 def finish(settings: RunConfig, paths: list[Path], out: Path, *, as_json: bool) -> NoReturn:
     """Run one session, print its status, what a person must know and what to type next, and exit."""
     conclude(execute(settings, paths, out, console(stderr=True)), out, as_json=as_json)
 
 
-def conclude(session: Session, out: Path, *, as_json: bool, notes: Sequence[str] = ()) -> NoReturn:
-    """Print a session's status, what a person must know and what to type next, and exit."""
+def conclude(
+    session: Session, out: Path, *, as_json: bool, notes: Sequence[str] = (), again: str = "the same command"
+) -> NoReturn:
+    """Print a session's status, what a person must know and what to type next, and exit.
+
+    `again` is the command that goes on with what is left.
+    """
     err = console(stderr=True)
     if as_json:
         typer.echo(json_text(session.summary, ascii_only=True))
     else:
         console().print(summary_table(session.summary))
-    for line in [*notes, *closing_lines(session, out)]:
+    for line in [*notes, *closing_lines(session, out, again)]:
         err.print(line, soft_wrap=True)
     raise typer.Exit(session.exit_code)
 
 
-def execute(config: RunConfig, paths: list[Path], out: Path, terminal: Console) -> Session:
-    """Run one session with progress on `terminal`. The first Ctrl-C or SIGTERM drains, the second stops at once."""
+def execute(
+    config: RunConfig, paths: list[Path], out: Path, terminal: Console, *, only: Collection[str] | None = None
+) -> Session:
+    """Run one session with progress on `terminal`. The first Ctrl-C or SIGTERM drains, the second stops at once.
+
+    `only` are the ids of the documents to take up; None for all that are open.
+    """
+    from autodata.jobs.inputs import Inputs, as_folder_began
+    from autodata.jobs.progress import Progress
+    from autodata.jobs.session import work
+
     if not paths and not (out / "run.db").exists():
         raise UserError(f"{out} holds no documents yet: give --documents PATH")
+    config = asyncio.run(as_folder_began(config, out))
     inputs = Inputs(config, paths)  # mistyped paths are found before a run folder is made
     with suppress(asyncio.CancelledError):
         progress = Progress(terminal, target=config.target)
-        return asyncio.run(work(config, inputs, out, progress, begun=lambda runner: on_signals(runner, progress)))
-    raise RunFailed(f"stopped at once; the same command goes on: nothing paid for is lost ({out})")
+
+        def begun(runner: Runner) -> None:
+            runner.only = only
+            on_signals(runner, progress)
+
+        return asyncio.run(work(config, inputs, out, progress, begun=begun))
+    raise stopped_at_once(out)
 
 
-def closing_lines(session: Session, out: Path) -> list[str]:
+def stopped_at_once(out: Path) -> RunFailed:
+    """Return what a session ends with that was not waited for: what is safe, and what may be billed all the same."""
+    from autodata.jobs.run_ledger import ledger_of
+
+    async def billed() -> str:
+        async with ledger_of(out, search=None) as ledger:
+            return may_be_billed(await usage_of_all(ledger))
+
+    said = f"stopped at once; the same command goes on: nothing paid for is lost ({out})"
+    with suppress(UserError, RunFailed):  # it may have ended before there was a ledger
+        if told := asyncio.run(billed()):
+            said += f"; {told}"
+    return RunFailed(said)
+
+
+def closing_lines(session: Session, out: Path, again: str = "the same command") -> list[str]:
     """Return what a person must know at the end: why it stopped, what failed, what to type next."""
     outcome, summary = session.outcome, session.summary
     stopped, others = outcome.stopped, [line for line in outcome.errored if line not in outcome.one_cause]
@@ -158,36 +206,45 @@ def closing_lines(session: Session, out: Path) -> list[str]:
         lines.append(repeated_questions(repeated))
     if left:
         what = "1 document is" if left == 1 else f"{left} documents are"
-        lines.append(f"{what} left: the same command goes on, and pays for nothing twice")
-    if timed_out := summary["timed_out"]:
-        lines.append(f"{may_be_billed(timed_out)}: a budget counts the most each can have cost")
+        lines.append(f"{what} left: {again} goes on, and pays for nothing twice")
+    if billed := may_be_billed(summary):
+        lines.append(f"{billed}: a budget counts the most each can have cost")
     if asked := summary["awaiting_review"]:
         what = "1 candidate waits" if asked == 1 else f"{asked} candidates wait"
-        lines.append(f"{what} for a person: autodata review {out}, then the same command goes on")
+        lines.append(f"{what} for a person: autodata review {out}, then {again} goes on")
     if summary["accepted"]:
         lines.append(f"next: autodata show {out}   autodata export {out} --format jsonl --out examples.jsonl")
     return lines
 
 
 def by_cause(errored: Sequence[str]) -> list[str]:
-    """Return what is said of errored documents, `NAME: KIND: CAUSE` each: a cause once, with how many more it ended."""
+    """Return what is said of errored documents, `NAME: KIND: CAUSE` each: a cause once, with how many it ended."""
     groups: dict[str, list[str]] = {}
     for line in errored:
         found = _KIND.search(line)  # a name, or in a search an evaluation and a name, stands before it
         groups.setdefault(cause_of("", line[found.start() :] if found else line), []).append(line)
     lines = []
-    for first, *more in list(groups.values())[:5]:
-        lines.append(f"errored: {first}{f' (and {len(more)} more for the same cause)' if more else ''}")
+    for group in list(groups.values())[:5]:
+        names, causes = zip(*(_split(line) for line in group), strict=True)
+        lines.append(f"errored: {told_cause(causes[0], names)}" if causes[0] else f"errored: {group[0]}")
     if left := sum(map(len, list(groups.values())[5:])):
         lines.append(f"errored: {left} more, for other causes")
     return lines
+
+
+def _split(line: str) -> tuple[str, str]:
+    """Return the name and the cause of an errored document's line; a line that holds no kind is a name alone."""
+    found = _KIND.search(line)
+    return (line[: found.start()], line[found.start() + 2 :]) if found else (line, "")
 
 
 def prompts_folder(given: Path) -> Path:
     """Return a folder of prompts as it is, and for a search the folder of its winner's, which is written if need be."""
     if not (given / "run.db").exists():
         return given.absolute()
-    from autodata.cli.optimize_report import SearchReport  # noqa: PLC0415 - a plain run need not wait for it
+    from autodata.cli.optimize_report import SearchReport
+    from autodata.prompts import load_pack
+    from autodata.prompts.patch import write_pack
 
     report = asyncio.run(SearchReport.of(given))
     folder = given.absolute() / "winners" / report.winner_pack.version
@@ -208,6 +265,8 @@ def find_settings(config: Path | None, out: Path, flags: Mapping[str, Any], kind
 
     Flags that are not None lie over it. Raises UserError, also when the folder is of another kind.
     """
+    from autodata.runner.config import load_config, stored_config
+
     given = {name: value for name, value in flags.items() if value is not None}
     stored = out / "config.toml"
     if config is None and Path("autodata.toml").exists():

@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from autodata.checkpoints.errors import RunFailed, UserError
-from autodata.checkpoints.queries.documents import count_documents, examples
+from autodata.checkpoints.queries.documents import count_documents, count_usable, examples
+from autodata.checkpoints.usage import MAY_BE_BILLED
+from autodata.cli.figures import percent
 from autodata.cli.terminal import console
 from autodata.corpus.summary import summarise
-from autodata.jobs.inputs import Inputs
+from autodata.jobs.inputs import Inputs, as_folder_began
 from autodata.jobs.progress import Progress
 from autodata.jobs.session import Session
-from autodata.runner.config import RunConfig, load_config
+from autodata.runner.config import RunConfig, load_config, reading_bears
 from autodata.runner.destinations import host
-from autodata.runner.ingest import add_documents
+from autodata.runner.ingest import ingest
 from autodata.runner.remote import RemoteRun, RemoteRunner, open_remote
 
 _BOUNDS = ("weak_mean", "weak_best", "strong_mean", "gap")
@@ -45,7 +47,7 @@ def run_on_server(
         )
     if config is None and Path("autodata.toml").exists():
         config = Path("autodata.toml")
-    settings = load_config(config, given)
+    settings = asyncio.run(as_folder_began(load_config(config, given), out))
     run = RemoteRun(
         graph or f"self_instruct_{settings.chosen_domain.name}",
         context_of(settings, profiles),
@@ -53,6 +55,7 @@ def run_on_server(
         limit=settings.limit,
         target=settings.target,
         pause_after_documents=settings.retries.pause_after_documents,
+        reading=reading_bears(settings),
     )
     if run.graph in {"dataset", "optimizer"}:
         raise UserError(
@@ -113,8 +116,11 @@ async def _run_session(
         async with open_remote(run, out, url, key) as runner:
             _on_signals(runner, progress)
             runner.on_event = progress.on_event
-            for line in inputs.lines(await add_documents(runner.ledger, inputs), out):
+            found = await ingest(runner.ledger, inputs)
+            for line in inputs.lines(found, out):
                 progress.say(line)
+            if not await count_usable(runner.ledger):
+                raise inputs.nothing_usable(found.skipped)
             progress.total = await count_documents(runner.ledger, "pending", "errored")
             outcome = await runner.run()
             made = [json.loads(text) for text in await examples(runner.ledger)]
@@ -124,11 +130,16 @@ async def _run_session(
 
 def _notes(runner: RemoteRunner, url: str) -> list[str]:
     used = runner.usage
-    if not used.calls:
+    if not used.calls and not used.unanswered:
         return []
     cost = f", {used.usd:.4f} US dollars" if used.usd else ""
-    tokens = f"{used.tokens_in or 0:,} tokens in and {used.tokens_out or 0:,} out"
-    return [f"the documents collected now took {used.calls:,} model calls at {url}, {tokens}{cost}"]
+    cached = "" if used.cached_share is None else f" ({percent(used.cached_share)} of them cached)"
+    tokens = f"{used.tokens_in or 0:,} tokens in{cached} and {used.tokens_out or 0:,} out"
+    notes = [f"the documents collected now took {used.calls:,} model calls at {url}, {tokens}{cost}"]
+    if used.unanswered:
+        what = "1 more request" if used.unanswered == 1 else f"{used.unanswered:,} more requests"
+        notes.append(f"{what} of theirs got no reply and {MAY_BE_BILLED}")
+    return notes
 
 
 def _on_signals(runner: RemoteRunner, progress: Progress) -> None:

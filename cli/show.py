@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
@@ -12,14 +13,17 @@ from typing import Annotated, Any
 
 import typer
 from rich import box
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.queries.documents import documents_with_examples
-from autodata.checkpoints.records import DocumentStatus
-from autodata.cli.figures import figure
-from autodata.cli.rounds import read_rounds, show_rounds
+from autodata.checkpoints.queries.figures import failures_by_document, numbers
+from autodata.checkpoints.queries.whole import document_with_rounds
+from autodata.checkpoints.records import DocumentStatus, FailureMode
+from autodata.cli.figures import figure, repeated_questions
+from autodata.cli.rounds import show_rounds
 from autodata.cli.terminal import AsJson, DocumentArgument, OneRound, RunArgument, console, print_json
 from autodata.jobs.printable import printable
 from autodata.jobs.run_ledger import ledger_of
@@ -35,19 +39,34 @@ def show(
     document: DocumentArgument = None,
     only: OneRound = None,
     full: Annotated[bool, typer.Option("--full", help="Cut no long text.")] = False,
+    accepted: Annotated[bool, typer.Option("--accepted", help="List accepted documents.")] = False,
+    rejected: Annotated[bool, typer.Option("--rejected", help="List rejected documents.")] = False,
+    errored: Annotated[bool, typer.Option("--errored", help="List errored documents.")] = False,
+    dropped: Annotated[bool, typer.Option("--dropped", help="List dropped documents.")] = False,
+    mode: Annotated[
+        str | None, typer.Option(help="List documents of which a round failed so, for instance too_easy.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="List so many at most.", min=1)] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the documents of a run, or show one document: questions, attempts with their marks, verdicts, feedback.
 
+    Several of --accepted, --rejected, --errored and --dropped list what is one of them; --mode narrows it down.
+
     Example: autodata show runs/first concrete-curing.md --round 2
     """
-    found = asyncio.run(_read(run, document))
-    if isinstance(found, list):
-        rows = [_listed(row) for row in found]
+    flags = {"accepted": accepted, "rejected": rejected, "errored": errored, "dropped": dropped}
+    statuses = frozenset(status for status, chosen in flags.items() if chosen)
+    if document is not None and (statuses or mode or limit):
+        raise UserError("--accepted, --rejected, --errored, --dropped, --mode and --limit go with the list of all")
+    found = asyncio.run(_read(run, document, _mode(mode)))
+    if isinstance(found, Listing):
+        chosen = [row for row in found.rows if not statuses or row["status"] in statuses]
+        rows = [_listed(row) for row in chosen[:limit]]
         if as_json:
-            print_json(rows)
+            print_json([{**row, "same_question_as": found.same_question_as(row["name"])} for row in rows])
         else:
-            console().print(_table(rows))
+            _show_list(console(), rows, left_out=len(chosen) - len(rows), shared=found.shared)
         return
     if only is not None and only not in (numbers := [row["n"] for row in found["rounds"]]):
         known = f"its rounds are 1 to {max(numbers)}" if numbers else "it has none yet"
@@ -59,13 +78,41 @@ def show(
         show_rounds(console(), found, only=only, full=full)
 
 
-async def _read(run: Path, wanted: str | None) -> list[dict[str, Any]] | dict[str, Any]:
+@dataclass(frozen=True)
+class Listing:
+    """The documents of a list, and the questions that were accepted for several documents."""
+
+    rows: list[dict[str, Any]]
+    shared: list[dict[str, Any]]
+
+    def same_question_as(self, name: str) -> list[str]:
+        """Return the names of the other documents that the question of this one was accepted for."""
+        return [one for row in self.shared if name in row["documents"] for one in row["documents"] if one != name]
+
+
+def _mode(name: str | None) -> str | None:
+    """Return a failure mode, which may be typed with hyphens or blanks. Raises UserError for none."""
+    if name is None:
+        return None
+    mode = name.strip().lower().replace("-", "_").replace(" ", "_")
+    if mode not in [*FailureMode]:
+        near = get_close_matches(mode, [*FailureMode], 1, 0.4)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise UserError(f"--mode {name}: {meant}use one of {', '.join(FailureMode)}")
+    return mode
+
+
+async def _read(run: Path, wanted: str | None, mode: str | None) -> Listing | dict[str, Any]:
     async with ledger_of(run) as ledger:
         rows = await documents_with_examples(ledger)
         if wanted is None:
-            return rows
+            if mode is not None:
+                counted = await failures_by_document(ledger)
+                failed = {row["document_id"] for row in counted if row["failure_mode"] == mode}
+                rows = [row for row in rows if row["document_id"] in failed]
+            return Listing(rows, json.loads((await numbers(ledger))["shared_questions"]))
         row = {name: value for name, value in find_document(rows, wanted, run).items() if name != "example"}
-        return await read_rounds(ledger, row)
+        return await document_with_rounds(ledger, row)
 
 
 def find_document(
@@ -110,6 +157,19 @@ def _listed(row: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("weak_scores", "strong_scores"):
         listed[name] = [_number(score) for score in example.get(name, ())]
     return listed
+
+
+def _show_list(
+    out: Console, rows: Sequence[Mapping[str, Any]], *, left_out: int, shared: Sequence[Mapping[str, Any]]
+) -> None:
+    if not rows:
+        out.print("no document is so")
+        return
+    out.print(_table(rows))
+    if left_out:
+        out.print(f"and {left_out:,} more: give a larger --limit")
+    if shared:
+        out.print(repeated_questions(shared), soft_wrap=True)
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Table:

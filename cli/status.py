@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autodata.checkpoints.queries.documents import documents
 from autodata.checkpoints.queries.usage import usage_by_role
-from autodata.cli.figures import figure, may_be_billed, repeated_questions
+from autodata.checkpoints.usage import Usage
+from autodata.cli.figures import figure, may_be_billed, percent, repeated_questions, told_cause
 from autodata.cli.signals import signal_rows
 from autodata.cli.terminal import AsJson, RunArgument, console, print_json
 from autodata.corpus.summary import summarise
@@ -32,17 +32,16 @@ def status(run: RunArgument, as_json: AsJson = False) -> None:
 
     Example: autodata status runs/first
     """
-    summary, roles, errored = asyncio.run(_read(run))
+    summary, roles = asyncio.run(_read(run))
     if as_json:
         print_json(summary)
     else:
-        _show(console(), run, summary, roles, errored)
+        _show(console(), run, summary, roles)
 
 
-async def _read(run: Path) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
+async def _read(run: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     async with ledger_of(run) as ledger:
-        errored = [row for row in await documents(ledger) if row["status"] == "errored"]
-        return await summarise(ledger), await usage_by_role(ledger), errored
+        return await summarise(ledger), await usage_by_role(ledger)
 
 
 def _show(
@@ -50,10 +49,9 @@ def _show(
     run: Path,
     summary: Mapping[str, Any],
     roles: Iterable[Mapping[str, Any]],
-    errored: list[dict[str, Any]],
 ) -> None:
     out.print(Text(f"{run}: {summary['accepted']:,} of {summary['documents']:,} documents accepted", style="bold"))
-    others = ("rejected", "skipped", "errored", "pending", *(["waiting"] if summary["waiting"] else []))
+    others = ("rejected", "skipped", "errored", "pending", *(name for name in ("waiting", "dropped") if summary[name]))
     out.print(", ".join(f"{name} {summary[name]:,}" for name in others) + f"; {summary['rounds']:,} rounds closed")
     out.print()
     out.print(_calls(summary, roles))
@@ -78,15 +76,17 @@ def _show(
         out.print(
             f"\n{summary['awaiting_review']:,} to look at: autodata review {run}", highlight=False, soft_wrap=True
         )
-    if timed_out := summary["timed_out"]:
-        out.print(f"\n{may_be_billed(timed_out)}", highlight=False, soft_wrap=True)
-    if errored:
+    if billed := may_be_billed(summary):
+        out.print(f"\n{billed}", highlight=False, soft_wrap=True)
+    if errors := summary["errors"]:
         out.print()
-        out.print(Text("Errored documents: the next 'autodata run' takes them up again", style="bold"))
-        for row in errored[:SHOWN_ERRORS]:
-            out.print(Text(printable(f"{row['name']}: {row['status_reason']}"), style="red"))
-        if len(errored) > SHOWN_ERRORS:
-            out.print(f"and {len(errored) - SHOWN_ERRORS:,} more: autodata show {run}", soft_wrap=True)
+        hint = "the next 'autodata run' takes them up again, 'autodata retry' them alone"
+        out.print(Text(f"Errored documents: {hint}", style="bold"), soft_wrap=True)
+        for one in errors[:SHOWN_ERRORS]:
+            out.print(Text(printable(told_cause(one["cause"], one["documents"])), style="red"), soft_wrap=True)
+        if len(errors) > SHOWN_ERRORS:
+            left = sum(len(one["documents"]) for one in errors[SHOWN_ERRORS:])
+            out.print(f"and {left:,} more, for other causes: autodata show {run} --errored", soft_wrap=True)
 
 
 def _calls(summary: Mapping[str, Any], roles: Iterable[Mapping[str, Any]]) -> Table:
@@ -94,11 +94,22 @@ def _calls(summary: Mapping[str, Any], roles: Iterable[Mapping[str, Any]]) -> Ta
     total = "no prices set" if summary["cost_usd"] is None else f"${summary['cost_usd']:,.4f}"
     totals = [f"{summary[name]:,}" for name in ("calls", "tokens_in", "tokens_out")]
     table.add_column("role", footer="all")
-    for name, footer in zip(("calls", "tokens in", "tokens out", "cost"), [*totals, total], strict=True):
+    for name, footer in zip(("calls", "tokens in", "tokens out"), totals, strict=True):
         table.add_column(name, footer=footer, justify="right")
+    # Few endpoints tell what they cached and what was reasoning: without any there is nothing to show.
+    told = {name: summary[name] is not None for name in ("tokens_cached", "tokens_reasoning")}
+    if told["tokens_cached"]:
+        table.add_column("cached", footer=percent(summary["cached_share"]), justify="right")
+    if told["tokens_reasoning"]:
+        table.add_column("reasoning", footer=f"{summary['tokens_reasoning']:,}", justify="right")
+    table.add_column("cost", footer=total, justify="right")
     for row in roles:
         cost = "-" if row["cost_usd"] is None else f"${row['cost_usd']:,.4f}"
         tokens = ["unknown" if row[name] is None else f"{row[name]:,}" for name in ("tokens_in", "tokens_out")]
+        if told["tokens_cached"]:
+            tokens.append(percent(Usage.of_row(row).cached_share))
+        if told["tokens_reasoning"]:
+            tokens.append("-" if row["tokens_reasoning"] is None else f"{row['tokens_reasoning']:,}")
         table.add_row(row["role"], f"{row['calls']:,}", *tokens, cost)
     return table
 

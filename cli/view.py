@@ -30,7 +30,7 @@ def view(
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
     size: Size = 5,
 ) -> None:
-    """Serve the report of runs on this machine alone, as they stand whenever the page is loaded. Ctrl-C ends it.
+    """Serve the report of runs on this machine alone, as they stand when the page is loaded. Ctrl-C ends it.
 
     Example: autodata view runs/first
     """

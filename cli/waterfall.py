@@ -14,6 +14,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from autodata.checkpoints.usage import MAY_BE_BILLED
 from autodata.cli.figures import figure
 from autodata.jobs.printable import printable
 from autodata.prompts.roles import ROLE
@@ -148,7 +149,7 @@ def _notes(span: Span, calls: bool) -> Text:
         if text:
             notes.append("  " if notes else "").append(printable(text), style=style)
 
-    if span["outcome"] != "cut off":
+    if span["outcome"] not in {"cut off", MAY_BE_BILLED}:  # told below, of a node's calls together
         tone = "green" if span["outcome"] in {"accepted", "accept", "strong", "judge"} else "yellow"
         add(str(_DECISIONS.get(span["outcome"]) or span["outcome"]).replace("_", " "), tone)
     means = [(name, span.get(f"{name}_mean")) for name in ("weak", "strong") if span["status"] == "ok"]
@@ -178,6 +179,7 @@ def _oddities(calls: Sequence[Span]) -> Iterator[str]:
         "cut off": sum(finish in {"length", "max_tokens"} for finish in finished),
         "unusable": sum(call["status"] == "unusable" for call in calls),
         "failed": sum(call["status"] == "error" for call in calls),
+        MAY_BE_BILLED: sum(call["outcome"] == MAY_BE_BILLED for call in calls),
         "reply in the journal": sum(call["ended"] is None and call["journalled"] for call in calls),
     }
     yield from (f"{count} {what}" if len(calls) > 1 else what for what, count in found.items() if count)
@@ -202,7 +204,7 @@ def _calls(span: Span) -> Iterator[Span]:
 
 
 def _paid(call: Span) -> bool:
-    return not call["replayed"] and (call["status"] != "error" or call["tokens_in"] is not None)
+    return not call["replayed"] and (call["status"] not in {"error", "stopped"} or call["tokens_in"] is not None)
 
 
 def _window(session: Span) -> _Window:

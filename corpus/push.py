@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID, uuid5
 
 from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.checkpoints.records import Example
+from autodata.checkpoints.texts import json_text
 from autodata.corpus.exporters.rows import plain_row
 
 if TYPE_CHECKING:
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
 NAMESPACE: Final = UUID("6f6a3f0e-5a0c-4d55-9b1e-0a6f0a7d7c11")
 """What ids of pushed examples are derived within. A change of it would push everything anew."""
 
-BATCH = 100
+BATCH, BATCH_CHARS = 100, 4_000_000
+"""So many examples a request, and fewer where their texts are long: LangSmith takes 20 MB at once."""
+
+MAX_REPEATED = 1000
+"""Examples listed twice before a list counts as one without end: while somebody else pushes, pages may overlap."""
+
 INPUTS, OUTPUTS = ("question", "context"), ("reference_answer", "rubric")
 
 
@@ -43,26 +49,53 @@ Clean = Callable[[Any], Any]
 def push_langsmith(examples: Iterable[Example], dataset: str, clean: Clean = lambda value: value) -> Pushed:
     """Put examples into a LangSmith dataset, made if need be; those that are there already stay as they are.
 
-    Raises UserError without LANGSMITH_API_KEY, and RunFailed when LangSmith does not answer or refuses.
+    Raises UserError without LANGSMITH_API_KEY or for a name that is no text, and RunFailed when LangSmith does not
+    answer, refuses, or answers something else than LangSmith does.
     """
-    from langsmith import Client, utils  # noqa: PLC0415 - half a second that other commands need not wait for
-    from requests import RequestException  # noqa: PLC0415 - comes with langsmith
+    from langsmith import Client  # noqa: PLC0415 - half a second that other commands need not wait for
 
     if not (os.environ.get("LANGSMITH_API_KEY") or os.environ.get("LANGCHAIN_API_KEY")):
         raise UserError("LANGSMITH_API_KEY is not set: export LANGSMITH_API_KEY=... and push again")
-    client = Client(auto_batch_tracing=False)
-    try:
-        return _pushed(client, [clean(_row(example, dataset)) for example in examples], dataset)
-    except (utils.LangSmithError, RequestException) as error:
-        raise RunFailed(
-            f"LangSmith at {client.api_url}: {_brief(error)}: push again, nothing is pushed twice"
-        ) from error
-    finally:
-        client.close(timeout=0)
+    return _push(Client(auto_batch_tracing=False), examples, dataset, clean)
 
 
 TARGETS: Final[Mapping[str, Callable[[Iterable[Example], str, Clean], Pushed]]] = {"langsmith": push_langsmith}
 """What `autodata push` offers: each takes examples, the name of a dataset, and what blacks out keys."""
+
+
+def _push(client: Client, examples: Iterable[Example], dataset: str, clean: Clean) -> Pushed:
+    """Push with a client, and close it. What the endpoint says of an error is cleaned before it is told."""
+    from langsmith import utils  # noqa: PLC0415 - the same
+    from requests import RequestException  # noqa: PLC0415 - the same
+
+    # What the client raises for answers that are none of LangSmith's: a wrong shape, a wrong type, no end of brackets.
+    odd = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
+    try:
+        if not dataset.strip() or not dataset.isprintable():
+            said = ascii(dataset)[:100]
+            raise UserError(f"dataset {said}: a name is one line of visible text: choose another with --dataset")
+        rows = [clean(_row(example, dataset)) for example in examples]
+        try:
+            return _pushed(client, rows, dataset)
+        except (utils.LangSmithError, RequestException) as error:
+            what: object = error
+            raise RunFailed(_told(client, what, clean)) from error
+        except odd as error:
+            what = f"it does not answer as LangSmith does ({type(error).__name__}): check LANGSMITH_ENDPOINT"
+            raise RunFailed(_told(client, what, clean)) from None
+    finally:
+        client.close(timeout=0)
+
+
+def _told(client: Client, what: object, clean: Clean) -> str:
+    """Return why nothing more was pushed: on one line, without keys and what a terminal acts on."""
+    text = _one_line(clean(str(what)))
+    brief = text if len(text) <= 200 else f"{text[:199]}…"
+    return f"LangSmith at {_one_line(clean(client.api_url))}: {brief}: push again, nothing is pushed twice"
+
+
+def _one_line(text: str) -> str:
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in " ".join(text.split()))
 
 
 def _pushed(client: Client, rows: Sequence[dict[str, Any]], dataset: str) -> Pushed:
@@ -71,11 +104,32 @@ def _pushed(client: Client, rows: Sequence[dict[str, Any]], dataset: str) -> Pus
     else:
         made = client.create_dataset(dataset, description="Accepted examples of Autodata.")
         dataset_id = made.id
-    known = {example.id for example in client.list_examples(dataset_id=dataset_id)}
+    known: set[UUID] = set()
+    repeated = 0
+    for example in client.list_examples(dataset_id=dataset_id):
+        repeated += example.id in known
+        if repeated > MAX_REPEATED:
+            raise ValueError("a list without end")
+        known.add(example.id)
     new = [row for row in rows if row["id"] not in known]
-    for first in range(0, len(new), BATCH):
-        client.create_examples(dataset_id=dataset_id, examples=new[first : first + BATCH])
+    for batch in _batches(new):
+        client.create_examples(dataset_id=dataset_id, examples=batch)
     return Pushed(len(new), len(rows) - len(new), f"LangSmith dataset {dataset}")
+
+
+def _batches(rows: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Yield rows in order, at most BATCH and, unless one alone is longer, BATCH_CHARS characters of JSON at a time."""
+    batch: list[dict[str, Any]] = []
+    chars = 0
+    for row in rows:
+        long = len(json_text({name: value for name, value in row.items() if name != "id"}))
+        if batch and (len(batch) == BATCH or chars + long > BATCH_CHARS):
+            yield batch
+            batch, chars = [], 0
+        batch.append(row)
+        chars += long
+    if batch:
+        yield batch
 
 
 def _row(example: Example, dataset: str) -> dict[str, Any]:
@@ -87,8 +141,3 @@ def _row(example: Example, dataset: str) -> dict[str, Any]:
         name: value for name, value in row.items() if value not in (None, "", []) and name not in INPUTS + OUTPUTS
     }
     return {"id": pushed_id(example, dataset), "inputs": inputs, "reference_outputs": outputs, "metadata": metadata}
-
-
-def _brief(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= 200 else f"{text[:199]}…"

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from autodata.checkpoints.errors import cause_of
 from autodata.checkpoints.ledger import Reader
+from autodata.checkpoints.queries.documents import documents
 from autodata.checkpoints.queries.figures import numbers
 from autodata.checkpoints.records import DocumentStatus, FailureMode
+from autodata.checkpoints.usage import Usage
 from autodata.corpus.signals import signals
 
 MEANINGS: Mapping[tuple[str, ...], str] = {
-    ("documents",): "Documents known to the run, whatever became of them.",
+    ("documents",): "Documents known to the run, whatever became of them, but for dropped ones.",
     (
         "accepted",
         "rejected",
@@ -21,14 +24,32 @@ MEANINGS: Mapping[tuple[str, ...], str] = {
         "pending",
         "waiting",
     ): "Documents of that status; they add up to `documents`.",
+    ("dropped",): "Documents that a person dropped; neither they nor their examples are in any other figure.",
+    ("errors",): (
+        "Causes of errored documents, the most frequent first: `cause`, as the first of them has it, and the names of"
+        " its `documents`. Messages that differ in numbers, ids and quoted words alone are of one cause."
+    ),
     ("rounds",): "Closed rounds, accepted or rejected; a round under way is not counted.",
     ("calls",): "Completed model calls in the journal, those whose reply was unusable included.",
     ("calls_by_role",): "The same by role, roles in alphabetical order; they add up to `calls`.",
     ("tokens_in", "tokens_out"): "Tokens of all calls as the endpoints counted them; a call without a count adds 0.",
+    ("tokens_cached", "tokens_reasoning"): (
+        "Of `tokens_in`, those that endpoints read from a cache; of `tokens_out`, those of reasoning, where the"
+        " endpoint counts them in. null when no endpoint told."
+    ),
+    ("cached_share",): (
+        "`tokens_cached` as a share (0..1) of the prompt tokens of those calls whose endpoint told it; null when none"
+        " did."
+    ),
+    ("cached_share_by_role",): "The same by role, roles in alphabetical order.",
     ("cost_usd",): "US dollars over the calls that carry a price; null when none does.",
     ("timed_out",): (
         "Requests that got no reply in time, tried again or not: their endpoint may bill them. They are no calls, but a"
         " budget counts the most that each can have taken."
+    ),
+    ("cancelled",): (
+        "Requests that were called off before their reply came, for instance when a run was stopped: they count as"
+        " those of `timed_out` do."
     ),
     ("truncated",): "Attempts, in open rounds too, that were cut off by the token limit.",
     ("failure_modes",): "Every failure mode with the number of closed rounds that ended so, zeros included.",
@@ -72,10 +93,12 @@ MEANINGS: Mapping[tuple[str, ...], str] = {
 async def summarise(ledger: Reader) -> dict[str, Any]:
     """Return the numbers of a run so far, by the keys of `MEANINGS`, in its order."""
     found = await numbers(ledger)
-    statuses, roles, modes = (json.loads(found[key]) for key in ("statuses", "calls_by_role", "failure_modes"))
+    statuses, modes = json.loads(found["statuses"]), json.loads(found["failure_modes"])
+    roles = {row["role"]: Usage.of_row(row) for row in json.loads(found["usage"])}
+    used = sum(roles.values(), Usage())
+    unanswered = {cause: sum(row[cause] for row in json.loads(found["usage"])) for cause in ("timed_out", "cancelled")}
     labels = json.loads(found["labels"])
     by_status = {status: statuses.get(status.value, 0) for status in DocumentStatus}
-    calls = sum(roles.values())
     accepted = by_status[DocumentStatus.ACCEPTED]
     return {
         "documents": found["documents"],
@@ -85,22 +108,42 @@ async def summarise(ledger: Reader) -> dict[str, Any]:
         "errored": by_status[DocumentStatus.ERRORED],
         "pending": by_status[DocumentStatus.PENDING],
         "waiting": by_status[DocumentStatus.WAITING],
+        "dropped": by_status[DocumentStatus.DROPPED],
+        "errors": causes(await documents(ledger)),
         "rounds": found["rounds"],
-        "calls": calls,
-        "calls_by_role": dict(sorted(roles.items())),
-        "tokens_in": found["tokens_in"],
-        "tokens_out": found["tokens_out"],
-        "cost_usd": found["cost_usd"],
-        "timed_out": found["timed_out"],
+        "calls": used.calls,
+        "calls_by_role": {role: of_role.calls for role, of_role in sorted(roles.items()) if of_role.calls},
+        "tokens_in": used.tokens_in or 0,
+        "tokens_out": used.tokens_out or 0,
+        "tokens_cached": used.tokens_cached,
+        "tokens_reasoning": used.tokens_reasoning,
+        "cached_share": used.cached_share,
+        "cached_share_by_role": {role: of_role.cached_share for role, of_role in sorted(roles.items())},
+        "cost_usd": used.usd,
+        **unanswered,
         "truncated": found["truncated"],
         "failure_modes": {mode.value: modes.get(mode.value, 0) for mode in FailureMode},
         "weak_mean": found["weak_mean"],
         "strong_mean": found["strong_mean"],
         "gap_mean": found["gap_mean"],
         "rounds_per_accepted": found["rounds_per_accepted"],
-        "calls_per_accepted": calls / accepted if accepted else None,
+        "calls_per_accepted": used.calls / accepted if accepted else None,
         "awaiting_review": found["awaiting_review"],
         "shared_questions": json.loads(found["shared_questions"]),
         "labels": {decision: labels.get(decision, 0) for decision in ("approve", "edit", "reject")},
         **await signals(ledger),
     }
+
+
+def causes(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return why documents errored: each `cause` as the first has it, with the names of its `documents`.
+
+    The most frequent one first. `rows` are documents as `queries.documents` returns them.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        if row["status"] == DocumentStatus.ERRORED:
+            kind, _, message = row["status_reason"].partition(": ")
+            one = found.setdefault(cause_of(kind, message), {"cause": row["status_reason"], "documents": []})
+            one["documents"].append(row["name"])
+    return sorted(found.values(), key=lambda one: -len(one["documents"]))

@@ -1,4 +1,4 @@
-"""Write the generated parts of docs/configuration.md and docs/domains.md, and the pictures of docs/graphs: `make docs`.
+"""Write the generated parts of pages in docs, and the pictures of docs/graphs: `make docs`.
 
 A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`; all other text is written by hand.
 """
@@ -13,6 +13,7 @@ from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.checkpoints.records import FailureMode
 from autodata.cli.draw import draw
 from autodata.cli.init import configuration
+from autodata.corpus.loaders.registry import FORMATS
 from autodata.corpus.summary import MEANINGS
 from autodata.domains.domain import CS
 from autodata.jobs.session import Session
@@ -25,6 +26,9 @@ from autodata.serving.exports import EXPORTS, compiled
 
 PAGE = Path(__file__).with_name("configuration.md")
 DOMAINS_PAGE = Path(__file__).with_name("domains.md")
+DOCUMENTS_PAGE = Path(__file__).with_name("documents.md")
+PAGES = (PAGE, DOMAINS_PAGE, DOCUMENTS_PAGE)
+"""The pages with parts that are written here."""
 PICTURES = Path(__file__).with_name("graphs")
 
 _PART = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -95,6 +99,18 @@ def _roles() -> str:
     return _table(("role", "it may use", "it must use"), rows)
 
 
+def _formats() -> str:
+    """Return the table of the formats of documents: their suffixes, what becomes one document, where it is parted."""
+    suffixes: dict[int, list[str]] = {}
+    for name, loader in FORMATS.items():
+        suffixes.setdefault(id(loader), []).append(f".{name}")
+    rows = []
+    for loader in {id(loader): loader for loader in FORMATS.values()}.values():
+        extras = sorted({*loader.needs.values()})
+        rows.append((loader.family, _codes(suffixes[id(loader)]), loader.unit, loader.parts, _codes(extras)))
+    return _table(("format", "suffixes", "one document is", "parted at", "extra"), rows)
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "fingerprint": _fingerprinted,
     "configuration": lambda: f"```toml\n{configuration(CS)}```",
@@ -102,6 +118,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "failure-modes": lambda: _table(("mode", "meaning"), ((f"`{m.value}`", FAILURE_MODES[m]) for m in FailureMode)),
     "exit-codes": _exit_codes,
     "roles": _roles,
+    "formats": _formats,
 }
 """The generated parts by name."""
 
@@ -119,7 +136,7 @@ def picture(name: str, folder: Path = PICTURES) -> Path:
 
 
 if __name__ == "__main__":
-    for page in (PAGE, DOMAINS_PAGE):
+    for page in PAGES:
         page.write_text(rendered(page.read_text("utf-8")), "utf-8")
     PICTURES.mkdir(exist_ok=True)
     for export in EXPORTS:

@@ -67,7 +67,7 @@ def _values(folder: Path, file: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise UserError(f"{folder}: no such domain folder: put it back, or name another with --domain")
     try:
-        values = tomllib.loads(file.read_text("utf-8"))
+        values = tomllib.loads(file.read_text("utf-8-sig"))
     except FileNotFoundError as error:
         raise UserError(f"{folder}: holds no {FILE}: write a new domain with 'autodata init --domain NAME'") from error
     except tomllib.TOMLDecodeError as error:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from langchain_core.language_models import BaseChatModel
 from pydantic import ValidationError
 
 from autodata.checkpoints.errors import UserError
-from autodata.corpus.documents import Source
+from autodata.corpus.sources import Source, address_of
 from autodata.models.config import ModelSettings
 from autodata.models.validation import problems
-from autodata.runner.chat_models import Model, laid_over
-from autodata.runner.config import RunConfig, load_config, stored_config
+
+if TYPE_CHECKING:
+    from autodata.runner.chat_models import Model
+    from autodata.runner.config import RunConfig
 
 SHORT = 300
 """A string of one line with at most this many characters names a path: no document is so short."""
@@ -34,6 +35,12 @@ class Options(TypedDict, total=False):
     """Documents in work at once."""
     limit: int
     """Documents to take at most."""
+    text_field: str
+    """The key of a record, or column of a table, that holds a document's text, `documents.text_field`."""
+    title_field: str
+    """The one that holds its title, `documents.title_field`."""
+    id_field: str
+    """The one that holds its id, `documents.id_field`."""
     max_usd: float
     """US dollars the run folder may cost in all, `budget.max_usd`."""
     max_calls: int
@@ -47,6 +54,7 @@ class Options(TypedDict, total=False):
 KEYS: Mapping[str, str] = {
     "preset": "acceptance",
     **{name: name for name in ("seed", "max_rounds", "concurrency", "limit")},
+    **{name: f"documents.{name}" for name in ("text_field", "title_field", "id_field")},
     **{name: f"budget.{name}" for name in ("max_usd", "max_calls", "max_tokens", "max_seconds")},
 }
 """The configuration's key behind each of `Options`."""
@@ -58,8 +66,9 @@ NAMED = ("documents", "domain", "models", "target", "out", "config", "progress")
 def sources_of(documents: object) -> list[Source]:
     """Return what to read, in order: files and folders, and records that hold a text.
 
-    A Path is a path. A string of several lines, or of more than SHORT characters, is a text; any other names a path. A
-    mapping is a record: `text`, and perhaps `id` and `title`. Anything else is gone through as an iterable of these.
+    A Path is a path. A string of several lines, or of more than SHORT characters, is a text; any other names a path, or
+    an address where it begins as one. A mapping is a record: `text`, and perhaps `id` and `title`. Anything else is
+    gone through as an iterable of these.
     Raises UserError for what is none of them, and for an iterable whose strings are paths and texts: a text that looks
     like a path must not make its file be read.
     """
@@ -98,6 +107,8 @@ def _source(item: object, where: str) -> Source:
         raise UserError(f"{where}: {_TAKEN}, not {type(item).__name__}")
     if is_text(item):
         return {"text": item}
+    if address := address_of(item):
+        return address
     path = Path(item).expanduser()
     if not item.strip() or "\0" in item or not path.exists():
         raise UserError(
@@ -120,6 +131,9 @@ def configuration_of(
     Keywords lie over `models`, these over `config`. Without `config` and `models` a run folder that exists goes on with
     the configuration it was made with; no file of the working directory is read unasked. Raises UserError.
     """
+    from autodata.runner.chat_models import laid_over
+    from autodata.runner.config import RunConfig, stored_config
+
     require_known(options)
     flags = {"domain": None if domain is None else str(domain), "target": target}
     flags |= {KEYS[name]: value for name, value in options.items()}
@@ -167,11 +181,15 @@ def models_of(models: Mapping[str, Model] | Model | None) -> dict[str, Model]:
 
 
 def _is_one(models: object) -> bool:
+    from langchain_core.language_models import BaseChatModel
+
     return isinstance(models, str | BaseChatModel | ModelSettings)
 
 
 def _values(config: RunConfig | Mapping[str, Any] | Path | str | None) -> dict[str, Any]:
     """Return a configuration as plain tables that may be changed."""
+    from autodata.runner.config import RunConfig, load_config
+
     if isinstance(config, str | Path):
         config = load_config(Path(config).expanduser())
     if config is None:

@@ -9,9 +9,8 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from langchain_core.language_models import BaseChatModel
 from typing_extensions import Unpack
 
 from autodata.checkpoints.errors import DiskFailed, UserError
@@ -19,13 +18,17 @@ from autodata.checkpoints.ledger import open_readonly
 from autodata.jobs.arguments import Options, configuration_of, models_of, sources_of
 from autodata.jobs.blocking import run_blocking
 from autodata.jobs.console import PlainConsole
-from autodata.jobs.inputs import Inputs
+from autodata.jobs.inputs import Inputs, as_folder_began
 from autodata.jobs.progress import Progress
 from autodata.jobs.result import GenerationResult, read_result
 from autodata.jobs.run_ledger import ledger_of
 from autodata.jobs.session import work
-from autodata.runner.chat_models import Model, chat_models
-from autodata.runner.config import RunConfig
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+    from autodata.runner.chat_models import Model
+    from autodata.runner.config import RunConfig
 
 LOG = logging.getLogger("autodata")
 
@@ -47,11 +50,12 @@ def generate(
 ) -> GenerationResult:
     """Make examples from documents: the whole job of `autodata run` in one call, which waits until it has ended.
 
-    `documents` are files and folders (a Path, or a string of one line), texts (longer strings), `{"text": ...}` with
-    perhaps `id` and `title`, or an iterable of these; None goes on with those of the run folder. `domain` is `cs`,
-    `facts`, `legal`, `science` or a folder of one's own. `models` gives, by role or as `default`, `"provider:model"`,
-    settings as a configuration's table has them, or a LangChain chat model; one alone plays every role. None leaves the
-    configuration's: `config` is a file, a dictionary of the same keys, or a RunConfig. No file is read unasked.
+    `documents` are files and folders (a Path, or a string of one line), addresses (`https://`, `hf://`), texts
+    (longer strings), `{"text": ...}` with perhaps `id` and `title`, or an iterable of these; None goes on with those of
+    the run folder. `domain` is `cs`, `facts`, `legal`, `science` or a folder of one's own. `models` gives, by role
+    or as `default`, `"provider:model"`, settings as a configuration's table has them, or a LangChain chat model;
+    one alone plays every role. None leaves the configuration's: `config` is a file, a dictionary of the same keys,
+    or a RunConfig. No file is read unasked.
 
     `target` stops at so many accepted examples. With `out` all lies in a run folder, and the same call again goes on
     where it was and pays for nothing twice. Without it a temporary folder is used, and removed at the end; when
@@ -94,8 +98,11 @@ async def agenerate(
 
     When the task is cancelled, a run folder stays as one that was killed: the same call again goes on.
     """
+    from autodata.runner.chat_models import chat_models
+
     folder = _folder(out)
     settings = configuration_of(domain=domain, models=models, target=target, out=folder, config=config, options=options)
+    settings = await as_folder_began(settings, folder)
     inputs = _inputs(settings, documents, folder)
     console = PlainConsole(stderr=True, markup=False, highlight=False, emoji=False) if progress else None
     shown = Progress(console, target=settings.target)

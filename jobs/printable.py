@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import io
+import os
 import re
 import sys
 
@@ -15,7 +17,14 @@ def printable(text: str) -> str:
 
 
 def take_any_text() -> None:
-    """Let standard output and error replace what their encoding lacks instead of failing."""
+    """Let standard output and error be UTF-8 whatever the locale, and never fail for want of a character.
+
+    `PYTHONIOENCODING` keeps the encoding that it names; what that lacks is replaced.
+    """
+    named = os.environ.get("PYTHONIOENCODING", "").partition(":")[0]
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
-            stream.reconfigure(errors="replace")
+        if isinstance(stream, io.TextIOWrapper):
+            if not named and codecs.lookup(stream.encoding).name != "utf-8":
+                stream.reconfigure(encoding="utf-8")
+            if stream.errors == "strict":
+                stream.reconfigure(errors="replace")

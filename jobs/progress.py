@@ -145,7 +145,7 @@ class Progress(Watching):
         self._note, self._fetched = "", (0, 0)
         match event:
             case CallEvent(reply=reply):
-                self._used += Usage(reply.tokens_in, reply.tokens_out, reply.cost_usd, calls=1)
+                self._used += reply.usage
             case StartedEvent():
                 stage = "resuming" if event.resumed else "new"
                 self._working[event.document_id] = {"name": event.name, "n": 0, "stage": stage}

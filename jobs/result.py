@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
@@ -116,6 +116,7 @@ async def read_result(
 ) -> GenerationResult:
     """Return what a run's ledger holds so far, with what only its last session knows."""
     summary = await summarise(ledger)
+    by_role = {row["role"]: Usage.of_row(row) for row in await usage_by_role(ledger)}
     counts = {name: summary[name] for name in ("accepted", "rejected", "skipped", "errored", "pending", "waiting")}
     status: Status = "complete"
     if failed or counts["errored"]:
@@ -124,8 +125,8 @@ async def read_result(
         status = "stopped"
     return GenerationResult(
         examples=[dict(row) for row in await read_rows(ledger)],
-        usage=Usage.of_row(summary),
-        usage_by_role={row["role"]: Usage.of_row(row) for row in await usage_by_role(ledger)},
+        usage=replace(sum(by_role.values(), Usage()), tokens_in=summary["tokens_in"], tokens_out=summary["tokens_out"]),
+        usage_by_role=by_role,
         status=status,
         stopped=stopped,
         counts=counts,

@@ -6,21 +6,19 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from langchain_core.language_models import BaseChatModel
-
-from autodata.checkpoints.errors import UserError
-from autodata.checkpoints.queries.documents import count_documents, examples
+from autodata.checkpoints.queries.documents import count_documents, count_usable, examples
 from autodata.corpus.summary import summarise
-from autodata.jobs.inputs import Inputs
-from autodata.jobs.progress import Progress
-from autodata.nodes.solver_modes import attempts_alike
-from autodata.runner.config import RunConfig
-from autodata.runner.destinations import destinations
-from autodata.runner.document_runner import Runner, open_run
-from autodata.runner.ingest import add_documents
-from autodata.runner.outcome import Outcome
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+    from autodata.jobs.inputs import Inputs
+    from autodata.jobs.progress import Progress
+    from autodata.runner.config import RunConfig
+    from autodata.runner.document_runner import Runner
+    from autodata.runner.outcome import Outcome
 
 
 @dataclass(frozen=True)
@@ -52,8 +50,13 @@ async def work(
     """Work in a run folder, after saying where documents go. `begun` is given the runner before anything is spent.
 
     `models` are the caller's own chat models; `kept` says whether the folder will be there for a person to look into.
-    Raises UserError and RunFailed as `open_run` does.
+    Raises UserError and RunFailed as `open_runner` does.
     """
+    from autodata.nodes.solver_modes import cautions
+    from autodata.runner.destinations import destinations
+    from autodata.runner.document_runner import open_runner
+    from autodata.runner.ingest import ingest
+
     notes: list[str] = []
 
     def note(line: str) -> None:
@@ -62,15 +65,17 @@ async def work(
 
     with progress:
         progress.say(destinations(config.roles().values(), config.tracing))
-        async with open_run(config, out, progress=progress.preparing, models=models) as runner:
+        async with open_runner(config, out, progress=progress.preparing, models=models) as runner:
             begun(runner)
             runner.on_event = progress.on_event
-            if warning := attempts_alike(config.chosen_domain, config.roles()):
+            runner.report_findings(progress.say)
+            for warning in cautions(config.chosen_domain, config.roles()):
                 note(f"warning: {warning}")
-            for line in inputs.lines(await add_documents(runner.ledger, inputs), out if kept else None):
+            found = await ingest(runner.ledger, inputs)
+            for line in inputs.lines(found, out if kept else None):
                 note(line)
-            if not await count_documents(runner.ledger):
-                raise UserError(f"{out} holds no documents yet: give --documents PATH")
+            if not await count_usable(runner.ledger):
+                raise inputs.nothing_usable(found.skipped)
             progress.total = await count_documents(runner.ledger, "pending", "waiting", "errored")
             outcome = await runner.run()
             made = [json.loads(text) for text in await examples(runner.ledger)]

@@ -48,6 +48,35 @@ def reported_usage(usage: Mapping[str, Any], *, text: str, truncated: bool) -> t
     return tokens_in or None, tokens_out
 
 
+def reported_details(
+    usage: Mapping[str, Any], raw: Mapping[str, Any], tokens_in: int | None
+) -> tuple[int | None, int | None]:
+    """Return the prompt tokens read from a cache and the tokens of reasoning that a server told; None for neither.
+
+    `usage` is LangChain's account of what was told, `raw` the server's own where it is kept: DeepSeek tells its cache
+    under a name that LangChain leaves out. A prompt that was not counted, or has more cached tokens than tokens, has no
+    known cached ones.
+    """
+    cached = _detail(usage.get("input_token_details"), "cache_read")
+    if cached is None:
+        cached = _detail(raw.get("prompt_tokens_details"), "cached_tokens")
+    if cached is None:
+        cached = _count(raw.get("prompt_cache_hit_tokens"))
+    reasoning = _detail(usage.get("output_token_details"), "reasoning")
+    if reasoning is None:
+        reasoning = _detail(raw.get("completion_tokens_details"), "reasoning_tokens")
+    known = cached is not None and tokens_in is not None and cached <= tokens_in
+    return cached if known else None, reasoning
+
+
+def _detail(details: object, name: str) -> int | None:
+    """Return a figure by its name, or by the one that LangChain gives it in a service tier: `flex_cache_read`."""
+    if not isinstance(details, Mapping):
+        return None
+    found = (details.get(prefix + name) for prefix in ("", "priority_", "flex_"))
+    return next((count for value in found if (count := _count(value)) is not None), None)
+
+
 def _count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63 else None
 

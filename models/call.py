@@ -10,8 +10,10 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
-from autodata.checkpoints.ids import canonical_json, digest
+from autodata.checkpoints.ids import digest
 from autodata.checkpoints.usage import Usage
+from autodata.checkpoints.writes import PaidCall, UnansweredRequest
+from autodata.checkpoints.writes.calls import Cause
 from autodata.models.config import ModelSettings
 from autodata.models.endpoint import RoleModel
 from autodata.models.reply import Messages, Reply
@@ -52,6 +54,10 @@ class Call:
     """Its identity, which is its row's in table `calls`."""
     requests: int = 0
     """Requests sent until the reply came, those that failed included; 0 when it was replayed."""
+    in_flight: bool = False
+    """Whether a request has left and its reply has not come."""
+    unanswered: int = 0
+    """Requests among them that got no reply and may be billed."""
     reply: Reply | None = None
     unusable: str = ""
     """Why the reply could not be read, where it could not."""
@@ -80,6 +86,10 @@ class Call:
         }
         self.key = digest(identity, 64)
         self._identity = identity
+
+    def sent(self) -> None:
+        """Note that a request leaves now."""
+        self.in_flight = True
 
     @property
     def key_of_version_3(self) -> str:
@@ -111,54 +121,57 @@ class Call:
             "call_key": self.key,
         }
 
-    def row(self, reply: Reply, used: Usage, seconds: float) -> dict[str, Any]:
-        """Return its row in table `calls`: the reply, what it counts for, and how long its own request took."""
+    def paid(self, reply: Reply, charged: Usage, seconds: float) -> PaidCall:
+        """Return what the journal keeps of it: the reply, what it counts for, and how long its own request took."""
         site = self.site
-        return {
-            "key": self.key,
-            "document_id": site.document_id,
-            "thread_id": site.thread_id,
-            "n": site.n,
-            "role": site.role,
-            "node": site.node,
-            "idx": site.index,
-            "try": self.number,
-            "epoch": self.epoch,
-            "model": self.settings.model,
-            "params": canonical_json(self.params),
-            "messages_hash": digest(self.messages, 64),
-            "prompt_version": site.prompt_version,
-            "response": reply.text,
-            "finish_reason": reply.finish_reason,
-            "tokens_in": reply.tokens_in,
-            "tokens_out": reply.tokens_out,
-            "latency_s": round(seconds, 3),
-            "cost_usd": reply.cost_usd,
-            "charged_in": used.tokens_in,
-            "charged_out": used.tokens_out,
-            "charged_usd": used.usd,
-            "created_at": _now(),
-        }
+        return PaidCall(
+            key=self.key,
+            document_id=site.document_id,
+            thread_id=site.thread_id,
+            n=site.n,
+            role=site.role,
+            node=site.node,
+            index=site.index,
+            number=self.number,
+            epoch=self.epoch,
+            model=self.settings.model,
+            params=self.params,
+            messages_hash=digest(self.messages, 64),
+            prompt_version=site.prompt_version,
+            response=reply.text,
+            finish_reason=reply.finish_reason,
+            told=reply.usage,
+            charged=charged,
+            seconds=seconds,
+        )
 
-    def timeout_row(self, most: Usage) -> dict[str, Any]:
-        """Return the row in table `timeouts` of its latest request, which may be billed up to `most`."""
-        return {
-            "timeout_id": digest([self.key, self.requests, _now(), time.monotonic_ns()], 64),
-            "call_key": self.key,
-            "document_id": self.site.document_id,
-            "thread_id": self.site.thread_id,
-            "role": self.site.role,
-            "model": self.settings.model,
-            "charged_in": most.tokens_in,
-            "charged_out": most.tokens_out,
-            "charged_usd": most.usd,
-            "created_at": _now(),
-        }
+    def without_reply(self, cause: Cause, most: Usage) -> UnansweredRequest:
+        """Return what the journal keeps of its latest request, which got no reply and may be billed up to `most`."""
+        moment = datetime.now(UTC).isoformat(timespec="milliseconds")
+        return UnansweredRequest(
+            request_id=digest([self.key, self.requests, moment, time.monotonic_ns()], 64),
+            call_key=self.key,
+            document_id=self.site.document_id,
+            thread_id=self.site.thread_id,
+            role=self.site.role,
+            model=self.settings.model,
+            cause=cause,
+            most=most,
+        )
 
 
 def replayed(row: Mapping[str, Any]) -> Reply:
     """Return the reply in a row of table `calls`."""
-    return Reply(row["response"], row["finish_reason"], row["tokens_in"], row["tokens_out"], row["cost_usd"], True)
+    return Reply(
+        row["response"],
+        row["finish_reason"],
+        row["tokens_in"],
+        row["tokens_out"],
+        row["cost_usd"],
+        replayed=True,
+        tokens_cached=row["tokens_cached"],
+        tokens_reasoning=row["tokens_reasoning"],
+    )
 
 
 class Watch(Protocol):
@@ -179,7 +192,3 @@ class NoWatch:
 
     def call_ended(self, call: Call) -> None:
         """Ignore it."""
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -18,6 +18,8 @@ from pydantic import BaseModel
 from autodata.checkpoints.errors import CallFailed, UnusableReply
 from autodata.checkpoints.protocols import Journal
 from autodata.checkpoints.usage import Usage
+from autodata.checkpoints.writes import record_call, record_unanswered
+from autodata.checkpoints.writes.calls import Cause
 from autodata.models.budget import Budget, ceiling, charged
 from autodata.models.call import Call, CallSite, NoWatch, Watch, replayed
 from autodata.models.coerce import ReplyModel
@@ -60,7 +62,7 @@ class Caller:
         self._seed = (run_seed, block)
         self.on_call = on_call
         self.watch: Watch = watch or NoWatch()
-        self._sender = Sender(retries or RetryConfig(), self.budget, self._ask_trivial, self._note_timeout)
+        self._sender = Sender(retries or RetryConfig(), self.budget, self._ask_trivial, self._note_unanswered)
 
     def drain(self) -> None:
         """Send nothing more: calls not yet sent raise Drained at once; those in flight are waited for and journalled.
@@ -78,7 +80,8 @@ class Caller:
 
         def read(reply: Reply) -> None:
             if not reply.answer and not reply.truncated:
-                raise Unusable("empty", "the reply was empty")
+                beside = f": all that was written stands in {reply.beside!r}" if reply.beside else ""
+                raise Unusable("empty", f"the reply was empty{beside}")
 
         return (await self._first_usable(site, messages, read, None))[1]
 
@@ -195,7 +198,7 @@ class Caller:
         try:
             call.reply, seconds = await self._sender.send_with_retries(call, most)
             used = charged(call.reply.tokens_in, call.reply.tokens_out, most, call.settings)
-            await self._journal.save(calls=[call.row(call.reply, used, seconds)])
+            await record_call(self._journal, call.paid(call.reply, used, seconds), call.model.endpoint.to_keep())
         except BaseException as error:  # reported to the tracer, and raised as it is
             call.error = error
             self.watch.call_ended(call)
@@ -208,9 +211,10 @@ class Caller:
         with suppress(CallFailed):
             await self.answers(replace(call.site, node=FIRST_REFUSAL, index="0"))
 
-    async def _note_timeout(self, call: Call, most: Usage) -> None:
-        """Keep that a request timed out, so that people and later sessions know what may be billed."""
-        await self._journal.save(timeouts=[call.timeout_row(most)])
+    async def _note_unanswered(self, call: Call, cause: Cause, most: Usage) -> None:
+        """Keep that a request got no reply, so that people and later sessions know what may be billed."""
+        call.unanswered += 1
+        await record_unanswered(self._journal, call.without_reply(cause, most))
 
 
 def _decided(found: Any) -> Any:

@@ -45,14 +45,52 @@ def _infinite_in(value: object) -> bool:
 
 LARGEST = 2**31 - 1
 """The largest whole number that a setting may have: what counts calls and tokens can hold it everywhere."""
+SIMULATED = "simulated"
+SIMULATED_NAMES: Mapping[str, str] = {"weak_solver": "weak", "strong_solver": "strong"}
+SIMULATED_NAME = "judge"
+"""What simulated models are called where no name is given: solvers as `[simulated]` knows them, others alike."""
 LONGEST = 7 * 86_400.0
 """The longest time that a setting may ask for, in seconds: a week."""
 
 
 class Settings(BaseModel):
-    """Base of all configuration: unknown keys are refused, and so is a number that is infinite or none at all."""
+    """Base of all configuration: unknown keys are refused, and so is a number that is infinite or none at all.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+    The text below a field is its description: see `checkpoints.docstrings`.
+    """
+
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+_NAME_OF_VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_VARIABLE_IN_TEXT = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
+_ADDED_TO_AN_ADDRESS = re.compile(r"/(chat/completions|completions|responses|messages|models)/*$")
+
+
+def variables_in(text: str) -> list[str]:
+    """Return the names of the environment variables that a header's value names: `Bearer $NAME`."""
+    return _VARIABLE_IN_TEXT.findall(text)
+
+
+class AzureSettings(Settings):
+    """A deployment of Azure OpenAI; `base_url` is the root of its resource."""
+
+    deployment: str = ""
+    """Name of the deployment. Empty: the model's name."""
+    api_version: str = "2024-10-21"
+    """Version of the interface, sent as `?api-version=`."""
+
+
+def _address(url: str) -> str:
+    """Return an address without space around it. Raises ValueError for what is none, or holds what does not belong."""
+    url = url.strip()
+    if not re.match(r"https?://", url):
+        raise ValueError("an http:// or https:// address is needed")
+    if "@" in urlsplit(url).netloc:
+        raise ValueError("credentials do not belong in an address: use api_key_env")
+    if "?" in url or "#" in url:  # whatever its name, it may be a key
+        raise ValueError("an address ends before any ? or #: put keys in api_key_env, and other fields in query")
+    return url
 
 
 class ModelSettings(Settings):
@@ -66,17 +104,29 @@ class ModelSettings(Settings):
     provider: str = "openai"
     """`openai` (any OpenAI-compatible endpoint), `local` (embedded llama.cpp), `simulated`, or a LangChain provider."""
     model: str = ""
-    """The model's name; for `local` a shipped name or the path of a GGUF file; for `simulated` the solver's name."""
+    """The model's name; for `local` a shipped name or the path of a GGUF file; for `simulated` the solver's name,
+    which may be left out."""
     base_url: str | None = None
     """Root of the endpoint, ending in /v1 as a rule. None: the provider's own."""
     api_key_env: str | None = None
     """Name of the environment variable that holds the key. Keys themselves are never configuration."""
+    headers: dict[str, str] = Field(default_factory=dict)
+    """Further headers of each request. `$NAME` in a value stands for an environment variable, as keys must:
+    `{cf-aig-authorization = "Bearer $GATEWAY_KEY"}`."""
+    query: dict[str, str] = Field(default_factory=dict)
+    """Fields behind the `?` of the address, for instance `{api-version = "2024-10-21"}`."""
+    azure: AzureSettings | None = None
+    """A deployment of Azure OpenAI: its `deployment`, where it is not called as its model, and `api_version`. The root
+    of the resource is `base_url`, `https://NAME.openai.azure.com`."""
     temperature: float | None = Field(default=None, ge=0, le=2)
     """How freely replies are sampled; 0 is the likeliest reply."""
     top_p: float | None = Field(default=None, gt=0, le=1)
     """Share of probability that replies are sampled from."""
     max_tokens: int = Field(default=4096, ge=1, le=LARGEST)
     """Longest reply in tokens, reasoning included. Always sent: an unbounded reply can cost without end."""
+    context: int | None = Field(default=None, ge=512, le=LARGEST)
+    """The model's context in tokens, prompt and reply together; from it documents.max_chars is found. None: not known;
+    of a `local` model it is local.ctx."""
     timeout: float = Field(default=300.0, gt=0, le=LONGEST)
     """Seconds one request may take."""
     send_seed: bool = True
@@ -101,23 +151,71 @@ class ModelSettings(Settings):
     max_concurrency: int = Field(default=16, ge=1, le=LARGEST)
     """Requests in flight at once to this model, all roles that share it together; the least of them counts."""
 
+    @property
+    def free(self) -> bool:
+        """Whether nobody bills its calls: it runs in this process or beside it."""
+        return self.provider in {"local", "simulated"}
+
     @field_validator("base_url")
     @classmethod
     def _no_credentials_in_url(cls, url: str | None) -> str | None:
-        if url is not None and not re.match(r"https?://", url):
-            raise ValueError("an http:// or https:// address is needed")
-        if url is not None and "@" in urlsplit(url).netloc:
-            raise ValueError("credentials do not belong in an address: use api_key_env")
-        if url is not None and ("?" in url or "#" in url):  # whatever its name, it may be a key
-            raise ValueError("an address ends before any ? or #: put keys in api_key_env")
+        if url is None:
+            return None
+        url = _address(url)
+        if found := _ADDED_TO_AN_ADDRESS.search(url):
+            raise ValueError(f"/{found[1]} is added to an address: write {url[: found.start()]}")
         return url
 
     @field_validator("api_key_env")
     @classmethod
     def _name_of_a_variable(cls, name: str | None) -> str | None:
-        if name is not None and not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+        if name is not None and not _NAME_OF_VARIABLE.fullmatch(name):
             raise ValueError("this is the name of an environment variable that holds the key, never the key itself")
         return name
+
+    @field_validator("headers")
+    @classmethod
+    def _headers_can_be_sent(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, value in headers.items():
+            if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+                raise ValueError(f"{name!r} is no name of a header")
+            if not re.fullmatch(r"[\x20-\x7e]*", value):
+                raise ValueError(f"{name!r} holds a line break or a letter that no header may hold")
+            if _SECRET_KEY.search(name) and not variables_in(value):
+                raise ValueError(f'{name!r} looks like a secret: name a variable that holds it, as in "Bearer $NAME"')
+        return headers
+
+    @field_validator("query")
+    @classmethod
+    def _no_secrets_in_query(cls, query: dict[str, str]) -> dict[str, str]:
+        for name in query:
+            if _SECRET_KEY.search(name) or name.lower() in {"key", "code"}:
+                raise ValueError(f"{name!r} looks like a secret: put it in api_key_env or in headers, as $NAME")
+        return query
+
+    @model_validator(mode="after")
+    def _azure_has_its_root(self) -> Self:
+        if self.azure is not None and self.provider != "openai":
+            raise ValueError("azure goes with provider 'openai'")
+        if self.azure is not None and self.base_url and "/openai" in urlsplit(self.base_url).path:
+            raise ValueError("with azure, base_url is the resource's root: leave out /openai and what follows")
+        return self
+
+    @property
+    def address(self) -> str | None:
+        """Where requests go, to an Azure deployment too; None where the provider has its own address."""
+        if self.azure is None or self.base_url is None:
+            return self.base_url
+        return f"{self.base_url.rstrip('/')}/openai/deployments/{self.azure.deployment or self.model}"
+
+    @property
+    def key_variable(self) -> str | None:
+        """Name of the variable that holds the key; None where no key is needed, or the provider knows its own."""
+        if self.api_key_env or self.provider != "openai":
+            return self.api_key_env
+        if self.azure:
+            return "AZURE_OPENAI_API_KEY"
+        return None if self.base_url else "OPENAI_API_KEY"
 
     @field_validator("extra_body")
     @classmethod
@@ -155,9 +253,13 @@ class _Models(Settings):
         for role in roles:
             own: ModelSettings = getattr(self, role)
             default = self.default.model_dump(exclude_unset=True)
-            for name in _not_inherited(own):
+            for name in _not_inherited(own, self.default):
                 default.pop(name, None)
+            if "model" in own.model_fields_set and isinstance(azure := default.get("azure"), dict):
+                default["azure"] = {name: value for name, value in azure.items() if name != "deployment"}
             merged = {**domain_defaults.get(role, {}), **default, **own.model_dump(exclude_unset=True)}
+            if merged.get("provider") == SIMULATED and not merged.get("model"):
+                merged["model"] = SIMULATED_NAMES.get(role, SIMULATED_NAME)
             try:
                 resolved[role] = ModelSettings.model_validate(merged)
             except ValidationError as error:
@@ -182,12 +284,25 @@ else:
     )
 
 
-def _not_inherited(own: ModelSettings) -> set[str]:
-    """Return what a role must not take from the default: another endpoint has another key, another model its price."""
-    elsewhere = {"base_url", "api_key_env", "extra_body", "send_seed", "price_in", "price_out"}
+def _not_inherited(own: ModelSettings, default: ModelSettings) -> set[str]:
+    """Return what a role must not take from the default: another endpoint has another key, another model its price.
+
+    The same host keeps its key, and the headers that stand for one, under whatever path the role reaches it.
+    """
+    of_host = {"api_key_env", "headers"}
+    of_model = {"price_in", "price_out", "context"}
+    elsewhere = {"base_url", "azure", "query", "extra_body", "send_seed", *of_model, *of_host}
     if own.model_fields_set & {"provider", "base_url"}:
-        return elsewhere
-    return {"price_in", "price_out"} if "model" in own.model_fields_set else set()
+        here = own.provider == default.provider and _host(own) is not None and _host(own) == _host(default)
+        return elsewhere - of_host if here else elsewhere
+    return of_model if "model" in own.model_fields_set else set()
+
+
+def _host(settings: ModelSettings) -> tuple[str, str] | None:
+    if settings.base_url is None:
+        return None
+    parts = urlsplit(settings.base_url)
+    return parts.scheme.lower(), parts.netloc.lower()
 
 
 class RetryConfig(Settings):

@@ -27,14 +27,16 @@ _REASONS: Final[dict[Ending, str]] = {
     "refused": """content_filter content_filtered content_filtering contentfilter filtered filter safety image_safety
         recitation image_recitation blocklist blocked prohibited_content image_prohibited_content spii language
         sensitive moderation moderated guardrail guardrails guardrail_intervened policy_violation content_policy
-        content_policy_violation refusal refused error_toxic toxic""",
+        content_policy_violation refusal refused error_toxic toxic prompt_cut""",
 }
 _ENDINGS: Final[dict[str, Ending]] = {
     word: ending for ending, words in _REASONS.items() for word in words.replace("_", "").split()
 }
 _TOOLS: Final = frozenset({"toolcall", "toolcalls", "tooluse", "functioncall", "functioncalls", "function"})
 _PREFIX: Final = re.compile(r"(?:finish|stop|done)?_?reason[._]?(?=\w)", re.IGNORECASE)
-MAX_MESSAGE: Final = 200
+MAX_MESSAGE: Final = 300
+PROMPT_CUT: Final = "prompt_cut"
+"""The reason of a reply to a prompt that the server cut: our own word, for no server says so."""
 
 
 def ending_of(reason: str | None) -> Ending:
@@ -48,6 +50,8 @@ def explained(reason: str) -> str:
     if _word(reason) in _TOOLS:
         return f"the model called a tool instead of answering (finish reason {reason!r})"
     word, colon, message = reason.partition(":")
+    if word.strip() == PROMPT_CUT and message:
+        return message.strip()
     return f"the reply ended with {word.strip()!r}{colon}{message}"
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections import deque
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
@@ -18,71 +16,20 @@ from langchain_core.runnables import RunnableConfig
 from pydantic import BaseModel
 
 from autodata.checkpoints.errors import Drained, EndpointDown
+from autodata.models.beside import only_beside, whole_value
 from autodata.models.budget import price
 from autodata.models.config import ModelSettings
+from autodata.models.dialect import sent_by
 from autodata.models.faults import FORMAT_DOUBTED, Fault, TimedOut, classify, timed_out
+from autodata.models.found import Found
+from autodata.models.prompt_length import Prompts
+from autodata.models.slots import Slots, address_of
 from autodata.models.structured import response_format
 
 __all__ = ["Endpoint", "Fault", "RoleModel", "Slots", "WireFormat", "address_of", "classify"]
 
 WireFormat = Literal["json_schema", "json_object", "none"]
 _FORMATS: tuple[WireFormat, ...] = ("json_schema", "json_object", "none")
-_PORTS = {"http": 80, "https": 443}
-
-
-def address_of(base_url: str | None) -> str:
-    """Return an address in the one form by which it is known: host in small letters, no usual port, no last slash."""
-    if not base_url:
-        return ""
-    parts = urlsplit(base_url)
-    host, scheme = (parts.hostname or "").lower(), parts.scheme.lower()
-    with contextlib.suppress(ValueError):
-        if parts.port not in {None, _PORTS.get(scheme)}:
-            host += f":{parts.port}"
-    return f"{scheme}://{host}{parts.path.rstrip('/')}"
-
-
-class Slots:
-    """So many at once, first come, first served. The number may be lowered while slots are taken."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._taken = 0
-        self._queue: deque[asyncio.Future[None]] = deque()
-
-    def narrow(self, limit: int) -> None:
-        """Lower the number to `limit`, if it is higher."""
-        self.limit = min(self.limit, limit)
-
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """Hold a slot for as long as the context lasts."""
-        if self._queue or self._taken >= self.limit:
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._queue.append(turn)
-            try:
-                await turn
-            except asyncio.CancelledError:
-                if turn.done() and not turn.cancelled():  # the slot had been handed over already
-                    self._taken -= 1
-                with contextlib.suppress(ValueError):
-                    self._queue.remove(turn)
-                self._hand_on()
-                raise
-        else:
-            self._taken += 1
-        try:
-            yield
-        finally:
-            self._taken -= 1
-            self._hand_on()
-
-    def _hand_on(self) -> None:
-        while self._queue and self._taken < self.limit:
-            turn = self._queue.popleft()
-            if not turn.done():
-                self._taken += 1
-                turn.set_result(None)
 
 
 class Endpoint:
@@ -105,8 +52,13 @@ class Endpoint:
         """Whether the run folder holds replies of its model already."""
         self.stream_usage = True
         """Whether streams are asked for their token counts; False once the server has refused `stream_options`."""
+        self.found = Found(name)
+        """How requests are changed for it, and what else was found out."""
+        self.prompts = Prompts()
+        """How long its prompts were, to see when the server counts too few tokens for one."""
         self._drained = False
         self._formats_from: dict[str, WireFormat] = {}
+        self._first_format: WireFormat = _FORMATS[0]
         self._probing: asyncio.Event | None = None
         self._probe_failed = False
         self._stopped = asyncio.Event()
@@ -195,10 +147,12 @@ class Endpoint:
 
     def format_to_try(self, schema: str) -> WireFormat:
         """Return the format that a schema's first request is sent with."""
-        return self._formats_from.get(schema) or self.wire_format or _FORMATS[0]
+        return self._formats_from.get(schema) or self.wire_format or self._first_format
 
     def learned(self, schema: str, wire_format: WireFormat) -> None:
         """Note the format that was taken for a schema."""
+        if self.wire_format is None and wire_format != _FORMATS[0]:
+            self.found.tell(f"structured output: {'prompt only' if wire_format == 'none' else wire_format}")
         self.wire_format = self.wire_format or wire_format
         self.schema_formats.setdefault(schema, wire_format)
         self._probe_failed = False
@@ -207,8 +161,26 @@ class Endpoint:
         """Note that a format brought nothing for a schema: the next request for it goes out with the one below."""
         if wire_format == _FORMATS[-1]:  # no format is at fault
             self._formats_from.pop(schema, None)
+            self._first_format = _FORMATS[0]
         else:
             self._formats_from[schema] = _FORMATS[_FORMATS.index(wire_format) + 1]
+
+    def to_keep(self) -> dict[str, str]:
+        """Return what keeps for later sessions what was found out, by name in table `meta`; nothing where it is known.
+
+        A server of one's own has another address each time, and is the same each time.
+        """
+        return {} if self.text_limits else self.found.to_keep(self.wire_format, self.schema_formats)
+
+    def recall(self, kept: Mapping[str, str]) -> None:
+        """Take up what an earlier session found out: formats are begun with, and shown again before they are known."""
+        known = self.found.recall(kept)
+        formats = known.get("schema_formats")
+        if self.wire_format is not None or not isinstance(formats, Mapping):
+            return
+        self._formats_from |= {str(name): one for name, one in formats.items() if one in _FORMATS}
+        if (first := known.get("wire_format")) in _FORMATS:
+            self._first_format = first
 
     @asynccontextmanager
     async def finding_out(self, schema: str) -> AsyncIterator[None]:
@@ -229,6 +201,14 @@ class Endpoint:
             self._probe_failed = self.format_for(schema) is None
             self._probing = None
             over.set()
+
+
+@dataclass(frozen=True)
+class _Notices:
+    """Whom to tell of a request: LangChain's callbacks, and whoever must know that it left."""
+
+    config: RunnableConfig
+    on_sent: Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -254,7 +234,13 @@ class RoleModel:
     @property
     def address(self) -> str:
         """Where its requests go, in one form; empty where the provider has its own address."""
-        return address_of(self.settings.base_url)
+        return address_of(self.settings.address, self.settings.query)
+
+    def sent(self, messages: list[dict[str, str]]) -> set[str]:
+        """Return the names of what a request has that a server may refuse (`models/dialect.py`)."""
+        body = getattr(self.chat, "extra_body", None) or {}
+        found = self.endpoint.found.dialect
+        return sent_by(self.chat, messages, body, seed=self.sends_seed) - set(found.without)
 
     async def send(
         self,
@@ -262,23 +248,25 @@ class RoleModel:
         seed: int,
         schema: type[BaseModel] | None,
         metadata: Mapping[str, Any] | None = None,
+        on_sent: Callable[[], None] = lambda: None,
     ) -> AIMessage:
         """Send one request. The first one of a schema finds out which format is taken for it; the others wait for it.
 
         `metadata` is for LangChain's callbacks, those of an application around this one, say; it is not sent.
+        `on_sent` is called when a request leaves.
         """
-        endpoint, config = self.endpoint, _config(metadata or {})
+        endpoint, notices = self.endpoint, _Notices(_config(metadata or {}), on_sent)
         if schema is None:
-            return await self._send(messages, seed, None, "none", config)
+            return await self._send(messages, seed, None, "none", notices)
         if (known := endpoint.format_for(schema.__name__)) is not None:
-            return await self._send(messages, seed, schema, known, config)
+            return await self._send(messages, seed, schema, known, notices)
         async with endpoint.finding_out(schema.__name__):
             if (known := endpoint.format_for(schema.__name__)) is None:
-                return await self._find_format(messages, seed, schema, config)
-        return await self._send(messages, seed, schema, known, config)
+                return await self._find_format(messages, seed, schema, notices)
+        return await self._send(messages, seed, schema, known, notices)
 
     async def _find_format(
-        self, messages: list[dict[str, str]], seed: int, schema: type[BaseModel], config: RunnableConfig
+        self, messages: list[dict[str, str]], seed: int, schema: type[BaseModel], notices: _Notices
     ) -> AIMessage:
         """Send a request for which no format is known yet: from the one to try first downwards, to none at all.
 
@@ -289,7 +277,7 @@ class RoleModel:
         for wire_format in _FORMATS[_FORMATS.index(endpoint.format_to_try(name)) :]:
             endpoint.raise_if_stopped()
             try:
-                message = await self._send(messages, seed, schema, wire_format, config)
+                message = await self._send(messages, seed, schema, wire_format, notices)
             except Exception as error:
                 fault = classify(error)
                 doubted = fault is not None and (
@@ -298,7 +286,9 @@ class RoleModel:
                 if not doubted or wire_format == _FORMATS[-1]:
                     raise
             else:
-                if _says_nothing(message):  # it is a reply all the same, and paid for: the caller asks again
+                if _says_nothing(message) and not whole_value(
+                    message, only_beside(message), schema
+                ):  # it is a reply all the same, and paid for: the caller asks again
                     endpoint.doubt(name, wire_format)
                 else:
                     endpoint.learned(name, wire_format)
@@ -311,40 +301,68 @@ class RoleModel:
         seed: int,
         schema: type[BaseModel] | None,
         wire_format: WireFormat,
-        config: RunnableConfig,
+        notices: _Notices,
     ) -> AIMessage:
-        kwargs: dict[str, Any] = {"seed": seed} if self.sends_seed else {}
-        body = dict(getattr(self.chat, "extra_body", None) or {})
-        if schema is not None and wire_format != "none":
-            body["response_format"] = response_format(schema, wire_format, text_limits=self.endpoint.text_limits)
-        if body:
-            kwargs["extra_body"] = body
+        """Send one request in the endpoint's dialect; one that is refused for it is sent again in another."""
+        endpoint, refused = self.endpoint, False
+        found = endpoint.found
+        while True:
+            async with found.one_by_one() if refused else nullcontext():
+                endpoint.raise_if_stopped()
+                dialect = found.dialect
+                body = dict(getattr(self.chat, "extra_body", None) or {})
+                sent = sent_by(self.chat, messages, body, seed=self.sends_seed) - set(dialect.without)
+                if schema is not None and wire_format != "none":
+                    body["response_format"] = response_format(schema, wire_format, text_limits=endpoint.text_limits)
+                chat = dialect.chat(self.chat, body)
+                kwargs: dict[str, Any] = {"seed": seed} if "seed" in sent else {}
+                if body or getattr(self.chat, "extra_body", None):
+                    kwargs["extra_body"] = body
+                try:
+                    message = await self._invoke(chat, dialect.turns(messages), notices, kwargs)
+                except Exception as error:
+                    fault = classify(error)
+                    about_form = fault is not None and not fault.about_input
+                    if not (about_form and found.adapt(dialect, error, sent)):
+                        found.settled()
+                        raise
+                    refused = True
+                else:
+                    found.system_taken |= "system" in sent and not dialect.folded
+                    found.settled()
+                    return message
+
+    async def _invoke(
+        self, chat: BaseChatModel, messages: list[dict[str, str]], notices: _Notices, kwargs: dict[str, Any]
+    ) -> AIMessage:
+        """Ask the model. LangChain streams where somebody watches; the stream is asked for its usage, too."""
+        asks = bool(getattr(chat, "stream_usage", None)) and self.endpoint.stream_usage
         try:
-            message = await self._invoke(messages, config, kwargs)
+            message = await self._ask(chat if asks else _without_usage(chat), messages, notices, kwargs)
         except Exception as error:
-            if not (asked := self._asks_for_usage()) or not refuses_stream_options(error):
+            if not asks or not refuses_stream_options(error):
                 raise
-            self.endpoint.stream_usage = not asked
-            message = await self._invoke(messages, config, kwargs)
+            self.endpoint.stream_usage = False
+            message = await self._ask(_without_usage(chat), messages, notices, kwargs)
         if not isinstance(message, AIMessage):
             raise TypeError(f"a chat model answered with {type(message).__name__}")
         return message
 
-    def _asks_for_usage(self) -> bool:
-        return bool(getattr(self.chat, "stream_usage", None)) and self.endpoint.stream_usage
-
-    async def _invoke(self, messages: list[dict[str, str]], config: RunnableConfig, kwargs: dict[str, Any]) -> Any:
-        """Ask the model once. LangChain streams where somebody watches; the stream is asked for its usage, too."""
-        chat = self.chat
-        if getattr(chat, "stream_usage", None) and not self.endpoint.stream_usage:
-            chat = chat.model_copy(update={"stream_usage": False})
+    async def _ask(
+        self, chat: BaseChatModel, messages: list[dict[str, str]], notices: _Notices, kwargs: dict[str, Any]
+    ) -> Any:
         try:
             async with asyncio.timeout(self.settings.timeout):
-                return await chat.ainvoke(messages, config, **kwargs)
+                notices.on_sent()
+                return await chat.ainvoke(messages, notices.config, **kwargs)
         except Exception as error:
             if not timed_out(error):
                 raise
-            raise TimedOut(self.settings.timeout, str(config.get("run_name", ""))) from error
+            raise TimedOut(self.settings.timeout, str(notices.config.get("run_name", ""))) from error
+
+
+def _without_usage(chat: BaseChatModel) -> BaseChatModel:
+    return chat.model_copy(update={"stream_usage": False}) if getattr(chat, "stream_usage", None) else chat
 
 
 def refuses_stream_options(error: Exception) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
+import re
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -12,12 +14,15 @@ from urllib.parse import urlsplit
 
 import openai
 from langchain_core.language_models import BaseChatModel
-from langchain_core.outputs import ChatResult
-from langchain_openai import ChatOpenAI
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_openai import AzureChatOpenAI, ChatOpenAI
+from langchain_openai.chat_models.base import BaseChatOpenAI
 from pydantic import SecretStr
 
 from autodata.checkpoints.errors import UserError
-from autodata.models.config import ModelSettings
+from autodata.models.beside import REASONING
+from autodata.models.config import ModelSettings, variables_in
 from autodata.models.endpoint import Endpoint, RoleModel, address_of
 from autodata.models.simulated.chat_model import SimulatedChatModel
 from autodata.models.simulated.world import World
@@ -26,6 +31,29 @@ OPENAI_LIKE = frozenset({"openai", "local"})
 OPENAI = "https://api.openai.com/v1"
 CUSTOM_HEADERS = "OPENAI_CUSTOM_HEADERS"
 OPENAI_HOSTS = frozenset({"api.openai.com", "eu.api.openai.com", "us.api.openai.com"})
+
+
+_PACKAGES = {
+    "anthropic_bedrock": "langchain-aws",
+    "azure_openai": "langchain-openai",
+    "bedrock": "langchain-aws",
+    "bedrock_converse": "langchain-aws",
+    "google_anthropic_vertex": "langchain-google-vertexai",
+    "nvidia": "langchain-nvidia-ai-endpoints",
+}
+"""The packages of LangChain's providers that are not called by the provider's name."""
+_OPENAI_LIKE_AT = 'use provider = "openai" with base_url = '
+_INSTEAD = {
+    "azure": 'use provider = "openai" with azure = {endpoint = "https://NAME.openai.azure.com"}',
+    "gemini": f'{_OPENAI_LIKE_AT}"https://generativelanguage.googleapis.com/v1beta/openai", or "google_genai"',
+    "google": f'{_OPENAI_LIKE_AT}"https://generativelanguage.googleapis.com/v1beta/openai", or "google_genai"',
+    "vllm": f"{_OPENAI_LIKE_AT}its address, which ends in /v1",
+    "llamacpp": f"{_OPENAI_LIKE_AT}its address, which ends in /v1",
+    "llama.cpp": f"{_OPENAI_LIKE_AT}its address, which ends in /v1",
+    "lmstudio": f'{_OPENAI_LIKE_AT}"http://localhost:1234/v1"',
+    "lm_studio": f'{_OPENAI_LIKE_AT}"http://localhost:1234/v1"',
+}
+"""What to write for names that are no provider's."""
 
 
 class Serving(Protocol):
@@ -38,8 +66,13 @@ class Serving(Protocol):
 def require_keys(roles: Mapping[str, ModelSettings]) -> None:
     """Raise UserError when a role's key variable is not set: before anything is spent."""
     for role, settings in roles.items():
+        if settings.azure and not settings.base_url:
+            raise UserError(
+                f"models.{role}.azure: set models.{role}.base_url to the resource's root, https://NAME.openai.azure.com"
+            )
         if settings.provider == "openai":
             _key(role, settings)
+        _headers(role, settings)
 
 
 @dataclass
@@ -72,14 +105,14 @@ async def connect(
     clients, endpoints = pool.clients, pool.endpoints
     connected: dict[str, RoleModel] = {}
     for role, settings in roles.items():
-        base_url = settings.base_url
+        base_url = settings.address
         if settings.provider == "local":
             if serving is None:
                 raise UserError(f"models.{role}: provider 'local' needs a local server and none can be started here")
             base_url = await serving.base_url(settings.model)
         if settings.provider in OPENAI_LIKE and not clients:
-            clients.append(await stack.enter_async_context(openai.DefaultAioHttpClient()))
-        where = (settings.provider, address_of(base_url), settings.model)
+            clients.append(await stack.enter_async_context(new_client()))
+        where = (settings.provider, address_of(base_url, settings.query), settings.model)
         if where not in endpoints:
             name = f"{settings.model} at {base_url}" if base_url else f"{settings.provider}:{settings.model}"
             endpoints[where] = Endpoint(
@@ -101,44 +134,100 @@ async def connect(
     return connected
 
 
-class _Chat(ChatOpenAI):
-    """Keeps what a gateway says beside a choice that it could not finish: `"error": {"message": ...}`."""
+def new_client() -> openai.DefaultAioHttpClient:
+    """Return the HTTP client that all models of a run share."""
+    return openai.DefaultAioHttpClient()
+
+
+class _Told:
+    """Keeps what LangChain leaves out of a reply.
+
+    A gateway's words beside a choice that it could not finish, `"error": {"message": ...}`, and the text of reasoning,
+    which may be all that was written.
+    """
 
     def _create_chat_result(
         self, response: dict[str, Any] | openai.BaseModel, generation_info: dict[str, Any] | None = None
     ) -> ChatResult:
-        result = super()._create_chat_result(response, generation_info)
+        result: ChatResult = super()._create_chat_result(response, generation_info)  # type: ignore[misc]
         body = response if isinstance(response, dict) else response.model_dump(warnings=False)
         for choice, generation in zip(body.get("choices") or [], result.generations, strict=False):
             if error := choice.get("error"):
                 generation.generation_info = {**(generation.generation_info or {}), "error": error}
+            _keep_reasoning(generation.message, choice.get("message"))
         return result
+
+    def _convert_chunk_to_generation_chunk(
+        self, chunk: dict[str, Any], default_chunk_class: type, base_generation_info: dict[str, Any] | None
+    ) -> ChatGenerationChunk | None:
+        made: ChatGenerationChunk | None = super()._convert_chunk_to_generation_chunk(  # type: ignore[misc]
+            chunk, default_chunk_class, base_generation_info
+        )
+        if made is not None and (choices := chunk.get("choices")):
+            _keep_reasoning(made.message, choices[0].get("delta"))
+        return made
+
+
+class _Chat(_Told, ChatOpenAI):
+    """A model of an OpenAI-compatible server."""
+
+
+class _AzureChat(_Told, AzureChatOpenAI):
+    """A deployment of Azure OpenAI."""
+
+
+def _keep_reasoning(message: BaseMessage, told: Any) -> None:
+    for name in REASONING:
+        if isinstance(told, Mapping) and isinstance(text := told.get(name), str):
+            message.additional_kwargs[name] = text
 
 
 def _openai(
     role: str, settings: ModelSettings, base_url: str | None, client: openai.DefaultAioHttpClient
-) -> ChatOpenAI:
+) -> BaseChatOpenAI:
     own = base_url is not None and not _is_openai(base_url)
-    # Servers of one's own know `max_tokens`; api.openai.com's newer models only `max_completion_tokens`.
+    # Servers of one's own know `max_tokens`; api.openai.com's newer models only `max_completion_tokens`. What is
+    # refused is sent by its other name (`models/dialect.py`).
     body = {**settings.extra_body, **({"max_tokens": settings.max_tokens} if own else {}), **_effort(settings)}
-    chat = _Chat(
-        model=settings.model,
-        base_url=base_url
-        or OPENAI,  # said outright: OPENAI_BASE_URL and OPENAI_API_BASE would send documents elsewhere
-        openai_proxy="",  # nor does OPENAI_PROXY: the client's own proxies are those of every program, HTTPS_PROXY say
-        api_key=SecretStr("none" if settings.provider == "local" else _key(role, settings)),
-        temperature=settings.temperature,
-        top_p=settings.top_p,
-        max_completion_tokens=None if own else settings.max_tokens,
-        timeout=settings.timeout,
-        max_retries=0,
-        extra_body=body or None,
-        http_async_client=client,
-        use_responses_api=False,
-        stream_usage=True,  # else LangChain leaves it off wherever an address is given, and streams count no tokens
-    )
+    options: dict[str, Any] = {
+        "model": settings.model,
+        "api_key": SecretStr("none" if settings.provider == "local" else _key(role, settings)),
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+        "max_completion_tokens": None if own else settings.max_tokens,
+        "timeout": settings.timeout,
+        "max_retries": 0,
+        "extra_body": body or None,
+        "http_async_client": client,
+        "use_responses_api": False,
+        "stream_usage": True,  # else LangChain leaves it off wherever an address is given, and streams count no tokens
+        "default_headers": _headers(role, settings) or None,
+        "default_query": dict(settings.query) or None,
+        "openai_proxy": "",  # the client's own proxies are those of every program, HTTPS_PROXY say, not OPENAI_PROXY
+    }
+    chat: BaseChatOpenAI
+    if settings.azure:
+        chat = _AzureChat(
+            azure_endpoint=(settings.base_url or "").rstrip("/"),
+            azure_deployment=settings.azure.deployment or settings.model,
+            api_version=settings.azure.api_version,
+            azure_ad_token=None,
+            **options,
+        )
+    else:  # said outright: OPENAI_BASE_URL and OPENAI_API_BASE would send documents elsewhere
+        chat = _Chat(base_url=base_url or OPENAI, **options)
     _keep_to_itself(role, chat, key_is_meant=True)
     return chat
+
+
+def _headers(role: str, settings: ModelSettings) -> dict[str, str]:
+    """Return the headers of a role with its variables filled in. Raises UserError for one that is not set."""
+    found: dict[str, str] = {}
+    for name, value in settings.headers.items():
+        for variable in sorted(variables_in(value), key=len, reverse=True):
+            value = value.replace(f"${variable}", _secret(role, variable))  # noqa: PLW2901 - filled in step by step
+        found[name] = value
+    return found
 
 
 def _keep_to_itself(role: str, model: BaseChatModel, *, key_is_meant: bool) -> None:
@@ -169,14 +258,15 @@ def _other(role: str, settings: ModelSettings) -> BaseChatModel:
             options[name] = value
     if settings.api_key_env:
         options["api_key"] = _key(role, settings)
+    if settings.headers:
+        options["default_headers"] = _headers(role, settings)
+    if settings.query:
+        raise UserError(f"models.{role}.query: only provider 'openai' takes it")
     try:
         factory = importlib.import_module("langchain.chat_models").init_chat_model
         model = factory(settings.model, model_provider=settings.provider, **options)
-    except (ImportError, ValueError) as error:
-        install = f"pip install langchain langchain-{settings.provider.replace('_', '-')}"
-        raise UserError(
-            f"models.{role}.provider {settings.provider!r}: {' '.join(str(error).split())} (perhaps: {install})"
-        ) from error
+    except (ImportError, ValueError, openai.OpenAIError) as error:
+        raise UserError(f"models.{role}.provider {settings.provider!r}: {_why(error, settings.provider)}") from error
     if not isinstance(model, BaseChatModel):
         raise UserError(f"models.{role}: {settings.provider}:{settings.model} is no chat model")
     _keep_to_itself(role, model, key_is_meant=settings.api_key_env is not None)
@@ -187,10 +277,41 @@ def _effort(settings: ModelSettings) -> dict[str, str]:
     return {"reasoning_effort": settings.reasoning_effort} if settings.reasoning_effort else {}
 
 
+def _why(error: Exception, provider: str) -> str:
+    """Return why a LangChain provider cannot be used, and what to do."""
+    said = " ".join(str(error).split())
+    if isinstance(error, ImportError):
+        return f"{said} (perhaps: pip install langchain {_PACKAGES.get(provider, _package(provider))})"
+    if not said.startswith("Unsupported provider"):
+        return said
+    known = re.findall(r"\w+", said.partition("are:")[2])
+    if provider in _INSTEAD:
+        return f"LangChain knows none of that name: {_INSTEAD[provider]}"
+    near = difflib.get_close_matches(provider, known, n=1)
+    use = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(known)}"
+    return f"LangChain knows none of that name: {use}"
+
+
+def _package(provider: str) -> str:
+    return f"langchain-{provider.replace('_', '-')}"
+
+
 def _key(role: str, settings: ModelSettings) -> str:
-    variable = settings.api_key_env or (None if settings.base_url else "OPENAI_API_KEY")
-    if variable is None:
-        return "none"
-    if not (key := os.environ.get(variable)):
+    variable = settings.key_variable
+    return "none" if variable is None else _secret(role, variable)
+
+
+def _secret(role: str, variable: str) -> str:
+    """Return the value of a variable that holds a key, without the line break that a file or a paste puts behind it.
+
+    Raises UserError where it is not set, or holds what cannot be sent.
+    """
+    key = os.environ.get(variable, "").strip()
+    if not key:
         raise UserError(f"models.{role}: the environment variable {variable} is not set: export {variable}=...")
+    if not re.fullmatch(r"[\x21-\x7e]+", key):
+        raise UserError(
+            f"models.{role}: {variable} holds a space, a line break or a letter that no key has: export it again,"
+            " the key alone"
+        )
     return key

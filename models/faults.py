@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal
+from typing import Literal
 
 import aiohttp
 import httpx
 import openai
+
+from autodata.models.bodies import spent, told_to_wait, words_of
 
 SHOWN = 300
 """Characters of a server's words that are shown."""
 
 _RETRIED = frozenset({408, 409, 425, 429})
 _DOWN = frozenset({401, 402, 403, 404})
-_ABOUT_THE_REQUEST = frozenset({400, 422})
+_ABOUT_THE_REQUEST = frozenset({400, 404, 405, 415, 422})
+_ABOUT_THE_ACCOUNT = frozenset({400, 402, 403, 429})
 _GATEWAY_TIMED_OUT = frozenset({504, 524})
 FORMAT_DOUBTED = frozenset({404, 405, 500, 501})
 """Statuses besides a plain refusal with which servers answer a `response_format` that they cannot serve."""
@@ -40,6 +42,23 @@ _MODERATED = re.compile(
     r"|harm(?:ful)?\b|usage polic|sensitive",
     re.IGNORECASE,
 )
+
+
+_USED_UP = {
+    "credit": "the account's credit is used up (this is no rate: waiting does not help)",
+    "day": "the account's quota of the day is used up (this is no rate per minute: go on tomorrow)",
+}
+_MORE_THAN_THE_RATE = re.compile(r"request too large|requested \d+,? .{0,40}exceeds the limit", re.IGNORECASE)
+_KEY_REFUSED = re.compile(
+    r"api[ _-]?key (?:not valid|not found|expired)"
+    r"|(?:invalid|incorrect|missing|expired) (?:api|access|subscription)[ _-]?(?:key|token)"
+    r"|invalid_api_key|API_KEY_INVALID",
+    re.IGNORECASE,
+)
+_MODEL_WROTE_NO_JSON = re.compile(r"json_validate_failed|failed to (?:generate|validate) json", re.IGNORECASE)
+"""Words with which a server that checks replies against a format refuses one: Groq's."""
+_ABOUT_PARAMETERS = re.compile(r"\b(?:requested|all|given|these) parameters\b|response_format", re.IGNORECASE)
+"""Words of a 404 that is about what was asked for, not about the model: OpenRouter's "No endpoints found that ..."."""
 
 
 class TimedOut(TimeoutError):
@@ -62,6 +81,8 @@ class Fault:
     """Refused for this very input: another one may be taken."""
     may_be_billed: bool = False
     """No reply came in time, though the model may have worked."""
+    used_up: bool = False
+    """The account has nothing left: credit, or the requests of a day."""
 
     @property
     def doubts_configuration(self) -> bool:
@@ -78,19 +99,31 @@ def classify(error: Exception, *, answered: bool = False) -> Fault | None:
     status = getattr(error, "status_code", None) or getattr(response, "status_code", None)
     message = describe(error)
     if isinstance(status, int) and status >= 400:  # below it, the reply came but could not be read
-        quota = "insufficient_quota" in {getattr(error, "code", None), getattr(error, "type", None)}
-        if (status in _DOWN and not (answered and status == 403)) or quota or "insufficient_quota" in str(error):
-            return Fault("down", message, status=status)
-        if status in _RETRIED or status >= 500:
-            billed = status in _GATEWAY_TIMED_OUT
-            return Fault("retry", message, _retry_after(response), status, may_be_billed=billed)
-        about_input = bool(_TOO_LONG.search(message) or _MODERATED.search(message)) or status == 413
-        return Fault("refused", message, status=status, about_input=about_input)
+        return _of_status(error, status, message, answered=answered)
     if _of_client(error):
         return Fault("retry", message, may_be_billed=timed_out(error))
     if isinstance(error, ValueError | LookupError | TypeError | AttributeError):  # a body that is no chat completion
         return Fault("retry", f"unreadable response: {message}")
     return None
+
+
+def _of_status(error: Exception, status: int, message: str, *, answered: bool) -> Fault:
+    """Tell what an answer means that is no reply, by its status and its words."""
+    wait = _retry_after(error)
+    used_up = spent(error) if status in _ABOUT_THE_ACCOUNT else ""
+    if used_up and (used_up != "day" or wait is None):  # a server that says when to come back knows best
+        return Fault("down", f"{_USED_UP[used_up]}: {message}", status=status, used_up=True)
+    about_parameters = status == 404 and _ABOUT_PARAMETERS.search(message)
+    about_key = status in {400, 403} and _KEY_REFUSED.search(message)
+    if about_key or (status in _DOWN and not about_parameters and not (answered and status == 403)):
+        return Fault("down", message, status=status)
+    if status == 400 and _MODEL_WROTE_NO_JSON.search(message):  # of a reply, not of the request: another may do
+        return Fault("retry", message, wait, status)
+    too_much = status == 429 and _MORE_THAN_THE_RATE.search(message)  # no wait makes room for it
+    if (status in _RETRIED or status >= 500) and not too_much:
+        return Fault("retry", message, wait, status, may_be_billed=status in _GATEWAY_TIMED_OUT)
+    about_input = bool(too_much or _TOO_LONG.search(message) or _MODERATED.search(message)) or status == 413
+    return Fault("refused", message, status=status, about_input=about_input)
 
 
 def _of_client(error: Exception) -> bool:
@@ -108,7 +141,11 @@ def describe(error: BaseException) -> str:
     chain = list(_chain(error))
     status = getattr(error, "status_code", None)
     if isinstance(status, int) and status >= 400:
-        return _short(f"HTTP {status}: {_words(error) or 'no reason given'}" if _is_response(error) else _own(error))
+        return _short(
+            f"HTTP {status}: {words_of(error) or _own(error) or 'no reason given'}"
+            if _is_response(error)
+            else _own(error)
+        )
     found = next((words for cause in chain if (words := _what(cause))), "")
     innermost = _own(chain[-1]) if isinstance(error, openai.APIConnectionError | httpx.HTTPError) else _own(error)
     if found and innermost and innermost not in found:
@@ -170,45 +207,6 @@ def _is_response(error: BaseException) -> bool:
     return getattr(error, "response", None) is not None
 
 
-def _words(error: BaseException) -> str:
-    """Return the server's own words, whatever the shape of its body."""
-    text = ""
-    with contextlib.suppress(Exception):  # a body that was streamed, or is no text
-        text = str(getattr(error, "response", None).text)  # type: ignore[union-attr]
-    body: Any = getattr(error, "body", None)
-    with contextlib.suppress(ValueError):
-        body = json.loads(text)
-    said = " - ".join(dict.fromkeys(_said(body)))
-    return said or " ".join(text.split()) or _own(error)
-
-
-_HOLD_WORDS = ("error", "errors", "message", "msg", "detail", "details", "error_description", "title", "reason")
-
-
-def _said(body: Any, depth: int = 0) -> Iterator[str]:
-    """Yield the words in a body: those of `error`, `message`, `detail` and the like, and a provider's behind them."""
-    if depth > 6:
-        return
-    if isinstance(body, str):
-        inner: Any = None
-        with contextlib.suppress(ValueError):  # a provider's body, wrapped as text
-            inner = json.loads(body)
-        within = list(_said(inner, depth + 1)) if isinstance(inner, Mapping | list) else []
-        yield from within or ([" ".join(body.split())] if body.strip() else [])
-    elif isinstance(body, list):
-        for item in body:
-            yield from _said(item, depth + 1)
-    elif isinstance(body, Mapping):
-        place = body.get("loc")
-        where = ".".join(map(str, place)) if isinstance(place, list) else str(body.get("param") or "")
-        for name in _HOLD_WORDS:
-            for words in _said(body.get(name), depth + 1):
-                yield f"{where}: {words}" if where and where not in words and name in {"msg", "message"} else words
-        metadata = body.get("metadata")
-        if isinstance(metadata, Mapping):
-            yield from _said(metadata.get("raw"), depth + 1)
-
-
 def _own(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
@@ -217,11 +215,15 @@ def _short(text: str) -> str:
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
 
 
-def _retry_after(response: object) -> float | None:
-    """Return the seconds of a `Retry-After` header, which holds seconds or a date."""
-    header = str((getattr(response, "headers", None) or {}).get("retry-after", ""))
+def _retry_after(error: BaseException) -> float | None:
+    """Return the seconds after which a server says to come back: by a header, or in its body.
+
+    `Retry-After` holds seconds or a date; those in milliseconds say the same more exactly.
+    """
+    headers = getattr(getattr(error, "response", None), "headers", None) or {}
+    for name, unit in (("retry-after-ms", 1000.0), ("x-ms-retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        with contextlib.suppress(ValueError):
+            return max(0.0, float(str(headers.get(name, ""))) / unit)
     with contextlib.suppress(ValueError):
-        return max(0.0, float(header))
-    with contextlib.suppress(ValueError):
-        return max(0.0, parsedate_to_datetime(header).timestamp() - time.time())
-    return None
+        return max(0.0, parsedate_to_datetime(str(headers.get("retry-after", ""))).timestamp() - time.time())
+    return told_to_wait(error)

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterator, Mapping
+import secrets
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from langchain_core.messages import AIMessage
-from pydantic import BaseModel
-
-from autodata.checkpoints.errors import RunFailed, UserError
+from autodata.checkpoints.errors import CallFailed, EndpointDown, RunFailed, UnusableReply, UserError
 from autodata.checkpoints.ids import canonical_json
+from autodata.checkpoints.ledger import MemoryLedger
+from autodata.models.call import CallSite
+from autodata.models.caller import Caller
 from autodata.models.coerce import ReplyModel
-from autodata.models.config import ModelSettings, RetryConfig
-from autodata.models.endings import ANSWERS, ending_of, explained
+from autodata.models.config import ModelSettings, RetryConfig, variables_in
 from autodata.models.endpoint import Fault as Refusal
 from autodata.models.endpoint import RoleModel
 from autodata.models.factory import Serving, connect
 from autodata.models.faults import classify
 from autodata.models.local.weights import KNOWN_MODELS, default_cache, known_hash
 from autodata.models.markers import Flag, Integer
-from autodata.models.reasoning import strip_reasoning
-from autodata.models.reply import Messages, repaired, to_reply
-from autodata.models.scan import Unusable
-from autodata.models.structured import repair_message, schema_text
-from autodata.prompts.roles import STRUCTURED_ROLES
+from autodata.models.reply import Messages
+from autodata.models.structured import schema_text
+from autodata.prompts.roles import READERS_OF_SOURCE, STRUCTURED_ROLES
 
 Roles = Mapping[str, ModelSettings]
 Say = Callable[[str], None]
@@ -36,7 +33,14 @@ Say = Callable[[str], None]
 SHORTEST_KEY = 8
 """A shorter key is no secret, but a word like `none` for a server that wants any."""
 
-_HELLO = [{"role": "user", "content": "Reply with the one word: ready"}]
+LONGEST_WAIT = 2.0
+"""Longest wait between two requests here, in seconds; a server's own `Retry-After` is obeyed."""
+MARKER = "KESTREL-4417"
+"""The word at the beginning of a long prompt."""
+SHORTEST_PROMPT = 1000
+"""Characters of the shortest prompt that is tried where longer ones are refused."""
+
+_HELLO: Messages = [{"role": "user", "content": "Reply with the one word: ready"}]
 
 
 class _Sum(ReplyModel):
@@ -77,6 +81,10 @@ class Finding:
     plain: str = "-"
     structured: str = "-"
     seed: str = "-"
+    context: str = "-"
+    """How long a prompt was read whole."""
+    adjusted: list[str] = field(default_factory=list)
+    """How requests are changed for what the endpoint refuses."""
     usage: str = "-"
     latency_s: float | None = None
     tokens_in: int | None = None
@@ -99,32 +107,26 @@ class Finding:
         self.faults.append(Fault(roles, problem, advice, fatal))
 
 
-class _Failed(Exception):
-    """A call that gave no reply, with what that means."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.message)
-        self.refusal = refusal
-
-
 def group(roles: Roles) -> list[dict[str, ModelSettings]]:
     """Return the roles by endpoint: the same provider, address, model and key."""
     groups: dict[tuple[str | None, ...], dict[str, ModelSettings]] = {}
     for role, settings in roles.items():
-        where = (settings.provider, settings.base_url, settings.model, settings.api_key_env)
+        outside = canonical_json([settings.headers, settings.query])
+        where = (settings.provider, settings.address, settings.model, settings.api_key_env, outside)
         groups.setdefault(where, {})[role] = settings
     return list(groups.values())
 
 
-async def probe(roles: Roles, serving: Serving, say: Say, tries: int | None = None) -> Finding:
-    """Try the endpoint that the roles share. A failed request is not made again.
+async def probe(
+    roles: Roles, serving: Serving, say: Say, retries: RetryConfig | None = None, *, longest: int = 0
+) -> Finding:
+    """Try the endpoint that the roles share, by the calls of a run: adjusted, retried, read and repaired alike.
 
-    A structured reply that cannot be read is asked for again as a run would: `tries` replies in all, by default as many
-    as a run's.
+    `retries` are the run's own; waits between them are shorter. With `longest`, a prompt of so many characters is sent,
+    to see whether the server reads all of it.
     """
     settings = next(iter(roles.values()))
-    here = settings.provider in {"local", "simulated"} or settings.base_url is None
-    where = f" ({settings.provider})" if here else f" at {settings.base_url}"
+    where = f" at {settings.address}" if settings.address else f" ({settings.provider})"
     found = Finding(f"{settings.model}{where}", settings.provider, settings.model, tuple(roles))
     say(f"trying {found.endpoint}")
     if settings.provider == "simulated":
@@ -139,111 +141,162 @@ async def probe(roles: Roles, serving: Serving, say: Say, tries: int | None = No
         return found
     async with AsyncExitStack() as stack:
         try:
-            models = await connect(roles, stack, serving=serving)
+            trial = _Trial(found, retries or RetryConfig(), await connect(roles, stack, serving=serving))
+            await trial.plain_calls(lambda: connect(roles, stack, serving=serving))
         except (UserError, RunFailed) as error:
             found.fault(found.roles, "cannot be used", str(error))
             return found
-        await _try_calls(found, models, tries or RetryConfig().unusable_tries)
+        await trial.structured_call()
+        if longest and settings.provider != "local" and found.usable:
+            say(f"trying {found.endpoint} with a prompt of {longest:,} characters")
+            await trial.long_prompt(longest)
+        found.adjusted = list(trial.told)
     _hide_key(found, settings)
     return found
 
 
-async def _try_calls(found: Finding, models: Mapping[str, RoleModel], tries: int) -> None:
-    """Make one plain call for every distinct set of parameters, then a structured one for the roles that need it."""
-    answered: list[str] = []
-    for names in _by_parameters(models):
-        model = models[names[0]]
-        try:
-            message, seconds = await _plain(found, names, model)
-        except _Failed as failed:
-            one_request = failed.refusal.kind == "refused"
-            problem, advice = failed.refusal.message, _advice(failed.refusal, model.settings)
-            found.fault(names if one_request else found.roles, problem, advice)
-            if not one_request:
-                break
-            continue
-        answered += names
+class _Trial:
+    """The calls with which one endpoint is tried."""
+
+    def __init__(self, found: Finding, retries: RetryConfig, models: Mapping[str, RoleModel]) -> None:
+        self.found, self.models = found, models
+        self._retries = retries.model_copy(update={"max_seconds": min(LONGEST_WAIT, retries.max_seconds)})
+        self._answered: list[str] = []
+        self._journal = MemoryLedger()
+        self._caller = Caller(self._journal, models, retries=self._retries)
+
+    @property
+    def told(self) -> list[str]:
+        """What was found out about the endpoint, and how requests are changed for it."""
+        return next(iter(self.models.values())).endpoint.found.told
+
+    async def plain_calls(self, anew: Callable[[], Awaitable[Mapping[str, RoleModel]]]) -> None:
+        """Make one plain call for every distinct set of parameters. `anew` connects after a refusal for one of them."""
+        found = self.found
+        for names in _by_parameters(self.models):
+            try:
+                reply = await self._caller.text(_site(names[0], "plain"), _HELLO)
+            except (CallFailed, EndpointDown) as error:
+                refusal = _refusal(error)
+                one_request = refusal.kind == "refused"
+                advice = _advice(refusal, self.models[names[0]].settings)
+                found.fault(names if one_request else found.roles, refusal.message, advice)
+                if not one_request:
+                    break
+                self.models = await anew()
+                self._caller = Caller(self._journal, self.models, retries=self._retries)
+                continue
+            except UnusableReply as error:
+                self._answered += names
+                self._note(names)
+                found.fault(names, str(error).partition("no usable reply: ")[2], "try another model")
+                continue
+            self._answered += names
+            self._note(names)
+            if not reply.answer:
+                found.fault(
+                    names, "an empty reply, cut off by the token limit", "raise max_tokens: reasoning took all of it"
+                )
         if found.latency_s is None:
-            _note_reply(found, message, seconds, model)
-        reason = str(message.response_metadata.get("finish_reason") or "")
-        if (ending := ending_of(reason)) not in ANSWERS:
-            found.fault(names, explained(reason), "look at what the server or gateway says about it")
-        elif not strip_reasoning(message.text):
-            cut = ending == "cut"
-            advice = "raise max_tokens: reasoning took all of it" if cut else "try another model"
-            found.fault(names, f"an empty reply{', cut off by the token limit' if cut else ''}", advice)
-    if found.latency_s is None:
-        found.plain = "failed"
-    if readers := tuple(role for role in answered if role in STRUCTURED_ROLES):
-        await _structured(found, readers, models[readers[0]], tries)
+            found.plain = "failed"
 
+    def _note(self, names: tuple[str, ...]) -> None:
+        """Note the latest reply to a plain call."""
+        model, found = self.models[names[0]], self.found
+        if found.seed == "-":
+            taken = "seed" not in model.endpoint.found.dialect.without
+            found.seed = ("accepted" if taken else "refused, left out") if model.sends_seed else "not sent"
+        if found.latency_s is None:
+            _note_reply(found, list(self._journal.tables["calls"].values())[-1], model)
 
-async def _plain(found: Finding, names: tuple[str, ...], model: RoleModel) -> tuple[AIMessage, float]:
-    """Make a plain call. One that is refused is made again without the seed, to tell whether that is the reason."""
-    try:
-        reply = await _send(model, _HELLO, None)
-    except _Failed as failed:
-        if failed.refusal.kind != "refused" or not model.sends_seed:
-            raise
+    async def structured_call(self) -> None:
+        """Ask for one structured reply, if any role that answered needs them."""
+        found, roles = self.found, tuple(role for role in self._answered if role in STRUCTURED_ROLES)
+        if not roles:
+            return
+        model = self.models[roles[0]]
         try:
-            reply = await _send(replace(model, sends_seed=False), _HELLO, None)
-        except _Failed:
-            raise failed from None
-        found.seed = "refused"
-        found.fault(names, f"refuses a seed ({failed.refusal.message})", "set send_seed = false")
-        return reply
-    if found.seed == "-":
-        found.seed = "accepted" if model.sends_seed else "not sent"
-    return reply
-
-
-async def _structured(found: Finding, roles: tuple[str, ...], model: RoleModel, tries: int) -> None:
-    """Ask for a structured reply as a run does: read alike, and repaired as often."""
-    if found.seed == "refused":
-        model = replace(model, sends_seed=False)
-    problem, turn = "", _SUM
-    for seed in range(1, tries + 1):
-        try:
-            message, _ = await _send(model, turn, _Sum, seed)
-        except _Failed as failed:
+            await self._caller.parsed(_site(roles[0], "structured"), _SUM, _Sum)
+        except (CallFailed, EndpointDown) as error:
+            refusal = _refusal(error)
             found.structured = "failed"
-            advice = _advice(failed.refusal, model.settings)
-            found.fault(roles, f"structured output: {failed.refusal.message}", advice)
+            found.fault(roles, f"structured output: {refusal.message}", _advice(refusal, model.settings))
             return
-        found.wire_format = model.endpoint.wire_format
-        form = "prompt only" if found.wire_format == "none" else str(found.wire_format)
-        reply = to_reply(message, model)
-        try:
-            reply.read(_Sum)
-        except Unusable as error:
-            problem, found.structured = str(error), f"{form}, unreadable"
-            turn = repaired(_SUM, reply, error, repair_message(error, _Sum, seed))
-        else:
-            found.structured = form
+        except UnusableReply as error:
+            found.structured = f"{self._form(model)}, unreadable"
+            problem = str(error).partition("no usable reply: ")[2]
+            advice = "raise max_tokens or name a stronger model"
+            found.fault(roles, f"structured output cannot be read ({problem})", advice)
             return
-    found.fault(roles, f"structured output cannot be read ({problem})", "raise max_tokens or name a stronger model")
+        found.structured = self._form(model)
+
+    def _form(self, model: RoleModel) -> str:
+        self.found.wire_format = model.endpoint.format_for(_Sum.__name__) or model.endpoint.wire_format
+        return "prompt only" if self.found.wire_format == "none" else str(self.found.wire_format)
+
+    async def long_prompt(self, longest: int) -> None:
+        """See whether a prompt as long as the run's longest is read whole, by a word at its very beginning."""
+        roles = tuple(role for role in self._answered if role in READERS_OF_SOURCE)
+        if not roles:
+            return
+        found, size = self.found, longest
+        once = self._retries.model_copy(update={"max_attempts": 1})
+        caller = Caller(self._journal, self.models, retries=once)
+        advice = "raise the server's context length, or lower documents.max_chars"
+        while size >= SHORTEST_PROMPT:
+            try:
+                reply = await caller.text(_site(roles[0], f"context/{size}"), marked(size))
+            except CallFailed as error:
+                refusal = _refusal(error)
+                if not (refusal.about_input or error.refused):
+                    found.fault(roles, f"a prompt of {size:,} characters: {refusal.message}", advice, fatal=False)
+                    return
+                found.notes.append(f"a prompt of {size:,} characters is too long: {refusal.message}")
+                size //= 2
+                continue
+            except (EndpointDown, UnusableReply) as error:
+                found.fault(roles, f"a prompt of {size:,} characters: {error}", advice, fatal=False)
+                return
+            found.context = f"{size:,} characters" if MARKER in reply.answer else f"{size:,} characters, not sure"
+            if MARKER not in reply.answer:
+                found.notes.append("the word at the beginning of a long prompt was not found again: it may be cut")
+            break
+        if size < longest:
+            fits = f"about {size:,} characters are" if size >= SHORTEST_PROMPT else "not even a short one is"
+            lower = (
+                f"set documents.max_chars = {size}, or raise the server's context length" if found.context else advice
+            )
+            found.fault(roles, f"a prompt of {longest:,} characters is too long: {fits} read whole", lower, fatal=False)
 
 
-async def _send(
-    model: RoleModel, messages: list[dict[str, str]], schema: type[BaseModel] | None, seed: int = 1
-) -> tuple[AIMessage, float]:
-    """Send one request; return the reply and how many seconds it took. Raises _Failed."""
-    started = time.monotonic()
-    try:
-        message = await model.send(messages, seed, schema)
-    except Exception as error:
-        refusal = classify(error)
-        if refusal is None:
-            raise
-        raise _Failed(refusal) from error
-    return message, time.monotonic() - started
+def marked(size: int) -> Messages:
+    """Return a prompt of about so many characters that asks for the word at its beginning."""
+    # A number of its own: a server that knows the prompt already might count it for less.
+    lines, length = [f"The code word is {MARKER}. Remember it. ({secrets.token_hex(8)})"], 0
+    while length < size:
+        lines.append(f"Entry {len(lines)}: the sky was clear, the wind was light, and nothing else was seen.")
+        length += len(lines[-1]) + 1
+    lines.append("\nWhat is the code word in the very first line? Reply with it alone.")
+    return [{"role": "user", "content": "\n".join(lines)}]
 
 
-def _note_reply(found: Finding, message: AIMessage, seconds: float, model: RoleModel) -> None:
-    usage = message.usage_metadata
-    found.latency_s = round(seconds, 3)
+def _site(role: str, what: str) -> CallSite:
+    return CallSite("doctor", "doctor", 0, f"doctor/{what}", role)
+
+
+def _refusal(error: Exception) -> Refusal:
+    """Return what a failed call means: what its last request met."""
+    cause = error.__cause__
+    known = classify(cause) if isinstance(cause, Exception) else None
+    return known or Refusal("retry", " ".join(str(error).split()))
+
+
+def _note_reply(found: Finding, row: Mapping[str, Any], model: RoleModel) -> None:
+    seconds = float(row["latency_s"])
+    found.latency_s = seconds
     found.plain = f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.0f} ms"
-    if usage is None:
+    found.tokens_in, found.tokens_out = row["tokens_in"], row["tokens_out"]
+    if found.tokens_in is None and found.tokens_out is None:
         found.usage = "not reported"
         priced = model.settings.price_in is not None or model.settings.price_out is not None
         advice = (
@@ -253,7 +306,6 @@ def _note_reply(found: Finding, message: AIMessage, seconds: float, model: RoleM
         )
         found.fault(found.roles, "replies carry no token counts", advice, fatal=False)
         return
-    found.tokens_in, found.tokens_out = usage["input_tokens"], usage["output_tokens"]
     found.usage = f"{found.tokens_in} in, {found.tokens_out} out"
 
 
@@ -267,21 +319,24 @@ def _by_parameters(models: Mapping[str, RoleModel]) -> Iterator[tuple[str, ...]]
 
 def _key(settings: ModelSettings) -> str:
     """Return whether the key's variable is set. The key itself is never shown."""
-    variable = settings.api_key_env or ("OPENAI_API_KEY" if _needs_key(settings) else None)
+    variable = settings.key_variable
     if variable is None:
         return "none needed" if settings.provider in {"openai", "local"} else "the provider's own"
-    return f"{variable} {'set' if os.environ.get(variable) else 'not set'}"
+    value = os.environ.get(variable, "")
+    around = ", without the space around it" if value != value.strip() else ""
+    return f"{variable} {'set' + around if value.strip() else 'not set'}"
 
 
 def _hide_key(found: Finding, settings: ModelSettings) -> None:
-    """Take the key out of what a server said about it."""
-    key = os.environ.get(settings.api_key_env or "OPENAI_API_KEY", "")
-    if len(key) >= SHORTEST_KEY:
-        found.faults = [replace(fault, problem=fault.problem.replace(key, "***")) for fault in found.faults]
-
-
-def _needs_key(settings: ModelSettings) -> bool:
-    return settings.provider == "openai" and settings.base_url is None
+    """Take the keys out of what a server said about them."""
+    names = {
+        settings.key_variable or "OPENAI_API_KEY",
+        *(v for h in settings.headers.values() for v in variables_in(h)),
+    }
+    for key in (os.environ.get(name, "").strip() for name in names):
+        if len(key) >= SHORTEST_KEY:
+            found.faults = [replace(fault, problem=fault.problem.replace(key, "***")) for fault in found.faults]
+            found.notes = [note.replace(key, "***") for note in found.notes]
 
 
 def _weights(name: str) -> str:
@@ -297,21 +352,23 @@ def _weights(name: str) -> str:
 
 def _advice(refusal: Refusal, settings: ModelSettings) -> str:
     """Return what to do about a request that failed, in a few words."""
-    status = refusal.status
-    variable = settings.api_key_env or "OPENAI_API_KEY"
+    status, variable, address = refusal.status, settings.key_variable, settings.address
+    of_path = "which ends in /v1 as a rule" if settings.azure is None else "the name of the deployment"
     by_status = {
-        401: f"check the key in {variable}" if settings.api_key_env or not settings.base_url else "set api_key_env",
+        401: f"check the key in {variable}" if variable else "set api_key_env",
         402: "the account has no credit left",
-        403: f"check what the key in {variable} may use",
-        404: f"check model {settings.model!r} and base_url, which ends in /v1 as a rule",
+        403: f"check what the key in {variable or 'api_key_env'} may use",
+        404: f"check model {settings.model!r} and {'base_url' if settings.azure is None else 'azure'}, {of_path}",
         429: "the limit of the account or server is reached: wait, or lower max_concurrency",
     }
+    if refusal.used_up:
+        return "look at the account's plan and billing"
     if status in by_status:
         return by_status[status]
     if status is not None and status >= 500:
         return "the server fails: look at its log"
+    if status is not None and refusal.kind == "down":
+        return by_status[401]
     if status is not None:
         return "look at temperature, top_p, max_tokens and extra_body"
-    if settings.base_url is None:
-        return "check the network"
-    return f"see that a server answers at {settings.base_url}"
+    return "check the network" if address is None else f"see that a server answers at {address}"

@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 from langchain_core.messages import AIMessage
 from pydantic import BaseModel
 
-from autodata.models.budget import reported_usage
+from autodata.checkpoints.usage import Usage
+from autodata.models.beside import only_beside, whole_value
+from autodata.models.budget import reported_details, reported_usage
 from autodata.models.coerce import ReplyModel
 from autodata.models.endings import ANSWERS, Ending, ending_of, explained, reason_with
 from autodata.models.endpoint import RoleModel
@@ -21,6 +23,8 @@ from autodata.models.texts import clean
 
 M = TypeVar("M", bound=BaseModel)
 Messages = list[dict[str, str]]
+PLAIN: Messages = [{"role": "user", "content": ""}]
+"""The turns of a request without a system text."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,24 @@ class Reply:
     tokens_out: int | None
     cost_usd: float | None
     replayed: bool = False
+    tokens_cached: int | None = None
+    tokens_reasoning: int | None = None
+    beside: str = ""
+    """The name of the field beside the content in which all of the text stood that is no answer; empty as a rule."""
+
+    @property
+    def usage(self) -> Usage:
+        """What it took, as one call."""
+        cache_known_in = None if self.tokens_cached is None else self.tokens_in
+        return Usage(
+            self.tokens_in,
+            self.tokens_out,
+            self.cost_usd,
+            1,
+            self.tokens_cached,
+            self.tokens_reasoning,
+            cache_known_in,
+        )
 
     @property
     def ending(self) -> Ending:
@@ -67,8 +89,12 @@ class Reply:
             raise Unusable("ended", explained(self.finish_reason))
 
 
-def to_reply(message: AIMessage, model: RoleModel) -> Reply:
-    """Return what a provider's message says, whatever the provider calls it."""
+def to_reply(message: AIMessage, model: RoleModel, schema: type[BaseModel] | None = None) -> Reply:
+    """Return what a provider's message says, whatever the provider calls it.
+
+    Guided decoding behind a parser of reasoning may put the whole answer where reasoning belongs, and leave the content
+    empty: it is used where it is a value of `schema` and nothing else.
+    """
     usage: Mapping[str, Any] = message.usage_metadata or {}
     metadata = message.response_metadata
     finish_names = (
@@ -86,9 +112,22 @@ def to_reply(message: AIMessage, model: RoleModel) -> Reply:
         finish = reason_with(finish if ending_of(str(finish)) not in ANSWERS else "error", said)
     elif refusal and not text.strip():
         finish = reason_with("refusal", refusal)
-    reply = Reply(text, str(finish), None, None, None)
+    beside = "" if error or refusal else only_beside(message)
+    if schema is not None and (whole := whole_value(message, beside, schema)):
+        model.endpoint.found.tell(f"structured answers stand in {beside!r}, and are taken from there")
+        text, beside = whole, ""
+    reply = Reply(text, str(finish), None, None, None, beside=beside)
     tokens_in, tokens_out = reported_usage(usage, text=text, truncated=reply.truncated)
-    return replace(reply, tokens_in=tokens_in, tokens_out=tokens_out, cost_usd=model.cost(tokens_in, tokens_out))
+    raw = metadata.get("token_usage") or metadata.get("usage")
+    cached, reasoning = reported_details(usage, raw if isinstance(raw, Mapping) else {}, tokens_in)
+    return replace(
+        reply,
+        tokens_in=tokens_in,
+        tokens_out=tokens_out,
+        tokens_cached=cached,
+        tokens_reasoning=reasoning,
+        cost_usd=model.cost(tokens_in, tokens_out),
+    )
 
 
 def repaired(messages: Messages, reply: Reply, error: Unusable, complaint: str) -> Messages:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,21 +12,30 @@ from dataclasses import dataclass, replace
 
 from autodata.checkpoints.errors import CallFailed, EndpointDown
 from autodata.checkpoints.usage import Usage
+from autodata.checkpoints.writes.calls import Cause
 from autodata.models.budget import Budget, charged
 from autodata.models.call import Call
 from autodata.models.config import RetryConfig
-from autodata.models.endings import ANSWERS
+from autodata.models.dialect import names_a_field
+from autodata.models.endings import ANSWERS, PROMPT_CUT, reason_with
 from autodata.models.endpoint import Endpoint, RoleModel
 from autodata.models.faults import Fault, classify
-from autodata.models.reply import Reply, to_reply
+from autodata.models.prompt_length import counted, cut_short
+from autodata.models.reply import PLAIN, Reply, to_reply
+
+logger = logging.getLogger(__name__)
 
 FIRST_REFUSAL = "first_refusal"
 """The node of the trivial question that is asked when the first request of an endpoint was refused."""
 
 
+_OF_TEMPLATES = frozenset({400, 422, 500})
+"""Statuses with which servers answer when the model's template fails."""
+
+
 @dataclass
 class _Spending:
-    """What one request came to; nothing until a reply came, or it timed out."""
+    """What one request came to; nothing until a reply came, it timed out, or it was called off."""
 
     used: Usage | None = None
     paid: bool = False
@@ -38,8 +49,8 @@ class Sender:
     budget: Budget
     ask_trivial: Callable[[Call], Awaitable[None]]
     """Asks a trivial question at the endpoint of a call that was refused; a failure of it is not raised."""
-    note_timeout: Callable[[Call, Usage], Awaitable[None]]
-    """Keeps that the call's latest request timed out and may be billed."""
+    note_unanswered: Callable[[Call, Cause, Usage], Awaitable[None]]
+    """Keeps that the call's latest request got no reply, for this cause, and may be billed."""
 
     async def send_with_retries(self, call: Call, most: Usage) -> tuple[Reply, float]:
         """Send until a reply comes; return it and the seconds that its own request took. `most` is reserved meanwhile.
@@ -54,16 +65,24 @@ class Sender:
                 fault = classify(error, answered=call.model.endpoint.answered)
                 if fault is None:
                     raise
-                if fault.doubts_configuration and not await self._takes_others(call):
-                    words = f"refused its first request, so the settings are wrong: {fault.message}"
-                    fault = replace(fault, kind="down", message=words)
+                if fault.doubts_configuration:
+                    before = call.model.endpoint.found.dialect
+                    if not await self._takes_others(call, error):
+                        words = f"refused its first request, so the settings are wrong: {fault.message}"
+                        fault = replace(fault, kind="down", message=words)
+                    elif call.model.endpoint.found.dialect != before:
+                        continue
                 if fault.may_be_billed:
-                    await self.note_timeout(call, most)
-                await self._after_fault(call.model, fault, tried, error)
-            else:
-                if reply.ending in ANSWERS:
-                    call.model.endpoint.succeeded()
-                return reply, seconds
+                    await self.note_unanswered(call, "timeout", most)
+                last = fault.kind == "refused" or tried == self.retries.max_attempts
+                sent = await self._without_system(call, fault, most) if last else None
+                if sent is None:
+                    await self._after_fault(call.model, fault, tried, error)
+                    continue
+                reply, seconds = sent
+            if reply.ending in ANSWERS:
+                call.model.endpoint.succeeded()
+            return reply, seconds
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def pause_after(self, call: Call, reply: Reply, message: str, tried: int, tries: int) -> None:
@@ -86,24 +105,83 @@ class Sender:
         async with self._slot(call), self._reserved(call, most) as spending:
             started = time.monotonic()
             call.requests += 1
-            message = await model.send(call.messages, call.seed, call.schema, call.metadata)
+            try:
+                message = await model.send(call.messages, call.seed, call.schema, call.metadata, on_sent=call.sent)
+            except asyncio.CancelledError:
+                if call.in_flight and not model.settings.free:
+                    spending.used = most
+                    await self._note_cancelled(call, most)
+                raise
+            finally:
+                call.in_flight = False
             seconds = time.monotonic() - started
-            reply = to_reply(message, model)
+            reply = to_reply(message, model, call.schema)
+            if cut := cut_short(model.endpoint.prompts.new_of(call.messages), counted(message)):
+                model.endpoint.found.tell(cut)
+                reply = replace(reply, finish_reason=reason_with(PROMPT_CUT, cut))
             spending.used = charged(reply.tokens_in, reply.tokens_out, most, model.settings)
             spending.paid = True
         return reply, seconds
 
-    async def _takes_others(self, call: Call) -> bool:
+    async def _note_cancelled(self, call: Call, most: Usage) -> None:
+        """Keep that a request was called off while its endpoint worked on it: it goes on there, and may be billed."""
+        try:
+            await self.note_unanswered(call, "cancelled", most)
+        except Exception:  # a ledger that cannot be written any more must not hide that the work is over
+            logger.debug("a cancelled request could not be recorded", exc_info=True)
+
+    async def _takes_others(self, call: Call, error: Exception) -> bool:
         """Whether an endpoint that refused a request takes others: whether it ever answered, or answers a trivial one.
 
-        The trivial one has all the settings of the role, and none of the text. Meanwhile nothing else goes out.
+        The trivial one has all the settings of the role, and none of the text. Where it is refused, too, and `error`
+        names none of the settings, it is asked without each of those that servers refuse, and a dialect in which it is
+        answered is kept. Meanwhile nothing else goes out.
         """
-        endpoint = call.model.endpoint
+        endpoint, found = call.model.endpoint, call.model.endpoint.found
         if endpoint.answered or endpoint.known or _asks_trivial(call):
             return True
-        async with endpoint.held():
+        async with found.one_asks, endpoint.held():
+            endpoint.raise_if_down()  # whoever asked before has found it out
+            if endpoint.answered:
+                return True
             await self.ask_trivial(call)
+            if endpoint.answered or endpoint.down is not None or names_a_field(error, call.model.sent(call.messages)):
+                return endpoint.answered
+            before = found.dialect
+            for guess in before.guesses(call.model.sent(PLAIN)):
+                found.dialect = guess
+                await self.ask_trivial(call)
+                if endpoint.answered or endpoint.down is not None:
+                    break
+            tried, found.dialect = found.dialect, before
+            if endpoint.answered:
+                found.speak(tried)
+                found.settled()
         return endpoint.answered
+
+    async def _without_system(self, call: Call, fault: Fault, most: Usage) -> tuple[Reply, float] | None:
+        """Send once more with the system text within the first question, where that may be what fails; None for no.
+
+        Some templates fail for the role without a word. It is tried only where no request with one was ever answered.
+        """
+        endpoint, found = call.model.endpoint, call.model.endpoint.found
+        before = found.dialect
+        unexplained = fault.status in _OF_TEMPLATES and not (fault.about_input or found.system_taken or endpoint.known)
+        if not unexplained or before.folded or "system" not in call.model.sent(call.messages):
+            return None
+        found.dialect = folded = replace(before, folded=True)
+        try:
+            sent = await self._send(call, most)
+        except Exception as error:
+            if classify(error) is None:
+                raise
+            sent = None
+        if found.dialect == folded:
+            found.dialect = before
+            if sent is not None:
+                found.speak(folded)
+                found.settled()
+        return sent
 
     def _slot(self, call: Call) -> AbstractAsyncContextManager[None]:
         """Hold a slot of the endpoint; the question about a first refusal goes out while others are held back."""
@@ -113,7 +191,7 @@ class Sender:
     async def _reserved(self, call: Call, most: Usage) -> AsyncIterator[_Spending]:
         """Hold a reservation for one request, taken as soon as the endpoint may be asked and the budget has room.
 
-        A request that timed out counts as the most it can have taken: its endpoint may bill it. Raises BudgetSpent,
+        A request without a reply counts as the most it can have taken: its endpoint may bill it. Raises BudgetSpent,
         EndpointDown and Drained.
         """
         await self._reserve(call, most)

@@ -44,6 +44,8 @@ class Context:
     evaluation: str = "main"
     epoch: int = 0
     """How often the document was taken up again after an error."""
+    rounds_before: int = 0
+    """Rounds that the document had when it was asked about again: they do not count against `max_rounds`."""
 
     async def take(self, text: str, *, title: str = "", name: str = "") -> State:
         """Store a document and return the input of its thread, for a graph that is run without a document runner.

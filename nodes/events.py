@@ -7,6 +7,7 @@ On the wire an event is a plain JSON object, so that it passes through a parent 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -18,7 +19,7 @@ from autodata.checkpoints.records import Attempt, Example, FailureMode, Mark, St
 class Rejection(BaseModel):
     """Why the round goes no further: its failure mode, and the reason in words."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     failure_mode: FailureMode
     reason: str
@@ -39,7 +40,7 @@ class Place(TypedDict):
 class _Event(BaseModel):
     """What all events hold. Keys that a later version adds are dropped."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     document_id: str
     """The document that the event is about."""
@@ -185,7 +186,11 @@ GraphEvent = Annotated[
 ]
 """Any event of a graph, recognised by `event`."""
 
-_EVENTS: TypeAdapter[GraphEvent] = TypeAdapter(GraphEvent)
+
+@cache
+def _events() -> TypeAdapter[GraphEvent]:
+    """Return what reads an event; made at the first one, for making it takes a while."""
+    return TypeAdapter(GraphEvent)
 
 
 def wire_form(event: BaseModel) -> dict[str, Any]:
@@ -196,4 +201,4 @@ def wire_form(event: BaseModel) -> dict[str, Any]:
 
 def parse_event(value: Mapping[str, Any]) -> GraphEvent:
     """Read a streamed event. Raises pydantic's ValidationError, a ValueError, for what is none of ours."""
-    return _EVENTS.validate_python(value)
+    return _events().validate_python(value)

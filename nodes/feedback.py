@@ -98,7 +98,7 @@ async def feedback(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     mode = FailureMode(rejection["failure_mode"])
     closed = closed_round(step, mode, rejection["reason"], rejection.get("reviewer", ""))
     rounds = [*step.rounds, closed]
-    over = step.n >= services.max_rounds
+    over = step.n >= services.max_rounds + step.context.rounds_before
     suggestion = rejection["reason"] if rejection["failure_mode"] == FailureMode.SENT_BACK else ""
     by_reviewer = rejection["reason"] if rejection["failure_mode"] == FailureMode.REVIEWER else ""
     failures = grouped(

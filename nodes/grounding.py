@@ -6,6 +6,7 @@ import asyncio
 import random
 from bisect import bisect_left
 
+from autodata.checkpoints.ids import PART, whole_id
 from autodata.models.seeds import seed_for
 from autodata.nodes.step import Step
 from autodata.prompts import fence
@@ -22,12 +23,14 @@ async def sample_grounding(step: Step) -> list[str]:
     """
     services, own = step.services, step.document_id
     ids = await services.blobs.documents()
-    place = bisect_left(ids, own)
-    known = ids[place : place + 1] == [own]
-    others = range(len(ids) - known)
+    # Parts of one document stand side by side in the order of ids; they are no other documents.
+    whole = whole_id(own)
+    place, behind = bisect_left(ids, whole), bisect_left(ids, f"{whole}{PART}\U0010ffff")
+    alike = behind - place
+    others = range(len(ids) - alike)
     rng = random.Random(seed_for(services.run_seed, "grounding", own))  # noqa: S311 - reproducible
     picked = rng.sample(others, min(services.domain.grounding, len(others)))
-    return [ids[k + (known and k >= place)] for k in picked]
+    return [ids[k + (alike if k >= place else 0)] for k in picked]
 
 
 async def shown_grounding(step: Step) -> str:

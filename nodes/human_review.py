@@ -54,20 +54,28 @@ REPEATED = (
 class ReviewAnswer(BaseModel):
     """What a person answers to the question about a candidate."""
 
-    model_config = ConfigDict(extra="forbid", title="ReviewAnswer", use_attribute_docstrings=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", title="ReviewAnswer")
 
-    decision: Literal["approve", "edit", "reject"]
-    """approve: as it is. edit: with `candidate` laid over it, verified anew. reject: not, for `reason`."""
-    reason: str = Field(default="", max_length=2000)
-    """Why. Needed to reject; the next challenger is told, word for word."""
-    candidate: dict[str, Any] | None = None
-    """Needed to edit: the candidate's fields that change, whole; those left out stay."""
-    reviewer: str = Field(default="", max_length=200)
-    """Who answers, in any words."""
-    at: str = Field(default="", max_length=40)
-    """When, in ISO 8601; now if it is left out."""
-    label_id: str = Field(default="", max_length=1000)
-    """The `label_id` of the question that is answered. Left out: the one that was open when the answer was sent."""
+    decision: Literal["approve", "edit", "reject"] = Field(
+        description="approve: as it is. edit: with `candidate` laid over it, verified anew. reject: not, for `reason`."
+    )
+    reason: str = Field(
+        default="",
+        max_length=2000,
+        description="Why. Needed to reject; the next challenger is told, word for word.",
+    )
+    candidate: dict[str, Any] | None = Field(
+        default=None, description="Needed to edit: the candidate's fields that change, whole; those left out stay."
+    )
+    reviewer: str = Field(default="", max_length=200, description="Who answers, in any words.")
+    at: str = Field(default="", max_length=40, description="When, in ISO 8601; now if it is left out.")
+    label_id: str = Field(
+        default="",
+        max_length=1000,
+        description=(
+            "The `label_id` of the question that is answered. Left out: the one that was open when the answer was sent."
+        ),
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -103,7 +111,7 @@ def answer_schema(domain: Domain, pack: PromptPack, current: Candidate) -> type[
     """Return what an answer about this candidate must look like; an edit is checked as a challenger's work is."""
 
     class Answer(ReviewAnswer):
-        model_config = ConfigDict(title="ReviewAnswer")
+        model_config = ConfigDict(defer_build=True, title="ReviewAnswer")
 
         @model_validator(mode="after")
         def _sound(self) -> Self:

@@ -24,6 +24,7 @@ from autodata.models.coerce import ReplyModel
 from autodata.models.config import ModelSettings
 from autodata.models.markers import Ordinal
 from autodata.models.reply import Messages
+from autodata.models.slots import address_of
 from autodata.models.structured import schema_text
 from autodata.nodes.step import Step, all_of
 from autodata.prompts import fence
@@ -103,6 +104,44 @@ def require_ready(domain: Domain, roles: Mapping[str, ModelSettings]) -> None:
     require_task_type_ready(domain.scorer)
     if any(roles[role].tools for role in SOLVERS):
         maths.require_installed()
+
+
+def cautions(domain: Domain, roles: Mapping[str, ModelSettings]) -> list[str]:
+    """Return what to warn of before a run is paid for: settings that can hardly be meant."""
+    return [warning for warning in (attempts_alike(domain, roles), solvers_alike(domain, roles)) if warning]
+
+
+def solvers_alike(domain: Domain, roles: Mapping[str, ModelSettings]) -> str:
+    """Return a warning where weak and strong solver are one model that works in one way; empty where they differ.
+
+    What one of them solves, so does the other: no question lies between them, and every document ends too easy or
+    failed on strong.
+    """
+    weak, strong = (roles.get(role) for role in SOLVERS)
+    if weak is None or strong is None or weak.provider == "simulated":
+        return ""
+    sides = [
+        (
+            settings.provider,
+            address_of(settings.address, settings.query),
+            settings.model,
+            settings.headers,
+            settings.extra_body,
+            settings.reasoning_effort,
+            domain.privileged_strong and is_strong if settings.privileged is None else settings.privileged,
+            settings.samples,
+            settings.aggregate if settings.samples > 1 else None,
+            settings.tools,
+        )
+        for settings, is_strong in ((weak, False), (strong, True))
+    ]
+    if sides[0] != sides[1]:
+        return ""
+    return (
+        f"weak_solver and strong_solver are the same model, {weak.model}: hardly a question lies between them."
+        " Set models.weak_solver.model to a weaker one, or give the strong one samples, tools or the text"
+        " (models.strong_solver.samples, .tools, .privileged)"
+    )
 
 
 def attempts_alike(domain: Domain, roles: Mapping[str, ModelSettings]) -> str:

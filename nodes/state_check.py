@@ -44,7 +44,7 @@ _EMPTY: Mapping[str, Any] = {
 
 
 class _Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=False)
+    model_config = ConfigDict(defer_build=True, extra="forbid", str_strip_whitespace=False)
 
 
 class _Brief(_Shape):
@@ -73,7 +73,7 @@ class _Asked(_Shape):
 
 
 class _State(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(defer_build=True, extra="ignore")
 
     document: _Brief
     n: StrictInt = Field(ge=0, le=10_000)

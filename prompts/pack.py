@@ -28,7 +28,7 @@ _SECTION = re.compile(r"^# (system|user)[ \t]*$", re.MULTILINE)
 class FrontMatter(BaseModel):
     """The head of a prompt file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     placeholders: tuple[str, ...]
     editable: bool = False
@@ -147,7 +147,7 @@ def shipped_packs() -> list[str]:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text("utf-8")
+        return file.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{file}: cannot be read: {error}") from error
 

@@ -12,16 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.errors import PatchError, UserError
 from autodata.prompts.pack import Prompt, PromptPack, lines_of, parse_prompt
 
 _FILE = re.compile(r"--- a/(.+)\n\+\+\+ b/(.+)\n")
 _HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@\n")
 _NO_NEWLINE = "\\ No newline at end of file\n"
-
-
-class PatchError(ValueError):
-    """A diff that cannot be applied. The message is one line that says what is wrong and where."""
 
 
 @dataclass

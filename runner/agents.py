@@ -184,7 +184,7 @@ class _Loop:
 
     def read(self, text: str, title: str, place: str) -> Document:
         """Return the document of a text. Raises UserError for one that nothing can be asked about."""
-        most = None if self.domain.passage_words else self.config.documents.max_chars
+        most = None if self.domain.passage_words else self.config.max_chars
         return read_pasted(text, most, title=title, place=place, whose="configuration")
 
     async def run(self, document: Document) -> tuple[dict[str, Any], str]:

@@ -17,6 +17,7 @@ from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Ledger, Reader
 from autodata.checkpoints.queries.meta import meta_value
 from autodata.checkpoints.saver import open_saver
+from autodata.checkpoints.writes import record_meta
 from autodata.runner.config import CheckpointsConfig
 
 CHECKPOINTS = "checkpoints.db"
@@ -82,7 +83,7 @@ async def run_prefix(ledger: Ledger) -> str:
     if known is not None:
         return known
     new = {"run_id": uuid4().hex, "run_file": await _file(ledger)}
-    await ledger.save(meta=[{"key": key, "value": value} for key, value in new.items()])
+    await record_meta(ledger, new)
     return f"{new['run_id']}/"
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
+import json
 import re
 import tomllib
 from collections.abc import Mapping
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import tomli_w
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -26,9 +28,12 @@ from autodata.models.simulated.world import World
 from autodata.models.validation import problems
 from autodata.nodes.optimizer.settings import OptimizeConfig
 from autodata.prompts import PromptPack
-from autodata.runner.fingerprint import fingerprint
+from autodata.runner.fingerprint import READER, fingerprint
+from autodata.runner.rooms import LEAST_CHARS, MOST_CHARS, most_chars
 from autodata.runner.serve_config import ServeConfig
 from autodata.tracing.config import TracingConfig
+
+Configured = TypeVar("Configured", bound="RunConfig")
 
 SESSION = frozenset({"limit", "target", "budget"})
 """What holds for one session only, and is not kept with the run."""
@@ -37,10 +42,36 @@ SESSION = frozenset({"limit", "target", "budget"})
 class DocumentsConfig(Settings):
     """What to do with documents before use."""
 
-    max_chars: int = Field(default=60_000, ge=200)
-    """Longest document in characters: about four characters a token, so choose it below the challenger's context."""
+    max_chars: int | None = Field(default=None, ge=LEAST_CHARS)
+    """Longest document in characters, about four a token. None: what the context of the models that read documents
+    leaves where it is known (models.*.context, local.ctx), 60000 at most."""
+    chunk: bool | None = None
+    """Part a longer document at its headings, each part a document of its own. None: as too_long says where it is set,
+    else parted, but for domains that pick passages."""
+    max_chunks: int = Field(default=20, ge=1, le=10_000)
+    """Parts of one document that are taken, the first ones; what is left out is said."""
     too_long: Literal["cut", "refuse"] = "cut"
-    """Cut a longer document at a paragraph, with a note, or refuse it."""
+    """Cut a longer document that is not parted at a paragraph, with a note, or refuse it."""
+    text_field: str = Field(default="text", min_length=1)
+    """The key of a record, or column of a table, that holds a document's text."""
+    title_field: str = Field(default="title", min_length=1)
+    """The one that holds its title, if there is any."""
+    id_field: str = Field(default="id", min_length=1)
+    """The one that holds its id, by which it is called and known when its text has changed."""
+    encoding: str = ""
+    """The encoding of text files that are no Unicode, for instance latin-1. Empty: guessed where there is no doubt."""
+    reader: int = Field(default=2, ge=1, le=2)
+    """How files are read: 1 as the first reader did, of .txt, .md, .pdf and .jsonl alone. Folders begun so go on so."""
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, name: str) -> str:
+        try:
+            if name:
+                codecs.lookup(name)
+        except LookupError as error:
+            raise ValueError(f"unknown encoding {name!r}: write for instance latin-1, cp1252 or shift_jis") from error
+        return name
 
 
 class CheckpointsConfig(Settings):
@@ -148,6 +179,28 @@ class RunConfig(Settings):
         return pack
 
     @property
+    def max_chars(self) -> int:
+        """The longest document in characters that is used whole; below 1 where a model's context has no room for any.
+
+        Without models, which is told elsewhere, no context is known.
+        """
+        if self.documents.max_chars is not None:
+            return self.documents.max_chars
+        if self.chosen_domain.passage_words is not None and not self.chunks:
+            return MOST_CHARS  # nobody reads more than a passage
+        try:
+            return most_chars(self.roles(), self.local.ctx)
+        except UserError:
+            return MOST_CHARS
+
+    @property
+    def chunks(self) -> bool:
+        """Whether longer documents are parted. What picks passages takes documents of any length."""
+        if self.documents.chunk is not None or self.documents.reader == 1:
+            return bool(self.documents.chunk)
+        return self.chosen_domain.passage_words is None and "too_long" not in self.documents.model_fields_set
+
+    @property
     def reviewing(self) -> Reviewing:
         """Which candidates wait for a person, as the nodes read it."""
         return Reviewing(self.review, Fraction(str(self.review_margin)))
@@ -163,6 +216,9 @@ class RunConfig(Settings):
         )
         domain, acceptance = self.chosen_domain, self.policy
         plain["domain"] = str(domain.folder or domain.name)
+        plain["documents"] |= {"max_chars": max(1, self.max_chars), "chunk": self.chunks}
+        if not self.chunks:
+            del plain["documents"]["max_chunks"]
         plain["domain_settings"] = domain.model_dump(mode="json", exclude_none=True)
         if code := "; ".join(filter(None, (code_of(domain.kind), code_of_policy(acceptance)))):
             plain["domain_settings"]["code"] = code
@@ -198,6 +254,30 @@ def at_defaults(resolved: Mapping[str, Any]) -> frozenset[str]:
     unset["models"] = {role: {**settings, **of_model} for role, settings in resolved["models"].items()}
     defaults = fingerprint(unset)
     return frozenset(name for name, value in fingerprint(resolved).items() if defaults.get(name) == value)
+
+
+def reading_bears(config: RunConfig) -> dict[str, str]:
+    """Return what of how documents are read bears on results where another machine has all other settings."""
+    return {
+        **({READER: str(config.documents.reader)} if config.documents.reader != 1 else {}),
+        **({"documents.chunk": "True", "documents.max_chars": str(config.max_chars)} if config.chunks else {}),
+    }
+
+
+def as_begun(config: Configured, known: Mapping[str, str]) -> Configured:
+    """Return a configuration as a folder was begun that holds `known` in its table `meta`.
+
+    One from before documents were parted, and more formats were read, goes on without, unless the
+    configuration asks for it.
+    """
+    before: dict[str, str] = json.loads(known.get("bearing", "{}"))
+    if not before or READER in before:
+        return config
+    unset: dict[str, int | bool] = {"reader": 1, "chunk": False}
+    if (most := before.get("documents.max_chars", "")).isdigit():
+        unset["max_chars"] = int(most)
+    unset = {name: value for name, value in unset.items() if name not in config.documents.model_fields_set}
+    return config.model_copy(update={"documents": config.documents.model_copy(update=unset)})
 
 
 def read_config(text: str, where: str, flags: Mapping[str, Any] | None = None) -> RunConfig:
@@ -242,7 +322,7 @@ def load_config(path: Path | None, flags: Mapping[str, Any] | None = None) -> Ru
     if path is None:
         return read_config("", "command line", flags)
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such configuration: write one with 'autodata init'") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -253,7 +333,7 @@ def load_config(path: Path | None, flags: Mapping[str, Any] | None = None) -> Ru
 def read_resolved(path: Path) -> dict[str, Any]:
     """Read a run's stored configuration. Raises UserError when it cannot be read."""
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: the run's settings cannot be read ({error}): move the folder away") from error
 

@@ -60,8 +60,8 @@ def _host_of(settings: ModelSettings) -> str:
         return f"the chat model {settings.model} that was given, wherever it sends them"
     if settings.provider == "local":
         return f"a model server of its own {HERE}"
-    if settings.base_url:
-        return host(settings.base_url)
+    if settings.address:
+        return host(settings.address)
     if settings.provider == "openai":
         return host(_environment("OPENAI_BASE_URL", "OPENAI_API_BASE") or f"https://{OPENAI}")
     return f"the address of the provider {settings.provider}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from langgraph.runtime import RunControl, Runtime
 
 from autodata.checkpoints.document_queue import DocumentQueue
 from autodata.checkpoints.errors import CallFailed, Effect, InfrastructureError, effect_of
+from autodata.checkpoints.queries.corrections import rounds_before
 from autodata.checkpoints.queries.documents import answered_documents
 from autodata.checkpoints.records import Document, DocumentStatus
 from autodata.checkpoints.saver import checkpoint_error, keep_rounds
@@ -73,6 +74,9 @@ class Runner:
         self._accepted = 0
         self.outcome = Outcome(notes=tracer.notes)
         self.on_event: Callable[[RunEvent], None] = lambda event: None
+        self.only: Collection[str] | None = None
+        """The ids of the documents to take up; None for all that are open."""
+        self._rounds_before: dict[str, int] = {}
 
     def drain(self, reason: str, *, failed: bool = False, keep_reserved: bool = False) -> None:
         """Take up nothing more and let every document in work stop at its next checkpoint.
@@ -89,13 +93,23 @@ class Runner:
         """Pass a completed call on to whoever watches."""
         self.on_event(CallEvent(site.document_id, site.role, reply))
 
+    def report_findings(self, say: Callable[[str], None]) -> None:
+        """Say what is known of the endpoints, and whatever is found out about them from now on."""
+        for found in {
+            id(model.endpoint): model.endpoint.found for model in self._services.caller.roles.values()
+        }.values():
+            found.report_to(say)
+
     async def run(self) -> Outcome:
         """Run all open documents, `concurrency` at a time."""
         self._accepted = await self._queue.accepted()
         if self._config.target and self._accepted >= self._config.target:
             self.drain(f"target of {self._config.target} accepted reached")
+        self._rounds_before = await rounds_before(self.ledger)
         rows = await self._queue.open(self._config.limit)
         rows += await answered_documents(self.ledger)
+        if self.only is not None:
+            rows = [row for row in rows if row["document_id"] in self.only]
         try:
             await self._settle_ended()
         except sqlite3.Error as error:
@@ -111,7 +125,7 @@ class Runner:
             while rows:
                 await self._all(rows)
                 # What a person answered meanwhile goes on in this session.
-                rows = [] if self.outcome.stopped else await answered_documents(self.ledger)
+                rows = [] if self.outcome.stopped or self.only is not None else await answered_documents(self.ledger)
         except ExceptionGroup as failures:
             raise first_failure(failures) from None
         finally:
@@ -124,7 +138,7 @@ class Runner:
         await self._graph.aupdate_state(self._thread(document_id), dict(state), as_node=after)
         if state.get("candidate") and state.get("verdict") is None:
             values: Any = state
-            step = Step(values, Runtime(context=self._context(0)))
+            step = Step(values, Runtime(context=self._context(document_id, 0)))
             await record_opened(self._services.store, step.opening())
 
     async def _all(self, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -179,7 +193,7 @@ class Runner:
         if row["status"] != DocumentStatus.PENDING:
             await self._queue.record_status(document_id, DocumentStatus.PENDING, epoch=epoch)
         thread = self._thread(document_id)
-        snapshot = await self._graph.aget_state(thread)
+        snapshot = await self._reopened(thread)
         text = await self.ledger.get(f"document/{document_id}")
         document = Document(document_id=document_id, name=row["name"], title=row["title"], text=text)
         # A step that was cut off between its node and its router has nothing next: such a document begins anew, and all
@@ -191,7 +205,7 @@ class Runner:
             stream = self._graph.astream(
                 start,
                 {**thread, "callbacks": callbacks},
-                context=self._context(epoch),
+                context=self._context(document_id, epoch),
                 stream_mode="custom",
                 durability="sync",
                 control=control,
@@ -212,7 +226,7 @@ class Runner:
         for row in await self._queue.unsettled():
             thread = self._thread(row["document_id"])
             if (await self._graph.aget_state(thread)).next:
-                context = self._context(row["epoch"])
+                context = self._context(row["document_id"], row["epoch"])
                 await self._graph.ainvoke(None, thread, context=context, durability="sync")
             await self._settled(row["document_id"])
 
@@ -220,14 +234,26 @@ class Runner:
         await self._keep(self._thread_id(document_id))
         await self._queue.record_settled(document_id)
 
-    def _context(self, epoch: int) -> Context:
-        return Context(self._services, evaluation=self._queue.evaluation, epoch=epoch)
+    async def _reopened(self, thread: RunnableConfig) -> Any:
+        """Return where an open document's thread stands; one that had ended rejected goes on behind its last round."""
+        snapshot = await self._graph.aget_state(thread)
+        if snapshot.next or snapshot.values.get("status") != DocumentStatus.REJECTED:
+            return snapshot
+        await self._graph.aupdate_state(thread, {"status": "", "status_reason": ""}, as_node="feedback")
+        return await self._graph.aget_state(thread)
+
+    def _context(self, document_id: str, epoch: int) -> Context:
+        before = self._rounds_before.get(document_id, 0)
+        return Context(self._services, evaluation=self._queue.evaluation, epoch=epoch, rounds_before=before)
 
     def _thread_id(self, document_id: str) -> str:
         return f"{self._queue.evaluation}/{document_id}"
 
     def _thread(self, document_id: str) -> RunnableConfig:
-        return {"configurable": {"thread_id": self._thread_id(document_id)}, "recursion_limit": self._steps()}
+        return {
+            "configurable": {"thread_id": self._thread_id(document_id)},
+            "recursion_limit": self._steps(document_id),
+        }
 
     def _on_event(self, event: GraphEvent) -> None:
         self.on_event(event)
@@ -265,20 +291,15 @@ class Runner:
         reopened, self._unanswered = self._unanswered, {}
         if reopened:
             self.outcome.errored = [line for line in self.outcome.errored if line not in reopened.values()]
-            await self._queue.save(
-                documents=[
-                    {"document_id": document_id, "status": DocumentStatus.PENDING.value, "status_reason": ""}
-                    for document_id in reopened
-                ]
-            )
+            await self._queue.record_reopened([*reopened])
 
-    def _steps(self) -> int:
-        domain = self._services.domain
-        return steps_for(self._config.max_rounds, domain.weak_attempts + domain.strong_attempts)
+    def _steps(self, document_id: str) -> int:
+        domain, before = self._services.domain, self._rounds_before.get(document_id, 0)
+        return steps_for(self._config.max_rounds + before, domain.weak_attempts + domain.strong_attempts)
 
 
 @asynccontextmanager
-async def open_run(
+async def open_runner(
     config: RunConfig,
     folder: Path,
     *,

@@ -8,12 +8,14 @@ watcher tells them apart by type and reads typed fields.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from autodata.checkpoints.records import DocumentStatus
-from autodata.models.caller import Reply
 from autodata.nodes.events import GraphEvent
 from autodata.nodes.optimizer.events import SearchEvent
+
+if TYPE_CHECKING:
+    from autodata.models.caller import Reply
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,12 @@ MODEL_FIELDS_KEPT = frozenset(
 )
 """Model settings that shape replies. The others may change between two sessions of a run."""
 
+READER = "documents.reader"
+"""What folders from before it was kept do not have: what was read for them is read in the same way."""
+
+_OF_INPUTS = frozenset({"text_field", "title_field", "id_field", "encoding"})
+"""How inputs are read that one session is given. Another session may be given others."""
+
 _WORLD_FAULTS = frozenset({"malformed", "truncated", "empty"})
 """Faults of the simulated world that shape replies; the others only delay them."""
 
@@ -52,6 +58,8 @@ class Bears:
     """Only where a role's model is of this provider."""
     optional: bool = True
     """Whether nothing is kept of a field that is not set; otherwise it is kept as `None`."""
+    before: Any = None
+    """The value that stands for what was done before the setting was there: nothing is kept of it."""
 
     def values(self, resolved: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         """Return what a configuration has of it, name to value."""
@@ -62,7 +70,7 @@ class Bears:
             if isinstance(value, Mapping):
                 kept = {k: v for k, v in value.items() if k not in self.but and (self.only is None or k in self.only)}
                 yield name, kept
-            elif value is not None or not self.optional:
+            elif value not in (None, self.before) or not self.optional:
                 yield name, value
 
 
@@ -74,7 +82,9 @@ TABLE = (
     Bears("review", optional=False),
     Bears("review_margin", optional=False),
     Bears("seed", optional=False),
-    Bears("documents", optional=False),
+    Bears("documents", optional=False, but=_OF_INPUTS | {"chunk", "reader"}),
+    Bears("documents.chunk", before=False),
+    Bears(READER, before=1),
     Bears("domain_settings", "domain", but=frozenset({"name", "role_defaults"})),
     Bears("domain_settings.role_defaults.*", "domain.role_defaults.*", only=MODEL_FIELDS_KEPT),
     Bears("models.*", only=MODEL_FIELDS_KEPT),
@@ -125,6 +135,18 @@ def changed_since(
         )
     before: dict[str, str] = json.loads(meta["bearing"])
     return changes({**{name: now[name] for name in (*LATER, *later) if name in now}, **before}, now)
+
+
+def more_rounds(meta: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
+    """Return the fingerprint that a folder keeps with `max_rounds` as it is now, where it rose; empty otherwise.
+
+    A round knows nothing of how many may follow, so all that was done before is as it would be under the new value.
+    `meta` is the folder's table of that name.
+    """
+    before: dict[str, str] = json.loads(meta.get("bearing", "{}"))
+    if "max_rounds" not in before or int(now["max_rounds"]) <= int(before["max_rounds"]):
+        return {}
+    return {"bearing": canonical_json({**before, "max_rounds": now["max_rounds"]})}
 
 
 def kept_of(values: Mapping[str, str]) -> dict[str, str]:

@@ -22,11 +22,19 @@ from autodata.checkpoints.ids import canonical_json
 from autodata.checkpoints.ledger import Ledger, Reader, open_readonly
 from autodata.checkpoints.queries.documents import rows_of_documents
 from autodata.checkpoints.queries.rounds import before_round, latest_round, round_numbers
-from autodata.checkpoints.records import Candidate, DocumentStatus
+from autodata.checkpoints.records import Candidate
+from autodata.checkpoints.writes import (
+    Fork,
+    record_copied_documents,
+    record_copied_rounds,
+    record_fork,
+    record_fork_of,
+    record_fork_ready,
+)
 from autodata.nodes.human_review import edited
 from autodata.runner.checkpointer import open_kept
 from autodata.runner.config import RunConfig
-from autodata.runner.document_runner import open_run
+from autodata.runner.document_runner import open_runner
 
 FORKS = "forks"
 """The folder within a run's folder that holds its forks, each named by its number."""
@@ -127,29 +135,26 @@ async def make_fork(config: RunConfig, moment: Moment, change: Change) -> Path:
         source = await stack.enter_async_context(Ledger.open(moment.run / "run.db"))
         round_row = await latest_round(source, moment.thread_id, moment.n)
         assert round_row is not None, "a moment is one of a round"
-        made = datetime.now(UTC).isoformat(timespec="milliseconds")
-        changed = change.feedback if change.candidate is None else canonical_json(dict(change.candidate))
-        mark = {
-            "fork": folder.name,
-            "document_id": moment.document_id,
-            "thread_id": moment.thread_id,
-            "round_id": round_row["round_id"],
-            "n": moment.n,
-            "folder": f"{FORKS}/{folder.name}",
-            "changed": change.name,
-            "change": changed,
-            "created_at": made,
-        }
-        await source.save(forks=[mark])
-        runner = await stack.enter_async_context(open_run(config, folder))
+        told = change.feedback if change.candidate is None else canonical_json(dict(change.candidate))
+        fork = Fork(
+            fork=folder.name,
+            document_id=moment.document_id,
+            thread_id=moment.thread_id,
+            round_id=round_row["round_id"],
+            n=moment.n,
+            folder=f"{FORKS}/{folder.name}",
+            changed=change.name,
+            change=told,
+            created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        )
+        await record_fork(source, fork)
+        runner = await stack.enter_async_context(open_runner(config, folder))
         state, after = await _state(config, source, moment, change)
-        await runner.ledger.save(meta=[{"key": "fork_of", "value": canonical_json({**mark, "folder": "../.."})}])
+        await record_fork_of(runner.ledger, fork, "../..")
         await _copy(source, runner.ledger, moment, state)
         await runner.begin_at(moment.document_id, state, after)
         # Only now can a session take it up: one that is killed before leaves a folder without a document to work on.
-        await runner.ledger.save(
-            documents=[{"document_id": moment.document_id, "status": DocumentStatus.PENDING.value, "settled": 0}]
-        )
+        await record_fork_ready(runner.ledger, moment.document_id)
     return folder
 
 
@@ -176,14 +181,9 @@ async def _copy(source: Reader, target: Ledger, moment: Moment, state: Mapping[s
     """Copy the document, what it was shown with, and its history; neither is open to a session yet."""
     wanted = [moment.document_id, *(item for item in state.get("grounding") or () if item != moment.document_id)]
     rows = await rows_of_documents(source, wanted)
-    aside = {"status": DocumentStatus.SKIPPED.value, "status_reason": "shown as an example only", "settled": 1}
-    documents = [{**row, **aside, "rounds": 0} for row in rows]
-    for row in documents:
-        if row["document_id"] == moment.document_id:
-            row |= {"status_reason": "", "rounds": len(state["rounds"])}
-    await target.save(documents=documents)
+    await record_copied_documents(target, rows, moment.document_id, len(state["rounds"]))
     closed = max((row["n"] for row in state["rounds"]), default=0)
-    await target.save(**await before_round(source, moment.thread_id, closed + 1, moment.n))
+    await record_copied_rounds(target, await before_round(source, moment.thread_id, closed + 1, moment.n))
 
 
 def _new_folder(forks: Path) -> Path:

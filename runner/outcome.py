@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from autodata.checkpoints.errors import RunFailed, UserError, cause_of
-from autodata.nodes.optimizer.state import Result
+
+if TYPE_CHECKING:
+    from autodata.nodes.optimizer.state import Result
 
 
 @dataclass

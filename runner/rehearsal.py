@@ -54,6 +54,8 @@ class Rehearsal:
 
     document: str
     parts: tuple[Part, ...]
+    adjusted: tuple[str, ...] = ()
+    """How requests were changed for what endpoints refuse, and what else was found out about them."""
 
     @property
     def usable(self) -> bool:
@@ -87,7 +89,9 @@ async def rehearse(config: RunConfig, document: Document, progress: Progress | N
             state = await context.take(document.text, title=document.title, name=document.name)
             stage = _Stage(Runtime(context=context), state)
             parts = [await stage.part(role) for role in config.chosen_domain.roles]
-    return Rehearsal(document.name, tuple(parts))
+            founds = {id(model.endpoint): model.endpoint.found for model in caller.roles.values()}
+            adjusted = tuple(f"{found.name}: {line}" for found in founds.values() for line in found.told)
+    return Rehearsal(document.name, tuple(parts), adjusted)
 
 
 class _Stage:

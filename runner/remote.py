@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,13 @@ from langgraph_sdk.errors import APIStatusError, ConflictError
 
 from autodata.checkpoints.document_queue import DocumentQueue
 from autodata.checkpoints.errors import UserError
-from autodata.checkpoints.ids import canonical_json, digest
+from autodata.checkpoints.ids import digest
 from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.numbers import tied_to_numbers
 from autodata.checkpoints.queries.meta import meta
 from autodata.checkpoints.records import DocumentStatus
-from autodata.checkpoints.schema import TABLES
 from autodata.checkpoints.usage import Usage
+from autodata.checkpoints.writes import Failure, record_collected, record_failure, record_meta
 from autodata.domains.tasks.questions import question_key
 from autodata.models.faults import describe
 from autodata.runner.config import require_kind, write_resolved
@@ -56,6 +56,8 @@ class RemoteRun:
     target: int | None = None
     pause_after_documents: int = 5
     """Documents in a row that end errored for the same cause after which no more are submitted."""
+    reading: Mapping[str, str] = field(default_factory=dict)
+    """What of how documents are read here bears on results, as a fingerprint has it."""
 
     def resolved(self) -> dict[str, Any]:
         """Return what `RUN/config.toml` holds."""
@@ -160,10 +162,11 @@ class RemoteRunner:
         line = f"{row['name']}: {reason}"
         self.outcome.errored.append(line)
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        failure = {"failure_id": digest([document_id, reason, now]), "document_id": document_id, "kind": error.error}
-        failure |= {"message": error.message, "created_at": now, "thread_id": self.thread_id(document_id)}
-        status = {"document_id": document_id, "status": DocumentStatus.ERRORED.value, "status_reason": reason}
-        await self.ledger.save(documents=[status], failures=[failure])
+        failure_id = digest([document_id, reason, now])
+        thread = self.thread_id(document_id)
+        await record_failure(
+            self.ledger, Failure(failure_id, document_id, thread, error.error, error.message, reason=reason)
+        )
         self.on_event(ErroredEvent(document_id, row["name"], reason))
         kind, _, brief = reason.partition(": ")
         if (why := self._in_a_row.errored(kind, brief, line)) and self.outcome.has_one_cause(self._in_a_row.lines):
@@ -222,51 +225,19 @@ class RemoteRunner:
         """Store a result in one transaction: status, rounds, candidates, verdicts, the example."""
         self._in_a_row.ended()
         document_id, history = row["document_id"], values.get("history") or []
-        rows = _rows(document_id, self.thread_id(document_id), values, history)
-        for example in rows["examples"]:
-            question = values["example"]["candidate"]["question"]
+        key, tied = "", False
+        if example := values.get("example"):
+            question = example["candidate"]["question"]
             text = await self.ledger.get(f"document/{document_id}")
-            example["question_key"] = question_key(question)
-            example["tied"] = await asyncio.to_thread(tied_to_numbers, question, text)
-        await self.ledger.save(**rows)
+            key, tied = question_key(question), await asyncio.to_thread(tied_to_numbers, question, text)
+        thread = self.thread_id(document_id)
+        await record_collected(self.ledger, document_id, thread, values, question_key=key, tied=tied)
         for entry in values.get("usage") or []:
             self.usage += Usage.of_row(entry)
         self.on_event(CollectedEvent(document_id, len(history), DocumentStatus(values["status"])))
         self.on_event(EndedEvent(document_id))
         self._accepted += values["status"] == "accepted"
         self._look_at_target()
-
-
-def _rows(
-    document_id: str, thread_id: str, values: Mapping[str, Any], history: list[Mapping[str, Any]]
-) -> dict[str, list[dict[str, Any]]]:
-    """Return the ledger's rows of a result. Raw answers stay at the server, so there are none of attempts."""
-    rows: dict[str, list[dict[str, Any]]] = {"candidates": [], "rounds": [], "verdicts": [], "examples": []}
-    for one in history:
-        if (candidate := one.get("candidate")) and one.get("candidate_id"):
-            about = {name: candidate.get(name, "") for name in ("question", "context", "reference_answer")}
-            about |= {"candidate_id": one["candidate_id"], "kind": one.get("kind") or ""}
-            rows["candidates"].append({**about, "candidate": canonical_json(candidate)})
-        of_round = {name: one[name] for name in TABLES["rounds"].columns if name in one}
-        rows["rounds"].append({**of_round, "document_id": document_id, "thread_id": thread_id})
-        for verdict in one.get("verdicts") or []:
-            known = {name: verdict[name] for name in TABLES["verdicts"].columns if name in verdict}
-            rows["verdicts"].append({**known, "round_id": one["round_id"]})
-    if example := values.get("example"):
-        means = {name: history[-1].get(name) for name in ("weak_mean", "strong_mean", "gap")}
-        about = {"example_id": example["example_id"], "document_id": document_id, "round_id": history[-1]["round_id"]}
-        about |= {"rounds": example["rounds"], "example": canonical_json({**example, "document_id": document_id})}
-        rows["examples"].append({**about, **means})
-    rows["documents"] = [
-        {
-            "document_id": document_id,
-            "status": values["status"],
-            "status_reason": values.get("status_reason") or "",
-            "rounds": len(history),
-            "settled": 1,
-        }
-    ]
-    return rows
 
 
 @asynccontextmanager
@@ -298,7 +269,11 @@ def require_address(url: str, key: str | None) -> None:
 async def _bind(ledger: Ledger, folder: Path, run: RemoteRun) -> UUID:
     """Tie a folder to what the server is asked for; return the folder's own id, which names its threads."""
     known = await meta(ledger)
-    fields = {"graph": run.graph, **{f"context.{name}": str(value) for name, value in run.context.items()}}
+    fields = {
+        "graph": run.graph,
+        **run.reading,
+        **{f"context.{name}": str(value) for name, value in run.context.items()},
+    }
     if "bearing" in known:
         require_kind(known, KIND, folder)
     if changed := changed_since(known, fields, folder):
@@ -309,7 +284,7 @@ async def _bind(ledger: Ledger, folder: Path, run: RemoteRun) -> UUID:
     folder_id = known.get("folder_id") or str(uuid4())
     domain = run.graph.removeprefix("self_instruct_")
     values = {**kept_of(fields), "kind": KIND, "domain": domain, "folder_id": folder_id}
-    await ledger.save(meta=[{"key": name, "value": value} for name, value in values.items()])
+    await record_meta(ledger, values)
     write_resolved(folder / "config.toml", run.resolved())
     return UUID(folder_id)
 

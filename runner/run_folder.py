@@ -13,11 +13,14 @@ from langchain_core.language_models import BaseChatModel
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langsmith.run_helpers import tracing_context
 
+from autodata.checkpoints.corrections import record_more_rounds
 from autodata.checkpoints.document_queue import DocumentQueue
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Ledger, MemoryLedger, Reader, run_lock
+from autodata.checkpoints.queries.corrections import ended_for_rounds
 from autodata.checkpoints.queries.meta import meta
 from autodata.checkpoints.queries.usage import answered_models, charged
+from autodata.checkpoints.writes import record_meta
 from autodata.models.budget import Budget, price
 from autodata.models.call import Watch
 from autodata.models.caller import Caller
@@ -28,17 +31,14 @@ from autodata.models.local.serving import LocalServing, Progress
 from autodata.nodes.context import Services
 from autodata.nodes.solver_modes import require_ready
 from autodata.prompts import PromptPack
-from autodata.prompts.roles import READERS_OF_SOURCE
 from autodata.runner.chat_models import connect_all, require_chat_models
 from autodata.runner.checkpointer import CHECKPOINTS, open_run_saver
-from autodata.runner.config import RunConfig, at_defaults, require_kind, write_resolved
-from autodata.runner.fingerprint import changed_since, fingerprint, kept_of
+from autodata.runner.config import RunConfig, as_begun, at_defaults, require_kind, write_resolved
+from autodata.runner.fingerprint import changed_since, fingerprint, kept_of, more_rounds
+from autodata.runner.rooms import CHARS_PER_TOKEN, LEAST_CHARS, contexts
 from autodata.tracing.config import TracingConfig
 from autodata.tracing.setup import open_tracing
 from autodata.tracing.tracer import Tracer
-
-CHARS_PER_TOKEN = 3
-"""A careful estimate, for prose."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +140,7 @@ async def open_resources(
         budget = Budget(config.budget)
         if folder is not None:
             ledger = await stack.enter_async_context(open_ledger(folder))
+            config = as_begun(config, await meta(ledger))
             await bind(ledger, folder, config.resolved(pack.version))
             budget = await spent_budget(config, ledger, roles)
         connected = await _connected(config, roles, stack, models or {}, progress)
@@ -165,6 +166,7 @@ async def open_run_folder(
         # LangChain's own tracing would send all twice, unredacted, and where the configuration says no.
         stack.enter_context(tracing_context(enabled=False))
         ledger = await stack.enter_async_context(open_ledger(folder))
+        config = as_begun(config, await meta(ledger))
         await bind(ledger, folder, config.resolved(pack.version))
         saver = await stack.enter_async_context(open_run_saver(config.checkpoints, folder, ledger))
         connected = await _connected(config, roles, stack, models or {}, progress)
@@ -232,10 +234,14 @@ async def spent_budget(config: RunConfig, ledger: Reader, roles: Mapping[str, Mo
 
 
 async def note_known(models: Mapping[str, RoleModel], ledger: Reader) -> None:
-    """Tell the endpoints that a folder holds replies of: what they refuse now is not refused for the settings."""
-    known = await answered_models(ledger)
+    """Tell the endpoints that a folder holds replies of, and what earlier sessions found out about them.
+
+    What they refuse now is not refused for the settings.
+    """
+    known, kept = await answered_models(ledger), await meta(ledger)
     for role, model in models.items():
         model.endpoint.known |= (role, model.settings.model) in known
+        model.endpoint.recall(kept)
 
 
 def require_prices(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None:
@@ -243,26 +249,23 @@ def require_prices(config: RunConfig, roles: Mapping[str, ModelSettings]) -> Non
     if config.budget.max_usd is None:
         return
     for role, settings in roles.items():
-        free = settings.provider in {"local", "simulated"}
-        if not free and (settings.price_in is None or settings.price_out is None):
+        if not settings.free and (settings.price_in is None or settings.price_out is None):
             raise UserError(f"max_usd cannot be kept without prices: set models.{role}.price_in and price_out")
 
 
 def require_room(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None:
-    """Raise UserError when a document may be longer than the context that a local server is started with."""
-    if config.chosen_domain.passage_words is not None:
+    """Raise UserError when a document may be longer than the context of a model that reads it, where that is known."""
+    if config.chosen_domain.passage_words is not None and not config.chunks:
         return
-    for role in READERS_OF_SOURCE:
-        settings = roles.get(role)
-        if settings is None or settings.provider != "local":
-            continue
-        most = (config.local.ctx - settings.max_tokens) * CHARS_PER_TOKEN
-        if config.documents.max_chars > most:
-            raise UserError(
-                f"documents.max_chars {config.documents.max_chars} does not fit models.{role}: local.ctx"
-                f" {config.local.ctx} less max_tokens {settings.max_tokens} leaves about {max(0, most)} characters:"
-                " set a larger local.ctx, or less of the others"
-            )
+    for role, context, reply in contexts(roles, config.local.ctx):
+        most = (context - reply) * CHARS_PER_TOKEN
+        setting = "local.ctx" if roles[role].provider == "local" else f"models.{role}.context"
+        left = f"{setting} {context} less max_tokens {reply} leaves about {max(0, most)} characters"
+        advice = f"set a larger {setting}, or less of the others"
+        if config.max_chars > most:
+            raise UserError(f"documents.max_chars {config.max_chars} does not fit models.{role}: {left}: {advice}")
+        if config.documents.max_chars is None and config.max_chars < LEAST_CHARS:
+            raise UserError(f"models.{role} has no room for a document: {left}, and instructions take more: {advice}")
 
 
 def make_folder(folder: Path, hint: str) -> None:
@@ -274,16 +277,22 @@ def make_folder(folder: Path, hint: str) -> None:
 
 
 async def bind(ledger: Ledger, folder: Path, resolved: Mapping[str, Any]) -> None:
-    """Tie a run folder to its configuration, or refuse another. The ledger keeps it; `config.toml` is for people."""
+    """Tie a run folder to its configuration, or refuse another. The ledger keeps it; `config.toml` is for people.
+
+    More rounds than before are no other configuration: documents that ended for want of rounds are open again.
+    """
     known = await meta(ledger)
     now = fingerprint(resolved)
     if "bearing" in known:
         require_kind(known, resolved["kind"], folder)
-    if changed := changed_since(known, now, folder, later=at_defaults(resolved)):
+    more = more_rounds(known, now) if resolved["kind"] == RunConfig.kind else {}
+    if changed := changed_since({**known, **more}, now, folder, later=at_defaults(resolved)):
         raise UserError(
             f"{folder} was made with another configuration ({'; '.join(changed[:5])}):"
             f" use another --out, the old values, or --config {folder / 'config.toml'}"
         )
+    if more:
+        await record_more_rounds(ledger, await ended_for_rounds(ledger, int(now["max_rounds"])))
     values = {**kept_of(now), "kind": resolved["kind"], "domain": resolved["domain_settings"]["name"]}
-    await ledger.save(meta=[{"key": key, "value": value} for key, value in values.items()])
+    await record_meta(ledger, values)
     await asyncio.to_thread(write_resolved, folder / "config.toml", resolved)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, create_model
 from pydantic.config import JsonDict
@@ -36,6 +36,8 @@ Allowed = Literal["all", "editable", "none"]
 
 BOUNDS = ("weak_mean", "weak_best", "strong_mean", "gap")
 COUNTS = ("weak_right", "strong_right")
+
+Schema = TypeVar("Schema", bound="ServedContext")
 
 _OWN_NAMES = frozenset({"thread_id", "run_id", "graph_id", "assistant_id", "user_id", "recursion_limit"})
 """Names that a server or a remote caller puts beside a context; they are not read."""
@@ -153,13 +155,13 @@ def context_schema(domain: Domain, base: type[ServedContext], *, texts: bool = T
     for role in domain.prompted:
         fields[f"{role}_prompt"] = (str, _prompt_field(role, pack[role].text if pack else ""))
     name = "".join(part.title() for part in domain.name.split("_")) + base.__name__
-    return create_model(name, __base__=base, __doc__=base.__doc__, **fields)
+    return _made(name, base, fields)
 
 
 def union_schema(domains: Mapping[str, Domain], base: type[ServedContext]) -> type[ServedContext]:
     """Return the context schema of a graph that serves several domains: the fields of all their roles."""
     fields = _fields_of_all(domains, SHOWN_ON)
-    return create_model(f"Any{base.__name__}", __base__=base, __doc__=base.__doc__, **fields)
+    return _made(f"Any{base.__name__}", base, fields)
 
 
 def search_schema(domains: Mapping[str, Domain], optimizer: PromptPack) -> type[SearchContext]:
@@ -170,7 +172,7 @@ def search_schema(domains: Mapping[str, Domain], optimizer: PromptPack) -> type[
     for role in OPTIMIZER_ROLES:
         fields[f"{role}_model"] = (str, _model_field(role))
         fields[f"{role}_prompt"] = (str, _prompt_field(role, optimizer[role].text))
-    return create_model("AnySearchContext", __base__=SearchContext, __doc__=SearchContext.__doc__, **fields)
+    return _made("AnySearchContext", SearchContext, fields)
 
 
 def with_profiles(schema: type[ServedContext], profiles: Sequence[str]) -> type[ServedContext]:
@@ -191,7 +193,13 @@ def with_profiles(schema: type[ServedContext], profiles: Sequence[str]) -> type[
                 json_schema_extra={**extra, "enum": listed},
             )
             fields[name] = (str, shown)
-    return create_model(schema.__name__, __base__=schema, __doc__=schema.__doc__, **fields)
+    return _made(schema.__name__, schema, fields)
+
+
+def _made(name: str, base: type[Schema], fields: dict[str, Any]) -> type[Schema]:
+    # What is made here stands in no file: to search files for its docstrings would take most of the time.
+    without: dict[str, Any] = {"use_attribute_docstrings": False}
+    return create_model(name, __base__=base, __doc__=base.__doc__, __cls_kwargs__=without, **fields)
 
 
 def _fields_of_all(domains: Mapping[str, Domain], shown: Mapping[str, list[JsonValue]]) -> dict[str, Any]:

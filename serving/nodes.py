@@ -5,7 +5,6 @@ They also give the loop's own nodes what a run of the command line gives them: a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 
@@ -16,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from autodata.checkpoints.errors import Effect, InfrastructureError, effect_of
-from autodata.checkpoints.queries.rounds import parts_of_rounds, round_of, rounds_by_id
+from autodata.checkpoints.queries.rounds import round_of
 from autodata.checkpoints.queries.usage import usage_by_role
+from autodata.checkpoints.queries.whole import history
 from autodata.checkpoints.records import Document
 from autodata.checkpoints.writes import record_opened
 from autodata.domains.domain import Domain
@@ -98,7 +98,7 @@ def served(schema: type[ServedContext], domain: Domain, node: Node) -> Callable[
             await queue.require(document)
             pinned = await kept(server.ledger, schema, state.get("pinned"))
             services = await server.services(domain, pinned, queue)
-            epoch = await queue.epoch(document)
+            epoch = await queue.taken_up(document)
             context = Context(services, evaluation=queue.evaluation, epoch=epoch)
             inner: Any = runtime.override(context=context)  # type: ignore[arg-type]
             read = await workable(node.__name__, state, inner)
@@ -134,7 +134,7 @@ def read_paste(given: Paste, most_chars: int | None) -> Document:
 
 def read_pastes(server: ServerRuntime, domain: Domain, given: Sequence[Paste]) -> list[Document]:
     """Return the documents of pasted texts, each once. Raises UserError as `read_paste`."""
-    most = None if domain.passage_words else server.config.documents.max_chars
+    most = None if domain.passage_words else server.config.max_chars
     return list({document.document_id: document for document in (read_paste(item, most) for item in given)}.values())
 
 
@@ -211,7 +211,8 @@ async def result(state: State, config: RunnableConfig) -> dict[str, Any]:
     with in_server_errors():
         server, state = await server_runtime(), readable(state)
         thread = f"{server.queue(thread_of(config)).evaluation}/{state['document']['document_id']}"
-        return {"history": await _history(server, state), "usage": await _usage(server, thread)}
+        ids = [row["round_id"] for row in state.get("rounds") or []]  # those of abandoned branches are not among them
+        return {"history": await history(server.ledger, ids), "usage": await usage_by_role(server.ledger, thread)}
 
 
 def entry_node(schema: type[ServedContext], domain: Domain) -> Callable[..., Awaitable[dict[str, Any]]]:
@@ -227,29 +228,3 @@ def entry_node(schema: type[ServedContext], domain: Domain) -> Callable[..., Awa
         return {"results": [{**{name: state.get(name) for name in names}, **whole}]}
 
     return entry
-
-
-_JSON = ("candidate", "quality", "judgement", "packet", "screen", "mode", "checks")
-_LONG = ("answer", "round_id", "candidate_id", "attempt_id", "score_value")
-"""What a history leaves out of attempts and verdicts: raw answers, and ids that follow from their place."""
-
-
-async def _history(server: ServerRuntime, state: State) -> list[dict[str, Any]]:
-    """Return the thread's closed rounds whole, from the ledger; those of abandoned branches are not among them."""
-    ids = [row["round_id"] for row in state.get("rounds") or []]
-    rounds = [_plain(row) for row in await rounds_by_id(server.ledger, ids)]
-    for table in ("attempts", "verdicts"):
-        rows = await parts_of_rounds(server.ledger, table, ids)
-        for one in rounds:
-            of_round = [row for row in rows if row["round_id"] == one["round_id"]]
-            one[table] = [{k: v for k, v in _plain(row).items() if k not in _LONG} for row in of_round]
-    return rounds
-
-
-async def _usage(server: ServerRuntime, thread: str) -> list[dict[str, Any]]:
-    return await usage_by_role(server.ledger, thread)
-
-
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a ledger's row with its JSON texts read."""
-    return {name: json.loads(value) if name in _JSON and value else value for name, value in row.items()}

@@ -38,8 +38,8 @@ from autodata.prompts import load_pack
 from autodata.prompts.roles import OPTIMIZER_ROLES
 from autodata.runner.brief import SIMULATED_NOTE
 from autodata.runner.config import RunConfig
+from autodata.runner.optimization.archive import member_figures
 from autodata.runner.optimization.session import SPLITS, OptimizeRunConfig, held_out_results
-from autodata.runner.search_figures import held_out_figures, member_figures
 from autodata.serving.context import SearchContext, optimizer_pack_for, read_context, search_schema
 from autodata.serving.errors import in_server_errors
 from autodata.serving.nodes import Paste, read_paste, thread_of
@@ -205,7 +205,7 @@ def pinned_of(order: Order) -> dict[str, Any]:
 
 def read_splits(server: ServerRuntime, domain: Domain, given: Splits) -> dict[str, list[Document]]:
     """Return the documents of each split, each once. Raises UserError for one that is in two, or is none."""
-    most = None if domain.passage_words else server.config.documents.max_chars
+    most = None if domain.passage_words else server.config.max_chars
     splits: dict[str, list[Document]] = {}
     seen: dict[str, tuple[str, str]] = {}
     for split, pasted in given.of_split().items():
@@ -382,7 +382,7 @@ async def _found(session: Session) -> dict[str, Any]:
         "prompts": {role: prompt.text for role, prompt in sorted(pack.prompts.items())},
         "diff": session.order.pack.diff(pack),
         "log": [_row(row) for row in await log(ledger)],
-        "tested": [await held_out_figures(archive, one) for one in await held_out_results(archive, ledger)],
+        "tested": [await archive.held_out_figures(one) for one in await held_out_results(archive, ledger)],
         "usage": await usage_by_role(ledger),
     }
 

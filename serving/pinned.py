@@ -16,6 +16,7 @@ from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ids import canonical_json, digest
 from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.queries.meta import meta_value
+from autodata.checkpoints.writes import record_meta
 from autodata.domains.acceptance.borderline import Reviewing, ReviewMode
 from autodata.domains.acceptance.parse import policy_of
 from autodata.domains.acceptance.policies import AcceptancePolicy, Measure
@@ -63,7 +64,7 @@ async def keep(ledger: Ledger, pinned: Pinned) -> str:
     """Store what a thread begins with; return the reference that its state keeps."""
     values = canonical_json(pinned.values())
     reference = digest(values, 24)
-    await ledger.save(meta=[{"key": f"pinned/{reference}", "value": values}])
+    await record_meta(ledger, {f"pinned/{reference}": values})
     return reference
 
 

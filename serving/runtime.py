@@ -20,13 +20,12 @@ from typing import Any
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from pydantic import ValidationError
 
-from autodata.checkpoints.document_queue import EvaluationQueue
+from autodata.checkpoints.document_queue import ThreadQueue
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ids import canonical_json
 from autodata.checkpoints.ledger import Ledger
-from autodata.checkpoints.queries.documents import trial_of
 from autodata.checkpoints.queries.meta import meta_value
-from autodata.checkpoints.records import DocumentStatus
+from autodata.checkpoints.writes import record_meta
 from autodata.domains.acceptance.borderline import Reviewing
 from autodata.domains.acceptance.policies import AcceptancePolicy, Measure
 from autodata.domains.domain import Domain
@@ -38,7 +37,7 @@ from autodata.models.factory import Pool, connect, require_keys
 from autodata.models.local.serving import LocalServing
 from autodata.models.validation import problems
 from autodata.nodes.context import Services
-from autodata.nodes.solver_modes import attempts_alike, require_ready
+from autodata.nodes.solver_modes import cautions, require_ready
 from autodata.prompts import PromptPack
 from autodata.runner.checkpointer import open_run_saver
 from autodata.runner.config import RunConfig, load_config, read_config
@@ -81,29 +80,13 @@ model = "strong"
 """What a server without a configuration works with."""
 
 
-class ServedQueue(EvaluationQueue):
-    """The documents of one server thread. The last that any thread said of a document stands in `documents`, too."""
-
-    async def save(self, **tables: Any) -> None:
-        """Save rows; where a document stands is said of this thread, and of the document."""
-        trials = [{"evaluation": self.evaluation, **row} for row in tables.get("documents", ())]
-        await self.ledger.save(**tables, **({"trials": trials} if trials else {}))
+class ServedQueue(ThreadQueue):
+    """The documents of one server thread."""
 
     async def require(self, document_id: str) -> None:
         """Raise UserError for a document that is none of the thread's."""
         if document_id not in await self.documents():
             raise UserError("state.document: it is none of this thread's: send the input again")
-
-    async def epoch(self, document_id: str) -> int:
-        """Return how often the document was taken up again; one that is errored is taken up with this."""
-        trial = await trial_of(self.ledger, self.evaluation, document_id)
-        if trial is None:
-            return 0
-        epoch = int(trial["epoch"])
-        if trial["status"] == DocumentStatus.ERRORED:
-            epoch += 1
-            await self.record_status(document_id, DocumentStatus.PENDING, status_reason="", epoch=epoch)
-        return epoch
 
 
 @dataclass
@@ -251,7 +234,7 @@ async def open_server_runtime() -> AsyncIterator[ServerRuntime]:
         stack.push_async_callback(searches.aclose)
         server_traces = TracingConfig(langsmith=None)  # a server sends what LangGraph's own variables ask for
         logger.info(destinations(_all_models(config), server_traces))
-        if warning := attempts_alike(config.chosen_domain, config.roles()):
+        for warning in cautions(config.chosen_domain, config.roles()):
             logger.warning(warning)
         yield ServerRuntime(config, folder, ledger, saver, budget, stack, serving, simulated, searches)
 
@@ -273,7 +256,7 @@ async def _bind(ledger: Ledger, folder: Path) -> None:
     kind = await meta_value(ledger, "kind")
     if kind not in {None, KIND}:
         raise UserError(f"{folder} holds a {kind}: set {FOLDER_VARIABLE} to a folder of the server's own")
-    await ledger.save(meta=[{"key": "kind", "value": KIND}])
+    await record_meta(ledger, {"kind": KIND})
 
 
 class _Door:

@@ -19,6 +19,7 @@ from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ids import canonical_json, digest
 from autodata.checkpoints.ledger import Ledger, open_readonly
 from autodata.checkpoints.queries.meta import meta, meta_value
+from autodata.checkpoints.writes import record_meta
 from autodata.models.budget import Budget
 from autodata.models.caller import Caller
 from autodata.models.endpoint import RoleModel
@@ -103,7 +104,7 @@ class SearchFolder:
 
     async def begin(self, request: Mapping[str, Any]) -> None:
         """Keep what the search was asked for: a run that goes on with the thread is not told again."""
-        await self.ledger.save(meta=[{"key": "request", "value": canonical_json(dict(request))}])
+        await record_meta(self.ledger, {"request": canonical_json(dict(request))})
 
     async def start_session(self, order: Order, budget: Budget) -> Session:
         """Return the search's session, begun if it was not yet.

@@ -168,6 +168,7 @@ class LangSmithExporter:
                 "input_tokens": span.tokens_in,
                 "output_tokens": span.tokens_out,
                 "total_tokens": span.tokens_in + span.tokens_out,
+                **_details(span),
                 **({} if span.cost_usd is None else {"total_cost": span.cost_usd}),
             }
             if span.replayed:  # it was paid for once, and counts once
@@ -242,6 +243,13 @@ def open_langsmith(config: TracingConfig, redactor: Redactor) -> LangSmithExport
     if not langsmith_wanted(config.langsmith):
         return None
     return LangSmithExporter(redactor, project=config.project, texts=config.texts)
+
+
+def _details(span: Span) -> dict[str, dict[str, int]]:
+    """Return what of a call's tokens was cached and what was reasoning, where its endpoint told."""
+    told = {"input_token_details": ("cache_read", span.tokens_cached)}
+    told |= {"output_token_details": ("reasoning", span.tokens_reasoning)}
+    return {name: {kind: count} for name, (kind, count) in told.items() if count is not None}
 
 
 def _dotted(span: Span) -> str:

@@ -158,6 +158,8 @@ def attributes(span: Span, *, texts: bool = True) -> dict[str, Any]:
         "gen_ai.request.seed": span.metadata.get("seed"),
         "gen_ai.usage.input_tokens": None if span.replayed else span.tokens_in,
         "gen_ai.usage.output_tokens": None if span.replayed else span.tokens_out,
+        "gen_ai.usage.cache_read.input_tokens": None if span.replayed else span.tokens_cached,
+        "gen_ai.usage.reasoning.output_tokens": None if span.replayed else span.tokens_reasoning,
         "autodata.cost_usd": None if span.replayed else span.cost_usd,
         "autodata.requests": span.requests,
     }

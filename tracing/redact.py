@@ -102,7 +102,7 @@ def _secrets(key_variables: set[str]) -> set[str]:
     found: set[str] = set()
     for name, value in os.environ.items():
         if name in key_variables:
-            found |= {value} if len(value) >= _LEAST_NAMED else set()
+            found |= {value.strip()} if len(value.strip()) >= _LEAST_NAMED else set()
         elif _NAMED_LIKE_A_SECRET.search(name) and not value.startswith(("/", ".")):  # a path is the place of a key
             parts = re.split(r"[,=]", value) if name.endswith("HEADERS") else [value]
             found |= {part for part in map(str.strip, parts) if len(part) >= _LEAST_GUESSED}

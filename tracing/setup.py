@@ -10,7 +10,8 @@ from uuid import uuid4
 
 from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.queries.meta import meta_value
-from autodata.models.config import ModelSettings
+from autodata.checkpoints.writes import record_meta
+from autodata.models.config import ModelSettings, variables_in
 from autodata.tracing.config import TracingConfig
 from autodata.tracing.redact import Redactor
 from autodata.tracing.registry import open_exporters
@@ -31,7 +32,9 @@ async def open_tracing(
 
     Raises UserError when an export is asked for that is not installed, or lacks its key.
     """
-    redactor = Redactor(config.redact, {settings.api_key_env or "" for settings in roles.values()})
+    variables = {settings.key_variable or "" for settings in roles.values()}
+    variables |= {name for one in roles.values() for value in one.headers.values() for name in variables_in(value)}
+    redactor = Redactor(config.redact, variables)
     exporters = open_exporters(config, redactor)
     base = {"domain": domain, "prompt_version": prompt_version, "run": _name(folder)}
     if exporters:
@@ -60,5 +63,5 @@ async def _run_id(ledger: Ledger) -> str:
     if known is not None:
         return known
     made = uuid4().hex
-    await ledger.save(meta=[{"key": "run_id", "value": made}])
+    await record_meta(ledger, {"run_id": made})
     return made

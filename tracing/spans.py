@@ -13,6 +13,8 @@ from uuid import UUID
 
 from langsmith import uuid7
 
+from autodata.checkpoints.writes import SpanRecord
+
 P = ParamSpec("P")
 
 logger = logging.getLogger(__name__)
@@ -72,6 +74,9 @@ class Span:
     replayed: bool = False
     tokens_in: int | None = None
     tokens_out: int | None = None
+    tokens_cached: int | None = None
+    """Of `tokens_in`; the ledger has it with the call, as `tokens_reasoning`."""
+    tokens_reasoning: int | None = None
     cost_usd: float | None = None
     status: SpanStatus = SpanStatus.OPEN
     outcome: str = ""
@@ -91,21 +96,33 @@ class Span:
         """The span that this one's tree begins with."""
         return self if self.parent is None else self.parent.root
 
-    def row(self) -> dict[str, Any]:
-        """Return the row of table `spans`."""
-        columns = (
-            *("thread_id", "document_id", "name", "n", "role", "idx", "epoch", "model", "call_key", "requests"),
-            *("replayed", "tokens_in", "tokens_out", "cost_usd", "outcome", "error"),
+    def record(self) -> SpanRecord:
+        """Return what the ledger keeps of it."""
+        return SpanRecord(
+            span_id=str(self.span_id),
+            parent_id=str(self.parent.span_id) if self.parent else None,
+            thread_id=self.thread_id,
+            document_id=self.document_id,
+            kind=self.kind.value,
+            name=self.name,
+            n=self.n,
+            role=self.role,
+            index=self.idx,
+            number=self.number,
+            epoch=self.epoch,
+            model=self.model,
+            call_key=self.call_key,
+            requests=self.requests,
+            replayed=self.replayed,
+            tokens_in=self.tokens_in,
+            tokens_out=self.tokens_out,
+            cost_usd=self.cost_usd,
+            status=self.status.value,
+            outcome=self.outcome,
+            error=self.error,
+            started=self.started,
+            ended=self.ended,
         )
-        return {name: getattr(self, name) for name in columns} | {
-            "span_id": str(self.span_id),
-            "parent_id": str(self.parent.span_id) if self.parent else None,
-            "kind": self.kind.value,
-            "try": self.number,
-            "status": self.status.value,
-            "started": self.started.isoformat(timespec="microseconds"),
-            "ended": self.ended.isoformat(timespec="microseconds") if self.ended else None,
-        }
 
 
 class Exporter(Protocol):

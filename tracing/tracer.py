@@ -20,11 +20,13 @@ from langsmith.run_helpers import tracing_context
 
 from autodata.checkpoints.errors import BudgetSpent, Drained, EndpointDown
 from autodata.checkpoints.ledger import Ledger
+from autodata.checkpoints.queries.whole import round_record
 from autodata.checkpoints.records import Document
+from autodata.checkpoints.usage import MAY_BE_BILLED
+from autodata.checkpoints.writes import carry_span
 from autodata.models.call import Call
 from autodata.tracing.callback import DocumentTrace
 from autodata.tracing.redact import Redactor
-from autodata.tracing.rounds import round_record
 from autodata.tracing.spans import Exporter, Score, Span, SpanKind, SpanStatus, harmless, without_empty
 
 STOPPED = (GraphDrained, Drained, BudgetSpent, EndpointDown, asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
@@ -147,9 +149,12 @@ class Tracer:
         if reply := call.reply:
             span.replayed = reply.replayed
             span.tokens_in, span.tokens_out, span.cost_usd = reply.tokens_in, reply.tokens_out, reply.cost_usd
+            span.tokens_cached, span.tokens_reasoning = reply.tokens_cached, reply.tokens_reasoning
             span.outcome = "cut off" if reply.truncated else ""
             span.outputs = {"role": "assistant", "content": reply.text, "finish_reason": reply.finish_reason}
             span.metadata |= {"replayed": reply.replayed, "finish_reason": reply.finish_reason}
+        elif call.unanswered:
+            span.outcome = MAY_BE_BILLED
         if call.unusable:
             span.status, span.error = SpanStatus.UNUSABLE, self._brief(call.unusable)
         if trace := self._threads.get(call.site.thread_id):
@@ -246,7 +251,7 @@ class Tracer:
     def _keep(self, span: Span) -> None:
         if self._local:
             with suppress(ValueError, TypeError):  # a value that no column can hold
-                self._ledger.carry(spans=[span.row()])
+                carry_span(self._ledger, span.record())
 
     def _brief(self, text: str) -> str:
         text = " ".join(self._redactor.text(text).split())

@@ -1,4 +1,5 @@
 """All SQL that reads a ledger, a file a subject: one function a question, which takes the ledger and returns rows.
 
-What is written goes through `Ledger.save`; the tables stand in `checkpoints/schema.py`.
+`whole.py` puts rows together as people and programs are told of them. What is written goes through
+`checkpoints/writes`; the tables stand in `checkpoints/schema.py`.
 """

@@ -16,9 +16,12 @@ FROM documents d LEFT JOIN examples e USING (document_id) ORDER BY d.rowid
 """
 _COUNT = "SELECT count(*) AS n FROM documents"
 _COUNT_OF_STATUS = "SELECT count(*) AS n FROM documents WHERE status IN (SELECT value FROM json_each(?))"
-_EXAMPLES = "SELECT e.example FROM examples e JOIN documents d USING (document_id) ORDER BY e.rowid"
+_EXAMPLES = (
+    "SELECT e.example FROM examples e JOIN documents d USING (document_id) WHERE d.status != 'dropped' ORDER BY e.rowid"
+)
 _EXAMPLES_BY_DOCUMENT = (
-    "SELECT e.example FROM examples e JOIN documents d USING (document_id) ORDER BY d.rowid, e.rowid"
+    "SELECT e.example FROM examples e JOIN documents d USING (document_id)"
+    " WHERE d.status != 'dropped' ORDER BY d.rowid, e.rowid"
 )
 
 # A solver's own reply, where an attempt is one: its last try in the round's latest epoch. Of several samples, none is.
@@ -31,7 +34,7 @@ ORDER BY e.rowid, a.stage = 'strong', a.idx
 """
 _EXAMPLE_SOURCES = """
 SELECT e.example_id, e.example, d.title, d.text FROM examples e JOIN documents d USING (document_id)
-ORDER BY d.rowid, e.rowid
+WHERE d.status != 'dropped' ORDER BY d.rowid, e.rowid
 """
 
 
@@ -81,6 +84,30 @@ async def document_ids(ledger: Reader) -> set[str]:
     return {row["document_id"] for row in await ledger.read("SELECT document_id FROM documents")}
 
 
+async def known_sources(ledger: Reader) -> list[dict[str, Any]]:
+    """Return (document_id, name, source, status, note, replaced_by) of documents that something tells from others."""
+    return await ledger.read(
+        "SELECT document_id, name, source, status, note, replaced_by FROM documents WHERE source != '' ORDER BY rowid"
+    )
+
+
+async def status_before(ledger: Reader, document_id: str) -> str:
+    """Return where a document that was set aside stood before: waiting for a person, errored, or pending."""
+    rows = await ledger.read(
+        "SELECT EXISTS (SELECT 1 FROM labels WHERE document_id = d.document_id AND decision IS NULL) AS asked,"
+        " EXISTS (SELECT 1 FROM failures WHERE document_id = d.document_id AND epoch = d.epoch) AS failed"
+        " FROM documents d WHERE document_id = ?",
+        (document_id,),
+    )
+    return "waiting" if rows[0]["asked"] else "errored" if rows[0]["failed"] else "pending"
+
+
+async def count_usable(ledger: Reader) -> int:
+    """Return how many documents have a text that can be asked about."""
+    rows = await ledger.read("SELECT count(*) AS n FROM documents WHERE chars > 0")
+    return int(rows[0]["n"])
+
+
 async def rows_of_documents(ledger: Reader, wanted: Collection[str]) -> list[dict[str, Any]]:
     """Return the whole rows of some documents."""
     return await ledger.read(
@@ -115,6 +142,53 @@ async def answered_documents(ledger: Reader) -> list[dict[str, Any]]:
     )
 
 
+async def standing_of(ledger: Reader, document_id: str) -> dict[str, Any] | None:
+    """Return (status, epoch) of a document, None for an unknown one."""
+    rows = await ledger.read("SELECT status, epoch FROM documents WHERE document_id = ?", (document_id,))
+    return rows[0] if rows else None
+
+
+async def open_documents(ledger: Reader, limit: int | None = None) -> list[dict[str, Any]]:
+    """Return (document_id, name, title, status, epoch) of what is left to do, among the first `limit` documents."""
+    return await ledger.read(
+        "SELECT document_id, name, title, status, epoch FROM documents WHERE status IN ('pending', 'errored')"
+        " AND document_id IN"
+        " (SELECT document_id FROM documents WHERE chars > 0 AND replaced_by = '' ORDER BY rowid LIMIT ?)"
+        " ORDER BY rowid",
+        (limit or -1,),
+    )
+
+
+async def unsettled_documents(ledger: Reader) -> list[dict[str, Any]]:
+    """Return (document_id, epoch) of documents whose end is recorded, but perhaps not their thread's."""
+    return await ledger.read(
+        "SELECT document_id, epoch FROM documents WHERE settled = 0 AND status NOT IN ('pending', 'waiting', 'errored')"
+    )
+
+
+async def trials(ledger: Reader, evaluation: str) -> list[dict[str, Any]]:
+    """Return an evaluation's rows of table `trials`, in the order of its documents."""
+    return await ledger.read("SELECT * FROM trials WHERE evaluation = ? ORDER BY position", (evaluation,))
+
+
+async def open_trials(ledger: Reader, evaluation: str) -> list[dict[str, Any]]:
+    """Return (document_id, name, title, status, epoch) of what is left to do of an evaluation."""
+    return await ledger.read(
+        "SELECT t.document_id, d.name, d.title, t.status, t.epoch FROM trials t JOIN documents d USING (document_id)"
+        " WHERE t.evaluation = ? AND t.status IN ('pending', 'errored') ORDER BY t.position",
+        (evaluation,),
+    )
+
+
+async def unsettled_trials(ledger: Reader, evaluation: str) -> list[dict[str, Any]]:
+    """Return (document_id, epoch) of an evaluation's documents whose end is recorded, their thread's perhaps not."""
+    return await ledger.read(
+        "SELECT document_id, epoch FROM trials"
+        " WHERE evaluation = ? AND settled = 0 AND status NOT IN ('pending', 'errored')",
+        (evaluation,),
+    )
+
+
 async def trial_of(ledger: Reader, evaluation: str, document_id: str) -> dict[str, Any] | None:
     """Return (status, epoch) of a document within an evaluation, None where it is not in it."""
     rows = await ledger.read(
@@ -124,6 +198,9 @@ async def trial_of(ledger: Reader, evaluation: str, document_id: str) -> dict[st
 
 
 async def examples(ledger: Reader, *, by_document: bool = False) -> list[str]:
-    """Return the JSON of every accepted example, in the order of acceptance, or of their documents."""
+    """Return the JSON of the accepted examples that were not dropped.
+
+    The order is that of acceptance, or of the documents.
+    """
     rows = await ledger.read(_EXAMPLES_BY_DOCUMENT if by_document else _EXAMPLES)
     return [row["example"] for row in rows]

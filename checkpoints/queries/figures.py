@@ -6,37 +6,40 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodata.checkpoints.ledger import Reader
+from autodata.checkpoints.queries.usage import BY_ROLE
 
 # One statement, so that a run that goes on cannot change the numbers between one and the next.
-_NUMBERS = """
+_NUMBERS = f"""
+WITH kept AS (SELECT e.*, e.rowid AS place FROM examples e JOIN documents d USING (document_id)
+    WHERE d.status != 'dropped')
 SELECT
-    (SELECT count(*) FROM documents) AS documents,
+    (SELECT count(*) FROM documents WHERE status != 'dropped') AS documents,
     (SELECT json_group_object(status, n) FROM (SELECT status, count(*) AS n FROM documents GROUP BY status))
         AS statuses,
     (SELECT count(*) FROM rounds WHERE outcome IN ('accepted', 'rejected')) AS rounds,
-    (SELECT json_group_object(role, n) FROM (SELECT role, count(*) AS n FROM calls GROUP BY role)) AS calls_by_role,
-    (SELECT coalesce(sum(tokens_in), 0) FROM calls) AS tokens_in,
-    (SELECT coalesce(sum(tokens_out), 0) FROM calls) AS tokens_out,
-    (SELECT sum(cost_usd) FROM calls) AS cost_usd,
-    (SELECT count(*) FROM timeouts) AS timed_out,
+    (SELECT json_group_array(json_object('role', role, 'calls', calls, 'tokens_in', tokens_in,
+        'tokens_out', tokens_out, 'tokens_cached', tokens_cached, 'tokens_reasoning', tokens_reasoning,
+        'cache_known_in', cache_known_in, 'cost_usd', cost_usd, 'timed_out', timed_out, 'cancelled', cancelled))
+        FROM ({BY_ROLE.format("")})) AS usage,
     (SELECT count(*) FROM attempts WHERE truncated) AS truncated,
     (SELECT json_group_object(failure_mode, n) FROM
         (SELECT failure_mode, count(*) AS n FROM rounds
          WHERE outcome != 'open' AND failure_mode IS NOT NULL GROUP BY failure_mode)) AS failure_modes,
-    (SELECT count(*) FROM labels WHERE decision IS NULL) AS awaiting_review,
+    (SELECT count(*) FROM labels JOIN documents USING (document_id)
+        WHERE decision IS NULL AND replaced_by = '') AS awaiting_review,
     (SELECT json_group_object(decision, n) FROM
         (SELECT decision, count(*) AS n FROM labels WHERE decision IS NOT NULL GROUP BY decision)) AS labels,
-    (SELECT avg(weak_mean) FROM examples) AS weak_mean,
-    (SELECT avg(strong_mean) FROM examples) AS strong_mean,
-    (SELECT avg(gap) FROM examples) AS gap_mean,
+    (SELECT avg(weak_mean) FROM kept) AS weak_mean,
+    (SELECT avg(strong_mean) FROM kept) AS strong_mean,
+    (SELECT avg(gap) FROM kept) AS gap_mean,
     (SELECT avg(rounds) FROM documents WHERE status = 'accepted') AS rounds_per_accepted,
     (SELECT json_group_array(json_object('question', question, 'documents', json(names))) FROM
         (SELECT min(c.question) AS question, json_group_array(d.name) AS names
-         FROM examples e JOIN documents d ON d.document_id = e.document_id
+         FROM kept e JOIN documents d ON d.document_id = e.document_id
              JOIN rounds r ON r.round_id = e.round_id JOIN candidates c ON c.candidate_id = r.candidate_id
          GROUP BY coalesce(e.question_key, lower(trim(c.question)))
-         HAVING count(DISTINCT e.document_id) > 1 ORDER BY min(e.rowid))) AS shared_questions
-"""
+         HAVING count(DISTINCT e.document_id) > 1 ORDER BY min(e.place))) AS shared_questions
+"""  # noqa: S608 - of texts of this package
 _OUTCOMES = """
 SELECT d.document_id, d.status, e.weak_mean, e.strong_mean, e.gap, e.rounds, e.example IS NOT NULL AS accepted,
     length(c.question) AS question_chars, json_array_length(c.candidate, '$.rubric') AS rubric_items,
@@ -44,11 +47,12 @@ SELECT d.document_id, d.status, e.weak_mean, e.strong_mean, e.gap, e.rounds, e.e
     json_extract(e.example, '$.domain') AS domain
 FROM documents d LEFT JOIN examples e USING (document_id) LEFT JOIN rounds r ON r.round_id = e.round_id
     LEFT JOIN candidates c ON c.candidate_id = r.candidate_id
-WHERE d.document_id NOT LIKE 'skipped-%' ORDER BY d.rowid
+WHERE d.document_id NOT LIKE 'skipped-%' AND d.status != 'dropped' ORDER BY d.rowid
 """
 _WEAK_SCORES = """
 SELECT e.document_id, a.score_value FROM examples e JOIN attempts a USING (round_id)
-WHERE a.stage = 'weak' AND e.weak_mean IS NOT NULL AND a.score_value IS NOT NULL
+JOIN documents d USING (document_id)
+WHERE d.status != 'dropped' AND a.stage = 'weak' AND e.weak_mean IS NOT NULL AND a.score_value IS NOT NULL
 """
 _FAILED = """
 SELECT document_id, failure_mode, count(*) AS n FROM rounds
@@ -65,12 +69,16 @@ FROM attempts a JOIN rounds r USING (round_id) GROUP BY a.stage, r.n, a.truncate
 """
 _QUESTIONS = """
 SELECT e.document_id, e.tied, c.question FROM examples e
-JOIN rounds r USING (round_id) JOIN candidates c USING (candidate_id) ORDER BY e.rowid
+JOIN rounds r USING (round_id) JOIN candidates c USING (candidate_id)
+JOIN documents d ON d.document_id = e.document_id WHERE d.status != 'dropped' ORDER BY e.rowid
 """
 
 
 async def numbers(ledger: Reader) -> dict[str, Any]:
-    """Return the numbers of a run so far; those by status, role, failure mode and decision as JSON objects."""
+    """Return the numbers of a run so far; those by status, failure mode and decision as JSON objects.
+
+    And `usage`, as JSON a list of what `queries.usage.usage_by_role` returns.
+    """
     (row,) = await ledger.read(_NUMBERS)
     return row
 

@@ -18,7 +18,8 @@ select r.n, a.stage, a.idx, a.score_value from attempts a join rounds r using (r
 order by r.rowid
 """
 _OPEN_LABELS = """
-SELECT l.*, d.name FROM labels l JOIN documents d USING (document_id) WHERE l.decision IS NULL ORDER BY d.rowid, l.rowid
+SELECT l.*, d.name FROM labels l JOIN documents d USING (document_id) WHERE l.decision IS NULL AND d.replaced_by = ''
+ORDER BY d.rowid, l.rowid
 """
 _OF_ROUNDS: Mapping[str, str] = {
     "attempts": "SELECT * FROM attempts WHERE round_id IN (SELECT value FROM json_each(?)) ORDER BY rowid",

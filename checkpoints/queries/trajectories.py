@@ -7,7 +7,8 @@ from typing import Any
 from autodata.checkpoints.ledger import Reader
 
 _DOCUMENTS = """
-SELECT document_id, name, title, status, status_reason, note, chars FROM documents ORDER BY rowid
+SELECT document_id, name, title, status, status_reason, note, chars FROM documents
+WHERE status != 'dropped' ORDER BY rowid
 """
 _ROUNDS = """
 SELECT r.round_id, r.document_id, r.n, r.outcome, r.failure_mode, r.reason, r.feedback, r.passage, r.weak_mean,
@@ -28,7 +29,7 @@ _FAILURES = "SELECT document_id, kind, message FROM failures ORDER BY created_at
 
 
 async def all_documents(ledger: Reader) -> list[dict[str, Any]]:
-    """Return (document_id, name, title, status, status_reason, note, chars), in the order in which they came."""
+    """Return (document_id, name, title, status, status_reason, note, chars), in order, of those not dropped."""
     return await ledger.read(_DOCUMENTS)
 
 

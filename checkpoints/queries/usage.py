@@ -6,10 +6,27 @@ from typing import Any
 
 from autodata.checkpoints.ledger import Reader
 
-_BY_ROLE = """
-SELECT role, count(*) AS calls, sum(tokens_in) AS tokens_in, sum(tokens_out) AS tokens_out, sum(cost_usd) AS cost_usd
-FROM calls {} GROUP BY role ORDER BY role
+_CALLS = """
+    SELECT role, count(*) AS calls, sum(tokens_in) AS tokens_in, sum(tokens_out) AS tokens_out,
+        sum(tokens_cached) AS tokens_cached, sum(tokens_reasoning) AS tokens_reasoning,
+        sum(CASE WHEN tokens_cached IS NOT NULL THEN tokens_in END) AS cache_known_in, sum(cost_usd) AS cost_usd,
+        0 AS timed_out, 0 AS cancelled
+    FROM calls {0} GROUP BY role
 """
+_UNANSWERED = """
+    SELECT role, 0, NULL, NULL, NULL, NULL, NULL, NULL, sum(cause = 'timeout'), sum(cause = 'cancelled')
+    FROM timeouts {0} GROUP BY role
+"""
+_SUMS = """
+    coalesce(sum(calls), 0) AS calls, sum(tokens_in) AS tokens_in, sum(tokens_out) AS tokens_out,
+    sum(tokens_cached) AS tokens_cached, sum(tokens_reasoning) AS tokens_reasoning,
+    sum(cache_known_in) AS cache_known_in,
+    1.0 * sum(tokens_cached) / nullif(sum(cache_known_in), 0) AS cached_share, sum(cost_usd) AS cost_usd,
+    coalesce(sum(timed_out), 0) AS timed_out, coalesce(sum(cancelled), 0) AS cancelled
+"""
+BY_ROLE = f"SELECT role, {_SUMS} FROM ({_CALLS} UNION ALL {_UNANSWERED}) GROUP BY role ORDER BY role"  # noqa: S608 - of texts above
+"""What `usage_by_role` reads; in its braces stands what chooses calls and requests."""
+_ALL = f"SELECT {_SUMS} FROM ({_CALLS} UNION ALL {_UNANSWERED})".format("")  # noqa: S608 - of texts above
 _CHARGED = """
 SELECT role, sum(calls) AS calls, coalesce(sum(charged_in), 0) AS tokens_in,
     coalesce(sum(charged_out), 0) AS tokens_out, sum(charged_usd) AS usd, charged_usd IS NULL AS unpriced
@@ -24,23 +41,21 @@ WHERE document_id IS NOT NULL GROUP BY document_id
 
 
 async def usage_by_role(ledger: Reader, thread: str | None = None) -> list[dict[str, Any]]:
-    """Return (role, calls, tokens_in, tokens_out, cost_usd), of one thread or of all; None for what nobody counted."""
+    """Return what each role took, of one thread or of all; None for what nobody counted.
+
+    (role, calls, tokens_in, tokens_out, tokens_cached, tokens_reasoning, cache_known_in, cached_share, cost_usd,
+    timed_out, cancelled): `cache_known_in` are the prompt tokens of the calls whose endpoint told how many were cached,
+    and the share (0..1) is of these; the last two count requests without a reply, which are no calls and may be billed.
+    """
     if thread is None:
-        return await ledger.read(_BY_ROLE.format(""))
-    return await ledger.read(_BY_ROLE.format("WHERE thread_id = ?"), (thread,))
+        return await ledger.read(BY_ROLE.format(""))
+    return await ledger.read(BY_ROLE.format("WHERE thread_id = :thread"), {"thread": thread})
 
 
 async def usage_of_all(ledger: Reader) -> dict[str, Any]:
-    """Return calls, tokens_in, tokens_out and cost_usd of all calls, cost_usd None where no call has a price.
-
-    And timed_out: requests without a reply in time, which are no calls, and may be billed.
-    """
-    rows = await ledger.read(
-        "SELECT count(*) AS calls, coalesce(sum(tokens_in), 0) AS tokens_in,"
-        " coalesce(sum(tokens_out), 0) AS tokens_out, sum(cost_usd) AS cost_usd,"
-        " (SELECT count(*) FROM timeouts) AS timed_out FROM calls"
-    )
-    return rows[0]
+    """Return what all calls took, as `usage_by_role` has it; tokens in and out are 0 where nobody counted them."""
+    [row] = await ledger.read(_ALL)
+    return row | {name: row[name] or 0 for name in ("tokens_in", "tokens_out")}
 
 
 async def charged(ledger: Reader) -> list[dict[str, Any]]:

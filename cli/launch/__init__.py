@@ -20,7 +20,7 @@ def main() -> None:
         )
         raise SystemExit(2)
     try:
-        from autodata.cli.app import main as command  # noqa: PLC0415 - the check comes first
+        from autodata.cli.app import main as command
 
         command()
     except KeyboardInterrupt:

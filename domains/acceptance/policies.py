@@ -78,7 +78,7 @@ class AcceptancePolicy(Protocol):
 class Thresholds(Settings):
     """Bounds on means, best attempts and the gap. Scores are exact and lie in 0..1."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     name: str = "custom"
     weak_mean: Bounds = ()

@@ -24,7 +24,7 @@ def _in_doubt_suitable(value: object) -> object:
 class Extract(ReplyModel):
     """What an extractor finds in a document, once, before anything else is spent."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="ignore", frozen=True)
 
     suitable_for_synthetic_question: Annotated[bool, BeforeValidator(_in_doubt_suitable)]
     suitability_note: Annotated[str, StringConstraints(strip_whitespace=True), Advisory(600)]
@@ -51,7 +51,7 @@ class Extract(ReplyModel):
 class LoopJudgement(ReplyModel):
     """What the loop judge makes of the pattern over all attempts."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="ignore", frozen=True)
 
     weak_pattern: Text
     strong_pattern: Text

@@ -37,7 +37,7 @@ BANDS: Mapping[WeightClass, range] = {
 class LegalItem(ReplyModel):
     """One proposition that an answer asserts or does not assert. A negative weight marks one it must not assert."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="ignore", frozen=True)
 
     number: Annotated[int, Field(ge=1), Ordinal()]
     criterion: Line

@@ -45,7 +45,7 @@ Items = TypeVar("Items", bound=Sequence[Weighted])
 class RubricItem(ReplyModel):
     """One binary criterion. A negative weight marks bad behaviour: the item is met when it is present."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="ignore", frozen=True)
     also_called: ClassVar[Mapping[str, frozenset[str]]] = {"weight": frozenset({"points"})}
 
     criterion: Line

@@ -43,7 +43,7 @@ class ScienceDraft(ReplyModel):
 class VerifiableCandidate(ReplyModel, Candidate):
     """A question with one exact answer, kept as the reference."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="ignore", frozen=True)
 
     question: Question
     reference_answer: Answer

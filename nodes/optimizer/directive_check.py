@@ -13,7 +13,9 @@ the baseline's quality verifier passes the candidate too.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import pairwise
 from typing import Final
 
@@ -156,7 +158,8 @@ def addressed(before: str, after: str) -> list[tuple[str, str]]:
     known = set(sentences(before))
     found: list[tuple[str, str]] = []
     for sentence, window in _windows(sentences(after)):
-        what = next((what for what, regex in _PATTERNS if _hits(regex, window)), None)
+        text = _Clauses(window)
+        what = next((what for what, regex in _PATTERNS if text.says(regex)), None)
         if what and sentence not in known:
             found.append((what, sentence))
     return found
@@ -175,12 +178,39 @@ def _plain(sentence: str) -> str:
     return " ".join(re.sub(r"_|(?<=\w)[-\u2010\u2011](?=\w)", " ", bare).split())
 
 
-def _hits(regex: re.Pattern[str], text: str) -> bool:
-    return any(not _negated(text, match.start()) for match in regex.finditer(text))
+class _Clauses:
+    """A text that may forbid what it names: "never tell the solver to guess". Each scanner goes through it once."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def says(self, regex: re.Pattern[str]) -> bool:
+        """Whether a pattern stands in the text anywhere but where its clause forbids it."""
+        return any(not self._forbids(match.start()) for match in regex.finditer(self._text))
+
+    def _forbids(self, at: int) -> bool:
+        """Whether the clause that leads up to a place forbids what stands there."""
+        begins = _last(self._ends, at)
+        negation = _last(self._negations, at)
+        if negation <= begins:
+            return False
+        following = bisect_left(self._taken_back, negation)
+        return following == len(self._taken_back) or self._taken_back[following] >= at
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        return [match.end() for match in _CLAUSE.finditer(self._text)]
+
+    @cached_property
+    def _negations(self) -> list[int]:
+        return [match.end() for match in _NOT.finditer(self._text)]
+
+    @cached_property
+    def _taken_back(self) -> list[int]:
+        return [match.start() for match in _NOT_AFTER_ALL.finditer(self._text)]
 
 
-def _negated(text: str, at: int) -> bool:
-    """Whether the clause that leads up to a place forbids what stands there."""
-    clause = _CLAUSE.split(text[:at])[-1]
-    negations = list(_NOT.finditer(clause))
-    return bool(negations) and not _NOT_AFTER_ALL.search(clause, negations[-1].end())
+def _last(places: list[int], at: int) -> int:
+    """Return the last of some places, in order, that is not behind another one; 0 without any."""
+    behind = bisect_right(places, at)
+    return places[behind - 1] if behind else 0

@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
-
-from typing_extensions import TypedDict
+from dataclasses import asdict
 
 from autodata.checkpoints.errors import Stopped
-from autodata.checkpoints.records import DocumentStatus
-from autodata.nodes.optimizer.evaluator import EvaluationRequest, Lost, Trial
+from autodata.checkpoints.writes import EvaluationHead, record_evaluated, record_evaluating
+from autodata.nodes.optimizer.evaluator import EvaluationRequest, Lost
 from autodata.nodes.optimizer.events import EvaluatedEvent, EvaluatingEvent
 from autodata.nodes.optimizer.state import Result, Search
 from autodata.prompts import PromptPack
-
-
-class Head(TypedDict):
-    """What an evaluation is of."""
-
-    evaluation: str
-    pack: str
-    split: str
-    block: int
 
 
 def evaluation_id(split: str, pack: str, block: int) -> str:
@@ -57,12 +46,10 @@ async def examine(
         if known and known.complete:
             return known
         wanted = tuple(documents) if documents else await archive.documents(split)
-        head: Head = {"evaluation": evaluation, "pack": pack.version, "split": split, "block": block}
+        head = EvaluationHead(evaluation, pack.version, split, block)
         if known is None:
-            now = datetime.now(UTC).isoformat(timespec="milliseconds")
-            row = {**head, "documents": len(wanted), "iteration": iteration, "created_at": now}
-            await archive.save(evaluations=[row])
-        search.on_event(EvaluatingEvent(**head, iteration=iteration, documents=len(wanted)))
+            await record_evaluating(archive.store, head, documents=len(wanted), n=iteration)
+        search.on_event(EvaluatingEvent(**asdict(head), iteration=iteration, documents=len(wanted)))
         trials = await search.evaluator.evaluate(
             EvaluationRequest(evaluation, pack, split, block, wanted, lost, search.settings.wave)
         )
@@ -71,38 +58,17 @@ async def examine(
             # Nothing was found out: the evaluation stays open, and a later session takes its documents up again.
             raise Stopped(f"every document of evaluation {evaluation} errored", failed=True)
         passed = sum(trial.passed for trial in trials)
-        await archive.save(
-            trials=[_trial_row(evaluation, position, trial) for position, trial in enumerate(trials)],
-            evaluations=[
-                {
-                    **head,
-                    "state": "done" if result.complete else "stopped",
-                    "passed": passed,
-                    "errored": sum(trial.status is DocumentStatus.ERRORED for trial in trials),
-                    "calls": sum(trial.calls for trial in trials),
-                    "score": None if result.score is None or not result.complete else float(result.score),
-                }
-            ],
-        )
+        score = None if result.score is None else float(result.score)
+        counted = score if result.complete else None
+        await record_evaluated(archive.store, head, trials, passed=passed, complete=result.complete, score=counted)
         search.on_event(
             EvaluatedEvent(
-                **head,
+                **asdict(head),
                 iteration=iteration,
                 made=len(trials),
                 passed=passed,
                 complete=result.complete,
-                score=None if result.score is None else float(result.score),
+                score=score,
             )
         )
         return result
-
-
-def _trial_row(evaluation: str, position: int, trial: Trial) -> dict[str, object]:
-    return {
-        "evaluation": evaluation,
-        "document_id": trial.document_id,
-        "position": position,
-        "status": trial.status.value,
-        "rounds": trial.rounds,
-        "calls": trial.calls,
-    }

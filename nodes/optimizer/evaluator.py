@@ -7,17 +7,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from autodata.checkpoints.records import DocumentStatus
+from autodata.checkpoints.writes import TriedDocument
 from autodata.prompts import PromptPack
 
 
 @dataclass(frozen=True)
-class Trial:
+class Trial(TriedDocument):
     """How one document came out in one evaluation. `status` is never `pending`."""
-
-    document_id: str
-    status: DocumentStatus
-    rounds: int = 0
-    calls: int = 0
 
     @property
     def passed(self) -> bool:

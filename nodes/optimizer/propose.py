@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from langgraph.runtime import Runtime
 
 from autodata.checkpoints.errors import CallFailed, UnusableReply
-from autodata.checkpoints.ids import canonical_json
+from autodata.checkpoints.writes import NewPack, record_analysis, record_edit, record_invalid
 from autodata.models.seeds import seed_for
 from autodata.nodes.optimizer.analyst import analyse as ask_analyst
 from autodata.nodes.optimizer.analyst import sample_failures
@@ -39,7 +38,7 @@ async def analyse(state: OptState, runtime: Runtime[OptContext]) -> dict[str, An
     except (CallFailed, UnusableReply) as error:
         return {"outcome": "errored", "reason": str(error)}
     analysis = found.recorded()
-    await search.archive.save(iterations=[{"iteration": n, "analysis": canonical_json(analysis)}])
+    await record_analysis(search.archive.store, n, analysis)
     search.on_event(AnalysedEvent(n=n, summary=analysis["summary"]))
     return {"analysis": analysis}
 
@@ -62,13 +61,9 @@ async def edit(state: OptState, runtime: Runtime[OptContext]) -> dict[str, Any]:
     except (CallFailed, UnusableReply) as error:
         return {"outcome": "errored", "reason": str(error)}
     refusals = [f"{one.action} {one.file}: {one.reason}" for one in session.refusals]
-    rows: dict[str, list[dict[str, Any]]] = {
-        "iterations": [{"iteration": n, "edits": canonical_json(session.recorded())}]
-    }
     mutant = session.pack
-    if mutant.version != parent.version:
-        rows |= await _candidate(search, state, mutant, session.summary)
-    await search.archive.save(**rows)
+    made = None if mutant.version == parent.version else await _new_pack(search, state, mutant, session.summary)
+    await record_edit(search.archive.store, n, session.recorded(), made)
     search.on_event(EditedEvent(n=n, summary=session.summary, refusals=refusals))
     return {
         "mutant": mutant.version,
@@ -78,24 +73,13 @@ async def edit(state: OptState, runtime: Runtime[OptContext]) -> dict[str, Any]:
     }
 
 
-async def _candidate(
-    search: Search, state: OptState, mutant: PromptPack, summary: str
-) -> dict[str, list[dict[str, Any]]]:
-    """Return the row of a pack that the search has not seen before; of a known one, none."""
+async def _new_pack(search: Search, state: OptState, mutant: PromptPack, summary: str) -> NewPack | None:
+    """Return a pack that the search has not seen before; None for a known one."""
     try:
         await search.archive.pack(mutant.version)
     except KeyError:
-        row = {
-            "pack": mutant.version,
-            "parent": state["parent"],
-            "iteration": state["n"],
-            "state": "candidate",
-            "diff": search.baseline.diff(mutant),
-            "summary": summary,
-            "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        }
-        return {"packs": [row]}
-    return {}
+        return NewPack(mutant.version, state["parent"], state["n"], search.baseline.diff(mutant), summary)
+    return None
 
 
 async def check(state: OptState, runtime: Runtime[OptContext]) -> dict[str, Any]:
@@ -106,7 +90,7 @@ async def check(state: OptState, runtime: Runtime[OptContext]) -> dict[str, Any]
         return {"outcome": "unchanged", "reason": why}
     parent, mutant = await search.archive.pack(state["parent"]), await search.archive.pack(state["mutant"])
     if problems := _check(search, parent)(mutant):
-        await search.archive.save(packs=[{"pack": mutant.version, "state": "invalid"}])
+        await record_invalid(search.archive.store, mutant.version)
         return {"outcome": "invalid", "reason": "; ".join(problems), "problems": problems}
     return {"problems": []}
 

@@ -13,7 +13,7 @@ from autodata.models.markers import Advisory, Choice, Flag, Gist, Integer, Prose
 class Reply(ReplyModel):
     """Base: extra keys of a reply are dropped."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="ignore", frozen=True)
 
 
 class Cause(Reply):

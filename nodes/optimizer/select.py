@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 from langgraph.runtime import Runtime
 
-from autodata.checkpoints.ids import canonical_json
+from autodata.checkpoints.writes import BegunIteration, record_begun, record_minibatch
 from autodata.models.seeds import seed_for
 from autodata.nodes.optimizer import population
 from autodata.nodes.optimizer.evaluate import examine, training_id
@@ -31,14 +30,17 @@ async def select_parent(state: OptState, runtime: Runtime[OptContext]) -> dict[s
             begun = await search.archive.begun()
             if begun >= search.settings.iterations or worker >= runtime.context.workers:
                 return {"over": True}
-            row = await _begin(search, worker, begun + 1)
-            await search.archive.save(iterations=[row])
-    search.on_event(IterationEvent(n=row["iteration"], parent=row["parent"]))
-    began = {"n": row["iteration"], "parent": row["parent"], "sampled": row["sampled"]}
-    return {**fresh, **began, "history": json.loads(row["history"])}
+            chosen = await _begin(search, worker, begun + 1)
+            await record_begun(search.archive.store, chosen)
+            n, parent, sampled, history = chosen.n, chosen.parent, chosen.sampled, list(chosen.history)
+        else:
+            n, parent, sampled, history = row["iteration"], row["parent"], row["sampled"], json.loads(row["history"])
+    search.on_event(IterationEvent(n=n, parent=parent))
+    return {**fresh, "n": n, "parent": parent, "sampled": sampled, "history": history}
 
 
-async def _begin(search: Search, worker: int, n: int) -> dict[str, Any]:
+async def _begin(search: Search, worker: int, n: int) -> BegunIteration:
+    """Sample the parent of a new iteration."""
     members = await search.archive.members()
     # A member without a score is a baseline that is being validated for the first time: it stands alone.
     scored = [member for member in members if member.score is not None] or members[:1]
@@ -46,18 +48,15 @@ async def _begin(search: Search, worker: int, n: int) -> dict[str, Any]:
     probabilities = population.boltzmann(scores, search.settings.temperature)
     draw = population.draw_for(search.run_seed, n)
     parent = scored[population.pick(probabilities, draw)]
-    return {
-        "iteration": n,
-        "lane": worker,
-        "parent": parent.pack,
-        "probabilities": canonical_json(
-            {member.pack: round(p, 6) for member, p in zip(scored, probabilities, strict=True)}
-        ),
-        "draw": draw,
-        "sampled": await search.archive.sampled(parent.pack) + 1,
-        "history": canonical_json(await search.archive.latest(search.settings.history)),
-        "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-    }
+    return BegunIteration(
+        n=n,
+        worker=worker,
+        parent=parent.pack,
+        probabilities={member.pack: round(p, 6) for member, p in zip(scored, probabilities, strict=True)},
+        draw=draw,
+        sampled=await search.archive.sampled(parent.pack) + 1,
+        history=await search.archive.latest(search.settings.history),
+    )
 
 
 async def evaluate_parent(state: OptState, runtime: Runtime[OptContext]) -> dict[str, Any]:
@@ -73,7 +72,7 @@ async def evaluate_parent(state: OptState, runtime: Runtime[OptContext]) -> dict
     await examine(search, pack, "train", block, iteration=n, documents=documents)
     member = await _validated(search, state)
     block = member.bought[-1]
-    await search.archive.save(iterations=[{"iteration": n, "minibatch": canonical_json(documents), "block": block}])
+    await record_minibatch(search.archive.store, n, documents, block)
     return {
         "minibatch": list(documents),
         "training": training_id(parent, n),

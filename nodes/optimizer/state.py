@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Protocol
 
 from typing_extensions import TypedDict
 
+from autodata.checkpoints.protocols import Store
 from autodata.models.call import CallSite
 from autodata.models.caller import Caller
 from autodata.nodes.optimizer.evaluator import Evaluator, Trial
@@ -121,8 +122,9 @@ class Archive(Protocol):
     async def incumbent(self) -> str:
         """Return the version of the pack that is believed to be the best so far."""
 
-    async def save(self, **tables: Sequence[Mapping[str, Any]]) -> None:
-        """Save rows; return when they are durable."""
+    @property
+    def store(self) -> Store:
+        """What the search is recorded in, by the functions of `checkpoints.writes`."""
 
 
 @dataclass(frozen=True)

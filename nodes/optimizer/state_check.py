@@ -50,7 +50,7 @@ Share = Annotated[StrictStr, Field(pattern=r"^\d{1,9}(/[1-9]\d{0,8})?$")]
 
 
 class _Cause(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(defer_build=True, extra="forbid")
 
     cause: StrictStr
     evidence: list[StrictStr]
@@ -58,14 +58,14 @@ class _Cause(BaseModel):
 
 
 class _Analysis(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(defer_build=True, extra="forbid")
 
     summary: StrictStr
     causes: list[_Cause]
 
 
 class _Scores(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(defer_build=True, extra="forbid")
 
     parent: Share | None = None
     mutant: Share | None = None
@@ -74,7 +74,7 @@ class _Scores(BaseModel):
 
 
 class _State(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(defer_build=True, extra="ignore")
 
     lane: Count
     n: Count

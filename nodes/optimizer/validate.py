@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 from langgraph.runtime import Runtime
 
-from autodata.checkpoints.ids import canonical_json
+from autodata.checkpoints.writes import EndedIteration, Placed, record_ended, record_lead, record_leader
 from autodata.domains.acceptance.bounds import decimal
 from autodata.domains.acceptance.rubric_score import mean
 from autodata.nodes.optimizer.evaluate import evaluation_id, examine
@@ -81,18 +81,17 @@ async def _confirmed(search: Search, n: int, mutant: PromptPack, result: Result)
             known = await archive.member(await archive.incumbent())
             would = known.score is None or (result.score is not None and result.score > known.score)
             leader = known.pack if would else ""
-            await archive.save(iterations=[{"iteration": n, "leader": leader}])
+            await record_leader(archive.store, n, leader)
         while leader:
             means = await _on_fresh_blocks(search, n, await archive.pack(leader), mutant)
             present = await archive.incumbent()
             if present != leader:
                 leader = present
-                await archive.save(iterations=[{"iteration": n, "leader": leader}])
+                await record_leader(archive.store, n, leader)
                 continue
             if means and Fraction(means["confirmed"]) > Fraction(means["record"]):
                 led = await archive.leads() + 1
-                row = {"iteration": n, "mutant": mutant.version, "led": led, "confirmed": canonical_json(means)}
-                await archive.save(iterations=[row])
+                await record_lead(archive.store, n, mutant.version, led, confirmed=means)
             return means
         return {}
 
@@ -137,45 +136,54 @@ async def _take_the_lead(search: Search, n: int, pack: str, score: Fraction) -> 
         members = await archive.members()
         if all(member.score is None or score > member.score for member in members if member.pack != pack):
             led = (await archive.iteration(n))["led"] or await archive.leads() + 1
-            await archive.save(iterations=[{"iteration": n, "mutant": pack, "led": led}])
+            await record_lead(archive.store, n, pack, led)
 
 
 async def record(state: OptState, runtime: Runtime[OptContext]) -> dict[str, Any]:
     """End the iteration: its row, the mutant's place in or out of the population, an entry of the history log."""
     search, n, outcome = runtime.context.search, state["n"], state["outcome"]
     scores = {name: float(Fraction(score)) for name, score in state.get("scores", {}).items()}
-    row = {
-        "iteration": n,
-        "outcome": outcome,
-        "reason": state["reason"],
-        "summary": history_entry(state),
-        "mutant": state.get("mutant") or None,
-        "parent_score": scores.get("parent"),
-        "mutant_score": scores.get("mutant"),
-        "record": int(state.get("record", False)),
-        "ended_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-    }
-    rows: dict[str, list[dict[str, Any]]] = {"iterations": [row]}
-    if state.get("mutant") and outcome in {"accepted", "rejected"}:
-        rows["packs"] = await _place(search, state)
-    await search.archive.save(**rows)
-    search.on_event(RecordedEvent.model_validate({**row, "parent": state["parent"]}))
+    ended = EndedIteration(
+        n=n,
+        outcome=outcome,
+        reason=state["reason"],
+        summary=history_entry(state),
+        mutant=state.get("mutant") or None,
+        parent_score=scores.get("parent"),
+        mutant_score=scores.get("mutant"),
+        record=state.get("record", False),
+        ended_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+    )
+    judged = state.get("mutant") and outcome in {"accepted", "rejected"}
+    await record_ended(search.archive.store, ended, await _placed(search, state) if judged else None)
+    search.on_event(
+        RecordedEvent(
+            iteration=n,
+            outcome=outcome,
+            reason=ended.reason,
+            summary=ended.summary,
+            mutant=ended.mutant,
+            parent_score=ended.parent_score,
+            mutant_score=ended.mutant_score,
+            record=int(ended.record),
+            ended_at=ended.ended_at,
+            parent=state["parent"],
+        )
+    )
     return {}
 
 
-async def _place(search: Search, state: OptState) -> list[dict[str, Any]]:
-    """Return the mutant's new state. A member stays one: the same edit may come out of two parents.
+async def _placed(search: Search, state: OptState) -> Placed | None:
+    """Return what becomes of the mutant. A member stays one: the same edit may come out of two parents.
 
     One that was rejected before and is accepted now is the work of the iteration that accepted it.
     """
     mutant, outcome = state["mutant"], state["outcome"]
     members = {member.pack for member in await search.archive.members()}
     if mutant in members:
-        return []
-    if outcome == "rejected":
-        return [{"pack": mutant, "state": "rejected"}]
-    made = {"iteration": state["n"], "parent": state["parent"], "summary": state.get("summary", "")}
-    return [{"pack": mutant, "state": "member", **made}]
+        return None
+    becomes: Literal["member", "rejected"] = "rejected" if outcome == "rejected" else "member"
+    return Placed(mutant, becomes, parent=state["parent"], n=state["n"], summary=state.get("summary", ""))
 
 
 def history_entry(state: OptState) -> str:

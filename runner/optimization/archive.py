@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any, Self
 
@@ -16,15 +15,13 @@ from autodata.checkpoints.ledger import Reader
 from autodata.checkpoints.protocols import Store
 from autodata.checkpoints.queries import searches as queries
 from autodata.checkpoints.records import DocumentStatus
+from autodata.checkpoints.writes import record_baseline
 from autodata.nodes.optimizer.evaluator import Trial
-from autodata.nodes.optimizer.population import Member, best
+from autodata.nodes.optimizer.population import Member, best, wilson
 from autodata.nodes.optimizer.state import Result
 from autodata.prompts import PromptPack
 from autodata.prompts.pack import parse_prompt
 from autodata.prompts.patch import apply_diff
-
-BASELINE = "baseline"
-"""State of the pack that the search started from; `member`, `rejected`, `invalid` and `candidate` are the others."""
 
 
 class LedgerArchive:
@@ -48,10 +45,8 @@ class LedgerArchive:
     async def add_baseline(self) -> None:
         """Enter the baseline as the first of the population. Doing it twice is harmless."""
         if await queries.baseline_pack(self._ledger) is None:
-            now = datetime.now(UTC).isoformat(timespec="milliseconds")
-            row = {"pack": self._baseline.version, "state": BASELINE, "diff": "", "iteration": 0, "created_at": now}
             texts = {role: prompt.text for role, prompt in self._baseline.prompts.items()}
-            await self.save(packs=[{**row, "texts": texts}])
+            await record_baseline(self.store, self._baseline.version, texts)
 
     async def members(self) -> list[Member]:
         """Return the population, in the order of iterations."""
@@ -140,6 +135,19 @@ class LedgerArchive:
         members = [member for member in await self.members() if member.score is not None]
         return best(members).pack if members else self._baseline.version
 
+    async def held_out_figures(self, result: Result) -> dict[str, Any]:
+        """Return a held-out test's figures as plain values, with Wilson's 95% interval."""
+        passed = sum(trial.passed for trial in result.trials)
+        counted = sum(trial.status is not DocumentStatus.ERRORED for trial in result.trials)
+        return {
+            "pack": result.pack,
+            "iteration": (await self.member(result.pack)).iteration,
+            "passed": passed,
+            "documents": counted,
+            "rate": passed / counted if counted else None,
+            "interval": list(wilson(passed, counted)) if counted else None,
+        }
+
     async def lineage(self, pack: str) -> list[dict[str, Any]]:
         """Return the rows of table `packs` from the baseline to a pack, each the parent of the next."""
         rows = await queries.packs(self._ledger)
@@ -150,11 +158,23 @@ class LedgerArchive:
             current = rows[current]["parent"]
         return line[::-1]
 
-    async def save(self, **tables: Sequence[Mapping[str, Any]]) -> None:
-        """Save rows; return when they are durable."""
+    @property
+    def store(self) -> Store:
+        """What the search is recorded in. Raises RuntimeError for an archive that only reads."""
         if self._store is None:
             raise RuntimeError("this archive only reads")
-        await self._store.save(**tables)
+        return self._store
+
+
+def member_figures(member: Member) -> dict[str, Any]:
+    """Return how a pack stands as plain values; its scores are None before its first validation."""
+    return {
+        "pack": member.pack,
+        "iteration": member.iteration,
+        "score": None if member.reported is None else float(member.reported),
+        "mean": None if member.score is None else float(member.score),
+        "blocks": len(member.blocks),
+    }
 
 
 def _scored(rows: Sequence[Mapping[str, Any]]) -> list[Member]:

@@ -14,10 +14,12 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import RunControl
 
 from autodata.checkpoints.errors import Effect, Stopped, UserError, effect_of
+from autodata.checkpoints.ids import whole_id
 from autodata.checkpoints.queries.meta import meta_value
 from autodata.checkpoints.queries.searches import count_ended, open_workers, tests_done
 from autodata.checkpoints.records import Document
 from autodata.checkpoints.saver import checkpoint_error, keep_rounds
+from autodata.checkpoints.writes import record_meta, record_splits
 from autodata.domains.domain import Domain
 from autodata.graphs.optimizer import STEPS, build_optimizer
 from autodata.models.config import ModelSettings
@@ -117,12 +119,8 @@ class Optimization:
             return
         require_splits(splits)
         await add_documents(self.ledger, [document for documents in splits.values() for document in documents])
-        rows = [
-            {"document_id": document.document_id, "split": split, "position": position}
-            for split, documents in splits.items()
-            for position, document in enumerate(documents)
-        ]
-        await self.ledger.save(splits=rows)
+        ids = {split: [document.document_id for document in documents] for split, documents in splits.items()}
+        await record_splits(self.ledger, ids)
 
     async def run(self) -> Outcome:
         """Search until no iteration is left or something says stop; then open the held-out test, once."""
@@ -223,7 +221,7 @@ class Optimization:
         winner = await meta_value(self.ledger, "sealed")
         if winner is None:
             winner = await self.archive.winner(confirmed=bool(search.settings.confirm))
-            await self.ledger.save(meta=[{"key": "sealed", "value": winner}])
+            await record_meta(self.ledger, {"sealed": winner})
         for version in dict.fromkeys([self._run_folder.pack.version, winner]):
             await examine(search, await self.archive.pack(version), "test", 0, iteration=0)
 
@@ -285,7 +283,8 @@ def require_splits(splits: Mapping[str, Sequence[Document]]) -> None:
     seen: dict[str, tuple[str, str]] = {}
     for split, documents in splits.items():
         for document in documents:
-            other, name = seen.setdefault(document.document_id, (split, document.name))
+            # Parts of one document are alike, whichever of them are in a split.
+            other, name = seen.setdefault(whole_id(document.document_id), (split, document.name))
             if other != split:
                 raise UserError(
                     f"{document.name} is in --{other} (as {name}) and in --{split}: keep held-out documents out"

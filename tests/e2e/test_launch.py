@@ -27,7 +27,7 @@ def typed(*words: str, pythonpath: Path) -> subprocess.CompletedProcess[str]:
         check=False,
         env={**os.environ, "PYTHONPATH": str(pythonpath)},
         cwd=pythonpath,
-        timeout=60,
+        timeout=600,
     )
 
 

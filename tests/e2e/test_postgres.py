@@ -21,7 +21,7 @@ from autodata.checkpoints.postgres import PostgresSaver, describe, open_postgres
 from autodata.checkpoints.saver import ROUND_KEY, keep_rounds
 from autodata.runner.checkpointer import open_kept, run_prefix
 from autodata.runner.config import RunConfig
-from autodata.runner.document_runner import open_run
+from autodata.runner.document_runner import open_runner
 from autodata.runner.fork import Change, find_moment, make_fork
 from tests.support.commands import invoke, parsed, printed
 from tests.support.conformance import assert_conforms
@@ -258,7 +258,7 @@ async def test_a_round_of_a_run_at_a_server_can_be_forked(database: str, tmp_pat
     folder = await make_fork(
         config, moment, Change(candidate={"question": "What follows when its second feeder fails?"})
     )
-    async with open_run(config, folder) as runner:
+    async with open_runner(config, folder) as runner:
         await runner.run()
     prefixes = {row[0].partition("/")[0] for row in stored(database, "SELECT DISTINCT thread_id FROM checkpoints")}
     assert len(prefixes) == 2
@@ -410,7 +410,7 @@ async def test_a_run_without_the_address_is_refused_before_it_starts(
 ) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     with pytest.raises(UserError, match=f"environment variable {VARIABLE} is not set: export {VARIABLE}="):
-        async with open_run(RunConfig.model_validate(SHARED), tmp_path / "run"):
+        async with open_runner(RunConfig.model_validate(SHARED), tmp_path / "run"):
             pass
 
 

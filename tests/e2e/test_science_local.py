@@ -35,7 +35,7 @@ from autodata.models.local.serving import LocalServing
 from autodata.nodes.context import Context, Services
 from autodata.nodes.state import new_state
 from autodata.runner.config import BaselineConfig, RunConfig
-from autodata.runner.document_runner import open_run
+from autodata.runner.document_runner import open_runner
 from autodata.runner.ingest import add_documents
 
 pytest.importorskip("mpmath")
@@ -117,7 +117,7 @@ def documents() -> dict[str, Document]:
 
 async def test_documents_become_problems_and_marked_attempts(tmp_path: Path) -> None:
     """All roles of the domain as it is shipped, on the model's own problems, as far as a budget of calls goes."""
-    async with open_run(RunConfig.model_validate(CONFIG), tmp_path) as runner:
+    async with open_runner(RunConfig.model_validate(CONFIG), tmp_path) as runner:
         await add_documents(runner.ledger, list(documents().values()))
         outcome = await runner.run()
         read = runner.ledger.read

@@ -15,7 +15,7 @@ from autodata.models.simulated.world import META_WORLD
 from autodata.prompts import PromptPack, load_pack
 from autodata.prompts.pack import parse_prompt
 from autodata.runner.config import RunConfig
-from autodata.runner.document_runner import open_run
+from autodata.runner.document_runner import open_runner
 from autodata.runner.ingest import add_documents
 from benchmarks.tables import documents
 from benchmarks.world_twin import Played, Twin
@@ -56,7 +56,7 @@ async def piped(
 ) -> tuple[list[bool], list[int], Counter[str]]:
     """Whether each document passed, the calls each took, and the failure modes of all rounds, in the real pipeline."""
     monkeypatch.setattr(domain, "load_pack", lambda name: pack)
-    async with open_run(config(), folder) as runner:
+    async with open_runner(config(), folder) as runner:
         await add_documents(runner.ledger, documents("cs", COUNT))
         outcome = await runner.run()
         assert not outcome.stopped

@@ -20,7 +20,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from autodata.checkpoints.ids import document_id
 from autodata.checkpoints.ledger import MemoryLedger
@@ -96,7 +96,7 @@ class ScriptedChat(BaseChatModel):
     role: str
     schema_title: str | None
     script: Callable[[Call], Answer]
-    calls: list[Call]
+    calls: list[Call] = Field(repr=False)
 
     @property
     def _llm_type(self) -> str:

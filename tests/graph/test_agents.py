@@ -26,6 +26,7 @@ from autodata.runner.config import RunConfig
 from tests.graph.test_composition import Unreported
 from tests.support.commands import parsed
 from tests.support.pages import DOCS
+from tests.support.stages import first_quick
 
 PAPER = (DOCS.parent / "examples" / "documents" / "mrna-vaccine-cold-chain.md").read_text("utf-8")
 OTHER = PAPER.replace("a", "e")
@@ -64,7 +65,7 @@ def answered(found: dict[str, Any]) -> None:
     assert found["note"] == SIMULATED_NOTE
 
 
-@pytest.mark.parametrize("sync", [False, True], ids=["async", "sync"])
+@pytest.mark.parametrize("sync", first_quick(False, True), ids=["async", "sync"])
 async def test_an_agent_with_a_saver_of_its_own_calls_the_tool(sync: bool) -> None:
     tool = as_tool("cs", models=SIMULATED)
     model = saying(AIMessage("", tool_calls=[call(tool.name, document=PAPER)]), AIMessage("Here it is."))
@@ -133,6 +134,7 @@ class Rambling(Unreported):
         return found
 
 
+@pytest.mark.slow
 async def test_a_document_that_errored_is_taken_up_again_by_the_next_call(tmp_path: Path) -> None:
     """Replies that could not be read are in the folder's journal: asked again, they must not be replayed for ever."""
     strong, weak = Rambling(name="strong_solver", seen=[]), Unreported(name="weak_solver", seen=[])
@@ -166,7 +168,7 @@ def test_what_cannot_work_is_refused_when_it_is_built(domain: str, models: dict[
 
 # langgraph-supervisor builds its own agent in the way that LangGraph has deprecated.
 @pytest.mark.filterwarnings("ignore:create_react_agent has been moved:DeprecationWarning")
-@pytest.mark.parametrize("sync", [False, True], ids=["async", "sync"])
+@pytest.mark.parametrize("sync", first_quick(False, True), ids=["async", "sync"])
 @pytest.mark.parametrize("mode", ["last_message", "full_history"])
 async def test_a_supervisor_hands_a_chat_over(sync: bool, mode: Any) -> None:
     chat = build_chat("cs", models=SIMULATED, name="question_writer")
@@ -219,7 +221,7 @@ async def test_a_chat_without_a_document_says_what_is_missing() -> None:
     assert not any("human_review" in name for name in chat.get_graph(xray=True).nodes)
 
 
-@pytest.mark.parametrize("domain", ["facts", "legal", "science"])
+@pytest.mark.parametrize("domain", first_quick("facts", "legal", "science"))
 async def test_a_rejected_or_accepted_document_of_every_domain_is_brief(domain: str) -> None:
     config = RunConfig.model_validate({"domain": domain, "max_rounds": 3, "models": SIMULATED})
     end = await build_chat(config).ainvoke({"messages": [HumanMessage(PAPER)]})
@@ -238,6 +240,7 @@ JSON = st.recursive(
 LONG = st.tuples(st.text(min_size=1, max_size=4), st.integers(1, 1_500)).map(lambda pair: pair[0] * pair[1])
 
 
+@pytest.mark.slow
 @given(
     candidate=st.dictionaries(st.text(max_size=20), JSON | LONG | st.lists(LONG, max_size=8), max_size=5),
     reason=LONG,

@@ -22,7 +22,7 @@ from autodata.domains.domain import CS, DOMAINS, FACTS, LEGAL, Domain, one_shot
 from autodata.graphs.cot_baseline import build_cot_baseline
 from autodata.models.simulated.world import TOO_HARD
 from autodata.runner.config import BaselineConfig, RunConfig, read_resolved
-from autodata.runner.document_runner import Runner, open_run
+from autodata.runner.document_runner import Runner, open_runner
 from autodata.runner.events import RunEvent
 from autodata.runner.ingest import add_documents
 from tests.graph.legal import draft, improve, legal
@@ -31,6 +31,7 @@ from tests.support.commands import invoke, parsed, printed, refusal
 from tests.support.runs import Tables, generated, read_tables, sit
 from tests.support.stages import first_quick
 
+DOCUMENTS = EXAMPLES[:3]
 Watching = Callable[[Runner, RunEvent], None]
 
 
@@ -41,7 +42,7 @@ def baseline(domain: str = "cs", **changes: Any) -> BaselineConfig:
 async def measured(
     folder: Path, config: RunConfig, documents: Sequence[Document], watch: Watching = lambda runner, event: None
 ) -> Tables:
-    async with open_run(config, folder) as runner:
+    async with open_runner(config, folder) as runner:
         runner.on_event = lambda event: watch(runner, event)
         await add_documents(runner.ledger, documents)
         assert (await runner.run()).errored == []
@@ -58,7 +59,7 @@ def done(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """A finished baseline."""
     domain = DOMAINS[request.param]
     folder = tmp_path_factory.mktemp(request.param)
-    asyncio.run(measured(folder, baseline(domain.name), EXAMPLES))
+    asyncio.run(measured(folder, baseline(domain.name), DOCUMENTS))
     return domain, folder
 
 
@@ -98,14 +99,15 @@ async def test_ledger_and_configuration_name_the_kind(done: tuple[Domain, Path],
     meta = {row["key"]: row["value"] for row in await rows(folder, "select key, value from meta")}
     assert (meta["kind"], meta["domain"]) == ("baseline", domain.name)
     assert read_resolved(folder / "config.toml")["kind"] == "baseline"
-    await measured(tmp_path, RunConfig.model_validate(settings(max_rounds=1)), EXAMPLES[:1])
+    await measured(tmp_path, RunConfig.model_validate(settings(max_rounds=1)), DOCUMENTS[:1])
     assert read_resolved(tmp_path / "config.toml")["kind"] == "run"
     assert {"key": "kind", "value": "run"} in await rows(tmp_path, "select key, value from meta")
 
 
+@pytest.mark.slow
 async def test_it_asks_what_the_first_round_of_a_run_asks(done: tuple[Domain, Path], tmp_path: Path) -> None:
     domain, folder = done
-    await measured(tmp_path, RunConfig.model_validate(settings(domain.name)), EXAMPLES)
+    await measured(tmp_path, RunConfig.model_validate(settings(domain.name)), DOCUMENTS)
     written = "select key from calls where role = 'challenger' and n = 1 and idx = '0' and \"try\" = 0 order by key"
     assert await rows(tmp_path, written) == await rows(folder, written)
     if domain.challengers > 1:
@@ -117,11 +119,12 @@ async def test_it_asks_what_the_first_round_of_a_run_asks(done: tuple[Domain, Pa
     assert {row["answer"] for row in await rows(tmp_path, weak)} <= answers
 
 
+@pytest.mark.slow
 async def test_a_candidate_that_fails_the_quality_check_ends_its_document(tmp_path: Path) -> None:
     world = {"fault_rate": 1.0, "detects": 1.0}
-    await measured(tmp_path, baseline(simulated=world), EXAMPLES)
+    await measured(tmp_path, baseline(simulated=world), DOCUMENTS)
     documents = await rows(tmp_path, "select status, rounds from documents")
-    assert documents == [{"status": "rejected", "rounds": 1}] * len(EXAMPLES)
+    assert documents == [{"status": "rejected", "rounds": 1}] * len(DOCUMENTS)
     modes = await rows(tmp_path, "select distinct outcome, failure_mode from rounds")
     assert modes == [{"outcome": "rejected", "failure_mode": "failed_quality_check"}]
     assert {row["role"] for row in await rows(tmp_path, "select role from calls")} == {"challenger", "quality_verifier"}
@@ -142,20 +145,21 @@ async def test_stopped_anywhere_it_goes_on_to_the_same_end(done: tuple[Domain, P
     while not sessions or any(
         row["status"] == "pending" for row in await rows(tmp_path, "select status from documents")
     ):
-        await measured(tmp_path, baseline(domain.name), EXAMPLES, stop)
+        await measured(tmp_path, baseline(domain.name), DOCUMENTS, stop)
         sessions += 1
     assert sessions > 3
     assert read_tables(tmp_path) == whole
 
 
+@pytest.mark.slow
 async def test_a_baseline_is_no_run_and_a_run_no_baseline(done: tuple[Domain, Path], tmp_path: Path) -> None:
     domain, folder = done
     with pytest.raises(UserError, match=r"holds a baseline: go on with 'autodata baseline', or use another --out"):
-        async with open_run(RunConfig.model_validate(settings(domain.name)), folder):
+        async with open_runner(RunConfig.model_validate(settings(domain.name)), folder):
             pass
-    await sit(tmp_path, settings(max_rounds=1), EXAMPLES[:1])
+    await sit(tmp_path, settings(max_rounds=1), DOCUMENTS[:1])
     with pytest.raises(UserError, match=r"holds a run: go on with 'autodata run'"):
-        async with open_run(baseline(max_rounds=1), tmp_path):
+        async with open_runner(baseline(max_rounds=1), tmp_path):
             pass
 
 
@@ -166,7 +170,7 @@ OLD = "My neighbour cut the tree of my deed of 1912. What can I ask for?"
 
 
 @pytest.mark.parametrize(
-    "question", ["", OLD, "Why? " * 201], ids=["sound", "a forbidden year", "more than 1,000 characters"]
+    "question", first_quick("", OLD, "Why? " * 201), ids=["sound", "a forbidden year", "more than 1,000 characters"]
 )
 async def test_a_loop_judge_is_asked_once_for_the_figures_only(question: str) -> None:
     bench = legal({"challenger": [draft(1, question=question)], "loop_judge": [improve("Ask something else.")]})
@@ -216,7 +220,7 @@ def test_compare_tells_the_suitability_of_both(tmp_path: Path) -> None:
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("papers").mkdir()
-    for k, document in enumerate(EXAMPLES[:3]):
+    for k, document in enumerate(DOCUMENTS[:3]):
         Path(f"papers/{k}.md").write_text(document.text, "utf-8")
     Path("autodata.toml").write_text(
         'acceptance = "deployed"\nmax_rounds = 7\n[models.default]\nprovider = "simulated"\nmodel = "strong"\n'
@@ -310,8 +314,9 @@ def test_measure_asks_for_everything_and_accepts_it() -> None:
     assert [str(check) for check in ruling.checks] == ["weak mean 0.00", "strong mean 0.00", "gap 0.00"]
 
 
+@pytest.mark.slow
 async def test_cut_off_attempts_are_told_with_what_they_scored(tmp_path: Path) -> None:
-    await measured(tmp_path, baseline(simulated={"fault_rate": 0, "faults": {"truncated": 0.4}}), EXAMPLES)
+    await measured(tmp_path, baseline(simulated={"fault_rate": 0, "faults": {"truncated": 0.4}}), DOCUMENTS)
     async with Ledger.open(tmp_path / "run.db") as ledger:
         found = (await signals(ledger))["truncation"]
         counted = await ledger.read("select stage, count(*) as n from attempts where truncated group by stage")

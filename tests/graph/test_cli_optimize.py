@@ -189,13 +189,13 @@ def test_what_a_search_needs(folder: Path, splits: tuple[str, ...], said: str) -
     assert said in str(result.exception)
 
 
-def test_an_input_that_is_no_document_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_a_split_without_a_document_is_refused(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("", "utf-8")
     result = invoke(
         *("optimize", "--config", folder / "autodata.toml", "--train", tmp_path, "--validate", folder / "validate"),
         *("--out", tmp_path / "OPT"),
     )
-    assert "--train" in str(result.exception)
+    assert "--train: no document can be used: empty.txt: empty" in str(result.exception)
 
 
 @pytest.mark.parametrize("command", ["status", "blame", "export"])

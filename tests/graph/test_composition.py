@@ -26,6 +26,7 @@ from autodata.runner.config import BaselineConfig, RunConfig
 from tests.graph.support import DEFAULTS, SCHEMAS, Call, as_function
 from tests.support.commands import parsed, printed
 from tests.support.pages import DOCS, Program, programs
+from tests.support.stages import first_quick
 
 ROOT = DOCS.parent
 PAPER = (ROOT / "examples" / "documents" / "mrna-vaccine-cold-chain.md").read_text("utf-8")
@@ -43,7 +44,7 @@ def test_the_programs_are_found() -> None:
     ]
 
 
-@pytest.mark.parametrize("program", LOCAL, ids=str)
+@pytest.mark.parametrize("program", first_quick(*LOCAL, quick=2), ids=str)
 def test_a_program_prints_what_the_page_says(program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "paper.md").write_text(PAPER, "utf-8")
     monkeypatch.chdir(tmp_path)
@@ -51,7 +52,7 @@ def test_a_program_prints_what_the_page_says(program: Program, tmp_path: Path, m
     assert list(tmp_path.iterdir()) == [tmp_path / "paper.md"], "nothing is left behind"
 
 
-@pytest.mark.parametrize("baseline", [False, True], ids=["loop", "baseline"])
+@pytest.mark.parametrize("baseline", first_quick(False, True, quick=2), ids=["loop", "baseline"])
 @pytest.mark.parametrize("domain", sorted(DOMAINS))
 async def test_a_graph_answers_with_the_example_and_its_history_and_no_references(domain: str, baseline: bool) -> None:
     config = RunConfig.model_validate({"domain": domain, "max_rounds": 3, "models": SIMULATED})
@@ -81,6 +82,7 @@ async def test_updates_stream_whole_though_the_output_is_less() -> None:
     assert {"verdict", "attempts"} <= changed["verifier"]
 
 
+@pytest.mark.slow
 async def test_the_same_text_again_is_replayed() -> None:
     graph = build_self_instruct().compile()
     async with open_services("cs", models=SIMULATED) as context:
@@ -108,6 +110,7 @@ async def test_a_folder_pays_once_and_is_a_run_folder(tmp_path: Path) -> None:
             pass
 
 
+@pytest.mark.slow
 async def test_a_document_that_was_accepted_in_a_folder_stays_so_when_it_is_taken_again(tmp_path: Path) -> None:
     async with open_services("cs", models=SIMULATED, folder=tmp_path) as context:
         graph = build_self_instruct().compile()

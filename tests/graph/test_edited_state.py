@@ -7,7 +7,7 @@ import random
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -57,17 +57,24 @@ def test_every_edge_has_a_way_for_every_state(name: str, build: Callable[[], Any
                     assert named in branch.ends, f"{name}: {source} has no way to {named} for {state}"
 
 
+@pytest.mark.slow
 def test_an_ended_thread_can_be_ended_again() -> None:
     for _, build in builders():
         ends = {key for one in build().branches.get("challenger", {}).values() for key in one.ends}
         assert not ends or END in ends
 
 
+@cache
+def compiled(graph: str) -> Any:
+    return compile_served(BUILDERS[graph]())
+
+
 class Thread:
     """A thread of a served graph, and the checkpoint before each of its nodes."""
 
     def __init__(self, graph: str, folder: Path) -> None:
-        self.graph: Any = compile_served(BUILDERS[graph](), checkpointer=InMemorySaver())
+        self.graph: Any = copy.copy(compiled(graph))
+        self.graph.checkpointer = InMemorySaver()
         self.config: Any = {"configurable": {"thread_id": graph}, "recursion_limit": 300}
         self.folder = folder
 
@@ -114,7 +121,7 @@ def in_one_line(said: str, node: str, values: Any) -> None:
     assert said == "" or len(said) > 10
 
 
-@pytest.mark.parametrize(("graph", "step"), first_quick((LOOPS[0], len(JSON)), *((graph, 2) for graph in LOOPS)))
+@pytest.mark.parametrize(("graph", "step"), first_quick((LOOPS[0], 2 * len(JSON)), *((graph, 2) for graph in LOOPS)))
 async def test_every_key_takes_every_json_value_or_refuses_it(graph: str, step: int, folder: Path) -> None:
     """Of the values every so many is written into a key, the others into the next keys: it takes its time."""
     thread = Thread(graph, folder)
@@ -132,7 +139,8 @@ async def test_every_key_takes_every_json_value_or_refuses_it(graph: str, step: 
     assert refused > edits / 8
 
 
-@pytest.mark.parametrize(("graph", "changes"), first_quick((LOOPS[0], 4), *((graph, 25) for graph in LOOPS)))
+@pytest.mark.slow
+@pytest.mark.parametrize(("graph", "changes"), [(graph, 25) for graph in LOOPS])
 async def test_values_changed_within_are_taken_or_refused(graph: str, changes: int, folder: Path) -> None:
     thread = Thread(graph, folder)
     snapshots = await thread.walk(generated(1)[0].text)
@@ -164,6 +172,7 @@ def changed(value: Any, rng: random.Random) -> Any:
         return value
 
 
+@pytest.mark.slow
 async def test_a_candidate_set_on_a_finished_thread(folder: Path) -> None:
     thread = Thread("self_instruct_cs", folder)
     await thread.graph.ainvoke({"text": generated(1)[0].text}, thread.config)
@@ -179,6 +188,7 @@ async def test_a_candidate_set_on_a_finished_thread(folder: Path) -> None:
     assert (await thread.graph.aget_state(thread.config)).values["status"] in {"accepted", "rejected"}
 
 
+@pytest.mark.slow
 async def test_a_state_that_is_refused_costs_nothing(folder: Path) -> None:
     thread = Thread("self_instruct_cs", folder)
     snapshots = await thread.walk(generated(1)[0].text)

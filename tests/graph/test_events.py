@@ -92,6 +92,7 @@ async def events_of(bench: Bench) -> list[dict[str, Any]]:
     return bench.events
 
 
+@pytest.mark.slow
 async def test_every_kind_of_event_fits_its_type() -> None:
     """Benches that between them emit all of them, each checked as it comes over a wire."""
     benches = [

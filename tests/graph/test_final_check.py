@@ -15,6 +15,7 @@ from autodata.graphs.cot_baseline import build_cot_baseline
 from autodata.graphs.self_instruct import after_accept, build_self_instruct
 from tests.graph import legal
 from tests.graph.support import Bench
+from tests.support.stages import first_quick
 
 pytest.importorskip("mpmath")
 
@@ -28,7 +29,7 @@ def refusing(bench: Bench, monkeypatch: pytest.MonkeyPatch, when: Callable[[Cand
     monkeypatch.setattr(kind, "problems", lambda one: [WHY] if when(one) else before(one))
 
 
-@pytest.mark.parametrize("domain", DOMAINS)
+@pytest.mark.parametrize("domain", first_quick(*DOMAINS))
 async def test_what_code_refuses_at_the_final_check_is_sent_back(domain: str, monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(domain=domain)
     first: list[str] = []
@@ -50,7 +51,7 @@ async def test_what_code_refuses_at_the_final_check_is_sent_back(domain: str, mo
     assert len(bench.rows("examples")) == 1
 
 
-@pytest.mark.parametrize("domain", DOMAINS)
+@pytest.mark.parametrize("domain", first_quick(*DOMAINS))
 async def test_a_document_ends_rejected_when_code_refuses_the_last_round(
     domain: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

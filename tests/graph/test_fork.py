@@ -19,9 +19,10 @@ from autodata.nodes.context import Context
 from autodata.runner.config import RunConfig
 from autodata.runner.fork import Change, find_moment, make_fork
 from tests.graph.support import Bench, review
-from tests.graph.test_runner import settings
+from tests.graph.test_runner import LATE, QUICK, settings
 from tests.support.commands import invoke, parsed, printed, refusal, words
 from tests.support.runs import read_tables, sit
+from tests.support.stages import first_quick
 
 EXAMPLES = [item for item in read_documents([documents_folder()]) if isinstance(item, Document)]
 
@@ -38,7 +39,7 @@ async def going_on(bench: Bench, config: Any) -> dict[str, Any]:
     return dict(await bench.graph.ainvoke(None, config, context=Context(bench.services)))
 
 
-@pytest.mark.parametrize("changed", ["question", "rubric"])
+@pytest.mark.parametrize("changed", first_quick("question", "rubric"))
 async def test_a_candidate_or_rubric_edited_at_a_checkpoint_is_verified_anew(changed: str) -> None:
     bench = Bench({"quality_verifier": lambda call: review(leaks=call.number == 1)})
     await bench.run()
@@ -79,7 +80,7 @@ async def test_feedback_edited_at_a_checkpoint_is_what_the_challenger_is_told() 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made") / "run"
-    asyncio.run(sit(folder, settings("cs", max_rounds=4), EXAMPLES))
+    asyncio.run(sit(folder, settings("cs", max_rounds=4), [LATE, QUICK[1]]))
     return folder
 
 
@@ -142,6 +143,7 @@ def test_feedback_is_changed_and_the_run_stays_as_it_was(run: Path) -> None:
     assert parsed("show", fork, "--json")[0]["document_id"] == document
 
 
+@pytest.mark.slow
 def test_a_rubric_is_changed_and_its_answers_are_not_paid_again(run: Path, tmp_path: Path) -> None:
     document, _ = refused_rounds(run)
     of_first = "select c.* from rounds join candidates c using (candidate_id) where document_id = ? and n = 1"
@@ -168,6 +170,7 @@ def test_a_rubric_is_changed_and_its_answers_are_not_paid_again(run: Path, tmp_p
     assert "candidate of round 1 changed: rubric" in words(printed("show", run, document))
 
 
+@pytest.mark.slow
 def test_a_candidate_is_changed_in_the_editor(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     document, _ = refused_rounds(run)
     last = rows(run, "select max(n) as n from rounds where document_id = ?", document)[0]["n"]
@@ -196,6 +199,7 @@ def test_a_fork_of_a_fork_and_a_second_one(run: Path) -> None:
     assert (inner / "forks" / "1" / "run.db").exists()
 
 
+@pytest.mark.slow
 async def test_a_fork_that_is_killed_goes_on_by_the_run_command(run: Path) -> None:
     config = RunConfig.model_validate(settings("cs", max_rounds=4))
     found = await asyncio.to_thread(refused_rounds, run)
@@ -245,6 +249,7 @@ def test_what_cannot_be_forked(run: Path, tmp_path: Path) -> None:
     assert "the checkpoint of round 1" in refusal(*fork, "1", "--feedback", "x")
 
 
+@pytest.mark.slow
 def test_a_run_that_keeps_no_checkpoints_says_so(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     asyncio.run(sit(folder, settings("cs", checkpoints={"keep": "none"}), EXAMPLES[:1]))

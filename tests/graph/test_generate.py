@@ -30,7 +30,9 @@ MODELS: dict[str, Any] = {"default": "simulated:strong", "weak_solver": "simulat
 EASY: Any = {"weak_mean": "< 0.75", "strong_mean": ">= 0.5", "gap": ">= 0.05"}
 GIVEN: dict[str, Any] = {"models": MODELS, "progress": False, "max_rounds": 2, "preset": EASY}
 """Some of the documents are accepted and some are not, in few calls."""
-TEXTS = [document.text for document in generated(4)]
+ALL = [document.text for document in generated(4)]
+TEXTS = [ALL[0], ALL[3]]
+"""The first is accepted, the other is not, after four calls."""
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +75,7 @@ def test_a_result_is_what_the_folder_exports_and_status_says(tmp_path: Path, tem
     exported = printed("export", tmp_path / "run", "--out", "-").splitlines()
     assert result.examples == [json.loads(line) for line in exported if line.startswith("{")]
     assert list(result) == result.examples
-    assert 0 < len(result) < 4, "some are rejected"
+    assert 0 < len(result) < 2, "some are rejected"
     status = parsed("status", tmp_path / "run", "--json")
     assert (result.counts["accepted"], result.counts["rejected"]) == (status["accepted"], status["rejected"])
     usage = result.usage
@@ -86,7 +88,7 @@ def test_a_result_is_what_the_folder_exports_and_status_says(tmp_path: Path, tem
     assert (result.status, result.stopped, result.run_folder) == ("complete", "", tmp_path / "run")
     assert result.raise_for_status() is result
     assert "\n" not in repr(result)
-    assert f"{len(result)} examples of 4 documents" in repr(result)
+    assert f"{len(result)} examples of 2 documents" in repr(result)
     assert open_run(str(tmp_path / "run")) == result
     assert not list(temporary.iterdir())
 
@@ -94,9 +96,9 @@ def test_a_result_is_what_the_folder_exports_and_status_says(tmp_path: Path, tem
 def test_without_a_folder_the_result_is_whole_and_nothing_is_left(
     tmp_path: Path, temporary: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    result = make()
+    result = make(TEXTS)
     assert result.run_folder is None
-    assert result.examples == make(out=tmp_path / "run").examples
+    assert result.examples == make(TEXTS, out=tmp_path / "run").examples
     assert not list(temporary.iterdir())
     assert capfd.readouterr() == ("", "")
 
@@ -105,12 +107,12 @@ def test_progress_says_where_documents_go_before_anything_and_the_log_always_doe
     capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     goes = "Documents go to: nobody (simulated models); traces: nowhere"
-    make(TEXTS[0], progress=True)
+    make(TEXTS[1], progress=True)
     out, err = capfd.readouterr()
     assert out == ""
     assert err.splitlines()[0] == goes
     with caplog.at_level(logging.INFO, "autodata"):
-        make(TEXTS[0])
+        make(TEXTS[1])
     assert capfd.readouterr() == ("", "")
     assert caplog.messages[0] == goes
 
@@ -122,53 +124,55 @@ def test_in_a_notebook_lines_are_displayed(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "IPython", ModuleType("IPython"))
     monkeypatch.setitem(sys.modules, "IPython.display", display)
     monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
-    make(TEXTS[0], progress=True)
+    make(TEXTS[1], progress=True)
     assert "Documents go to: nobody" in shown[0]
     assert any("after" in line and "round" in line for line in shown[1:])
 
 
 async def test_in_a_running_loop_both_work_and_agree() -> None:
-    waited = generate(TEXTS[:2], **GIVEN)
-    assert await agenerate(TEXTS[:2], **GIVEN) == waited
+    waited = generate(TEXTS[1:], **GIVEN)
+    assert await agenerate(TEXTS[1:], **GIVEN) == waited
     with pytest.raises(UserError, match="no such file"):
         generate("nowhere.txt", models=MODELS)
 
 
 def test_the_same_call_again_goes_on_and_pays_nothing(tmp_path: Path, calls: Calls) -> None:
-    first = make(TEXTS[:2], out=tmp_path / "run")
+    first = make(TEXTS[:1], out=tmp_path / "run")
     assert len(calls) == first.usage.calls > 0
     paid = len(calls)
-    assert make(TEXTS[:2], out=tmp_path / "run") == first
+    assert make(TEXTS[:1], out=tmp_path / "run") == first
     assert generate(out=tmp_path / "run", progress=False) == first, "with the folder's own configuration"
     assert len(calls) == paid
-    more = make(out=tmp_path / "run")
-    assert sum(more.counts.values()) == 4
+    more = make(TEXTS, out=tmp_path / "run")
+    assert sum(more.counts.values()) == 2
     assert more.usage.calls == len(calls) > paid
-    with pytest.raises(UserError, match=r"max_rounds: 2 -> 3"):
-        make(out=tmp_path / "run", max_rounds=3)
+    with pytest.raises(UserError, match=r"max_rounds: 2 -> 1"):
+        make(out=tmp_path / "run", max_rounds=1)
     with pytest.raises(UserError, match=r"models\.\w+\.model: strong -> weak"):
         make(out=tmp_path / "run", models="simulated:weak")
 
 
+@pytest.mark.slow
 async def test_cancelled_midway_it_goes_on_in_the_folder(tmp_path: Path, calls: Calls) -> None:
-    whole = await agenerate(TEXTS, out=tmp_path / "whole", **GIVEN)
+    whole = await agenerate(ALL, out=tmp_path / "whole", **GIVEN)
     calls.clear()
     given = {**GIVEN, "concurrency": 1}
-    calls.task = asyncio.create_task(agenerate(TEXTS, out=tmp_path / "run", **given))
+    calls.task = asyncio.create_task(agenerate(ALL, out=tmp_path / "run", **given))
     with pytest.raises(asyncio.CancelledError):
         await calls.task
     before = await asyncio.to_thread(open_run, tmp_path / "run")
     assert before.status == "stopped"
     assert 0 < before.usage.calls < whole.usage.calls
-    after = await agenerate(TEXTS, out=tmp_path / "run", **given)
+    after = await agenerate(ALL, out=tmp_path / "run", **given)
     assert (after.examples, after.usage.calls) == (whole.examples, whole.usage.calls)
     assert len(calls) <= whole.usage.calls + 3, "only calls in flight are made again"
 
 
+@pytest.mark.slow
 async def test_cancelled_midway_without_a_folder_what_was_paid_for_is_kept_and_named(
     temporary: Path, calls: Calls, caplog: pytest.LogCaptureFixture
 ) -> None:
-    calls.task = asyncio.create_task(agenerate(TEXTS, **GIVEN))
+    calls.task = asyncio.create_task(agenerate(ALL, **GIVEN))
     with pytest.raises(asyncio.CancelledError):
         await calls.task
     (kept,) = [Path(entry.path) for entry in os.scandir(temporary)]
@@ -192,7 +196,7 @@ def test_an_interrupt_while_a_loop_runs_ends_the_work(temporary: Path, monkeypat
 
     def interrupted(self: Future[Any], timeout: float | None = None) -> Any:
         if threading.current_thread() is threading.main_thread() and not self.done() and not ended:
-            begun.wait(10)
+            begun.wait(300)
             monkeypatch.setattr(Future, "result", real)
             raise KeyboardInterrupt
         return real(self, timeout)
@@ -209,17 +213,18 @@ def test_an_interrupt_while_a_loop_runs_ends_the_work(temporary: Path, monkeypat
     assert not list(temporary.iterdir()), "nothing was paid for"
 
 
+@pytest.mark.slow
 def test_a_target_a_budget_and_a_dead_endpoint_end_it_as_they_should(temporary: Path) -> None:
-    reached = make(target=1, concurrency=1, max_rounds=15)
+    reached = make(ALL, target=1, concurrency=1, max_rounds=15)
     assert (len(reached), reached.status, reached.stopped) == (1, "stopped", "target of 1 accepted reached")
     assert reached.counts["pending"] > 0
-    spent = make(max_calls=5)
+    spent = make(ALL, max_calls=5)
     assert spent.status == "stopped"
     assert "max-calls" in spent.stopped
     assert spent.usage.calls <= 5
     assert not list(temporary.iterdir())
     faults = {"simulated": {"faults": {"outage": True}}, "retries": {"base_seconds": 0, "max_attempts": 1}}
-    dead = make(config=faults)
+    dead = make(ALL, config=faults)
     assert (dead.status, len(dead), dead.run_folder) == ("failed", 0, None)
     with pytest.raises(RunFailed) as failed:
         dead.raise_for_status()
@@ -231,12 +236,12 @@ def test_errored_documents_do_not_take_the_others_along(temporary: Path, monkeyp
     real = SimulatedChatModel._agenerate
 
     async def broken(self: SimulatedChatModel, messages: Any, *args: Any, **kwargs: Any) -> Any:
-        if "valve of station 0" in str(messages):
+        if "compiler of station 3" in str(messages):
             raise RuntimeError("a defect of the model's library")
         return await real(self, messages, *args, **kwargs)
 
     monkeypatch.setattr(SimulatedChatModel, "_agenerate", broken)
-    result = make(config={"retries": {"base_seconds": 0, "max_attempts": 1}})
+    result = make(TEXTS, config={"retries": {"base_seconds": 0, "max_attempts": 1}})
     assert result.status == "failed"
     assert result.counts["errored"] == 1
     assert len(result) > 0
@@ -253,7 +258,7 @@ def test_chat_models_play_the_roles_and_must_be_given_again(tmp_path: Path) -> N
     models: dict[str, Any] = {"default": strong, "weak_solver": weak}
     result = make(PAPER, models=models, out=tmp_path / "run")
     assert len(result) == 1
-    assert result.examples[0]["models"]["weak_solver"] == "weak_solver"
+    assert {"role": "weak_solver", "model": "weak_solver"} in result.examples[0]["models"]
     asked = len(strong.seen) + len(weak.seen)
     assert asked == result.usage.calls
     assert make(PAPER, models=models, out=tmp_path / "run") == result
@@ -276,7 +281,7 @@ def test_a_domain_of_ones_own_is_a_folder(tmp_path: Path) -> None:
 
 
 def test_skipped_documents_are_told(tmp_path: Path) -> None:
-    result = make([{"text": "too short", "id": "tiny"}, {"text": TEXTS[0]}])
+    result = make([{"text": "too short", "id": "tiny"}, {"text": TEXTS[1]}])
     assert result.counts["skipped"] == 1
     assert any(note.startswith("skipped: tiny: too short") for note in result.notes)
 
@@ -309,7 +314,7 @@ def test_a_folder_that_is_none_is_not_opened(tmp_path: Path) -> None:
 
 
 def test_to_pandas_is_a_table_or_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
-    result = make(TEXTS[0], max_rounds=1)
+    result = make(TEXTS[1], max_rounds=1)
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(UserError, match=r"^to_pandas needs pandas: pip install pandas$"):
         result.to_pandas()

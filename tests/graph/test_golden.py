@@ -126,6 +126,7 @@ async def test_another_reply_ends_otherwise() -> None:
         await golden.replay(transcript, Replay(transcript))
 
 
+@pytest.mark.slow
 async def test_recording_gives_what_is_replayed() -> None:
     kept = golden.read("facts")
     made = await golden.record(kept["document"], kept["configuration"])

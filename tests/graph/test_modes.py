@@ -15,7 +15,7 @@ from autodata.models.config import ModelSettings
 from autodata.models.factory import connect
 from autodata.nodes.solver_modes import CALCULATOR_TURNS
 from autodata.runner.config import RunConfig, read_config, stored_config
-from autodata.runner.document_runner import open_run
+from autodata.runner.document_runner import open_runner
 from autodata.runner.ingest import add_documents
 from tests.graph.support import Answer, Bench, Call, Cut, Script, scored, solution
 from tests.support.stages import first_quick
@@ -76,14 +76,15 @@ async def test_every_mode_is_recorded_with_every_attempt() -> None:
 
 @pytest.mark.parametrize(
     ("domain", "settings", "sees"),
-    [
+    first_quick(
         ("cs", {}, (False, False)),
         ("cs", {"strong_solver": {"privileged": True}}, (False, True)),
         ("cs", {"weak_solver": {"privileged": True}}, (True, False)),
         ("science", {"strong_solver": {"privileged": True}}, (False, True)),
         ("facts", {}, (False, True)),
         ("facts", {"strong_solver": {"privileged": False}}, (False, False)),
-    ],
+        quick=2,
+    ),
 )
 async def test_only_a_privileged_solver_sees_the_source(
     domain: str, settings: dict[str, dict[str, Any]], sees: tuple[bool, bool]
@@ -251,7 +252,7 @@ async def run_folder(config: RunConfig, folder: Path) -> list[dict[str, Any]]:
 
     texts = [f"Document {k} of momentum, entropy, harmonic boundaries and resonance." for k in range(6)]
     documents = [Document(document_id=document_id(text), name=text[:10], title="", text=text) for text in texts]
-    async with open_run(config, folder) as runner:
+    async with open_runner(config, folder) as runner:
         await add_documents(runner.ledger, documents)
         await runner.run()
         return await runner.ledger.read("select * from attempts order by attempt_id")
@@ -304,6 +305,7 @@ async def test_a_missing_library_is_told_before_anything_is_spent(
         await run_folder(tools, tmp_path / "run")
 
 
+@pytest.mark.slow
 async def test_reasoning_effort_is_sent_in_the_body_and_part_of_a_calls_identity() -> None:
     settings = {
         "weak_solver": ModelSettings(model="m", base_url="http://127.0.0.1:1/v1", reasoning_effort="low"),

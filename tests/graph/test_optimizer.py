@@ -29,6 +29,7 @@ from autodata.runner.config import RunConfig
 from autodata.runner.optimization.session import Optimization, OptimizeRunConfig, open_optimization
 from autodata.runner.outcome import Outcome
 from tests.support.runs import generated, read_tables
+from tests.support.stages import first_quick
 
 A, R, E = DocumentStatus.ACCEPTED, DocumentStatus.REJECTED, DocumentStatus.ERRORED
 MODELS = {"default": {"provider": "simulated", "model": "strong"}, "weak_solver": {"model": "weak"}}
@@ -189,7 +190,7 @@ async def test_a_better_mutant_joins_and_leads(tmp_path: Path, editor: Any) -> N
     assert splits == [("train", 0), ("validate", 0), ("validate", 0), ("test", 0), ("test", 0)]
 
 
-@pytest.mark.parametrize("mutant", [5, 4])
+@pytest.mark.parametrize("mutant", first_quick(5, 4))
 async def test_a_mutant_that_is_not_strictly_better_is_rejected(tmp_path: Path, editor: Any, mutant: int) -> None:
     editor(edits(turn(insert("Prefer short sentences."))))
     _, rows = await searched(tmp_path / "opt", config(), Scripted(by_order(5, mutant)))
@@ -211,6 +212,7 @@ async def test_an_editor_that_changes_nothing(tmp_path: Path, editor: Any) -> No
     assert [request.split for request in evaluator.asked if request.split == "validate"] == ["validate"]
 
 
+@pytest.mark.slow
 async def test_when_every_document_errors_the_search_stops_and_takes_them_up_again(tmp_path: Path, editor: Any) -> None:
     editor(edits(turn(insert("Prefer short sentences."))))
     broken = True
@@ -265,6 +267,7 @@ async def test_racing_stops_a_mutant_that_has_lost(tmp_path: Path, editor: Any) 
 # Blocks, confirmation, the held-out test
 
 
+@pytest.mark.slow
 async def test_a_parent_buys_a_block_every_second_time_and_a_pair_shares_it(tmp_path: Path, editor: Any) -> None:
     number = iter(range(100))
     editor(lambda prompt: json.dumps(turn(insert(f"Prefer sentences of kind {next(number)}."))))
@@ -287,6 +290,7 @@ async def test_no_pack_meets_a_block_twice(tmp_path: Path) -> None:
     assert set(seen.values()) == {1}
 
 
+@pytest.mark.slow
 async def test_a_record_is_believed_only_on_fresh_blocks(tmp_path: Path, editor: Any) -> None:
     editor(edits(turn(insert("Prefer short sentences."))))
 
@@ -308,6 +312,7 @@ async def test_a_record_is_believed_only_on_fresh_blocks(tmp_path: Path, editor:
         assert len(set(fresh)) == 3
 
 
+@pytest.mark.slow
 async def test_a_stop_within_a_confirmation_changes_nothing(tmp_path: Path, editor: Any) -> None:
     """The leader does better on fresh blocks than it did: what the mutant was held against must not move."""
 
@@ -336,6 +341,7 @@ async def test_a_stop_within_a_confirmation_changes_nothing(tmp_path: Path, edit
     assert found[0][0][:2] == ("accepted", 1)
 
 
+@pytest.mark.slow
 async def test_the_leader_is_the_last_to_take_the_lead(tmp_path: Path, editor: Any) -> None:
     """Workers that confirm at once are each held against whoever leads by then: the best one leads in the end."""
     number = iter(range(100))
@@ -366,6 +372,7 @@ async def test_what_was_paid_for_is_asked_the_same_again_whatever_ended_meanwhil
             state |= update
 
 
+@pytest.mark.slow
 async def test_an_edit_rejected_before_belongs_to_the_iteration_that_accepts_it(tmp_path: Path, editor: Any) -> None:
     editor(edits(turn(insert("Prefer short sentences."))))
 
@@ -419,6 +426,7 @@ async def test_a_search_that_is_stopped_keeps_the_test_sealed(tmp_path: Path) ->
 # Written down
 
 
+@pytest.mark.slow
 async def test_the_choice_is_written_before_it_is_used(tmp_path: Path) -> None:
     seen: list[list[dict[str, Any]]] = []
 
@@ -492,6 +500,7 @@ async def test_a_document_in_two_splits_is_refused(tmp_path: Path) -> None:
             await session.add_documents({"train": DOCUMENTS[:3]})
 
 
+@pytest.mark.slow
 async def test_other_documents_in_a_later_session_are_refused(tmp_path: Path) -> None:
     await searched(tmp_path / "opt", config(), Scripted(half))
     async with open_optimization(config(), tmp_path / "opt") as session:
@@ -500,6 +509,7 @@ async def test_other_documents_in_a_later_session_are_refused(tmp_path: Path) ->
             await session.add_documents({"validate": DOCUMENTS[:3]})
 
 
+@pytest.mark.slow
 async def test_another_setting_of_the_search_is_refused(tmp_path: Path) -> None:
     await searched(tmp_path / "opt", config(), Scripted(half))
     await searched(tmp_path / "opt", config(2, parallel=2), Scripted(half))
@@ -549,7 +559,7 @@ ATTACKS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
+@pytest.mark.parametrize("attack", first_quick(*ATTACKS.values()), ids=ATTACKS)
 async def test_attacks_are_refused_and_recorded(tmp_path: Path, editor: Any, attack: Mapping[str, Any]) -> None:
     editor(edits(turn(attack)))
     evaluator = Scripted(half)

@@ -68,6 +68,7 @@ def test_it_makes_the_examples_of_the_domain_it_was_copied_from(here: Path) -> N
     assert {example["prompt_version"] for example in examples} == {load_pack("facts").version}
 
 
+@pytest.mark.slow
 def test_a_rubric_domain_runs_too(here: Path) -> None:
     shutil.rmtree("mine")
     printed("init", "--domain", "mine")
@@ -114,6 +115,7 @@ def test_a_changed_domain_is_refused(old: str, new: str, said: str, with_config:
     assert said in message
 
 
+@pytest.mark.slow
 def test_a_changed_prompt_is_refused() -> None:
     run("--limit", "1")
     file = Path("mine/challenger.md")
@@ -121,6 +123,7 @@ def test_a_changed_prompt_is_refused() -> None:
     assert "prompt_version: " in refusal("run", "--out", "out")
 
 
+@pytest.mark.slow
 def test_what_bears_on_nothing_may_change() -> None:
     before = run("--limit", "1")
     change("[role_defaults.challenger]\n", "[role_defaults.challenger]\ntimeout = 12.0\n")
@@ -128,6 +131,7 @@ def test_what_bears_on_nothing_may_change() -> None:
     assert run("--limit", "1") == before
 
 
+@pytest.mark.slow
 def test_a_folder_that_vanished_and_one_that_moved() -> None:
     before = run("--limit", "1")
     Path("mine").rename("moved")

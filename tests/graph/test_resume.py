@@ -13,6 +13,7 @@ from autodata.models.config import BudgetConfig
 from autodata.nodes.context import Context
 from autodata.nodes.step import all_of
 from tests.graph.support import DEFAULTS, Answer, Bench, Call, Cut, Script, candidate, judge, review, scored
+from tests.support.stages import first_quick
 
 VARYING = {"latency_s", "created_at"}
 
@@ -51,7 +52,9 @@ def two_rounds(domain: str = "cs") -> Bench:
     )
 
 
-@pytest.mark.parametrize("reply", ["no idea", "", '{"marks": []}', '{"marks": [{"number": 1, "met": true}]}'])
+@pytest.mark.parametrize(
+    "reply", first_quick("no idea", "", '{"marks": []}', '{"marks": [{"number": 1, "met": true}]}', quick=2)
+)
 async def test_a_judge_that_cannot_be_read_is_an_error_and_never_a_score(reply: str) -> None:
     def bad_on_second(call: Call) -> Answer:
         return reply if "worth 2/10" in call.prompt else judge(call)
@@ -80,7 +83,9 @@ async def test_a_judge_that_cannot_be_read_is_an_error_and_never_a_score(reply: 
     assert {row["epoch"] for row in bench.rows("calls") if row["idx"] == "weak/1"} == {0, 1}
 
 
-@pytest.mark.parametrize("role", ["challenger", "quality_verifier", "weak_solver", "strong_solver", "verifier"])
+@pytest.mark.parametrize(
+    "role", first_quick("challenger", "quality_verifier", "weak_solver", "strong_solver", "verifier", quick=2)
+)
 async def test_a_request_that_fails_is_no_score_and_is_made_again(role: str) -> None:
     reference = Bench()
     await reference.run()
@@ -159,7 +164,7 @@ def by_identity(role: str, script: Any, numbered: dict[str, int]) -> Any:
     return answer
 
 
-@pytest.mark.parametrize("domain", ["cs", "facts"])
+@pytest.mark.parametrize("domain", first_quick("cs", "facts"))
 async def test_a_node_that_runs_again_pays_nothing_and_adds_no_row(domain: str) -> None:
     bench = two_rounds(domain)
     await bench.run()
@@ -176,6 +181,7 @@ async def test_a_node_that_runs_again_pays_nothing_and_adds_no_row(domain: str) 
     assert ran >= {*bench.graph.get_graph().nodes} - {"__end__"}
 
 
+@pytest.mark.slow
 async def test_every_call_has_a_seed_of_its_own() -> None:
     bench = two_rounds()
     await bench.run()

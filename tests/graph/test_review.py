@@ -12,6 +12,7 @@ from autodata.graphs import self_instruct
 from autodata.graphs.self_instruct import build_self_instruct
 from tests.graph.legal import improve, judgement, legal
 from tests.graph.support import Bench, Script, candidate, review, scored
+from tests.support.stages import first_quick
 
 TOO_EASY: dict[str, Script] = {"weak_solver": lambda call: scored("9/10")[0]}
 NEAR_MISS: dict[str, Script] = {"weak_solver": scored("5/10", "5/10", "5/10", *["1/10"] * 3)}
@@ -102,6 +103,7 @@ async def test_an_edit_is_verified_anew_and_asked_about_again() -> None:
     assert bench.rows("rounds")[0]["reason"] == "shorter"
 
 
+@pytest.mark.slow
 async def test_an_edit_that_fails_a_check_or_a_gate_is_rejected_for_it() -> None:
     bench = Bench(
         {"quality_verifier": [review(), review(leaks=True), review(), review(), review()]},
@@ -129,7 +131,7 @@ async def test_a_rubric_that_is_edited_costs_no_answer_twice() -> None:
 
 @pytest.mark.parametrize(
     ("answer", "problem"),
-    [
+    first_quick(
         ({"decision": "accept"}, "Input should be 'approve', 'edit' or 'reject'"),
         ({"decision": "reject"}, "a rejection needs a reason"),
         ({"decision": "reject", "reason": " \n"}, "a rejection needs a reason"),
@@ -147,7 +149,8 @@ async def test_a_rubric_that_is_edited_costs_no_answer_twice() -> None:
         (False, "an answer is a JSON object"),
         ([], "an answer is a JSON object"),
         ([{"decision": "approve"}], "an answer is a JSON object"),
-    ],
+        quick=4,
+    ),
 )
 async def test_a_bad_answer_is_asked_for_again_with_what_is_wrong(answer: Any, problem: str) -> None:
     bench = Bench(review="accepted")
@@ -175,7 +178,7 @@ async def test_the_question_tells_what_an_answer_looks_like() -> None:
 
 @pytest.mark.parametrize(
     ("mode", "scripts", "asked"),
-    [
+    first_quick(
         ("none", {}, False),
         ("accepted", {}, True),
         ("accepted", NEAR_MISS, False),
@@ -186,7 +189,8 @@ async def test_the_question_tells_what_an_answer_looks_like() -> None:
         ("all", {}, True),
         ("all", TOO_EASY, True),
         ("all", {"quality_verifier": lambda call: review(leaks=True)}, False),
-    ],
+        quick=4,
+    ),
 )
 async def test_who_is_asked_about(mode: ReviewMode, scripts: dict[str, Script], asked: bool) -> None:
     fresh = {role: list(script) if isinstance(script, list) else script for role, script in scripts.items()}
@@ -268,6 +272,7 @@ async def test_a_node_that_is_cut_off_behind_the_answer_ends_the_same() -> None:
     assert len(bench.calls) == paid + 13, "the edited candidate's own calls, once"
 
 
+@pytest.mark.slow
 async def test_a_loop_judge_comes_before_the_person() -> None:
     bench = legal({"loop_judge": [improve("Ask for a remedy."), judgement(), judgement()]}, review="all")
     await bench.run()
@@ -285,6 +290,7 @@ async def test_a_loop_judge_comes_before_the_person() -> None:
     assert (state["status"], state["example"]["candidate"]["question"]) == ("accepted", changed)
 
 
+@pytest.mark.slow
 async def test_domains_without_a_quality_check_pay_the_solvers_next() -> None:
     bench = Bench(domain="science", review="accepted")
     await bench.run()

@@ -23,7 +23,7 @@ from autodata.examples import documents_folder
 from autodata.runner.config import read_config, stored_config
 from autodata.runner.document_runner import Runner
 from autodata.runner.events import RunEvent
-from tests.graph.test_runner import Watch, settings
+from tests.graph.test_runner import LATE, QUICK, Watch, settings
 from tests.support.commands import parsed, printed, refusal, words
 from tests.support.runs import Session, sit
 
@@ -189,6 +189,7 @@ async def test_an_answer_that_cannot_be_used_is_set_aside(tmp_path: Path) -> Non
     assert await answers(tmp_path, decision="approve") == first.statuses.count("waiting")
 
 
+@pytest.mark.slow
 def test_a_run_is_not_reviewed_otherwise_than_it_began(tmp_path: Path) -> None:
     asyncio.run(sit(tmp_path, reviewed(), EXAMPLES[:1]))
     with pytest.raises(Exception, match="review: accepted -> none"):
@@ -208,6 +209,9 @@ def left_waiting(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "given.toml").write_text(f"max_rounds = 3\n{models}", "utf-8")
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(place)
+        Path("papers").mkdir()
+        for document in (LATE, QUICK[1]):
+            shutil.copy(documents_folder() / document.name, "papers")
         result = run_again()
     assert result.exit_code == 0, result.output
     assert "wait for a person: autodata review run, then the same command goes on" in words(result.output)
@@ -223,7 +227,7 @@ def waiting(left_waiting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def run_again() -> Result:
-    command = ["run", "--config", "given.toml", "--review", "accepted", "--out", "run", str(documents_folder())]
+    command = ["run", "--config", "given.toml", "--review", "accepted", "--out", "run", "papers"]
     return CliRunner(env={"COLUMNS": "100"}).invoke(app, command)
 
 
@@ -336,7 +340,7 @@ def test_what_waits_as_json(waiting: Path) -> None:
 
 def test_nothing_waits_and_no_folder(tmp_path: Path) -> None:
     assert "no such folder" in refusal("review", tmp_path / "none")
-    asyncio.run(sit(tmp_path, settings("cs"), EXAMPLES[:1]))
+    asyncio.run(sit(tmp_path, settings("cs"), QUICK[1:]))
     assert "0 answered, 0 left to look at" in words(printed("review", tmp_path))
 
 

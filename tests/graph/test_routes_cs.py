@@ -9,6 +9,7 @@ import pytest
 
 from autodata.checkpoints.errors import UnusableReply
 from tests.graph.support import DOCUMENT_TEXT, Bench, Call, Cut, Script, candidate, review, scored
+from tests.support.stages import first_quick
 
 SOLVED = {"challenger": 1, "quality_verifier": 2, "weak_solver": 3, "strong_solver": 3, "verifier": 6}
 """Calls of a document accepted in its first round, the final check included."""
@@ -35,7 +36,7 @@ async def test_a_first_round_can_be_accepted() -> None:
 
 @pytest.mark.parametrize(
     ("findings", "reason"),
-    [
+    first_quick(
         ({"leaks": True, "leak_reason": "the context says it"}, "leakage: the context says it; ask deeper"),
         ({"question_quality": "TOO_EASY"}, "question quality TOO_EASY; ask deeper"),
         ({"question_quality": "RECALL"}, "question quality RECALL; ask deeper"),
@@ -51,7 +52,8 @@ async def test_a_first_round_can_be_accepted() -> None:
             {"single_question": False, "type_matches": False},
             "more than one question is asked; the question does not match its stated type; ask deeper",
         ),
-    ],
+        quick=2,
+    ),
 )
 async def test_a_failed_quality_check_pays_no_solver(findings: dict[str, Any], reason: str) -> None:
     bench = Bench({"quality_verifier": [review(**findings), review(), review()]})
@@ -83,13 +85,14 @@ TRIES = Bench().retries.unusable_tries
 
 @pytest.mark.parametrize(
     ("fault", "why"),
-    [
+    first_quick(
         ({"rubric": [{"criterion": "One", "weight": -3}]}, "no weight is positive"),
         ({"rubric": [{"criterion": "One", "weight": 0}, {"criterion": "Two", "weight": 1}]}, "a weight of 0"),
         ({"rubric": [{"criterion": "One", "weight": 11}]}, "less than or equal to 10"),
         ({"rubric": [{"criterion": "One", "weight": 1}, {"criterion": "one ", "weight": 2}]}, "say the same"),
         ({"question": ""}, "at least 1 character"),
-    ],
+        quick=2,
+    ),
 )
 async def test_a_malformed_candidate_after_all_repairs_is_a_rejected_round(fault: dict[str, Any], why: str) -> None:
     wrong = [candidate(1) | fault for _ in range(TRIES)]
@@ -122,7 +125,7 @@ async def test_an_unreadable_candidate_is_an_error_and_no_round(reply: str) -> N
     assert bench.counts() == {"challenger": TRIES}
 
 
-@pytest.mark.parametrize("again", ["{}", "  {}  ", "{}?!"])
+@pytest.mark.parametrize("again", first_quick("{}", "  {}  ", "{}?!"))
 async def test_a_question_tried_before_counts_as_a_round_and_pays_nobody(again: str) -> None:
     first = candidate(1)["question"]
     drafts = [candidate(1), candidate(2, question=again.format(first.upper())), candidate(3)]
@@ -156,7 +159,7 @@ TITLES = {
 }
 
 
-@pytest.mark.parametrize(("acceptance", "weak", "strong", "mode", "reason"), GATES)
+@pytest.mark.parametrize(("acceptance", "weak", "strong", "mode", "reason"), first_quick(*GATES, quick=3))
 async def test_each_gate_sends_the_document_back(
     acceptance: str | dict[str, Any], weak: list[str], strong: list[str] | None, mode: str, reason: str
 ) -> None:
@@ -197,7 +200,7 @@ async def test_a_document_ends_rejected_after_its_last_round(max_rounds: int) ->
 
 @pytest.mark.parametrize(
     ("broken", "reason"),
-    [
+    first_quick(
         (candidate(1, context="Too short."), "the context has 10 characters"),
         (candidate(1, question="What does Table 3 imply?"), "refers to its source: 'Table 3'"),
         (
@@ -205,7 +208,7 @@ async def test_a_document_ends_rejected_after_its_last_round(max_rounds: int) ->
             "refers to its source: 'this paper'",
         ),
         (candidate(1) | {"rubric": candidate(1)["rubric"][:9]}, "the rubric has 9 items, at least 10 allowed"),
-    ],
+    ),
 )
 async def test_what_code_checks_at_the_end_is_checked_before_anybody_is_paid(
     broken: dict[str, Any], reason: str
@@ -264,6 +267,7 @@ async def test_an_answer_cut_off_in_its_middle_is_judged() -> None:
     assert (first["decided_by"], first["truncated"], first["answered"]) == ("judge", 1, 1)
 
 
+@pytest.mark.slow
 async def test_marks_are_stored_criterion_by_criterion() -> None:
     bench = Bench()
     await bench.run()

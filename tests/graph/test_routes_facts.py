@@ -12,6 +12,7 @@ import pytest
 from autodata.graphs.self_instruct import build_self_instruct
 from autodata.nodes.challenger import NO_ANCHOR
 from tests.graph.support import Answer, Bench, Call, Cut, Script, fact
+from tests.support.stages import first_quick
 
 RIGHT, WRONG = "I think it was the one of Delft.", "I do not know."
 SOLVED = {"challenger": 1, "quality_verifier": 1, "weak_solver": 3, "strong_solver": 3, "verifier": 6}
@@ -29,7 +30,7 @@ def attempts(pattern: str) -> list[Answer]:
 
 @pytest.mark.parametrize(
     ("weak", "strong", "accepted", "weak_text", "strong_text"),
-    [
+    first_quick(
         ("rr", "", False, "2 of 2, 4 planned", ""),
         ("rwr", "", False, "2 of 3, 4 planned", ""),
         ("rwwr", "", False, "2 of 4", ""),
@@ -39,7 +40,8 @@ def attempts(pattern: str) -> list[Answer]:
         ("www", "ww", False, "0 of 3, 4 planned", "0 of 2, 4 planned"),
         ("www", "wrw", False, "0 of 3, 4 planned", "1 of 3, 4 planned"),
         ("www", "rrww", False, "0 of 3, 4 planned", "2 of 4"),
-    ],
+        quick=3,
+    ),
 )
 async def test_attempts_stop_once_the_verdict_is_settled(
     weak: str, strong: str, accepted: bool, weak_text: str, strong_text: str
@@ -84,7 +86,14 @@ async def test_an_answer_that_is_the_reference_needs_no_judge() -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    ["copper", "It was no copper pump.", "A copper pump or an iron pump.", "It may be a copper pump.", "a-copper pump"],
+    first_quick(
+        "copper",
+        "It was no copper pump.",
+        "A copper pump or an iron pump.",
+        "It may be a copper pump.",
+        "a-copper pump",
+        quick=2,
+    ),
 )
 async def test_an_answer_with_more_or_less_than_the_reference_goes_to_the_judge(answer: str) -> None:
     made = bench({"weak_solver": [answer] * 3})
@@ -110,13 +119,14 @@ async def test_another_number_in_the_same_unit_needs_no_judge() -> None:
 
 @pytest.mark.parametrize(
     ("answer", "lacks"),
-    [
+    first_quick(
         ("It moved 4 Hz.", "'4 Hz'"),
         ("It moved 299 litres a minute.", "'299 litres'"),
         ("Anton Kessel and Bo Rask.", "'Bo Rask'"),
         ("On 3 May 1871.", "'3 May 1871'"),
         ("It moved seventy-nine litres.", "'seventy-nine litres'"),
-    ],
+        quick=2,
+    ),
 )
 async def test_an_answer_that_its_passage_does_not_hold_pays_nobody(answer: str, lacks: str) -> None:
     made = bench({"challenger": [fact(1, reference_answer=answer), fact(2)]})
@@ -135,12 +145,12 @@ async def test_without_a_quality_check_nobody_asks_whether_the_passage_holds_the
 
 @pytest.mark.parametrize(
     ("question", "reason"),
-    [
+    first_quick(
         ("Which pump does the text name for 1901?", "points at its source: 'the text'"),
         ("Which pump is named in this passage?", "points at its source: 'this passage'"),
         ("When was it built?", "dangling pronoun: 'it'"),
         ("Who built a copper pump in Delft?", "gives its answer away"),
-    ],
+    ),
 )
 async def test_a_question_that_code_refuses_pays_neither_verifier_nor_solvers(question: str, reason: str) -> None:
     made = bench({"challenger": [fact(1, question=question), fact(2)]})

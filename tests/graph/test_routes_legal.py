@@ -24,11 +24,12 @@ from autodata.domains.tasks.schemas import Weighted
 from autodata.graphs.self_instruct import build_self_instruct
 from autodata.models.simulated.world import TOO_HARD
 from autodata.runner.config import RunConfig
-from autodata.runner.document_runner import open_run
+from autodata.runner.document_runner import open_runner
 from autodata.runner.ingest import add_documents
 from tests.graph.legal import draft, extract, improve, judgement, legal
 from tests.graph.support import Call, Cut, Script, candidate, scored
 from tests.support.runs import generated
+from tests.support.stages import first_quick
 
 SOLVED = {"extractor": 1, "challenger": 1, "weak_solver": 5, "strong_solver": 3, "verifier": 8, "loop_judge": 1}
 """Calls of a document accepted in its first round."""
@@ -83,7 +84,7 @@ async def test_an_unsuitable_document_is_skipped_before_anything_else_is_spent()
     assert [(event["event"], event["skipped"]) for event in bench.events] == [("extract", True)]
 
 
-@pytest.mark.parametrize("doubt", [{"suitable_for_synthetic_question": None}, {"suitability_note": ""}])
+@pytest.mark.parametrize("doubt", first_quick({"suitable_for_synthetic_question": None}, {"suitability_note": ""}))
 async def test_in_doubt_a_document_goes_on(doubt: dict[str, Any]) -> None:
     bench = legal({"extractor": [extract(suitable_for_synthetic_question=False) | doubt]})
     assert (await bench.run())["status"] == "accepted"
@@ -108,7 +109,7 @@ async def test_the_writer_sees_document_and_extract_and_solvers_only_the_questio
         assert "three times its worth" not in call.prompt
 
 
-@pytest.mark.parametrize("rule", POST_FILTERS)
+@pytest.mark.parametrize("rule", first_quick(*POST_FILTERS, quick=3))
 async def test_a_post_filter_sends_a_round_back_without_the_judge(rule: str) -> None:
     broken = {
         "over_1000_characters": "Why? " * 201,
@@ -219,6 +220,7 @@ async def test_a_suggestion_reaches_the_next_writer_word_for_word() -> None:
     assert [(event["rejection"] or {}).get("reason") for event in events] == [WORD_FOR_WORD, None]
 
 
+@pytest.mark.slow
 async def test_each_round_has_its_own_suggestion() -> None:
     bench = legal({"loop_judge": [improve("Take the first way."), improve("Take the second way."), judgement()]})
     await bench.run()
@@ -229,6 +231,7 @@ async def test_each_round_has_its_own_suggestion() -> None:
     assert third.fenced("reason") == "Take the first way."
 
 
+@pytest.mark.slow
 async def test_a_judgement_never_outlives_its_round() -> None:
     """A round that ends before the judge has none, whatever the round before was told."""
     bench = legal(
@@ -244,7 +247,7 @@ async def test_a_judgement_never_outlives_its_round() -> None:
     assert state["judgement"]["verdict"] == "accept"
 
 
-@pytest.mark.parametrize("max_rounds", [1, 3])
+@pytest.mark.parametrize("max_rounds", first_quick(1, 3))
 async def test_a_document_ends_rejected_after_its_last_round(max_rounds: int) -> None:
     bench = legal({"loop_judge": lambda call: improve(f"Suggestion {call.number}.")}, max_rounds=max_rounds)
     state = await bench.run()
@@ -260,11 +263,11 @@ def test_a_run_ends_after_fifteen_rounds_unless_it_says_otherwise() -> None:
 
 @pytest.mark.parametrize(
     ("written", "reason"),
-    [
+    first_quick(
         (draft(1, items=14), "the rubric has 14 items, at least 15 allowed"),
         (draft(1, items=26), "the rubric has 26 items, at most 25 allowed"),
         (draft(1, items=10), "the rubric has 10 items, at least 15 allowed; the rubric has 0 negative items"),
-    ],
+    ),
 )
 async def test_counts_are_checked_before_a_solver_is_paid(written: dict[str, Any], reason: str) -> None:
     bench = legal({"challenger": [written, draft(2)]})
@@ -284,7 +287,7 @@ async def test_a_rubric_of_wrong_structure_is_a_rejected_round_after_all_repairs
     assert "is not in the band" in bench.of("challenger")[1].prompt
 
 
-@pytest.mark.parametrize("weak", ["0/10", "9/10"])
+@pytest.mark.parametrize("weak", first_quick("0/10", "9/10"))
 async def test_the_strong_solver_always_runs_and_no_bound_decides(weak: str) -> None:
     bench = legal({"weak_solver": lambda call: scored(weak)[0], "strong_solver": lambda call: scored("0/10")[0]})
     state = await bench.run()
@@ -325,6 +328,7 @@ async def test_the_judge_is_given_the_whole_packet() -> None:
     assert [json.loads(row["packet"]) for row in bench.rows("rounds")] == [first, second]
 
 
+@pytest.mark.slow
 async def test_a_verdict_without_a_suggestion_is_asked_for_again_and_never_guessed() -> None:
     bench = legal({"loop_judge": [improve(""), improve("Now with one."), judgement()]})
     await bench.run()
@@ -336,6 +340,7 @@ async def test_a_verdict_without_a_suggestion_is_asked_for_again_and_never_guess
     assert bench.modes() == [None], "the round stays open"
 
 
+@pytest.mark.slow
 async def test_the_extract_is_made_once_across_rounds_and_resumes() -> None:
     failing: list[Any] = [improve("More."), RuntimeError("a defect"), judgement()]
     bench = legal({"loop_judge": failing})
@@ -357,7 +362,7 @@ async def test_an_extractor_out_of_reach_is_no_skip() -> None:
     assert (await bench.run(resume=True, epoch=1))["status"] == "accepted"
 
 
-@pytest.mark.parametrize("node", ["strong_solver", "loop_judge", "accept"])
+@pytest.mark.parametrize("node", first_quick("strong_solver", "loop_judge", "accept"))
 async def test_only_the_candidate_of_the_round_goes_on(node: str) -> None:
     """Nobody may change the question after its attempts, and nobody but the judge may accept it."""
     bench = legal()
@@ -437,7 +442,7 @@ async def test_events_have_their_names_and_values() -> None:
 async def simulated(folder: Path, count: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     models = {"default": {"provider": "simulated", "model": "weak"}, "strong_solver": {"model": "strong"}}
     config = RunConfig.model_validate({"domain": "legal", "models": models, "simulated": TOO_HARD.model_dump()})
-    async with open_run(config, folder) as runner:
+    async with open_runner(config, folder) as runner:
         unfit = "The order is a summary disposition. It is affirmed without more words by the bench of three."
         order = Document(document_id=document_id(unfit), name="order.txt", title="An order", text=unfit)
         await add_documents(runner.ledger, [*generated(count), order])

@@ -15,6 +15,7 @@ from autodata.domains.domain import SCIENCE
 from autodata.models.seeds import seed_for
 from autodata.nodes.grounding import sample_grounding
 from tests.graph.support import Answer, Bench, Call, Cut, Script, problem, screened, solution
+from tests.support.stages import first_quick
 
 pytest.importorskip("mpmath")
 
@@ -100,7 +101,7 @@ async def test_the_queue_is_used_up_before_anybody_writes_again() -> None:
 
 @pytest.mark.parametrize(
     ("weak", "strong", "mode"),
-    [
+    first_quick(
         ("wwww", "rrrr", None),
         ("rwww", "rrrw", None),
         ("rrww", "", "too_easy"),
@@ -108,7 +109,8 @@ async def test_the_queue_is_used_up_before_anybody_writes_again() -> None:
         ("wwww", "rrww", "failed_on_strong"),
         ("tttt", "rrtr", None),
         ("wwww", "tttt", "failed_on_strong"),
-    ],
+        quick=2,
+    ),
 )
 async def test_exact_counts_decide(weak: str, strong: str, mode: str | None) -> None:
     made = bench({"weak_solver": pattern(weak), "strong_solver": pattern(strong)}, max_rounds=1)
@@ -178,6 +180,7 @@ async def test_without_a_sound_draft_the_round_is_rejected_unscreened() -> None:
     assert made.counts() == SOLVED | {"challenger": 8}
 
 
+@pytest.mark.slow
 async def test_questions_tried_before_are_dropped() -> None:
     made = bench(
         {
@@ -215,6 +218,17 @@ async def test_grounding_is_the_sample_of_all_other_documents(count: int, known:
         assert found == rng.sample(sorted(ids), min(SCIENCE.grounding, count))
 
 
+@pytest.mark.parametrize("own", ["0" * 16, "7" * 16, "f" * 16])
+async def test_parts_of_one_document_are_no_examples_for_one_another(own: str) -> None:
+    others = sorted(f"{k:016x}" for k in range(10**15, 10**16, 10**15))
+    parts = [f"{own}#{n}" for n in range(1, 12)]
+    services = SimpleNamespace(run_seed=3, domain=SCIENCE)
+    services.blobs = SimpleNamespace(documents=AsyncMock(return_value=sorted([*others, *parts])))
+    for part in parts:
+        found = await sample_grounding(SimpleNamespace(services=services, document_id=part))  # type: ignore[arg-type]
+        assert found == random.Random(seed_for(3, "grounding", part)).sample(others, SCIENCE.grounding)
+
+
 async def test_an_empty_answer_counts_as_wrong_once_the_endpoint_has_answered() -> None:
     def weak(call: Call) -> Answer:
         return "It is 4." if "2 + 2" in call.prompt else ""
@@ -230,7 +244,7 @@ async def test_an_empty_answer_counts_as_wrong_once_the_endpoint_has_answered() 
     assert sorted((row["role"], row["idx"]) for row in probes) == [("weak_solver", f"weak/{k}") for k in range(4)]
 
 
-@pytest.mark.parametrize("probe", ["", "5", "I cannot say."])
+@pytest.mark.parametrize("probe", first_quick("", "5", "I cannot say."))
 async def test_an_endpoint_that_answers_nothing_discards_the_evaluation(probe: str) -> None:
     def broken(call: Call) -> Answer:
         return probe if "2 + 2" in call.prompt else ""
@@ -278,6 +292,7 @@ async def test_a_restarted_round_asks_nobody_twice() -> None:
     assert made.counts() == SOLVED | {"screen": 2}
 
 
+@pytest.mark.slow
 async def test_state_stays_small() -> None:
     long = {k: problem(k, question=f"What is the period of pendulum {k}? " + "It swings. " * 30) for k in range(1, 99)}
     made = bench({"challenger": lambda call: long[call.number], "weak_solver": right}, max_rounds=15)

@@ -18,10 +18,10 @@ from autodata.checkpoints.ids import document_id
 from autodata.checkpoints.records import Document, Skipped
 from autodata.models.simulated.chat_model import SimulatedChatModel, SimulatedError
 from autodata.runner.config import RunConfig, read_resolved
-from autodata.runner.document_runner import Runner, open_run
+from autodata.runner.document_runner import Runner, open_runner
 from autodata.runner.events import RunEvent
 from autodata.runner.ingest import add_documents
-from tests.graph.test_runner import EXAMPLES, settings
+from tests.graph.test_runner import EXAMPLES, QUICK, settings
 from tests.support.runs import Session, read_tables, sit
 from tests.support.stages import first_quick
 
@@ -59,7 +59,7 @@ def half(stopped: tuple[Path, Session], tmp_path: Path) -> Path:
 async def refusal(folder: Path, values: dict[str, Any]) -> str:
     """Return why a folder is not opened with a configuration."""
     with pytest.raises(UserError) as refused:
-        async with open_run(RunConfig.model_validate(values), folder):
+        async with open_runner(RunConfig.model_validate(values), folder):
             pass
     assert "\n" not in str(refused.value)
     return str(refused.value)
@@ -72,8 +72,8 @@ def with_model(role: str, **changes: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("changes", "told"),
-    [
-        ({"max_rounds": 7}, ["max_rounds: 3 -> 7"]),
+    first_quick(
+        ({"max_rounds": 2}, ["max_rounds: 3 -> 2"]),
         ({"seed": 1}, ["seed: 0 -> 1"]),
         ({"acceptance": "meta"}, ["acceptance.weak_mean: ['< 0.50'] -> ['<= 0.65']", "acceptance.name: paper -> meta"]),
         ({"domain": "facts"}, ["domain: cs -> facts", "prompt_version: "]),
@@ -83,7 +83,8 @@ def with_model(role: str, **changes: Any) -> dict[str, Any]:
         (with_model("weak_solver", temperature=0.3), ["models.weak_solver.temperature: 1.0 -> 0.3"]),
         (with_model("verifier", max_tokens=99), ["models.verifier.max_tokens: 4096 -> 99"]),
         (with_model("verifier", extra_body={"effort": "low"}), ["models.verifier.extra_body.effort: not set -> low"]),
-    ],
+        quick=5,
+    ),
 )
 async def test_another_configuration_is_refused_with_the_fields_that_differ(
     changes: dict[str, Any], told: list[str], half: Path
@@ -120,15 +121,16 @@ async def test_what_bears_on_no_result_may_change(changes: dict[str, Any], half:
     assert any(row["cost_usd"] for row in other.calls) is ("price_in" in str(changes))
 
 
+@pytest.mark.slow
 async def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
-    async with open_run(RunConfig.model_validate(settings()), tmp_path):
+    async with open_runner(RunConfig.model_validate(settings()), tmp_path):
         assert "is in use by another process" in await refusal(tmp_path, settings())
-    assert (await sit(tmp_path, settings(), DOCUMENTS[:1])).outcome.stopped == ""
+    assert (await sit(tmp_path, settings(), QUICK[1:])).outcome.stopped == ""
 
 
-@pytest.mark.parametrize("file", ["run.db", "checkpoints.db"])
+@pytest.mark.parametrize("file", first_quick("run.db", "checkpoints.db"))
 async def test_a_corrupt_file_is_refused_and_not_touched(file: str, tmp_path: Path) -> None:
-    await sit(tmp_path, settings(), DOCUMENTS[:1])
+    await sit(tmp_path, settings(), QUICK[1:])
     spoilt = b"This is no database. " * 500
     (tmp_path / file).write_bytes(spoilt)
     message = await refusal(tmp_path, settings())
@@ -138,13 +140,13 @@ async def test_a_corrupt_file_is_refused_and_not_touched(file: str, tmp_path: Pa
 
 
 async def test_the_ledger_knows_the_configuration_whatever_becomes_of_the_file(tmp_path: Path) -> None:
-    await sit(tmp_path, settings(), DOCUMENTS[:1])
+    await sit(tmp_path, settings(), QUICK[1:])
     before = read_resolved(tmp_path / "config.toml")
     (tmp_path / "config.toml").write_text("domain = ")
-    assert "max_rounds: 3 -> 7" in await refusal(tmp_path, settings(max_rounds=7))
+    assert "max_rounds: 3 -> 2" in await refusal(tmp_path, settings(max_rounds=2))
     (tmp_path / "config.toml").unlink()
-    assert "max_rounds: 3 -> 7" in await refusal(tmp_path, settings(max_rounds=7))
-    await sit(tmp_path, settings(), DOCUMENTS[:1])
+    assert "max_rounds: 3 -> 2" in await refusal(tmp_path, settings(max_rounds=2))
+    await sit(tmp_path, settings(), QUICK[1:])
     assert read_resolved(tmp_path / "config.toml") == before
 
 
@@ -189,6 +191,7 @@ async def test_errored_documents_are_taken_up_again_with_the_next_epoch(tmp_path
         assert not session.outcome.failed
 
 
+@pytest.mark.slow
 async def test_an_outage_pauses_the_run_and_errs_no_document(whole: Session, tmp_path: Path) -> None:
     out = settings(simulated={"faults": {"outage": True}})
     folder = tmp_path / "paused"
@@ -228,6 +231,7 @@ async def test_one_role_s_dead_endpoint_pauses_the_run_although_others_answer(
     assert len(last.calls) > len(session.calls) > 0
 
 
+@pytest.mark.slow
 async def test_a_defect_ends_one_document_and_is_recorded_whole(whole: Session, tmp_path: Path) -> None:
     def fault(runner: Runner, event: RunEvent) -> None:
         if event.event == "quality" and event.document_id == DOCUMENTS[1].document_id:
@@ -266,7 +270,7 @@ async def test_a_document_edited_between_sessions_is_a_new_one(tmp_path: Path) -
 
 async def test_skipped_inputs_are_recorded_and_not_counted_as_failures(tmp_path: Path) -> None:
     bad = [Skipped("empty.txt", "empty"), Skipped("image.md", "binary")]
-    async with open_run(RunConfig.model_validate(settings()), tmp_path) as runner:
+    async with open_runner(RunConfig.model_validate(settings()), tmp_path) as runner:
         assert await add_documents(runner.ledger, [bad[0], DOCUMENTS[0], bad[1]]) == bad
         assert await add_documents(runner.ledger, [bad[0], DOCUMENTS[0], bad[1]]) == bad
         outcome = await runner.run()
@@ -325,8 +329,9 @@ async def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     assert "cannot be made" in await refusal(tmp_path / "file", settings())
 
 
+@pytest.mark.slow
 async def test_a_ledger_that_cannot_be_written_fails_the_run_and_no_document(whole: Session, tmp_path: Path) -> None:
-    async with open_run(RunConfig.model_validate(settings()), tmp_path) as runner:
+    async with open_runner(RunConfig.model_validate(settings()), tmp_path) as runner:
         await add_documents(runner.ledger, DOCUMENTS)
         save = runner.ledger.save
 

@@ -17,6 +17,10 @@ from tests.support.runs import Session, sit
 from tests.support.stages import first_quick
 
 EXAMPLES = [item for item in read_documents([documents_folder()]) if isinstance(item, Document)]
+QUICK = [item for item in EXAMPLES if item.name in {"concrete-curing.md", "write-ahead-logging.md"}]
+"""Of domain cs one is rejected after all its rounds, the other accepted in its first."""
+LATE = next(item for item in EXAMPLES if item.name == "harmonic-tide-prediction.md")
+"""Accepted in its third round."""
 ENDED = {"accepted", "rejected"}
 
 
@@ -60,6 +64,7 @@ def whole(domain: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
     return folder, asyncio.run(sit(folder, settings(domain), EXAMPLES))
 
 
+@pytest.mark.slow
 async def test_all_example_documents_end(whole: tuple[Path, Session]) -> None:
     folder, session = whole
     assert len(session.documents) == 5
@@ -71,6 +76,7 @@ async def test_all_example_documents_end(whole: tuple[Path, Session]) -> None:
     assert (folder / "config.toml").exists()
 
 
+@pytest.mark.slow
 async def test_a_second_session_does_nothing_and_pays_nothing(whole: tuple[Path, Session], domain: str) -> None:
     folder, session = whole
     watch = Watch()

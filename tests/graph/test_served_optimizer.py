@@ -23,6 +23,7 @@ from autodata.serving.exports import build_served
 from autodata.serving.optimizer import build_served_optimizer
 from autodata.serving.runtime import CONFIG_VARIABLE, FOLDER_VARIABLE, server_runtime, shut
 from tests.support.runs import generated
+from tests.support.stages import first_quick
 
 DOCUMENTS = generated(9)
 CONTEXT = {"minibatch": 2, "max_rounds": 2, "acceptance": "meta"}
@@ -230,7 +231,7 @@ async def test_prompts_of_a_caller_are_the_baseline_and_the_command_line_reads_t
 
 @pytest.mark.parametrize(
     ("given", "context", "said"),
-    [
+    first_quick(
         ({"held_out": pastes(1, 3)}, {}, r"held_out\[0\]: 01.txt is in train, too \(as 01.txt\): keep held-out"),
         ({"test": pastes(2, 3)}, {}, r"test\[0\]: 02.txt is in held_out, too"),
         ({"train": [{"text": " "}]}, {}, r"train\[0\]\.text: empty"),
@@ -239,7 +240,8 @@ async def test_prompts_of_a_caller_are_the_baseline_and_the_command_line_reads_t
         ({}, {"analyst_prompt": "no front matter"}, "context.analyst_prompt: a prompt starts with TOML"),
         ({}, {"analyst_prompt": "+++\nplaceholders = []\n+++\n# user\nGo.\n"}, "analyst_prompt: it lacks {{history}}"),
         ({"domain": "science"}, {"acceptance": "paper", "loop_judge_prompt": "x"}, "context.loop_judge_prompt"),
-    ],
+        quick=2,
+    ),
 )
 async def test_what_cannot_be_searched_with_is_refused(
     server: Server, given: dict[str, Any], context: dict[str, Any], said: str

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from autodata.serving.exports import BUILDERS
 from autodata.serving.graph import compile_served
 from autodata.serving.runtime import CONFIG_VARIABLE, FOLDER_VARIABLE, shut
 from tests.support.runs import generated
+from tests.support.stages import first_quick
 
 DOCUMENTS = generated(4)
 REJECT = {"decision": "reject", "reason": "It names no machine."}
@@ -30,12 +33,19 @@ def paste(number: int = 0) -> dict[str, str]:
     return {"text": one.text, "title": one.title, "name": one.name}
 
 
+@cache
+def compiled(graph: str) -> Any:
+    """Return an export's compiled graph to put a checkpointer in: a copy, for to build one takes its time."""
+    return compile_served(BUILDERS[graph]())
+
+
 class Client:
     """A client of one served graph; each request is a run of its own, with the context that it brings or with none."""
 
     def __init__(self, folder: Path, graph: str = "self_instruct_cs") -> None:
         self.folder, self.saver = folder, InMemorySaver()
-        self.graph: Any = compile_served(BUILDERS[graph](), checkpointer=self.saver)
+        self.graph: Any = copy.copy(compiled(graph))
+        self.graph.checkpointer = self.saver
 
     def config(self, thread: str = "t", sent: int | None = None) -> Any:
         known: dict[str, Any] = {"thread_id": thread} | ({} if sent is None else {SENT_AT: sent})
@@ -104,20 +114,21 @@ async def test_a_reject_stays_a_reject_without_the_context_repeated(client: Clie
     assert {row[0] for row in client.rows("select distinct preset from verdicts")} == {"meta"}
 
 
-@pytest.mark.parametrize(
-    "context", [{}, {"review": "none"}, {"review": "none", "max_rounds": 1, "acceptance": "paper"}, {"seed": 3}]
-)
-async def test_another_context_changes_nothing_of_an_open_question(client: Client, context: dict[str, Any]) -> None:
-    await client.run(paste(), review="all", max_rounds=3)
-    before = await client.question()
-    await client.run(None, **context)  # goes on without an answer
-    again = await client.question()
-    assert again == before
-    await client.answer(REJECT, **context)
-    assert (await client.question())["round"] == 2
-    assert client.rows("select count(*) from examples") == [(0,)]
+async def test_another_context_changes_nothing_of_an_open_question(client: Client) -> None:
+    none = {"review": "none"}
+    contexts: list[dict[str, Any]] = [{}, none, {**none, "max_rounds": 1, "acceptance": "paper"}, {"seed": 3}]
+    await client.run(paste(), review="all", max_rounds=15)
+    for number, context in enumerate(contexts, 1):
+        before = await client.question()
+        await client.run(None, **context)  # goes on without an answer
+        again = await client.question()
+        assert again == before
+        await client.answer({"decision": "reject", "reason": f"It names no machine, round {number}."}, **context)
+        assert (await client.question())["round"] > before["round"]
+        assert client.rows("select count(*) from examples") == [(0,)]
 
 
+@pytest.mark.slow
 async def test_the_servers_own_settings_are_pinned_too(client: Client) -> None:
     await client.run(paste(), review="all")
     await shut()
@@ -129,6 +140,7 @@ async def test_the_servers_own_settings_are_pinned_too(client: Client) -> None:
 
 
 async def test_the_same_input_without_a_context_goes_on_with_the_threads_own(client: Client) -> None:
+    configure(client.folder, max_rounds=2)
     await client.run(paste(), review="all")
     before = await client.question()
     await client.run(paste())
@@ -139,6 +151,7 @@ async def test_the_same_input_without_a_context_goes_on_with_the_threads_own(cli
     assert not await client.open(), "a context that comes with the input is a new beginning"
 
 
+@pytest.mark.slow
 async def test_documents_of_a_dataset_keep_what_they_began_with(client: Client) -> None:
     served = Client(client.folder, "dataset")
     given = {"texts": [paste(0), paste(1)], "domain": "cs"}
@@ -180,7 +193,8 @@ async def test_the_same_answer_sent_twice_at_once_counts_once(client: Client) ->
     assert client.decisions() == ["reject", "approve"]
 
 
-@pytest.mark.parametrize("decision", [REJECT, APPROVE])
+@pytest.mark.slow
+@pytest.mark.parametrize("decision", first_quick(REJECT, APPROVE))
 async def test_the_same_answer_sent_later_needs_to_be_meant(client: Client, decision: Mapping[str, str]) -> None:
     await client.run(paste(2), review="all", acceptance="paper", gap=">= 0.94")  # the gates reject: approve only labels
     await client.answer(decision)
@@ -208,22 +222,22 @@ async def test_answers_that_name_their_question_count_for_it_alone(client: Clien
     assert client.decisions() == ["reject", "reject"], "by the interrupt's id, the same words count again"
 
 
-@pytest.mark.parametrize(
-    "wrong", [None, "yes", 5, True, [], {}, {"decision": "nope"}, {"reason": "x"}, {"x": "secret"}]
-)
-async def test_a_wrong_answer_is_asked_for_again(client: Client, wrong: Any) -> None:
+async def test_a_wrong_answer_is_asked_for_again(client: Client) -> None:
     await client.run(paste(), review="all")
     before = await client.question()
-    await client.answer(wrong)
-    again = await client.question()
-    assert {**again, "error": ""} == before
-    assert (again["error"] != "") == (wrong != {})
-    assert "secret" not in again["error"]
-    assert client.decisions() == []
+    wrongs: list[Any] = [None, "yes", 5, True, [], {"decision": "nope"}, {"reason": "x"}, {"x": "secret"}]
+    for wrong in ({}, *wrongs):  # an empty object is no answer at all, so it comes before there is an error to keep
+        await client.answer(wrong)
+        again = await client.question()
+        assert {**again, "error": ""} == before
+        assert (again["error"] != "") == (wrong != {}), wrong
+        assert "secret" not in again["error"]
+        assert client.decisions() == []
     await client.answer(REJECT)
     assert client.decisions() == ["reject"]
 
 
+@pytest.mark.slow
 async def test_one_answer_to_several_questions_is_asked_for_again(client: Client) -> None:
     served = Client(client.folder, "dataset")
     await served.run({"texts": [paste(0), paste(1)], "domain": "cs"}, review="all")
@@ -273,9 +287,9 @@ async def test_an_input_that_is_none_is_refused_in_one_line(client: Client, give
     assert "\n" not in str(told.value)
 
 
-@pytest.mark.parametrize("text", ["Hi.", "A mast.", "- - - - - - - - - - - - - - - - - - - - - -", "?" * 2000])
-async def test_a_text_too_short_to_ask_about_is_refused(client: Client, text: str) -> None:
-    with pytest.raises(Refused, match="too short to ask about") as told:
-        await client.run({"text": text})
-    assert text not in str(told.value)
+async def test_a_text_too_short_to_ask_about_is_refused(client: Client) -> None:
+    for text in ("Hi.", "A mast.", "- - - - - - - - - - - - - - - - - - - - - -", "?" * 2000):
+        with pytest.raises(Refused, match="too short to ask about") as told:
+            await client.run({"text": text})
+        assert text not in str(told.value)
     assert client.rows("select count(*) from calls") == [(0,)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from autodata.nodes.feedback import SHOWN_PER_GROUP
@@ -18,8 +20,8 @@ def shows(call: Call, *texts: str) -> list[str]:
     return [text for text in texts if text in call.prompt]
 
 
-@pytest.fixture
-async def cs() -> Bench:
+@pytest.fixture(scope="module")
+def cs() -> Bench:
     """A document that was rejected for seven reasons before it is accepted."""
     drafts: list[Answer] = [
         candidate(1),
@@ -38,7 +40,7 @@ async def cs() -> Bench:
         },
         acceptance="deployed",
     )
-    state = await bench.run()
+    state = asyncio.run(bench.run())
     assert bench.modes() == [
         "failed_quality_check",
         "malformed_candidate",

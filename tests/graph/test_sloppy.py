@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.graph.support import DEFAULTS, DOCUMENT_TEXT, Answer, Bench, Call, Script, candidate, compare, judge, review
+from tests.support.stages import first_quick
 
 CLEAN = {"challenger": 1, "quality_verifier": 1}
 Change = Callable[[dict[str, Any]], Answer]
@@ -83,14 +84,14 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize(("draft", "found", "judged"), ROWS)
+@pytest.mark.parametrize(("draft", "found", "judged"), first_quick(*ROWS, quick=4))
 async def test_no_reply_is_asked_for_twice(draft: Change, found: Change, judged: Change) -> None:
     plain, other = sloppy(DOCUMENT_TEXT, same, same, same), sloppy(DOCUMENT_TEXT, draft, found, judged)
     assert [score for _, score in await scores(other)] == [score for _, score in await scores(plain)]
     assert other.counts() == plain.counts()
 
 
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", first_quick(*range(4)))
 async def test_documents_of_models_that_are_sloppy_in_everything_cost_no_call_more(number: int) -> None:
     """Each of them once cost every round's calls, and gave no example."""
 

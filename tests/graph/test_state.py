@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -50,8 +51,8 @@ def alternating(call: Call) -> Answer:
     return review(leaks=call.number % 2 == 0, **findings)
 
 
-@pytest.fixture(params=first_quick("mixed", "too_easy", "failed_on_strong", "failed_quality_check"))
-async def long(request: pytest.FixtureRequest) -> Bench:
+@pytest.fixture(scope="module", params=first_quick("mixed", "too_easy", "failed_on_strong", "failed_quality_check"))
+def long(request: pytest.FixtureRequest) -> Bench:
     """A cs document of realistic sizes, rejected after 15 rounds."""
     wordy = text(3000, "An answer. ")
     scripts: dict[str, Script] = {"challenger": realistic}
@@ -62,7 +63,7 @@ async def long(request: pytest.FixtureRequest) -> Bench:
     if request.param == "mixed":
         scripts["quality_verifier"] = alternating
     bench = Bench(scripts)
-    state = await bench.run()
+    state = asyncio.run(bench.run())
     assert (state["status"], state["n"], len(bench.rows("rounds"))) == ("rejected", 15, 15)
     return bench
 
@@ -100,6 +101,7 @@ async def test_the_output_is_whole_without_a_ledger() -> None:
     assert state["rounds"][0]["question"] == candidate(1)["question"]
 
 
+@pytest.mark.slow
 async def test_no_document_comes_near_the_recursion_limit() -> None:
     """The longest route: every attempt of `facts` in batches, every round to the last."""
     weak, strong = ["No.", "The one of Delft.", "No.", "No."], ["The one of Delft.", "No.", "No."]

@@ -21,11 +21,13 @@ from autodata.tracing.redact import Redactor
 from autodata.tracing.spans import Score, Span
 from autodata.tracing.tracer import Tracer
 from tests.graph.support import Bench
+from tests.graph.test_runner import QUICK
 from tests.support.commands import invoke, parsed, printed, refusal, words
 from tests.support.runs import sit
 
 EXAMPLES = [item for item in read_documents([documents_folder()]) if isinstance(item, Document)]
 DRAWN = "concrete-curing.md"
+TRACED = QUICK
 
 
 def simulated(**changes: Any) -> dict[str, Any]:
@@ -51,7 +53,7 @@ async def query(folder: Path, sql: str) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("traced") / "run"
-    assert not asyncio.run(sit(folder, simulated(), EXAMPLES)).outcome.stopped
+    assert not asyncio.run(sit(folder, simulated(), TRACED)).outcome.stopped
     return folder
 
 
@@ -87,7 +89,7 @@ async def test_the_tree_has_every_round_and_every_call(run: Path) -> None:
     assert set(of_rounds) == set(rounds)
     for place, row in rounds.items():
         assert of_rounds[place]["outcome"] == (row["failure_mode"] or "accepted")
-    assert len([span for span in spans.values() if span["kind"] == "document"]) == len(EXAMPLES)
+    assert len([span for span in spans.values() if span["kind"] == "document"]) == len(TRACED)
 
 
 async def test_what_went_wrong_with_calls_is_in_it(run: Path) -> None:
@@ -102,6 +104,7 @@ async def test_what_went_wrong_with_calls_is_in_it(run: Path) -> None:
     assert found["repeated"] > 0
 
 
+@pytest.mark.slow
 async def test_a_session_that_is_stopped_and_one_that_goes_on(tmp_path: Path) -> None:
     def stop(runner: Any, event: Any) -> None:
         if event.event == "verdict":
@@ -312,6 +315,7 @@ async def test_a_document_that_was_not_taken_up(tmp_path: Path) -> None:
     assert "not taken up yet" in said
 
 
+@pytest.mark.slow
 def test_texts_of_strangers_do_not_command_the_terminal(run: Path) -> None:
     found = parsed("trace", run, DRAWN, "--json")
     [session] = found["spans"]

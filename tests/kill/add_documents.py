@@ -12,7 +12,7 @@ from pathlib import Path
 
 from autodata.checkpoints.records import Document
 from autodata.runner.config import RunConfig
-from autodata.runner.document_runner import open_run
+from autodata.runner.document_runner import open_runner
 from autodata.runner.ingest import add_documents
 
 
@@ -25,7 +25,7 @@ def documents() -> Iterator[Document]:
 
 async def main(folder: Path) -> None:
     default = {"provider": "simulated", "model": "strong"}
-    async with open_run(RunConfig.model_validate({"models": {"default": default}}), folder) as runner:
+    async with open_runner(RunConfig.model_validate({"models": {"default": default}}), folder) as runner:
         await add_documents(runner.ledger, documents())
 
 

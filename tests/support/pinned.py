@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from autodata.runner.config import load_config
-from autodata.runner.document_runner import open_run
+from autodata.runner.document_runner import open_runner
 from tests.support.commands import parsed, printed
 from tests.support.runs import read_tables
 
@@ -63,7 +63,7 @@ def unpack(name: str, into: Path) -> Path:
 async def resume(run: Path) -> list[str]:
     """Go on with an unpacked folder to its end; return the keys of the calls that were paid for, in order."""
     flags = {**OPENED, "prompts": str(run.parent / "prompts")}
-    async with open_run(load_config(run.parent / "autodata.toml", flags), run) as runner:
+    async with open_runner(load_config(run.parent / "autodata.toml", flags), run) as runner:
         paid: list[str] = []
         before = {row["key"] for row in await runner.ledger.read("SELECT key FROM calls")}
         ended = await runner.run()

@@ -14,7 +14,7 @@ from autodata.checkpoints.ids import document_id
 from autodata.checkpoints.records import Document
 from autodata.checkpoints.schema import TABLES
 from autodata.runner.config import RunConfig
-from autodata.runner.document_runner import Runner, open_run
+from autodata.runner.document_runner import Runner, open_runner
 from autodata.runner.events import RunEvent
 from autodata.runner.ingest import add_documents
 from autodata.runner.outcome import Outcome
@@ -82,7 +82,7 @@ async def sit(
     watch: Callable[[Runner, RunEvent], None] = lambda runner, event: None,
 ) -> Session:
     """Run one session in a folder."""
-    async with open_run(RunConfig.model_validate(values), folder) as runner:
+    async with open_runner(RunConfig.model_validate(values), folder) as runner:
         runner.on_event = lambda event: watch(runner, event)
         await add_documents(runner.ledger, documents)
         outcome = await runner.run()
@@ -104,6 +104,8 @@ def read_tables(folder: Path) -> Tables:
             kept = {column for column in table.columns if column not in CLOCK and (name, column) not in ADDRESSED}
             columns = ", ".join(f'"{column}"' for column in sorted(kept))
             tables[name] = sorted(db.execute(f'select {columns} from "{name}"'), key=repr)
+    # What was found out about a server is of that server, not of the run's results.
+    tables["meta"] = [row for row in tables["meta"] if not str(row[0]).startswith("endpoint:")]
     return tables
 
 

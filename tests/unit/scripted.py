@@ -52,7 +52,8 @@ class Scripted(BaseChatModel):
         await asyncio.sleep(0)
         if isinstance(answer, Exception):
             raise answer
-        message = answer if isinstance(answer, AIMessage) else AIMessage(answer, usage_metadata=usage(100, 10))
+        known = usage(max(100, sum(len(message.text) for message in messages) // 3), 10)
+        message = answer if isinstance(answer, AIMessage) else AIMessage(answer, usage_metadata=known)
         return ChatResult(generations=[ChatGeneration(message=message)])
 
     @property

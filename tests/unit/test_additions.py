@@ -91,6 +91,23 @@ ADDED: Mapping[str, Edits] = {
             '    "none_right": Counts(name="none_right", weak_right=0, strong_right=1),',
         ),
     },
+    "loader": {
+        "corpus/loaders/logs.py": (
+            "",
+            """
+            from autodata.corpus.loaders.base import Loader, Raw
+
+            def load_log(file, reading):
+                yield Raw(file.name, file.text(reading)[0])
+
+            LOG = Loader(load_log, "logs")
+            """,
+        ),
+        "corpus/loaders/registry.py": (
+            '    "rst": RST,\n',
+            '    "log": __import__("autodata.corpus.loaders.logs", fromlist=["x"]).LOG,\n    "rst": RST,\n',
+        ),
+    },
     "exporter": {
         "corpus/exporters/ids.py": (
             "",
@@ -120,7 +137,7 @@ ADDED: Mapping[str, Edits] = {
     },
     "command": {
         "cli/greet.py": ("", 'def greet() -> None:\n    """Greet."""\n    print("hello")\n'),
-        "cli/app.py": ('    "plugins",\n)', '    "plugins",\n    "greet",\n)'),
+        "cli/app.py": ('    "completion": "', '    "greet": "Greet.",\n    "completion": "'),
     },
 }
 
@@ -132,6 +149,8 @@ ASKED = """
     from autodata.cli.app import app
     from autodata.cli.init import configuration
     from autodata.cli.waterfall import _colour
+    from pathlib import Path
+    from autodata.corpus.documents import read_documents
     from autodata.corpus.exporters.registry import EXPORTERS
     from autodata.domains.acceptance.parse import policy_of
     from autodata.domains.domain import DOMAINS, Domain
@@ -160,6 +179,7 @@ ASKED = """
                  "critic" in build_self_instruct(domain).compile().get_graph().nodes],
         "task type": type(Domain(name="x", kind="rhyme").scorer).__name__,
         "acceptance policy": policy_of("none_right").weak_right,
+        "loader": [one.text for one in read_documents([Path("ask.log")])],
         "exporter": "ids" in CliRunner().invoke(app, ["export", "--help"]).output,
         "trace exporter": [len(open_exporters(TracingConfig(wall=on), Redactor())) for on in (False, True)],
         "command": CliRunner().invoke(app, ["greet"]).output,
@@ -216,6 +236,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Any:
     for domain in ("poetry", "cs", "facts", "legal", "science"):
         (home / "autodata" / "prompts" / domain / "critic.md").write_text(PROMPT, "utf-8")
     (home / "ask.py").write_text(dedent(ASKED), "utf-8")
+    (home / "ask.log").write_text("The mast of 1931.", "utf-8")
     environment = {**os.environ, "PYTHONPATH": str(home), "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "200"}
     done = subprocess.run(
         [sys.executable, "ask.py"], cwd=home, env=environment, capture_output=True, text=True, timeout=600, check=False
@@ -232,6 +253,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Any:
         ("role", [True, "c", True, True, True, True, "red", True]),
         ("task type", "RhymeKind"),
         ("acceptance policy", 0),
+        ("loader", ["The mast of 1931."]),
         ("exporter", True),
         ("trace exporter", [0, 1]),
         ("command", "hello\n"),

@@ -13,10 +13,10 @@ import pytest
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatResult
 
-from autodata.checkpoints.errors import BudgetSpent, CallFailed, Drained, EndpointDown
+from autodata.checkpoints.errors import BudgetSpent, CallFailed, Drained, EndpointDown, RunFailed
 from autodata.checkpoints.ledger import Ledger, MemoryLedger
-from autodata.models.budget import ceiling, reported_usage
-from autodata.models.caller import Reply
+from autodata.models.budget import ceiling, reported_details, reported_usage
+from autodata.models.caller import Caller, Reply
 from autodata.models.config import ModelSettings
 from autodata.models.endpoint import Endpoint, RoleModel
 from autodata.runner.config import RunConfig
@@ -165,6 +165,113 @@ async def test_a_request_that_timed_out_counts_as_the_most_it_can_have_cost_and_
 )
 def test_zeros_and_gaps_in_a_count_are_unknown(usage: Any, text: str, cut: bool, found: Any) -> None:
     assert reported_usage(usage, text=text, truncated=cut) == found
+
+
+@pytest.mark.parametrize(
+    ("usage", "raw", "found"),
+    [
+        ({"input_token_details": {"cache_read": 4}, "output_token_details": {"reasoning": 3}}, {}, (4, 3)),
+        ({"input_token_details": {"cache_read": 0}, "output_token_details": {"reasoning": 0}}, {}, (0, 0)),
+        (
+            {"input_token_details": {"flex_cache_read": 4, "flex": 6}, "output_token_details": {"flex_reasoning": 3}},
+            {},
+            (4, 3),
+        ),
+        (
+            {},
+            {"prompt_tokens_details": {"cached_tokens": 4}, "completion_tokens_details": {"reasoning_tokens": 3}},
+            (4, 3),
+        ),
+        ({"input_token_details": {}}, {"prompt_cache_hit_tokens": 4, "prompt_cache_miss_tokens": 6}, (4, None)),
+        ({}, {"prompt_tokens_details": None, "completion_tokens_details": None}, (None, None)),
+        ({"input_token_details": {"cache_read": 11}}, {}, (None, None)),
+        ({"input_token_details": {"cache_read": -1}, "output_token_details": {"reasoning": True}}, {}, (None, None)),
+        ({}, {}, (None, None)),
+    ],
+)
+def test_cached_and_reasoning_tokens_are_read_under_every_name(usage: Any, raw: Any, found: Any) -> None:
+    assert reported_details(usage, raw, 10) == found
+    assert reported_details(usage, raw, None) == (None, found[1])
+
+
+async def test_cached_and_reasoning_tokens_are_kept_with_a_call_and_count_once() -> None:
+    told = usage(100, 10) | {"input_token_details": {"cache_read": 60}, "output_token_details": {"reasoning": 7}}
+    journal, used = MemoryLedger(), []
+    caller, chat = bench(
+        AIMessage("Yes.", usage_metadata=told), journal=journal, on_call=lambda site, reply: used.append(reply.usage)
+    )
+    first = await caller.text(SITE, ASK)
+    again = await caller.text(SITE, ASK)
+    assert (again.replayed, len(chat.asked)) == (True, 1)
+    assert used == [first.usage] == [again.usage]
+    assert (first.usage.cached_share, first.usage.tokens_reasoning) == (0.6, 7)
+    (row,) = calls(journal)
+    assert (row["tokens_cached"], row["tokens_reasoning"]) == (60, 7)
+
+
+async def test_what_an_endpoint_does_not_tell_of_its_tokens_is_unknown_and_not_zero() -> None:
+    journal = MemoryLedger()
+    caller, _ = bench(AIMessage("Yes.", usage_metadata=usage(100, 10)), journal=journal)
+    assert (await caller.text(SITE, ASK)).usage.cached_share is None
+    (row,) = calls(journal)
+    assert (row["tokens_cached"], row["tokens_reasoning"]) == (None, None)
+
+
+async def cancelled_in_flight(caller: Caller, chat: Scripted) -> None:
+    task = asyncio.create_task(caller.text(SITE, ASK))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert len(chat.asked) == 1
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert caller.budget.in_flight == 0
+
+
+async def test_a_request_called_off_in_flight_counts_as_the_most_it_can_have_cost_and_is_kept() -> None:
+    journal = MemoryLedger()
+    caller, _ = bench("Yes.", journal=journal, budget={"max_usd": 1.0})
+    chat = Forever(script=[])
+    caller.roles = {"solver": dataclasses.replace(caller.roles["solver"], chat=chat)}
+    await cancelled_in_flight(caller, chat)
+    most = ceiling(caller.roles["solver"].settings, ASK)
+    assert (caller.budget.spent_calls, caller.budget.spent_tokens) == (0, most.tokens)
+    (row,) = journal.tables["timeouts"].values()
+    assert (row["role"], row["cause"], row["charged_out"]) == ("solver", "cancelled", 4096)
+    assert row["charged_usd"] == pytest.approx(most.usd)
+
+
+async def test_what_was_not_sent_or_is_free_is_not_billed_when_it_is_called_off() -> None:
+    journal = MemoryLedger()
+    caller, _ = bench("Yes.", journal=journal, settings={"provider": "local"})
+    chat = Forever(script=[])
+    caller.roles = {"solver": dataclasses.replace(caller.roles["solver"], chat=chat)}
+    await cancelled_in_flight(caller, chat)
+    assert not journal.tables["timeouts"]
+    caller, _ = bench("Yes.", journal=journal, budget={"max_calls": 1})
+    caller.roles = {"solver": dataclasses.replace(caller.roles["solver"], chat=chat)}
+    tasks = [asyncio.create_task(caller.text(dataclasses.replace(SITE, index=str(n)), ASK)) for n in range(2)]
+    for _ in range(50):
+        await asyncio.sleep(0)
+    tasks[1].cancel()  # it waits for room in the budget
+    with pytest.raises(asyncio.CancelledError):
+        await tasks[1]
+    assert not journal.tables["timeouts"]
+    tasks[0].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await tasks[0]
+    assert len(journal.tables["timeouts"]) == 1
+
+
+async def test_a_ledger_that_cannot_be_written_hides_no_cancellation() -> None:
+    class Full(MemoryLedger):
+        async def save(self, **tables: Any) -> None:
+            raise RunFailed("run.db: the disk is full")
+
+    caller, _ = bench("Yes.", journal=Full())
+    chat = Forever(script=[])
+    caller.roles = {"solver": dataclasses.replace(caller.roles["solver"], chat=chat)}
+    await cancelled_in_flight(caller, chat)
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,7 @@ async def _waits(folder: Path) -> None:
         await ledger.save(documents=[*rows, {"document_id": "d9", "name": "9.txt", "text": "x"}])
 
 
+@pytest.mark.slow
 def test_documents_that_wait_or_are_open_are_said(run: Path) -> None:
     whole = words(printed("compare", run, "--markdown", "-"))
     assert "waiting for a person" not in whole
@@ -183,6 +184,7 @@ def test_the_table_for_people(run: Path) -> None:
     assert "failed on strong, rounds 4-6" in text
 
 
+@pytest.mark.slow
 def test_a_baseline_beside_the_paper(run: Path, tmp_path: Path) -> None:
     base = fill(tmp_path / "base", kind="baseline", domain="legal")
     text = printed("compare", base, run, "--paper", "--markdown", "-")

@@ -355,7 +355,9 @@ KEPT = {
     "seed": "seed = 1\n",
     "acceptance.gap": '[acceptance]\npreset = "paper"\nname = "paper"\ngap = ">= 0.3"\n',
     "documents.max_chars": "[documents]\nmax_chars = 1000\n",
-    "documents.too_long": '[documents]\ntoo_long = "refuse"\n',
+    "documents.too_long": '[documents]\nchunk = false\ntoo_long = "refuse"\n',
+    "documents.chunk": "[documents]\nchunk = true\n",
+    "documents.reader": "[documents]\nchunk = false\nreader = 2\n",
     "models.verifier.model": '[models.verifier]\nmodel = "other"\n',
     "models.verifier.provider": '[models.verifier]\nprovider = "local"\n',
     "models.verifier.temperature": "[models.verifier]\ntemperature = 0.5\n",
@@ -364,9 +366,17 @@ KEPT = {
     "models.verifier.send_seed": "[models.verifier]\nsend_seed = false\n",
     "models.verifier.extra_body.top_k": "[models.verifier]\nextra_body = {top_k = 5}\n",
 }
+_PARTING = {
+    "documents.max_chars": ["documents.chunk", "documents.max_chunks"],
+    "documents.chunk": ["documents.max_chunks"],
+}
+"""What comes along with a setting of documents: without parts their number bears on nothing."""
+
 FREE = [
     "concurrency = 3\n",
     "limit = 2\n",
+    '[documents]\ntext_field = "body"\ntitle_field = "head"\nid_field = "key"\nencoding = "latin-1"\n',
+    "[models.verifier]\ncontext = 9000\n",
     "target = 2\n",
     "[budget]\nmax_calls = 5\nmax_usd = 1.0\nmax_seconds = 5.0\n",
     "[retries]\nmax_attempts = 2\npause_after = 9\n",
@@ -385,9 +395,14 @@ def changed(extra: str, base: str = MINIMAL) -> RunConfig:
 
 @pytest.mark.parametrize(("field", "extra"), KEPT.items(), ids=list(KEPT))
 def test_fields_that_results_depend_on_are_named(field: str, extra: str) -> None:
-    before, after = changed("").resolved("v1"), changed(extra).resolved("v1")
+    base = {"documents.reader": "[documents]\nchunk = false\nreader = 1\n"}.get(
+        field, "[documents]\nchunk = false\n" if field.startswith("documents.") else ""
+    )
+    before, after = changed(base).resolved("v1"), changed(extra).resolved("v1")
     found = [line.partition(": ")[0] for line in differences(before, after)]
-    assert set(found) - {"acceptance.name", "local.ctx"} == {field}  # a first local model brings its context along
+    assert set(found) - {"acceptance.name", "local.ctx", *_PARTING.get(field, ())} == {
+        field
+    }  # a first local model brings its context along
     assert all(" -> " in line for line in differences(after, before))
 
 

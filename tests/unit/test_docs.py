@@ -25,18 +25,24 @@ from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.records import FailureMode
 from autodata.cli import demo
 from autodata.cli.app import app
+from autodata.corpus.away import MOST_BYTES
+from autodata.corpus.loaders.encodings import LEAST_SIGNS
+from autodata.corpus.loaders.pdf import LEAST_PAGES
 from autodata.corpus.summary import MEANINGS, summarise
 from autodata.domains.acceptance.bounds import Bounds
 from autodata.domains.acceptance.policies import PRESETS, AcceptancePolicy, Counts, LoopJudge, Majority, Thresholds
 from autodata.domains.domain import DOMAINS, Domain
 from autodata.graphs.optimizer import build_optimizer
 from autodata.graphs.self_instruct import build_self_instruct
+from autodata.jobs.inputs import SHOWN_SKIPPED
 from autodata.models.local.weights import KNOWN_MODELS
 from autodata.runner.config import RunConfig, read_config
+from autodata.runner.rooms import CHARS_PER_TOKEN, MOST_CHARS
 from autodata.serving.context import SearchContext
 from autodata.serving.exports import EXPORTS
 from autodata.serving.optimizer import MOST_ITERATIONS, Splits
 from docs import make
+from tests.support.stages import first_quick
 
 ROOT = Path(__file__).resolve().parents[2]
 PROSE = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -142,7 +148,7 @@ def test_the_documentation_is_found() -> None:
 
 
 def test_generated_parts_are_up_to_date() -> None:
-    text = "".join(page.read_text("utf-8") for page in (make.PAGE, make.DOMAINS_PAGE))
+    text = "".join(page.read_text("utf-8") for page in make.PAGES)
     assert text == make.rendered(text), "type: make docs"
     assert set(re.findall(r"<!-- generated: (\S+) -->", text)) == set(make.PARTS)
     assert text.count("<!-- end -->") == len(make.PARTS)
@@ -228,9 +234,9 @@ def _options_of(param: Any) -> list[str]:
 
 @pytest.mark.parametrize("path", PROSE, ids=lambda path: path.name)
 def test_commands_in_running_text_are_real(path: Path) -> None:
-    every_option = {
-        option for command in commands().values() for param in command.params for option in _options_of(param)
-    }
+    every_command = [*commands().values()]
+    every_command += [inner for group in every_command for inner in getattr(group, "commands", {}).values()]
+    every_option = {option for command in every_command for param in command.params for option in _options_of(param)}
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
     for span in spans(path):
         if match := re.match(r"autodata (\w+)", span):
@@ -365,6 +371,17 @@ def test_numbers_of_the_configuration_page() -> None:
     read_config(impossible.replace("0.96", "0.94"), "page")
 
 
+def test_numbers_of_the_documents_page() -> None:
+    page = prose(ROOT / "docs" / "documents.md")
+    assert f"at most {MOST_BYTES:,} bytes each" in page
+    assert f"fewer than {LEAST_SIGNS} signs outside of ASCII" in page
+    assert f"at least {WORDS[LEAST_PAGES]} pages and of a third of them" in page
+    assert f"`documents.max_chars` is {MOST_CHARS:,} unless" in page
+    assert f"{WORDS[CHARS_PER_TOKEN].capitalize()} characters a token are counted" in page
+    assert "ten are named" in page
+    assert SHOWN_SKIPPED == 10
+
+
 def test_numbers_of_the_studio_page() -> None:
     iterations = Splits.model_fields["iterations"].default
     page = prose(ROOT / "docs" / "studio.md")
@@ -406,7 +423,8 @@ def test_files_that_are_named_exist(path: Path) -> None:
             assert (named.parent if named.stem == "NAME" else named).exists(), span
 
 
-@pytest.mark.parametrize("name", EXPORTS)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", first_quick(*EXPORTS, quick=2))
 def test_pictures_are_up_to_date(name: str, tmp_path: Path) -> None:
     assert make.picture(name, tmp_path).read_bytes() == (make.PICTURES / f"{name}.svg").read_bytes(), "type: make docs"
 

@@ -15,6 +15,7 @@ from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ids import document_id
 from autodata.checkpoints.records import Document, Skipped
 from autodata.corpus.documents import fit, read_documents
+from autodata.corpus.loaders.records import MAX_BAD_LINES
 
 
 def read(*paths: Path, limit: int | None = None) -> list[Document | Skipped]:
@@ -99,8 +100,8 @@ def test_encodings_with_a_mark_are_read(tmp_path: Path, encoding: str, name: str
         ("a.txt", "a\0b".encode("utf-16"), "binary: it holds NUL characters"),
         ("a.txt", "na\u00efve".encode("latin-1"), "not valid UTF-8 (at byte 2): save it as UTF-8"),
         ("a.txt", b"\xff\xfea\0b", "not valid UTF-16-LE (at byte 4): save it as UTF-8"),
-        ("a.docx", b"words", "unsupported kind of file '.docx': use .txt, .md, .pdf, .jsonl"),
-        ("README", b"words", "unsupported kind of file 'without a suffix': use .txt, .md, .pdf, .jsonl"),
+        ("a.doc", b"words", "unsupported kind of file '.doc': use .txt, .md, .markdown, .rst, .tex, .html, "),
+        ("README", b"words", "unsupported kind of file 'without a suffix': use .txt, .md, .markdown, .rst, "),
         ("a.pdf", b"not a PDF at all", "damaged PDF: "),
         (
             "a.jsonl",
@@ -151,8 +152,30 @@ def test_missing_path_is_an_error_before_anything_is_read(tmp_path: Path) -> Non
 def test_folder_without_readable_files_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("a")
     (tmp_path / ".b.txt").write_text("b")
-    with pytest.raises(UserError, match=r"no \.txt, \.md, \.pdf or \.jsonl file in this folder"):
+    with pytest.raises(UserError, match=r"no file in this folder that can be read: name files, or .* \(\.txt, \.md, "):
         read_documents([tmp_path])
+
+
+def test_of_a_file_that_is_no_jsonl_the_first_bad_lines_are_told_and_the_rest_is_counted(tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl"
+    good = ['{"text": "eins"}', '{"\\u0074\\u0065xt": "zwei"}', '{ "text" : "drei" }']
+    path.write_text("\n".join(["#"] * MAX_BAD_LINES + [good[0], "", "{}", good[1], "{", good[2], '{"text": 1}', "a"]))
+    found = read(path)
+    assert [item.text for item in found if isinstance(item, Document)] == ["eins", "zwei", "drei"]
+    told = [item for item in found if isinstance(item, Skipped)]
+    assert len(told) == MAX_BAD_LINES + 1
+    last = MAX_BAD_LINES + 8
+    assert told[-1] == Skipped("data.jsonl", f"4 more lines are no documents, the last of them line {last}")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_one_more_bad_line_than_are_told(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "data.jsonl"
+    path.write_text("[]\n" * (MAX_BAD_LINES + 1) + '{"text": "eins"}\n', encoding)
+    *_, document, note = read(path)
+    assert isinstance(document, Document)
+    line = MAX_BAD_LINES + 1
+    assert note == Skipped("data.jsonl", f"1 more line is no document, the last of them line {line}")
 
 
 def test_jsonl_records_and_what_is_wrong_with_the_others(tmp_path: Path) -> None:
@@ -174,7 +197,11 @@ def test_jsonl_records_and_what_is_wrong_with_the_others(tmp_path: Path) -> None
             "line 4: not JSON: Expecting property name enclosed in double quotes at column 2",
         ),
         ("data.jsonl:5", 'line 5: not a JSON object: write {"text": "..."}'),
-        ("data.jsonl:6", 'line 6: no "text"'),
+        (
+            "data.jsonl:6",
+            'line 6: no "text" among its keys "id": name the key that holds the text (documents.text_field,'
+            " --text-field)",
+        ),
         ("data.jsonl:7", 'line 7: "text" is not a string'),
         ("data.jsonl:8", 'line 8: "id" is neither a string nor an integer'),
         ("data.jsonl:9", 'line 9: "id" is neither a string nor an integer'),
@@ -182,7 +209,10 @@ def test_jsonl_records_and_what_is_wrong_with_the_others(tmp_path: Path) -> None
         ("data.jsonl:11", "not valid Unicode: it holds half a surrogate pair"),
         ("data.jsonl:12", "empty"),
         ("data.jsonl:13", "the same text as first"),
-        ("data.jsonl:15", "line 15: not valid UTF-8 (at byte 10): save it as UTF-8"),
+        (
+            "data.jsonl:15",
+            "line 15: not valid UTF-8 (at byte 10): save it as UTF-8, or name its encoding in documents.encoding",
+        ),
     ]
 
 
@@ -407,7 +437,7 @@ def test_pdf_whose_pages_are_all_lost_is_skipped(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("letter", "text", "note"),
     [
-        (b"FB01", "speci\ufb01cation veri\ufb01es", ""),
+        (b"FB01", "specification verifies", ""),
         (b"0000", "speci\ufffdcation veri\ufffdes", "2 letters could not be read and stand as \ufffd in its words"),
         (b"FFFD", "speci\ufffdcation veri\ufffdes", "2 letters could not be read and stand as \ufffd in its words"),
         (b"D83D", "speci\ufffdcation veri\ufffdes", "2 letters could not be read and stand as \ufffd in its words"),
@@ -509,14 +539,14 @@ def test_a_folder_that_is_a_link_itself_is_read(tmp_path: Path) -> None:
 def test_what_is_left_out_of_a_folder_is_said(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     (tmp_path / "sub").mkdir()
-    for name in (".hidden.md", "a.docx", "sub/b.PNG", "README", "c.md", ".git/x.md"):
+    for name in (".hidden.md", "a.doc", "sub/b.PNG", "README", "c.md", ".git/x.md"):
         (tmp_path / name).write_text(name)
     found, left_out = names_of(tmp_path)
     assert found == ["c.md"]
     assert left_out == {
         ".git": "hidden",
         ".hidden.md": "hidden",
-        "a.docx": "of kind .docx",
+        "a.doc": "of kind .doc",
         "sub/b.PNG": "of kind .png",
         "README": "without a suffix",
     }

@@ -10,9 +10,10 @@ import pytest
 from autodata.cli.draw import HIGH, WIDE, draw, lay_out
 from autodata.serving.exports import EXPORTS, compiled
 from tests.support.commands import invoke, printed, refusal
+from tests.support.stages import first_quick
 
 
-@pytest.mark.parametrize("name", EXPORTS)
+@pytest.mark.parametrize("name", first_quick(*EXPORTS, quick=2))
 def test_boxes_do_not_overlap_and_no_line_crosses_one(name: str) -> None:
     graph = compiled(name).get_graph()
     layout = lay_out(graph)
@@ -28,6 +29,7 @@ def test_boxes_do_not_overlap_and_no_line_crosses_one(name: str) -> None:
                 assert apart, (name, node, line)
 
 
+@pytest.mark.slow
 def test_the_same_graph_gives_the_same_bytes(tmp_path: Path) -> None:
     graph = compiled("dataset").get_graph()
     for name in ("one.svg", "two.svg", "one.png"):

@@ -16,6 +16,7 @@ from autodata.nodes.optimizer.editor import EditSession, edit_session
 from autodata.nodes.optimizer.ngrams import Shingles
 from autodata.prompts import PromptPack, fence, load_pack
 from autodata.prompts.patch import apply_diff
+from tests.support.stages import first_quick
 from tests.unit.scripted import Scripted, bench, calls
 
 PROMPT = load_pack("optimizer")["editor"]
@@ -224,7 +225,7 @@ ATTACKS: dict[str, tuple[list[dict[str, Any]], str]] = {
 }
 
 
-@pytest.mark.parametrize(("attack", "said"), ATTACKS.values(), ids=list(ATTACKS))
+@pytest.mark.parametrize(("attack", "said"), first_quick(*ATTACKS.values(), quick=8), ids=list(ATTACKS))
 async def test_attacks_are_refused_and_recorded_and_the_session_goes_on(
     attack: list[dict[str, Any]], said: str
 ) -> None:

@@ -49,6 +49,7 @@ def _shipped(kind: type) -> bool:
     [
         (errors.UserError("x"), Effect.USER, 2),
         (errors.BadState("x"), Effect.BAD_STATE, 2),
+        (errors.PatchError("x"), Effect.FAILED, 1),
         (errors.RunFailed("x"), Effect.FAILED, 1),
         (errors.DiskFailed("x"), Effect.FAILED, 2),
         (sqlite3.OperationalError("x"), Effect.FAILED, 1),

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from autodata.domains.tasks.grounding import MAX_QUOTES, QUOTE_CHARS, quotes_missing, unfounded
+from autodata.domains.tasks.grounding import (
+    MAX_ANSWER_CHARS,
+    MAX_LOOKED_FOR,
+    MAX_QUOTES,
+    MAX_SOURCE_CHARS,
+    QUOTE_CHARS,
+    quotes_missing,
+    unfounded,
+)
+from autodata.domains.tasks.quantities import UNITS
 from tests.unit.test_linear import slow
 
 TITLE = "Masts of the Coast"
@@ -175,26 +186,110 @@ HOSTILE = [
 CHARS, SECONDS = 1_000_000, 1.0
 
 
+def letters(number: int) -> str:
+    return "".join(chr(ord("a") + int(digit)) for digit in str(number))
+
+
+def test_of_very_many_quotes_the_first_are_looked_for() -> None:
+    said = [f'"said {k} times"' for k in range(MAX_LOOKED_FOR + 1)]
+    document = "; ".join(said[:-2])
+    assert [one["quote"] for one in quotes_missing({"context": " ".join(said[1:])}, document)] == [
+        f"said {MAX_LOOKED_FOR - 1} times",
+        f"said {MAX_LOOKED_FOR} times",
+    ]
+    assert [one["quote"] for one in quotes_missing({"context": " ".join(said)}, document)] == [
+        f"said {MAX_LOOKED_FOR - 1} times"
+    ]
+
+
+VARIED: dict[str, Callable[[int], str]] = {
+    "integers": lambda n: f"{n} ",
+    "decimals": lambda n: f"{n // 97}.{n % 97} ",
+    "grouped": lambda n: f"{n % 999 + 1},{n % 1000:03} {n} ",
+    "long numbers": lambda n: f"{7**30 + n} ",
+    "fractions": lambda n: f"{n}/{n + 7} ",
+    "mixed numbers": lambda n: f"{n} 1/{n % 999 + 2} ",
+    "percent": lambda n: f"{n}% ",
+    "lengths": lambda n: f"{n} km ",
+    "millions": lambda n: f"{n} million ",
+    "ranges": lambda n: f"{n} to {n + 1} million ",
+    "years": lambda n: f"{n}-{n % 100:02} ",
+    "dates": lambda n: f"{n % 28 + 1} May {n % 9000 + 1000} ",
+    "dates in digits": lambda n: f"{n % 9000 + 1000}-{n % 12 + 1}-{n % 28 + 1} ",
+    "times": lambda n: f"{n % 24}:{n % 60:02} ",
+    "words": lambda n: f"{letters(n)} ",
+    "names": lambda n: f"{letters(n).title()} ",
+    "names in a row": lambda n: f"{letters(n).title()} of ",
+    "names and numbers": lambda n: f"{letters(n).title()}-{n} ",
+    "accents": lambda n: f"{letters(n).title()}\u00e9's ",
+    "capitals": lambda n: f"{letters(n).upper()}. ",
+    "numerals": lambda n: "".join("IVXLCDMIVX"[int(digit)] for digit in str(n)) + " ",
+    "number words": lambda n: f"{' '.join(list(UNITS)[int(digit)] for digit in str(n))}, ",
+    "signs": lambda n: chr(0xA0 + n % 0xD000),
+    "signs that stand for several": lambda n: chr(0xFB50 + n % 0x2AF),
+    "quotes": lambda n: f'"{letters(n)} {letters(n + 1)}" ',
+}
+"""Texts that never say the same twice: what is looked at once for each spelling takes longest with them."""
+
+
 def grounded_in(source: str) -> None:
     unfounded("Bo Rask, on 3 May 1931, with 5 Hz and 5 million of forty-two", "Who?", [source])
+
+
+def grounded_answer(source: str) -> None:
+    for answer in (source[:MAX_ANSWER_CHARS], source[::-1][:MAX_ANSWER_CHARS]):
+        unfounded(answer, "Who?", [source])
 
 
 def quoted_from(source: str) -> None:
     quotes_missing({"question": source}, source)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("work", [grounded_in, quoted_from], ids=lambda work: work.__name__)
-@pytest.mark.parametrize("piece", HOSTILE)
-def test_a_megabyte_of_hostile_text_is_looked_through_within_a_second(piece: str, work: Callable[[str], None]) -> None:
-    assert slow(work, CHARS, SECONDS, [piece]) == []
+WORKS = [grounded_in, grounded_answer, quoted_from]
+
+
+def varied(what: str, chars: int) -> str:
+    parts: list[str] = []
+    while chars > 0:
+        parts.append(VARIED[what](len(parts)))
+        chars -= len(parts[-1])
+    return "".join(parts)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("piece", HOSTILE)
-def test_a_long_source_takes_no_more_than_its_length(piece: str) -> None:
-    for work in (grounded_in, quoted_from):
-        assert slow(work, CHARS // 20, 4 * SECONDS / 20, [piece]) == []
+@pytest.mark.parametrize("work", WORKS, ids=lambda work: work.__name__)
+def test_a_megabyte_of_hostile_text_is_looked_through_within_a_second(work: Callable[[str], None]) -> None:
+    assert slow(work, CHARS, SECONDS, [*HOSTILE, *(varied(what, CHARS) for what in VARIED)]) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("work", WORKS, ids=lambda work: work.__name__)
+def test_the_longest_source_that_is_looked_at_is_so_within_a_second(work: Callable[[str], None]) -> None:
+    """Of longer ones nothing is looked at. What is kept of texts seen before is forgotten first."""
+
+    def afresh(source: str) -> None:
+        for name, module in sys.modules.items():
+            if name.startswith(("autodata.domains.tasks.grounding", "autodata.domains.tasks.quantities")):
+                for kept in vars(module).values():
+                    if hasattr(kept, "cache_clear"):
+                        kept.cache_clear()
+        work(source)
+
+    chars = MAX_SOURCE_CHARS - len("xWho?\n")
+    assert slow(afresh, chars, SECONDS, HOSTILE) == []
+    assert [what for what in VARIED if slow(afresh, chars, SECONDS, [varied(what, chars)])] == []
+
+
+def test_nothing_is_certainly_missing_from_sources_longer_than_are_looked_at() -> None:
+    rest = MAX_SOURCE_CHARS - len("Who?\n")
+    assert unfounded("Bo Rask", "Who?", ["x" * rest]) == ["Bo Rask"]
+    assert unfounded("Bo Rask", "Who?", ["x" * (rest + 1)]) == []
+    assert unfounded("Bo Rask", "Who?", ["\u00bd" * (rest // 5)]) == ["Bo Rask"]
+    assert unfounded("Bo Rask", "Who?", ["\u00bd" * (rest // 4)]) == [], "as long when its fractions are written out"
+    assert unfounded("x" * (MAX_ANSWER_CHARS - 3) + " 42", "Who?", ["x"]) == ["42"]
+    assert unfounded("x" * (MAX_ANSWER_CHARS - 2) + " 42", "Who?", ["x"]) == []
+    page = (Path(__file__).parents[2] / "docs" / "domains.md").read_text("utf-8")
+    assert f"more than {MAX_SOURCE_CHARS:,} characters is not looked at by code" in page
 
 
 @pytest.mark.slow

@@ -34,6 +34,7 @@ def test_the_dockerfile_says_what_langgraph_json_says(tmp_path: Path) -> None:
     assert any(one["instruction"] == "ADD" and one["value"].startswith(". ") for one in parser.structure)
 
 
+@pytest.mark.slow
 def test_a_description_with_an_apostrophe_is_what_breaks_it(tmp_path: Path) -> None:
     config = json.loads(json.dumps(CONFIG))
     config["graphs"]["cot_baseline"]["description"] = "The paper's baseline."
@@ -44,6 +45,7 @@ def test_a_description_with_an_apostrophe_is_what_breaks_it(tmp_path: Path) -> N
         json.loads(parser.envs["LANGSERVE_GRAPHS"])
 
 
+@pytest.mark.slow
 def test_an_image_without_a_checkout_takes_the_package_by_its_name(tmp_path: Path) -> None:
     """A copy of langgraph.json beside nothing: with "." the package would not be in the image."""
     for first, inside in ((".", False), ("autodata-langgraph[science]", True)):

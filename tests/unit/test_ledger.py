@@ -26,7 +26,7 @@ from autodata.checkpoints.errors import DiskFailed, RunFailed, UserError
 from autodata.checkpoints.ledger import Ledger, MemoryLedger, open_readonly, run_lock
 from autodata.checkpoints.protocols import Blobs, Journal, Store
 from autodata.checkpoints.records import Stage
-from autodata.checkpoints.schema import TABLES
+from autodata.checkpoints.schema import SCHEMA_VERSION, TABLES
 from autodata.corpus.summary import summarise
 from tests.support.commands import invoke
 
@@ -157,6 +157,7 @@ def older(path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as db:
         for column in ("question_key", "tied"):
             db.execute(f"ALTER TABLE examples DROP COLUMN {column}")
+        db.execute("CREATE INDEX idx_tokens ON calls (role, tokens_in, tokens_out, cost_usd)")
         db.execute("UPDATE meta SET value = '3' WHERE key = 'schema_version'")
         db.execute("INSERT INTO rounds (round_id, document_id, thread_id, n) VALUES ('r', 'd0', 't', 1)")
         db.execute(
@@ -191,7 +192,7 @@ async def test_a_document_is_counted_and_listed_without_its_text(path: Path, mon
 
     def watched(*arguments: Any) -> Any:
         db = connect(*arguments)
-        db.conn.set_authorizer(note)
+        db.set_authorizer(note)
         return db
 
     monkeypatch.setattr(ledger_module, "_connect", watched)
@@ -402,6 +403,7 @@ async def test_only_given_columns_change(store: Ledger | MemoryLedger) -> None:
     one = await row_of(store, "documents", document_id="d1")
     two = await row_of(store, "documents", document_id="d2")
     rest = {"status_reason": "", "epoch": 0, "note": "", "settled": 0, "extract": None}
+    rest |= {"source": "", "replaced_by": ""}
     assert one == DOCUMENT | {"status": "accepted", "rounds": 3} | rest
     assert (two["name"], two["epoch"], two["note"], two["status"]) == ("c.md", 1, "cut", "pending")
 
@@ -466,12 +468,12 @@ async def test_calls_not_in_the_journal_cost_no_query(path: Path) -> None:
     async with Ledger.open(path) as ledger:
         await ledger.save(calls=[call("k2")])
         queries: list[str] = []
-        with ledger._read_db.tracer(lambda sql, _: queries.append(sql)):
-            assert await ledger.find_call("k3") is None
-            assert queries == []
-            assert await ledger.find_call("k1") is not None
-            assert await ledger.find_call("k2") is not None
-            assert len(queries) == 2
+        ledger._reading.submit(ledger._read_db.set_trace_callback, queries.append).result()
+        assert await ledger.find_call("k3") is None
+        assert queries == []
+        assert await ledger.find_call("k1") is not None
+        assert await ledger.find_call("k2") is not None
+        assert len(queries) == 2
 
 
 async def test_schema_in_the_file_is_the_declared_one(path: Path) -> None:
@@ -516,6 +518,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 async def test_another_process_reads_while_a_write_is_open(path: Path) -> None:
     async with Ledger.open(path) as ledger:
         await ledger.save(documents=[DOCUMENT])
@@ -536,6 +539,7 @@ with run_lock(Path(sys.argv[1])):
 """
 
 
+@pytest.mark.slow
 def test_one_process_at_a_time_and_no_stale_lock(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOLD, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
@@ -780,18 +784,18 @@ async def test_a_file_of_an_older_version_is_brought_up_to_this_one(path: Path) 
     async with Ledger.open(path) as ledger:
         await ledger.save(timeouts=[{"timeout_id": "t", "role": "r", "model": "m", "created_at": "now"}])
         assert (await ledger.read("select charged_in from timeouts"))[0]["charged_in"] == 0
-        assert (await ledger.read("select value from meta where key = 'schema_version'"))[0]["value"] == "4"
+        assert (await ledger.read("select value from meta where key = 'schema_version'"))[0]["value"] == SCHEMA_VERSION
 
 
 def make_version_3(path: Path) -> None:
-    """Take from a file what version 4 brought."""
+    """Take from a file what versions 4 and 5 brought."""
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("DROP TABLE timeouts")
         for (name,) in db.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'index' AND sql LIKE '%charged%'"
+            "SELECT name FROM sqlite_master WHERE type = 'index' AND (sql LIKE '%charged%' OR sql LIKE '%tokens%')"
         ).fetchall():
             db.execute(f'DROP INDEX "{name}"')
-        for column in ("charged_in", "charged_out", "charged_usd"):
+        for column in ("charged_in", "charged_out", "charged_usd", "tokens_cached", "tokens_reasoning"):
             db.execute(f"ALTER TABLE calls DROP COLUMN {column}")
         db.execute("UPDATE meta SET value = '3' WHERE key = 'schema_version'")
         db.commit()

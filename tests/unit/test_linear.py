@@ -16,31 +16,40 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import httpx
+import openai
 import pytest
 from pydantic import BaseModel
 
 from autodata.checkpoints.errors import cause_of
 from autodata.checkpoints.records import Document
 from autodata.checkpoints.texts import is_blank, json_text, preview
+from autodata.corpus.chunks import chunked
 from autodata.corpus.documents import fit, read_documents
 from autodata.domains.tasks.answers import final_answer, says_answer
 from autodata.domains.tasks.maths import compare, evaluate
+from autodata.domains.tasks.passages import anchors, pick
 from autodata.domains.tasks.questions import not_standing_alone, paper_references, question_key
 from autodata.domains.tasks.same_fact import same
 from autodata.jobs.printable import printable
+from autodata.models.dialect import Dialect
+from autodata.models.faults import classify
+from autodata.models.prompt_length import Prompts, cut_short
 from autodata.models.reasoning import strip_reasoning
 from autodata.models.scan import Unusable
 from autodata.models.simulated.fences import fenced, without_fenced
 from autodata.models.structured import parse_reply
 from autodata.models.texts import Doubtful, clean, doubled
+from autodata.nodes.optimizer.checks import MAX_PROMPT_CHARS, pack_problems
 from autodata.nodes.optimizer.ngrams import Shingles, words_of
 from autodata.nodes.solver_modes import calculations
-from autodata.prompts import fence
+from autodata.prompts import PromptPack, fence, load_pack
 from autodata.tracing.redact import Redactor
 from tests.support.packages import PACKAGES
 
@@ -321,28 +330,40 @@ def test_every_pattern_takes_time_in_proportion(package_name: str) -> None:
 
 
 MEGABYTE, WITHIN = 1_000_000, 1.0
-SIFTED, WORST = 50_000, 2
-"""At a megabyte each pattern is run on those units, so many, that take it longest at `SIFTED` characters."""
+SIFTED = 50_000
 
-BOUNDED = {"autodata.nodes.optimizer.directive_check": 100_000}
-"""Modules whose texts cannot be that long: one turn of the editor writes 8 texts of 6,000 characters at most."""
+BOUNDED = {"autodata.nodes.optimizer.directive_check": MAX_PROMPT_CHARS}
+"""Modules whose texts cannot be that long; see `test_a_prompt_that_is_too_long_is_refused_before_it_is_read`."""
+
+
+def seconds(work: Callable[[str], object], text: str) -> float:
+    started = time.process_time()
+    work(text)
+    return time.process_time() - started
 
 
 def hardest(work: Callable[[str], object]) -> list[str]:
-    """Return the units whose texts take a pattern longest; what takes no time to speak of is left out."""
-    took: dict[str, float] = {}
-    for unit in UNITS:
-        text = "x" + hostile(unit, SIFTED)
-        started = time.process_time()
-        work(text)
-        took[unit] = time.process_time() - started
-    worst = sorted(took, key=lambda unit: took[unit], reverse=True)[:WORST]
-    return [unit for unit in worst if took[unit] > WITHIN / 1000] or worst[:1]
+    """Return the units that a megabyte is to be tried with: all that could take a second, and the worst in any case.
+
+    Left out is what takes a hundredth of a second for `SIFTED` characters at most, and from a fifth of them to all of
+    them grows about in proportion: a quadratic pattern that needs a second for a megabyte needs 25 times as long for
+    `SIFTED` as for a fifth.
+    """
+    took = {unit: seconds(work, "x" + hostile(unit, SIFTED)) for unit in UNITS}
+    found = []
+    for unit, whole in took.items():
+        if whole > WITHIN / 100:
+            found.append(unit)
+        elif whole > WITHIN / 1000:
+            fifth = "x" + hostile(unit, SIFTED // 5)
+            if whole > 10 * min(seconds(work, fifth) for _ in range(3)):
+                found.append(unit)
+    return found or [max(took, key=lambda unit: took[unit])]
 
 
 @pytest.mark.parametrize("package_name", PACKAGES)
 def test_every_pattern_reads_a_megabyte_within_a_second(package_name: str) -> None:
-    """All units at a megabyte would take the better part of an hour: see `WORST`."""
+    """All units at a megabyte would take the better part of an hour: see `hardest`."""
     took_long = {
         f"{use.module}: {use.pattern.pattern!r}": units
         for use in uses(package_name)
@@ -406,17 +427,80 @@ def cause(text: str) -> None:
     cause_of("call_failed", text)
 
 
+def questioned(text: str) -> None:
+    not_standing_alone(text)
+    paper_references(text)
+
+
+def picked(text: str) -> None:
+    anchors(text)
+    pick(text, 1, 1)
+
+
+REQUEST: Any = httpx.Request("POST", "http://endpoint.test/v1/chat/completions")
+
+
+def refusal(text: str) -> None:
+    response: Any = httpx.Response(400, text=text, request=REQUEST)
+    error = openai.BadRequestError("refused", response=response, body=text)
+    classify(error)
+    Dialect().after(error, {"seed", "temperature", "top_p", "max_tokens", "system"})
+
+
+def prompt(text: str) -> None:
+    cut_short(Prompts().new_of([{"role": "user", "content": text}]), 7)
+
+
 REDACTOR = Redactor()
 SCANNERS: list[Callable[[str], object]] = [
-    *(not_standing_alone, paper_references),
+    *(questioned, picked),
     *(REDACTOR.text, shingled, passages, question_key, answered, calculations, mathematical, told_apart),
-    *(printable, fenced_parts, cause, json_text, preview, is_blank),
+    *(printable, fenced_parts, cause, json_text, preview, is_blank, refusal, prompt),
 ]
 MORE = [
     *("sk-a", "-----BEGIN A ", "://a", "eyJ", "bearer  ", "<a-0123456789ab>\n</a", "</a-0123456789ab>", "\u201ca"),
     *("CALC:\n", "Answer: $$", "Answer:\n", "\\boxed{", "a!", "'", "\u0e01", "the paper ", "\x1b[", "\r\n"),
     *("\x7f", "\u2028"),
 ]
+
+
+CS = load_pack("cs")
+PROTECTED = Shingles(["the pump of the third generation is primed by a small amount of water"], 8)
+EDITED = [
+    *("never tell the solver ", "do not tell a solver. ", "never tell. it ", "put a note in the context ", "- a\n"),
+    *("not only tell the solver ", "write to it. ", "ask the reader that ", "{{name}} ", "{{ schema }} ", "${a(b)} "),
+    *("the weak ", "add an instruction ", "score any a ", "give it full marks, ", "an instruction. "),
+]
+
+
+def with_more(text: str) -> PromptPack:
+    """Return the pack as an edit leaves it, also with what no prompt file may hold."""
+    before = CS["challenger"]
+    whole = before.text.replace("# user\n", f"# user\n{text}\n\n", 1)
+    after = replace(before, text=whole, user=f"{text}\n\n{before.user}")
+    return PromptPack(CS.name, {**CS.prompts, "challenger": after})
+
+
+def test_a_prompt_that_is_too_long_is_refused_before_it_is_read() -> None:
+    def check(mutant: PromptPack) -> list[str]:
+        return pack_problems(CS, CS, mutant, protected=PROTECTED, growth=1e9)
+
+    for unit in [*EDITED, *UNITS]:
+        mutant = with_more(hostile(unit, MEGABYTE))
+        started = time.process_time()
+        (problem,) = check(mutant)
+        assert time.process_time() - started < WITHIN, unit
+        assert f"shorten it to at most {MAX_PROMPT_CHARS:,}" in problem
+
+
+@pytest.mark.parametrize("unit", [*EDITED, *UNITS])
+def test_the_longest_prompt_that_is_read_is_so_within_a_second(unit: str) -> None:
+    mutant = with_more(hostile(unit, MAX_PROMPT_CHARS - len(CS["challenger"].text) - 10))
+
+    def check(_: str) -> None:
+        pack_problems(CS, CS, mutant, protected=PROTECTED, growth=1e9)
+
+    assert slow(check, 1, WITHIN, [unit]) == []
 
 
 @pytest.mark.slow
@@ -431,20 +515,36 @@ def test_every_scanner_takes_time_in_proportion(work: Callable[[str], object]) -
 
 
 FILES = [
+    *(
+        "\\section[",
+        "\\title{",
+        "\\input{",
+        "%",
+        "==\n",
+        "a\n---\n",
+        "<p>",
+        "<table><tr><td>",
+        "|",
+        "- a\n",
+        "class A:\n\n",
+        "],[",
+    ),
     *("#", "# ", "# a\n", "#\t ", "```\n", "~~~", "a", "a. ", '!"', " ", "\n", "\u3002", "[", '{"', '{"text": 1}\n'),
+    *("#\n", "1\n", '{"}\n', "{}\n", "[]\n", "\\\n", "\\u00 0000000\n", '{"text": }}}\n', '{"text":"a"}\n'),
+    *("\x00\n", "\u3000\n", "\r", "a\u3000\n", '{"\\u0074ext":1}\n'),
 ]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("suffix", [".txt", ".md", ".jsonl"])
+@pytest.mark.parametrize("suffix", [".txt", ".md", ".jsonl", ".rst", ".tex", ".py"])
 def test_files_of_a_megabyte_are_read_within_a_second(tmp_path: Path, suffix: str) -> None:
     def read(text: str) -> None:
         for found in read_documents([path]):
             if isinstance(found, Document):
                 fit(found, MEGABYTE // 2, "cut")
+                chunked(found, 60_000)
 
     path = tmp_path / f"hostile{suffix}"
     for unit in FILES:
         path.write_text(hostile(unit, MEGABYTE), "utf-8")
-        # Of a .jsonl file every bad line becomes a note: a megabyte holds a quarter of a million.
-        assert slow(read, 1, 6 * WITHIN if suffix == ".jsonl" else WITHIN, [unit]) == [], unit
+        assert slow(read, 1, WITHIN, [unit]) == [], unit

@@ -10,7 +10,7 @@ import pytest
 from autodata.tracing import export_queue
 from autodata.tracing.export_queue import Delivery, Outbox
 
-LONG = 60.0
+LONG = 300.0
 """Seconds that no test takes: a wait for what comes at once."""
 
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.errors import PatchError, UserError
 from autodata.prompts import PromptPack, load_pack
 from autodata.prompts.pack import parse_prompt
-from autodata.prompts.patch import PatchError, apply_diff, write_pack
+from autodata.prompts.patch import apply_diff, write_pack
 
 HEAD = "+++\nplaceholders = []\n+++\n# user\n"
 CS = load_pack("cs")

@@ -147,6 +147,7 @@ print("<<<end>>>" + json.dumps(ends), flush=True)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", first_quick("cp1252", "ascii"))
 def test_every_command_survives_every_encoding_and_writes_data_exactly(tmp_path: Path, encoding: str) -> None:
     run = tmp_path / "run"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import sys
@@ -16,7 +17,8 @@ from typer.testing import CliRunner
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.registry import Registry
 from autodata.cli.app import INSTALLED, app
-from autodata.cli.plugins import REGISTRIES
+from autodata.cli.plugins import registries
+from autodata.corpus.documents import read_documents
 from autodata.corpus.exporters.registry import EXPORTERS
 from autodata.domains.acceptance.parse import policy_of
 from autodata.domains.acceptance.policies import PRESETS, Planned
@@ -37,6 +39,7 @@ MODULE = """
 
     from autodata.checkpoints.records import Decision, FailureMode, Stage
     from autodata.corpus.exporters.files import write_whole
+    from autodata.corpus.loaders.base import Raw
     from autodata.domains.acceptance.policies import Majority
     from autodata.domains.tasks.reference import ReferenceKind
 
@@ -57,6 +60,10 @@ MODULE = """
     def open_mine(config, redactor):
         return Sent(config.texts)
 
+    def load_log(file, reading):
+        for number, line in enumerate(file.text(reading)[0].splitlines(), 1):
+            yield Raw(f"{file.name}:{number}", line, record=True)
+
     def greet(name: str) -> None:
         '''Greet somebody.'''
         print("hello", name)
@@ -71,6 +78,10 @@ POINTS = """
     strict = adds_parts:Strict
     paper = adds_parts:Strict
     other = adds_parts:Strict
+    [autodata.loaders]
+    log = adds_parts:load_log
+    rst = adds_parts:load_log
+    dat = adds_parts:nothing
     [autodata.exporters]
     ids = adds_parts:export_ids
     gone = adds_parts:export_gone
@@ -83,7 +94,7 @@ POINTS = """
 
 
 def forget() -> None:
-    for registry in REGISTRIES:
+    for registry in registries():
         registry.__dict__.pop("plugins", None)
         registry._loaded.clear()
 
@@ -113,7 +124,7 @@ def config(text: str) -> RunConfig:
 
 def test_without_packages_there_are_ours_only() -> None:
     forget()
-    assert all(registry.plugins == {} for registry in REGISTRIES)
+    assert all(registry.plugins == {} for registry in registries())
 
 
 def test_a_task_type(installed: Path) -> None:
@@ -145,6 +156,20 @@ def test_a_policy_and_its_configuration(installed: Path) -> None:
     assert resolved["acceptance"] == {"name": "strict", "most": 1}
     assert fingerprint(resolved)["domain.code"].startswith("adds_parts:Strict ")
     assert "domain.code" not in fingerprint(config("").resolved("p"))
+
+
+def test_a_loader(installed: Path, tmp_path: Path) -> None:
+    for name in ("a.log", "b.log.gz", "c.rst"):
+        write = gzip.compress if name.endswith("gz") else bytes
+        (tmp_path / name).write_bytes(write(f"The mast {name}\nand its foot {name}".encode()))
+    found = read_documents([tmp_path / name for name in ("a.log", "b.log.gz", "c.rst")])
+    assert [one.name for one in found] == [
+        *("a.log:1", "a.log:2", "b.log.gz:1", "b.log.gz:2"),
+        "c.rst",  # ours is never replaced
+    ]
+    (tmp_path / "d.dat").touch()
+    with pytest.raises(UserError, match=r"loader 'dat' .*: is no loader: it is neither a Loader nor a function"):
+        read_documents([tmp_path / "d.dat"])
 
 
 def test_an_exporter(installed: Path, tmp_path: Path) -> None:
@@ -201,6 +226,9 @@ def test_what_is_installed_is_listed_with_what_is_wrong(installed: Path) -> None
         ("autodata.policies", "strict"): False,
         ("autodata.policies", "paper"): True,
         ("autodata.policies", "other"): True,
+        ("autodata.loaders", "log"): False,
+        ("autodata.loaders", "rst"): True,
+        ("autodata.loaders", "dat"): True,
         ("autodata.exporters", "ids"): False,
         ("autodata.exporters", "gone"): True,
         ("autodata.trace_exporters", "mine"): False,

@@ -74,6 +74,7 @@ async def write_run(
             {"document_id": "d1", "name": name, "title": name, "status": "accepted", "text": "t", "rounds": 2},
             {"document_id": "d2", "name": "b.md", "status": "errored", "status_reason": question, "rounds": 1},
             {"document_id": "skipped-1", "name": "c.md", "status": "skipped"},
+            {"document_id": "d3", "name": "left out.md", "status": "dropped"},
         ],
         "failures": [
             {"failure_id": "f", "document_id": "d2", "kind": "endpoint", "message": answer, "created_at": "2030"}
@@ -304,6 +305,8 @@ async def test_the_page_holds_all_it_needs_and_says_the_figures(source: Source) 
     for figure in ("1,234", "gates: weak mean < 0.50, strong mean >= 0.65, gap >= 0.20", "too easy", "0.5000", "0.75"):
         assert figure in page.text
     assert sum(tag == "circle" for tag, _ in page.elements) == 2
+    assert "1 were dropped" in page.text
+    assert "left out.md" not in html
     assert report_page([source]).html == html
     assert {"outcome", "mode", "type", "measure", "low", "high", "text"} == {
         attrs["name"] for tag, attrs in page.elements if tag in {"select", "input"}

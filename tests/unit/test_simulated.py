@@ -19,6 +19,7 @@ from autodata.models.simulated.world import Faults, World
 from autodata.models.structured import parse_reply, schema_text
 from autodata.nodes.feedback import GROUPS
 from autodata.prompts import fence, load_pack
+from tests.support.stages import first_quick
 
 RUBRIC, REFERENCE = TASK_TYPES["rubric"], TASK_TYPES["reference"]
 CS, FACTS = load_pack("cs"), load_pack("facts")
@@ -188,7 +189,7 @@ def asked(failures: str = "", rule: str = "", **world: Any) -> tuple[float, floa
 
 @pytest.mark.parametrize(
     ("group", "harder"),
-    [("TOO EASY", True), ("SATURATED", True), ("FAILED ON STRONG", False), ("NO SIGNAL", False)],
+    first_quick(("TOO EASY", True), ("SATURATED", True), ("FAILED ON STRONG", False), ("NO SIGNAL", False)),
 )
 def test_feedback_moves_the_next_question(group: str, harder: bool) -> None:
     start, once, often = asked(), asked(told(group, 1)), asked(told(group, 4))

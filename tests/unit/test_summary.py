@@ -41,6 +41,10 @@ def a_call(n: int, role: str, tokens_in: int | None, tokens_out: int | None, cos
     return row | {"tokens_in": tokens_in, "tokens_out": tokens_out, "cost_usd": cost}
 
 
+def unanswered(n: int, role: str) -> dict[str, Any]:
+    return {"timeout_id": f"t{n}", "role": role, "model": "m", "created_at": "2030-01-01T00:00:00Z"}
+
+
 def an_example(n: int, weak: float | None, strong: float | None, gap: float | None) -> dict[str, Any]:
     row = {"example_id": f"e{n}", "document_id": f"d{n}", "round_id": "r1", "example": {}, "rounds": 1}
     return row | {"weak_mean": weak, "strong_mean": strong, "gap": gap}
@@ -62,11 +66,16 @@ async def test_every_number(ledger: Ledger, tmp_path: Path) -> None:
         ],
         attempts=[an_attempt(0, truncated=True), an_attempt(1, truncated=False), an_attempt(2, truncated=True)],
         calls=[
-            a_call(1, "weak_solver", 10, 20, 0.25),
-            a_call(2, "challenger", 100, 200, 0.5),
+            a_call(1, "weak_solver", 10, 20, 0.25) | {"tokens_cached": 1},
+            a_call(2, "challenger", 100, 200, 0.5) | {"tokens_cached": 40, "tokens_reasoning": 160},
             a_call(3, "weak_solver", 1, None, None),
             a_call(4, "verifier", None, 2, None),
-            a_call(5, "weak_solver", 1000, 2000, 0.0),
+            a_call(5, "weak_solver", 1000, 2000, 0.0) | {"tokens_cached": 0},
+        ],
+        timeouts=[
+            unanswered(1, "weak_solver"),
+            unanswered(2, "quality_verifier"),
+            unanswered(3, "quality_verifier") | {"cause": "cancelled"},
         ],
         examples=[
             an_example(0, 0.25, 0.75, 0.5),
@@ -82,13 +91,25 @@ async def test_every_number(ledger: Ledger, tmp_path: Path) -> None:
         "errored": 1,
         "pending": 1,
         "waiting": 0,
+        "dropped": 0,
+        "errors": [{"cause": "", "documents": ["6.md"]}],
         "rounds": 4,
         "calls": 5,
         "calls_by_role": {"challenger": 1, "verifier": 1, "weak_solver": 3},
         "tokens_in": 1111,
         "tokens_out": 2222,
+        "tokens_cached": 41,
+        "tokens_reasoning": 160,
+        "cached_share": pytest.approx(41 / 1110),
+        "cached_share_by_role": {
+            "challenger": pytest.approx(0.4),
+            "quality_verifier": None,
+            "verifier": None,
+            "weak_solver": pytest.approx(1 / 1010),
+        },
         "cost_usd": 0.75,
-        "timed_out": 0,
+        "timed_out": 2,
+        "cancelled": 1,
         "truncated": 2,
         "failure_modes": {
             "malformed_candidate": 0,
@@ -126,14 +147,17 @@ async def test_an_empty_ledger(ledger: Ledger) -> None:
     summary = await summarise(ledger)
     nulls = {key for key, value in summary.items() if value is None}
     means = {"weak_mean", "strong_mean", "gap_mean"}
-    assert nulls == means | {"cost_usd", "rounds_per_accepted", "calls_per_accepted"}
+    told = {"tokens_cached", "tokens_reasoning", "cached_share"}
+    assert nulls == means | told | {"cost_usd", "rounds_per_accepted", "calls_per_accepted"}
+    assert summary["cached_share_by_role"] == {}
     assert summary["calls_by_role"] == {}
     assert summary["failure_modes"] == dict.fromkeys([mode.value for mode in FailureMode], 0)
     found = await signals(ledger)
     assert {key: summary[key] for key in found} == found
     assert summary["labels"] == dict.fromkeys(("approve", "edit", "reject"), 0)
     assert summary["shared_questions"] == []
-    tables = {"calls_by_role", "failure_modes", "labels", "shared_questions"}
+    assert summary["errors"] == []
+    tables = {"calls_by_role", "cached_share_by_role", "failure_modes", "labels", "shared_questions", "errors"}
     assert all(summary[key] == 0 for key in summary.keys() - nulls - tables - found.keys())
 
 

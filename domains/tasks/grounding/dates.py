@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from fractions import Fraction
 from functools import lru_cache
+from itertools import chain, product
+from typing import Final
 
 from autodata.domains.tasks.quantities import MONTHS, any_of, stated, tokens
 
@@ -59,40 +61,64 @@ def dates_missing(text: str, known: str) -> Iterator[str]:
     if not dates:
         return
     there, rest = _dates_of(known)
+    readable = _queries(there)
     values, months = stated(rest), {month for _, month, _ in there} | _months_of(known)
     spelled = {written for date, written in dates if date[0] is not None}
     for (day, month, year), written in dates:
         if written.replace("/", "").replace("-", "").replace(".", "").isdecimal() and any(
-            _fits(other, there) for other, as_written in dates if as_written == written
+            _fits(other, readable) for other, as_written in dates if as_written == written
         ):
             continue  # one of the two ways to read it stands there
         if day is None and any(written in longer for longer in spelled):
             continue
-        fits = _fits((day, month, year), there)
+        fits = _fits((day, month, year), readable)
         day_apart = day is None or Fraction(day) in values  # as in: from 9 to 12 June 1931
         year_apart = year is None or Fraction(year) in values
-        in_year = _fits((None, month, year), there) if day is not None else False
+        in_year = _fits((None, month, year), readable) if day is not None else False
         if not fits and not (day_apart and (in_year or (month in months and year_apart))):
             yield written.strip()
 
 
 def months_missing(text: str, known: str) -> Iterator[str]:
     """Yield the months that an answer names outside of a date, and that its source has in no form."""
-    dated = [match.span() for pattern in DATES for match in pattern.finditer(text)]
-    for match in _A_MONTH.finditer(text):
-        if not any(start <= match.start() < end for start, end in dated):
-            month = MONTHS[match[0].lower()]
-            if month not in _months_of(known) | {there for _, there, _ in _dates_of(known)[0]}:
-                yield match[0]
+    named = list(_A_MONTH.finditer(text))
+    if not named:
+        return
+    months = _months_of(known) | {there for _, there, _ in _dates_of(known)[0]}
+    decided = places(text, dated(text))
+    yield from (match[0] for match in named if not decided[match.start()] and MONTHS[match[0].lower()] not in months)
 
 
-def _fits(date: _Date, there: Iterable[_Date]) -> bool:
+def places(text: str, *spans: Iterable[tuple[int, int]]) -> bytearray:
+    """Return for each place of a text whether it lies in one of some spans."""
+    inside = bytearray(len(text))
+    for start, end in chain(*spans):
+        inside[start:end] = b"\1" * (end - start)
+    return inside
+
+
+def dated(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where the dates of a text stand."""
+    return (match.span() for pattern in DATES for match in pattern.finditer(text))
+
+
+_ANY: Final = -1
+"""In a query for a date: any day, or any year."""
+
+
+@lru_cache(maxsize=32)
+def _queries(there: frozenset[_Date]) -> frozenset[_Date]:
+    """Return all queries that one of some dates answers."""
+    return frozenset(query for day, month, year in there for query in product({day, _ANY}, {month}, {year, _ANY}))
+
+
+def _fits(date: _Date, readable: Set[_Date]) -> bool:
+    """Whether a date is one of those whose queries are given; what either leaves out may be anything."""
     day, month, year = date
-    return any(
-        month == month_there and (day is None or day_there == day) and (year is None or year_there in {year, None})
-        for day_there, month_there, year_there in there
-    )
+    years = {_ANY} if year is None else {year, None}
+    return any((_ANY if day is None else day, month, one) in readable for one in years)
 
 
-def _months_of(text: str) -> set[int]:
-    return {MONTHS[word] for word in {token.lower() for token in tokens(text)} if word in MONTHS}
+@lru_cache(maxsize=32)
+def _months_of(text: str) -> frozenset[int]:
+    return frozenset(MONTHS[word] for word in {token.lower() for token in tokens(text)} if word in MONTHS)

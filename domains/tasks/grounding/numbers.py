@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 
-from autodata.domains.tasks.grounding.dates import DATES
+from autodata.domains.tasks.grounding.dates import dated, places
 from autodata.domains.tasks.grounding.units import UNIT_BEHIND, UNIT_OF_WORD, has_unit, same_size
 from autodata.domains.tasks.quantities import (
     UNITS,
@@ -26,15 +26,19 @@ _TIME = re.compile(r"(\d(?<!\w\d)\d?)[:.](\d{2})(?!\d)")
 def numbers_missing(text: str, known: str) -> Iterator[str]:
     """Yield the numbers of an answer that a source does not state, as written, and with their unit."""
     values = stated(known)
+    always = values | _ALWAYS
     times = [match for match in _TIME.finditer(text) if ":" in match[0]]
     minutes = {_minutes(*parts) for parts in set(_TIME.findall(known))} | _spoken_times(known) if times else set()
-    in_time = [match.span() for match in times if _minutes(match[1], match[2]) in minutes]
     spelled = in_words(text)
-    parts = [(one.start, one.end) for one in in_fractions(text) if one.values & values]
-    years = [(one.start, one.end) for one in spelled if len(in_words(one.text)) > 1 and one.values & values]
-    dated = [match.span() for pattern in DATES for match in pattern.finditer(text)]
+    decided = places(
+        text,
+        [match.span() for match in times if _minutes(match[1], match[2]) in minutes],
+        [(one.start, one.end) for one in in_fractions(text) if one.values & values],
+        [(one.start, one.end) for one in spelled if len(in_words(one.text)) > 1 and one.values & values],
+        dated(text),
+    )
     for number in (*in_digits(text, unlikely=False), *spelled):
-        if any(start <= number.start < end for start, end in (*in_time, *parts, *years, *dated)):
+        if decided[number.start]:
             continue
         if not values.isdisjoint(_years_of(number, text)):
             continue  # a decade or a century of a year that stands there
@@ -46,7 +50,7 @@ def numbers_missing(text: str, known: str) -> Iterator[str]:
         written = text[number.start : behind.end() if behind and unit else number.end].strip()
         if unit and same_size(unit, number.values, known):
             continue
-        if number.values and not (number.values | shares) & (values | _ALWAYS):
+        if number.values and (number.values | shares).isdisjoint(always):
             if number.in_digits or len(in_words(number.text)) == 1:  # a year's two halves are there by themselves
                 yield written
         elif unit and not has_unit(unit, number.values, known):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import lru_cache
@@ -198,11 +199,23 @@ def _there(part: str, words: frozenset[str], initials: frozenset[str]) -> bool:
     """Whether a source has a name's word: as it is, as a plural or another form of it, or by its first letters."""
     if part in words or part in initials or part in _NO_NAME or _without_umlauts(part) in words:
         return True
-    if _DERIVED.search(part) and any(word.startswith(part[:3]) for word in words):
+    in_order = _in_order(words)
+    if _DERIVED.search(part) and _some_begin(in_order, part[:3]):
         return True
     if any(land in words for land in _LANDS.get(part.removesuffix("s"), ())):
         return True
     stem = part[:-2] if part.endswith("es") else part.removesuffix("s")
     if len(stem) < 4:
         return stem in words
-    return any(word.startswith(stem) or (len(word) >= 4 and part.startswith(word)) for word in words)
+    return _some_begin(in_order, stem) or any(part[:end] in words for end in range(4, len(part)))
+
+
+@lru_cache(maxsize=32)
+def _in_order(words: frozenset[str]) -> list[str]:
+    return sorted(words)
+
+
+def _some_begin(in_order: list[str], start: str) -> bool:
+    """Whether one of some words, which are in order, begins with certain letters."""
+    at = bisect_left(in_order, start)
+    return at < len(in_order) and in_order[at].startswith(start)

@@ -7,8 +7,12 @@ import unicodedata
 from collections.abc import Mapping
 
 MAX_QUOTES = 5
+MAX_LOOKED_FOR = 250
 QUOTE_CHARS = 160
-"""What is kept of the quotes that a document lacks: so many, each cut to so many characters."""
+"""What is kept of the quotes that a document lacks: MAX_QUOTES, each cut to QUOTE_CHARS characters.
+
+Of different quotes at most MAX_LOOKED_FOR are looked for, each in the whole document.
+"""
 
 _QUOTED = re.compile(
     r"\u201c([^\u201c\u201d]{1,2000})\u201d|\u00ab([^\u00ab\u00bb]{1,2000})\u00bb|(?<![\w\"])\"(?=\S)([^\"]{1,2000})(?<=\S)\"(?!\w)"
@@ -21,9 +25,9 @@ def quotes_missing(parts: Mapping[str, str], document: str) -> list[dict[str, st
     """Return the quoted words, two or more in a row, that a document does not hold, and the part each stands in.
 
     White space, case, punctuation and quotation marks do not matter; what is left out of a quote by three dots may be
-    anything. At most MAX_QUOTES are returned, cut to QUOTE_CHARS characters.
+    anything. At most MAX_QUOTES are returned, cut to QUOTE_CHARS characters, of the first MAX_LOOKED_FOR that differ.
     """
-    held, seen = "", set[str]()
+    held, seen, looked_for = "", set[str](), 0
     found: list[dict[str, str]] = []
     for where, text in parts.items():
         for match in _QUOTED.finditer(text):
@@ -33,6 +37,9 @@ def quotes_missing(parts: Mapping[str, str], document: str) -> list[dict[str, st
                 continue
             if seen.issuperset(pieces):
                 continue
+            if looked_for == MAX_LOOKED_FOR:
+                return found
+            looked_for += 1
             held = held or f" {_bare(document)} "
             if all(f" {piece} " in held for piece in pieces):
                 seen.update(pieces)  # looked for once, however often it is quoted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from fractions import Fraction
 from functools import lru_cache
 
@@ -63,19 +63,32 @@ def has_unit(unit: str, values: frozenset[Fraction], known: str) -> bool:
     """Whether a source writes a unit at all, and does not write the number with other units only."""
     if unit not in _units_of(known):
         return False
-    beside = {one for number, one in _amounts(known) if number & values}
-    return not beside or None in beside or unit in beside
+    beside = _units_beside(known)
+    there = {one for value in values for one in beside.get(value, ())}
+    return not there or None in there or unit in there
 
 
 def same_size(unit: str, values: frozenset[Fraction], known: str) -> bool:
     """Whether a source gives the same amount in another unit, as 7.3 km for 7,300 m."""
     base, size = _SIZES.get(unit, ("", Fraction(0)))
-    wanted = {value * size for value in values} - {0}
-    return bool(base) and any(
-        not wanted.isdisjoint(value * _SIZES[other][1] for value in number)
-        for number, other in _amounts(known)
-        if other is not None and other in _SIZES and _SIZES[other][0] == base
-    )
+    return bool(base) and not _sizes_of(known).isdisjoint((base, value * size) for value in values if value)
+
+
+@lru_cache(maxsize=32)
+def _sizes_of(text: str) -> frozenset[tuple[str, Fraction]]:
+    """Return every amount of a source in base units, with its base unit."""
+    known = ((number, *_SIZES[unit]) for number, unit in _amounts(text) if unit and unit in _SIZES)
+    return frozenset((base, value * size) for number, base, size in known for value in number)
+
+
+@lru_cache(maxsize=32)
+def _units_beside(text: str) -> Mapping[Fraction, Set[str | None]]:
+    """Return the units that stand behind each value of a source, None for another word or none."""
+    found: dict[Fraction, set[str | None]] = {}
+    for number, unit in _amounts(text):
+        for value in number:
+            found.setdefault(value, set()).add(unit)
+    return found
 
 
 @lru_cache(maxsize=32)

@@ -8,8 +8,8 @@ from pathlib import Path
 os.environ["HF_HUB_OFFLINE"] = "1"
 root = Path(sys.argv[1])
 
-import pyarrow.parquet as pq  # noqa: E402
-from datasets import Features, load_dataset  # noqa: E402
+import pyarrow.parquet as pq  # noqa: E402 - the variable is read on import
+from datasets import Features, load_dataset  # noqa: E402 - the variables above are read on import
 
 found = {}
 for name in ("hf", "messages", "dpo", "trl-grpo", "verl", "inspect", "nemo-gym", "verifiers"):

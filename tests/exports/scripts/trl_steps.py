@@ -9,11 +9,11 @@ os.environ |= {"HF_HUB_OFFLINE": "1", "WANDB_DISABLED": "true"}
 root = Path(sys.argv[1])
 sys.path.insert(0, str(root / "trl-grpo"))
 
-import reward  # noqa: E402 - the export's own
-from datasets import load_dataset  # noqa: E402
-from tokenizers import Tokenizer, models, pre_tokenizers  # noqa: E402
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast  # noqa: E402
-from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer  # noqa: E402
+import reward  # noqa: E402 - the export's own, on the path now
+from datasets import load_dataset  # noqa: E402 - the variables above are read on import
+from tokenizers import Tokenizer, models, pre_tokenizers  # noqa: E402 - the variables above are read on import
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast  # noqa: E402 - the variables above are read on import
+from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer  # noqa: E402 - the variables above are read on import
 
 TEMPLATE = (
     "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}<eos>{% endfor %}"

@@ -1,8 +1,4 @@
-"""What a node records: one function a step, which writes everything that it found out in one transaction.
-
-Each takes the values that the nodes work with; what the tables of `schema.py` hold of them is said here alone. Each
-returns when the rows are durable, raises as `Ledger.save` does, and may be called twice with the same values.
-"""
+"""What the nodes of the loop record of a round: its candidate, attempts, marks, verdicts, and its end."""
 
 from __future__ import annotations
 
@@ -16,7 +12,6 @@ from autodata.checkpoints.protocols import Store
 from autodata.checkpoints.records import (
     Attempt,
     Candidate,
-    Document,
     DocumentStatus,
     Example,
     Mark,
@@ -24,6 +19,7 @@ from autodata.checkpoints.records import (
     Round,
     Verdict,
 )
+from autodata.checkpoints.writes.documents import document_row
 
 
 @dataclass(frozen=True)
@@ -84,70 +80,11 @@ async def record_opened(
     await store.save(candidates=_candidate_rows(opened), rounds=rows)
 
 
-async def record_question(
-    store: Store, label_id: str, opened: OpenRound, *, verdict: str, why: str, again: bool
-) -> None:
-    """Record a question that a person is asked about an open round: what the gates said, and why it is asked.
-
-    `again`: an answer stored beside the run cannot be taken, and is forgotten. Raises ValueError without a candidate.
-    """
-    if opened.candidate is None:
-        raise ValueError(f"round {opened.round_id} has no candidate to ask about")
-    row: dict[str, Any] = {
-        "label_id": label_id,
-        "verdict": verdict,
-        "why": why,
-        "document_id": opened.document_id,
-        "thread_id": opened.thread_id,
-        "n": opened.n,
-        "round_id": opened.round_id,
-        "candidate_id": opened.candidate.candidate_id,
-    }
-    if again:
-        row |= {"decision": None, "edited": None}
-    await store.save(labels=[row])
-
-
-async def record_answer(
-    store: Store, label_id: str, *, decision: str, reason: str, edited: Candidate | None, reviewer: str, at: str
-) -> None:
-    """Record what a person answered: `approve`, `edit` or `reject`, the candidate as they changed it, who, and when."""
-    row = {
-        "label_id": label_id,
-        "decision": decision,
-        "reason": reason,
-        "edited": edited.model_dump(mode="json") if edited else None,
-        "edited_id": edited.candidate_id if edited else None,
-        "reviewer": reviewer,
-        "created_at": at,
-    }
-    await store.save(labels=[row])
-
-
 async def record_judgement(
     store: Store, round_id: str, judgement: Mapping[str, Any], packet: Mapping[str, Any]
 ) -> None:
     """Record what the loop judge found, and the packet of figures that it was shown."""
     await store.save(rounds=[{"round_id": round_id, "judgement": judgement, "packet": packet}])
-
-
-async def record_skipped(store: Store, document_id: str, reason: str, rounds: int) -> None:
-    """Record that a document ends without an example, after so many rounds, for it is no use."""
-    await store.save(documents=[_document_row(document_id, DocumentStatus.SKIPPED, reason, rounds)])
-
-
-async def record_extract(store: Store, document_id: str, extract: Mapping[str, Any], unsuitable: str | None) -> None:
-    """Record a document's extract; and its end, where it was found `unsuitable` for this reason."""
-    row: dict[str, Any] = {"document_id": document_id, "extract": extract}
-    if unsuitable is not None:
-        row |= {"status": DocumentStatus.SKIPPED.value, "status_reason": unsuitable}
-    await store.save(documents=[row])
-
-
-async def record_document(store: Store, document: Document) -> None:
-    """Record a document with its text. One that is known keeps its status."""
-    known = {"document_id": document.document_id, "name": document.name, "title": document.title}
-    await store.save(documents=[{**known, "text": document.text, "chars": len(document.text)}])
 
 
 async def record_attempts(
@@ -211,7 +148,7 @@ async def record_rejected(
     told = {} if feedback is None else {"feedback": feedback}
     await store.save(
         rounds=[{**_closed_row(closed), "reason": reason, **told}],
-        documents=[_document_row(document_id, status, why, closed.n)],
+        documents=[document_row(document_id, status, why, closed.n)],
     )
 
 
@@ -219,7 +156,7 @@ async def record_accepted(store: Store, closed: Round, example: Example, *, tied
     """Record the end of an accepted round, and its example. `tied` is what `numbers.tied_to_numbers` found."""
     await store.save(
         rounds=[_closed_row(closed)],
-        documents=[_document_row(example.document_id, DocumentStatus.ACCEPTED, "", closed.n)],
+        documents=[document_row(example.document_id, DocumentStatus.ACCEPTED, "", closed.n)],
         examples=[
             {
                 "example_id": example.example_id,
@@ -303,10 +240,6 @@ def _closed_row(closed: Round) -> dict[str, Any]:
         "reason": closed.reason,
         **_means(closed),
     }
-
-
-def _document_row(document_id: str, status: DocumentStatus, reason: str, rounds: int) -> dict[str, Any]:
-    return {"document_id": document_id, "status": status.value, "status_reason": reason, "rounds": rounds}
 
 
 def _means(of: Verdict | Round | Example) -> dict[str, float | None]:

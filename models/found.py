@@ -1,0 +1,117 @@
+"""What was found out about an endpoint: kept for the session, told once, and written down for the next one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from autodata.models.dialect import Dialect
+
+USUAL_FORMAT = "json_schema"
+"""The structured output that is tried first anyway."""
+LOG = logging.getLogger("autodata")
+PREFIX = "endpoint:"
+"""What the names of the rows in table `meta` begin with, that hold what was found out."""
+
+
+class Found:
+    """What one endpoint takes, as far as it is known. All who use the endpoint share it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.dialect = Dialect()
+        self.told: list[str] = []
+        """What was found out in this session, a line each."""
+        self.on_found: Callable[[str], None] | None = None
+        """Told each of these lines as it is found out; they go to the log where it is None."""
+        self.system_taken = False
+        """Whether a request with a system text of its own was answered."""
+        self._kept: dict[str, Any] = {}
+        self._doubted = False
+        self._one = asyncio.Lock()
+        self.one_asks = asyncio.Lock()
+        """Held by whoever asks whether the endpoint takes anything at all."""
+
+    def tell(self, line: str) -> None:
+        """Note a finding; each is told once."""
+        if line not in self.told:
+            self.told.append(line)
+            if self.on_found is None:
+                LOG.info("%s: %s", self.name, line)
+            else:
+                self.on_found(f"{self.name}: {line}")
+
+    def report_to(self, say: Callable[[str], None]) -> None:
+        """Tell what was found out, and from now on what will be, to somebody who shows it to people."""
+        self.on_found = say
+        for line in self.told:
+            say(f"{self.name}: {line}")
+
+    def adapt(self, used: Dialect, error: Exception, sent: Collection[str]) -> bool:
+        """Whether a refused request may be taken in another dialect than the one it was sent in.
+
+        It may where its refusal names what to change, and where somebody else has found that out in the meantime.
+        """
+        if self.dialect != used:
+            return True
+        changed = used.after(error, sent)
+        if changed is None:
+            self._doubted = False
+            return False
+        self.speak(changed)
+        return True
+
+    def speak(self, dialect: Dialect) -> None:
+        """Use a dialect from now on, and say how it differs from the one before."""
+        for line in dialect.changes_since(self.dialect):
+            self.tell(f"{line}, for the server refuses it otherwise")
+        self._doubted = dialect != self.dialect
+        self.dialect = dialect
+
+    def settled(self) -> None:
+        """Note that a request was taken, or failed for another reason: nobody waits for another's any longer."""
+        self._doubted = False
+
+    @asynccontextmanager
+    async def one_by_one(self) -> AsyncIterator[None]:
+        """Let those that were refused try a new dialect one after the other until one of them is answered.
+
+        Others, and those refused once it is known to be taken, do not wait.
+        """
+        if not self._doubted:
+            yield
+            return
+        async with self._one:
+            if self._doubted:
+                yield
+                return
+        yield
+
+    def to_keep(self, wire_format: str | None, schema_formats: Mapping[str, str]) -> dict[str, str]:
+        """Return what table `meta` keeps of what is known now, by name; nothing where it is kept or all is as usual."""
+        known: dict[str, Any] = {"dialect": self.dialect.kept()} if self.dialect != Dialect() else {}
+        others = {name: one for name, one in schema_formats.items() if one != USUAL_FORMAT}
+        if others:
+            known |= {"wire_format": wire_format, "schema_formats": others}
+        if known == self._kept:
+            return {}
+        self._kept = known
+        return {f"{PREFIX}{self.name}": json.dumps(known, sort_keys=True)}
+
+    def recall(self, kept: Mapping[str, str]) -> Mapping[str, Any]:
+        """Take up what an earlier session kept in table `meta`; return all of it, nothing where it cannot be read."""
+        try:
+            known = json.loads(kept.get(f"{PREFIX}{self.name}", "{}"))
+            dialect = Dialect.of(known.get("dialect", {}))
+        except (ValueError, TypeError, AttributeError):
+            return {}
+        self._kept = known
+        if dialect != Dialect() and self.dialect == Dialect():
+            for line in dialect.changes_since(self.dialect):
+                self.tell(f"{line}, as an earlier session found out")
+            self.dialect = dialect
+        return dict(known)
