@@ -23,7 +23,7 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from autodata import open_runner as read_folder
+from autodata import open_run as read_folder
 from autodata.checkpoints.document_queue import DocumentQueue
 from autodata.checkpoints.errors import RunFailed
 from autodata.checkpoints.ids import document_id
