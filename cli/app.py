@@ -38,6 +38,10 @@ COMMANDS: Mapping[str, str] = {
     "analyse": "Say what the accepted examples are like: doubles, coverage, rubrics, learnability, contamination.",
     "optimize": "Search for better prompts: rewrite them from traced failures, keep what wins on held-out documents.",
     "export": "Write the accepted examples of a run to a file or folder, in the order of their documents.",
+    "report": (
+        "Write one HTML page of runs and searches: figures, plots, and every round of every document to look through."
+    ),
+    "view": "Serve the report of runs on this machine alone, as they stand when the page is loaded. Ctrl-C ends it.",
     "push": (
         "Push the accepted examples of a run to a dataset elsewhere. Pushing again adds what is new, and nothing twice."
     ),

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.records import FailureMode
-from autodata.cli.report import figure
+from autodata.cli.figures import figure
 from autodata.cli.signals import signal_rows
 from autodata.cli.terminal import AsJson, console, print_json, write_data
 from autodata.corpus.compare import SUITABILITIES

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from autodata.checkpoints.texts import json_text
-from autodata.cli.report import example_card, examples_table, summary_table
+from autodata.cli.figures import example_card, examples_table, summary_table
 from autodata.cli.run import closing_lines, execute
 from autodata.cli.terminal import console
 from autodata.examples import documents_folder

@@ -136,7 +136,7 @@ async def _try_saver(config: CheckpointsConfig) -> SaverFinding | None:
 
 def _longest(config: RunConfig) -> int:
     """Return the characters of the longest document that a model may be shown; 0 where it is shown short passages."""
-    return config.documents.max_chars if config.chosen_domain.passage_words is None else 0
+    return config.max_chars if config.chosen_domain.passage_words is None else 0
 
 
 def _bounded(settings: ModelSettings, seconds: float) -> ModelSettings:

@@ -17,7 +17,7 @@ from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Reader
 from autodata.checkpoints.queries.searches import iterations
 from autodata.checkpoints.queries.usage import usage_of_all
-from autodata.cli.report import may_be_billed, percent
+from autodata.cli.figures import may_be_billed, percent
 from autodata.jobs.run_ledger import ledger_of
 from autodata.nodes.optimizer.blame import Version, blame
 from autodata.prompts import PromptPack

@@ -1,157 +1,76 @@
-"""Tables and cards of a run's results, shared by the commands."""
+"""`autodata report`: runs and searches as one page that needs no network."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Annotated
 
-from rich.console import Group
-from rich.panel import Panel
-from rich.table import Table
-from rich.text import Text
+import typer
 
-from autodata.checkpoints.records import Check
-from autodata.checkpoints.usage import MAY_BE_BILLED
+from autodata.checkpoints.errors import UserError
+from autodata.corpus.exporters.files import STDOUT, write_whole
+from autodata.corpus.reporting import Report, Source, read_source, report_page
+from autodata.corpus.reporting.page import MEGABYTE
+from autodata.jobs.run_ledger import ledger_of
 
-SHOWN_REPEATED = SHOWN_DOCUMENTS = 3
-"""Repeated questions that are shown, and documents of each."""
-SHOWN_CHARS = 80
-"""Characters of a repeated question that are shown."""
-
-
-def figure(value: float | None, places: int = 2) -> str:
-    """Return a number for a table; a dash for none."""
-    return "-" if value is None else f"{value:.{places}f}"
-
-
-def summary_table(summary: Mapping[str, Any]) -> Table:
-    """Return the few figures a person wants at the end of a run."""
-    table = Table(title="Run", title_justify="left", show_header=False)
-    table.add_column("what")
-    table.add_column("value", justify="right")
-    cost, cached, reasoning = summary["cost_usd"], summary["cached_share"], summary["tokens_reasoning"]
-    rows = {
-        "documents": f"{summary['documents']:,}",
-        "accepted": f"{summary['accepted']:,}",
-        "rejected": f"{summary['rejected']:,}",
-        "skipped / errored / pending": " / ".join(f"{summary[k]:,}" for k in ("skipped", "errored", "pending")),
-        **({"waiting for a person": f"{summary['waiting']:,}"} if summary["waiting"] else {}),
-        "weak / strong / gap (means)": " / ".join(figure(summary[k]) for k in ("weak_mean", "strong_mean", "gap_mean")),
-        "rounds, per accepted": f"{summary['rounds']:,}, {figure(summary['rounds_per_accepted'])}",
-        "calls, per accepted": f"{summary['calls']:,}, {figure(summary['calls_per_accepted'], 1)}",
-        "tokens in / out": f"{summary['tokens_in']:,} / {summary['tokens_out']:,}",
-        **({} if cached is None else {"prompt tokens cached": _cached(cached, summary["cached_share_by_role"])}),
-        **({} if reasoning is None else {"reasoning tokens": f"{reasoning:,}"}),
-        "cost": "no prices set" if cost is None else f"${cost:,.4f}",
-    }
-    for name, value in rows.items():
-        table.add_row(name, value)
-    failures = {name: count for name, count in summary["failure_modes"].items() if count}
-    if failures:
-        table.add_row("rejected rounds", ", ".join(f"{name} {count}" for name, count in failures.items()))
-    return table
+RunsArgument = Annotated[
+    list[Path], typer.Argument(metavar="RUN...", help="Folders that 'autodata run' or 'autodata optimize' made.")
+]
+Size = Annotated[
+    float, typer.Option("--size", min=1, max=1000, help="Megabytes of the page: long texts are shortened to fit.")
+]
 
 
-def repeated_questions(shared: Sequence[Mapping[str, Any]]) -> str:
-    """Return one line on questions that were accepted for several documents each."""
-    shown = "; ".join(
-        f'"{cut(row["question"], SHOWN_CHARS)}" from {", ".join(row["documents"][:SHOWN_DOCUMENTS])}'
-        + (f" and {len(row['documents']) - SHOWN_DOCUMENTS:,} more" if len(row["documents"]) > SHOWN_DOCUMENTS else "")
-        for row in shared[:SHOWN_REPEATED]
-    )
-    more = f"; and {len(shared) - SHOWN_REPEATED:,} more" if len(shared) > SHOWN_REPEATED else ""
-    what = "1 question" if len(shared) == 1 else f"{len(shared):,} questions"
-    return f"{what} came from several documents: {shown}{more}"
+def report(
+    runs: RunsArgument,
+    out: Annotated[Path, typer.Option("--out", help="The file to write; - for standard output.")],
+    size: Size = 5,
+) -> None:
+    """Write one HTML page of runs and searches: figures, plots, and every round of every document to look through.
 
-
-def told_cause(cause: str, documents: Sequence[str]) -> str:
-    """Return a cause once for all documents that it ended: how many, or which one, and the names of the first."""
-    if len(documents) == 1:
-        return f"{documents[0]}: {cause}"
-    more = ", ..." if len(documents) > SHOWN_DOCUMENTS else ""
-    return f"{len(documents):,} documents: {cause} ({', '.join(documents[:SHOWN_DOCUMENTS])}{more})"
-
-
-def may_be_billed(used: Mapping[str, Any]) -> str:
-    """Return what a person must know of requests without a reply; empty where there is none.
-
-    `used` counts them under `timed_out` and `cancelled`.
+    Example: autodata report runs/first --out report.html
     """
-    return unanswered(used["timed_out"], used["cancelled"])
+    page = asyncio.run(make_report(runs, size))
+
+    def write(stream: IO[str]) -> int:
+        return stream.write(page.html)
+
+    write_whole(out, write)
+    where = "standard output" if out == STDOUT else str(out)
+    typer.echo(f"{page.size / MEGABYTE:.1f} MB written to {where}{shortened(page, size)}", err=True)
 
 
-def unanswered(timed_out: int, cancelled: int) -> str:
-    """Return the same of two counts."""
-    late = f"{_requests(timed_out)} timed out" if timed_out else ""
-    off = f"{_requests(cancelled)} {'was' if cancelled == 1 else 'were'} called off" if cancelled else ""
-    if late and off:
-        return f"{late} and {off}: all {MAY_BE_BILLED}"
-    return f"{late or off} and {MAY_BE_BILLED}" if late or off else ""
+async def make_report(runs: Sequence[Path], size: float, live: str = "") -> Report:
+    """Return the report of some folders. Raises UserError for one that holds no run, and without Jinja2."""
+    sources = [await _read(run, name) for run, name in zip(runs, names_of(runs), strict=True)]
+    return await asyncio.to_thread(lambda: report_page(sources, most_bytes=int(size * MEGABYTE), live=live))
 
 
-def _requests(count: int) -> str:
-    return "1 request" if count == 1 else f"{count:,} requests"
+async def _read(run: Path, name: str) -> Source:
+    async with ledger_of(run, search=None) as ledger:
+        return await read_source(ledger, name)
 
 
-def percent(share: float | None) -> str:
-    """Return a share for a table; a dash for none."""
-    return "-" if share is None else f"{share:.0%}"
+def names_of(runs: Sequence[Path]) -> list[str]:
+    """Return what folders are called on the page: their own names, with the folders above where two have the same.
+
+    Raises UserError for a folder that is named twice.
+    """
+    paths = [run.resolve() for run in runs]
+    if twice := {str(run) for run, path in zip(runs, paths, strict=True) if paths.count(path) > 1}:
+        raise UserError(f"{', '.join(sorted(twice))}: named twice: name every folder once")
+    for depth in range(1, max(len(path.parts) for path in paths) + 1):
+        names = ["/".join(path.parts[-depth:]) for path in paths]
+        if len(set(names)) == len(names):
+            break
+    return names
 
 
-def cut(text: str, chars: int) -> str:
-    """Return a text on one line, at most `chars` characters long."""
-    line = " ".join(text.split())
-    return line if len(line) <= chars else line[: chars - 1] + "…"
-
-
-def examples_table(examples: list[dict[str, Any]]) -> Table:
-    """Return one row an accepted example: its scores as they were counted, curtailed ones marked."""
-    table = Table(title="Accepted", title_justify="left")
-    table.add_column("document")
-    for name in ("weak", "strong", "gap", "rounds"):
-        table.add_column(name, justify="right")
-    for example in examples:
-        table.add_row(
-            Text(example["document_name"]),
-            _scores(example, "weak"),
-            _scores(example, "strong"),
-            figure(_number(example["gap"])),
-            str(example["rounds"]),
-        )
-    return table
-
-
-def example_card(example: Mapping[str, Any]) -> Panel:
-    """Return one accepted example in full."""
-    candidate = example["candidate"]
-    fields = {
-        "Passage": example.get("passage"),
-        "Context": candidate.get("context"),
-        "Question": candidate["question"],
-        "Reference answer": candidate["reference_answer"],
-    }
-    parts = [Text.assemble((f"{name}: ", "bold"), str(value)) for name, value in fields.items() if value]
-    parts += [Text(f"  {item['weight']:+3d}  {item['criterion']}") for item in candidate.get("rubric", ())]
-    checks = example["checks"]
-    parts += [Text(str(Check.model_validate(check)), style="green") for check in checks]
-    title = Text(f"from {example['document_name']}, round {example['rounds']}")
-    return Panel(Group(*parts), title=title, title_align="left")
-
-
-def _cached(share: float, by_role: Mapping[str, float | None]) -> str:
-    known = {role: of_role for role, of_role in by_role.items() if of_role is not None}
-    return f"{percent(share)}: " + ", ".join(f"{role} {percent(of_role)}" for role, of_role in known.items())
-
-
-def _scores(example: Mapping[str, Any], stage: str) -> str:
-    if (value := _number(example[f"{stage}_mean"])) is not None:
-        return figure(value)
-    return next((check["value"] for check in example["checks"] if check["name"] == f"{stage} right"), "-")
-
-
-def _number(value: str | None) -> float | None:
-    """Return an exact score, stored as `5/8`, as a float."""
-    if value is None:
-        return None
-    above, _, below = value.partition("/")
-    return int(above) / int(below or 1)
+def shortened(page: Report, size: float) -> str:
+    """Return what a person must know of a page that could not hold all texts."""
+    if page.limit is None:
+        return ""
+    larger = f"; it is larger than --size {size:g} all the same" if page.size > size * MEGABYTE else ""
+    return f"; answers are shortened to {page.limit.answers:,} characters (a larger --size holds more){larger}"

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autodata.checkpoints.records import FailureMode
-from autodata.cli.report import figure
+from autodata.cli.figures import figure
 from autodata.jobs.printable import printable
 
 CUT_CHARS = 600

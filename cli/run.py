@@ -17,7 +17,7 @@ import typer
 from autodata.checkpoints.errors import RunFailed, UserError, cause_of
 from autodata.checkpoints.queries.usage import usage_of_all
 from autodata.checkpoints.texts import json_text
-from autodata.cli.report import may_be_billed, repeated_questions, summary_table, told_cause
+from autodata.cli.figures import may_be_billed, repeated_questions, summary_table, told_cause
 from autodata.cli.terminal import console
 
 if TYPE_CHECKING:

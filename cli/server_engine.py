@@ -14,7 +14,7 @@ from typing import Any
 from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.checkpoints.queries.documents import count_documents, count_usable, examples
 from autodata.checkpoints.usage import MAY_BE_BILLED
-from autodata.cli.report import percent
+from autodata.cli.figures import percent
 from autodata.cli.terminal import console
 from autodata.corpus.summary import summarise
 from autodata.jobs.inputs import Inputs, as_folder_began

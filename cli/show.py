@@ -22,7 +22,7 @@ from autodata.checkpoints.queries.documents import documents_with_examples
 from autodata.checkpoints.queries.figures import failures_by_document, numbers
 from autodata.checkpoints.queries.whole import document_with_rounds
 from autodata.checkpoints.records import DocumentStatus, FailureMode
-from autodata.cli.report import figure, repeated_questions
+from autodata.cli.figures import figure, repeated_questions
 from autodata.cli.rounds import show_rounds
 from autodata.cli.terminal import AsJson, DocumentArgument, OneRound, RunArgument, console, print_json
 from autodata.jobs.printable import printable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from autodata.cli.report import figure
+from autodata.cli.figures import figure
 from autodata.corpus.signals import BANDS
 from autodata.prompts.roles import SOLVERS
 

@@ -15,7 +15,7 @@ from rich.text import Text
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.queries.usage import usage_by_role
 from autodata.checkpoints.usage import Usage
-from autodata.cli.report import figure, may_be_billed, percent, repeated_questions, told_cause
+from autodata.cli.figures import figure, may_be_billed, percent, repeated_questions, told_cause
 from autodata.cli.signals import signal_rows
 from autodata.cli.terminal import AsJson, RunArgument, console, print_json
 from autodata.corpus.summary import summarise

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autodata.checkpoints.usage import MAY_BE_BILLED
-from autodata.cli.report import figure
+from autodata.cli.figures import figure
 from autodata.jobs.printable import printable
 from autodata.prompts.roles import ROLE
 

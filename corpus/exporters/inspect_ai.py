@@ -8,19 +8,19 @@ from typing import Any
 from autodata.corpus.exporters.card import card
 from autodata.corpus.exporters.folder import write_folder
 from autodata.corpus.exporters.jsonl import split_files
-from autodata.corpus.exporters.judged import rubric_text, scorer_files, template
+from autodata.corpus.exporters.judged import asked_about, rubric_text, scorer_files, template
 from autodata.corpus.exporters.rows import ExampleRow, ExportSet, prompt_text
 
 
 def sample(row: ExampleRow) -> dict[str, Any]:
     """Return a row as `json_dataset` reads it."""
-    names = ("question", "context", "reference_answer", "domain")
     return {
         "id": row["id"],
         "input": prompt_text(row),
         "target": row["reference_answer"],
         "rubric": rubric_text(row),
-        **{name: row[name] for name in names},
+        "domain": row["domain"],
+        **asked_about(row),
     }
 
 

@@ -45,6 +45,15 @@ def asked(row: ExampleRow) -> list[Message]:
     return [{"role": "user", "content": prompt_text(row)}]
 
 
+def asked_about(row: ExampleRow) -> dict[str, str]:
+    """Return the parts of a row that its score is about, but for the rubric."""
+    return {
+        "question": row["question"],
+        "context": row["context"],
+        "reference_answer": row["reference_answer"],
+    }
+
+
 def rubric_text(row: ExampleRow) -> str:
     """Return a row's criteria as JSON: text survives every trainer's columns, and means the same in each."""
     return json_text([{"criterion": item["criterion"], "weight": item["weight"]} for item in row["rubric"]])

@@ -8,14 +8,14 @@ from typing import Any
 from autodata.corpus.exporters.card import card
 from autodata.corpus.exporters.folder import write_folder
 from autodata.corpus.exporters.jsonl import split_files
-from autodata.corpus.exporters.judged import asked, scorer_files
+from autodata.corpus.exporters.judged import asked, asked_about, scorer_files
 from autodata.corpus.exporters.rows import ExampleRow, ExportSet
 
 
 def request(row: ExampleRow) -> dict[str, Any]:
     """Return a row's line."""
-    names = ("question", "context", "reference_answer", "rubric", "domain")
-    return {"responses_create_params": {"input": asked(row)}, "id": row["id"], **{name: row[name] for name in names}}  # type: ignore[literal-required]  # a name of the row
+    known = {"id": row["id"], "domain": row["domain"], "rubric": row["rubric"], **asked_about(row)}
+    return {"responses_create_params": {"input": asked(row)}, **known}
 
 
 def export_nemo_gym(data: ExportSet, out: Path | None) -> int:

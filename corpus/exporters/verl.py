@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 from autodata.checkpoints.texts import json_text
 from autodata.corpus.exporters.card import card
 from autodata.corpus.exporters.folder import write_folder
-from autodata.corpus.exporters.judged import Message, asked, rubric_text, scorer_files, template
+from autodata.corpus.exporters.judged import Message, asked, asked_about, rubric_text, scorer_files, template
 from autodata.corpus.exporters.parquet import parquet_bytes
 from autodata.corpus.exporters.rows import ExampleRow, ExportSet
 
@@ -42,8 +42,7 @@ class VerlRow(TypedDict):
 
 def verl_row(row: ExampleRow, index: int, split: str) -> VerlRow:
     """Return the row of a prompt."""
-    names = ("question", "context", "reference_answer")
-    truth = json_text({**{name: row[name] for name in names}, "rubric": rubric_text(row)})
+    truth = json_text({**asked_about(row), "rubric": rubric_text(row)})
     return {
         "data_source": f"autodata/{row['domain']}",
         "prompt": asked(row),

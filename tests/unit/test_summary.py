@@ -11,7 +11,7 @@ import pytest
 
 from autodata.checkpoints.ledger import Ledger, open_readonly
 from autodata.checkpoints.records import FailureMode
-from autodata.cli.report import repeated_questions
+from autodata.cli.figures import repeated_questions
 from autodata.corpus.signals import signals
 from autodata.corpus.summary import summarise
 from tests.support.commands import printed, words

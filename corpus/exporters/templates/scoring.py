@@ -106,7 +106,7 @@ def read(row: Mapping[str, Any], reply: str) -> float:
         raise Unreadable("met: true or false is needed")
     reachable = sum(item["weight"] for item in items if item["weight"] > 0)
     earned = sum(item["weight"] for number, item in enumerate(items, 1) if met[number])
-    return min(1.0, max(0.0, earned / reachable))
+    return min(1.0, max(0.0, float(earned) / float(reachable)))
 
 
 def by_code(row: Mapping[str, Any], answer: str, prompt: Mapping[str, Any]) -> float | None:
@@ -153,7 +153,8 @@ def score(row: Mapping[str, Any], text: str, judge: Judge | None = None) -> floa
 def scores(rows: Sequence[Mapping[str, Any]], texts: Sequence[str], judge: Judge | None = None) -> list[float | None]:
     """Return the scores of texts for their rows, several judged side by side."""
     with ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
-        return list(threads.map(lambda pair: score(*pair, judge), zip(rows, texts, strict=True)))
+        asked = [threads.submit(score, row, text, judge) for row, text in zip(rows, texts, strict=True)]
+        return [one.result() for one in asked]
 
 
 def endpoint(asked: Sequence[Mapping[str, str]]) -> str:

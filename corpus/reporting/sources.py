@@ -1,0 +1,43 @@
+"""What a report is made from: each folder that was named, read whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from autodata.checkpoints.ledger import Reader
+from autodata.checkpoints.queries.meta import meta_value
+from autodata.checkpoints.queries.usage import usage_by_role
+from autodata.corpus.reporting.search import Search, read_search
+from autodata.corpus.reporting.trajectories import read_trajectories
+from autodata.corpus.summary import summarise
+
+
+@dataclass(frozen=True)
+class Source:
+    """A run, or a search for better prompts, as a report tells of it."""
+
+    name: str
+    domain: str = ""
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    """What `autodata status --json` prints."""
+    usage: Sequence[Mapping[str, Any]] = ()
+    """(role, calls, tokens_in, tokens_out, cost_usd)."""
+    documents: Sequence[Mapping[str, Any]] = ()
+    """As `read_trajectories` returns them; none of a search, whose documents went through the loop many times."""
+    search: Search | None = None
+
+
+async def read_source(ledger: Reader, name: str) -> Source:
+    """Read what a folder's ledger holds; `name` is what the report calls it."""
+    usage = await usage_by_role(ledger)
+    if await meta_value(ledger, "kind") == "optimize":
+        return Source(name, usage=usage, search=await read_search(ledger))
+    return Source(
+        name=name,
+        domain=await meta_value(ledger, "domain") or "",
+        summary=await summarise(ledger),
+        usage=usage,
+        documents=await read_trajectories(ledger),
+    )

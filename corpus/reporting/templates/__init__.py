@@ -1,0 +1,1 @@
+"""The page of a report as files: the template, its style and its script."""
