@@ -54,7 +54,9 @@ def judge() -> Iterator[Judge]:
 
 def script(name: str, environment: str, *arguments: object, judge: Judge | None = None) -> Any:
     """Run a script in an environment and return the JSON of its last line."""
-    variables = {} if judge is None else {"AUTODATA_JUDGE_URL": judge.url, "AUTODATA_JUDGE_MODEL": "m"}
+    variables: dict[str, Any] = {}
+    if judge is not None:
+        variables = {"AUTODATA_JUDGE_URL": judge.url, "AUTODATA_JUDGE_MODEL": "m"}
     return json.loads(
         run([python(environment), str(SCRIPTS / name), *map(str, arguments)], **variables).splitlines()[-1]
     )
@@ -74,7 +76,7 @@ def run(command: list[str], cwd: Path | None = None, **variables: str) -> str:
 def half(row: dict[str, Any]) -> float:
     """Return the score of an answer that meets every other criterion of a row."""
     weights = [item["weight"] for item in json.loads(row["rubric"])]
-    return min(1.0, max(0.0, sum(weights[::2]) / sum(weight for weight in weights if weight > 0)))
+    return float(min(1.0, max(0.0, sum(weights[::2]) / sum(weight for weight in weights if weight > 0))))
 
 
 def train_rows(exported: Path) -> list[dict[str, Any]]:

@@ -648,7 +648,7 @@ def _streamed(completion: Body) -> str:
     return "".join(f"data: {json.dumps(event)}\n\n" for event in events) + "data: [DONE]\n\n"
 
 
-def in_process(server: Quirky) -> httpx.AsyncClient:
+def in_process(server: Quirky) -> Any:
     """Return an HTTP client whose every request is answered by the profile, in this process."""
 
     def answer(request: httpx.Request) -> httpx.Response:
