@@ -71,7 +71,8 @@ e2e: $(READY)
 kill: $(READY)
 	$(RUN) -m pytest -n 2 --dist loadgroup tests/kill
 
-# Exports are tried by the libraries that they are for, each in an environment of its own.
+# Exports are tried by the libraries that they are for, each in an environment of its own: a gigabyte to fetch, so it is
+# no part of `make check`.
 LIBRARIES := trl verifiers inspect
 exports: $(READY) $(LIBRARIES:%=.venvs/%/.ready)
 	$(RUN) -m pytest tests/exports
@@ -84,7 +85,7 @@ exports: $(READY) $(LIBRARIES:%=.venvs/%/.ready)
 	fi
 	@touch $@
 
-check: test lint types slow e2e kill exports
+check: test lint types slow e2e kill
 
 # The generated parts of docs; tests/unit/test_docs.py, test_api.py and test_metrics.py say when they are out of date.
 docs: $(READY)

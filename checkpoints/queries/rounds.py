@@ -106,10 +106,11 @@ async def marks_of_attempt(ledger: Reader, attempt_id: str) -> list[dict[str, An
 
 
 async def marks_of_examples(ledger: Reader) -> list[dict[str, Any]]:
-    """Return (example_id, criterion, weight, stage, met) of the marks behind the accepted examples."""
+    """Return (example_id, criterion, weight, stage, met) of the marks behind the accepted examples that count."""
     return await ledger.read(
         "SELECT e.example_id, m.text AS criterion, m.weight, a.stage, m.met FROM examples e"
-        " JOIN attempts a USING (round_id) JOIN marks m USING (attempt_id) ORDER BY e.rowid, a.rowid, m.criterion"
+        " JOIN documents d USING (document_id) JOIN attempts a USING (round_id) JOIN marks m USING (attempt_id)"
+        " WHERE d.status != 'dropped' ORDER BY e.rowid, a.rowid, m.criterion"
     )
 
 
