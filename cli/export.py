@@ -33,6 +33,10 @@ def export(
         typer.Option("--split", help="Shares of train, validation and test, of whole documents: 0.9/0.1 or 80/10/10."),
     ] = None,
     source: Annotated[bool, typer.Option("--source", help="Add the documents' texts.")] = False,
+    repeats: Annotated[
+        bool,
+        typer.Option("--repeats", help="Keep a question as often as documents led to it."),
+    ] = False,
     licence: Annotated[str, typer.Option("--licence", help="The licence of the sources, for the card.")] = "",
     name: Annotated[
         str, typer.Option("--name", help="The title on the card.", show_default="the run folder's name")
@@ -42,11 +46,23 @@ def export(
 
     Example: autodata export runs/first --format jsonl --out examples.jsonl
     """
-    count = asyncio.run(
-        export_run(run, out, format_name=format_name, shares=shares, source=source, licence=licence, name=name)
+    done = asyncio.run(
+        export_run(
+            run,
+            out,
+            format_name=format_name,
+            shares=shares,
+            source=source,
+            repeats=repeats,
+            licence=licence,
+            name=name,
+        )
     )
     where = "standard output" if out == STDOUT else str(out)
-    typer.echo(f"{count:,} example{'' if count == 1 else 's'} written to {where}", err=True)
+    typer.echo(f"{done.rows:,} example{'' if done.rows == 1 else 's'} written to {where}", err=True)
+    if done.repeated:
+        what = "1 example asks" if done.repeated == 1 else f"{done.repeated:,} examples ask"
+        typer.echo(f"{what} the same as an earlier one: left out (--repeats keeps them)", err=True)
 
 
 async def read_examples(run: Path) -> list[Example]:

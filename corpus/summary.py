@@ -64,7 +64,7 @@ MEANINGS: Mapping[tuple[str, ...], str] = {
     ("awaiting_review",): "Candidates that a person has been asked about and has not answered yet.",
     ("shared_questions",): (
         "Questions accepted for more than one document, in the order of their first example: `question` and the names"
-        " of its `documents`. The export holds each as often as it was accepted."
+        " of its `documents`. The export holds one of them, unless asked for repeats."
     ),
     ("labels",): "Answers of people so far, by decision: approve, edit, reject.",
     ("refusals",): (

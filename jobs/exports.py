@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.queries.meta import meta_value
 from autodata.checkpoints.queries.usage import usage_by_role
 from autodata.corpus.exporters.registry import EXPORTERS
-from autodata.corpus.exporters.rows import ExportSet, JudgePrompt, RunFacts, read_rows, run_id
+from autodata.corpus.exporters.rows import ExportSet, JudgePrompt, RunFacts, read_rows, run_id, without_repeats
 from autodata.corpus.exporters.splits import parse_shares, split
 from autodata.corpus.summary import summarise
 from autodata.domains.tasks.verifiable import VerifiableKind
@@ -28,6 +28,15 @@ def format_of(out: Path) -> str:
     return "jsonl" if out.suffix in LINES or str(out) == "-" else "hf"
 
 
+@dataclass(frozen=True)
+class Exported:
+    """What was exported."""
+
+    rows: int
+    repeated: int
+    """Examples left out, for an earlier one asks the same over the same context."""
+
+
 async def export_run(
     run: Path,
     out: Path,
@@ -35,28 +44,34 @@ async def export_run(
     format_name: str | None = None,
     shares: str | None = None,
     source: bool = False,
+    repeats: bool = False,
     licence: str = "",
     name: str = "",
-) -> int:
-    """Export a run's accepted examples and return how many rows were written.
+) -> Exported:
+    """Export a run's accepted examples and return how many rows were written, and how many questions left out.
 
-    `shares` is a text such as `0.9/0.1`; `source` adds the documents' texts. `name` and `licence` stand on the card.
+    `shares` is a text such as `0.9/0.1`; `source` adds the documents' texts; a question that several documents led to
+    is written once unless `repeats`. `name` and `licence` stand on the card.
     Raises UserError and RunFailed as the format does, and for a folder that holds no run.
     """
     exporter = EXPORTERS.find(format_name or format_of(out), "--format")
     wanted = parse_shares(shares) if shares else (Fraction(1),)
-    data = await read_export_set(run, wanted, source=source)
+    data = await read_export_set(run, wanted, source=source, repeats=repeats)
     named = replace(data.facts, name=name or await asyncio.to_thread(lambda: run.resolve().name), licence=licence)
-    return await asyncio.to_thread(exporter, replace(data, facts=named), out)
+    return Exported(await asyncio.to_thread(exporter, replace(data, facts=named), out), named.repeated)
 
 
-async def read_export_set(run: Path, shares: Sequence[Fraction] = (Fraction(1),), *, source: bool = False) -> ExportSet:
+async def read_export_set(
+    run: Path, shares: Sequence[Fraction] = (Fraction(1),), *, source: bool = False, repeats: bool = False
+) -> ExportSet:
     """Return what a run's formats are made from. Raises UserError for a folder that holds no run."""
     async with ledger_of(run) as ledger:
-        rows = await read_rows(ledger, source=source)
+        every = await read_rows(ledger, source=source)
+        rows = every if repeats else without_repeats(every)
         domain = await meta_value(ledger, "domain") or (rows[0]["domain"] if rows else "")
         facts = RunFacts(
             run=await run_id(ledger),
+            repeated=len(every) - len(rows),
             domain=domain,
             figures=await summarise(ledger),
             usage=await usage_by_role(ledger),

@@ -82,13 +82,15 @@ class GenerationResult:
         format: str | None = None,  # noqa: A002 - the option's name on the command line
         split: str | None = None,
         source: bool = False,
+        repeats: bool = False,
         licence: str = "",
         name: str = "",
     ) -> int:
         """Write the examples to a file or folder, as `autodata export` does, and return how many there were.
 
         `format` is a name that `autodata plugins` lists; without one a file `.jsonl` has lines, and a folder `hf`.
-        `split` is such as `0.9/0.1`; `source` adds the documents' texts; `name` and `licence` stand on the card.
+        `split` is such as `0.9/0.1`; `source` adds the documents' texts; `repeats` keeps a question that several
+        documents led to as often as it was accepted; `name` and `licence` stand on the card.
 
         Raises UserError for a place that cannot be written to, an unknown format, or a result without a run folder;
         RunFailed when writing fails.
@@ -96,11 +98,21 @@ class GenerationResult:
         if self.run_folder is None:
             raise UserError("export needs the run folder, which was a temporary one: give out= to generate")
         folder, target = self.run_folder, Path(out).expanduser()
-        return run_blocking(
-            lambda: export_run(
-                folder, target, format_name=format, shares=split, source=source, licence=licence, name=name
+
+        async def write() -> int:
+            done = await export_run(
+                folder,
+                target,
+                format_name=format,
+                shares=split,
+                source=source,
+                repeats=repeats,
+                licence=licence,
+                name=name,
             )
-        )
+            return done.rows
+
+        return run_blocking(write)
 
     def raise_for_status(self) -> GenerationResult:
         """Return the result itself. Raises RunFailed when the run failed: documents errored, or it could not go on."""

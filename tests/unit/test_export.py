@@ -18,7 +18,15 @@ from autodata.checkpoints.records import Example
 from autodata.corpus.exporters.folder import MANIFEST
 from autodata.corpus.exporters.jsonl import export_jsonl
 from autodata.corpus.exporters.registry import EXPORTERS
-from autodata.corpus.exporters.rows import ExampleRow, ExportSet, JudgePrompt, RunFacts, example_row, plain_row
+from autodata.corpus.exporters.rows import (
+    ExampleRow,
+    ExportSet,
+    JudgePrompt,
+    RunFacts,
+    example_row,
+    plain_row,
+    without_repeats,
+)
 from autodata.corpus.exporters.splits import parse_shares, split
 
 
@@ -300,3 +308,13 @@ def test_a_format_with_a_reward_needs_a_judge(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="no prompt of a judge"):
             EXPORTERS[name](bare, tmp_path / name)
     assert not any(tmp_path.iterdir())
+
+
+def test_a_question_that_several_documents_led_to_is_kept_once_whatever_its_white_space() -> None:
+    found = [
+        rich(1),
+        rich(2, document_name="b.md"),
+        rich(3, candidate={"question": "Why\u2028 so  “high”?", "context": "At sea."}),
+    ]
+    other = rich(4, candidate={"question": "Why\u2028so “high”?", "context": "On land."})
+    assert [row["id"] for row in without_repeats([*found, other])] == ["e1", "e4"]
