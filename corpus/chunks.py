@@ -10,7 +10,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from autodata.checkpoints.ids import PART, normalise_text
 from autodata.checkpoints.records import Document
@@ -35,8 +35,7 @@ _OPENS: Final = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class _Block:
+class _Block(NamedTuple):
     """Lines that belong together, and how good a place before them is to part: 1 is the best."""
 
     start: int
@@ -109,14 +108,15 @@ def _code_blocks(text: str) -> list[_Block]:
     blocks: list[_Block] = []
     place, blank = 0, True
     for line in text.split("\n"):
-        if line.strip():
-            indent = len(line) - len(line.lstrip())
-            opens = bool(_OPENS.match(line))
-            closes = line.strip()[0] in ")]}"
-            behind_blank = min(PLAIN, 2 + indent) if indent else 1
-            level = behind_blank if blank and not closes else 2 if opens else _INSIDE
+        if code := line.lstrip():
+            opens = _OPENS.match(line) is not None
+            if blank and code[0] not in ")]}":
+                indent = len(line) - len(code)
+                level = min(PLAIN, 2 + indent) if indent else 1
+            else:
+                level = 2 if opens else _INSIDE
             blocks.append(_Block(place, level, line if opens else ""))
-        blank = not line.strip()
+        blank = not code
         place += len(line) + 1
     return blocks
 

@@ -127,8 +127,9 @@ def _texts(item: Item, reading: Reading) -> Iterator[tuple[Raw | Skipped, str, s
             yield raw, item.address.removeprefix("hf://"), ""
     else:
         file, loader, source = _opened(item)
+        stem = file.stem
         for raw in loader.load(file, reading):
-            yield raw, file.stem, _known_by(source, raw)
+            yield raw, stem, _known_by(source, raw)
 
 
 def _opened(item: Found | Away) -> tuple[File, Loader, str]:

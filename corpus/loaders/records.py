@@ -88,12 +88,12 @@ def load_lines(file: File, reading: Reading) -> Iterator[Raw | Skipped]:
 
 
 def _may_hold(line: bytes | str, key: str) -> bool:
-    """Whether a line can be an object with a key at all; its letters may be escaped, and its encoding is not known."""
+    """Whether a line can be an object with a key at all; its letters may be escaped."""
     if not key.isascii():
         return True
     if isinstance(line, str):
         return key in line or "\\u" in line
-    return key.encode() in line or b"\\u" in line or b"\0" in line
+    return key.encode() in line or b"\\u" in line
 
 
 def _lines(file: File, reading: Reading) -> Iterator[tuple[int, bytes | str]]:

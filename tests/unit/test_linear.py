@@ -198,10 +198,15 @@ def hostile(unit: str, length: int) -> str:
     return (unit * (length // len(unit) + 1))[:length]
 
 
+TEMPLATES = "autodata.corpus.exporters.templates"
+BESIDE_A_TRAINER = {f"{TEMPLATES}.{name}" for name in ("compute_score", "reward", "task", "taskset", "taskset_init")}
+"""They need a trainer's libraries to be imported, and search no text themselves: `scoring`, beside them, does."""
+
+
 def modules(package_name: str) -> Iterator[ModuleType]:
     package = importlib.import_module(f"autodata.{package_name}")
     for found in pkgutil.walk_packages(package.__path__, f"autodata.{package_name}."):
-        if ".launch" not in found.name:
+        if ".launch" not in found.name and found.name not in BESIDE_A_TRAINER:
             yield importlib.import_module(found.name)
 
 
