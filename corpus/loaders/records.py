@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -72,19 +73,28 @@ def load_lines(file: File, reading: Reading) -> Iterator[Raw | Skipped]:
         if bad >= MAX_BAD_LINES and not _may_hold(line, reading.fields.text):
             bad, last = bad + 1, number
             continue
-        name = f"{file.name}:{number}"
         try:
-            text = as_text(line, reading)[0] if isinstance(line, bytes) else line
+            text = _text_of(line, reading)
             if not is_blank(text):
-                yield raw_of(_object(text), name, reading.fields)
+                yield raw_of(_object(text), f"{file.name}:{number}", reading.fields)
         except Unreadable as error:
             bad, last = bad + 1, number
             if bad <= MAX_BAD_LINES:
-                yield Skipped(name=name, reason=f"line {number}: {error}")
+                yield Skipped(name=f"{file.name}:{number}", reason=f"line {number}: {error}")
     if bad > MAX_BAD_LINES:
         more = bad - MAX_BAD_LINES
         what = "1 more line is no document" if more == 1 else f"{more:,} more lines are no documents"
         yield Skipped(name=file.name, reason=f"{what}, the last of them line {last}")
+
+
+def _text_of(line: bytes | str, reading: Reading) -> str:
+    """Return a line as text. Raises Unreadable. What nearly every line is, UTF-8, is tried first: lines are many."""
+    if isinstance(line, str):
+        return line
+    if b"\0" not in line:
+        with suppress(UnicodeDecodeError):
+            return line.decode("utf-8-sig")
+    return as_text(line, reading)[0]
 
 
 def _may_hold(line: bytes | str, key: str) -> bool:
