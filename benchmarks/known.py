@@ -81,7 +81,7 @@ async def simulated(domain: str) -> dict[str, Any]:
     entry: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         for kind, of_kind in (("loop", config), ("baseline", BaselineConfig.of(config))):
-            await tables.sit(of_kind, Path(folder) / kind, found)
+            await tables.run_session(of_kind, Path(folder) / kind, found)
             async with open_readonly(Path(folder) / kind / "run.db") as ledger:
                 entry[kind] = await rows_of(ledger)
                 if kind == "loop":

@@ -98,7 +98,7 @@ def settings(domain: str) -> RunConfig:
     )
 
 
-async def sit(config: RunConfig, folder: Path, of_scene: Sequence[Document]) -> None:
+async def run_session(config: RunConfig, folder: Path, of_scene: Sequence[Document]) -> None:
     """Run one kind of one scene to its end."""
     async with open_runner(config, folder) as runner:
         await add_documents(runner.ledger, of_scene)
@@ -125,7 +125,7 @@ async def play(domain: str, count: int, folder: Path) -> dict[str, Any]:
     config, of_scene = settings(domain), documents(domain, count)
     kinds: Mapping[str, RunConfig] = {"baseline": BaselineConfig.of(config), "run": config}
     for kind, of_kind in kinds.items():
-        await sit(of_kind, folder / kind, of_scene)
+        await run_session(of_kind, folder / kind, of_scene)
     async with open_readonly(folder / "baseline" / "run.db") as base, open_readonly(folder / "run" / "run.db") as run:
         ledgers = {"baseline": base, "run": run}
         report = await compare(ledgers, seed=SEED)

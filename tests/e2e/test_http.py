@@ -23,7 +23,7 @@ from autodata.examples import documents_folder
 from autodata.models.endpoint import Endpoint
 from autodata.runner.document_runner import Runner
 from autodata.runner.events import CallEvent, RunEvent
-from tests.support.runs import Session, generated, identity, settings, sit
+from tests.support.runs import Session, generated, identity, run_session, settings
 from tests.support.server import ChatServer, Switches
 
 pytestmark = pytest.mark.enable_socket
@@ -50,7 +50,7 @@ def faultless(faultless_folder: Path) -> Session:
 
     async def run() -> Session:
         async with ChatServer() as server:
-            return await sit(faultless_folder, settings(server.base_url), EXAMPLES)
+            return await run_session(faultless_folder, settings(server.base_url), EXAMPLES)
 
     session = asyncio.run(run())
     assert set(session.statuses) <= ENDED
@@ -59,7 +59,7 @@ def faultless(faultless_folder: Path) -> Session:
 
 async def test_all_example_documents_end(server: ChatServer, tmp_path: Path) -> None:
     priced = {"default": {"price_in": 2.0, "price_out": 10.0}, "weak_solver": {"price_in": 0.5, "price_out": 1.5}}
-    session = await sit(tmp_path, settings(server.base_url, priced), EXAMPLES)
+    session = await run_session(tmp_path, settings(server.base_url, priced), EXAMPLES)
     assert len(session.documents) == 5
     assert set(session.statuses) <= ENDED
     assert "accepted" in session.statuses
@@ -80,13 +80,13 @@ async def test_a_second_session_asks_nothing(
 ) -> None:
     folder = tmp_path / "again"
     shutil.copytree(faultless_folder, folder)
-    assert (await sit(folder, settings(server.base_url), EXAMPLES)).tables == faultless.tables
+    assert (await run_session(folder, settings(server.base_url), EXAMPLES)).tables == faultless.tables
     assert server.requests == []
 
 
 async def test_faults_of_transport_change_no_result(server: ChatServer, faultless: Session, tmp_path: Path) -> None:
     server.switches = Switches(first=("429", "503", "close", "html", "null"), one_in=4)
-    session = await sit(tmp_path / "faulty", settings(server.base_url), EXAMPLES)
+    session = await run_session(tmp_path / "faulty", settings(server.base_url), EXAMPLES)
     statuses = server.statuses()
     assert min(statuses[429], statuses[503], statuses[0]) > 0
     assert statuses[200] == len(session.calls) + 2 * statuses[429]  # an html and a null reply for every 429
@@ -97,7 +97,7 @@ async def test_faults_of_replies_end_every_document(server: ChatServer, tmp_path
     """Cut-off and empty replies change the course of a run, being replies; faults of transport on top do not."""
     values = settings(server.base_url, retries={"base_seconds": 0, "unusable_tries": 8})
     server.switches = Switches(cut_one_in=7, empty_one_in=7)
-    plain = await sit(tmp_path / "replies", values, EXAMPLES)
+    plain = await run_session(tmp_path / "replies", values, EXAMPLES)
     assert set(plain.statuses) <= ENDED
     cut = [row for row in plain.calls if row["finish_reason"] == "length"]
     solvers = {"weak_solver", "strong_solver"}
@@ -106,14 +106,14 @@ async def test_faults_of_replies_end_every_document(server: ChatServer, tmp_path
     assert {place(row, 1) for row in cut if row["role"] in solvers}.isdisjoint({place(row) for row in plain.calls})
 
     server.switches = Switches(cut_one_in=7, empty_one_in=7, first=("429", "503", "close"), one_in=5)
-    both = await sit(tmp_path / "both", values, EXAMPLES)
+    both = await run_session(tmp_path / "both", values, EXAMPLES)
     assert both.tables == plain.tables
 
 
 async def test_sloppy_replies_are_taken_without_a_wasted_call(server: ChatServer, tmp_path: Path) -> None:
     """Long reasons, "Good" as feedback, lists and objects by number, "5 points", skills in one text, plain LaTeX."""
     server.switches = Switches(sloppy=True)
-    session = await sit(tmp_path, settings(server.base_url), EXAMPLES)
+    session = await run_session(tmp_path, settings(server.base_url), EXAMPLES)
     assert "accepted" in session.statuses
     assert set(session.statuses) <= ENDED
     assert {row["try"] for row in session.calls} == {0}
@@ -128,7 +128,7 @@ async def test_sloppy_replies_are_taken_without_a_wasted_call(server: ChatServer
 
 async def test_an_answer_lost_to_the_token_limit_scores_nothing_unjudged(server: ChatServer, tmp_path: Path) -> None:
     server.switches = Switches(empty_one_in=3)
-    await sit(tmp_path, settings(server.base_url), EXAMPLES)
+    await run_session(tmp_path, settings(server.base_url), EXAMPLES)
     rows = read(tmp_path, "select answered, truncated, decided_by, score from attempts")
     lost = [row for row in rows if not row["answered"]]
     assert lost
@@ -145,7 +145,7 @@ async def test_retry_after_is_obeyed(server: ChatServer, tmp_path: Path, monkeyp
 
     monkeypatch.setattr(Endpoint, "pause", pause)
     server.switches = Switches(first=("429",), retry_after=7.5)
-    session = await sit(tmp_path, settings(server.base_url, max_rounds=1), EXAMPLES[:2])
+    session = await run_session(tmp_path, settings(server.base_url, max_rounds=1), EXAMPLES[:2])
     assert waits == [7.5] * len(session.calls)
 
 
@@ -155,10 +155,10 @@ async def test_the_structured_output_is_found_out_once_per_endpoint(
 ) -> None:
     """Two endpoints are asked for structured output: that of the challenger and, as another model, the judge's."""
     values = settings(server.base_url, {"verifier": {"model": "judge"}}, max_rounds=2, concurrency=8)
-    accepting = await sit(tmp_path / "accepting", values, EIGHT)
+    accepting = await run_session(tmp_path / "accepting", values, EIGHT)
     server.forget()
     server.switches = Switches(refused_formats=refused)
-    refusing = await sit(tmp_path / "refusing", values, EIGHT)
+    refusing = await run_session(tmp_path / "refusing", values, EIGHT)
     assert refusing.tables == accepting.tables
     assert server.statuses() == {200: len(refusing.calls), 400: 2 * len(refused)}
     formats = Counter((request["model"], request["format"]) for request in server.requests)
@@ -172,11 +172,11 @@ async def test_the_structured_output_is_found_out_once_per_endpoint(
 async def test_a_server_that_refuses_the_seed(server: ChatServer, tmp_path: Path) -> None:
     """It says no word of what it refuses: a trivial question without the seed shows it."""
     server.switches = Switches(refuses_seed=True)
-    sent = await sit(tmp_path / "sent", settings(server.base_url, max_rounds=1, concurrency=8), EXAMPLES)
+    sent = await run_session(tmp_path / "sent", settings(server.base_url, max_rounds=1, concurrency=8), EXAMPLES)
     assert set(sent.statuses) <= ENDED
     refused = server.statuses()[400]
     assert refused >= 4  # three formats, and the trivial question, which is then asked without a seed
-    await sit(tmp_path / "sent", settings(server.base_url, max_rounds=1, concurrency=8), EIGHT)
+    await run_session(tmp_path / "sent", settings(server.base_url, max_rounds=1, concurrency=8), EIGHT)
     assert server.statuses()[400] == refused  # what was found out is kept with the run
 
 
@@ -193,7 +193,7 @@ async def test_a_row_of_documents_with_one_cause_pauses_the_run(
             server.switches = Switches(always="400")
 
     values = settings(server.base_url, max_rounds=1, concurrency=concurrency)
-    broken = await sit(tmp_path, values, generated(30), watch)
+    broken = await run_session(tmp_path, values, generated(30), watch)
     assert broken.outcome.failed
     words = "5 documents in a row errored for the same cause: call_failed: strong at "
     assert broken.outcome.stopped.startswith(words)
@@ -205,7 +205,7 @@ async def test_a_row_of_documents_with_one_cause_pauses_the_run(
     assert 5 <= broken.statuses.count("errored") <= 5 + concurrency
     assert broken.statuses.count("pending") >= 30 - 7 - 2 * concurrency
     server.switches = Switches()
-    assert set((await sit(tmp_path, values, generated(30))).statuses) <= ENDED
+    assert set((await run_session(tmp_path, values, generated(30))).statuses) <= ENDED
 
 
 async def test_another_cause_or_a_document_that_ends_breaks_the_row(server: ChatServer, tmp_path: Path) -> None:
@@ -219,8 +219,8 @@ async def test_another_cause_or_a_document_that_ends_breaks_the_row(server: Chat
 
     retries = {"base_seconds": 0, "pause_after_documents": 2}
     values = settings(server.base_url, max_rounds=1, concurrency=1, retries=retries)
-    await sit(tmp_path / "first", values, documents[1:2])
-    session = await sit(tmp_path / "run", values, [*documents[1:], documents[0]], watch)
+    await run_session(tmp_path / "first", values, documents[1:2])
+    session = await run_session(tmp_path / "run", values, [*documents[1:], documents[0]], watch)
     assert not session.outcome.stopped
     assert session.statuses.count("errored") == 3
 
@@ -236,7 +236,7 @@ async def test_nothing_of_an_account_is_told_to_another_host(
     for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE", "OPENAI_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9/v1")
     monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-From-Environment: private")
-    session = await sit(tmp_path, settings(server.base_url, max_rounds=1), EXAMPLES[:1])
+    session = await run_session(tmp_path, settings(server.base_url, max_rounds=1), EXAMPLES[:1])
     assert set(session.statuses) <= ENDED
     assert {(request["key"], str(request["account"])) for request in server.requests} == {("none", "{}")}
 
@@ -248,7 +248,7 @@ async def test_a_format_that_a_server_fails_on_is_not_used(
     server: ChatServer, tmp_path: Path, failing: dict[str, int]
 ) -> None:
     server.switches = Switches(failing_formats=failing)
-    session = await sit(tmp_path, settings(server.base_url, max_rounds=1, concurrency=4), EXAMPLES)
+    session = await run_session(tmp_path, settings(server.base_url, max_rounds=1, concurrency=4), EXAMPLES)
     assert set(session.statuses) <= ENDED
     assert not session.outcome.errored
     failed = sum(request["format"] in failing for request in server.requests)
@@ -267,7 +267,7 @@ async def test_a_bound_holds_over_sessions_where_usage_is_not_told(
         server.base_url, {"default": price, "weak_solver": solver}, max_rounds=1, concurrency=4, budget=bound
     )
     for _ in range(3):
-        session = await sit(tmp_path, values, EXAMPLES)
+        session = await run_session(tmp_path, values, EXAMPLES)
         assert "left, and the next call can" in session.outcome.stopped
         made.add(len(session.calls))
     assert len(made) == 1
@@ -278,7 +278,7 @@ async def test_missing_usage_is_unknown_and_not_nothing(server: ChatServer, tmp_
     server.switches = Switches(usage=False)
     price = {"price_in": 1.0, "price_out": 1.0}
     values = settings(server.base_url, {"default": price, "weak_solver": price}, max_rounds=1)
-    session = await sit(tmp_path, values, EXAMPLES)
+    session = await run_session(tmp_path, values, EXAMPLES)
     figures = {(row["tokens_in"], row["tokens_out"], row["cost_usd"]) for row in session.calls}
     assert figures == {(None, None, None)}
 
@@ -292,13 +292,13 @@ async def test_a_dead_endpoint_pauses_the_run(
 ) -> None:
     server.switches = Switches(always=fault)
     values = settings(server.base_url, concurrency=concurrency)
-    dead = await sit(tmp_path / "run", values, EXAMPLES)
+    dead = await run_session(tmp_path / "run", values, EXAMPLES)
     assert_paused(dead)
     assert dead.calls == []
     most = 5 if concurrency > 1 else 3  # the calls that can be tried before the third in a row has failed
     assert len(server.requests) <= 6 * most
     server.switches = Switches()
-    assert_same_results(await sit(tmp_path / "run", values, EXAMPLES), faultless)
+    assert_same_results(await run_session(tmp_path / "run", values, EXAMPLES), faultless)
 
 
 @pytest.fixture
@@ -312,10 +312,10 @@ def nobody() -> Iterator[str]:
 async def test_an_address_where_nobody_listens_pauses_the_run(
     server: ChatServer, faultless: Session, tmp_path: Path, nobody: str
 ) -> None:
-    dead = await sit(tmp_path / "run", settings(nobody), EXAMPLES)
+    dead = await run_session(tmp_path / "run", settings(nobody), EXAMPLES)
     assert_paused(dead)
     assert nobody in dead.outcome.stopped
-    assert_same_results(await sit(tmp_path / "run", settings(server.base_url), EXAMPLES), faultless)
+    assert_same_results(await run_session(tmp_path / "run", settings(server.base_url), EXAMPLES), faultless)
 
 
 async def test_a_dead_endpoint_leaves_the_only_document_pending(
@@ -323,8 +323,8 @@ async def test_a_dead_endpoint_leaves_the_only_document_pending(
 ) -> None:
     """All calls that find the endpoint down are of one step: the first of them does not know it yet."""
     values = settings(server.base_url, {"weak_solver": {"base_url": nobody}})
-    assert_paused(await sit(tmp_path, values, EXAMPLES[:1]))
-    whole = await sit(tmp_path, settings(server.base_url), EXAMPLES[:1])
+    assert_paused(await run_session(tmp_path, values, EXAMPLES[:1]))
+    whole = await run_session(tmp_path, settings(server.base_url), EXAMPLES[:1])
     assert whole.documents == {name: row for name, row in faultless.documents.items() if name in whole.documents}
     assert len(server.requests) == len(whole.calls)
 
@@ -361,12 +361,12 @@ async def test_an_endpoint_that_dies_amid_a_run_pauses_it(
                 server.switches = Switches(always="close")
 
     values = settings(server.base_url, concurrency=concurrency)
-    dead = await sit(tmp_path / "run", values, EXAMPLES, watch)
+    dead = await run_session(tmp_path / "run", values, EXAMPLES, watch)
     assert done[role] >= 4
     assert_paused(dead)
     server.switches = Switches()
     asked = len(server.requests)
-    whole = await sit(tmp_path / "run", values, EXAMPLES)
+    whole = await run_session(tmp_path / "run", values, EXAMPLES)
     assert_same_results(whole, faultless)
     assert not dead.paid & {request["call"] for request in server.requests[asked:]}
     assert len(server.requests) - asked == len(whole.calls) - len(dead.calls)
@@ -376,12 +376,12 @@ async def test_an_endpoint_that_dies_amid_a_run_pauses_it(
 async def test_a_refused_key_or_model_pauses_at_once(server: ChatServer, tmp_path: Path, fault: str) -> None:
     server.switches = Switches(always=fault)
     values = settings(server.base_url, max_rounds=1)
-    session = await sit(tmp_path, values, EIGHT)
+    session = await run_session(tmp_path, values, EIGHT)
     assert_paused(session)
     assert server.base_url in session.outcome.stopped
     assert 1 <= len(server.requests) <= 8
     server.switches = Switches()
-    assert set((await sit(tmp_path, values, EIGHT)).statuses) <= ENDED
+    assert set((await run_session(tmp_path, values, EIGHT)).statuses) <= ENDED
 
 
 async def test_one_refused_request_errors_one_document_and_is_all_that_is_paid_for_later(
@@ -397,7 +397,7 @@ async def test_one_refused_request_errors_one_document_and_is_all_that_is_paid_f
             server.switches = Switches(refused_text=event.reply.text)
 
     values = settings(server.base_url)
-    first = await sit(tmp_path / "run", values, EXAMPLES, watch)
+    first = await run_session(tmp_path / "run", values, EXAMPLES, watch)
     row = first.documents[unlucky.name]
     assert row["status"] == "errored"
     assert row["status_reason"].startswith("call_failed: ")
@@ -408,7 +408,7 @@ async def test_one_refused_request_errors_one_document_and_is_all_that_is_paid_f
 
     server.switches = Switches()
     server.forget()
-    second = await sit(tmp_path / "run", values, EXAMPLES)
+    second = await run_session(tmp_path / "run", values, EXAMPLES)
     row = second.documents[unlucky.name]
     assert row["status"] in ENDED
     assert row["epoch"] == 1

@@ -27,7 +27,7 @@ from autodata.runner.optimization.langsmith_failures import LangSmithTrajectorie
 from autodata.tracing.langsmith import langsmith_wanted
 from tests.support.commands import invoke, refusal
 from tests.support.langsmith import LangSmith
-from tests.support.runs import Session, sit
+from tests.support.runs import Session, run_session
 from tests.support.server import ChatServer, Switches
 
 pytestmark = pytest.mark.enable_socket
@@ -67,7 +67,7 @@ def metadata(run: dict[str, Any]) -> dict[str, Any]:
 
 
 async def test_a_run_is_traced_whole(service: LangSmith, tmp_path: Path) -> None:
-    session = await sit(tmp_path / "first", simulated(), EXAMPLES)
+    session = await run_session(tmp_path / "first", simulated(), EXAMPLES)
     assert session.outcome.notes == ["traced to LangSmith, project tests"]
     calls = {metadata(run)["call_key"]: run for run in service.of_kind("call")}
     assert set(calls) == {row["key"] for row in session.calls}
@@ -96,7 +96,7 @@ async def test_a_run_is_traced_whole(service: LangSmith, tmp_path: Path) -> None
 
 
 async def test_the_tree_holds_together(service: LangSmith, tmp_path: Path) -> None:
-    await sit(tmp_path, simulated(), EXAMPLES)
+    await run_session(tmp_path, simulated(), EXAMPLES)
     above = {"round": "document", "node": "round", "call": "node"}
     for identity, run in service.runs.items():
         assert run["end_time"] >= run["start_time"]
@@ -114,7 +114,7 @@ async def test_the_tree_holds_together(service: LangSmith, tmp_path: Path) -> No
 
 
 async def test_scores_are_feedback_on_the_right_runs(service: LangSmith, tmp_path: Path) -> None:
-    await sit(tmp_path, simulated(), EXAMPLES)
+    await run_session(tmp_path, simulated(), EXAMPLES)
     given = {(item["run_id"], item["key"]): item for item in service.feedback.values()}
     assert {item["session_id"] for item in service.feedback.values()} == {service.projects["tests"]}
     rounds = {metadata(run)["round_id"]: run for run in service.of_kind("round")}
@@ -146,7 +146,7 @@ async def test_scores_are_feedback_on_the_right_runs(service: LangSmith, tmp_pat
 
 
 async def test_it_goes_out_in_batches(service: LangSmith, tmp_path: Path) -> None:
-    await sit(tmp_path, simulated(), EXAMPLES)
+    await run_session(tmp_path, simulated(), EXAMPLES)
     pieces = len(service.runs) + len(service.feedback)
     assert pieces > 200
     assert service.requests.total() * 10 < pieces, service.requests
@@ -156,13 +156,13 @@ async def test_langchains_own_tracing_sends_nothing_more(
     service: LangSmith, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LANGSMITH_TRACING", "true")
-    await sit(tmp_path, simulated(max_rounds=1), EXAMPLES[:1])
+    await run_session(tmp_path, simulated(max_rounds=1), EXAMPLES[:1])
     assert {metadata(run).get("kind") for run in service.runs.values()} == {"document", "round", "node", "call"}
 
 
 async def test_an_older_server_is_spoken_to_as_it_can(service: LangSmith, tmp_path: Path) -> None:
     service.multipart = False
-    session = await sit(tmp_path, simulated(max_rounds=1), EXAMPLES[:2])
+    session = await run_session(tmp_path, simulated(max_rounds=1), EXAMPLES[:2])
     assert session.outcome.notes == ["traced to LangSmith, project tests"]
     assert len(service.of_kind("call")) == len(session.calls)
     assert service.requests["POST /feedback"] == len(service.feedback) > 0
@@ -254,7 +254,7 @@ async def test_a_folder_does_not_ask_for_its_configuration(
 
 async def test_it_needs_a_key_where_the_configuration_asks(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="needs a key: export LANGSMITH_API_KEY"):
-        await sit(tmp_path, simulated(max_rounds=1, tracing={"langsmith": True}), EXAMPLES[:1])
+        await run_session(tmp_path, simulated(max_rounds=1, tracing={"langsmith": True}), EXAMPLES[:1])
 
 
 @pytest.mark.parametrize("off", [{"langsmith": False}, None])
@@ -263,7 +263,7 @@ async def test_it_can_be_switched_off(
 ) -> None:
     if off is None:
         monkeypatch.setenv("LANGSMITH_TRACING", "false")
-    session = await sit(tmp_path, simulated(max_rounds=1, tracing=off or {"langsmith": True}), EXAMPLES[:1])
+    session = await run_session(tmp_path, simulated(max_rounds=1, tracing=off or {"langsmith": True}), EXAMPLES[:1])
     assert not service.requests
     assert session.outcome.notes == []
     assert await query(tmp_path, "select * from spans")
@@ -286,10 +286,10 @@ async def test_keys_and_patterns_are_blacked_out(
         models = {"default": {"provider": "openai", "model": "strong", "base_url": server.base_url}}
         models["default"]["api_key_env"] = "STATION_KEY"
         values = simulated(models=models, tracing={"redact": [r"\b\d{4}-\d{2}\b"]})
-        refused = await sit(tmp_path / "refused", values, [document])
+        refused = await run_session(tmp_path / "refused", values, [document])
         assert refused.statuses == ["errored"]
         server.switches = Switches()
-        await sit(tmp_path / "taken", values, [document])
+        await run_session(tmp_path / "taken", values, [document])
         assert {request["key"] for request in server.requests} == {MODEL_KEY}
     assert "[redacted]" in service.sent
     assert "litres a minute" in service.sent
@@ -303,7 +303,7 @@ async def test_keys_and_patterns_are_blacked_out(
 
 
 async def test_texts_may_stay_at_home(service: LangSmith, tmp_path: Path) -> None:
-    await sit(tmp_path, simulated(tracing={"texts": False}), EXAMPLES[:2])
+    await run_session(tmp_path, simulated(tracing={"texts": False}), EXAMPLES[:2])
     asked = await query(tmp_path, "select question from candidates")
     answers = await query(tmp_path, "select answer from attempts")
     assert all(row["question"] not in service.sent for row in asked)
@@ -327,12 +327,12 @@ async def test_a_dead_endpoint_changes_no_run(
         monkeypatch.setenv("LANGSMITH_ENDPOINT", "http://127.0.0.1:9")
     service.silent = death == "never answers"
     service.refuses = {"refuses the key": 401, "breaks": 500}.get(death, 0)
-    traced = await sit(tmp_path / "traced", simulated(tracing={"exit_seconds": 0.2}), EXAMPLES)
+    traced = await run_session(tmp_path / "traced", simulated(tracing={"exit_seconds": 0.2}), EXAMPLES)
     [note] = traced.outcome.notes
     assert "pieces of the trace were not sent" in note
     assert KEY not in note
     monkeypatch.delenv("LANGSMITH_API_KEY")
-    alone = await sit(tmp_path / "alone", simulated(), EXAMPLES)
+    alone = await run_session(tmp_path / "alone", simulated(), EXAMPLES)
     assert results(traced) == results(alone)
     assert traced.outcome.stopped == ""
 
@@ -361,7 +361,7 @@ async def test_a_dead_endpoint_holds_no_process(death: str, service: LangSmith, 
 
 
 async def test_pushing_twice_makes_no_duplicates(service: LangSmith, tmp_path: Path) -> None:
-    await sit(tmp_path / "first", simulated(tracing={"langsmith": False}), EXAMPLES)
+    await run_session(tmp_path / "first", simulated(tracing={"langsmith": False}), EXAMPLES)
     accepted = await query(tmp_path / "first", "select example from examples")
     assert accepted
     result = await asyncio.to_thread(invoke, "push", "langsmith", tmp_path / "first")
@@ -387,7 +387,7 @@ async def test_pushing_twice_makes_no_duplicates(service: LangSmith, tmp_path: P
 
 
 async def test_a_push_that_cannot_be(service: LangSmith, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    await sit(tmp_path, simulated(max_rounds=1, tracing={"langsmith": False}), EXAMPLES[:1])
+    await run_session(tmp_path, simulated(max_rounds=1, tracing={"langsmith": False}), EXAMPLES[:1])
     assert "push to one of langsmith" in await asyncio.to_thread(refusal, "push", "nowhere", tmp_path)
     service.refuses = 401
     error = (await asyncio.to_thread(invoke, "push", "langsmith", tmp_path)).exception
@@ -450,7 +450,7 @@ async def test_failures_are_read_back_as_the_ledger_has_them(
     query_v2: bool, service: LangSmith, tmp_path: Path
 ) -> None:
     service.query_v2 = query_v2
-    await sit(tmp_path, simulated(max_rounds=5), EXAMPLES)
+    await run_session(tmp_path, simulated(max_rounds=5), EXAMPLES)
     rows = await query(tmp_path, "select document_id from documents order by rowid")
     documents = tuple(row["document_id"] for row in rows)
     expected = await of_ledger(tmp_path)

@@ -18,7 +18,7 @@ from autodata.examples import documents_folder
 from autodata.tracing.otel import OtelExporter
 from autodata.tracing.redact import Redactor
 from tests.support.collector import Collector
-from tests.support.runs import sit
+from tests.support.runs import run_session
 
 pytestmark = pytest.mark.enable_socket
 
@@ -44,7 +44,7 @@ async def query(folder: Path, sql: str) -> list[dict[str, Any]]:
 
 
 async def test_spans_carry_the_attributes_of_the_conventions(collector: Collector, tmp_path: Path) -> None:
-    session = await sit(tmp_path, simulated(collector.url), EXAMPLES)
+    session = await run_session(tmp_path, simulated(collector.url), EXAMPLES)
     assert session.outcome.notes == []
     spans = {span["attributes"].get("autodata.call_key"): span for span in collector.spans}
     for row in session.calls:
@@ -68,7 +68,7 @@ async def test_spans_carry_the_attributes_of_the_conventions(collector: Collecto
 
 
 async def test_the_tree_is_that_of_the_ledger(collector: Collector, tmp_path: Path) -> None:
-    await sit(tmp_path, simulated(collector.url), EXAMPLES)
+    await run_session(tmp_path, simulated(collector.url), EXAMPLES)
     kept = await query(tmp_path, "select kind, parent_id is null as root from spans")
     assert len(collector.spans) == len(kept)
     known = {span["span_id"]: span for span in collector.spans}
@@ -82,7 +82,7 @@ async def test_the_tree_is_that_of_the_ledger(collector: Collector, tmp_path: Pa
 
 
 async def test_scores_are_events_of_rounds(collector: Collector, tmp_path: Path) -> None:
-    await sit(tmp_path, simulated(collector.url), EXAMPLES)
+    await run_session(tmp_path, simulated(collector.url), EXAMPLES)
     for row in await query(tmp_path, "select * from rounds where outcome != 'open'"):
         [span] = [s for s in collector.spans if s["attributes"].get("autodata.round_id") == row["round_id"]]
         events = {event["gen_ai.evaluation.name"]: event for event in span["events"]}
@@ -102,7 +102,7 @@ async def test_the_standard_variables_name_the_collector(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.removesuffix("/v1/traces"))
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-team=station-four-of-delft")
     monkeypatch.setenv("OTEL_SERVICE_NAME", "pumps")
-    await sit(tmp_path, simulated(None), EXAMPLES[:1])
+    await run_session(tmp_path, simulated(None), EXAMPLES[:1])
     assert collector.resources[0]["service.name"] == "pumps"
     assert collector.headers[0]["x-team"] == "station-four-of-delft"
 
@@ -113,7 +113,7 @@ async def test_keys_and_patterns_are_blacked_out(
     monkeypatch.setenv("SOME_API_KEY", "station-key-of-the-second-feeder")
     text = EXAMPLES[0].text + "\n\nIts key is station-key-of-the-second-feeder, for patient 4711-22."
     document = EXAMPLES[0].model_copy(update={"text": text, "title": "Patient 4711-22"})
-    await sit(tmp_path, simulated(collector.url, redact=[r"\b\d{4}-\d{2}\b"]), [document])
+    await run_session(tmp_path, simulated(collector.url, redact=[r"\b\d{4}-\d{2}\b"]), [document])
     sent = b"".join(collector.bodies)
     assert b"Its key is [redacted], for patient [redacted]." in sent
     assert b"station-key" not in sent
@@ -121,7 +121,7 @@ async def test_keys_and_patterns_are_blacked_out(
 
 
 async def test_texts_may_stay_at_home(collector: Collector, tmp_path: Path) -> None:
-    await sit(tmp_path, simulated(collector.url, texts=False), EXAMPLES[:1])
+    await run_session(tmp_path, simulated(collector.url, texts=False), EXAMPLES[:1])
     answers = await query(tmp_path, "select answer from attempts")
     sent = b"".join(collector.bodies)
     assert answers
@@ -133,10 +133,10 @@ async def test_texts_may_stay_at_home(collector: Collector, tmp_path: Path) -> N
 async def test_a_dead_collector_changes_no_run(death: str, collector: Collector, tmp_path: Path) -> None:
     collector.silent = True
     endpoint = collector.url if death == "never answers" else "http://127.0.0.1:9/v1/traces"
-    traced = await sit(tmp_path / "traced", simulated(endpoint, exit_seconds=0.2), EXAMPLES)
+    traced = await run_session(tmp_path / "traced", simulated(endpoint, exit_seconds=0.2), EXAMPLES)
     [note] = traced.outcome.notes
     assert "spans were not sent" in note
-    alone = await sit(tmp_path / "alone", simulated(None, otel=False), EXAMPLES)
+    alone = await run_session(tmp_path / "alone", simulated(None, otel=False), EXAMPLES)
     for name in ("documents", "rounds", "attempts", "marks", "verdicts", "calls", "examples"):
         assert traced.tables[name] == alone.tables[name], name
 

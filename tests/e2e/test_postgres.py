@@ -26,7 +26,7 @@ from autodata.runner.fork import Change, find_moment, make_fork
 from tests.support.commands import invoke, parsed, printed
 from tests.support.conformance import assert_conforms
 from tests.support.postgres import PASSWORD, Server, postgres
-from tests.support.runs import generated, read_tables, sit
+from tests.support.runs import generated, read_tables, run_session
 from tests.support.studio import Studio, studio
 from tests.unit.test_saver import ROUNDS, history, rounds_graph, run, thread
 
@@ -187,8 +187,8 @@ async def test_many_savers_may_make_the_tables_at_once(database: str) -> None:
 
 
 async def test_a_run_makes_what_it_makes_with_a_file(database: str, tmp_path: Path) -> None:
-    file = await sit(tmp_path / "file", SIMULATED, DOCUMENTS)
-    shared = await sit(tmp_path / "shared", SHARED, DOCUMENTS)
+    file = await run_session(tmp_path / "file", SIMULATED, DOCUMENTS)
+    shared = await run_session(tmp_path / "shared", SHARED, DOCUMENTS)
     del file.tables["meta"], shared.tables["meta"]
     assert file.tables == shared.tables
     assert not (tmp_path / "shared" / "checkpoints.db").exists()
@@ -201,12 +201,12 @@ async def test_runs_on_the_same_documents_do_not_meet(database: str, tmp_path: P
         if event.event == "verdict":
             runner.drain("enough")
 
-    stopped = await sit(tmp_path / "stopped", SHARED, DOCUMENTS, half)
+    stopped = await run_session(tmp_path / "stopped", SHARED, DOCUMENTS, half)
     assert "pending" in stopped.statuses
     shutil.copytree(tmp_path / "stopped", tmp_path / "copy")
     folders = {"one": {}, "two": {}, "other": {"seed": 7}, "stopped": {}, "copy": {}}
     sat = await asyncio.gather(
-        *(sit(tmp_path / name, {**SHARED, **changes}, DOCUMENTS) for name, changes in folders.items())
+        *(run_session(tmp_path / name, {**SHARED, **changes}, DOCUMENTS) for name, changes in folders.items())
     )
     for session in sat:
         del session.tables["meta"]
@@ -234,7 +234,7 @@ async def test_a_run_keeps_its_id_and_a_copy_gets_another(tmp_path: Path) -> Non
 
 
 async def test_what_is_left_of_a_run_can_be_looked_into(database: str, tmp_path: Path) -> None:
-    await sit(tmp_path / "run", SHARED, DOCUMENTS)
+    await run_session(tmp_path / "run", SHARED, DOCUMENTS)
     shutil.copytree(tmp_path / "run", tmp_path / "copy")
     config = RunConfig.model_validate(SHARED).checkpoints
     config_line = thread(f"main/{DOCUMENTS[0].document_id}")
@@ -251,7 +251,7 @@ async def test_what_is_left_of_a_run_can_be_looked_into(database: str, tmp_path:
 
 async def test_a_round_of_a_run_at_a_server_can_be_forked(database: str, tmp_path: Path) -> None:
     config = RunConfig.model_validate(SHARED)
-    await sit(tmp_path / "run", SHARED, DOCUMENTS)
+    await run_session(tmp_path / "run", SHARED, DOCUMENTS)
     moment = await find_moment(config, tmp_path / "run", DOCUMENTS[0].document_id, 1)
     assert (moment.n, moment.state["n"]) == (1, 1)
     assert moment.candidate
@@ -266,24 +266,24 @@ async def test_a_round_of_a_run_at_a_server_can_be_forked(database: str, tmp_pat
 
 async def test_the_saver_may_change_between_sessions_and_nothing_is_paid_twice(database: str, tmp_path: Path) -> None:
     """Every session but the last stops soon; the savers take turns, so each finds a place that is long past."""
-    reference = await sit(tmp_path / "reference", SIMULATED, DOCUMENTS)
+    reference = await run_session(tmp_path / "reference", SIMULATED, DOCUMENTS)
 
     def soon(runner: Any, event: Any) -> None:
         if event.event in {"verdict", "feedback"}:
             runner.drain("enough")
 
     for number in range(4):
-        half = await sit(tmp_path / "run", (SIMULATED, SHARED)[number % 2], DOCUMENTS, soon)
+        half = await run_session(tmp_path / "run", (SIMULATED, SHARED)[number % 2], DOCUMENTS, soon)
         assert "pending" in half.statuses or number == 3
     for values in (SHARED, SIMULATED):
-        whole = await sit(tmp_path / "run", values, DOCUMENTS)
+        whole = await run_session(tmp_path / "run", values, DOCUMENTS)
     del whole.tables["meta"], reference.tables["meta"]
     assert whole.tables == reference.tables
 
 
 @pytest.mark.parametrize("keep", ["rounds", "all", "none"])
 async def test_what_a_run_keeps(database: str, tmp_path: Path, keep: str) -> None:
-    await sit(tmp_path, {**SHARED, "checkpoints": {"saver": "postgres", "keep": keep}}, DOCUMENTS)
+    await run_session(tmp_path, {**SHARED, "checkpoints": {"saver": "postgres", "keep": keep}}, DOCUMENTS)
     threads = Counter(row[0] for row in stored(database, "SELECT thread_id FROM checkpoints"))
     rounds = {
         row[0] for row in stored(database, f"SELECT checkpoint -> 'channel_values' ->> '{ROUND_KEY}' FROM checkpoints")
@@ -303,7 +303,7 @@ async def test_what_a_run_keeps(database: str, tmp_path: Path, keep: str) -> Non
 async def test_a_server_that_cuts_its_connections_fails_the_run_and_the_same_command_goes_on(
     database: str, tmp_path: Path
 ) -> None:
-    reference = await sit(tmp_path / "reference", SHARED, DOCUMENTS)
+    reference = await run_session(tmp_path / "reference", SHARED, DOCUMENTS)
 
     def cut(runner: Any, event: Any) -> None:
         if event.event == "verdict":
@@ -314,9 +314,9 @@ async def test_a_server_that_cuts_its_connections_fails_the_run_and_the_same_com
             )
 
     with pytest.raises(RunFailed, match="the checkpoints in Postgres cannot be used any more") as failed:
-        await sit(tmp_path / "cut", SHARED, DOCUMENTS, cut)
+        await run_session(tmp_path / "cut", SHARED, DOCUMENTS, cut)
     assert PASSWORD not in str(failed.value)
-    again = await sit(tmp_path / "cut", SHARED, DOCUMENTS)
+    again = await run_session(tmp_path / "cut", SHARED, DOCUMENTS)
     del reference.tables["meta"], again.tables["meta"]
     assert again.tables == reference.tables
 

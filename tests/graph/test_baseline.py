@@ -28,7 +28,7 @@ from autodata.runner.ingest import add_documents
 from tests.graph.legal import draft, improve, legal
 from tests.graph.test_runner import EXAMPLES, settings
 from tests.support.commands import invoke, parsed, printed, refusal
-from tests.support.runs import Tables, generated, read_tables, sit
+from tests.support.runs import Tables, generated, read_tables, run_session
 from tests.support.stages import first_quick
 
 DOCUMENTS = EXAMPLES[:3]
@@ -157,7 +157,7 @@ async def test_a_baseline_is_no_run_and_a_run_no_baseline(done: tuple[Domain, Pa
     with pytest.raises(UserError, match=r"holds a baseline: go on with 'autodata baseline', or use another --out"):
         async with open_runner(RunConfig.model_validate(settings(domain.name)), folder):
             pass
-    await sit(tmp_path, settings(max_rounds=1), DOCUMENTS[:1])
+    await run_session(tmp_path, settings(max_rounds=1), DOCUMENTS[:1])
     with pytest.raises(UserError, match=r"holds a run: go on with 'autodata run'"):
         async with open_runner(baseline(max_rounds=1), tmp_path):
             pass

@@ -178,9 +178,9 @@ async def _foreseen(seed: int, folder: Path) -> tuple[Estimate, Estimate, dict[s
     config, documents = settings(seed), known.documents("cs", WHOLE, 100 + seed)
     given = [{"text": one.text, "title": one.title} for one in documents]
     by_domain = await estimate_of(config, Inputs(config, given), folder)
-    await tables.sit(config.model_copy(update={"limit": PILOT}), folder, documents)
+    await tables.run_session(config.model_copy(update={"limit": PILOT}), folder, documents)
     by_pilot = await estimate_of(config, Inputs(config, []), folder)
-    await tables.sit(config, folder, documents)
+    await tables.run_session(config, folder, documents)
     async with open_readonly(folder / "run.db") as ledger:
         used = await usage_of_all(ledger)
     return by_domain, by_pilot, {name: used[name] for name in ("calls", "tokens_in", "tokens_out")}

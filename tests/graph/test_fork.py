@@ -21,7 +21,7 @@ from autodata.runner.fork import Change, find_moment, make_fork
 from tests.graph.support import Bench, review
 from tests.graph.test_runner import LATE, QUICK, settings
 from tests.support.commands import invoke, parsed, printed, refusal, words
-from tests.support.runs import read_tables, sit
+from tests.support.runs import read_tables, run_session
 from tests.support.stages import first_quick
 
 EXAMPLES = [item for item in read_documents([documents_folder()]) if isinstance(item, Document)]
@@ -80,7 +80,7 @@ async def test_feedback_edited_at_a_checkpoint_is_what_the_challenger_is_told() 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made") / "run"
-    asyncio.run(sit(folder, settings("cs", max_rounds=4), [LATE, QUICK[1]]))
+    asyncio.run(run_session(folder, settings("cs", max_rounds=4), [LATE, QUICK[1]]))
     return folder
 
 
@@ -205,9 +205,9 @@ async def test_a_fork_that_is_killed_goes_on_by_the_run_command(run: Path) -> No
     found = await asyncio.to_thread(refused_rounds, run)
     moment = await find_moment(config, run, found[0], 1)
     folder = await make_fork(config, moment, Change(feedback="Ask about the cold."))
-    session = await sit(folder, settings("cs", max_rounds=4), [])
+    session = await run_session(folder, settings("cs", max_rounds=4), [])
     assert set(session.statuses) <= {"accepted", "rejected"}
-    again = await sit(folder, settings("cs", max_rounds=4), [])
+    again = await run_session(folder, settings("cs", max_rounds=4), [])
     assert again.calls == session.calls
 
 
@@ -215,7 +215,7 @@ async def test_a_fork_that_is_killed_goes_on_by_the_run_command(run: Path) -> No
 def test_science_forks_carry_the_documents_that_are_shown(tmp_path: Path) -> None:
     pytest.importorskip("mpmath")
     folder = tmp_path / "run"
-    asyncio.run(sit(folder, settings("science", max_rounds=3), EXAMPLES))
+    asyncio.run(run_session(folder, settings("science", max_rounds=3), EXAMPLES))
     document = rows(folder, "select document_id from rounds where failure_mode is not null order by rowid")[0]
     result = invoke("fork", folder, document["document_id"], "--round", "1", "--feedback", "Ask about a spring.")
     assert result.exit_code == 0, result.output
@@ -252,6 +252,6 @@ def test_what_cannot_be_forked(run: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_run_that_keeps_no_checkpoints_says_so(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    asyncio.run(sit(folder, settings("cs", checkpoints={"keep": "none"}), EXAMPLES[:1]))
+    asyncio.run(run_session(folder, settings("cs", checkpoints={"keep": "none"}), EXAMPLES[:1]))
     problem = refusal("fork", folder, EXAMPLES[0].document_id, "--round", "1", "--feedback", "x")
     assert 'is gone (checkpoints.keep = "none")' in problem

@@ -25,7 +25,7 @@ from autodata.runner.document_runner import Runner
 from autodata.runner.events import RunEvent
 from tests.graph.test_runner import LATE, QUICK, Watch, settings
 from tests.support.commands import parsed, printed, refusal, words
-from tests.support.runs import Session, sit
+from tests.support.runs import Session, run_session
 
 EXAMPLES = [item for item in read_documents([documents_folder()]) if isinstance(item, Document)]
 
@@ -54,13 +54,13 @@ async def answers(folder: Path, **answer: Any) -> int:
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Session:
     """The same run without review."""
-    return asyncio.run(sit(tmp_path_factory.mktemp("plain"), settings("cs"), EXAMPLES))
+    return asyncio.run(run_session(tmp_path_factory.mktemp("plain"), settings("cs"), EXAMPLES))
 
 
 @pytest.mark.slow
 async def test_what_is_accepted_waits_and_everything_else_goes_on(plain: Session, tmp_path: Path) -> None:
     watch = Watch()
-    session = await sit(tmp_path, reviewed(concurrency=1), EXAMPLES, watch)
+    session = await run_session(tmp_path, reviewed(concurrency=1), EXAMPLES, watch)
     ended = {name: row["status"] for name, row in plain.documents.items()}
     for name, row in session.documents.items():
         final = plain.documents[name]["status_reason"] == "final_check"
@@ -72,13 +72,13 @@ async def test_what_is_accepted_waits_and_everything_else_goes_on(plain: Session
 
 @pytest.mark.slow
 async def test_approving_everything_ends_as_without_review(plain: Session, tmp_path: Path) -> None:
-    first = await sit(tmp_path, reviewed(), EXAMPLES)
+    first = await run_session(tmp_path, reviewed(), EXAMPLES)
     idle = Watch()
-    again = await sit(tmp_path, reviewed(), EXAMPLES, idle)
+    again = await run_session(tmp_path, reviewed(), EXAMPLES, idle)
     assert idle.names == [], "nothing is done while nobody has answered"
     assert again.tables == first.tables
     assert await answers(tmp_path, decision="approve") == first.statuses.count("waiting")
-    last = await sit(tmp_path, reviewed(), EXAMPLES)
+    last = await run_session(tmp_path, reviewed(), EXAMPLES)
     assert last.statuses == plain.statuses
     same = {name: rows for name, rows in last.tables.items() if name not in {"labels", "meta"}}
     assert same == {name: plain.tables[name] for name in same}
@@ -96,16 +96,16 @@ async def test_answers_given_meanwhile_are_taken_up_in_the_same_session(plain: S
             with closing(sqlite3.connect(tmp_path / "run.db")) as db, db:
                 db.execute("update labels set decision = 'approve' where document_id = ?", (event.document_id,))
 
-    session = await sit(tmp_path, reviewed(), EXAMPLES, watch)
+    session = await run_session(tmp_path, reviewed(), EXAMPLES, watch)
     assert waiting
     assert session.statuses == plain.statuses
 
 
 @pytest.mark.slow
 async def test_a_rejection_goes_on_to_the_next_round_in_the_next_session(tmp_path: Path) -> None:
-    first = await sit(tmp_path, reviewed(max_rounds=8), EXAMPLES)
+    first = await run_session(tmp_path, reviewed(max_rounds=8), EXAMPLES)
     await answers(tmp_path, decision="reject", reason="Too dry.")
-    second = await sit(tmp_path, reviewed(max_rounds=8), EXAMPLES)
+    second = await run_session(tmp_path, reviewed(max_rounds=8), EXAMPLES)
     modes = [row["failure_mode"] for row in await read(tmp_path, "select failure_mode from rounds")]
     assert modes.count("rejected_by_reviewer") == first.statuses.count("waiting")
     assert len(second.calls) > len(first.calls)
@@ -124,14 +124,14 @@ class Died(BaseException):
 @pytest.mark.parametrize("at", ["reviewed", "candidate", "quality", "accepted"])
 async def test_a_death_between_answer_and_end_pays_nothing_again(at: str, tmp_path: Path) -> None:
     edit = at in {"candidate", "quality"}
-    await sit(tmp_path / "a", reviewed(), EXAMPLES[:3])
-    await sit(tmp_path / "b", reviewed(), EXAMPLES[:3])
+    await run_session(tmp_path / "a", reviewed(), EXAMPLES[:3])
+    await run_session(tmp_path / "b", reviewed(), EXAMPLES[:3])
     for folder in (tmp_path / "a", tmp_path / "b"):
         if edit:
             await answer_with_edits(folder)
         else:
             await answers(folder, decision="approve")
-    whole = await sit(tmp_path / "a", reviewed(), [])
+    whole = await run_session(tmp_path / "a", reviewed(), [])
     died: list[str] = []
 
     def watch(runner: Runner, event: RunEvent) -> None:
@@ -140,8 +140,8 @@ async def test_a_death_between_answer_and_end_pays_nothing_again(at: str, tmp_pa
             raise Died
 
     with pytest.raises(BaseExceptionGroup):
-        await sit(tmp_path / "b", reviewed(), [], watch)
-    again = await sit(tmp_path / "b", reviewed(), [])
+        await run_session(tmp_path / "b", reviewed(), [], watch)
+    again = await run_session(tmp_path / "b", reviewed(), [])
     assert died
     assert {row["key"] for row in again.calls} == {row["key"] for row in whole.calls}
     assert len(again.calls) == len(whole.calls)
@@ -168,20 +168,20 @@ async def test_a_death_before_the_document_is_marked_loses_no_question(tmp_path:
             raise Died
 
     with pytest.raises(BaseExceptionGroup):
-        await sit(tmp_path, reviewed(), EXAMPLES[:3], watch)
+        await run_session(tmp_path, reviewed(), EXAMPLES[:3], watch)
     assert not await read(tmp_path, "select * from documents where status = 'waiting'")
     assert await answers(tmp_path, decision="approve") == 1
-    await sit(tmp_path, reviewed(), [])
+    await run_session(tmp_path, reviewed(), [])
     await answers(tmp_path, decision="approve")
-    again = await sit(tmp_path, reviewed(), [])
+    again = await run_session(tmp_path, reviewed(), [])
     assert "waiting" not in again.statuses
 
 
 @pytest.mark.slow
 async def test_an_answer_that_cannot_be_used_is_set_aside(tmp_path: Path) -> None:
-    first = await sit(tmp_path, reviewed(), EXAMPLES)
+    first = await run_session(tmp_path, reviewed(), EXAMPLES)
     await answers(tmp_path, decision="reject")
-    second = await sit(tmp_path, reviewed(), [])
+    second = await run_session(tmp_path, reviewed(), [])
     assert second.statuses == first.statuses
     assert second.calls == first.calls
     assert len(second.outcome.errored) == first.statuses.count("waiting")
@@ -191,9 +191,9 @@ async def test_an_answer_that_cannot_be_used_is_set_aside(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_a_run_is_not_reviewed_otherwise_than_it_began(tmp_path: Path) -> None:
-    asyncio.run(sit(tmp_path, reviewed(), EXAMPLES[:1]))
+    asyncio.run(run_session(tmp_path, reviewed(), EXAMPLES[:1]))
     with pytest.raises(Exception, match="review: accepted -> none"):
-        asyncio.run(sit(tmp_path, settings("cs"), []))
+        asyncio.run(run_session(tmp_path, settings("cs"), []))
     with pytest.raises(Exception, match="review: 'borderline' needs gates to be near to"):
         read_config('domain = "legal"\nreview = "borderline"', "test")
 
@@ -340,7 +340,7 @@ def test_what_waits_as_json(waiting: Path) -> None:
 
 def test_nothing_waits_and_no_folder(tmp_path: Path) -> None:
     assert "no such folder" in refusal("review", tmp_path / "none")
-    asyncio.run(sit(tmp_path, settings("cs"), QUICK[1:]))
+    asyncio.run(run_session(tmp_path, settings("cs"), QUICK[1:]))
     assert "0 answered, 0 left to look at" in words(printed("review", tmp_path))
 
 

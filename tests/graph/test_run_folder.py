@@ -22,7 +22,7 @@ from autodata.runner.document_runner import Runner, open_runner
 from autodata.runner.events import RunEvent
 from autodata.runner.ingest import add_documents
 from tests.graph.test_runner import EXAMPLES, QUICK, settings
-from tests.support.runs import Session, read_tables, sit
+from tests.support.runs import Session, read_tables, run_session
 from tests.support.stages import first_quick
 
 DOCUMENTS = EXAMPLES[:3]
@@ -31,7 +31,7 @@ DOCUMENTS = EXAMPLES[:3]
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Session:
     """An undisturbed run."""
-    return asyncio.run(sit(tmp_path_factory.mktemp("whole"), settings(), DOCUMENTS))
+    return asyncio.run(run_session(tmp_path_factory.mktemp("whole"), settings(), DOCUMENTS))
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Session]:
             runner.drain("asked to")
 
     folder = tmp_path_factory.mktemp("stopped")
-    session = asyncio.run(sit(folder, settings(), DOCUMENTS, stop))
+    session = asyncio.run(run_session(folder, settings(), DOCUMENTS, stop))
     assert session.statuses == ["pending"] * 3
     return folder, session
 
@@ -113,7 +113,7 @@ async def test_another_configuration_is_refused_with_the_fields_that_differ(
     ),
 )
 async def test_what_bears_on_no_result_may_change(changes: dict[str, Any], half: Path, whole: Session) -> None:
-    other = await sit(half, settings() | changes, DOCUMENTS)
+    other = await run_session(half, settings() | changes, DOCUMENTS)
     assert other.outcome.stopped == ""
     for name in other.tables.keys() - {"calls"}:
         assert other.tables[name] == whole.tables[name]
@@ -125,12 +125,12 @@ async def test_what_bears_on_no_result_may_change(changes: dict[str, Any], half:
 async def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     async with open_runner(RunConfig.model_validate(settings()), tmp_path):
         assert "is in use by another process" in await refusal(tmp_path, settings())
-    assert (await sit(tmp_path, settings(), QUICK[1:])).outcome.stopped == ""
+    assert (await run_session(tmp_path, settings(), QUICK[1:])).outcome.stopped == ""
 
 
 @pytest.mark.parametrize("file", first_quick("run.db", "checkpoints.db"))
 async def test_a_corrupt_file_is_refused_and_not_touched(file: str, tmp_path: Path) -> None:
-    await sit(tmp_path, settings(), QUICK[1:])
+    await run_session(tmp_path, settings(), QUICK[1:])
     spoilt = b"This is no database. " * 500
     (tmp_path / file).write_bytes(spoilt)
     message = await refusal(tmp_path, settings())
@@ -140,13 +140,13 @@ async def test_a_corrupt_file_is_refused_and_not_touched(file: str, tmp_path: Pa
 
 
 async def test_the_ledger_knows_the_configuration_whatever_becomes_of_the_file(tmp_path: Path) -> None:
-    await sit(tmp_path, settings(), QUICK[1:])
+    await run_session(tmp_path, settings(), QUICK[1:])
     before = read_resolved(tmp_path / "config.toml")
     (tmp_path / "config.toml").write_text("domain = ")
     assert "max_rounds: 3 -> 2" in await refusal(tmp_path, settings(max_rounds=2))
     (tmp_path / "config.toml").unlink()
     assert "max_rounds: 3 -> 2" in await refusal(tmp_path, settings(max_rounds=2))
-    await sit(tmp_path, settings(), QUICK[1:])
+    await run_session(tmp_path, settings(), QUICK[1:])
     assert read_resolved(tmp_path / "config.toml") == before
 
 
@@ -159,7 +159,7 @@ def remove_checkpoints(folder: Path) -> None:
 async def test_lost_checkpoints_cost_no_money(half: Path, whole: Session, stopped: tuple[Path, Session]) -> None:
     remove_checkpoints(half)
     seen = Counter[str]()
-    last = await sit(half, settings(), DOCUMENTS, lambda runner, event: seen.update([event.event]))
+    last = await run_session(half, settings(), DOCUMENTS, lambda runner, event: seen.update([event.event]))
     assert last.tables == whole.tables
     assert seen["call"] == len(whole.calls) - len(stopped[1].calls)
 
@@ -168,11 +168,11 @@ async def test_lost_checkpoints_cost_no_money(half: Path, whole: Session, stoppe
 async def test_errored_documents_are_taken_up_again_with_the_next_epoch(tmp_path: Path) -> None:
     """With replies malformed half of the time, and only two tries, some document errs in every session."""
     values = settings(simulated={"faults": {"malformed": 0.3}}, retries={"base_seconds": 0, "unusable_tries": 2})
-    sessions = [await sit(tmp_path, values, EXAMPLES)]
+    sessions = [await run_session(tmp_path, values, EXAMPLES)]
     assert "errored" in sessions[0].statuses
     while "errored" in sessions[-1].statuses:
         before = sessions[-1]
-        sessions.append(await sit(tmp_path, values, EXAMPLES))
+        sessions.append(await run_session(tmp_path, values, EXAMPLES))
         for name, row in before.documents.items():
             now = sessions[-1].documents[name]
             assert now["epoch"] == row["epoch"] + (row["status"] == "errored")
@@ -196,11 +196,11 @@ async def test_an_outage_pauses_the_run_and_errs_no_document(whole: Session, tmp
     out = settings(simulated={"faults": {"outage": True}})
     folder = tmp_path / "paused"
     for _ in range(2):
-        session = await sit(folder, out, DOCUMENTS)
+        session = await run_session(folder, out, DOCUMENTS)
         assert session.outcome.failed
         assert "simulated endpoint answered 503" in session.outcome.stopped
         assert (session.outcome.errored, session.statuses, session.calls) == ([], ["pending"] * 3, [])
-    last = await sit(folder, settings(), DOCUMENTS)
+    last = await run_session(folder, settings(), DOCUMENTS)
     for name in last.tables.keys() - {"failures"}:
         assert last.tables[name] == whole.tables[name]
 
@@ -221,12 +221,12 @@ async def test_one_role_s_dead_endpoint_pauses_the_run_although_others_answer(
         return answer(self, turns, seed)
 
     monkeypatch.setattr(SimulatedChatModel, "reply", reply)
-    session = await sit(tmp_path, values, DOCUMENTS)
+    session = await run_session(tmp_path, values, DOCUMENTS)
     assert session.outcome.failed
     assert "simulated:judge" in session.outcome.stopped
     assert (session.outcome.errored, session.statuses) == ([], ["pending"] * 3)
     dead = False
-    last = await sit(tmp_path, values, DOCUMENTS)
+    last = await run_session(tmp_path, values, DOCUMENTS)
     assert (last.outcome.stopped, set(last.statuses)) == ("", {"accepted", "rejected"})
     assert len(last.calls) > len(session.calls) > 0
 
@@ -237,7 +237,7 @@ async def test_a_defect_ends_one_document_and_is_recorded_whole(whole: Session, 
         if event.event == "quality" and event.document_id == DOCUMENTS[1].document_id:
             raise RuntimeError("a defect of ours")
 
-    session = await sit(tmp_path, settings(), DOCUMENTS, fault)
+    session = await run_session(tmp_path, settings(), DOCUMENTS, fault)
     assert session.outcome.errored == [f"{DOCUMENTS[1].name}: defect: a defect of ours"]
     assert session.documents[DOCUMENTS[1].name]["status_reason"] == "defect: a defect of ours"
     assert session.statuses.count("errored") == 1
@@ -248,19 +248,19 @@ async def test_a_defect_ends_one_document_and_is_recorded_whole(whole: Session, 
     assert {k: v["status"] for k, v in session.documents.items() if k != name} == {
         k: v["status"] for k, v in whole.documents.items() if k != name
     }
-    healed = await sit(tmp_path, settings(), DOCUMENTS)
+    healed = await run_session(tmp_path, settings(), DOCUMENTS)
     assert set(healed.statuses) <= {"accepted", "rejected"}
     assert healed.documents[name]["epoch"] == 1
 
 
 @pytest.mark.slow
 async def test_a_document_edited_between_sessions_is_a_new_one(tmp_path: Path) -> None:
-    first = await sit(tmp_path, settings(), DOCUMENTS)
+    first = await run_session(tmp_path, settings(), DOCUMENTS)
     old = DOCUMENTS[0]
     text = old.text + "\n\nIn 1999 the valve was replaced."
     edited = old.model_copy(update={"document_id": document_id(text), "text": text})
     renamed = DOCUMENTS[1].model_copy(update={"name": "other.txt"})
-    second = await sit(tmp_path, settings(), [edited, renamed, *DOCUMENTS[2:]])
+    second = await run_session(tmp_path, settings(), [edited, renamed, *DOCUMENTS[2:]])
     rows = Counter(row["document_id"] for row in second.calls[len(first.calls) :])
     assert set(rows) == {edited.document_id}, "a renamed document is the same one"
     assert len(second.tables["documents"]) == 4
@@ -286,7 +286,7 @@ async def test_skipped_inputs_are_recorded_and_not_counted_as_failures(tmp_path:
 async def test_a_document_of_facts_without_an_anchor_is_skipped(tmp_path: Path) -> None:
     text = "Nothing in here has a name.\n\nnor any number, nor a date."
     plain = Document(document_id=document_id(text), name="plain.txt", title="Plain", text=text)
-    session = await sit(tmp_path, settings("facts"), [plain])
+    session = await run_session(tmp_path, settings("facts"), [plain])
     assert (session.statuses, session.calls) == (["skipped"], [])
     assert "no sentence with a name" in session.documents["plain.txt"]["status_reason"]
 
@@ -311,7 +311,7 @@ async def test_checkpoints_that_stay(keep: str, drained: bool, tmp_path: Path) -
         if drained and count % 41 == 0:
             runner.drain("asked to")
 
-    while (session := await sit(tmp_path, values, DOCUMENTS, stop)).outcome.stopped:
+    while (session := await run_session(tmp_path, values, DOCUMENTS, stop)).outcome.stopped:
         assert count < 5000
     held = checkpoints(tmp_path)
     rounds = {f"main/{row['document_id']}": row["rounds"] for row in session.documents.values()}
@@ -344,4 +344,4 @@ async def test_a_ledger_that_cannot_be_written_fails_the_run_and_no_document(who
         with pytest.raises(RunFailed, match="disk is full"):
             await runner.run()
         assert runner.outcome.failed
-    assert (await sit(tmp_path, settings(), DOCUMENTS)).tables == whole.tables
+    assert (await run_session(tmp_path, settings(), DOCUMENTS)).tables == whole.tables

@@ -13,7 +13,7 @@ from autodata.corpus.documents import read_documents
 from autodata.examples import documents_folder
 from autodata.runner.document_runner import Runner
 from autodata.runner.events import RunEvent
-from tests.support.runs import Session, sit
+from tests.support.runs import Session, run_session
 from tests.support.stages import first_quick
 
 EXAMPLES = [item for item in read_documents([documents_folder()]) if isinstance(item, Document)]
@@ -61,7 +61,7 @@ def domain(request: pytest.FixtureRequest) -> str:
 def whole(domain: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Session]:
     """An undisturbed run."""
     folder = tmp_path_factory.mktemp(domain)
-    return folder, asyncio.run(sit(folder, settings(domain), EXAMPLES))
+    return folder, asyncio.run(run_session(folder, settings(domain), EXAMPLES))
 
 
 @pytest.mark.slow
@@ -80,7 +80,7 @@ async def test_all_example_documents_end(whole: tuple[Path, Session]) -> None:
 async def test_a_second_session_does_nothing_and_pays_nothing(whole: tuple[Path, Session], domain: str) -> None:
     folder, session = whole
     watch = Watch()
-    again = await sit(folder, settings(domain), EXAMPLES, watch)
+    again = await run_session(folder, settings(domain), EXAMPLES, watch)
     assert watch.names == []
     assert again.tables == session.tables
     assert again.calls == session.calls
@@ -95,7 +95,7 @@ async def test_draining_again_and_again_changes_nothing(
     paid = sessions = 0
     while True:
         watch = Watch(every)
-        session = await sit(tmp_path, settings(domain, concurrency=2), EXAMPLES, watch)
+        session = await run_session(tmp_path, settings(domain, concurrency=2), EXAMPLES, watch)
         sessions += 1
         paid += watch.count("call")
         assert session.outcome.errored == []
@@ -110,7 +110,7 @@ async def test_draining_again_and_again_changes_nothing(
 
 async def test_a_drained_document_stops_at_its_next_checkpoint(domain: str, tmp_path: Path) -> None:
     watch = Watch(3)  # started, the challenger's call, its candidate
-    session = await sit(tmp_path, settings(domain, concurrency=1), EXAMPLES, watch)
+    session = await run_session(tmp_path, settings(domain, concurrency=1), EXAMPLES, watch)
     assert watch.names == ["started", "call", "candidate", "drained"]
     assert session.statuses == ["pending"] * 5
     assert len(session.calls) == 1
@@ -119,7 +119,7 @@ async def test_a_drained_document_stops_at_its_next_checkpoint(domain: str, tmp_
 @pytest.mark.slow
 async def test_concurrency_changes_no_result(whole: tuple[Path, Session], domain: str, tmp_path: Path) -> None:
     """The undisturbed run had all five documents in work at once."""
-    assert (await sit(tmp_path, settings(domain, concurrency=1), EXAMPLES)).tables == whole[1].tables
+    assert (await run_session(tmp_path, settings(domain, concurrency=1), EXAMPLES)).tables == whole[1].tables
 
 
 @pytest.mark.slow
@@ -135,7 +135,7 @@ async def test_no_more_documents_are_in_work_than_concurrency_allows(domain: str
             in_work.remove(event.document_id)
         most = max(most, len(in_work))
 
-    await sit(tmp_path, settings(domain, concurrency=3), EXAMPLES, watch)
+    await run_session(tmp_path, settings(domain, concurrency=3), EXAMPLES, watch)
     assert most == 3
 
 
@@ -144,15 +144,15 @@ async def test_a_target_stops_the_run_and_a_higher_one_goes_on(
     whole: tuple[Path, Session], domain: str, tmp_path: Path
 ) -> None:
     target = settings(domain, concurrency=1, target=1)
-    session = await sit(tmp_path, target, EXAMPLES)
+    session = await run_session(tmp_path, target, EXAMPLES)
     assert session.outcome.stopped == "target of 1 accepted reached"
     assert not session.outcome.failed
     assert session.statuses.count("accepted") == 1
     assert "pending" in session.statuses
     watch = Watch()
-    assert (await sit(tmp_path, target, EXAMPLES, watch)).tables == session.tables
+    assert (await run_session(tmp_path, target, EXAMPLES, watch)).tables == session.tables
     assert watch.names == []
-    last = await sit(tmp_path, settings(domain, target=len(EXAMPLES) + 1), EXAMPLES)
+    last = await run_session(tmp_path, settings(domain, target=len(EXAMPLES) + 1), EXAMPLES)
     assert last.outcome.stopped == ""
     assert last.tables == whole[1].tables
 
@@ -165,18 +165,18 @@ async def test_max_calls_is_never_exceeded_and_a_higher_one_goes_on(
     reference = whole[1]
     for most in (1, 13, len(reference.calls) - 1):
         values = settings(domain, concurrency=concurrency, budget={"max_calls": most})
-        session = await sit(tmp_path, values, EXAMPLES)
+        session = await run_session(tmp_path, values, EXAMPLES)
         assert len(session.calls) == most
         assert f"--max-calls {most}" in session.outcome.stopped
         assert not session.outcome.failed
         assert session.outcome.errored == []
         assert set(session.statuses) - ENDED == {"pending"}
     watch = Watch()
-    again = await sit(tmp_path, values, EXAMPLES, watch)
+    again = await run_session(tmp_path, values, EXAMPLES, watch)
     assert watch.count("call") == 0, "what earlier sessions spent counts"
     assert len(again.calls) == most
     exact = settings(domain, budget={"max_calls": len(reference.calls)})
-    last = await sit(tmp_path, exact, EXAMPLES)
+    last = await run_session(tmp_path, exact, EXAMPLES)
     assert last.outcome.stopped == ""
     assert last.tables == reference.tables
 
@@ -186,25 +186,25 @@ async def test_max_usd_stops_the_run(whole: tuple[Path, Session], domain: str, t
     values = settings(domain, concurrency=1)
     models = {name: table | {"price_in": 1.0, "price_out": 1.0} for name, table in values["models"].items()}
     priced = values | {"models": models, "budget": {"max_usd": 0.02}}
-    session = await sit(tmp_path, priced, EXAMPLES)
+    session = await run_session(tmp_path, priced, EXAMPLES)
     assert "--max-usd 0.02" in session.outcome.stopped
     costs = [row["cost_usd"] for row in session.calls]
     assert 0.02 - 0.02 / 2 < sum(costs) <= 0.02, "it ends where the longest reply to one more could not be paid for"
-    last = await sit(tmp_path, settings(domain), EXAMPLES)
+    last = await run_session(tmp_path, settings(domain), EXAMPLES)
     assert [len(rows) for rows in last.tables.values()] == [len(rows) for rows in whole[1].tables.values()]
 
 
 @pytest.mark.slow
 async def test_max_seconds_stops_the_run(whole: tuple[Path, Session], domain: str, tmp_path: Path) -> None:
-    session = await sit(tmp_path, settings(domain, budget={"max_seconds": 1e-9}), EXAMPLES)
+    session = await run_session(tmp_path, settings(domain, budget={"max_seconds": 1e-9}), EXAMPLES)
     assert "--max-seconds 1e-09" in session.outcome.stopped
     assert not session.outcome.failed
     assert (session.calls, session.statuses) == ([], ["pending"] * 5)
-    last = await sit(tmp_path, settings(domain, budget={"max_seconds": 3600}), EXAMPLES)
+    last = await run_session(tmp_path, settings(domain, budget={"max_seconds": 3600}), EXAMPLES)
     assert last.outcome.stopped == ""
     assert last.tables == whole[1].tables
 
 
 async def test_a_run_without_documents_ends_at_once(domain: str, tmp_path: Path) -> None:
-    session = await sit(tmp_path, settings(domain), [])
+    session = await run_session(tmp_path, settings(domain), [])
     assert (session.documents, session.outcome.stopped) == ({}, "")

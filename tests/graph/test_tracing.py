@@ -23,7 +23,7 @@ from autodata.tracing.tracer import Tracer
 from tests.graph.support import Bench
 from tests.graph.test_runner import QUICK
 from tests.support.commands import invoke, parsed, printed, refusal, words
-from tests.support.runs import sit
+from tests.support.runs import run_session
 
 EXAMPLES = [item for item in read_documents([documents_folder()]) if isinstance(item, Document)]
 DRAWN = "concrete-curing.md"
@@ -53,7 +53,7 @@ async def query(folder: Path, sql: str) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("traced") / "run"
-    assert not asyncio.run(sit(folder, simulated(), TRACED)).outcome.stopped
+    assert not asyncio.run(run_session(folder, simulated(), TRACED)).outcome.stopped
     return folder
 
 
@@ -110,8 +110,8 @@ async def test_a_session_that_is_stopped_and_one_that_goes_on(tmp_path: Path) ->
         if event.event == "verdict":
             runner.drain("enough", failed=True)
 
-    await sit(tmp_path, simulated(), EXAMPLES[:1], stop)
-    await sit(tmp_path, simulated(), EXAMPLES[:1])
+    await run_session(tmp_path, simulated(), EXAMPLES[:1], stop)
+    await run_session(tmp_path, simulated(), EXAMPLES[:1])
     sessions = await query(tmp_path, "select * from spans where kind = 'document' order by started")
     assert [row["status"] for row in sessions] == ["stopped", "ok"]
     rounds = await query(tmp_path, "select * from spans where kind = 'round' and n = 1 order by started")
@@ -122,8 +122,8 @@ async def test_a_session_that_is_stopped_and_one_that_goes_on(tmp_path: Path) ->
 
 
 async def test_a_document_that_errored_says_so(tmp_path: Path) -> None:
-    await sit(tmp_path, simulated(faults={"malformed": 1.0}, retries={"unusable_tries": 2}), EXAMPLES[:1])
-    await sit(tmp_path, simulated(faults={"malformed": 1.0}, retries={"unusable_tries": 2}), EXAMPLES[:1])
+    await run_session(tmp_path, simulated(faults={"malformed": 1.0}, retries={"unusable_tries": 2}), EXAMPLES[:1])
+    await run_session(tmp_path, simulated(faults={"malformed": 1.0}, retries={"unusable_tries": 2}), EXAMPLES[:1])
     sessions = await query(tmp_path, "select * from spans where kind = 'document' order by started")
     assert [(row["status"], row["epoch"]) for row in sessions] == [("error", 0), ("error", 1)]
     assert all("no usable reply" in row["error"] for row in sessions)
@@ -136,9 +136,9 @@ async def test_a_document_that_errored_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 async def test_it_can_be_switched_off(tmp_path: Path) -> None:
-    off = await sit(tmp_path / "off", simulated(tracing={"local": False}), EXAMPLES[:2])
+    off = await run_session(tmp_path / "off", simulated(tracing={"local": False}), EXAMPLES[:2])
     assert await query(tmp_path / "off", "select * from spans") == []
-    on = await sit(tmp_path / "on", simulated(), EXAMPLES[:2])
+    on = await run_session(tmp_path / "on", simulated(), EXAMPLES[:2])
     assert off.tables == on.tables
     said = await asyncio.to_thread(refusal, "trace", tmp_path / "off", DRAWN)
     assert "tracing.local = false" in said
@@ -146,14 +146,14 @@ async def test_it_can_be_switched_off(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 async def test_a_defect_of_the_tracer_fails_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sound = await sit(tmp_path / "sound", simulated(), EXAMPLES[:2])
+    sound = await run_session(tmp_path / "sound", simulated(), EXAMPLES[:2])
 
     def broken(*anything: Any) -> Any:
         raise RuntimeError("a defect")
 
     for name in ("_named", "_keep", "_brief", "_begun"):
         monkeypatch.setattr(Tracer, name, broken)
-        session = await sit(tmp_path / name, simulated(), EXAMPLES[:2])
+        session = await run_session(tmp_path / name, simulated(), EXAMPLES[:2])
         assert session.tables == sound.tables, name
 
 
@@ -210,9 +210,9 @@ async def test_an_exporter_that_raises_is_told_at_the_end_and_fails_neither_run_
 
 
 async def test_turning_it_off_and_on_is_no_other_configuration(tmp_path: Path) -> None:
-    await sit(tmp_path, simulated(max_rounds=1), EXAMPLES[:1])
+    await run_session(tmp_path, simulated(max_rounds=1), EXAMPLES[:1])
     changed = {"local": False, "redact": ["secret"], "otel_endpoint": "http://127.0.0.1:4318/v1/traces"}
-    await sit(tmp_path, simulated(max_rounds=1, tracing=changed), EXAMPLES[:1])
+    await run_session(tmp_path, simulated(max_rounds=1, tracing=changed), EXAMPLES[:1])
 
 
 async def test_an_application_around_the_graph_can_filter_its_own_traces_by_the_calls() -> None:
@@ -309,7 +309,7 @@ def test_a_document_that_is_not_there(run: Path) -> None:
 
 
 async def test_a_document_that_was_not_taken_up(tmp_path: Path) -> None:
-    await sit(tmp_path, simulated(limit=1, max_rounds=1), EXAMPLES)
+    await run_session(tmp_path, simulated(limit=1, max_rounds=1), EXAMPLES)
     names = {row["name"] for row in await query(tmp_path, "select name from documents where status = 'pending'")}
     said = await asyncio.to_thread(refusal, "trace", tmp_path, min(names))
     assert "not taken up yet" in said

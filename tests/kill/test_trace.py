@@ -15,7 +15,7 @@ from autodata.corpus.documents import read_documents
 from autodata.examples import documents_folder
 from autodata.runner.config import read_config
 from tests.support.commands import parsed, printed, words
-from tests.support.runs import settings, sit
+from tests.support.runs import run_session, settings
 from tests.support.server import ChatServer
 
 pytestmark = pytest.mark.enable_socket
@@ -62,7 +62,7 @@ async def test_a_killed_run_keeps_its_trace(count: int, tmp_path: Path) -> None:
 
         server.count = 0
         documents = list(read_documents([document]))
-        after = await sit(tmp_path / "run", values, documents)  # type: ignore[arg-type]
+        after = await run_session(tmp_path / "run", values, documents)  # type: ignore[arg-type]
     assert set(after.statuses) <= {"accepted", "rejected"}
     found = await asyncio.to_thread(parsed, "trace", tmp_path / "run", "concrete", "--json")
     first, second = found["spans"]

@@ -75,7 +75,7 @@ def settings(base_url: str, models: Mapping[str, Mapping[str, Any]] | None = Non
     return {"domain": "cs", "models": tables, "retries": {"base_seconds": 0}, **changes}
 
 
-async def sit(
+async def run_session(
     folder: Path,
     values: Mapping[str, Any],
     documents: Sequence[Document],
