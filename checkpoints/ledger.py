@@ -49,7 +49,7 @@ def _refusal(path: Path, problem: object) -> UserError:
     )
 
 
-def _told(path: Path, error: sqlite3.Error) -> UserError | RunFailed | None:
+def _reported(path: Path, error: sqlite3.Error) -> UserError | RunFailed | None:
     """Return what the user must hear of an error that is the file's or the disk's, None for the caller's own."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _SPOILT:
@@ -64,10 +64,10 @@ def _telling(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        told = _told(path, error)
-        if told is None:
+        reported = _reported(path, error)
+        if reported is None:
             raise
-        raise told from error
+        raise reported from error
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -377,7 +377,7 @@ class Ledger(Reader):
             if batch and self._broken is None:
                 self._write(batch)
         except sqlite3.Error as error:
-            self._broken = _told(self.path, error)
+            self._broken = _reported(self.path, error)
             for item in batch:
                 item.error = error
         finally:
@@ -413,7 +413,7 @@ class Ledger(Reader):
             return error
         except sqlite3.Error as error:
             lost = not self._write_db.conn.in_transaction  # SQLite may roll all of it back by itself
-            if lost or _told(self.path, error) is not None:
+            if lost or _reported(self.path, error) is not None:
                 raise
             return error
         return None

@@ -100,8 +100,8 @@ class Commands(TyperGroup):
         name = args[0]
         if not name.startswith("-") and not ctx.resilient_parsing and name not in INSTALLED:
             near = get_close_matches(name, list(INSTALLED), 2)
-            told = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-            ctx.fail(f"No such command {name!r}.{told}")
+            reported = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+            ctx.fail(f"No such command {name!r}.{reported}")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
@@ -111,8 +111,8 @@ class Commands(TyperGroup):
         except typer.TyperException as error:
             near: Any = getattr(error, "possibilities", None)
             if near:
-                told = " or ".join(map(repr, near[:2]))
-                error.message = f"{error.message}. Did you mean {told}?"
+                reported = " or ".join(map(repr, near[:2]))
+                error.message = f"{error.message}. Did you mean {reported}?"
                 vars(error)["possibilities"] = None
             raise
 

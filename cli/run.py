@@ -233,8 +233,8 @@ def stopped_at_once(out: Path) -> RunFailed:
 
     said = f"stopped at once; the same command goes on: nothing paid for is lost ({out})"
     with suppress(UserError, RunFailed):  # it may have ended before there was a ledger
-        if told := asyncio.run(billed()):
-            said += f"; {told}"
+        if reported := asyncio.run(billed()):
+            said += f"; {reported}"
     return RunFailed(said)
 
 

@@ -112,18 +112,18 @@ def _calls(summary: Mapping[str, Any], roles: Iterable[Mapping[str, Any]]) -> Ta
     for name, footer in zip(("calls", "tokens in", "tokens out"), totals, strict=True):
         table.add_column(name, footer=footer, justify="right")
     # Few endpoints tell what they cached and what was reasoning: without any there is nothing to show.
-    told = {name: summary[name] is not None for name in ("tokens_cached", "tokens_reasoning")}
-    if told["tokens_cached"]:
+    reported = {name: summary[name] is not None for name in ("tokens_cached", "tokens_reasoning")}
+    if reported["tokens_cached"]:
         table.add_column("cached", footer=percent(summary["cached_share"]), justify="right")
-    if told["tokens_reasoning"]:
+    if reported["tokens_reasoning"]:
         table.add_column("reasoning", footer=f"{summary['tokens_reasoning']:,}", justify="right")
     table.add_column("cost", footer=total, justify="right")
     for row in roles:
         cost = "-" if row["cost_usd"] is None else f"${row['cost_usd']:,.4f}"
         tokens = ["unknown" if row[name] is None else f"{row[name]:,}" for name in ("tokens_in", "tokens_out")]
-        if told["tokens_cached"]:
+        if reported["tokens_cached"]:
             tokens.append(percent(Usage.of_row(row).cached_share))
-        if told["tokens_reasoning"]:
+        if reported["tokens_reasoning"]:
             tokens.append("-" if row["tokens_reasoning"] is None else f"{row['tokens_reasoning']:,}")
         table.add_row(row["role"], f"{row['calls']:,}", *tokens, cost)
     return table

@@ -112,10 +112,12 @@ def serve(pages: Pages, port: int) -> ThreadingHTTPServer:
     try:
         return ThreadingHTTPServer((LOOPBACK, port), Handler)
     except (OSError, OverflowError) as error:
-        raise UserError(f"--port {port}: cannot be had ({_told(error)}): choose another, or leave it out") from error
+        raise UserError(
+            f"--port {port}: cannot be had ({_reported(error)}): choose another, or leave it out"
+        ) from error
 
 
-def _told(error: Exception) -> str:
+def _reported(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 

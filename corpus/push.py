@@ -79,15 +79,15 @@ def _push(client: Client, examples: Iterable[Example], dataset: str, clean: Clea
             return _pushed(client, rows, dataset)
         except (utils.LangSmithError, RequestException) as error:
             what: object = error
-            raise RunFailed(_told(client, what, clean)) from error
+            raise RunFailed(_reported(client, what, clean)) from error
         except odd as error:
             what = f"it does not answer as LangSmith does ({type(error).__name__}): check LANGSMITH_ENDPOINT"
-            raise RunFailed(_told(client, what, clean)) from None
+            raise RunFailed(_reported(client, what, clean)) from None
     finally:
         client.close(timeout=0)
 
 
-def _told(client: Client, what: object, clean: Clean) -> str:
+def _reported(client: Client, what: object, clean: Clean) -> str:
     """Return why nothing more was pushed: on one line, without keys and what a terminal acts on."""
     text = _one_line(clean(str(what)))
     brief = text if len(text) <= 200 else f"{text[:199]}…"

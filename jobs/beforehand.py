@@ -42,12 +42,12 @@ def estimate(
     settings = configuration_of(domain=domain, models=models, target=target, out=folder, config=config, options=options)
     sources = sources_of(documents)
 
-    async def told() -> Estimate:
+    async def reported() -> Estimate:
         if pilot is not None:
             await _piloted(settings, Inputs(settings, sources), folder, pilot, models)
         return await estimate_of(settings, Inputs(settings, sources), folder)
 
-    return run_blocking(told)
+    return run_blocking(reported)
 
 
 async def _piloted(

@@ -155,8 +155,8 @@ def _estimate(config: RunConfig, found: _Found, measured_here: list[Measured]) -
         rows, source = known_documents(config, chars)
     target = None if config.target is None else max(0, config.target - found.accepted)
     plan = Plan(len(found.waiting), config.concurrency, config.max_rounds, target)
-    told = forecast(rows, plan, lambda role, one, other: priced(roles, role, one, other), config.seed)
-    whole = _whole(told, found, source, roles)
+    reported = forecast(rows, plan, lambda role, one, other: priced(roles, role, one, other), config.seed)
+    whole = _whole(reported, found, source, roles)
     own = len(measured_here) if rows is measured_here else 0
     return replace(whole, measured=own, beyond=beyond(whole, config.budget))
 
@@ -179,16 +179,16 @@ def beyond(whole: Estimate, budget: BudgetConfig) -> tuple[str, ...]:
     )
 
 
-def _whole(told: Forecast, found: _Found, source: str, roles: Mapping[str, ModelSettings]) -> Estimate:
+def _whole(reported: Forecast, found: _Found, source: str, roles: Mapping[str, ModelSettings]) -> Estimate:
     unpriced = tuple(
-        role for role, settings in roles.items() if role in told.roles and priced(roles, role, 1, 1) is None
+        role for role, settings in roles.items() if role in reported.roles and priced(roles, role, 1, 1) is None
     )
     return Estimate(
-        documents=told.documents.plus(found.ended),
-        accepted=told.accepted.plus(found.accepted),
-        seconds=told.seconds,
-        totals=_with(told.totals, found.spent),
-        roles={role: _with(figures, found.by_role.get(role, Usage())) for role, figures in told.roles.items()},
+        documents=reported.documents.plus(found.ended),
+        accepted=reported.accepted.plus(found.accepted),
+        seconds=reported.seconds,
+        totals=_with(reported.totals, found.spent),
+        roles={role: _with(figures, found.by_role.get(role, Usage())) for role, figures in reported.roles.items()},
         known=len(found.waiting) + found.ended,
         waiting=len(found.waiting),
         skipped=found.skipped,
@@ -215,7 +215,7 @@ def priced(roles: Mapping[str, ModelSettings], role: str, tokens_in: float, toke
     settings = roles.get(role)
     if settings is None:
         return None
-    told = price(settings, 1_000_000, 0), price(settings, 0, 1_000_000)
-    if None in told:
+    reported = price(settings, 1_000_000, 0), price(settings, 0, 1_000_000)
+    if None in reported:
         return 0.0 if settings.provider in {"local", "simulated"} else None
-    return ((told[0] or 0.0) * tokens_in + (told[1] or 0.0) * tokens_out) / 1e6
+    return ((reported[0] or 0.0) * tokens_in + (reported[1] or 0.0) * tokens_out) / 1e6

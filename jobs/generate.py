@@ -107,7 +107,7 @@ async def agenerate(
     settings = await as_folder_began(settings, folder)
     inputs = _inputs(settings, documents, folder)
     console = PlainConsole(stderr=True, markup=False, highlight=False, emoji=False) if progress is True else None
-    shown = Progress(console, target=settings.target, told=progress if callable(progress) else None)
+    shown = Progress(console, target=settings.target, reported=progress if callable(progress) else None)
     chats = chat_models(models_of(models))
     if folder is not None:
         return await _job(settings, inputs, folder, shown, chats, folder)

@@ -108,7 +108,7 @@ def _origin(name: str, domain: Domain, table: Mapping[str, Any], *, simulated: b
         parts.append(f"stretched to the {paper:g} rounds an accepted example took in the paper")
     if simulated:
         parts.append("tokens of the same")
-        return _told(name, domain, parts)
+        return _reported(name, domain, parts)
     measured, missing = table["tokens_from"]["real"], set(table["tokens"]["simulated"]) - set(table["tokens"]["real"])
     if measured:
         parts.append(f"tokens of {measured}")
@@ -116,12 +116,12 @@ def _origin(name: str, domain: Domain, table: Mapping[str, Any], *, simulated: b
         whose = f" of {', '.join(sorted(missing))}" if measured else ""
         parts.append(f"replies{whose} taken as {REPLY_SHARE:.0%} of max_tokens, for no real model was measured")
     parts.append(f"hours at {TOKENS_PER_SECOND:g} tokens a second")
-    return _told(name, domain, parts)
+    return _reported(name, domain, parts)
 
 
-def _told(name: str, domain: Domain, parts: list[str]) -> str:
-    told = "; ".join(parts)
-    return told if name == domain.name else f"as domain {name}: {told}"
+def _reported(name: str, domain: Domain, parts: list[str]) -> str:
+    reported = "; ".join(parts)
+    return reported if name == domain.name else f"as domain {name}: {reported}"
 
 
 def _table_for(domain: Domain) -> tuple[str, Mapping[str, Any]]:

@@ -26,10 +26,10 @@ async def measured(ledger: Reader, readers: Sequence[str], chars: float | None) 
     uses: dict[str, dict[str, RoleUse]] = defaultdict(dict)
     whole: dict[str, Mapping[str, Any]] = {}
     for row in await use_by_document(ledger):
-        told = RoleUse(row["calls"], row["tokens_in"], row["tokens_out"])
+        reported = RoleUse(row["calls"], row["tokens_in"], row["tokens_out"])
         if chars is not None and row["role"] in readers:
-            told = lengthened(told, chars - row["chars"])
-        uses[row["document_id"]][row["role"]] = told
+            reported = lengthened(reported, chars - row["chars"])
+        uses[row["document_id"]][row["role"]] = reported
         whole[row["document_id"]] = row
     return [
         Measured(bool(row["accepted"]), row["rounds"], seconds[document_id], uses[document_id])

@@ -78,13 +78,13 @@ class Progress(Watching):
         *,
         total: int = 0,
         target: int | None = None,
-        told: Callable[[Standing], None] | None = None,
+        reported: Callable[[Standing], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         **timing: Any,
     ) -> None:
         """Show on `console`; `told` is called with how the run stands. `clock` and `sleep`: as `Watching`."""
         super().__init__(console, clock=clock, **timing)
-        self._target, self._told = target, told
+        self._target, self._reported = target, reported
         self.total = total
         """Documents that this session is to work on."""
         self._before: Mapping[str, int] = {}
@@ -195,14 +195,14 @@ class Progress(Watching):
 
     def _tell(self) -> None:
         """Call the caller's function; one that raises is told of once, and no run fails by it."""
-        if self._told is None:
+        if self._reported is None:
             return
         self._last_told = self._clock()
         try:
-            self._told(self.standing())
+            self._reported(self.standing())
         except Exception:  # noqa: BLE001 - a caller's own function may raise anything
             LOG.warning("the progress function failed, and is not called again", exc_info=True)
-            self._told = None
+            self._reported = None
 
     def _closed(self, work: dict[str, Any], outcome: str) -> None:
         work["outcome"] = outcome

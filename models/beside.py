@@ -19,10 +19,10 @@ REASONING: Final = ("reasoning_content", "reasoning")
 
 def only_beside(message: AIMessage) -> str:
     """Return the name of the field that holds the text of a message without content; empty where none does."""
-    told = message.additional_kwargs
+    reported = message.additional_kwargs
     if str(message.text).strip():
         return ""
-    return next((name for name in REASONING if isinstance(told.get(name), str) and told[name].strip()), "")
+    return next((name for name in REASONING if isinstance(reported.get(name), str) and reported[name].strip()), "")
 
 
 def whole_value(message: AIMessage, name: str, schema: type[BaseModel]) -> str:

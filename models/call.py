@@ -140,7 +140,7 @@ class Call:
             prompt_version=site.prompt_version,
             response=reply.text,
             finish_reason=reply.finish_reason,
-            told=reply.usage,
+            reported=reply.usage,
             charged=charged,
             seconds=seconds,
         )

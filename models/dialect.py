@@ -129,16 +129,16 @@ class Dialect:
 
     def changes_since(self, before: Dialect) -> list[str]:
         """Return what this dialect changes beyond another, in words."""
-        told = [f"{name} is left out" for name in self.without if name not in before.without]
+        reported = [f"{name} is left out" for name in self.without if name not in before.without]
         if self.length != before.length:
-            told.append(f"the longest reply is sent as {self.length}")
+            reported.append(f"the longest reply is sent as {self.length}")
         if self.folded and not before.folded:
-            told.append("the system text is sent within the first question")
+            reported.append("the system text is sent within the first question")
         if self.merged and not before.merged:
-            told.append("turns of the same side in a row are sent as one")
+            reported.append("turns of the same side in a row are sent as one")
         if self.streamed != before.streamed:
-            told.append("replies are streamed" if self.streamed else "replies are not streamed")
-        return told
+            reported.append("replies are streamed" if self.streamed else "replies are not streamed")
+        return reported
 
     def turns(self, messages: Turns) -> Turns:
         """Return messages as they are sent."""

@@ -176,9 +176,9 @@ class _AzureChat(_Told, AzureChatOpenAI):
     """A deployment of Azure OpenAI."""
 
 
-def _keep_reasoning(message: BaseMessage, told: Any) -> None:
+def _keep_reasoning(message: BaseMessage, reported: Any) -> None:
     for name in REASONING:
-        if isinstance(told, Mapping) and isinstance(text := told.get(name), str):
+        if isinstance(reported, Mapping) and isinstance(text := reported.get(name), str):
             message.additional_kwargs[name] = text
 
 

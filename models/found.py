@@ -24,7 +24,7 @@ class Found:
     def __init__(self, name: str) -> None:
         self.name = name
         self.dialect = Dialect()
-        self.told: list[str] = []
+        self.reported: list[str] = []
         """What was found out in this session, a line each."""
         self.on_found: Callable[[str], None] | None = None
         """Told each of these lines as it is found out; they go to the log where it is None."""
@@ -38,8 +38,8 @@ class Found:
 
     def tell(self, line: str) -> None:
         """Note a finding; each is told once."""
-        if line not in self.told:
-            self.told.append(line)
+        if line not in self.reported:
+            self.reported.append(line)
             if self.on_found is None:
                 LOG.info("%s: %s", self.name, line)
             else:
@@ -48,7 +48,7 @@ class Found:
     def report_to(self, say: Callable[[str], None]) -> None:
         """Tell what was found out, and from now on what will be, to somebody who shows it to people."""
         self.on_found = say
-        for line in self.told:
+        for line in self.reported:
             say(f"{self.name}: {line}")
 
     def adapt(self, used: Dialect, error: Exception, sent: Collection[str]) -> bool:

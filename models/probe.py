@@ -150,7 +150,7 @@ async def probe(
         if longest and settings.provider != "local" and found.usable:
             say(f"trying {found.endpoint} with a prompt of {longest:,} characters")
             await trial.long_prompt(longest)
-        found.adjusted = list(trial.told)
+        found.adjusted = list(trial.reported)
     _hide_key(found, settings)
     return found
 
@@ -166,9 +166,9 @@ class _Trial:
         self._caller = Caller(self._journal, models, retries=self._retries)
 
     @property
-    def told(self) -> list[str]:
+    def reported(self) -> list[str]:
         """What was found out about the endpoint, and how requests are changed for it."""
-        return next(iter(self.models.values())).endpoint.found.told
+        return next(iter(self.models.values())).endpoint.found.reported
 
     async def plain_calls(self, anew: Callable[[], Awaitable[Mapping[str, RoleModel]]]) -> None:
         """Make one plain call for every distinct set of parameters. `anew` connects after a refusal for one of them."""

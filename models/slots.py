@@ -24,8 +24,8 @@ def address_of(base_url: str | None, query: Mapping[str, str] | None = None) -> 
     with contextlib.suppress(ValueError):
         if parts.port not in {None, _PORTS.get(scheme)}:
             host += f":{parts.port}"
-    told = sorted((name, value) for name, value in (query or {}).items() if name != "api-version")
-    return f"{scheme}://{host}{parts.path.rstrip('/')}" + (f"?{urlencode(told)}" if told else "")
+    reported = sorted((name, value) for name, value in (query or {}).items() if name != "api-version")
+    return f"{scheme}://{host}{parts.path.rstrip('/')}" + (f"?{urlencode(reported)}" if reported else "")
 
 
 class Slots:

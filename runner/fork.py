@@ -135,7 +135,7 @@ async def make_fork(config: RunConfig, moment: Moment, change: Change) -> Path:
         source = await stack.enter_async_context(Ledger.open(moment.run / "run.db"))
         round_row = await latest_round(source, moment.thread_id, moment.n)
         assert round_row is not None, "a moment is one of a round"
-        told = change.feedback if change.candidate is None else canonical_json(dict(change.candidate))
+        reported = change.feedback if change.candidate is None else canonical_json(dict(change.candidate))
         fork = Fork(
             fork=folder.name,
             document_id=moment.document_id,
@@ -144,7 +144,7 @@ async def make_fork(config: RunConfig, moment: Moment, change: Change) -> Path:
             n=moment.n,
             folder=f"{FORKS}/{folder.name}",
             changed=change.name,
-            change=told,
+            change=reported,
             created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
         await record_fork(source, fork)

@@ -90,7 +90,7 @@ async def rehearse(config: RunConfig, document: Document, progress: Progress | N
             stage = _Stage(Runtime(context=context), state)
             parts = [await stage.part(role) for role in config.chosen_domain.roles]
             founds = {id(model.endpoint): model.endpoint.found for model in caller.roles.values()}
-            adjusted = tuple(f"{found.name}: {line}" for found in founds.values() for line in found.told)
+            adjusted = tuple(f"{found.name}: {line}" for found in founds.values() for line in found.reported)
     return Rehearsal(document.name, tuple(parts), adjusted)
 
 

@@ -247,9 +247,9 @@ def open_langsmith(config: TracingConfig, redactor: Redactor) -> LangSmithExport
 
 def _details(span: Span) -> dict[str, dict[str, int]]:
     """Return what of a call's tokens was cached and what was reasoning, where its endpoint told."""
-    told = {"input_token_details": ("cache_read", span.tokens_cached)}
-    told |= {"output_token_details": ("reasoning", span.tokens_reasoning)}
-    return {name: {kind: count} for name, (kind, count) in told.items() if count is not None}
+    reported = {"input_token_details": ("cache_read", span.tokens_cached)}
+    reported |= {"output_token_details": ("reasoning", span.tokens_reasoning)}
+    return {name: {kind: count} for name, (kind, count) in reported.items() if count is not None}
 
 
 def _dotted(span: Span) -> str:

@@ -33,8 +33,8 @@ async def document_with_rounds(ledger: Reader, document: Mapping[str, Any]) -> d
     failures = await failures_of_document(ledger, document_id)
     found = await extract_of(ledger, document_id)
     extract = json.loads(found) if found else None
-    told = {"rounds_made": document["rounds"], "failures": failures, "forks": await _forks(ledger, document_id)}
-    return {**document, "extract": extract, **told, "rounds": rounds}
+    reported = {"rounds_made": document["rounds"], "failures": failures, "forks": await _forks(ledger, document_id)}
+    return {**document, "extract": extract, **reported, "rounds": rounds}
 
 
 async def _forks(ledger: Reader, document_id: str) -> list[dict[str, Any]]:

@@ -36,7 +36,7 @@ class PaidCall:
     response: str
     """The whole reply."""
     finish_reason: str
-    told: Usage
+    reported: Usage
     """What its endpoint counted, and what that costs."""
     charged: Usage
     """What it counts for under a budget."""
@@ -77,12 +77,12 @@ async def record_call(journal: Journal, call: PaidCall, meta: Mapping[str, str] 
         "prompt_version": call.prompt_version,
         "response": call.response,
         "finish_reason": call.finish_reason,
-        "tokens_in": call.told.tokens_in,
-        "tokens_out": call.told.tokens_out,
-        "tokens_cached": call.told.tokens_cached,
-        "tokens_reasoning": call.told.tokens_reasoning,
+        "tokens_in": call.reported.tokens_in,
+        "tokens_out": call.reported.tokens_out,
+        "tokens_cached": call.reported.tokens_cached,
+        "tokens_reasoning": call.reported.tokens_reasoning,
         "latency_s": round(call.seconds, 3),
-        "cost_usd": call.told.usd,
+        "cost_usd": call.reported.usd,
         "charged_in": call.charged.tokens_in,
         "charged_out": call.charged.tokens_out,
         "charged_usd": call.charged.usd,

@@ -145,9 +145,9 @@ async def record_rejected(
     `why` is the document's `status_reason`, `reason` the round's, whole, and `feedback` what the next challenger is
     told: None where nobody is told anything.
     """
-    told = {} if feedback is None else {"feedback": feedback}
+    reported = {} if feedback is None else {"feedback": feedback}
     await store.save(
-        rounds=[{**_closed_row(closed), "reason": reason, **told}],
+        rounds=[{**_closed_row(closed), "reason": reason, **reported}],
         documents=[document_row(document_id, status, why, closed.n)],
     )
 

@@ -32,7 +32,7 @@ def rubric_health(marks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         "never_fired": [one for one in found if one["weight"] < 0 and not any(_all(one))],
         "compound": [one for one in found if _JOINED.search(one["criterion"])],
     }
-    return {"criteria": len(found), **{name: _told(ones, len(found)) for name, ones in kinds.items()}}
+    return {"criteria": len(found), **{name: _reported(ones, len(found)) for name, ones in kinds.items()}}
 
 
 def _all(item: Mapping[str, Any]) -> list[bool]:
@@ -44,6 +44,6 @@ def _rate(item: Mapping[str, Any], stage: str) -> float:
     return sum(marks) / len(marks) if marks else 0.0
 
 
-def _told(ones: Sequence[Mapping[str, Any]], of: int) -> dict[str, Any]:
+def _reported(ones: Sequence[Mapping[str, Any]], of: int) -> dict[str, Any]:
     shown = [{"example": one["example"], "criterion": one["criterion"]} for one in ones[:MOST]]
     return {"count": len(ones), "share": len(ones) / of if of else None, "shown": shown}

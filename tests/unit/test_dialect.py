@@ -162,12 +162,12 @@ async def test_nobody_waits_for_a_slow_first_reply_that_was_not_refused() -> Non
         real = type(model)._ask
         slow = [True]
 
-        async def ask(self: RoleModel, chat: Any, messages: Any, told: Any, kwargs: Any) -> Any:
+        async def ask(self: RoleModel, chat: Any, messages: Any, reported: Any, kwargs: Any) -> Any:
             if slow[0] and "seed" not in kwargs:
                 slow[0] = False
                 waiting.set()
                 await release.wait()
-            return await real(self, chat, messages, told, kwargs)
+            return await real(self, chat, messages, reported, kwargs)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(RoleModel, "_ask", ask)
@@ -194,7 +194,7 @@ async def test_a_resumed_run_neither_tries_nor_pays_again() -> None:
         assert (again.text, again.replayed, second.requests) == (paid.text, True, [])
         await caller.text(dataclasses.replace(SITE, index="1"), ASK)
     assert (len(second.requests), second.refused) == (1, 0)
-    assert any("as an earlier session found out" in line for line in model.endpoint.found.told)
+    assert any("as an earlier session found out" in line for line in model.endpoint.found.reported)
 
 
 async def test_the_key_of_a_call_does_not_know_what_was_found_out() -> None:
@@ -225,8 +225,8 @@ async def test_a_finding_is_told_once_and_goes_to_the_log(caplog: pytest.LogCapt
         async with AsyncExitStack() as stack:
             caller, _ = await connected(stack, Quirky(PROFILES["gemini"]))
             await asyncio.gather(*(caller.text(site, ASK) for site in sites(5)))
-    told = "m at http://endpoint.test/v1: seed is left out, for the server refuses it otherwise"
-    assert [record.getMessage() for record in caplog.records].count(told) == 1
+    reported = "m at http://endpoint.test/v1: seed is left out, for the server refuses it otherwise"
+    assert [record.getMessage() for record in caplog.records].count(reported) == 1
 
 
 async def test_a_refusal_without_a_word_is_found_out_by_trying() -> None:
@@ -346,4 +346,4 @@ async def test_a_reply_to_a_cut_prompt_is_no_answer_and_is_not_paid_for_twice() 
             assert failed.value.refused
         assert len(server.requests) == 1
         assert caller.budget.spent_calls == 1
-        assert any("raise its context length" in line for line in model.endpoint.found.told)
+        assert any("raise its context length" in line for line in model.endpoint.found.reported)

@@ -36,7 +36,7 @@ CALL = writes.PaidCall(
     prompt_version="v",
     response="Yes.",
     finish_reason="stop",
-    told=Usage(10, 2, 0.5, 1, 4, 1, 10),
+    reported=Usage(10, 2, 0.5, 1, 4, 1, 10),
     charged=Usage(10, 2, 0.5),
     seconds=1.23456,
 )

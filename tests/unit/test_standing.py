@@ -205,20 +205,20 @@ def test_lines_about_documents_do_not_put_the_figures_off() -> None:
 
 
 async def test_a_function_of_the_callers_is_told_now_and_then_and_at_the_end() -> None:
-    told: list[Standing] = []
-    progress, clock, _ = watched(5, told=told.append)
+    reported: list[Standing] = []
+    progress, clock, _ = watched(5, reported=reported.append)
     with progress:
         for k in range(5):
             progress.on_event(StartedEvent(str(k), f"{k}.md", resumed=False))
             clock.now += 0.4
-    assert [one.funnel["waiting"] for one in told] == [1, 0]
+    assert [one.funnel["waiting"] for one in reported] == [1, 0]
 
 
 async def test_a_function_that_fails_fails_nothing(caplog: pytest.LogCaptureFixture) -> None:
     def fails(now: Standing) -> None:
         raise RuntimeError("mine")
 
-    progress, clock, _ = watched(1, told=fails)
+    progress, clock, _ = watched(1, reported=fails)
     with progress:
         clock.now += 10
         progress.on_event(StartedEvent("d", "a.md", resumed=False))
