@@ -16,7 +16,7 @@ from autodata.corpus.exporters.registry import EXPORTERS
 from autodata.corpus.exporters.rows import ExportSet, JudgePrompt, RunFacts, read_rows, run_id, without_repeats
 from autodata.corpus.exporters.splits import parse_shares, split
 from autodata.corpus.summary import summarise
-from autodata.domains.tasks.verifiable import VerifiableKind
+from autodata.domains.tasks.verifiable import VerifiableTask
 from autodata.jobs.run_ledger import ledger_of
 from autodata.runner.config import RunConfig, stored_config
 
@@ -91,4 +91,4 @@ def _with_prompts(facts: RunFacts, path: Path) -> RunFacts:
     versions = {role: prompt.version for role, prompt in pack.prompts.items()}
     judge = pack.prompts.get("verifier")
     asked = JudgePrompt(judge.system, judge.user, judge.front.limits) if judge else JudgePrompt()
-    return replace(facts, judge=asked, prompts=versions, verifiable=isinstance(kind, VerifiableKind))
+    return replace(facts, judge=asked, prompts=versions, verifiable=isinstance(kind, VerifiableTask))

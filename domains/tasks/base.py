@@ -88,10 +88,10 @@ class Ruled(Protocol):
 
 
 @runtime_checkable
-class Told(Protocol):
+class Described(Protocol):
     """A task type that says itself what a loop judge is told of its criteria."""
 
-    def told(self, candidate: Candidate) -> Sequence[Mapping[str, Any]]:
+    def judged_on(self, candidate: Candidate) -> Sequence[Mapping[str, Any]]:
         """Return each criterion: `criterion`, `weight` and, where known, `category`, `capability`, `weight_class`.
 
         Other keys are not shown.
@@ -190,8 +190,8 @@ def broken_rules(task_type: TaskType, candidate: Candidate) -> Mapping[str, str]
 
 def judge_criteria(task_type: TaskType, candidate: Candidate) -> Sequence[Mapping[str, Any]]:
     """Return what a loop judge is told of a candidate's criteria: text and weight, where its type says no more."""
-    if isinstance(task_type, Told):
-        return task_type.told(candidate)
+    if isinstance(task_type, Described):
+        return task_type.judged_on(candidate)
     return [{"criterion": text, "weight": weight} for text, weight in task_type.criteria(candidate)]
 
 
@@ -200,7 +200,7 @@ def missing(task_type: TaskType, candidate: Candidate, sources: Sequence[str]) -
     return task_type.missing(candidate, sources) if isinstance(task_type, Grounded) else Missing()
 
 
-_MOVED = {"RubricKind": "rubric", "ReferenceKind": "reference"}
+_MOVED = {"RubricTask": "rubric", "ReferenceTask": "reference"}
 
 
 def __getattr__(name: str) -> Any:

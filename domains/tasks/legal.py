@@ -11,7 +11,7 @@ from autodata.checkpoints.records import Candidate
 from autodata.domains.acceptance.rubric_score import one_line
 from autodata.domains.tasks.legal_filters import flags
 from autodata.domains.tasks.questions import paper_references
-from autodata.domains.tasks.rubric import RubricKind
+from autodata.domains.tasks.rubric import RubricTask
 from autodata.domains.tasks.schemas import Line, Weighted, sound
 from autodata.models.coerce import Items, Listed, ReplyModel
 from autodata.models.coerce import (
@@ -86,7 +86,7 @@ class LegalCandidate(ReplyModel, Candidate):
     rubric: Rubric
 
 
-class LegalKind(RubricKind):
+class LegalTask(RubricTask):
     """Weighted criteria in bands, each with a capability; no context and no reference answer."""
 
     draft = LegalDraft
@@ -107,7 +107,7 @@ class LegalKind(RubricKind):
     def rows(self, candidate: Candidate) -> Sequence[Weighted]:
         return _legal(candidate).rubric
 
-    def told(self, candidate: Candidate) -> Sequence[Mapping[str, Any]]:
+    def judged_on(self, candidate: Candidate) -> Sequence[Mapping[str, Any]]:
         rows = ("category", "capability", "weight_class")
         return [
             {"criterion": row.criterion, "weight": row.weight, **{name: getattr(row, name) for name in rows}}

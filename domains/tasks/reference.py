@@ -19,7 +19,7 @@ from autodata.models.markers import Advisory
 from autodata.prompts import fence
 
 
-class ReferenceKind:
+class ReferenceTask:
     """A question with a one-sentence reference answer; attempts are right or wrong."""
 
     draft: type[BaseModel] = ReferenceDraft

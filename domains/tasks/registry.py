@@ -7,11 +7,11 @@ from typing import Any
 from autodata.checkpoints.registry import Registry
 from autodata.domains.tasks import plugin
 from autodata.domains.tasks.base import TaskType
-from autodata.domains.tasks.legal import LegalKind
+from autodata.domains.tasks.legal import LegalTask
 from autodata.domains.tasks.plugin import SPEC, checked_task_type, hashed, load_task_type
-from autodata.domains.tasks.reference import ReferenceKind
-from autodata.domains.tasks.rubric import RubricKind
-from autodata.domains.tasks.verifiable import VerifiableKind
+from autodata.domains.tasks.reference import ReferenceTask
+from autodata.domains.tasks.rubric import RubricTask
+from autodata.domains.tasks.verifiable import VerifiableTask
 
 
 def _accepted(_: str, found: Any) -> TaskType:
@@ -22,10 +22,10 @@ TASK_TYPES: Registry[TaskType] = Registry(
     "autodata.task_types",
     "kind",
     {
-        "rubric": RubricKind(),
-        "reference": ReferenceKind(),
-        "legal": LegalKind(),
-        "verifiable": VerifiableKind(),
+        "rubric": RubricTask(),
+        "reference": ReferenceTask(),
+        "legal": LegalTask(),
+        "verifiable": VerifiableTask(),
     },
     _accepted,
 )

@@ -25,7 +25,7 @@ from autodata.models.coerce import Items
 from autodata.prompts import fence
 
 
-class RubricKind:
+class RubricTask:
     """Weighted binary criteria (paper, section 3)."""
 
     draft: type[BaseModel] = RubricCandidate

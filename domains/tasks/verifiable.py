@@ -19,7 +19,7 @@ from autodata.domains.tasks.answers import final_answer, marked_answer
 from autodata.domains.tasks.base import Scored
 from autodata.domains.tasks.passages import sentences
 from autodata.domains.tasks.questions import paper_references
-from autodata.domains.tasks.reference import ReferenceKind
+from autodata.domains.tasks.reference import ReferenceTask
 from autodata.domains.tasks.schemas import ReferenceMark
 from autodata.models.coerce import ReplyModel
 from autodata.models.markers import Advisory, Prose
@@ -70,7 +70,7 @@ def question_problems(question: str) -> list[str]:
     return found
 
 
-class VerifiableKind(ReferenceKind):
+class VerifiableTask(ReferenceTask):
     """A question with one exact answer; attempts are right or wrong."""
 
     draft: type[BaseModel] = ScienceDraft

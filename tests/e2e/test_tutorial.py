@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from typing_extensions import get_protocol_members
 
 from autodata.cli.app import main
-from autodata.domains.tasks.base import Extracting, Grounded, Judged, Needy, Ruled, Screened, TaskType, Told, Voted
+from autodata.domains.tasks.base import Described, Extracting, Grounded, Judged, Needy, Ruled, Screened, TaskType, Voted
 from autodata.domains.tasks.registry import TASK_TYPES
 from autodata.prompts.roles import NEEDED, PLACEHOLDERS
 
@@ -108,7 +108,7 @@ def test_the_table_of_placeholders_is_true() -> None:
         assert set(must.split(", ")) == NEEDED[role], role
 
 
-KIND_PARTS = (TaskType, Ruled, Told, Grounded, Extracting, Screened, Judged, Voted, Needy)
+KIND_PARTS = (TaskType, Ruled, Described, Grounded, Extracting, Screened, Judged, Voted, Needy)
 
 
 def test_every_part_of_a_kind_is_told() -> None:

@@ -19,7 +19,7 @@ from autodata.domains.domain import LEGAL, Domain
 from autodata.domains.tasks.base import Missing
 from autodata.domains.tasks.legal_filters import POST_FILTERS
 from autodata.domains.tasks.registry import TASK_TYPES
-from autodata.domains.tasks.rubric import RubricKind
+from autodata.domains.tasks.rubric import RubricTask
 from autodata.domains.tasks.schemas import Weighted
 from autodata.graphs.self_instruct import build_self_instruct
 from autodata.models.simulated.world import TOO_HARD
@@ -148,7 +148,7 @@ class Row:
     weight: int
 
 
-class OwnKind(RubricKind):
+class OwnTask(RubricTask):
     """A kind of one's own, with a rule and a rubric of another shape."""
 
     def candidate(self, data: Mapping[str, Any]) -> Candidate:
@@ -172,7 +172,7 @@ class OwnCandidate(Candidate):
 
 
 async def test_a_kind_of_ones_own_is_judged_by_its_own_rules_and_packet(monkeypatch: pytest.MonkeyPatch) -> None:
-    kind: Any = OwnKind()
+    kind: Any = OwnTask()
     domain = Domain.model_validate({**LEGAL.model_dump(), "name": "own", "kind": "rubric", "extractor": False})
     monkeypatch.setitem(TASK_TYPES.shipped, "rubric", kind)
     own = {"context": "", "reference_answer": "", "rubric": [f"Names {k}" for k in range(1, 17)]}
@@ -180,7 +180,7 @@ async def test_a_kind_of_ones_own_is_judged_by_its_own_rules_and_packet(monkeypa
         {"question": text, **own} for text in ("What follows, on appeal?", "What of a relay, on appeal, in 1912?")
     ]
     bench = legal()
-    monkeypatch.setattr(OwnKind, "draft", OwnCandidate)
+    monkeypatch.setattr(OwnTask, "draft", OwnCandidate)
     bench.services = replace(bench.services, domain=domain)
     bench.graph = build_self_instruct(domain).compile(checkpointer=bench.saver)
     bench.script("challenger", drafts)

@@ -72,16 +72,16 @@ ADDED: Mapping[str, Edits] = {
         "domains/tasks/rhyme.py": (
             "",
             """
-            from autodata.domains.tasks.reference import ReferenceKind
+            from autodata.domains.tasks.reference import ReferenceTask
 
-            class RhymeKind(ReferenceKind):
+            class RhymeTask(ReferenceTask):
                 pass
             """,
         ),
         "domains/tasks/registry.py": (
-            '        "rubric": RubricKind(),',
-            '        "rhyme": __import__("autodata.domains.tasks.rhyme", fromlist=["x"]).RhymeKind(),\n'
-            '        "rubric": RubricKind(),',
+            '        "rubric": RubricTask(),',
+            '        "rhyme": __import__("autodata.domains.tasks.rhyme", fromlist=["x"]).RhymeTask(),\n'
+            '        "rubric": RubricTask(),',
         ),
     },
     "acceptance policy": {
@@ -251,7 +251,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Any:
     [
         ("domain", ["poetry", True, True, True]),
         ("role", [True, "c", True, True, True, True, "red", True]),
-        ("task type", "RhymeKind"),
+        ("task type", "RhymeTask"),
         ("acceptance policy", 0),
         ("loader", ["The mast of 1931."]),
         ("exporter", True),

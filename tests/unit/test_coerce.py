@@ -26,7 +26,7 @@ from autodata.domains.tasks.schemas import (
     SupportReview,
     screening_schema,
 )
-from autodata.domains.tasks.verifiable import ScienceDraft, VerifiableCandidate, VerifiableKind
+from autodata.domains.tasks.verifiable import ScienceDraft, VerifiableCandidate, VerifiableTask
 from autodata.models.coerce import ReplyModel
 from autodata.models.scan import Unusable
 from autodata.models.structured import parse_reply, schema_text
@@ -428,7 +428,7 @@ def test_a_stored_candidate_is_read_back_to_the_letter(kept: Candidate) -> None:
         (RubricCandidate, '"weight":{"maximum":10,"minimum":-10,"type":"integer"}'),
         (Extract, '"maxItems":5,"minItems":3,'),
         (Screening, '"required":["number","promising"]'),
-        (VerifiableKind().marks(CANDIDATE), '"reference_says":{"maxLength":400,"type":"string"}'),
+        (VerifiableTask().marks(CANDIDATE), '"reference_says":{"maxLength":400,"type":"string"}'),
     ],
 )
 def test_models_are_told_the_limits_all_the_same(schema: type[BaseModel], limit: str) -> None:

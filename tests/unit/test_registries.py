@@ -41,9 +41,9 @@ MODULE = """
     from autodata.corpus.exporters.files import write_whole
     from autodata.corpus.loaders.base import Raw
     from autodata.domains.acceptance.policies import Majority
-    from autodata.domains.tasks.reference import ReferenceKind
+    from autodata.domains.tasks.reference import ReferenceTask
 
-    class Recalled(ReferenceKind):
+    class Recalled(ReferenceTask):
         pass
 
     class Strict(Majority):

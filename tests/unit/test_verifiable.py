@@ -15,11 +15,11 @@ from autodata.domains.tasks.passages import pick, sentences
 from autodata.domains.tasks.questions import not_standing_alone, question_key
 from autodata.domains.tasks.registry import TASK_TYPES
 from autodata.domains.tasks.schemas import screening_schema
-from autodata.domains.tasks.verifiable import ScienceDraft, VerifiableKind, answer_problems, question_problems
+from autodata.domains.tasks.verifiable import ScienceDraft, VerifiableTask, answer_problems, question_problems
 from autodata.models.config import ModelsConfig, ModelSettings
 from autodata.nodes.solver_modes import LINES_A_TURN, calculations, majority
 
-KIND = VerifiableKind()
+KIND = VerifiableTask()
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def by_code(row: Mapping[str, Any], answer: str, prompt: Mapping[str, Any]) -> f
         except ImportError:
             pass
         else:
-            kind = verifiable.VerifiableKind()
+            kind = verifiable.VerifiableTask()
             scored = kind.scored_by_code(kind.candidate({**row}), answer)
             return None if scored is None else float(scored.score)
     same = " ".join(answer.split()) == " ".join((row.get("reference_answer") or "").split())

@@ -170,12 +170,12 @@ def test_the_graph_and_a_configuration_of_an_own_domain() -> None:
 
 
 KIND = """
-from autodata.domains.tasks.base import ReferenceKind
+from autodata.domains.tasks.base import ReferenceTask
 
 from {helper} import MARK
 
 
-class Mine(ReferenceKind):
+class Mine(ReferenceTask):
     mark_text = MARK
 """
 

@@ -16,7 +16,7 @@ from autodata import nodes
 from autodata.checkpoints.records import Candidate
 from autodata.domains.acceptance.rubric_score import one_line
 from autodata.domains.tasks.registry import TASK_TYPES
-from autodata.domains.tasks.rubric import RubricKind
+from autodata.domains.tasks.rubric import RubricTask
 from autodata.domains.tasks.schemas import (
     ReferenceCandidate,
     ReferenceMark,
@@ -381,7 +381,7 @@ def test_generic_modules_import_no_domain() -> None:
 
 
 def test_the_shortest_context_is_a_setting() -> None:
-    assert RubricKind(min_context_chars=0).final_problems(rubric(context="")) == []
+    assert RubricTask(min_context_chars=0).final_problems(rubric(context="")) == []
 
 
 def test_the_judge_sees_criteria_without_weights_and_never_a_rubrics_reference() -> None:

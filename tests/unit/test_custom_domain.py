@@ -17,7 +17,7 @@ from autodata.domains.acceptance.policies import Counts
 from autodata.domains.domain import DOMAINS, Domain
 from autodata.domains.loader import find_domain
 from autodata.domains.tasks import base
-from autodata.domains.tasks.reference import ReferenceKind
+from autodata.domains.tasks.reference import ReferenceTask
 from autodata.domains.tasks.registry import TASK_TYPES, judge_sees
 from autodata.prompts.pack import load_pack
 from autodata.prompts.roles import NEEDED, PLACEHOLDERS, ROLES
@@ -276,7 +276,7 @@ def test_what_is_needed_can_be_had() -> None:
     assert {judge_sees(kind) for kind in TASK_TYPES} == {"criteria", "reference"}
 
 
-@pytest.mark.parametrize("name", ["RubricKind", "ReferenceKind"])
+@pytest.mark.parametrize("name", ["RubricTask", "ReferenceTask"])
 def test_a_kind_that_is_built_on_the_old_place_still_works(name: str) -> None:
     with pytest.warns(DeprecationWarning, match=rf"import {name} from autodata\.domains\.tasks\.\w+, not from"):
         found = getattr(base, name)
@@ -289,19 +289,19 @@ def test_a_kind_that_is_built_on_the_old_place_still_works(name: str) -> None:
 
 
 OWN = """
-from autodata.domains.tasks.reference import ReferenceKind
+from autodata.domains.tasks.reference import ReferenceTask
 
-class Mine(ReferenceKind):
-    final_problems = None if {broken} else ReferenceKind.final_problems
+class Mine(ReferenceTask):
+    final_problems = None if {broken} else ReferenceTask.final_problems
 
-class Needy(ReferenceKind):
+class Needy(ReferenceTask):
     def __init__(self, what): ...
 
-class Odd(ReferenceKind):
+class Odd(ReferenceTask):
     draft = "a text"
 
 class Half:
-    draft = review = ReferenceKind.draft
+    draft = review = ReferenceTask.draft
 
 ready = Mine()
 nested = type("Nested", (), dict(kind=ready))
@@ -325,7 +325,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixt
 def test_an_own_kind(attribute: str, key: str, module: str, tmp_path: Path) -> None:
     changes: dict[str, Any] = {"kind": None, key: f"{module}:{attribute}"}
     domain = find_domain(str(write(tmp_path / "recipes", **changes)))
-    assert isinstance(domain.scorer, ReferenceKind)
+    assert isinstance(domain.scorer, ReferenceTask)
     assert type(domain.scorer).__module__ == module
     assert domain.scorer is domain.scorer
 
@@ -356,5 +356,5 @@ def test_what_is_no_kind(spec: str, said: str, module: str, tmp_path: Path) -> N
 def test_a_kind_is_imported_for_a_folder_only(module: str) -> None:
     domain = Domain(name="mine", kind=f"{module}:Mine")
     assert module not in sys.modules
-    assert isinstance(domain.scorer, ReferenceKind)
+    assert isinstance(domain.scorer, ReferenceTask)
     assert module in sys.modules
