@@ -23,8 +23,8 @@ from tests.support.server import call_id
 CLOCK = frozenset({"latency_s", "created_at", "ended_at"})
 """Columns that hold times: the only ones in which two runs of one configuration may differ."""
 
-ADDRESSED = frozenset({("calls", "key")})
-"""Columns that hold where a call was sent, by hash: two servers of a test have two ports."""
+ADDRESSED = frozenset({("calls", "key"), ("documents", "source")})
+"""Columns that hold where a call was sent, by hash, or where a document lay: two servers of a test have two ports."""
 
 Tables = dict[str, list[tuple[Any, ...]]]
 
