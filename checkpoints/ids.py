@@ -23,6 +23,8 @@ def digest(value: object, length: int = 16) -> str:
 def normalise_text(text: str) -> str:
     """Return text in NFC with unix newlines, no trailing blanks on lines and no blank ends."""
     text = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
+    if " \n" not in text and "\t\n" not in text:  # most texts: there may be many lines
+        return text.strip()
     return "\n".join(line.rstrip(" \t") for line in text.split("\n")).strip()
 
 

@@ -16,7 +16,9 @@ _INVISIBLE = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufffd")
 
 def is_blank(text: str) -> bool:
     """Return whether a text shows nothing: spaces, control, format and zero-width characters, marks on no letter."""
-    return not any(unicodedata.category(char)[0] in "LNPS" and char not in _INVISIBLE for char in text)
+    return not text.strip() or not any(
+        unicodedata.category(char)[0] in "LNPS" and char not in _INVISIBLE for char in text
+    )
 
 
 _UNSAFE = re.compile(r"[\x7f-\x9f\u061c\u2028-\u202e\u2066-\u2069]")

@@ -109,7 +109,7 @@ def _code_blocks(text: str) -> list[_Block]:
     place, blank = 0, True
     for line in text.split("\n"):
         if code := line.lstrip():
-            opens = _OPENS.match(line) is not None
+            opens = code[0].isalpha() and _OPENS.match(line) is not None
             if blank and code[0] not in ")]}":
                 indent = len(line) - len(code)
                 level = min(PLAIN, 2 + indent) if indent else 1
@@ -128,7 +128,8 @@ def _parted(document: Document, blocks: Sequence[_Block], max_chars: int) -> Ite
     start, reached = 0, 0
     while start < len(text):
         while reached < len(blocks) and blocks[reached].start < start:
-            path = _under(path, blocks[reached])
+            if path or blocks[reached].heading:
+                path = _under(path, blocks[reached])
             reached += 1
         here = [block for block in blocks[reached : reached + 1] if block.start == start]
         above = [block for block in path if not here or block.level < here[0].level]
