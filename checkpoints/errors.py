@@ -84,13 +84,14 @@ class UnusableReply(InfrastructureError):
     """Replies came and were paid for, but none could be read. The document is errored.
 
     `shape` is true when the last reply was JSON that broke the schema's rules rather than something unreadable.
+    `replayed` is true when it came from the journal: nobody was asked, so the failure was not on record yet.
     """
 
     kind = "unusable_reply"
 
-    def __init__(self, message: str, *, shape: bool = False) -> None:
+    def __init__(self, message: str, *, shape: bool = False, replayed: bool = False) -> None:
         super().__init__(message)
-        self.shape = shape
+        self.shape, self.replayed = shape, replayed
 
 
 class EndpointDown(InfrastructureError):

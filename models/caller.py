@@ -173,7 +173,7 @@ class Caller:
         if last.kind == "ended" and may_pay:
             refused = reply.ending == "refused"
             return CallFailed(f"{self.roles[site.role].endpoint.name}: {last}", refused=refused)
-        return UnusableReply(f"{site.role}: no usable reply: {last}", shape=last.shape)
+        return UnusableReply(f"{site.role}: no usable reply: {last}", shape=last.shape, replayed=reply.replayed)
 
     def _call(
         self, site: CallSite, messages: Messages, schema: type[BaseModel] | None, number: int, epoch: int

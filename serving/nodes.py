@@ -14,7 +14,7 @@ from langgraph.runtime import Runtime
 from pydantic import BaseModel, ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
-from autodata.checkpoints.errors import Effect, InfrastructureError, effect_of
+from autodata.checkpoints.errors import Effect, InfrastructureError, UnusableReply, effect_of
 from autodata.checkpoints.queries.rounds import round_of
 from autodata.checkpoints.queries.usage import usage_by_role
 from autodata.checkpoints.queries.whole import history
@@ -98,19 +98,23 @@ def served(schema: type[ServedContext], domain: Domain, node: Node) -> Callable[
             await queue.require(document)
             pinned = await kept(server.ledger, schema, state.get("pinned"))
             services = await server.services(domain, pinned, queue)
-            epoch = await queue.taken_up(document)
-            context = Context(services, evaluation=queue.evaluation, epoch=epoch)
-            inner: Any = runtime.override(context=context)  # type: ignore[arg-type]
-            read = await workable(node.__name__, state, inner)
-            if node.__name__ in NEEDED and node.__name__ != "screen":
-                await _require_round(server, Step(read, inner))
-            try:
-                return await node(read, inner)
-            except InfrastructureError as error:
-                if effect_of(error) is Effect.ERRORED:
-                    brief = " ".join(str(error).split())[:300]
-                    await queue.record_failure(document, epoch, error.kind, str(error), brief)
-                raise
+            for last in (False, True):
+                epoch = await queue.taken_up(document)
+                context = Context(services, evaluation=queue.evaluation, epoch=epoch)
+                inner: Any = runtime.override(context=context)  # type: ignore[arg-type]
+                read = await workable(node.__name__, state, inner)
+                if node.__name__ in NEEDED and node.__name__ != "screen":
+                    await _require_round(server, Step(read, inner))
+                try:
+                    return await node(read, inner)
+                except InfrastructureError as error:
+                    if effect_of(error) is Effect.ERRORED:
+                        brief = " ".join(str(error).split())[:300]
+                        await queue.record_failure(document, epoch, error.kind, str(error), brief)
+                    # A run that was called off before it could record this failure: the next epoch asks anew.
+                    if last or not (isinstance(error, UnusableReply) and error.replayed):
+                        raise
+            raise AssertionError("unreachable: the second walk returns or raises")
 
     run.__name__, run.__doc__ = node.__name__, node.__doc__
     return run

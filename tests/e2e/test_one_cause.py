@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -66,17 +66,25 @@ async def test_a_request_of_several_documents_stops_and_goes_on_later(
         with pytest.raises(Stopped, match=f"2 documents in a row errored for the same cause: .*{SAID}"):
             await client.run(given)
         endpoint.switches = Switches()
-        # The stop calls the other documents off. One that has its last reply by then, and no failure on record yet,
-        # fails once more when it goes on, from the journal and without a call; after that it is asked anew.
-        for _ in range(2):
-            with suppress(Stopped):
-                values = await client.run(given)
-                if "errored" not in values["counts"]:
-                    break
-        else:
-            values = await client.run(given)
+        values = await client.run(given)
         assert sum(values["counts"].values()) == 4
         assert "errored" not in values["counts"]
+
+
+async def test_a_failure_that_was_called_off_before_its_record_is_asked_anew_at_once(
+    endpoint: ChatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint.switches = UNREADABLE
+    async with served_at(tmp_path, monkeypatch, settings(endpoint.base_url, max_rounds=1, retries=retries(9))):
+        client = Client(tmp_path, "dataset")
+        given = {"texts": [paste(0)], "domain": "cs"}
+        assert (await client.run(given))["counts"] == {"errored": 1}
+        ledger = (await server_runtime()).ledger
+        rows = await ledger.read("select evaluation, document_id, status from trials")
+        assert [row["status"] for row in rows] == ["errored"]
+        await ledger.save(trials=[{**row, "status": "pending"} for row in rows])
+        endpoint.switches = Switches()
+        assert "errored" not in (await client.run(given))["counts"]
 
 
 async def test_a_request_whose_documents_end_otherwise_does_not_stop(
