@@ -148,16 +148,14 @@ class Sender:
             await self.ask_trivial(call)
             if endpoint.answered or endpoint.down is not None or names_a_field(error, call.model.sent(call.messages)):
                 return endpoint.answered
-            before = found.dialect
-            for guess in before.guesses(call.model.sent(PLAIN)):
-                found.dialect = guess
-                await self.ask_trivial(call)
+            for guess in found.dialect.guesses(call.model.sent(PLAIN)):
+                with found.trying(guess) as trial:
+                    await self.ask_trivial(call)
+                if endpoint.answered:
+                    found.speak(trial.dialect)
+                    found.settled()
                 if endpoint.answered or endpoint.down is not None:
                     break
-            tried, found.dialect = found.dialect, before
-            if endpoint.answered:
-                found.speak(tried)
-                found.settled()
         return endpoint.answered
 
     async def _without_system(self, call: Call, fault: Fault, most: Usage) -> tuple[Reply, float] | None:
@@ -170,18 +168,16 @@ class Sender:
         unexplained = fault.status in _OF_TEMPLATES and not (fault.about_input or found.system_taken or endpoint.known)
         if not unexplained or before.folded or "system" not in call.model.sent(call.messages):
             return None
-        found.dialect = folded = replace(before, folded=True)
         try:
-            sent = await self._send(call, most)
+            with found.trying(replace(before, folded=True)) as trial:
+                sent = await self._send(call, most)
         except Exception as error:
             if classify(error) is None:
                 raise
-            sent = None
-        if found.dialect == folded:
-            found.dialect = before
-            if sent is not None:
-                found.speak(folded)
-                found.settled()
+            return None
+        if found.dialect == before:
+            found.speak(trial.dialect)
+            found.settled()
         return sent
 
     def _slot(self, call: Call) -> AbstractAsyncContextManager[None]:
