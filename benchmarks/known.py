@@ -93,8 +93,8 @@ async def real(domain: str, folder: Path) -> tuple[dict[str, list[float]], str]:
     """Return the tokens of a call by role in a run on a real model, and what to say of it."""
     async with open_readonly(folder / "run.db") as ledger:
         calls = await ledger.read("SELECT count(*) AS n, group_concat(DISTINCT model) AS models FROM calls")
-        told = f"{calls[0]['n']:,} calls of {' and '.join(calls[0]['models'].split(','))}"
-        return await tokens_of(ledger, readers_of(DOMAINS[domain])), told
+        measured_by = f"{calls[0]['n']:,} calls of {' and '.join(calls[0]['models'].split(','))}"
+        return await tokens_of(ledger, readers_of(DOMAINS[domain])), measured_by
 
 
 def main(named: Mapping[str, Path]) -> None:
@@ -104,13 +104,13 @@ def main(named: Mapping[str, Path]) -> None:
     for domain in DOMAINS:
         entry = old.get(domain) if named else None
         entry = entry or asyncio.run(simulated(domain))
-        tokens, told = entry["tokens"].get("real", {}), entry.get("tokens_from", {}).get("real", "")
+        tokens, measured_by = entry["tokens"].get("real", {}), entry.get("tokens_from", {}).get("real", "")
         if domain in named:
-            tokens, told = asyncio.run(real(domain, named[domain]))
+            tokens, measured_by = asyncio.run(real(domain, named[domain]))
         entry["tokens"]["real"] = tokens
         entry["paper_rounds"] = PAPER_ROUNDS.get(domain)
         entry["measured"] = f"{DOCUMENTS} simulated documents"
-        entry["tokens_from"] = {"real": told}
+        entry["tokens_from"] = {"real": measured_by}
         entries[domain] = entry
     lines = [f" {json_text(domain)}: {json_text(entry)}" for domain, entry in entries.items()]
     FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")

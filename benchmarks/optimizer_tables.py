@@ -80,7 +80,7 @@ async def search(settings: OptimizeRunConfig, folder: Path, latency_s: float = 0
         ending = await session.run()
         if ending.stopped:
             raise RuntimeError(ending.stopped)
-        # Of several workers it cannot be told afterwards who led when: only their time is looked at.
+        # Of several workers nothing says afterwards who led when: only their time is looked at.
         return [] if settings.optimize.parallel > 1 else await steps(session.archive, session.ledger, settings)
 
 

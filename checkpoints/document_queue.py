@@ -48,7 +48,7 @@ class DocumentQueue:
         return await queries.count_documents(self.ledger, DocumentStatus.ACCEPTED.value)
 
     async def record_failure(self, document_id: str, epoch: int, kind: str, message: str, brief: str) -> None:
-        """Record what errored a document: `kind` and the whole message, `brief` in a line. Twice is harmless."""
+        """Record what errored a document: `kind` and the whole message, `brief` in a line. Twice is as once."""
         thread = f"{self.evaluation}/{document_id}"
         failure_id = digest([thread, epoch, kind, message])
         reason = f"{kind}: {brief}"

@@ -126,7 +126,7 @@ class Effect(Enum):
     """What an exception means for the session of a run in which it was raised."""
 
     DRAINED = auto()
-    """The work stopped at a checkpoint because it was told to. It goes on in the next session."""
+    """The work stopped at a checkpoint because it was asked to. It goes on in the next session."""
     BUDGET_SPENT = auto()
     """Nothing more may be paid for. What is in flight is kept."""
     STOPPED = auto()

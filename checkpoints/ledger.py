@@ -60,7 +60,7 @@ def _reported(path: Path, error: sqlite3.Error) -> UserError | RunFailed | None:
 
 
 @contextmanager
-def _telling(path: Path) -> Iterator[None]:
+def _reporting(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
@@ -217,7 +217,7 @@ class Reader:
     def _open_reading(self) -> None:
         if not self.path.is_file():
             raise UserError(f"there is no ledger {self.path}: name a folder that `autodata run --out` made")
-        with _telling(self.path):
+        with _reporting(self.path):
             # A connection that may not write leaves the file's side files lying about when it closes. In a folder that
             # nobody may write to SQLite cannot make them: there the file is read as one that does not change.
             frozen = not os.access(self.path.parent, os.W_OK) and not Path(f"{self.path}-wal").exists()
@@ -234,7 +234,7 @@ class Reader:
                 raise _refusal(self.path, "it holds no tables")
 
     def _query(self, sql: str, params: Sequence[Any] | dict[str, Any]) -> list[dict[str, Any]]:
-        with _telling(self.path):
+        with _reporting(self.path):
             return list(_rows(self._read_db, sql, params))
 
 
@@ -341,7 +341,7 @@ class Ledger(Reader):
         self._writing.shutdown()
 
     def _open_writing(self) -> None:
-        with _telling(self.path):
+        with _reporting(self.path):
             if self.path.is_file():
                 _upgrade(self.path)
             connection = self._write_files.enter_context(closing(_connect(self.path, "rwc")))

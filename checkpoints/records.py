@@ -28,7 +28,7 @@ class Document(Record):
     note: str = ""
     """What was done to the text before use, for instance that it was cut to fit the context."""
     source: str = ""
-    """What it is known by when its text has changed: its file, address or record. Empty when nothing tells."""
+    """What it is known by when its text has changed: its file, address or record. Empty when nothing identifies it."""
     layout: Literal["prose", "code"] = "prose"
     """What it is made of, where it is too long for a context: paragraphs under headings, or definitions."""
 

@@ -265,10 +265,10 @@ def checkpoint_error(path: Path, error: sqlite3.Error) -> UserError | RunFailed:
 
 
 async def keep_rounds(saver: BaseCheckpointSaver[str], thread_id: str, keep: Keep) -> None:
-    """Drop what is no longer needed of the checkpoints of a document that has ended; doing it twice is harmless.
+    """Drop what is no longer needed of the checkpoints of a document that has ended; doing it twice changes nothing.
 
     `all` drops nothing, `none` everything, `rounds` all but each round's last checkpoint. Raises `UserError` if
-    `rounds` is asked of a saver that cannot tell rounds apart.
+    `rounds` is asked of a saver that cannot distinguish rounds.
     """
     if keep == "none":
         await saver.adelete_thread(thread_id)

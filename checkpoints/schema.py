@@ -116,9 +116,9 @@ TABLES: dict[str, Table] = {
             "n try epoch tokens_in tokens_out tokens_cached tokens_reasoning charged_in charged_out",
             "latency_s cost_usd charged_usd",
         ),
-        # `charged_*` is what a call counts for under a budget: what its endpoint told, or else the most it can have
-        # been. `charged_usd` is null where the role had no price. `tokens_*` are what its endpoint told, null where it
-        # did not: `tokens_cached` of the prompt's, `tokens_reasoning` of the reply's.
+        # `charged_*` is what a call counts for under a budget: what its endpoint reported, or else the most it can have
+        # been. `charged_usd` is null where the role had no price. `tokens_*` are what its endpoint reported, null where
+        # it did not: `tokens_cached` of the prompt's, `tokens_reasoning` of the reply's.
         pk=("key",),
         required=frozenset({"role", "model", "response", "created_at"}),
         defaults={"thread_id": "", "params": "{}", "messages_hash": "", "prompt_version": "", "finish_reason": ""}

@@ -30,7 +30,7 @@ class Usage:
     tokens_reasoning: int | None = None
     """Tokens that a model thought with before it answered."""
     cache_known_in: int | None = None
-    """Tokens of the prompts whose endpoint told how many were cached; None where none told."""
+    """Tokens of the prompts whose endpoint reported how many were cached; None where none did."""
     unanswered: int = 0
     """Requests that got no reply, in time or before they were called off: no calls, and they may be billed."""
 
@@ -55,7 +55,7 @@ class Usage:
 
     @property
     def cached_share(self) -> float | None:
-        """The share of prompt tokens that was read from a cache, 0..1, of the calls whose endpoint told; else None."""
+        """The share (0..1) of prompt tokens read from a cache, of the calls whose endpoint reported it; else None."""
         if self.tokens_cached is None or not self.cache_known_in:
             return None
         return self.tokens_cached / self.cache_known_in

@@ -64,7 +64,7 @@ def repeated_questions(shared: Sequence[Mapping[str, Any]]) -> str:
     return f"{what} came from several documents: {shown}{more}"
 
 
-def told_cause(cause: str, documents: Sequence[str]) -> str:
+def cause_line(cause: str, documents: Sequence[str]) -> str:
     """Return a cause once for all documents that it ended: how many, or which one, and the names of the first."""
     if len(documents) == 1:
         return f"{documents[0]}: {cause}"

@@ -32,7 +32,7 @@ def fork(
     ] = None,
     edit: Annotated[bool, typer.Option("--edit", help="Change the candidate in $EDITOR.")] = False,
     feedback: Annotated[
-        str | None, typer.Option("--feedback", help="What the next challenger is told instead: a text, or a file.")
+        str | None, typer.Option("--feedback", help="The feedback for the next challenger instead: a text, or a file.")
     ] = None,
 ) -> None:
     """Take a document back to a round, change its candidate, rubric or feedback, and go on from there.

@@ -1,4 +1,4 @@
-"""`autodata prompts`: what the models are told, shown, compared and copied."""
+"""`autodata prompts`: the texts that models get: shown, compared and copied."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def retry(
     """Ask again about documents that ended errored or rejected, in a new epoch of their calls.
 
     An errored document goes on where it was, and only what is missing is paid for. A rejected one gets as many rounds
-    as at first, behind those that it had: its challenger is told of all of them. No other document is taken up.
+    as at first, behind those that it had: its challenger sees the failures of them all. No other document is worked on.
 
     Example: autodata retry runs/first --errored
     """

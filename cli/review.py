@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 _KEYS: Mapping[str, str] = {
     "accept": "[a]pprove  [e]dit  [r]eject  [f]ull text  [s]kip  [q]uit",
-    "reject": "[a] good all the same (a label)  [e]dit  [r]eason to tell  [f]ull text  [s]kip  [q]uit",
+    "reject": "[a] good all the same (a label)  [e]dit  [r]eason to give  [f]ull text  [s]kip  [q]uit",
 }
 
 

@@ -17,7 +17,7 @@ import typer
 from autodata.checkpoints.errors import RunFailed, UserError, cause_of
 from autodata.checkpoints.queries.usage import usage_of_all
 from autodata.checkpoints.texts import json_text
-from autodata.cli.figures import may_be_billed, repeated_questions, summary_table, told_cause
+from autodata.cli.figures import cause_line, may_be_billed, repeated_questions, summary_table
 from autodata.cli.terminal import console
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ StatusJson = Annotated[bool, typer.Option("--json", help="Print the final status
 
 
 class Drainable(Protocol):
-    """What can be told to stop: a run, or a search."""
+    """What can be asked to stop: a run, or a search."""
 
     def drain(self, reason: str, *, failed: bool = False) -> None:
         """Begin nothing more; stop at the next checkpoint."""
@@ -144,7 +144,7 @@ def foresee(
 ) -> NoReturn:
     """Print what a run will take, and exit. A pilot works on the first documents before; without one nothing is sent.
 
-    A pilot that fails is told as a run is, with its exit code.
+    A pilot that fails is reported as a run is, with its exit code.
     """
     from autodata.cli.estimate import conclude_estimate
     from autodata.jobs.estimate import estimate_of
@@ -273,7 +273,7 @@ def by_cause(errored: Sequence[str]) -> list[str]:
     lines = []
     for group in list(groups.values())[:5]:
         names, causes = zip(*(_split(line) for line in group), strict=True)
-        lines.append(f"errored: {told_cause(causes[0], names)}" if causes[0] else f"errored: {group[0]}")
+        lines.append(f"errored: {cause_line(causes[0], names)}" if causes[0] else f"errored: {group[0]}")
     if left := sum(map(len, list(groups.values())[5:])):
         lines.append(f"errored: {left} more, for other causes")
     return lines

@@ -20,7 +20,7 @@ from autodata.corpus.summary import summarise
 from autodata.jobs.inputs import Inputs, as_folder_began
 from autodata.jobs.progress import Progress
 from autodata.jobs.session import Session
-from autodata.runner.config import RunConfig, load_config, reading_bears
+from autodata.runner.config import RunConfig, load_config, reading_fingerprint
 from autodata.runner.destinations import host
 from autodata.runner.ingest import ingest
 from autodata.runner.remote import RemoteRun, RemoteRunner, open_remote
@@ -55,7 +55,7 @@ def run_on_server(
         limit=settings.limit,
         target=settings.target,
         pause_after_documents=settings.retries.pause_after_documents,
-        reading=reading_bears(settings),
+        reading=reading_fingerprint(settings),
     )
     if run.graph in {"dataset", "optimizer"}:
         raise UserError(

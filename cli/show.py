@@ -194,7 +194,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _short_ids(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the beginnings of ids that tell the documents apart. An input that was skipped has a name only."""
+    """Return the beginnings of ids that distinguish the documents. An input that was skipped has a name only."""
     ids = [row["document_id"] for row in rows if row["status"] != DocumentStatus.SKIPPED]
     length = next(n for n in range(SHORT_ID, 65) if len({identity[:n] for identity in ids}) == len(ids))
     return {identity: identity[:length] for identity in ids}

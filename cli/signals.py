@@ -14,7 +14,7 @@ ROUNDS: Sequence[tuple[int, int | None]] = ((1, 1), (2, 2), (3, 3), (4, 6), (7, 
 
 
 def signal_rows(signals: Mapping[str, Any]) -> dict[str, str]:
-    """Return label -> text, always the same labels in the same order; an empty text where there is nothing to tell."""
+    """Return label -> text, always the same labels in the same order; an empty text where there is nothing to say."""
     rows = {
         f"failed on strong, {_span(span)}": _part(signals["failed_on_strong"], span, "failed", "closed")
         for span in ROUNDS

@@ -15,7 +15,7 @@ from rich.text import Text
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.queries.usage import usage_by_role
 from autodata.checkpoints.usage import Usage
-from autodata.cli.figures import figure, may_be_billed, percent, repeated_questions, told_cause
+from autodata.cli.figures import cause_line, figure, may_be_billed, percent, repeated_questions
 from autodata.cli.signals import signal_rows
 from autodata.cli.terminal import AsJson, RunArgument, console, print_json
 from autodata.corpus.summary import summarise
@@ -98,7 +98,7 @@ def _show(
         hint = "the next 'autodata run' takes them up again, 'autodata retry' them alone"
         out.print(Text(f"Errored documents: {hint}", style="bold"), soft_wrap=True)
         for one in errors[:SHOWN_ERRORS]:
-            out.print(Text(printable(told_cause(one["cause"], one["documents"])), style="red"), soft_wrap=True)
+            out.print(Text(printable(cause_line(one["cause"], one["documents"])), style="red"), soft_wrap=True)
         if len(errors) > SHOWN_ERRORS:
             left = sum(len(one["documents"]) for one in errors[SHOWN_ERRORS:])
             out.print(f"and {left:,} more, for other causes: autodata show {run} --errored", soft_wrap=True)
@@ -111,7 +111,7 @@ def _calls(summary: Mapping[str, Any], roles: Iterable[Mapping[str, Any]]) -> Ta
     table.add_column("role", footer="all")
     for name, footer in zip(("calls", "tokens in", "tokens out"), totals, strict=True):
         table.add_column(name, footer=footer, justify="right")
-    # Few endpoints tell what they cached and what was reasoning: without any there is nothing to show.
+    # Few endpoints report what they cached and what was reasoning: without any there is nothing to show.
     reported = {name: summary[name] is not None for name in ("tokens_cached", "tokens_reasoning")}
     if reported["tokens_cached"]:
         table.add_column("cached", footer=percent(summary["cached_share"]), justify="right")

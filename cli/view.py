@@ -35,7 +35,7 @@ def view(
     Example: autodata view runs/first
     """
     pages = Pages(runs, size)
-    pages.page()  # a mistake of the user's is told now, not in the browser
+    pages.page()  # a mistake of the user's is reported now, not in the browser
     with serve(pages, port) as server:
         address = f"http://{LOOPBACK}:{server.server_port}/"
         typer.echo(f"{address} shows {', '.join(map(str, runs))}; Ctrl-C ends it", err=True)

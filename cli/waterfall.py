@@ -149,7 +149,7 @@ def _notes(span: Span, calls: bool) -> Text:
         if text:
             notes.append("  " if notes else "").append(printable(text), style=style)
 
-    if span["outcome"] not in {"cut off", MAY_BE_BILLED}:  # told below, of a node's calls together
+    if span["outcome"] not in {"cut off", MAY_BE_BILLED}:  # said below, of a node's calls together
         tone = "green" if span["outcome"] in {"accepted", "accept", "strong", "judge"} else "yellow"
         add(str(_DECISIONS.get(span["outcome"]) or span["outcome"]).replace("_", " "), tone)
     means = [(name, span.get(f"{name}_mean")) for name in ("weak", "strong") if span["status"] == "ok"]

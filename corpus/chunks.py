@@ -1,7 +1,7 @@
 """Long documents in parts: at their own headings, or at a program's definitions, and never without a word.
 
 A document that fits is one part, itself. Parts of another are documents of their own, `ID#1`, `ID#2` and so on: the
-id before the sign is the whole document's, so whatever must not tell parts of one document apart goes by `whole_id`.
+id before the sign is the whole document's, so whatever must treat the parts of a document alike goes by `whole_id`.
 """
 
 from __future__ import annotations

@@ -139,7 +139,7 @@ def _opened(item: Found | Away) -> tuple[File, Loader, str]:
 
 
 def _known_by(source: str, raw: Raw | Skipped) -> str:
-    """Return what a text is known by in later sessions, empty for what only its place in a file tells from others."""
+    """Return what a text is known by in later sessions, empty for what only its place in a file distinguishes."""
     if isinstance(raw, Skipped) or not source or (raw.record and not raw.key):
         return ""
     return f"{source}#{raw.key}" if raw.record else source

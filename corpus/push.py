@@ -64,7 +64,7 @@ TARGETS: Final[Mapping[str, Callable[[Iterable[Example], str, Clean], Pushed]]] 
 
 
 def _push(client: Client, examples: Iterable[Example], dataset: str, clean: Clean) -> Pushed:
-    """Push with a client, and close it. What the endpoint says of an error is cleaned before it is told."""
+    """Push with a client, and close it. What the endpoint says of an error is cleaned before it is shown."""
     from langsmith import utils  # noqa: PLC0415 - the same
     from requests import RequestException  # noqa: PLC0415 - the same
 

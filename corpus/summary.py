@@ -35,11 +35,11 @@ MEANINGS: Mapping[tuple[str, ...], str] = {
     ("tokens_in", "tokens_out"): "Tokens of all calls as the endpoints counted them; a call without a count adds 0.",
     ("tokens_cached", "tokens_reasoning"): (
         "Of `tokens_in`, those that endpoints read from a cache; of `tokens_out`, those of reasoning, where the"
-        " endpoint counts them in. null when no endpoint told."
+        " endpoint counts them in. null when no endpoint reported them."
     ),
     ("cached_share",): (
-        "`tokens_cached` as a share (0..1) of the prompt tokens of those calls whose endpoint told it; null when none"
-        " did."
+        "`tokens_cached` as a share (0..1) of the prompt tokens of those calls whose endpoint reported it; null when"
+        " none did."
     ),
     ("cached_share_by_role",): "The same by role, roles in alphabetical order.",
     ("cost_usd",): "US dollars over the calls that carry a price; null when none does.",

@@ -80,7 +80,7 @@ def _exit_codes() -> str:
     """Return the table of exit codes, from the docstrings of what causes them."""
     said = {error: re.sub(r" Exit code \d\.", "", error.__doc__ or "") for error in (RunFailed, UserError)}
     of_run = re.fullmatch(r"0 when (.*), 1 when (.*)\.", Session.exit_code.__doc__ or "")
-    assert of_run is not None, "the docstring of Session.exit_code no longer tells 0 from 1"
+    assert of_run is not None, "the docstring of Session.exit_code no longer distinguishes 0 from 1"
     rows = [
         ("0", f"The command did its work. `run`: {of_run[1]}."),
         (

@@ -32,7 +32,7 @@ FEWEST_MEASURED = 2
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run will take in all, what it took so far included. Figures without bounds: too few were measured."""
+    """What a whole run will take, what it took so far included. Figures without bounds: too few were measured."""
 
     documents: Range
     """Documents that will have ended, or be in work when the target is reached."""

@@ -47,14 +47,14 @@ def evaluated(settings: OptimizeConfig, train: int, validate: int, test: int, do
     wave = validate if settings.racing == "off" else min(settings.wave, validate)  # documents until a race may stop
     first = 0 if done else validate
     again = 0 if settings.reuse_parent else validate
-    sealed = 2 * test if left else 0
+    held_out = 2 * test if left else 0
     block = validate // 2 if settings.max_blocks > 1 else 0  # every second time a pack is sampled
     confirmed = 2 * settings.confirm * validate
     least = first + left * (batch + again)
     most = first + left * (batch + validate + again + block + confirmed)
     # As a rule half of the races are run to their end, and one mutant in five would lead.
     likely = first + left * (batch + (wave + validate) // 2 + again + block // 2 + confirmed // 5)
-    return Evaluated(least + sealed // 2, likely + sealed, most + sealed)
+    return Evaluated(least + held_out // 2, likely + held_out, most + held_out)
 
 
 def estimate_search(

@@ -1,4 +1,4 @@
-"""Exporting a run: its accepted examples, split and told with what stands behind them, in any format."""
+"""Exporting a run: its accepted examples, split, with what stands behind them, in any format."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ MOST_DRAWN = 10_000
 _EFFORT = 1_000_000  # documents drawn over all plays together
 
 Price = Callable[[str, float, float], float | None]
-"""Tells the US dollars of a role's tokens in and out, None where its model has no price."""
+"""Gives the US dollars of a role's tokens in and out, None where its model has no price."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Range:
-    """A figure with the bounds of its interval; None where too little was measured to tell."""
+    """A figure with the bounds of its interval; None where too little was measured."""
 
     value: float
     low: float | None = None

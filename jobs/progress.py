@@ -52,7 +52,7 @@ __all__ = ["Progress", "duration", "endpoint_standings"]
 
 SHOWN = 8
 """Documents in work that a terminal shows at once."""
-TOLD_EVERY_SECONDS = 1.0
+REPORT_EVERY_SECONDS = 1.0
 """A caller's function is called at most this often, and once at the end."""
 
 _WORDS = {
@@ -82,7 +82,7 @@ class Progress(Watching):
         clock: Callable[[], float] = time.monotonic,
         **timing: Any,
     ) -> None:
-        """Show on `console`; `told` is called with how the run stands. `clock` and `sleep`: as `Watching`."""
+        """Show on `console`; `reported` is called with how the run stands. `clock` and `sleep`: as `Watching`."""
         super().__init__(console, clock=clock, **timing)
         self._target, self._reported = target, reported
         self.total = total
@@ -91,7 +91,7 @@ class Progress(Watching):
         self._spent_before = Usage()
         self._quality = True
         self._endpoints: Sequence[Endpoint] = ()
-        self._begun = self._last_told = clock()
+        self._begun = self._last_report = clock()
         self._ended: Counter[str] = Counter()
         self._working: dict[str, dict[str, Any]] = {}
         self._used, self._rounds = Usage(), 0
@@ -100,7 +100,7 @@ class Progress(Watching):
         self._fetched: tuple[int, int] = (0, 0)
 
     def __exit__(self, *why: Any) -> None:
-        self._tell()
+        self._report()
         super().__exit__(*why)
 
     @property
@@ -177,8 +177,8 @@ class Progress(Watching):
                 work.update(n=event.n, stage=_WORDS.get(event.event, event.event), detail=_detail(event))
                 work["place"] = self._place(event) or work.get("place", "challenge")
         self.tick()
-        if self._clock() - self._last_told >= TOLD_EVERY_SECONDS:
-            self._tell()
+        if self._clock() - self._last_report >= REPORT_EVERY_SECONDS:
+            self._report()
 
     def _place(self, event: GraphEvent) -> str:
         """Return the stage that an event leaves its document in; empty where it stays in the one that it is in."""
@@ -193,11 +193,11 @@ class Progress(Watching):
                 return "weak"
         return _place_of_solvers(event)
 
-    def _tell(self) -> None:
-        """Call the caller's function; one that raises is told of once, and no run fails by it."""
+    def _report(self) -> None:
+        """Call the caller's function; one that raises is logged once, and no run fails by it."""
         if self._reported is None:
             return
-        self._last_told = self._clock()
+        self._last_report = self._clock()
         try:
             self._reported(self.standing())
         except Exception:  # noqa: BLE001 - a caller's own function may raise anything

@@ -16,7 +16,7 @@ _QUOTA = re.compile(
     r"|(?:out of|no|not enough) credits?\b|arrearage|overdue payment|spend(?:ing)?[_ ]limit|free-models-per-day",
     re.IGNORECASE,
 )
-"""What an account that has run out of money is told, whatever the status."""
+"""What servers say to an account that has run out of money, whatever the status."""
 _PER_DAY = re.compile(r"per[-_ ]?day|requests per day|\bRPD\b|\bTPD\b|daily (?:limit|quota)", re.IGNORECASE)
 _PER_MINUTE = re.compile(r"per[-_ ]?(?:minute|second|hour)|\bRPM\b|\bTPM\b", re.IGNORECASE)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)s")
@@ -41,7 +41,7 @@ def named_in(error: BaseException) -> list[str]:
     return list(dict.fromkeys(_named(body_of(error))))
 
 
-def told_to_wait(error: BaseException) -> float | None:
+def seconds_to_wait(error: BaseException) -> float | None:
     """Return the seconds after which a body says to come back: `RetryInfo` among the details of Google's errors."""
     delays = list(_delays(body_of(error)))
     return max(delays) if delays else None

@@ -51,11 +51,11 @@ def reported_usage(usage: Mapping[str, Any], *, text: str, truncated: bool) -> t
 def reported_details(
     usage: Mapping[str, Any], raw: Mapping[str, Any], tokens_in: int | None
 ) -> tuple[int | None, int | None]:
-    """Return the prompt tokens read from a cache and the tokens of reasoning that a server told; None for neither.
+    """Return the prompt tokens read from a cache and the tokens of reasoning that a server reported; None for neither.
 
-    `usage` is LangChain's account of what was told, `raw` the server's own where it is kept: DeepSeek tells its cache
-    under a name that LangChain leaves out. A prompt that was not counted, or has more cached tokens than tokens, has no
-    known cached ones.
+    `usage` is LangChain's account of what was reported, `raw` the server's own where it is kept: DeepSeek reports its
+    cache under a name that LangChain leaves out. A prompt that was not counted, or has more cached tokens than tokens,
+    has no known cached ones.
     """
     cached = _detail(usage.get("input_token_details"), "cache_read")
     if cached is None:

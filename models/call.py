@@ -93,7 +93,7 @@ class Call:
 
     @property
     def key_of_version_3(self) -> str:
-        """The key that the call had in folders of schema 1 to 3, which did not tell servers apart.
+        """The key that the call had in folders of schema 1 to 3, which did not distinguish servers.
 
         Only replies from such a folder are found by it: there the folder and the model's name vouch for them, as ever.
         """
@@ -175,7 +175,7 @@ def replayed(row: Mapping[str, Any]) -> Reply:
 
 
 class Watch(Protocol):
-    """Told of every call. It must return at once and never raise."""
+    """Called after every call. It must return at once and never raise."""
 
     def call_started(self, call: Call) -> None:
         """Note a call that is about to be sent. One that replays from the journal never starts."""

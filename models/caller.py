@@ -37,7 +37,7 @@ T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
 PROBE: Messages = [{"role": "user", "content": "What is 2 + 2? Answer with the number alone."}]
-"""The trivial question that tells an endpoint which answers from one that does not (paper, section 5)."""
+"""The trivial question that separates an endpoint which answers from one that does not (paper, section 5)."""
 
 
 class Caller:

@@ -317,7 +317,7 @@ class RetryConfig(Settings):
     retry_after_max_seconds: float = Field(default=900.0, ge=0, le=LONGEST)
     """Longest wait that a server's `Retry-After` is obeyed for; all calls to that endpoint are held back meanwhile."""
     unusable_tries: int = Field(default=4, ge=2, le=1000)
-    """Replies asked for until one can be read; each is told what was wrong with the one before."""
+    """Replies asked for until one can be read; each request says what was wrong with the reply before."""
     pause_after: int = Field(default=3, ge=1)
     """Given-up calls to one endpoint in a row after which the whole run pauses."""
     pause_after_documents: int = Field(default=5, ge=1)

@@ -154,7 +154,7 @@ class Endpoint:
     def learned(self, schema: str, wire_format: WireFormat) -> None:
         """Note the format that was taken for a schema."""
         if self.wire_format is None and wire_format != _FORMATS[0]:
-            self.found.tell(f"structured output: {'prompt only' if wire_format == 'none' else wire_format}")
+            self.found.report(f"structured output: {'prompt only' if wire_format == 'none' else wire_format}")
         self.wire_format = self.wire_format or wire_format
         self.schema_formats.setdefault(schema, wire_format)
         self._probe_failed = False
@@ -207,7 +207,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class _Notices:
-    """Whom to tell of a request: LangChain's callbacks, and whoever must know that it left."""
+    """Who hears of a request: LangChain's callbacks, and whoever must know that it left."""
 
     config: RunnableConfig
     on_sent: Callable[[], None]
@@ -273,7 +273,7 @@ class RoleModel:
         """Send a request for which no format is known yet: from the one to try first downwards, to none at all.
 
         Some servers answer a format that they cannot serve as they answer a wrong model or a defect of their own. Only
-        the plain request tells the one from the other: what fails with it, too, says nothing about formats.
+        the plain request separates the one from the other: what fails with it, too, says nothing about formats.
         """
         endpoint, name = self.endpoint, schema.__name__
         for wire_format in _FORMATS[_FORMATS.index(endpoint.format_to_try(name)) :]:

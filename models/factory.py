@@ -139,7 +139,7 @@ def new_client() -> openai.DefaultAioHttpClient:
     return openai.DefaultAioHttpClient()
 
 
-class _Told:
+class _Whole:
     """Keeps what LangChain leaves out of a reply.
 
     A gateway's words beside a choice that it could not finish, `"error": {"message": ...}`, and the text of reasoning,
@@ -168,11 +168,11 @@ class _Told:
         return made
 
 
-class _Chat(_Told, ChatOpenAI):
+class _Chat(_Whole, ChatOpenAI):
     """A model of an OpenAI-compatible server."""
 
 
-class _AzureChat(_Told, AzureChatOpenAI):
+class _AzureChat(_Whole, AzureChatOpenAI):
     """A deployment of Azure OpenAI."""
 
 

@@ -16,7 +16,7 @@ import aiohttp
 import httpx
 import openai
 
-from autodata.models.bodies import spent, told_to_wait, words_of
+from autodata.models.bodies import seconds_to_wait, spent, words_of
 
 SHOWN = 300
 """Characters of a server's words that are shown."""
@@ -91,7 +91,7 @@ class Fault:
 
 
 def classify(error: Exception, *, answered: bool = False) -> Fault | None:
-    """Tell what an exception of a request means; None when it is no failure of the infrastructure but a defect in code.
+    """Return what an exception of a request means; None when it is a defect in code, not a failure of infrastructure.
 
     A 403 of an endpoint that has `answered` is about this very input (a gateway's moderation), not about the key.
     """
@@ -108,7 +108,7 @@ def classify(error: Exception, *, answered: bool = False) -> Fault | None:
 
 
 def _of_status(error: Exception, status: int, message: str, *, answered: bool) -> Fault:
-    """Tell what an answer means that is no reply, by its status and its words."""
+    """Return what an answer means that is no reply, by its status and its words."""
     wait = _retry_after(error)
     used_up = spent(error) if status in _ABOUT_THE_ACCOUNT else ""
     if used_up and (used_up != "day" or wait is None):  # a server that says when to come back knows best
@@ -135,7 +135,7 @@ def _of_client(error: Exception) -> bool:
 def describe(error: BaseException) -> str:
     """Say in one line what happened to a request, in plain words.
 
-    What client libraries say does not tell it: to them a refused connection, an unknown host and a bad certificate are
+    What client libraries say does not show it: to them a refused connection, an unknown host and a bad certificate are
     all a request that timed out.
     """
     chain = list(_chain(error))
@@ -226,4 +226,4 @@ def _retry_after(error: BaseException) -> float | None:
             return max(0.0, float(str(headers.get(name, ""))) / unit)
     with contextlib.suppress(ValueError):
         return max(0.0, parsedate_to_datetime(str(headers.get("retry-after", ""))).timestamp() - time.time())
-    return told_to_wait(error)
+    return seconds_to_wait(error)

@@ -1,4 +1,4 @@
-"""What was found out about an endpoint: kept for the session, told once, and written down for the next one."""
+"""What was found out about an endpoint: kept for the session, reported once, and written down for the next one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Found:
         self.reported: list[str] = []
         """What was found out in this session, a line each."""
         self.on_found: Callable[[str], None] | None = None
-        """Told each of these lines as it is found out; they go to the log where it is None."""
+        """Called with each of these lines as it is found out; they go to the log where it is None."""
         self.system_taken = False
         """Whether a request with a system text of its own was answered."""
         self._kept: dict[str, Any] = {}
@@ -73,8 +73,8 @@ class Found:
         finally:
             _TRIAL.reset(before)
 
-    def tell(self, line: str) -> None:
-        """Note a finding; each is told once."""
+    def report(self, line: str) -> None:
+        """Note a finding; each is reported once."""
         if line not in self.reported:
             self.reported.append(line)
             if self.on_found is None:
@@ -83,13 +83,13 @@ class Found:
                 self.on_found(f"{self.name}: {line}")
 
     def report_to(self, say: Callable[[str], None]) -> None:
-        """Tell what was found out, and from now on what will be, to somebody who shows it to people."""
+        """Report what was found out, and from now on what will be, to a function that shows it to people."""
         self.on_found = say
         for line in self.reported:
             say(f"{self.name}: {line}")
 
     def adapt(self, used: Dialect, error: Exception, sent: Collection[str]) -> bool:
-        """Whether a refused request may be taken in another dialect than the one it was sent in.
+        """Whether a refused request may be accepted in another dialect than the one it was sent in.
 
         It may where its refusal names what to change, and where somebody else has found that out in the meantime.
         """
@@ -109,7 +109,7 @@ class Found:
     def speak(self, dialect: Dialect) -> None:
         """Use a dialect from now on, and say how it differs from the one before."""
         for line in dialect.changes_since(self._dialect):
-            self.tell(f"{line}, for the server refuses it otherwise")
+            self.report(f"{line}, for the server refuses it otherwise")
         self._doubted = dialect != self._dialect
         self._dialect = dialect
 
@@ -153,6 +153,6 @@ class Found:
         self._kept = known
         if dialect != Dialect() and self._dialect == Dialect():
             for line in dialect.changes_since(self._dialect):
-                self.tell(f"{line}, as an earlier session found out")
+                self.report(f"{line}, as an earlier session found out")
             self._dialect = dialect
         return dict(known)

@@ -22,7 +22,7 @@ class Marker:
         raise NotImplementedError
 
     def advertised(self) -> dict[str, Any]:
-        """Return the JSON Schema keywords that the model is told and that reading sees to."""
+        """Return the JSON Schema keywords that the model sees and that reading enforces."""
         return {}
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -34,7 +34,7 @@ class Marker:
         return core_schema.with_info_before_validator_function(before, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Tell the model the limits."""
+        """Show the model the limits."""
         return {**handler(schema), **self.advertised()}
 
 

@@ -114,7 +114,7 @@ def to_reply(message: AIMessage, model: RoleModel, schema: type[BaseModel] | Non
         finish = reason_with("refusal", refusal)
     beside = "" if error or refusal else only_beside(message)
     if schema is not None and (whole := whole_value(message, beside, schema)):
-        model.endpoint.found.tell(f"structured answers stand in {beside!r}, and are taken from there")
+        model.endpoint.found.report(f"structured answers stand in {beside!r}, and are taken from there")
         text, beside = whole, ""
     reply = Reply(text, str(finish), None, None, None, beside=beside)
     tokens_in, tokens_out = reported_usage(usage, text=text, truncated=reply.truncated)

@@ -118,7 +118,7 @@ class Sender:
             seconds = time.monotonic() - started
             reply = to_reply(message, model, call.schema)
             if cut := cut_short(model.endpoint.prompts.new_of(call.messages), counted(message)):
-                model.endpoint.found.tell(cut)
+                model.endpoint.found.report(cut)
                 reply = replace(reply, finish_reason=reason_with(PROMPT_CUT, cut))
             spending.used = charged(reply.tokens_in, reply.tokens_out, most, model.settings)
             spending.paid = True

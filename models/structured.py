@@ -49,7 +49,7 @@ def parse_reply(text: str, schema: type[T], *, finish_reason: str | None = None)
     passed over for an earlier one. Values without a key of the schema (an example, a set in prose) are passed over.
     Objects inside other objects are never answers, save for one that stands alone under a single key which the schema
     does not have. A reply that ends inside an object is refused whole. `finish_reason` is `length` where a limit cut
-    the reply off: it tells such a reply from a malformed one.
+    the reply off: it distinguishes such a reply from a malformed one.
     """
     answer = strip_reasoning(text)
     if not answer:

@@ -1,4 +1,4 @@
-"""Feedback: how a rejected round ends. Records it and tells the next challenger of all failures so far."""
+"""Feedback: how a rejected round ends. Records it and gives the next challenger all failures so far."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ GROUPS: Sequence[tuple[str, frozenset[FailureMode]]] = (
     ("ALREADY TRIED", frozenset({FailureMode.DUPLICATE})),
     ("MALFORMED", frozenset({FailureMode.MALFORMED})),
 )
-"""Failure modes as the challenger is told of them (paper, section 1): only groups with entries are shown."""
+"""Failure modes as the challenger sees them (paper, section 1): only groups with entries are shown."""
 
 SHOWN_PER_GROUP = 5
 
@@ -91,7 +91,7 @@ def _question(row: Round, show_rejected: bool) -> str:
 
 
 async def feedback(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
-    """Close a rejected round: record it, and tell the next challenger of all failures, or end after the last round."""
+    """Close a rejected round: record it, and give the next challenger all failures, or end after the last round."""
     step = Step(state, runtime)
     services = step.services
     rejection = state.get("rejection") or {}

@@ -62,7 +62,7 @@ class ReviewAnswer(BaseModel):
     reason: str = Field(
         default="",
         max_length=2000,
-        description="Why. Needed to reject; the next challenger is told, word for word.",
+        description="Why. Needed to reject; the next challenger sees it word for word.",
     )
     candidate: dict[str, Any] | None = Field(
         default=None, description="Needed to edit: the candidate's fields that change, whole; those left out stay."

@@ -39,7 +39,7 @@ class State(TypedDict, total=False):
     rejection: dict[str, Any] | None
     """failure_mode and reason of the current round, once it is rejected."""
     feedback: str
-    """What the next challenger is told of the failures so far."""
+    """What the next challenger sees of the failures so far."""
     rounds: list[dict[str, Any]]
     reviews: int
     """How many answers people gave in this thread."""

@@ -52,7 +52,7 @@ async def verifier(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 
 
 async def _mark(step: Step, attempt: Attempt) -> tuple[Scored, Decider]:
-    """Score one attempt: by rule when it has no answer or code can tell, else by the judge."""
+    """Score one attempt: by rule when it has no answer or code can decide, else by the judge."""
     task_type, candidate = step.services.domain.scorer, step.candidate
     if not attempt.answered:
         return Scored(Fraction(0), (), ()), "truncated" if attempt.truncated else "probe"

@@ -111,7 +111,7 @@ TABLE = (
     ),
     Role(
         "feedback",
-        help="What the next challenger is told of the failures so far.",
+        help="What the next challenger sees of the failures so far.",
         placeholders=_names("failures"),
         needed=_names("failures"),
         calls_model=False,

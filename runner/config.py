@@ -182,7 +182,7 @@ class RunConfig(Settings):
     def max_chars(self) -> int:
         """The longest document in characters that is used whole; below 1 where a model's context has no room for any.
 
-        Without models, which is told elsewhere, no context is known.
+        Without models, which is reported elsewhere, no context is known.
         """
         if self.documents.max_chars is not None:
             return self.documents.max_chars
@@ -256,8 +256,8 @@ def at_defaults(resolved: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(name for name, value in fingerprint(resolved).items() if defaults.get(name) == value)
 
 
-def reading_bears(config: RunConfig) -> dict[str, str]:
-    """Return what of how documents are read bears on results where another machine has all other settings."""
+def reading_fingerprint(config: RunConfig) -> dict[str, str]:
+    """Return the settings of reading documents that results depend on; another machine has all other settings."""
     return {
         **({READER: str(config.documents.reader)} if config.documents.reader != 1 else {}),
         **({"documents.chunk": "True", "documents.max_chars": str(config.max_chars)} if config.chunks else {}),

@@ -2,7 +2,7 @@
 
 Nothing here is sent anywhere. A run reports `RunEvent`s; an optimisation reports those of its evaluations' documents as
 `TrialEvent`s, between the `SearchEvent`s of its iterations. Each event is a class of its own, however small, so that a
-watcher tells them apart by type and reads typed fields.
+watcher distinguishes them by type and reads typed fields.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class Moment:
     state: Mapping[str, Any]
     candidate: Candidate | None
     closed: bool
-    """Whether the round ended in a rejection, so that a challenger was told of it."""
+    """Whether the round ended in a rejection, so that a challenger saw it."""
 
     @property
     def thread_id(self) -> str:
@@ -60,7 +60,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Change:
-    """What a fork does otherwise: fields of the round's candidate, or what the next challenger is told."""
+    """What a fork does otherwise: fields of the round's candidate, or the next challenger's feedback."""
 
     candidate: Mapping[str, Any] | None = None
     feedback: str | None = None
@@ -109,11 +109,11 @@ async def _newest(saver: BaseCheckpointSaver[str], thread: RunnableConfig, n: in
 
 
 def require_sound(config: RunConfig, moment: Moment, change: Change) -> None:
-    """Raise UserError when a change cannot be made at this moment: no candidate, an unsound one, nobody to be told."""
+    """Raise UserError when a change cannot be made here: no candidate, an unsound one, no challenger behind it."""
     if change.candidate is None:
         if not moment.closed:
             raise UserError(
-                f"nobody was told anything after round {moment.n}: it did not end in feedback; change its candidate,"
+                f"no challenger saw feedback after round {moment.n}: it did not end in any; change its candidate,"
                 " or the feedback of an earlier round"
             )
         if change.feedback == moment.state.get("feedback"):

@@ -57,7 +57,7 @@ class RemoteRun:
     pause_after_documents: int = 5
     """Documents in a row that end errored for the same cause after which no more are submitted."""
     reading: Mapping[str, str] = field(default_factory=dict)
-    """What of how documents are read here bears on results, as a fingerprint has it."""
+    """The settings of reading documents here that results depend on, as a fingerprint has them."""
 
     def resolved(self) -> dict[str, Any]:
         """Return what `RUN/config.toml` holds."""

@@ -234,7 +234,7 @@ async def spent_budget(config: RunConfig, ledger: Reader, roles: Mapping[str, Mo
 
 
 async def note_known(models: Mapping[str, RoleModel], ledger: Reader) -> None:
-    """Tell the endpoints that a folder holds replies of, and what earlier sessions found out about them.
+    """Inform the endpoints that a folder holds replies of, and what earlier sessions found out about them.
 
     What they refuse now is not refused for the settings.
     """

@@ -179,7 +179,7 @@ def with_profiles(schema: type[ServedContext], profiles: Sequence[str]) -> type[
     """Return a context schema whose fields `ROLE_model` list what a server has: a client shows them as a choice.
 
     The list is for people who choose. A name that is none is refused by the server's configuration, not by the schema,
-    so that a thread whose profile is gone is told so.
+    so that a thread whose profile is gone gets an error that says so.
     """
     listed: list[JsonValue] = [CONFIGURED, *profiles]
     fields: dict[str, Any] = {}

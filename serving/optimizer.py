@@ -30,7 +30,7 @@ from autodata.graphs.optimizer import STEPS, build_optimizer
 from autodata.models.config import Settings
 from autodata.models.validation import problems
 from autodata.nodes.events import wire_form
-from autodata.nodes.optimizer.edit_sandbox import Workbench
+from autodata.nodes.optimizer.edit_sandbox import EditSandbox
 from autodata.nodes.optimizer.events import SearchEvent
 from autodata.nodes.optimizer.state import OptContext, OptState
 from autodata.nodes.solver_modes import require_ready
@@ -187,7 +187,7 @@ async def order_for(
     except ValidationError as error:
         raise UserError(f"context: {problems(error, RunConfig)}") from None
     require_ready(config.chosen_domain, config.roles())
-    Workbench(pack)  # a baseline in which nothing can be edited ends here
+    EditSandbox(pack)  # a baseline in which nothing can be edited ends here
     return Order(config, pack, optimizer, await server.models(config.roles()))
 
 
@@ -338,10 +338,10 @@ def _in_session(schema: type[SearchContext], node: Node) -> Callable[..., Awaita
 def _reporter(runtime: Runtime[Any]) -> Reporter:
     """Return what streams the events of a search, as plain JSON values."""
 
-    def tell(event: SearchEvent) -> None:
+    def report(event: SearchEvent) -> None:
         runtime.stream_writer(wire_form(event))
 
-    return tell
+    return report
 
 
 def _unseal(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, Any]]]:

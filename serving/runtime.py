@@ -194,7 +194,7 @@ class ServerRuntime:
         )
 
     def reviewing(self, domain: Domain, context: ServedContext) -> Reviewing:
-        """Return which candidates of a run wait for a person. Raises UserError for what a domain cannot tell."""
+        """Return which candidates of a run wait for a person. Raises UserError for what a domain cannot say."""
         mode = context.review if isinstance(context, LoopContext) else "none"
         if mode == "borderline" and domain.loop_judge:
             raise UserError("context.review: a loop judge draws no line to be near: use accepted or all")

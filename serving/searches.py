@@ -103,7 +103,7 @@ class SearchFolder:
             raise UserError(NOT_OWN)
 
     async def begin(self, request: Mapping[str, Any]) -> None:
-        """Keep what the search was asked for: a run that goes on with the thread is not told again."""
+        """Keep what the search was asked for: a run that goes on with the thread does not get it again."""
         await record_meta(self.ledger, {"request": canonical_json(dict(request))})
 
     async def start_session(self, order: Order, budget: Budget) -> Session:

@@ -2,7 +2,7 @@
 
 The builder is that of `autodata run`, so nodes and edges cannot differ. What a server adds is each node's context, and
 that is made around the node: it depends on the thread's state (what the thread began with, which document), which a
-factory of `langgraph.json` is not told, and the context that a request brings is the caller's words, not services.
+factory of `langgraph.json` does not get, and the context that a request brings is the caller's words, not services.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One document's tree, drawn from what LangGraph's callbacks tell of its nodes and the tracer of its calls."""
+"""One document's tree, drawn from LangGraph's callbacks of its nodes and the tracer's record of its calls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langgraph.errors import GraphBubbleUp
 
 from autodata.models.call import Call
-from autodata.tracing.spans import Score, Span, SpanKind, SpanSink, SpanStatus, harmless, without_empty
+from autodata.tracing.spans import Score, Span, SpanKind, SpanSink, SpanStatus, never_raises, without_empty
 
 OPENS_A_ROUND = "challenger"
 """The node that begins round `n + 1` of the state it is given."""
@@ -21,7 +21,7 @@ _SHOWN = ("candidate", "quality", "verdict", "judgement", "rejection", "feedback
 
 
 class DocumentTrace(BaseCallbackHandler):
-    """Told by LangGraph of every node; opens a round's span with its first node and closes it with its last."""
+    """Called by LangGraph at every node; opens a round's span with its first node and closes it with its last."""
 
     run_inline = True
     ignore_llm = ignore_chat_model = ignore_retriever = ignore_agent = ignore_custom_event = True
@@ -44,7 +44,7 @@ class DocumentTrace(BaseCallbackHandler):
         if call.reply and site.node == site.role:
             self._attempts[site.n, site.role, site.index.partition("/")[0]] = span
 
-    @harmless
+    @never_raises
     def on_chain_start(
         self,
         serialized: dict[str, Any],
@@ -72,7 +72,7 @@ class DocumentTrace(BaseCallbackHandler):
         self._marked[run_id] = {a["attempt_id"] for a in inputs.get("attempts") or () if a.get("mark")}
         self._sink.start(span)
 
-    @harmless
+    @never_raises
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **more: Any) -> None:
         """Close a node's span; and the round's with it, when the node has closed the round."""
         span = self._nodes.pop(run_id, None)
@@ -97,7 +97,7 @@ class DocumentTrace(BaseCallbackHandler):
             self._root.tags += [f"verdict:{status}"]
             self._root.outputs = without_empty({"status": status, "reason": reason, "example": update.get("example")})
 
-    @harmless
+    @never_raises
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **more: Any) -> None:
         """Close a node's span with what it raised. A node that asks a person and waits has not failed."""
         self._marked.pop(run_id, None)
@@ -109,7 +109,7 @@ class DocumentTrace(BaseCallbackHandler):
         else:
             self._sink.end(span, error)
 
-    @harmless
+    @never_raises
     def close(self, error: BaseException | None) -> None:
         """Close whatever is open, the document's span last."""
         for span in reversed(self._nodes.values()):

@@ -1,4 +1,4 @@
-"""An outbox: what exporters send, in a thread of its own, in batches, and never longer than the run can wait."""
+"""An export queue: what exporters send, in a thread of its own, in batches, and never longer than the run can wait."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Delivery(Enum):
     """It was answered, and will never be taken."""
 
 
-class Outbox(Generic[T]):
+class ExportQueue(Generic[T]):
     """A bounded queue with one daemon thread behind it, which the end of the process does not wait for."""
 
     def __init__(self, name: str, deliver: Callable[[list[T]], Delivery], *, gather: float = GATHER_SECONDS) -> None:

@@ -2,7 +2,7 @@
 
 The client makes the requests; runs go by its `multipart_ingest`. What it has no setting for is done here:
 - Its own background threads are not used: Python waits for them at exit, however long they try, and what they could
-  not send they drop with a line in a log. The outbox waits `exit_seconds`, and tells how much was lost.
+  not send they drop with a line in a log. The export queue waits `exit_seconds`, and says how much was lost.
 - It redacts by an anonymizer that walks inputs, outputs and metadata, but neither names, tags, errors nor feedback.
 - Feedback in batches: `create_feedback` sends one request each where those threads do not run.
 """
@@ -24,7 +24,7 @@ from urllib3.util import Retry
 
 from autodata.checkpoints.errors import UserError
 from autodata.tracing.config import TracingConfig
-from autodata.tracing.export_queue import Delivery, Outbox
+from autodata.tracing.export_queue import Delivery, ExportQueue
 from autodata.tracing.redact import Redactor
 from autodata.tracing.spans import Score, Span, SpanKind, SpanStatus
 
@@ -102,7 +102,7 @@ class LangSmithExporter:
         self._one_by_one = False
         self._client = open_client(tracing_error_callback=self._note)
         self._project_id: UUID | None = None
-        self._outbox: Outbox[_Item] = Outbox("autodata-langsmith", self._deliver)
+        self._queue: ExportQueue[_Item] = ExportQueue("autodata-langsmith", self._deliver)
 
     def started(self, span: Span) -> None:
         """Post a run that goes on."""
@@ -129,11 +129,11 @@ class LangSmithExporter:
             created_at=now,
             modified_at=now,
         )
-        self._outbox.put(feedback)
+        self._queue.put(feedback)
 
     def close(self, seconds: float) -> str:
         """Send what is left for at most so many seconds."""
-        lost = self._outbox.close(seconds)
+        lost = self._queue.close(seconds)
         self._client.close(timeout=0)
         why = f" ({_brief(self._problem)})" if self._problem else ""
         if lost:
@@ -144,7 +144,7 @@ class LangSmithExporter:
 
     def _put(self, item: _Posted, span: Span) -> None:
         size = sum(len(message["content"]) for message in span.inputs.get("messages", ()) if self._texts)
-        self._outbox.put(item, size + len(str(span.outputs)) + 2_000)
+        self._queue.put(item, size + len(str(span.outputs)) + 2_000)
 
     def _run(self, span: Span) -> dict[str, Any]:
         run: dict[str, Any] = {
@@ -246,7 +246,7 @@ def open_langsmith(config: TracingConfig, redactor: Redactor) -> LangSmithExport
 
 
 def _details(span: Span) -> dict[str, dict[str, int]]:
-    """Return what of a call's tokens was cached and what was reasoning, where its endpoint told."""
+    """Return what of a call's tokens was cached and what was reasoning, where its endpoint reported it."""
     reported = {"input_token_details": ("cache_read", span.tokens_cached)}
     reported |= {"output_token_details": ("reasoning", span.tokens_reasoning)}
     return {name: {kind: count} for name, (kind, count) in reported.items() if count is not None}

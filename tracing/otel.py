@@ -2,8 +2,8 @@
 
 The stock exporter sends, and the stock SDK makes its spans. The stock `BatchSpanProcessor` is not used: it drops spans
 without a count that could be reported, does not try a batch again that nobody answered, and waits at the end for a
-request on its way; the outbox does none of this. Spans are made when they are sent, for then they are redacted, and
-their ids follow from ours, so that a tree that a killed process began holds together.
+request on its way; the export queue does none of this. Spans are made when they are sent, for then they are redacted,
+and their ids follow from ours, so that a tree that a killed process began holds together.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from uuid import UUID
 
 from autodata.checkpoints.errors import UserError
 from autodata.tracing.config import TracingConfig
-from autodata.tracing.export_queue import Delivery, Outbox
+from autodata.tracing.export_queue import Delivery, ExportQueue
 from autodata.tracing.redact import Redactor
 from autodata.tracing.spans import Score, Span, SpanKind, SpanStatus
 
@@ -46,7 +46,7 @@ class OtelExporter:
         self._redactor, self._texts = redactor, texts
         self._exporter = OTLPSpanExporter(endpoint=endpoint, timeout=REQUEST_SECONDS)
         self._maker = _Maker()
-        self._outbox: Outbox[Span] = Outbox("autodata-otel", self._deliver)
+        self._queue: ExportQueue[Span] = ExportQueue("autodata-otel", self._deliver)
 
     def started(self, span: Span) -> None:
         """Wait for its end: a collector takes complete spans only."""
@@ -54,14 +54,14 @@ class OtelExporter:
     def ended(self, span: Span) -> None:
         """Send a span."""
         size = sum(len(message["content"]) for message in span.inputs.get("messages", ()) if self._texts)
-        self._outbox.put(span, size + len(str(span.outputs)) + 2_000)
+        self._queue.put(span, size + len(str(span.outputs)) + 2_000)
 
     def scored(self, span: Span, score: Score) -> None:
         """Leave it: what a round was scored stands in its span."""
 
     def close(self, seconds: float) -> str:
         """Send what is left for at most so many seconds."""
-        lost = self._outbox.close(seconds)
+        lost = self._queue.close(seconds)
         self._exporter.shutdown()  # type: ignore[no-untyped-call]
         return f"OpenTelemetry: {lost:,} spans were not sent; the run itself is whole" if lost else ""
 

@@ -128,7 +128,7 @@ class Span:
 class Exporter(Protocol):
     """Sends spans somewhere, in a thread of its own. None of the methods waits but `close`.
 
-    What one raises fails no run: the tracer counts it and tells it at the end.
+    What one raises fails no run: the tracer counts it and reports it at the end.
     """
 
     name: str
@@ -168,7 +168,7 @@ def without_empty(value: Mapping[str, Any] | None) -> dict[str, Any]:
     return {name: item for name, item in (value or {}).items() if item not in (None, "", [], {})}
 
 
-def harmless(method: Callable[P, None]) -> Callable[P, None]:
+def never_raises(method: Callable[P, None]) -> Callable[P, None]:
     """Make a method of the tracer unable to fail the run that it only looks at."""
 
     @functools.wraps(method)

@@ -27,7 +27,7 @@ from autodata.checkpoints.writes import carry_span
 from autodata.models.call import Call
 from autodata.tracing.callback import DocumentTrace
 from autodata.tracing.redact import Redactor
-from autodata.tracing.spans import Exporter, Score, Span, SpanKind, SpanStatus, harmless, without_empty
+from autodata.tracing.spans import Exporter, Score, Span, SpanKind, SpanStatus, never_raises, without_empty
 
 STOPPED = (GraphDrained, Drained, BudgetSpent, EndpointDown, asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
 """What ends a session rather than a document."""
@@ -54,7 +54,7 @@ class Tracer:
         self._ledger, self._redactor, self._local = ledger, redactor, local
         self._exporters, self._base, self._exit_seconds = exporters, dict(base or {}), exit_seconds
         self.run_id: str | None = self._base.get("run_id")
-        """What tells this folder's runs from others in a project; None where nothing is exported."""
+        """What distinguishes this folder's runs from others in a project; None where nothing is exported."""
         self._threads: dict[str, DocumentTrace] = {}
         self._calls: dict[int, Span] = {}  # id of a call on its way -> its span
         self._gathering: set[asyncio.Task[None]] = set()
@@ -94,7 +94,7 @@ class Tracer:
                 del self._threads[thread_id]
                 trace.close(ended)
 
-    @harmless
+    @never_raises
     def start(self, span: Span) -> None:
         """Begin a span."""
         span.metadata = {**self._base, **self._named(span), **span.metadata}
@@ -103,7 +103,7 @@ class Tracer:
         if span.kind is not SpanKind.CALL:
             self._export(lambda exporter: exporter.started(span))
 
-    @harmless
+    @never_raises
     def end(self, span: Span, error: BaseException | None = None) -> None:
         """End a span: well, or with the error that ended it."""
         if span.ended is not None:
@@ -116,7 +116,7 @@ class Tracer:
             span.status = SpanStatus.OK
         self._finish(span)
 
-    @harmless
+    @never_raises
     def end_round(self, span: Span, round_id: str) -> None:
         """End a round's span; where it leaves the machine, with all that the ledger knows of the round."""
         span.ended, span.status = datetime.now(UTC), SpanStatus.OK
@@ -128,18 +128,18 @@ class Tracer:
         self._gathering.add(task)
         task.add_done_callback(self._gathering.discard)
 
-    @harmless
+    @never_raises
     def score(self, span: Span, score: Score) -> None:
         """Attach a figure to a span."""
         self._export(lambda exporter: exporter.scored(span, score))
 
-    @harmless
+    @never_raises
     def call_started(self, call: Call) -> None:
         """Begin the span of a call that is about to be sent."""
         if self._active:
             self._calls[id(call)] = self._begun(call)
 
-    @harmless
+    @never_raises
     def call_ended(self, call: Call) -> None:
         """End the span of a call; one that was replayed is begun and ended at once."""
         if not self._active:
@@ -222,7 +222,7 @@ class Tracer:
             logger.debug("the round %s could not be read", round_id, exc_info=True)
         self._finish(span)
 
-    @harmless
+    @never_raises
     def _finish(self, span: Span) -> None:
         span.outcome = self._brief(span.outcome)
         span.metadata |= {"status": span.status.value} | without_empty({"outcome": span.outcome})

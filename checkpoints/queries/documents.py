@@ -85,7 +85,7 @@ async def document_ids(ledger: Reader) -> set[str]:
 
 
 async def known_sources(ledger: Reader) -> list[dict[str, Any]]:
-    """Return (document_id, name, source, status, note, replaced_by) of documents that something tells from others."""
+    """Return (document_id, name, source, status, note, replaced_by) of documents that have a source."""
     return await ledger.read(
         "SELECT document_id, name, source, status, note, replaced_by FROM documents WHERE source != '' ORDER BY rowid"
     )

@@ -44,8 +44,9 @@ async def usage_by_role(ledger: Reader, thread: str | None = None) -> list[dict[
     """Return what each role took, of one thread or of all; None for what nobody counted.
 
     (role, calls, tokens_in, tokens_out, tokens_cached, tokens_reasoning, cache_known_in, cached_share, cost_usd,
-    timed_out, cancelled): `cache_known_in` are the prompt tokens of the calls whose endpoint told how many were cached,
-    and the share (0..1) is of these; the last two count requests without a reply, which are no calls and may be billed.
+    timed_out, cancelled): `cache_known_in` are the prompt tokens of the calls whose endpoint reported how many were
+    cached, and the share (0..1) is of these; the last two count requests without a reply, which are no calls and may be
+    billed.
     """
     if thread is None:
         return await ledger.read(BY_ROLE.format(""))

@@ -1,4 +1,4 @@
-"""Rounds whole, with attempts, marks and verdicts, their JSON read: as commands, exports and servers tell of them."""
+"""Rounds whole, with attempts, marks and verdicts, their JSON read: for commands, exports and servers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def document_with_rounds(ledger: Reader, document: Mapping[str, Any]) -> d
 
 
 async def _forks(ledger: Reader, document_id: str) -> list[dict[str, Any]]:
-    """Return a document's forks, each with the status that its own folder tells, `unknown` where it is gone."""
+    """Return a document's forks, each with the status that its own folder gives, `unknown` where it is gone."""
     forks = await forks_of_document(ledger, document_id)
     for row in forks:
         row["status"], path = "unknown", ledger.path.parent / row["folder"] / "run.db"
@@ -112,7 +112,7 @@ async def round_record(ledger: Reader, round_id: str) -> dict[str, Any]:
 
 
 async def history(ledger: Reader, ids: Sequence[str]) -> list[dict[str, Any]]:
-    """Return some rounds whole, in order, as a server's caller is told of them: without raw answers."""
+    """Return some rounds whole, in order, as a server's caller gets them: without raw answers."""
     rounds = [_plain(row) for row in await rounds_by_id(ledger, ids)]
     for table in ("attempts", "verdicts"):
         rows = await parts_of_rounds(ledger, table, ids)

@@ -1,4 +1,4 @@
-"""What is recorded of a document that a server worked on: its result, as the server tells it."""
+"""What is recorded of a document that a server worked on: its result, as the server gives it."""
 
 from __future__ import annotations
 

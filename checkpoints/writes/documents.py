@@ -13,7 +13,7 @@ from autodata.checkpoints.records import Document, DocumentStatus, Skipped
 
 @dataclass(frozen=True)
 class Failure:
-    """What errored a document. `failure_id` tells failures apart: the same one recorded again is one row."""
+    """What errored a document. `failure_id` distinguishes failures: the same one recorded again is one row."""
 
     failure_id: str
     document_id: str

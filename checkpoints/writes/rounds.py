@@ -142,8 +142,8 @@ async def record_rejected(
 ) -> None:
     """Record the end of a rejected round, and where its document stands now.
 
-    `why` is the document's `status_reason`, `reason` the round's, whole, and `feedback` what the next challenger is
-    told: None where nobody is told anything.
+    `why` is the document's `status_reason`, `reason` the round's, whole, and `feedback` the text for the next
+    challenger: None where there is none.
     """
     reported = {} if feedback is None else {"feedback": feedback}
     await store.save(

@@ -1,4 +1,4 @@
-"""Which criteria of the accepted rubrics tell answers apart, and which never do."""
+"""Which criteria of the accepted rubrics distinguish answers, and which never do."""
 
 from __future__ import annotations
 

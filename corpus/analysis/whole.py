@@ -28,7 +28,7 @@ MEANINGS: Mapping[str, str] = {
         " `documents_without` those that ended without an example."
     ),
     "rubrics": (
-        "Criteria by how attempts met them: `met_by_all` and `met_by_none` tell nothing apart, `weak_only` were met"
+        "Criteria by how attempts met them: `met_by_all` and `met_by_none` distinguish nothing, `weak_only` were met"
         " more often by the weak solver than by the strong one, `never_fired` are negative ones that no attempt met,"
         " `compound` join two demands; each a count, its share, and up to ten criteria by example."
     ),

@@ -110,7 +110,7 @@ class JudgePrompt:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What a format tells of the run as a whole."""
+    """What a format says of the run as a whole."""
 
     name: str = ""
     run: str = ""

@@ -11,7 +11,7 @@ from autodata.checkpoints.records import Skipped
 from autodata.corpus.loaders.base import File, Loader, Raw, Reading, Unreadable
 
 MOST_OUTPUT: Final = 2_000
-"""Characters of what one cell printed that are kept; a note tells of longer ones."""
+"""Characters of what one cell printed that are kept; a note names longer ones."""
 _TICKS: Final = re.compile("`{3,}")
 
 

@@ -1,4 +1,4 @@
-"""PDF, by pypdf: pages as text, without what is printed around every page; what was lost is told in a note."""
+"""PDF, by pypdf: pages as text, without what is printed around every page; a note says what was lost."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _pages(file: File, *, tables: bool) -> tuple[list[str], int]:
                     try:
                         pages.append(with_tables(plain, _laid_out(page)) if tables and plain.strip() else plain)
                     except (*faults, *more_faults):
-                        pages.append(plain)  # its layout cannot be told: the text is there all the same
+                        pages.append(plain)  # its layout is unknown: the text is there all the same
         except DependencyError as error:
             what = f"encrypted PDF ({one_line(str(error))})"
             raise Unreadable(f"{what}: pip install 'autodata-langgraph[pdf]'") from error

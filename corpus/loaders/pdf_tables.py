@@ -102,7 +102,7 @@ def _columns(lines: Sequence[str], n: int, tables: Sequence[tuple[int, int]]) ->
 
 def _in_columns(line: str, columns: Sequence[tuple[int, int]]) -> list[str]:
     """Return a row's cells by column, empty where it has none; cells that share a column stand side by side."""
-    if len(columns) < 2:  # cells of some rows reach over those of others: they are told apart by their gaps alone
+    if len(columns) < 2:  # cells of some rows reach over those of others: only their gaps separate them
         return [text for _, text in _cells(line)]
     row = [""] * len(columns)
     for place, text in _cells(line):

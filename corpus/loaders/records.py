@@ -18,7 +18,7 @@ SHOWN_KEYS = 12
 """Keys of a record that a message names."""
 
 MAX_BAD_LINES = 1000
-"""Lines of one file of lines that are no documents and are told one by one; further ones are counted."""
+"""Lines of one file of lines that are no documents and are listed one by one; further ones are counted."""
 
 _FIELDS = Fields()
 
@@ -63,7 +63,7 @@ def _among(record: Mapping[str, Any]) -> str:
 def load_lines(file: File, reading: Reading) -> Iterator[Raw | Skipped]:
     """Yield the records of a file of JSON lines. A bad line is skipped with its number; blank lines are nothing.
 
-    Of a file that is something else every line is bad: after MAX_BAD_LINES one note tells how many more there are, and
+    Of a file that is something else every line is bad: after MAX_BAD_LINES one note says how many more there are, and
     where the last one is.
     """
     bad = last = 0

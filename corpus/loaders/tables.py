@@ -46,7 +46,7 @@ def load_csv(file: File, reading: Reading) -> Iterator[Raw | Skipped]:
     try:
         require_text([name for name in table.fieldnames or () if name], reading)
         for raw in rows(_numbered(table), file, reading):
-            # What holds for the whole file is told once.
+            # What holds for the whole file is said once.
             yield replace(raw, note=note) if note and isinstance(raw, Raw) else raw
             note = "" if isinstance(raw, Raw) else note
     except csv.Error as error:

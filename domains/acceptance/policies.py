@@ -210,7 +210,7 @@ class Measure(Settings):
     name: str = "measure"
 
     def rule(self, weak: Sequence[Fraction], strong: Sequence[Fraction], planned: Planned) -> Ruling:
-        """Ask for all weak attempts, then for all strong ones, then accept; the checks only tell the means."""
+        """Ask for all weak attempts, then for all strong ones, then accept; the checks only show the means."""
         for stage, made, wanted in ((Stage.WEAK, weak, planned.weak), (Stage.STRONG, strong, planned.strong)):
             if len(made) < wanted:
                 return Ruling(Decision.MORE, stage, more=wanted - len(made))

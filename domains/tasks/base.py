@@ -89,7 +89,7 @@ class Ruled(Protocol):
 
 @runtime_checkable
 class Described(Protocol):
-    """A task type that says itself what a loop judge is told of its criteria."""
+    """A task type that says itself what a loop judge sees of its criteria."""
 
     def judged_on(self, candidate: Candidate) -> Sequence[Mapping[str, Any]]:
         """Return each criterion: `criterion`, `weight` and, where known, `category`, `capability`, `weight_class`.
@@ -189,7 +189,7 @@ def broken_rules(task_type: TaskType, candidate: Candidate) -> Mapping[str, str]
 
 
 def judge_criteria(task_type: TaskType, candidate: Candidate) -> Sequence[Mapping[str, Any]]:
-    """Return what a loop judge is told of a candidate's criteria: text and weight, where its type says no more."""
+    """Return what a loop judge sees of a candidate's criteria: text and weight, where its type says no more."""
     if isinstance(task_type, Described):
         return task_type.judged_on(candidate)
     return [{"criterion": text, "weight": weight} for text, weight in task_type.criteria(candidate)]

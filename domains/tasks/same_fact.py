@@ -1,4 +1,4 @@
-"""Whether code alone can tell that a short answer gives the fact of its reference, or does not.
+"""Whether code alone can say that a short answer gives the fact of its reference, or does not.
 
 Right is only what says the same, whole; wrong is only another number in the same unit where a number is asked for.
 Everything else is None: a judge reads both. Case, a full stop, quotation marks and emphasis around all are spelling;

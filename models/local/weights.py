@@ -28,7 +28,7 @@ from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.models.local.llama_server import INSTALL_HINT
 
 Progress = Callable[[str, int, int], None]
-"""Told (what is being done, bytes so far, bytes in all); called on the event loop's thread."""
+"""Called with (what is being done, bytes so far, bytes in all); called on the event loop's thread."""
 
 DEFAULT_HUB = "https://huggingface.co"
 _CHUNK = 1 << 20

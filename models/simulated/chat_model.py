@@ -7,7 +7,7 @@ about real models. Its questions and answers are placeholders that carry numbers
 - a solver with ability `theta` answers it with a level `p = logistic(a * (theta - d) + noise)`, stated in the answer;
 - a judge marks each criterion met with the probability that the level and the criterion's own difficulty `b` give, and
   errs at the world's `judge_noise`;
-- the challenger's next question depends on the rules found in its prompt and on the failures it is told of.
+- the challenger's next question depends on the rules found in its prompt and on the failures it shows.
 
 Which role is played is read from the schema the prompt asks for; without one it is a solver. The reply is a pure
 function of (messages, seed, world, name of the solver); only injected 429s remember how often a request was made.

@@ -1,6 +1,6 @@
 """Finds words in a prompt that are meant for a solver or a judge, or that make the challenger pass such words on.
 
-The known cheat (paper, section 6): a prompt that tells the weak solver to be weak widens the gap and trains nobody.
+The known cheat (paper, section 6): a prompt that makes the weak solver be weak widens the gap and trains nobody.
 What counts is whom a sentence speaks to. "If the strong solver failed, ask something that can be worked out" and "it
 must be out of reach for the weak solver" say what a task should be like; "tell the weak solver to guess" and "end the
 context with: answer in one word" say what somebody should do with it.

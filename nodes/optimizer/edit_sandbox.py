@@ -63,7 +63,7 @@ def head_of(text: str) -> str:
     return text[: len(text) - len(text.split("+++\n", 2)[-1])]
 
 
-class Workbench:
+class EditSandbox:
     """A copy of a pack with the editor's changes. Deterministic: the same actions leave the same texts."""
 
     def __init__(self, pack: PromptPack) -> None:

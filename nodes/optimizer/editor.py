@@ -17,7 +17,7 @@ from autodata.models.reply import Messages
 from autodata.models.structured import schema_text
 from autodata.nodes.optimizer.analyst import shown_analysis, shown_history
 from autodata.nodes.optimizer.checks import Check
-from autodata.nodes.optimizer.edit_sandbox import Refusal, Refused, Workbench
+from autodata.nodes.optimizer.edit_sandbox import EditSandbox, Refusal, Refused
 from autodata.nodes.optimizer.schemas import Edit, EditorTurn
 from autodata.prompts import Prompt, PromptPack
 
@@ -63,7 +63,7 @@ async def edit_session(
     caller: Caller,
     site: CallSite,
     prompt: Prompt,
-    workbench: Workbench,
+    sandbox: EditSandbox,
     *,
     analysis: Mapping[str, Any],
     history: Sequence[str],
@@ -79,7 +79,7 @@ async def edit_session(
     """
     messages = prompt.render(
         {
-            "files": "\n\n".join(workbench.view(file) for file in workbench.files),
+            "files": "\n\n".join(sandbox.view(file) for file in sandbox.files),
             "analysis": shown_analysis(analysis),
             "history": shown_history(history),
             "schema": schema_text(EditorTurn),
@@ -91,35 +91,35 @@ async def edit_session(
         at = replace(site, index=str(turn), prompt_version=prompt.version)
         said, _ = await caller.parsed(at, messages, EditorTurn)
         if turn > 1:
-            workbench.begin_turn()
-        refused = len(workbench.refusals)
-        outcomes = [_carried_out(workbench, number, edit) for number, edit in enumerate(said.edits, 1)]
+            sandbox.begin_turn()
+        refused = len(sandbox.refusals)
+        outcomes = [_carried_out(sandbox, number, edit) for number, edit in enumerate(said.edits, 1)]
         summary = " ".join(said.summary.split()) or summary
-        done = said.done and len(workbench.refusals) == refused
-        problems = check(workbench.pack()) if done or turn == turns else []
+        done = said.done and len(sandbox.refusals) == refused
+        problems = check(sandbox.pack()) if done or turn == turns else []
         for problem in problems:
-            workbench.refuse("check", "", problem)
-        transcript.append(_recorded(turn, said, [one.reason for one in workbench.refusals[refused:]]))
+            sandbox.refuse("check", "", problem)
+        transcript.append(_recorded(turn, said, [one.reason for one in sandbox.refusals[refused:]]))
         if done and not problems:
             break
-        messages = [*messages, *_turn(said, _reply(workbench, outcomes, problems, turns - turn))]
-    return EditSession(workbench.pack(), problems, tuple(workbench.refusals), turn, summary, tuple(transcript))
+        messages = [*messages, *_turn(said, _reply(sandbox, outcomes, problems, turns - turn))]
+    return EditSession(sandbox.pack(), problems, tuple(sandbox.refusals), turn, summary, tuple(transcript))
 
 
-def _carried_out(workbench: Workbench, number: int, edit: Edit) -> str:
+def _carried_out(sandbox: EditSandbox, number: int, edit: Edit) -> str:
     """Carry out one action; return what is reported of it to the editor."""
     try:
-        outcome = workbench.act(edit)
+        outcome = sandbox.act(edit)
     except Refused as refused:
         return f"{number}. {edit.action}: refused: {refused}"
     return f"{number}. {edit.action} {edit.file}: {'as below' if edit.action == 'view' else outcome}"
 
 
-def _reply(workbench: Workbench, outcomes: Sequence[str], problems: Sequence[str], left: int) -> str:
+def _reply(sandbox: EditSandbox, outcomes: Sequence[str], problems: Sequence[str], left: int) -> str:
     """Return the message that answers a turn: outcomes, files that changed or were to be seen, complaints."""
     blocks = ["\n".join(outcomes) or "No action was sent."]
-    shown = [*workbench.changed(), *workbench.viewed()]
-    blocks += [workbench.view(file) for file in dict.fromkeys(shown)]
+    shown = [*sandbox.changed(), *sandbox.viewed()]
+    blocks += [sandbox.view(file) for file in dict.fromkeys(shown)]
     if problems:
         blocks.append("The files cannot be used as they are:\n" + "\n".join(f"- {problem}" for problem in problems))
     blocks.append(f"{left} {'turn is' if left == 1 else 'turns are'} left. Send the next one: a JSON object as before.")

@@ -12,7 +12,7 @@ from autodata.models.seeds import seed_for
 from autodata.nodes.optimizer.analyst import analyse as ask_analyst
 from autodata.nodes.optimizer.analyst import sample_failures
 from autodata.nodes.optimizer.checks import Check, checker
-from autodata.nodes.optimizer.edit_sandbox import Workbench
+from autodata.nodes.optimizer.edit_sandbox import EditSandbox
 from autodata.nodes.optimizer.editor import edit_session
 from autodata.nodes.optimizer.events import AnalysedEvent, EditedEvent
 from autodata.nodes.optimizer.state import OptContext, OptState, Search
@@ -52,7 +52,7 @@ async def edit(state: OptState, runtime: Runtime[OptContext]) -> dict[str, Any]:
             search.caller,
             search.site("edit", "editor", n),
             search.prompts["editor"],
-            Workbench(parent),
+            EditSandbox(parent),
             analysis=state["analysis"] or {},
             history=await search.archive.history(state["history"]),
             check=_check(search, parent),
@@ -83,7 +83,7 @@ async def _new_pack(search: Search, state: OptState, mutant: PromptPack, summary
 
 
 async def check(state: OptState, runtime: Runtime[OptContext]) -> dict[str, Any]:
-    """Refuse an unsound edit before a validation is paid for: what the editor was told, looked at once more."""
+    """Refuse an unsound edit before a validation is paid for: what the editor saw is checked once more."""
     search = runtime.context.search
     if state["mutant"] == state["parent"]:
         why = "; ".join(state.get("refusals", [])[:3]) or "the editor changed nothing"

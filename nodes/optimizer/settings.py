@@ -24,7 +24,7 @@ class OptimizeConfig(Settings):
     max_rounds: int = Field(default=3, ge=1, le=100)
     """Rounds after which a document counts as not passed, in place of the run's own."""
     curtail: bool = False
-    """Whether attempts stop once the verdict is settled: fewer calls, but feedback tells the challenger no means."""
+    """Whether attempts stop once the verdict is settled: fewer calls, but feedback gives the challenger no means."""
     reuse_parent: bool = True
     """Whether a parent's stored validation result is used again; otherwise it is evaluated anew in every iteration."""
     max_blocks: int = Field(default=5, ge=1)

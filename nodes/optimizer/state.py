@@ -72,7 +72,7 @@ class Result:
     block: int
     trials: tuple[Trial, ...]
     complete: bool
-    """False when it was stopped early: then it tells that the pack lost, not its score."""
+    """False when it was stopped early: then it says that the pack lost, not its score."""
 
     @property
     def score(self) -> Fraction | None:

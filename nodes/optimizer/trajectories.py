@@ -37,7 +37,7 @@ class Failure:
     weak_mean: float | None = None
     strong_mean: float | None = None
     feedback: str = ""
-    """What the next challenger was told."""
+    """The feedback that the next challenger got."""
     exchanges: tuple[Exchange, ...] = ()
 
 

@@ -43,7 +43,7 @@ class LedgerArchive:
         return cls(ledger, PromptPack("baseline", prompts))
 
     async def add_baseline(self) -> None:
-        """Enter the baseline as the first of the population. Doing it twice is harmless."""
+        """Enter the baseline as the first of the population. Doing it twice changes nothing."""
         if await queries.baseline_pack(self._ledger) is None:
             texts = {role: prompt.text for role, prompt in self._baseline.prompts.items()}
             await record_baseline(self.store, self._baseline.version, texts)

@@ -12,7 +12,7 @@ from autodata.nodes.optimizer.trajectories import Exchange, Failure, Trajectorie
 
 
 class LedgerTrajectories:
-    """`Trajectories` over a ledger: what was asked, answered, marked and told, as the run stored it."""
+    """`Trajectories` over a ledger: questions, answers, marks and feedback, as the run stored them."""
 
     def __init__(self, ledger: Reader) -> None:
         self._ledger = ledger

@@ -25,7 +25,7 @@ from autodata.graphs.optimizer import STEPS, build_optimizer
 from autodata.models.config import ModelSettings
 from autodata.models.endpoint import Endpoint
 from autodata.models.local.serving import Progress
-from autodata.nodes.optimizer.edit_sandbox import Workbench, require_own_files
+from autodata.nodes.optimizer.edit_sandbox import EditSandbox, require_own_files
 from autodata.nodes.optimizer.evaluate import examine
 from autodata.nodes.optimizer.evaluator import Evaluator
 from autodata.nodes.optimizer.ngrams import Shingles
@@ -205,16 +205,16 @@ class Optimization:
             baseline=self._run_folder.pack,
             protected=await asyncio.to_thread(Shingles, texts, settings.ngram),
             run_seed=self._config.seed,
-            on_event=self._tell,
+            on_event=self._report,
         )
 
     def _documents_evaluator(self) -> DocumentEvaluator:
         evaluator = DocumentEvaluator(self._config.of_evaluations, self._run_folder)
-        evaluator.on_event = self._tell
+        evaluator.on_event = self._report
         self.outcome.errored = evaluator.errored
         return evaluator
 
-    def _tell(self, event: OptimizationEvent) -> None:
+    def _report(self, event: OptimizationEvent) -> None:
         self.on_event(event)
 
     async def _over(self) -> bool:
@@ -255,7 +255,7 @@ async def open_optimization(
 def _require_ready(config: OptimizeRunConfig) -> None:
     """Raise UserError for what would only fail once the first evaluation is paid for."""
     pack, folder = config.pack(), Path(config.prompts) if config.prompts else config.chosen_domain.folder
-    Workbench(pack)
+    EditSandbox(pack)
     if folder is not None:
         require_own_files(pack, folder.expanduser())
     if config.optimize.traces == "langsmith" and not langsmith_wanted(config.tracing.langsmith):

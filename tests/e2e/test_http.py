@@ -225,7 +225,7 @@ async def test_another_cause_or_a_document_that_ends_breaks_the_row(server: Chat
     assert session.statuses.count("errored") == 3
 
 
-async def test_nothing_of_an_account_is_told_to_another_host(
+async def test_nothing_of_an_account_is_sent_to_another_host(
     server: ChatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("OPENAI_ORG_ID", "OPENAI_ORGANIZATION", "OPENAI_PROJECT_ID", "OPENAI_API_KEY", "OPENAI_ADMIN_KEY"):
@@ -256,7 +256,7 @@ async def test_a_format_that_a_server_fails_on_is_not_used(
 
 
 @pytest.mark.parametrize("bound", [{"max_usd": 0.0035}, {"max_tokens": 3500}])
-async def test_a_bound_holds_over_sessions_where_usage_is_not_told(
+async def test_a_bound_holds_over_sessions_where_usage_is_not_reported(
     server: ChatServer, tmp_path: Path, bound: dict[str, float]
 ) -> None:
     server.switches = Switches(usage=False)
@@ -332,12 +332,12 @@ async def test_a_dead_endpoint_leaves_the_only_document_pending(
 async def test_the_command_says_in_one_line_that_an_endpoint_is_dead(server: ChatServer, tmp_path: Path) -> None:
     (tmp_path / "autodata.toml").write_text(tomli_w.dumps(settings(server.base_url, max_rounds=1)), "utf-8")
     server.switches = Switches(always="close")
-    status, _, told = await command(tmp_path, "run", "--documents", documents_folder(), "--out", "made")
+    status, _, errors = await command(tmp_path, "run", "--documents", documents_folder(), "--out", "made")
     assert status == 1
-    [line] = [line for line in told.splitlines() if line.startswith("stopped: ")]
+    [line] = [line for line in errors.splitlines() if line.startswith("stopped: ")]
     assert server.base_url in line
     assert "Server disconnected" in line
-    assert "Traceback" not in told
+    assert "Traceback" not in errors
     server.switches = Switches()
     status, shown, _ = await command(tmp_path, "run", "--documents", documents_folder(), "--out", "made", "--json")
     assert status == 0
@@ -433,8 +433,8 @@ async def command(folder: Path, *arguments: str | Path) -> tuple[int | None, str
     process = await asyncio.create_subprocess_exec(
         *program, *map(str, arguments), cwd=folder, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
     )
-    shown, told = await process.communicate()
-    return process.returncode, shown.decode(), told.decode()
+    shown, errors = await process.communicate()
+    return process.returncode, shown.decode(), errors.decode()
 
 
 def assert_paused(session: Session) -> None:

@@ -128,8 +128,10 @@ async def test_scores_are_feedback_on_the_right_runs(service: LangSmith, tmp_pat
         assert metadata(run)["verdict"] == row["outcome"]
         assert f"verdict:{row['outcome']}" in run["tags"]
         for name in ("weak_mean", "strong_mean", "gap"):
-            told = given.get((run["id"], name))
-            assert (told and told["score"]) == (None if row[name] is None else pytest.approx(row[name], abs=1e-4))
+            feedback_given = given.get((run["id"], name))
+            assert (feedback_given and feedback_given["score"]) == (
+                None if row[name] is None else pytest.approx(row[name], abs=1e-4)
+            )
     attempts = await query(tmp_path, "select a.*, r.thread_id, r.n from attempts a join rounds r using (round_id)")
     made = {
         (metadata(run)["thread"], metadata(run)["round"], metadata(run)["role"], metadata(run)["attempt"]): run["id"]

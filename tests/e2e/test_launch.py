@@ -106,10 +106,10 @@ def test_mistakes_of_every_kind_end_with_2(
     words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main_with([word.replace("{run}", str(tmp_path / "none")) for word in words], monkeypatch) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert said in told.err
-    assert "Traceback" not in told.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert said in printed.err
+    assert "Traceback" not in printed.err
 
 
 def test_a_failing_disk_ends_with_2(
@@ -121,5 +121,5 @@ def test_a_failing_disk_ends_with_2(
     (tmp_path / "run" / "lock").mkdir(parents=True)
     words = ["run", "--config", str(config), "--out", str(tmp_path / "run"), str(ROOT / "examples")]
     assert main_with(words, monkeypatch) == 2
-    told = capsys.readouterr().err.splitlines()[-1]
-    assert told == f"autodata: {tmp_path / 'run' / 'lock'}: Is a directory: make room and make the folder writable"
+    printed = capsys.readouterr().err.splitlines()[-1]
+    assert printed == f"autodata: {tmp_path / 'run' / 'lock'}: Is a directory: make room and make the folder writable"

@@ -151,7 +151,7 @@ def test_the_server_of_a_killed_parent_ends(weights: Path) -> None:
             os.close(server)
 
 
-async def test_a_file_that_is_no_model_is_told_in_one_line(weights: Path, tmp_path: Path) -> None:
+async def test_a_file_that_is_no_model_is_reported_in_one_line(weights: Path, tmp_path: Path) -> None:
     cut_off = tmp_path / "cut-off.gguf"
     with weights.open("rb") as file:
         cut_off.write_bytes(file.read(50_000_000))
@@ -160,7 +160,7 @@ async def test_a_file_that_is_no_model_is_told_in_one_line(weights: Path, tmp_pa
     assert "\n" not in str(failure.value)
 
 
-async def test_a_missing_runtime_is_told_with_what_to_type(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_runtime_is_reported_with_what_to_type(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "xllamacpp", None)
     with pytest.raises(UserError, match=r"pip install 'autodata-langgraph\[local\]'"):
         await start_server(small(weights))

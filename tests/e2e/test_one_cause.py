@@ -21,7 +21,7 @@ from autodata.runner.ingest import add_documents
 from autodata.runner.remote import RemoteRun, RemoteRunner, _ServerError, open_remote
 from autodata.serving.errors import Stopped
 from autodata.serving.runtime import CONFIG_VARIABLE, FOLDER_VARIABLE, server_runtime, shut
-from tests.e2e.test_told_once import served, written
+from tests.e2e.test_said_once import served, written
 from tests.graph.test_served_threads import Client, paste
 from tests.support.commands import invoke
 from tests.support.runs import generated, settings

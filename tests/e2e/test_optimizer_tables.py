@@ -31,7 +31,7 @@ def test_a_slice_comes_out_again(stored: Any) -> None:
     assert tables.slice_of() == stored["slice"], STALE
 
 
-def test_a_miss_is_told(stored: Any) -> None:
+def test_a_miss_is_reported(stored: Any) -> None:
     missed = json.loads(json.dumps(stored))
     for run in missed["figures"]["together, confirmed"]:
         run["at"][str(stored["iterations"])]["true"] = 0.5

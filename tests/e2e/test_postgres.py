@@ -1,4 +1,4 @@
-"""Checkpoints at a Postgres server: the saver's contract, runs beside each other, thinning, and what is never told."""
+"""Checkpoints at a Postgres server: the saver's contract, runs beside each other, thinning, and what is never shown."""
 
 from __future__ import annotations
 
@@ -359,7 +359,7 @@ def test_a_server_that_is_killed_goes_on_from_a_shared_database(database: str, t
     assert not list(tmp_path.rglob("checkpoints.db"))
 
 
-# What is refused, and how it is told
+# What is refused, and in which words
 
 
 @pytest.mark.parametrize(
@@ -377,14 +377,14 @@ async def test_an_address_that_is_none_or_leads_nowhere(dsn: str, message: str) 
     for attempt in (open_postgres(dsn, VARIABLE).__aenter__, lambda: describe(dsn, VARIABLE)):
         with pytest.raises(UserError, match=message) as refused:
             await attempt()
-        told = str(refused.value)
-        assert told.startswith(f"{VARIABLE}: ")
-        assert PASSWORD not in told
-        assert "\n" not in told
+        shown = str(refused.value)
+        assert shown.startswith(f"{VARIABLE}: ")
+        assert PASSWORD not in shown
+        assert "\n" not in shown
         assert refused.value.__cause__ is None
 
 
-async def test_a_wrong_password_is_told_without_it(server: Server) -> None:
+async def test_a_wrong_password_is_reported_without_it(server: Server) -> None:
     wrong = server.dsn.replace(PASSWORD, "wrong-and-secret")
     with pytest.raises(UserError, match="password authentication failed") as refused:
         async with open_postgres(wrong, VARIABLE):

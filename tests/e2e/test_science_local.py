@@ -221,9 +221,9 @@ def require_privilege(ledger: MemoryLedger) -> None:
     for row in ledger.tables["attempts"].values():
         found[row["stage"]].append(bool(row["answered"]) and ends_on(row["answer"], answers[row["candidate_id"]]))
     shares = {stage: Fraction(sum(of_stage), len(of_stage)) for stage, of_stage in found.items()}
-    told = (shares, marks(ledger))
-    assert shares[Stage.STRONG] >= shares[Stage.WEAK] + PRIVILEGE, told
-    assert marks(ledger)["strong", "code", "1"] > marks(ledger)["weak", "code", "1"], told
+    found_shares = (shares, marks(ledger))
+    assert shares[Stage.STRONG] >= shares[Stage.WEAK] + PRIVILEGE, found_shares
+    assert marks(ledger)["strong", "code", "1"] > marks(ledger)["weak", "code", "1"], found_shares
 
 
 def marks(ledger: MemoryLedger) -> Counter[tuple[str, str, str]]:

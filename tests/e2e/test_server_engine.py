@@ -67,7 +67,7 @@ def command(url: str, *more: str) -> list[str]:
 
 
 def ran(url: str, *more: str) -> tuple[dict[str, Any], str]:
-    """Run the command in this process; return its status and what it told besides."""
+    """Run the command in this process; return its status and what it wrote to standard error."""
     result = invoke(*command(url, *more))
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout), words(result.stderr)
@@ -83,9 +83,9 @@ def test_results_come_back_whole_and_a_repeated_command_asks_nothing(
     studio: Studio, models: Models, papers: Path, tmp_path: Path
 ) -> None:
     more = ("--max-rounds", "9", "--profile", "verifier=other")
-    status, told = ran(studio.url, *more)
+    status, errors = ran(studio.url, *more)
     assert status["accepted"] + status["rejected"] == len(DOCUMENTS)
-    assert "model calls at" in told
+    assert "model calls at" in errors
     documents = {row["name"]: row for row in rows(tmp_path, "select * from documents")}
     assert {row["settled"] for row in documents.values()} == {1}
     closed = Counter(row["document_id"] for row in rows(tmp_path, "select * from rounds where outcome != 'open'"))
@@ -148,7 +148,7 @@ def ran_in_a_process(folder: Path, arguments: list[str]) -> tuple[dict[str, Any]
         (["--server-key-env", "NOT_SET_ANYWHERE"], "export NOT_SET_ANYWHERE=..."),
     ],
 )
-def test_mistakes_are_told_in_one_line(
+def test_mistakes_are_reported_in_one_line(
     studio: Studio, models: Models, papers: Path, more: list[str], said: str
 ) -> None:
     asked = len(models.requests())
@@ -189,9 +189,9 @@ async def test_only_the_key_that_is_named_is_sent(
             process = await asyncio.create_subprocess_exec(
                 AUTODATA, *command(url, *more), cwd=tmp_path, stderr=subprocess.PIPE
             )
-            _, told = await process.communicate()
+            _, errors = await process.communicate()
             assert process.returncode == 2
-            assert b"the server refused" in told
+            assert b"the server refused" in errors
             assert set(seen) == {key}
             seen.clear()
     finally:

@@ -85,8 +85,8 @@ async def ran(studio: Studio, graph: str, given: Any, **more: Any) -> tuple[str,
     return thread, values
 
 
-async def told(studio: Studio, graph: str, given: Any, **more: Any) -> str:
-    """Run what cannot be run; return what the caller is told."""
+async def refusal_of(studio: Studio, graph: str, given: Any, **more: Any) -> str:
+    """Run what cannot be run; return the error that the caller gets."""
     async with studio.client() as client:
         thread = (await client.threads.create())["thread_id"]
         answer: Any = await client.runs.wait(thread, graph, input=given, raise_error=False, **more)
@@ -144,7 +144,7 @@ async def test_the_baseline_measures_one_round(studio: Studio) -> None:
     _, values = await ran(studio, "cot_baseline", paste())
     assert len(values["rounds"]) == 1
     assert values["example"] is None or values["example"]["preset"] == "measure"
-    refusal = await told(studio, "cot_baseline", paste(), context={"max_rounds": 3})
+    refusal = await refusal_of(studio, "cot_baseline", paste(), context={"max_rounds": 3})
     assert refusal.startswith("Refused: context.max_rounds: not for a caller to choose")
 
 
@@ -201,7 +201,7 @@ async def test_a_run_stops_before_a_node_and_goes_on(studio: Studio, client: Lan
 
 
 async def test_a_candidate_waits_for_a_person_who_answers_by_the_api(studio: Studio, client: LangGraphClient) -> None:
-    """Reject with a reason, which the next challenger is told; then approve what is asked about until the end."""
+    """Reject with a reason, which the next challenger sees; then approve what is asked about until the end."""
     thread = (await client.threads.create())["thread_id"]
     await client.runs.wait(thread, "self_instruct_cs", input=paste(1), context={"review": "all"})
     assert (await client.threads.get(thread))["status"] == "interrupted"
@@ -361,7 +361,7 @@ async def test_a_prompt_of_ones_own_has_a_version_of_its_own(studio: Studio) -> 
 )
 async def test_what_a_caller_may_not_choose_is_refused(studio: Studio, context: dict[str, Any], said: str) -> None:
     before = rows(studio, "select count(*) as n from calls")
-    refusal = await told(studio, "self_instruct_cs", paste(), context=context)
+    refusal = await refusal_of(studio, "self_instruct_cs", paste(), context=context)
     assert refusal.startswith("Refused: ")
     assert said in refusal
     assert "\n" not in refusal
@@ -369,7 +369,7 @@ async def test_what_a_caller_may_not_choose_is_refused(studio: Studio, context: 
 
 
 async def test_addresses_are_refused_from_the_old_field_too(studio: Studio) -> None:
-    refusal = await told(studio, "self_instruct_cs", paste(), config={"configurable": {"base_url": "http://x"}})
+    refusal = await refusal_of(studio, "self_instruct_cs", paste(), config={"configurable": {"base_url": "http://x"}})
     assert "context.base_url: not for a caller to choose" in refusal
 
 
@@ -377,13 +377,13 @@ async def test_addresses_are_refused_from_the_old_field_too(studio: Studio) -> N
 async def test_a_solver_is_shown_nothing_more_by_any_prompt(studio: Studio, role: str) -> None:
     text = DOMAINS["cs"].pack()[role].text
     text = re.sub(r"placeholders = \[", 'placeholders = ["source", ', text, count=1) + "\n{{source}}\n"
-    refusal = await told(studio, "self_instruct_cs", paste(), context={f"{role}_prompt": text})
+    refusal = await refusal_of(studio, "self_instruct_cs", paste(), context={f"{role}_prompt": text})
     assert "{{source}}" in refusal
 
 
 async def test_an_input_that_is_no_document_is_refused(studio: Studio) -> None:
-    assert "text: empty: paste a document" in await told(studio, "self_instruct_cs", {"text": " \n"})
-    assert "characters where the server takes 60,000" in await told(
+    assert "text: empty: paste a document" in await refusal_of(studio, "self_instruct_cs", {"text": " \n"})
+    assert "characters where the server takes 60,000" in await refusal_of(
         studio, "self_instruct_cs", {"text": "long " * 20_000}
     )
 
@@ -433,7 +433,7 @@ async def test_a_dataset_takes_each_document_through_its_loop(studio: Studio, do
 
 
 async def test_a_dataset_of_too_many_documents_is_refused(studio: Studio) -> None:
-    refusal = await told(studio, "dataset", {"texts": [paste(k) for k in range(5)]})
+    refusal = await refusal_of(studio, "dataset", {"texts": [paste(k) for k in range(5)]})
     assert "5 documents where the server takes 4" in refusal
 
 
@@ -463,9 +463,9 @@ async def test_a_search_for_better_prompts(studio: Studio, client: LangGraphClie
 @pytest.mark.parametrize("field", ["base_url", "api_key_env", "extra_body", "temperature"])
 async def test_a_search_takes_no_address_from_a_caller(studio: Studio, field: str) -> None:
     given = {"train": [paste(0)], "held_out": [paste(1)]}
-    refusal = await told(studio, "optimizer", given, context={field: "http://127.0.0.1:9/v1"})
+    refusal = await refusal_of(studio, "optimizer", given, context={field: "http://127.0.0.1:9/v1"})
     assert refusal.startswith(f"Refused: context.{field}: not for a caller to choose")
-    both = await told(studio, "optimizer", {"train": [paste(0)], "held_out": [paste(0)]})
+    both = await refusal_of(studio, "optimizer", {"train": [paste(0)], "held_out": [paste(0)]})
     assert "held_out[0]" in both
     assert "keep held-out documents out" in both
 

@@ -61,7 +61,7 @@ async def ended(client: LangGraphClient, thread: str) -> dict[str, Any]:
     return values
 
 
-def told(values: dict[str, Any]) -> list[Any]:
+def essence(values: dict[str, Any]) -> list[Any]:
     """What a result says, ids of its thread left out."""
     entries = values.get("results") or [values]
     return [
@@ -113,7 +113,7 @@ async def test_kills_lose_no_thread_and_pay_nothing_twice(tmp_path: Path) -> Non
             async with reference.client() as client:
                 for thread, (graph, given) in graphs.items():
                     await go_on(client, thread, graph, given)
-                    assert told(await ended(client, thread)) == told(results[thread])
+                    assert essence(await ended(client, thread)) == essence(results[thread])
 
 
 async def values_of(client: LangGraphClient, thread: str, graph: str) -> Any:
@@ -141,7 +141,7 @@ async def test_a_killed_search_goes_on_and_pays_nothing_twice(tmp_path: Path) ->
         if runs and runs[0]["status"] in {"pending", "running"}:
             return
         state = await client.threads.get_state(thread)
-        # What goes on is told nothing: a search keeps the context that it began with.
+        # What goes on gets no context: a search keeps the context that it began with.
         again = {"input": None} if state["next"] else {"input": given, "context": context}
         await client.runs.create(thread, "optimizer", **again)
 

@@ -45,7 +45,7 @@ def test_documents_are_many_and_the_same(domain: str) -> None:
     assert len(sentences) > 10 * tables.DOCUMENTS
 
 
-def test_a_miss_is_told(stored: Any) -> None:
+def test_a_miss_is_reported(stored: Any) -> None:
     report = json.loads(json.dumps(stored["scenes"]["cs"]["report"]))
     assert "Up; the intervals do not overlap" in tables.rendered(stored)
     report["runs"][1]["figures"]["gap"] = dict.fromkeys(("value", "low", "high"), -0.1)

@@ -111,10 +111,10 @@ def test_the_table_of_placeholders_is_true() -> None:
 KIND_PARTS = (TaskType, Ruled, Described, Grounded, Extracting, Screened, Judged, Voted, Needy)
 
 
-def test_every_part_of_a_kind_is_told() -> None:
+def test_every_part_of_a_task_type_is_described() -> None:
     members = {name for kind in KIND_PARTS for name in get_protocol_members(kind)}
     assert set(table("member")) == members
 
 
-def test_every_kind_is_told() -> None:
+def test_every_task_type_is_described() -> None:
     assert {f"`{name}`" for name in TASK_TYPES} <= set(re.findall(r"`\w+`", PAGE.read_text("utf-8")))

@@ -52,7 +52,7 @@ def test_no_other_path_and_no_other_name_is_answered(port: int) -> None:
     assert asked(port, host=f"localhost:{port}")[0] == 200
 
 
-def test_a_run_that_is_gone_is_told(port: int, tmp_path: Path) -> None:
+def test_a_run_that_is_gone_is_reported(port: int, tmp_path: Path) -> None:
     for file in tmp_path.glob("run.db*"):
         file.unlink()
     status, _, text = asked(port)

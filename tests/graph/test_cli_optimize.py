@@ -52,7 +52,7 @@ def search(folder: Path, *more: str, out: str = "OPT", splits: tuple[str, ...] =
     return invoke("optimize", "--config", folder / "autodata.toml", *documents, "--out", folder / out, *more)
 
 
-def test_status_tells_the_search(folder: Path) -> None:
+def test_status_shows_the_search(folder: Path) -> None:
     result = invoke("optimize", "status", folder / "OPT")
     assert result.exit_code == 0
     assert "3 of 3 iterations done" in result.output
@@ -60,7 +60,7 @@ def test_status_tells_the_search(folder: Path) -> None:
     assert re.search(r"95% interval 0\.\d{3} to [01]\.\d{3}", " ".join(result.output.split()))
 
 
-def test_requests_that_timed_out_are_told(folder: Path, tmp_path: Path) -> None:
+def test_requests_that_timed_out_are_reported(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder / "OPT", tmp_path / "OPT")
     with closing(sqlite3.connect(tmp_path / "OPT" / "run.db")) as db, db:
         db.execute("INSERT INTO timeouts (timeout_id, role, model, created_at) VALUES ('t', 'r', 'm', '2030-01-01')")
@@ -107,7 +107,7 @@ async def test_without_matplotlib_the_extra_is_named(
         optimize_picture.draw(report, tmp_path / "search.svg")
 
 
-def test_blame_tells_every_line(folder: Path) -> None:
+def test_blame_names_the_origin_of_every_line(folder: Path) -> None:
     summary = json.loads(invoke("optimize", "status", folder / "OPT", "--json").output)
     lines = invoke("optimize", "blame", folder / "OPT", "challenger").output.splitlines()
     origins = {line.partition("|")[0].split()[0] for line in lines}
@@ -167,7 +167,7 @@ def test_a_folder_of_prompts_must_fit_the_domain(folder: Path, tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_the_same_command_goes_on_and_a_budget_is_told(folder: Path) -> None:
+def test_the_same_command_goes_on_and_a_budget_is_reported(folder: Path) -> None:
     result = search(folder, "--iterations", "3", "--max-calls", "60", out="halted")
     assert result.exit_code == 0
     assert "stopped: the budget --max-calls 60 is spent, after" in result.stderr

@@ -140,7 +140,7 @@ def test_errored_documents_alone_are_taken_up_and_pay_for_what_is_missing_alone(
     assert {row["epoch"] for row in read(tmp_path, "SELECT epoch FROM documents")} == {0, 1}
 
 
-def test_what_cannot_be_asked_again_is_told(folder: Path) -> None:
+def test_what_cannot_be_asked_again_is_reported(folder: Path) -> None:
     assert "name some, or give --errored or --rejected" in refusal("retry", folder / "run")
     assert "has no document that ended errored" in refusal("retry", folder / "run", "--errored")
     assert "no such folder" in refusal("retry", folder / "nothing", "--errored")

@@ -124,7 +124,7 @@ def test_a_changed_prompt_is_refused() -> None:
 
 
 @pytest.mark.slow
-def test_what_bears_on_nothing_may_change() -> None:
+def test_what_no_result_depends_on_may_change() -> None:
     before = run("--limit", "1")
     change("[role_defaults.challenger]\n", "[role_defaults.challenger]\ntimeout = 12.0\n")
     change("weak_attempts = 4", "weak_attempts = 4  # as ever")

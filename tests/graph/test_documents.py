@@ -302,8 +302,8 @@ async def test_what_counts_as_a_changed_document(
 @pytest.mark.parametrize("command", ["run", "baseline"])
 def test_nothing_usable_is_refused(here: Path, command: str) -> None:
     write(a="", b="\u200b", c="short")
-    told = refusal(command, "--documents", "papers", "--out", "out")
-    assert told == (
+    stderr = refusal(command, "--documents", "papers", "--out", "out")
+    assert stderr == (
         "no document can be used: a.md: empty (and 2 more): mend them, or give others with --documents PATH"
     )
     result = invoke(command, "--documents", "papers", "--out", "out", columns=300)
@@ -326,8 +326,8 @@ def test_optimize_says_what_it_skips_and_refuses_a_split_of_nothing(here: Path) 
     Path("train", "empty.md").touch()
     Path("none").mkdir()
     Path("none", "empty.md").touch()
-    told = refusal("optimize", "--train", "none", "--validate", "validate", "--out", "opt")
-    assert told.startswith("--train: no document can be used: empty.md: empty: mend them")
+    stderr = refusal("optimize", "--train", "none", "--validate", "validate", "--out", "opt")
+    assert stderr.startswith("--train: no document can be used: empty.md: empty: mend them")
     result = invoke(
         "optimize", "--train", "train", "--validate", "validate", "--out", "opt", "--max-calls", "1", columns=300
     )
@@ -346,8 +346,8 @@ def test_parts_of_one_document_are_in_one_split_alone() -> None:
 def test_fields_of_records_are_options_of_every_command(here: Path) -> None:
     record = {"body": "The mast of 1931 is 41 metres tall.", "head": "Masts", "key": "m1"}
     Path("papers", "a.jsonl").write_text(json.dumps(record), "utf-8")
-    told = refusal("run", "--documents", "papers", "--out", "out")
-    assert 'no "text" among its keys "body", "head", "key": name the key that holds the text' in told
+    stderr = refusal("run", "--documents", "papers", "--out", "out")
+    assert 'no "text" among its keys "body", "head", "key": name the key that holds the text' in stderr
     run("--text-field", "body", "--title-field", "head", "--id-field", "key")
     assert [(row["name"], row["title"]) for row in rows().values() if row["chars"]] == [("m1", "Masts")]
     result = generate(Path("papers"), config=Path("autodata.toml"), progress=False, text_field="body", id_field="key")
@@ -373,9 +373,11 @@ def test_a_folder_of_before_reads_what_it_read(here: Path, monkeypatch: pytest.M
     assert "1 of kind .html" in result.stderr
     assert "cut: 1 document" in result.stderr
     assert [*rows_of("run")] == [*before, "long.md"]
-    told = refusal("run", "--config", "autodata.toml", "--out", "run", "--documents", "documents", "--max-rounds", "1")
-    assert "max_rounds: 3 -> 1" in told
-    assert "documents" not in told.partition("):")[0]
+    stderr = refusal(
+        "run", "--config", "autodata.toml", "--out", "run", "--documents", "documents", "--max-rounds", "1"
+    )
+    assert "max_rounds: 3 -> 1" in stderr
+    assert "documents" not in stderr.partition("):")[0]
 
 
 def rows_of(run: str) -> dict[str, str]:

@@ -200,10 +200,10 @@ def test_nine_of_ten_intervals_hold_what_the_run_takes(tmp_path: Path) -> None:
     for seed in SEEDS:
         by_domain, by_pilot, real = asyncio.run(_foreseen(seed, tmp_path / str(seed)))
         assert by_pilot.waiting == WHOLE - PILOT
-        for source, told in (("domain", by_domain), ("pilot", by_pilot)):
+        for source, estimated in (("domain", by_domain), ("pilot", by_pilot)):
             for name, value in real.items():
-                held[source, name] = held.get((source, name), 0) + holds(told.totals[name], value)
-            calls = told.totals["calls"]
+                held[source, name] = held.get((source, name), 0) + holds(estimated.totals[name], value)
+            calls = estimated.totals["calls"]
             assert calls is not None
             widths[source].append(((calls.high or 0) - (calls.low or 0)) / calls.value)
         shutil.rmtree(tmp_path / str(seed))

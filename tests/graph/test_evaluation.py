@@ -85,7 +85,7 @@ async def test_a_block_fixes_all_seeds(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_a_lost_evaluation_stops_after_its_wave_and_goes_on_later(tmp_path: Path) -> None:
+async def test_a_lost_evaluation_stops_after_its_batch_and_goes_on_later(tmp_path: Path) -> None:
     async with opened(tmp_path / "opt") as (evaluator, run_folder, ids):
         looks: list[int] = []
 

@@ -37,8 +37,8 @@ SEARCH_TYPES: dict[str, type[BaseModel]] = {model.__name__: model for model in g
 RUN_TYPES = {kind.__name__: kind for kind in get_args(RunEvent) if not get_args(kind)}
 
 
-def told(folder: Path, method: str) -> list[tuple[str, str]]:
-    """Every call of a method that tells an event: the file, and the name of the type that is made there."""
+def made_in(folder: Path, method: str) -> list[tuple[str, str]]:
+    """Every call of a method that emits an event: the file, and the name of the type that is made there."""
     return [
         (path.name, made_by(node.args[0]))
         for path in sorted(folder.rglob("*.py"))
@@ -56,16 +56,16 @@ def made_by(event: ast.expr) -> str:
 
 
 def test_the_nodes_emit_declared_types_and_every_one_of_them() -> None:
-    assert {made for _, made in told(NODES, "emit")} == {kind.__name__ for kind in TYPES.values()}
+    assert {made for _, made in made_in(NODES, "emit")} == {kind.__name__ for kind in TYPES.values()}
 
 
-def test_the_optimiser_tells_declared_types_and_every_one_of_them() -> None:
-    assert {made for _, made in told(NODES / "optimizer", "on_event")} == set(SEARCH_TYPES)
+def test_the_optimiser_emits_declared_types_and_every_one_of_them() -> None:
+    assert {made for _, made in made_in(NODES / "optimizer", "on_event")} == set(SEARCH_TYPES)
 
 
-def test_runners_tell_declared_types_and_every_one_of_them() -> None:
+def test_runners_emit_declared_types_and_every_one_of_them() -> None:
     """What a runner passes on is a parsed event of the graph, or an evaluation's, by the name `event`."""
-    assert {made for _, made in told(RUNNER, "on_event")} == {"event", "TrialEvent", *RUN_TYPES}
+    assert {made for _, made in made_in(RUNNER, "on_event")} == {"event", "TrialEvent", *RUN_TYPES}
 
 
 def test_every_name_on_the_wire_means_one_type() -> None:

@@ -62,16 +62,16 @@ async def test_a_candidate_or_rubric_edited_at_a_checkpoint_is_verified_anew(cha
     }
 
 
-async def test_feedback_edited_at_a_checkpoint_is_what_the_challenger_is_told() -> None:
+async def test_feedback_edited_at_a_checkpoint_is_what_the_challenger_sees() -> None:
     bench = Bench({"quality_verifier": lambda call: review(leaks=call.number == 1)})
     await bench.run()
     at = await before(bench, "challenger", 1)
     config = await bench.graph.aupdate_state(at.config, {"feedback": "Ask about the coil."}, as_node="feedback")
     state = await going_on(bench, config)
     assert state["status"] == "accepted"
-    told = bench.of("challenger")[-1].prompt
-    assert "Ask about the coil." in told
-    assert "leakage" not in told
+    prompt = bench.of("challenger")[-1].prompt
+    assert "Ask about the coil." in prompt
+    assert "leakage" not in prompt
 
 
 # The command
@@ -237,11 +237,11 @@ def test_what_cannot_be_forked(run: Path, tmp_path: Path) -> None:
     assert "question: String should have at least 1 character" in refusal(*fork, "1", "--candidate", file)
     file.write_text("{", "utf-8")
     assert "cannot be read as a candidate" in refusal(*fork, "1", "--candidate", file)
-    told = rows(run, "select feedback from rounds where document_id = ? and n = 1", document)[0]["feedback"]
-    file.write_text(told, "utf-8")
+    feedback = rows(run, "select feedback from rounds where document_id = ? and n = 1", document)[0]["feedback"]
+    file.write_text(feedback, "utf-8")
     assert "nothing is changed" in refusal(*fork, "1", "--feedback", file)
     accepted = rows(run, "select document_id as id, n from rounds where outcome = 'accepted'")[0]
-    assert "nobody was told anything after round" in refusal(
+    assert "no challenger saw feedback after round" in refusal(
         "fork", run, accepted["id"], "--round", str(accepted["n"]), "--feedback", "x"
     )
     assert not (run / "forks").exists()

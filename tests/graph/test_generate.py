@@ -302,7 +302,7 @@ def test_a_domain_of_ones_own_is_a_folder(tmp_path: Path) -> None:
     assert result.status == "complete"
 
 
-def test_skipped_documents_are_told(tmp_path: Path) -> None:
+def test_skipped_documents_are_reported(tmp_path: Path) -> None:
     result = make([{"text": "too short", "id": "tiny"}, {"text": TEXTS[1]}])
     assert result.counts["skipped"] == 1
     assert any(note.startswith("skipped: tiny: too short") for note in result.notes)

@@ -61,19 +61,19 @@ def reworded(pack: PromptPack, role: str) -> PromptPack:
 
 
 @pytest.mark.parametrize("role", ["challenger", "quality_verifier", "weak_solver", "verifier"])
-async def test_a_changed_prompt_is_told(role: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_changed_prompt_is_reported(role: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pack = reworded(DOMAINS["cs"].pack(), role)
     monkeypatch.setattr(Domain, "pack", lambda self: pack)
     transcript = golden.read("cs")
-    with pytest.raises(StaleTranscript) as told:
+    with pytest.raises(StaleTranscript) as stale:
         await golden.replay(transcript, Replay(transcript))
-    head, *diff, last = str(told.value).split("\n")
+    head, *diff, last = str(stale.value).split("\n")
     assert head == f"tests/golden/cs.json: {role}: this prompt was never recorded"
     assert last == f"If this is meant, type: {COMMAND}"
     assert [line for line in diff if line[0] in "+-"] == ["--- recorded", "+++ asked", f"+{PELICANS}"]
 
 
-async def test_another_seed_is_told() -> None:
+async def test_another_seed_is_reported() -> None:
     transcript = golden.read("facts")
     seed = transcript["configuration"]["seed"]
     transcript["configuration"]["seed"] = seed + 1

@@ -293,7 +293,7 @@ async def test_a_majority_of_long_answers_is_refused_before_anything_is_spent(tm
     assert not (tmp_path / "run").exists()
 
 
-async def test_a_missing_library_is_told_before_anything_is_spent(
+async def test_a_missing_library_is_reported_before_anything_is_spent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(numeric, "find_spec", lambda name: None)

@@ -41,7 +41,7 @@ Rates = Callable[[EvaluationRequest], Sequence[DocumentStatus]]
 
 
 class Scripted:
-    """An evaluator whose outcomes are told: a function of the request, which it also keeps."""
+    """An evaluator whose outcomes are given: a function of the request, which it also keeps."""
 
     def __init__(self, rates: Rates) -> None:
         self.rates = rates
@@ -402,7 +402,7 @@ async def test_the_test_split_is_opened_once(tmp_path: Path, editor: Any) -> Non
     assert sum(request.split == "test" for request in evaluator.asked) == 2
 
 
-async def test_a_search_that_is_stopped_keeps_the_test_sealed(tmp_path: Path) -> None:
+async def test_a_search_that_is_stopped_keeps_the_test_held_out(tmp_path: Path) -> None:
     class Stopping(Scripted):
         async def evaluate(self, request: EvaluationRequest) -> tuple[Trial, ...]:
             if len(self.asked) == 4:

@@ -149,11 +149,11 @@ def test_a_newer_folder_is_refused_in_one_line_by_every_command(
     with closing(sqlite3.connect(run / "run.db")) as db:
         db.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", [newer])
         db.commit()
-    told = refusal(*command.split())
-    assert told.startswith(
+    message = refusal(*command.split())
+    assert message.startswith(
         f"{Path('run') / 'run.db'} was made by a later version of Autodata (its schema version is {newer}"
     )
-    assert told.endswith("or use another folder")
+    assert message.endswith("or use another folder")
 
 
 def test_ids_are_the_recorded_ones() -> None:

@@ -77,8 +77,8 @@ def test_doctor_and_run_come_to_the_same_verdict(quirky: Any, name: str) -> None
     assert (code == 0) is profile.usable, said
     assert found["usable"] is profile.usable
     _, folder = quirky(profile)
-    ended, told = run(folder)
-    assert (ended == 0) is profile.usable, told
+    ended, printed = run(folder)
+    assert (ended == 0) is profile.usable, printed
     assert profile.said in said
     if name not in ONLY_DOCTOR:
-        assert profile.said in " ".join(told.split())
+        assert profile.said in " ".join(printed.split())

@@ -19,7 +19,7 @@ VARYING = {"latency_s", "created_at"}
 
 
 class Unavailable(Exception):
-    """A failure of the endpoint, as an HTTP client would tell of it."""
+    """A failure of the endpoint, as an HTTP client would raise it."""
 
     status_code = 503
 

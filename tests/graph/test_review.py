@@ -54,15 +54,17 @@ async def test_what_would_be_accepted_waits_and_is_accepted_when_approved() -> N
     assert [event["event"] for event in bench.events][-3:] == ["review", "reviewed", "accepted"]
 
 
-async def test_a_rejection_is_told_to_the_next_challenger_word_for_word() -> None:
+async def test_the_next_challenger_sees_a_rejection_word_for_word() -> None:
     bench = Bench(review="accepted")
     await bench.run()
     words = "It asks for  a number.\n" + "Really. " * 60
     state = await bench.answer(decision="reject", reason=words)
     assert outcomes(bench) == [(1, "rejected", "rejected_by_reviewer"), (2, "open", None)]
-    told = bench.of("challenger")[1]
-    assert told.fenced("reviewer") == words.strip()
-    assert "## WHAT A REVIEWER SAID: 1\n- round 1: weak average 0.30, strong average 0.80, gap 0.50" in told.prompt
+    second_call = bench.of("challenger")[1]
+    assert second_call.fenced("reviewer") == words.strip()
+    assert (
+        "## WHAT A REVIEWER SAID: 1\n- round 1: weak average 0.30, strong average 0.80, gap 0.50" in second_call.prompt
+    )
     assert (await bench.question() or {})["round"] == 2
     await bench.answer(decision="reject", reason="Nor this.")
     last = bench.of("challenger")[2].prompt
@@ -165,7 +167,7 @@ async def test_a_bad_answer_is_asked_for_again_with_what_is_wrong(answer: Any, p
     assert (await bench.answer(decision="approve"))["status"] == "accepted"
 
 
-async def test_the_question_tells_what_an_answer_looks_like() -> None:
+async def test_the_question_says_what_an_answer_looks_like() -> None:
     bench = Bench(review="accepted")
     await bench.run()
     (interrupt,) = (await bench.graph.aget_state(bench.config)).interrupts
@@ -217,10 +219,10 @@ async def test_a_reason_stands_beside_the_gates_verdict() -> None:
     bench = Bench({"weak_solver": scored("9/10", "9/10", "9/10", *["3/10"] * 3)}, review="all")
     await bench.run()
     await bench.answer(decision="reject", reason="It is only arithmetic.")
-    told = bench.of("challenger")[1]
-    assert "## TOO EASY (the weak solver did too well): 1" in told.prompt
-    assert "## WHAT A REVIEWER SAID: 1" in told.prompt
-    assert told.fenced("reviewer") == "It is only arithmetic."
+    second_call = bench.of("challenger")[1]
+    assert "## TOO EASY (the weak solver did too well): 1" in second_call.prompt
+    assert "## WHAT A REVIEWER SAID: 1" in second_call.prompt
+    assert second_call.fenced("reviewer") == "It is only arithmetic."
     assert bench.modes()[0] == "too_easy"
     state = await bench.answer(decision="approve")
     assert state["rounds"][0]["reviewer"] == "It is only arithmetic."
@@ -280,8 +282,11 @@ async def test_a_loop_judge_comes_before_the_person() -> None:
     assert question
     assert (question["verdict"], question["rejection"]["failure_mode"]) == ("reject", "sent_back_by_judge")
     await bench.answer(decision="reject", reason="Ask for a remedy in money.")
-    told = bench.of("challenger")[1]
-    assert (told.fenced("suggestion"), told.fenced("reviewer")) == ("Ask for a remedy.", "Ask for a remedy in money.")
+    second_call = bench.of("challenger")[1]
+    assert (second_call.fenced("suggestion"), second_call.fenced("reviewer")) == (
+        "Ask for a remedy.",
+        "Ask for a remedy in money.",
+    )
     changed = "My neighbour cut a pear tree on my land. What can I ask for?"
     state = await bench.answer(decision="edit", candidate={"question": changed})
     assert bench.counts()["loop_judge"] == 3

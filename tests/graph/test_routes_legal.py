@@ -233,7 +233,7 @@ async def test_each_round_has_its_own_suggestion() -> None:
 
 @pytest.mark.slow
 async def test_a_judgement_never_outlives_its_round() -> None:
-    """A round that ends before the judge has none, whatever the round before was told."""
+    """A round that ends before the judge has none, whatever the round before had."""
     bench = legal(
         {"challenger": [draft(1), draft(2, items=5), draft(3)], "loop_judge": [improve("More."), judgement()]}
     )
@@ -468,8 +468,8 @@ async def test_the_simulated_world_plays_the_domain(tmp_path: Path) -> None:
 
 
 def test_prompts_name_no_phrase_that_code_refuses_to_the_client() -> None:
-    """What the writer is told never quotes a forbidden phrase: models copy what they are shown."""
-    told = LEGAL.pack()["challenger"].text
-    broken = [name for name, rule in POST_FILTERS.items() if name != "over_1000_characters" and rule(told)]
+    """The writer's prompt never quotes a forbidden phrase: models copy what they are shown."""
+    instructions = LEGAL.pack()["challenger"].text
+    broken = [name for name, rule in POST_FILTERS.items() if name != "over_1000_characters" and rule(instructions)]
     assert broken == []
-    assert not re.search(r"\b(?:weak|strong)\b", told), "the writer is not told who will answer"
+    assert not re.search(r"\b(?:weak|strong)\b", instructions), "the writer does not know who will answer"

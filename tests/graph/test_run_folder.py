@@ -71,7 +71,7 @@ def with_model(role: str, **changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "named"),
     first_quick(
         ({"max_rounds": 2}, ["max_rounds: 3 -> 2"]),
         ({"seed": 1}, ["seed: 0 -> 1"]),
@@ -87,12 +87,12 @@ def with_model(role: str, **changes: Any) -> dict[str, Any]:
     ),
 )
 async def test_another_configuration_is_refused_with_the_fields_that_differ(
-    changes: dict[str, Any], told: list[str], half: Path
+    changes: dict[str, Any], named: list[str], half: Path
 ) -> None:
     before = read_tables(half), read_resolved(half / "config.toml")
     message = await refusal(half, settings() | changes)
     assert message.startswith(f"{half} was made with another configuration (")
-    assert [part for part in told if part in message] == told, message
+    assert [part for part in named if part in message] == named, message
     assert (read_tables(half), read_resolved(half / "config.toml")) == before
 
 
@@ -112,7 +112,7 @@ async def test_another_configuration_is_refused_with_the_fields_that_differ(
         with_model("default", max_concurrency=2, timeout=9.0),
     ),
 )
-async def test_what_bears_on_no_result_may_change(changes: dict[str, Any], half: Path, whole: Session) -> None:
+async def test_what_no_result_depends_on_may_change(changes: dict[str, Any], half: Path, whole: Session) -> None:
     other = await run_session(half, settings() | changes, DOCUMENTS)
     assert other.outcome.stopped == ""
     for name in other.tables.keys() - {"calls"}:

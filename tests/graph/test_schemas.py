@@ -53,8 +53,8 @@ def test_every_field_is_described() -> None:
     for name in EXPORTS:
         for kind in ("input_schema", "output_schema", "context_schema"):
             schema = schemas.schemas(name)[kind]
-            for field, told in schema["properties"].items():
-                assert told.get("description"), (name, kind, field)
+            for field, described in schema["properties"].items():
+                assert described.get("description"), (name, kind, field)
 
 
 @pytest.mark.parametrize("name", EXPORTS)

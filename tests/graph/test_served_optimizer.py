@@ -166,9 +166,9 @@ async def test_a_search_does_not_go_on_under_other_settings_of_the_server(server
     server.configure(seed=5, models={"default": default, "weak_solver": {"model": "weak", "temperature": 0.3}})
     with pytest.raises(
         Refused, match=r"began under other settings of the server \(models.weak_solver.temperature: "
-    ) as told:
+    ) as refused:
         await server.run("one", None)
-    assert "seed" not in str(told.value), "the seed is the search's own"
+    assert "seed" not in str(refused.value), "the seed is the search's own"
     fresh = await server.run("one", splits())
     assert len(fresh["log"]) == 1
     assert len(server.searches()) == 2

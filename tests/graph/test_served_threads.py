@@ -169,9 +169,9 @@ async def test_a_reference_to_nothing_is_refused(client: Client) -> None:
     wrongs: list[Any] = ["0" * 24, 5, None, {"review": "none"}, []]
     for wrong in wrongs:
         await client.graph.aupdate_state(client.config(), {"pinned": wrong}, as_node="verifier")
-        with pytest.raises(Refused, match="send its input again") as told:
+        with pytest.raises(Refused, match="send its input again") as refused:
             await client.run(None)
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(refused.value)
 
 
 # Answers
@@ -280,16 +280,16 @@ async def test_the_question_says_what_approving_does(client: Client) -> None:
     ],
 )
 async def test_an_input_that_is_none_is_refused_in_one_line(client: Client, given: Any, said: str) -> None:
-    with pytest.raises(Refused) as told:
+    with pytest.raises(Refused) as refused:
         await client.run(given)
-    assert str(told.value).startswith(said)
-    assert "secret" not in str(told.value)
-    assert "\n" not in str(told.value)
+    assert str(refused.value).startswith(said)
+    assert "secret" not in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
 async def test_a_text_too_short_to_ask_about_is_refused(client: Client) -> None:
     for text in ("Hi.", "A mast.", "- - - - - - - - - - - - - - - - - - - - - -", "?" * 2000):
-        with pytest.raises(Refused, match="too short to ask about") as told:
+        with pytest.raises(Refused, match="too short to ask about") as refused:
             await client.run({"text": text})
-        assert text not in str(told.value)
+        assert text not in str(refused.value)
     assert client.rows("select count(*) from calls") == [(0,)]

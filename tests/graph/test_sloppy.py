@@ -139,12 +139,12 @@ async def test_a_judge_that_never_quotes_the_reference_is_asked_once_more_and_th
 
 
 @pytest.mark.parametrize(
-    ("bare", "told"), [("true", True), ('{"correct": "incorrect"}', False), ('{"Correct": "Yes"}', True)]
+    ("bare", "expected"), [("true", True), ('{"correct": "incorrect"}', False), ('{"Correct": "Yes"}', True)]
 )
-async def test_a_verdict_alone_counts_too(bare: str, told: bool) -> None:
+async def test_a_verdict_alone_counts_too(bare: str, expected: bool) -> None:
     bench = Bench({"verifier": lambda call: bare}, domain="facts", max_rounds=1)
     await bench.run()
-    assert {row["met"] for row in bench.rows("marks")} == {int(told)}
+    assert {row["met"] for row in bench.rows("marks")} == {int(expected)}
 
 
 async def test_a_judge_that_quotes_when_asked_again_is_held_to_that() -> None:

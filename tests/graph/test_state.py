@@ -206,7 +206,7 @@ async def test_events_have_their_documented_names_and_values() -> None:
     assert scores == ["1/10", "1/5", "3/10", *["4/5"] * 3]
 
 
-async def test_a_verdict_is_told_once_a_stage_however_many_waves_it_took() -> None:
+async def test_a_verdict_is_emitted_once_a_stage_however_many_batches_it_took() -> None:
     bench = Bench(domain="facts")
     await bench.run()
     batch = ["attempt", "attempt", "mark", "mark", "attempt", "mark", "verdict"]

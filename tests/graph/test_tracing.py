@@ -96,11 +96,11 @@ async def test_what_went_wrong_with_calls_is_in_it(run: Path) -> None:
     [found] = await query(
         run,
         "select sum(status = 'unusable') as unusable, sum(outcome = 'cut off') as cut, sum(requests > 1) as repeated,"
-        " sum(try > 0) as again, sum(error != '') as told from spans where kind = 'call'",
+        " sum(try > 0) as again, sum(error != '') as with_error from spans where kind = 'call'",
     )
     [journal] = await query(run, "select sum(finish_reason = 'length') as cut, sum(try > 0) as again from calls")
     assert found["cut"] == journal["cut"] > 0
-    assert found["again"] == journal["again"] == found["unusable"] == found["told"] > 0
+    assert found["again"] == journal["again"] == found["unusable"] == found["with_error"] > 0
     assert found["repeated"] > 0
 
 
@@ -196,7 +196,7 @@ class Counting:
         return "counted"
 
 
-async def test_an_exporter_that_raises_is_told_at_the_end_and_fails_neither_run_nor_others(tmp_path: Path) -> None:
+async def test_an_exporter_that_raises_is_reported_at_the_end_and_fails_neither_run_nor_others(tmp_path: Path) -> None:
     counting = Counting()
     async with Ledger.open(tmp_path / "run.db") as ledger:
         tracer = Tracer(ledger, Redactor(), exporters=[Broken(), counting], exit_seconds=30.0)
@@ -328,8 +328,8 @@ def test_texts_of_strangers_do_not_command_the_terminal(run: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "shown_as"),
     [(0.0004, "0 ms"), (0.085, "85 ms"), (3.21, "3.2 s"), (59.94, "59.9 s"), (245, "4m 05s"), (7800, "2h 10m")],
 )
-def test_durations(seconds: float, told: str) -> None:
-    assert duration(seconds) == told
+def test_durations(seconds: float, shown_as: str) -> None:
+    assert duration(seconds) == shown_as

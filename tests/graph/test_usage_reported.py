@@ -1,4 +1,4 @@
-"""What calls took is told wherever usage is shown: cached and reasoning tokens, and requests that may be billed."""
+"""What calls took is reported wherever usage is shown: cached and reasoning tokens, and requests that may be billed."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ TEXTS = [document.text for document in generated(2)]
 GIVEN: dict[str, Any] = {"progress": False, "max_rounds": 1, "preset": EASY}
 
 
-class Telling(SimulatedChatModel):
-    """A simulated model that tells a quarter of each prompt as cached, and one token of each reply as reasoning."""
+class Reporting(SimulatedChatModel):
+    """A simulated model that reports a quarter of each prompt as cached, and one token of each reply as reasoning."""
 
     async def _agenerate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
         result = await super()._agenerate(messages, *args, **kwargs)
@@ -45,8 +45,8 @@ class Telling(SimulatedChatModel):
             "input_token_details": {"cache_read": message.usage_metadata["input_tokens"] // 4},
             "output_token_details": {"reasoning": 1},
         }
-        told = message.model_copy(update={"usage_metadata": usage})
-        return ChatResult(generations=[ChatGeneration(message=told)])
+        reported = message.model_copy(update={"usage_metadata": usage})
+        return ChatResult(generations=[ChatGeneration(message=reported)])
 
 
 class Endless(SimulatedChatModel):
@@ -62,7 +62,7 @@ ASKED = asyncio.Event()
 
 
 def test_cached_and_reasoning_tokens_are_shown_by_role_and_counted_once(tmp_path: Path) -> None:
-    models: Any = {"default": Telling(solver="strong"), "weak_solver": SimulatedChatModel(solver="weak")}
+    models: Any = {"default": Reporting(solver="strong"), "weak_solver": SimulatedChatModel(solver="weak")}
     run = tmp_path / "run"
     result = generate(TEXTS, **GIVEN, models=models, out=run)
     usage, by_role = result.usage, result.usage_by_role
@@ -81,7 +81,7 @@ def test_cached_and_reasoning_tokens_are_shown_by_role_and_counted_once(tmp_path
     assert open_run(run).usage == usage
 
 
-def test_a_run_whose_endpoints_tell_neither_shows_neither(tmp_path: Path) -> None:
+def test_a_run_whose_endpoints_report_neither_shows_neither(tmp_path: Path) -> None:
     models: Any = {"default": "simulated:strong", "weak_solver": "simulated:weak"}
     result = generate(TEXTS[:1], **GIVEN, models=models, out=tmp_path / "run")
     assert (result.usage.cached_share, result.usage.tokens_reasoning) == (None, None)
@@ -90,7 +90,7 @@ def test_a_run_whose_endpoints_tell_neither_shows_neither(tmp_path: Path) -> Non
     assert "reasoning" not in text
 
 
-async def test_requests_of_a_run_that_is_stopped_at_once_are_told_as_perhaps_billed(tmp_path: Path) -> None:
+async def test_requests_of_a_run_that_is_stopped_at_once_are_reported_as_perhaps_billed(tmp_path: Path) -> None:
     run = tmp_path / "run"
     ASKED.clear()
     task = asyncio.create_task(agenerate(TEXTS[:1], **GIVEN, models=Endless(solver="strong"), out=run))
@@ -98,17 +98,17 @@ async def test_requests_of_a_run_that_is_stopped_at_once_are_told_as_perhaps_bil
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    told = "1 request was called off and may be billed"
+    line = "1 request was called off and may be billed"
     status = await asyncio.to_thread(parsed, "status", run, "--json")
     assert (status["cancelled"], status["timed_out"], status["calls"]) == (1, 0, 0)
-    assert told in await asyncio.to_thread(printed, "status", run, columns=140)
+    assert line in await asyncio.to_thread(printed, "status", run, columns=140)
     assert (await asyncio.to_thread(open_run, run)).usage == Usage(0, 0, unanswered=1)
-    assert str(await asyncio.to_thread(stopped_at_once, run)).endswith(f"({run}); {told}")
+    assert str(await asyncio.to_thread(stopped_at_once, run)).endswith(f"({run}); {line}")
     document = document_id(normalise_text(TEXTS[0]))
     assert "may be billed" in await asyncio.to_thread(printed, "trace", run, document, columns=140)
 
 
-def test_a_session_that_ended_before_there_was_a_ledger_has_nothing_to_tell(tmp_path: Path) -> None:
+def test_a_session_that_ended_before_there_was_a_ledger_has_nothing_to_report(tmp_path: Path) -> None:
     assert str(stopped_at_once(tmp_path / "run")).endswith(f"({tmp_path / 'run'})")
 
 
@@ -133,13 +133,13 @@ async def test_a_served_result_counts_requests_without_a_reply(client: Client, m
     assert {row["cached_share"] for row in rows.values()} == {None}
 
 
-async def test_what_a_server_tells_of_usage_is_added_up_for_who_collects_it(tmp_path: Path) -> None:
+async def test_what_a_server_reports_of_usage_is_added_up_for_who_collects_it(tmp_path: Path) -> None:
     run = RemoteRun("self_instruct_cs", {}, concurrency=1)
     (document,) = generated(1)
-    told: dict[str, Any] = {"role": "challenger", "calls": 3, "tokens_in": 200, "tokens_out": 20, "cost_usd": None}
-    told |= {"tokens_cached": 50, "tokens_reasoning": 6, "cache_known_in": 100, "timed_out": 2, "cancelled": 1}
+    reported: dict[str, Any] = {"role": "challenger", "calls": 3, "tokens_in": 200, "tokens_out": 20, "cost_usd": None}
+    reported |= {"tokens_cached": 50, "tokens_reasoning": 6, "cache_known_in": 100, "timed_out": 2, "cancelled": 1}
     older = {"role": "verifier", "calls": 1, "tokens_in": 10, "tokens_out": 1, "cost_usd": None}
-    result = {"status": "rejected", "status_reason": "max_rounds", "history": [], "usage": [told, older]}
+    result = {"status": "rejected", "status_reason": "max_rounds", "history": [], "usage": [reported, older]}
     async with Ledger.open(tmp_path / "run.db") as ledger:
         await add_documents(ledger, [document])
         client: Any = None  # it is never asked

@@ -141,7 +141,7 @@ def test_ctrl_c_ends_the_showing_alone(tmp_path: Path, monkeypatch: pytest.Monke
     assert status_command.status.__name__ == "status"
 
 
-def test_a_program_is_told_to_ask_without_watching(tmp_path: Path) -> None:
+def test_a_program_is_asked_to_read_without_watching(tmp_path: Path) -> None:
     assert "--watch shows a person" in refusal("status", tmp_path, "--watch", "--json")
 
 

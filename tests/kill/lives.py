@@ -37,7 +37,7 @@ def live(order: dict[str, Any]) -> int:
         command()
     except SystemExit as ending:
         return int(ending.code or 0)
-    except BaseException:  # noqa: BLE001 - told, and then the process ends
+    except BaseException:  # noqa: BLE001 - printed, and then the process ends
         traceback.print_exc()
         return 70
     return 0

@@ -1,7 +1,7 @@
 """A run that is killed again and again loses nothing, doubles nothing, and pays again only for calls in flight.
 
 `autodata run` lives in a child process against a counting server that outlives it. A life's requests carry its name as
-their key, so that the server's log tells the lives apart however late a line is. A kill follows a line of that log,
+their key, so that the server's log distinguishes the lives however late a line is. A kill follows a line of that log,
 drawn by seed: a request's arrival, the handing over of a reply, or that of the reply which lets a document end.
 """
 

@@ -16,7 +16,7 @@ from tests.kill.test_kill import Campaign, Plan, campaign, check, kept_rounds, k
 
 ITERATIONS = 20
 KILLS_EACH = 14
-KILLS_OF_LANES = 6
+KILLS_OF_WORKERS = 6
 SPLITS = {"train": 6, "validate": 5, "test": 3}
 COMMAND = [
     *("optimize", "--config", "autodata.toml", "--out", "run"),
@@ -46,10 +46,10 @@ async def test_kills_of_a_search_with_two_workers_double_nothing(tmp_path: Path)
     """What workers do depends on timing, so nothing can be compared row by row; but no step is asked about twice."""
     several = partial(campaign, command=COMMAND, splits=SPLITS, acceptance="meta", optimize={**SETTINGS, "parallel": 2})
     async with several(tmp_path / "run") as one:
-        for number in range(KILLS_OF_LANES):
+        for number in range(KILLS_OF_WORKERS):
             await one.live(f"life-{number}", Plan(f"life-{number}", "replied", 150 + 37 * number))
         assert not (await one.live("last")).killed
-    assert sum(life.killed for life in one.lives) == KILLS_OF_LANES
+    assert sum(life.killed for life in one.lives) == KILLS_OF_WORKERS
     for life in one.lives:
         new, asked = life.after - life.before, Counter(one.server.asked[life.name])
         assert new <= asked, "a call is in the journal that nobody made"

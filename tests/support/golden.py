@@ -135,8 +135,8 @@ class Replay:
             raise self._stale(f"{role}: the same prompt with the same seed {asked['seed']} was sent twice")
         recorded = self._transcript["schemas"].get(call["schema"])
         if recorded != wanted:
-            told = f"{role}: its reply was recorded for another schema than the one that is to read it"
-            raise self._stale(told, *(lines(json.dumps(form, indent=1)) for form in (recorded, wanted)))
+            headline = f"{role}: its reply was recorded for another schema than the one that is to read it"
+            raise self._stale(headline, *(lines(json.dumps(form, indent=1)) for form in (recorded, wanted)))
         self._given.add(key)
         return call
 
@@ -155,12 +155,14 @@ class Replay:
 
         return shown(max(of_role, key=likeness)), own
 
-    def _stale(self, told: str, recorded: Sequence[str] = (), asked: Sequence[str] = ()) -> StaleTranscript:
+    def _stale(self, headline: str, recorded: Sequence[str] = (), asked: Sequence[str] = ()) -> StaleTranscript:
         diff = list(difflib.unified_diff(recorded, asked, "recorded", "asked", lineterm="", n=1))
         more = [f"... and {len(diff) - DIFF_LINES} more lines"] if len(diff) > DIFF_LINES else []
         clipped = [line if len(line) <= DIFF_WIDTH else f"{line[:DIFF_WIDTH]}…" for line in diff[:DIFF_LINES]]
         where = f"tests/golden/{self._transcript['configuration']['domain']}.json"
-        return StaleTranscript("\n".join([f"{where}: {told}", *clipped, *more, f"If this is meant, type: {COMMAND}"]))
+        return StaleTranscript(
+            "\n".join([f"{where}: {headline}", *clipped, *more, f"If this is meant, type: {COMMAND}"])
+        )
 
 
 class ReplayChatModel(BaseChatModel):
@@ -197,7 +199,7 @@ def _key(call: Mapping[str, Any]) -> str:
     return digest([call["role"], call["seed"], call["messages"]], 64)
 
 
-async def play(told: Mapping[str, Any], configuration: Mapping[str, Any], chats: Chats) -> dict[str, Any]:
+async def play(given: Mapping[str, Any], configuration: Mapping[str, Any], chats: Chats) -> dict[str, Any]:
     """Take a document through the real graph, on the chat models that `chats` gives; return the outcome."""
     config = RunConfig.model_validate(configuration)
     domain, ledger = config.chosen_domain, MemoryLedger()
@@ -215,8 +217,8 @@ async def play(told: Mapping[str, Any], configuration: Mapping[str, Any], chats:
         max_rounds=config.max_rounds,
         run_seed=config.seed,
     )
-    text = "\n".join(told["text"])
-    document = Document(document_id=document_id(text), name=told["name"], title=told["title"], text=text)
+    text = "\n".join(given["text"])
+    document = Document(document_id=document_id(text), name=given["name"], title=given["title"], text=text)
     columns = ("document_id", "name", "title", "text")
     await ledger.save(documents=[{name: getattr(document, name) for name in columns}])
     steps = steps_for(config.max_rounds, domain.weak_attempts + domain.strong_attempts)

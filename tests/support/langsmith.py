@@ -30,7 +30,7 @@ class LangSmith:
         self.refuses = refuses
         """The HTTP status of every answer, where one is set."""
         self.multipart = multipart
-        """Whether runs are taken in multipart requests; an older server has no such path."""
+        """Whether runs are accepted in multipart requests; an older server has no such path."""
         self.query_v2 = query_v2
         """Whether runs are queried by the second version of the API; a server older than 0.16 has no such path."""
         self.runs: dict[str, Json] = {}

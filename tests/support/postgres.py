@@ -83,13 +83,13 @@ def postgres() -> Iterator[Server]:
         with subprocess.Popen(command, **run, stdin=pipe, stderr=pipe, text=True) as keeper:
             assert keeper.stdin
             assert keeper.stderr
-            told = []
+            lines = []
             for line in keeper.stderr:
-                told.append(line)
+                lines.append(line)
                 if "ready to accept connections" in line:
                     break
             else:
-                raise AssertionError("".join(told))
+                raise AssertionError("".join(lines))
             try:
                 yield Server(folder, f"postgresql://autodata:{PASSWORD}@/postgres?host={folder}")
             finally:

@@ -653,10 +653,14 @@ def in_process(server: Quirky) -> Any:
 
     def answer(request: httpx.Request) -> httpx.Response:
         url = request.url
-        told = server.answer(url.host, url.path, dict(url.params), dict(request.headers), json.loads(request.content))
-        if isinstance(told.body, str):
-            return httpx.Response(told.status, text=told.body, headers={"content-type": "text/plain", **told.headers})
-        return httpx.Response(told.status, json=told.body, headers=dict(told.headers))
+        replied = server.answer(
+            url.host, url.path, dict(url.params), dict(request.headers), json.loads(request.content)
+        )
+        if isinstance(replied.body, str):
+            return httpx.Response(
+                replied.status, text=replied.body, headers={"content-type": "text/plain", **replied.headers}
+            )
+        return httpx.Response(replied.status, json=replied.body, headers=dict(replied.headers))
 
     return httpx.AsyncClient(transport=httpx.MockTransport(answer))
 
@@ -680,9 +684,9 @@ class QuirkServer(Quirky):
         await self._runner.cleanup()
 
     async def _serve(self, request: web.Request) -> web.Response:
-        told = self.answer(request.host, request.path, request.query, request.headers, await request.json())
-        if isinstance(told.body, str):
-            kind = told.headers.get("content-type", "text/plain")
-            rest = {name: value for name, value in told.headers.items() if name != "content-type"}
-            return web.Response(status=told.status, text=told.body, content_type=kind, headers=rest)
-        return web.json_response(told.body, status=told.status, headers=dict(told.headers))
+        replied = self.answer(request.host, request.path, request.query, request.headers, await request.json())
+        if isinstance(replied.body, str):
+            kind = replied.headers.get("content-type", "text/plain")
+            rest = {name: value for name, value in replied.headers.items() if name != "content-type"}
+            return web.Response(status=replied.status, text=replied.body, content_type=kind, headers=rest)
+        return web.json_response(replied.body, status=replied.status, headers=dict(replied.headers))

@@ -124,9 +124,9 @@ class ChatServer:
             "format": body.get("response_format", {}).get("type", "none"),
             # What a client library says of its user unasked.
             "account": {
-                name: told
-                for name, told in request.headers.items()
-                if name.lower() in ACCOUNT_HEADERS or "private" in told
+                name: value
+                for name, value in request.headers.items()
+                if name.lower() in ACCOUNT_HEADERS or "private" in value
             }
             | ({"body": "private"} if "private " in json.dumps(body) else {}),
         }

@@ -46,7 +46,7 @@ def check(ruling: Ruling, name: str) -> Check:
 
 
 def just(number: str, side: int) -> str:
-    """A number that is a billionth above (1) or below (-1) another: floats of short decimals could not tell."""
+    """A number that is a billionth above (1) or below (-1) another: floats of short decimals could not show it."""
     return str(Fraction(number) + side * Fraction(1, 10**9))
 
 

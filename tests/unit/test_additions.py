@@ -210,7 +210,7 @@ def test_nothing_takes_more_than_three_files() -> None:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def said_by_copy(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What a copy of the package says, with one of each sort added."""
     home = tmp_path_factory.mktemp("copy")
     folders = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["package-dir"]
@@ -259,8 +259,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Any:
         ("command", "hello\n"),
     ],
 )
-def test_one_of_each_is_added_by_editing_these_files_alone(name: str, said: Any, told: Any) -> None:
-    assert told[name] == said
+def test_one_of_each_is_added_by_editing_these_files_alone(name: str, said: Any, said_by_copy: Any) -> None:
+    assert said_by_copy[name] == said
 
 
 def test_langgraph_json_names_what_is_edited() -> None:

@@ -40,7 +40,7 @@ def test_the_same_question_and_one_that_differs_in_a_word() -> None:
     assert doubles([])["near"] == {"groups": [], "beyond_first": 0, "share": None}
 
 
-def test_operators_tell_questions_apart() -> None:
+def test_operators_distinguish_questions() -> None:
     assert clusters(["x + 3 = 5", "x - 3 = 5"]) == [0, 1]
 
 
@@ -65,7 +65,7 @@ def test_what_is_under_covered_is_named() -> None:
     assert evenness({"a": 9}) is None
 
 
-def test_criteria_that_tell_nothing_apart() -> None:
+def test_criteria_that_distinguish_nothing() -> None:
     def marks(criterion: str, weight: int, weak: list[int], strong: list[int]) -> list[dict[str, Any]]:
         met = [("weak", one) for one in weak] + [("strong", one) for one in strong]
         return [

@@ -22,7 +22,7 @@ def near(policy: AcceptancePolicy, weak: list[str], strong: list[str], planned: 
 
 
 @pytest.mark.parametrize(
-    ("weak", "strong", "told"),
+    ("weak", "strong", "expected"),
     [
         ("1/10", "9/10", []),
         ("45/100", "9/10", ["weak mean 0.45, needed < 0.50"]),
@@ -42,8 +42,8 @@ def near(policy: AcceptancePolicy, weak: list[str], strong: list[str], planned: 
         ("48/100", "66/100", ["gap 0.18, needed >= 0.20"]),
     ],
 )
-def test_a_mean_is_near_within_the_margin(weak: str, strong: str, told: list[str]) -> None:
-    assert near(PAPER, [weak] * 3, [strong] * 3 if strong else []) == told
+def test_a_mean_is_near_within_the_margin(weak: str, strong: str, expected: list[str]) -> None:
+    assert near(PAPER, [weak] * 3, [strong] * 3 if strong else []) == expected
 
 
 def test_of_two_bounds_on_one_mean_only_the_near_one_counts() -> None:
@@ -59,7 +59,7 @@ def test_best_and_worst_attempts_are_figures_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("weak", "strong", "told"),
+    ("weak", "strong", "expected"),
     [
         ("0000", "1111", []),
         ("0001", "1111", ["weak right 1 of 4, needed <= 1"]),
@@ -70,12 +70,12 @@ def test_best_and_worst_attempts_are_figures_too() -> None:
         ("0000", "1000", []),
     ],
 )
-def test_a_count_is_near_when_one_attempt_made_the_difference(weak: str, strong: str, told: list[str]) -> None:
-    assert near(PRESETS["counts"], list(weak), list(strong), Planned(4, 4)) == told
+def test_a_count_is_near_when_one_attempt_made_the_difference(weak: str, strong: str, expected: list[str]) -> None:
+    assert near(PRESETS["counts"], list(weak), list(strong), Planned(4, 4)) == expected
 
 
 @pytest.mark.parametrize(
-    ("weak", "strong", "told"),
+    ("weak", "strong", "expected"),
     [
         ("11", "", []),
         ("000", "111", []),
@@ -83,8 +83,8 @@ def test_a_count_is_near_when_one_attempt_made_the_difference(weak: str, strong:
         ("000", "1011", ["strong right 3 of 4, needed >= 3"]),
     ],
 )
-def test_attempts_that_stopped_early_were_not_near(weak: str, strong: str, told: list[str]) -> None:
-    assert near(PRESETS["counts"], list(weak), list(strong), Planned(4, 4, curtail=True)) == told
+def test_attempts_that_stopped_early_were_not_near(weak: str, strong: str, expected: list[str]) -> None:
+    assert near(PRESETS["counts"], list(weak), list(strong), Planned(4, 4, curtail=True)) == expected
 
 
 def test_no_gate_is_never_near() -> None:

@@ -195,10 +195,12 @@ def test_cached_and_reasoning_tokens_are_read_under_every_name(usage: Any, raw: 
 
 
 async def test_cached_and_reasoning_tokens_are_kept_with_a_call_and_count_once() -> None:
-    told = usage(100, 10) | {"input_token_details": {"cache_read": 60}, "output_token_details": {"reasoning": 7}}
+    reported = usage(100, 10) | {"input_token_details": {"cache_read": 60}, "output_token_details": {"reasoning": 7}}
     journal, used = MemoryLedger(), []
     caller, chat = bench(
-        AIMessage("Yes.", usage_metadata=told), journal=journal, on_call=lambda site, reply: used.append(reply.usage)
+        AIMessage("Yes.", usage_metadata=reported),
+        journal=journal,
+        on_call=lambda site, reply: used.append(reply.usage),
     )
     first = await caller.text(SITE, ASK)
     again = await caller.text(SITE, ASK)
@@ -209,7 +211,7 @@ async def test_cached_and_reasoning_tokens_are_kept_with_a_call_and_count_once()
     assert (row["tokens_cached"], row["tokens_reasoning"]) == (60, 7)
 
 
-async def test_what_an_endpoint_does_not_tell_of_its_tokens_is_unknown_and_not_zero() -> None:
+async def test_what_an_endpoint_does_not_report_of_its_tokens_is_unknown_and_not_zero() -> None:
     journal = MemoryLedger()
     caller, _ = bench(AIMessage("Yes.", usage_metadata=usage(100, 10)), journal=journal)
     assert (await caller.text(SITE, ASK)).usage.cached_share is None

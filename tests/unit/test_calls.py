@@ -351,9 +351,9 @@ async def test_a_reply_is_durable_before_anybody_sees_it() -> None:
             order.append("saved")
             await super().save(**tables)
 
-    caller, _ = bench("Yes.", journal=Slow(), on_call=lambda site, reply: order.append("told"))
+    caller, _ = bench("Yes.", journal=Slow(), on_call=lambda site, reply: order.append("reported"))
     await caller.text(SITE, ASK)
-    assert order == ["saved", "told"]
+    assert order == ["saved", "reported"]
 
 
 async def test_a_reply_that_cannot_be_stored_is_not_used() -> None:

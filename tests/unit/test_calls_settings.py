@@ -1,4 +1,4 @@
-"""Settings that bear on calls: numbers without end, one endpoint of many roles, attempts alike, code of one's own."""
+"""Settings that change calls: numbers without end, one endpoint of many roles, attempts alike, code of one's own."""
 
 from __future__ import annotations
 
@@ -94,9 +94,9 @@ async def test_the_least_concurrency_of_roles_that_come_one_by_one_counts() -> N
 def test_attempts_that_are_all_alike_are_named(models: dict[str, Any], warned: list[str]) -> None:
     tables = {**models, "default": {"model": "m", **models.get("default", {})}}
     config = RunConfig.model_validate({"models": tables})
-    told = attempts_alike(config.chosen_domain, config.roles())
-    assert [role for role in ("weak_solver", "strong_solver") if f"models.{role}.temperature" in told] == warned
-    assert "\n" not in told
+    warning = attempts_alike(config.chosen_domain, config.roles())
+    assert [role for role in ("weak_solver", "strong_solver") if f"models.{role}.temperature" in warning] == warned
+    assert "\n" not in warning
     single = CS.model_copy(update={"weak_attempts": 1, "strong_attempts": 1})
     assert attempts_alike(single, config.roles()) == ""
 

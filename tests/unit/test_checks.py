@@ -115,7 +115,7 @@ WRONG: dict[str, tuple[Callable[[], PromptPack], str]] = {
         lambda: changed("Then write:", "{{source}}\n\nThen write:", pack=changed("{{source}}\n", "{{ source }}\n")),
         "{{source}} stands 1 times in '# system', and 0 in the baseline",
     ),
-    "a limit that is no longer told": (
+    "a limit that the prompt no longer states": (
         lambda: changed("{{items_min}} to ", "some or "),
         "{{items_min}} stands 0 times in '# system', and 1 in the baseline",
     ),
@@ -151,7 +151,7 @@ WRONG: dict[str, tuple[Callable[[], PromptPack], str]] = {
 
 
 @pytest.mark.parametrize(("make", "said"), WRONG.values(), ids=list(WRONG))
-def test_what_is_wrong_is_told_with_what_to_do(make: Callable[[], PromptPack], said: str) -> None:
+def test_what_is_wrong_is_reported_with_what_to_do(make: Callable[[], PromptPack], said: str) -> None:
     found = problems(make())
     assert any(said in problem for problem in found), found
 

@@ -90,7 +90,7 @@ def test_parts_say_which_they_are_and_share_the_id_of_the_whole() -> None:
     assert {part.source for part in found.parts} == {"/a.md"}
 
 
-def test_what_is_left_out_for_its_number_is_told() -> None:
+def test_what_is_left_out_for_its_number_is_reported() -> None:
     whole = document("\n\n".join(para("word", 90) for _ in range(30)))
     every = chunked(whole, 300).parts
     found = chunked(whole, 300, 3)

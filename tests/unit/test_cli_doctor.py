@@ -288,7 +288,7 @@ def test_a_key_is_never_shown(try_it: Callable[..., Result], monkeypatch: pytest
         assert SECRET not in result.output
 
 
-def test_endpoints_are_told_apart(try_it: Callable[..., Result]) -> None:
+def test_endpoints_are_distinguished(try_it: Callable[..., Result]) -> None:
     roles = '[models.weak_solver]\nmodel = "w"\n[models.verifier]\nbase_url = "http://127.0.0.1:8/v1"\n'
     found = json.loads(try_it(well, "--json", roles=roles).stdout)["endpoints"]
     assert [one["roles"] for one in found] == [

@@ -101,11 +101,11 @@ def test_a_new_domain_is_the_one_it_is_like(name: str, here: Path) -> None:
     assert [path.name for path in here.iterdir()] == ["mine"]
 
 
-def test_the_next_commands_are_told_and_work() -> None:
-    told = invoke("init", "--domain", "mine").stderr
-    assert "autodata run --domain ./mine --documents PATH --out RUN" in told
-    assert "prompts copied from cs" in told
-    for line in re.findall(r"^ +autodata (.*(?:cs ./mine|autodata.toml))$", told, re.MULTILINE):
+def test_the_next_commands_are_printed_and_work() -> None:
+    stderr = invoke("init", "--domain", "mine").stderr
+    assert "autodata run --domain ./mine --documents PATH --out RUN" in stderr
+    assert "prompts copied from cs" in stderr
+    for line in re.findall(r"^ +autodata (.*(?:cs ./mine|autodata.toml))$", stderr, re.MULTILINE):
         printed(*line.split())
     config = load_config(Path("autodata.toml"))
     assert (config.domain, config.chosen_domain.name) == ("./mine", "mine")

@@ -431,7 +431,7 @@ def test_a_stored_candidate_is_read_back_to_the_letter(kept: Candidate) -> None:
         (VerifiableTask().marks(CANDIDATE), '"reference_says":{"maxLength":400,"type":"string"}'),
     ],
 )
-def test_models_are_told_the_limits_all_the_same(schema: type[BaseModel], limit: str) -> None:
+def test_models_see_the_limits_all_the_same(schema: type[BaseModel], limit: str) -> None:
     assert limit in schema_text(schema)
 
 

@@ -1,4 +1,4 @@
-"""Configuration: what is wrong is told in one line, roles inherit, and no secret is ever written down."""
+"""Configuration: what is wrong is said in one line, roles inherit, and no secret is ever written down."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ WRONG: dict[str, tuple[str, list[str]]] = {
 
 
 @pytest.mark.parametrize(("text", "named"), WRONG.values(), ids=list(WRONG))
-def test_what_is_wrong_is_told_in_one_line(text: str, named: list[str], tmp_path: Path) -> None:
+def test_what_is_wrong_is_reported_in_one_line(text: str, named: list[str], tmp_path: Path) -> None:
     path = tmp_path / "autodata.toml"
     path.write_text(text, "utf-8")
     with pytest.raises(UserError) as raised:
@@ -342,7 +342,7 @@ def test_a_resolved_configuration_holds_no_key(monkeypatch: pytest.MonkeyPatch) 
     assert "SMALL_KEY" in text
 
 
-def test_a_stored_configuration_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_a_stored_configuration_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     for content in (b"= 3", b"\xff\xfe"):
         path.write_bytes(content)
@@ -370,7 +370,7 @@ _PARTING = {
     "documents.max_chars": ["documents.chunk", "documents.max_chunks"],
     "documents.chunk": ["documents.max_chunks"],
 }
-"""What comes along with a setting of documents: without parts their number bears on nothing."""
+"""What comes along with a setting of documents: without parts their number changes nothing."""
 
 FREE = [
     "concurrency = 3\n",
@@ -411,7 +411,7 @@ def test_other_fields_may_change(extra: str) -> None:
     assert differences(changed("").resolved("v1"), changed(extra).resolved("v1")) == []
 
 
-def test_old_and_new_value_are_told() -> None:
+def test_old_and_new_value_are_reported() -> None:
     before, after = (
         changed("").resolved("v1"),
         changed("max_rounds = 3\n[models.verifier]\nextra_body={k=1}\n").resolved("v2"),

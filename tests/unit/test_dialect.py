@@ -220,7 +220,7 @@ async def test_what_cannot_be_read_of_an_earlier_session_is_found_out_anew(kept:
     assert server.refused == 1
 
 
-async def test_a_finding_is_told_once_and_goes_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_finding_is_reported_once_and_goes_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "autodata"):
         async with AsyncExitStack() as stack:
             caller, _ = await connected(stack, Quirky(PROFILES["gemini"]))
@@ -257,7 +257,7 @@ async def test_an_outage_is_not_laid_to_the_system_text() -> None:
     assert (len(server.requests), model.endpoint.found.dialect) == (3, Dialect())
 
 
-async def test_guesses_that_lead_nowhere_are_taken_back_and_the_first_words_told() -> None:
+async def test_guesses_that_lead_nowhere_are_taken_back_and_the_first_words_said() -> None:
     server = Quirky(Profile("never", "https://endpoint.test", (lambda asked: Answer(400, "No, thanks"),)))
     async with AsyncExitStack() as stack:
         caller, model = await connected(stack, server, temperature=0.5, top_p=0.9)

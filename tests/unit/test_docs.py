@@ -312,7 +312,7 @@ def bounds_text(name: str, bounds: Bounds) -> list[str]:
 
 
 def preset_cells(policy: AcceptancePolicy) -> list[str]:
-    """A preset as the README's table tells it: weak, strong, gap."""
+    """A preset as the README's table gives it: weak, strong, gap."""
     if isinstance(policy, Majority):
         return ["majority wrong", "majority right", ""]
     if isinstance(policy, Counts):

@@ -156,20 +156,20 @@ def test_folder_without_readable_files_is_an_error(tmp_path: Path) -> None:
         read_documents([tmp_path])
 
 
-def test_of_a_file_that_is_no_jsonl_the_first_bad_lines_are_told_and_the_rest_is_counted(tmp_path: Path) -> None:
+def test_of_a_file_that_is_no_jsonl_the_first_bad_lines_are_reported_and_the_rest_is_counted(tmp_path: Path) -> None:
     path = tmp_path / "data.jsonl"
     good = ['{"text": "eins"}', '{"\\u0074\\u0065xt": "zwei"}', '{ "text" : "drei" }']
     path.write_text("\n".join(["#"] * MAX_BAD_LINES + [good[0], "", "{}", good[1], "{", good[2], '{"text": 1}', "a"]))
     found = read(path)
     assert [item.text for item in found if isinstance(item, Document)] == ["eins", "zwei", "drei"]
-    told = [item for item in found if isinstance(item, Skipped)]
-    assert len(told) == MAX_BAD_LINES + 1
+    skipped = [item for item in found if isinstance(item, Skipped)]
+    assert len(skipped) == MAX_BAD_LINES + 1
     last = MAX_BAD_LINES + 8
-    assert told[-1] == Skipped("data.jsonl", f"4 more lines are no documents, the last of them line {last}")
+    assert skipped[-1] == Skipped("data.jsonl", f"4 more lines are no documents, the last of them line {last}")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
-def test_one_more_bad_line_than_are_told(tmp_path: Path, encoding: str) -> None:
+def test_one_more_bad_line_than_are_listed(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "data.jsonl"
     path.write_text("[]\n" * (MAX_BAD_LINES + 1) + '{"text": "eins"}\n', encoding)
     *_, document, note = read(path)
@@ -340,7 +340,7 @@ def test_cut_is_noted_and_the_id_stays() -> None:
     assert fit(found, 12_345, "cut") is found
 
 
-def test_long_text_is_refused_where_told() -> None:
+def test_long_text_is_refused_where_asked_for() -> None:
     found = fit(document("x" * 1001), 1000, "refuse")
     assert isinstance(found, Skipped)
     assert found.name == "n"

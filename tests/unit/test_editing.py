@@ -11,7 +11,7 @@ import pytest
 from autodata.checkpoints.errors import UnusableReply
 from autodata.models.call import CallSite
 from autodata.nodes.optimizer.checks import Check, checker
-from autodata.nodes.optimizer.edit_sandbox import Workbench
+from autodata.nodes.optimizer.edit_sandbox import EditSandbox
 from autodata.nodes.optimizer.editor import EditSession, edit_session
 from autodata.nodes.optimizer.ngrams import Shingles
 from autodata.prompts import PromptPack, fence, load_pack
@@ -51,7 +51,7 @@ async def held(
         caller or made,
         SITE,
         PROMPT,
-        Workbench(CS),
+        EditSandbox(CS),
         analysis=ANALYSIS,
         history=["1: tried"],
         check=check or checker(CS, CS, protected=Shingles([HELD_BACK], 8)),
@@ -73,7 +73,7 @@ async def test_one_turn_that_is_right_at_once() -> None:
     assert apply_diff(CS, diff).version == session.pack.version
     asked = "\n".join(chat.asked[0][0])
     for file in ("challenger.md", "quality_verifier.md", "feedback.md"):
-        assert Workbench(CS).view(file) in asked
+        assert EditSandbox(CS).view(file) in asked
     assert CS["weak_solver"].system not in asked
     assert fence("history", "- 1: tried") in asked
     assert "1. C" in asked
@@ -88,9 +88,9 @@ async def test_turns_are_answered_with_outcomes_views_and_refusals() -> None:
     )
     assert (session.valid, session.turns, session.summary) == (True, 3, "First thoughts.")
     first, second = chat.asked[1][0][-1], chat.asked[2][0][-1]
-    assert first.startswith("1. view feedback.md: as below\n\n" + Workbench(CS).view("feedback.md"))
+    assert first.startswith("1. view feedback.md: as below\n\n" + EditSandbox(CS).view("feedback.md"))
     assert first.endswith("3 turns are left. Send the next one: a JSON object as before.")
-    after = Workbench(session.pack)
+    after = EditSandbox(session.pack)
     assert second.startswith(
         "1. insert challenger.md: done\n2. replace: refused: challenger.md: 'old' does not stand in the file: copy it"
         " to the letter, line ends included\n\n" + after.view("challenger.md")
@@ -230,9 +230,9 @@ async def test_attacks_are_refused_and_recorded_and_the_session_goes_on(
     attack: list[dict[str, Any]], said: str
 ) -> None:
     caller, chat = bench(turn(*attack))
-    workbench = Workbench(CS)
+    sandbox = EditSandbox(CS)
     check = checker(CS, CS, protected=Shingles([HELD_BACK], 8))
-    session = await edit_session(caller, SITE, PROMPT, workbench, analysis=ANALYSIS, history=[], check=check, turns=1)
+    session = await edit_session(caller, SITE, PROMPT, sandbox, analysis=ANALYSIS, history=[], check=check, turns=1)
     assert not session.valid
     assert any(said in one.reason for one in session.refusals), session.refusals
     for role in set(CS.prompts) - {"challenger"}:

@@ -125,7 +125,7 @@ async def test_a_refusal_beside_an_empty_reply_is_one() -> None:
 
 
 @pytest.mark.parametrize("finish", ["error", "stop", None])
-async def test_what_a_gateway_says_beside_a_choice_is_told(finish: str | None) -> None:
+async def test_what_a_gateway_says_beside_a_choice_is_reported(finish: str | None) -> None:
     choice = {"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": "Half"}}
     body: dict[str, Any] = {"id": "x", "object": "chat.completion", "created": 1, "model": "m"}
     body["choices"] = [{**choice, "error": {"code": 502, "message": "upstream went away"}}]

@@ -240,7 +240,7 @@ def at(seconds: float) -> str:
 
 
 @pytest.mark.parametrize(
-    ("told", "least", "most"),
+    ("retry_after", "least", "most"),
     first_quick(
         ("7", 7, 7),
         ("0.5", 0.5, 0.5),
@@ -257,9 +257,9 @@ def at(seconds: float) -> str:
 )
 @pytest.mark.parametrize("status", [429, 503])
 async def test_retry_after_is_obeyed(
-    monkeypatch: pytest.MonkeyPatch, status: int, told: str | None, least: float, most: float
+    monkeypatch: pytest.MonkeyPatch, status: int, retry_after: str | None, least: float, most: float
 ) -> None:
-    chat, _ = over_http(refusal(status, headers={"Retry-After": told} if told else {}))
+    chat, _ = over_http(refusal(status, headers={"Retry-After": retry_after} if retry_after else {}))
     found = await waits(monkeypatch, chat, max_seconds=60, max_attempts=3)
     assert len(found) == 2
     assert all(least <= wait <= most for wait in found)
@@ -369,10 +369,10 @@ async def test_a_first_refusal_whose_words_are_about_the_input_is_asked_nothing_
 )
 def test_a_servers_own_words_are_shown_whatever_shape_its_body_has(body: Any, words: str) -> None:
     response: Any = httpx.Response(400, json=body, request=REQUEST)
-    told = describe(openai.BadRequestError("Error code: 400", response=response, body=body))
-    assert told.startswith("HTTP 400: ")
-    assert words in told
-    assert len(told) <= 300
+    described = describe(openai.BadRequestError("Error code: 400", response=response, body=body))
+    assert described.startswith("HTTP 400: ")
+    assert words in described
+    assert len(described) <= 300
 
 
 def busy(seconds: float) -> Status:
@@ -680,7 +680,7 @@ async def test_a_seed_is_sent_only_where_it_is_taken(sends_seed: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "found"),
+    ("reported", "found"),
     [
         (
             {
@@ -696,9 +696,9 @@ async def test_a_seed_is_sent_only_where_it_is_taken(sends_seed: bool) -> None:
     ],
     ids=["OpenAI", "DeepSeek", "no cached", "null", "untold"],
 )
-async def test_cached_and_reasoning_tokens_are_read_as_endpoints_send_them(told: Any, found: Any) -> None:
+async def test_cached_and_reasoning_tokens_are_read_as_endpoints_send_them(reported: Any, found: Any) -> None:
     counted = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
-    chat, _ = over_http(httpx.Response(200, json=reply(usage=counted | told)))
+    chat, _ = over_http(httpx.Response(200, json=reply(usage=counted | reported)))
     used = (await caller_of(chat).text(SITE, ASK)).usage
     assert (used.tokens_in, used.tokens_out) == (100, 10)
     assert (used.tokens_cached, used.tokens_reasoning) == found

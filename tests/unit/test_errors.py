@@ -94,7 +94,7 @@ def test_every_other_kind_of_error_ends_a_command_with_exit_code_1() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "told", "text"),
+    ("error", "raised", "text"),
     [
         (errors.UserError("no"), Refused, "no"),
         (errors.BadState("no"), Refused, "no"),
@@ -106,6 +106,8 @@ def test_every_other_kind_of_error_ends_a_command_with_exit_code_1() -> None:
     ],
     ids=lambda value: getattr(value, "__name__", type(value).__name__),
 )
-def test_a_server_tells_its_callers_in_pythons_own_kinds(error: Exception, told: type[Exception], text: str) -> None:
-    with pytest.raises(told, match=f"^{text}$"), in_server_errors():
+def test_a_server_raises_pythons_own_kinds_for_its_callers(
+    error: Exception, raised: type[Exception], text: str
+) -> None:
+    with pytest.raises(raised, match=f"^{text}$"), in_server_errors():
         raise error

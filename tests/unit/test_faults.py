@@ -50,10 +50,10 @@ def wrapped(inner: BaseException) -> Exception:
         (httpx.ReadTimeout("slow"), "timed out", True),
     ],
 )
-def test_what_happened_is_told_in_plain_words(error: Exception, words: str, billed: bool) -> None:
-    told = describe(error)
-    assert words in told
-    assert ("timed out" in told) is ("timed out" in words)
+def test_what_happened_is_reported_in_plain_words(error: Exception, words: str, billed: bool) -> None:
+    described = describe(error)
+    assert words in described
+    assert ("timed out" in described) is ("timed out" in words)
     fault = classify(error)
     assert fault is not None
     assert (fault.kind, fault.may_be_billed) == ("retry", billed)

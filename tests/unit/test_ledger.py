@@ -545,10 +545,10 @@ def test_one_process_at_a_time_and_no_stale_lock(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        told = f"{tmp_path} is in use by another process (pid {holder.pid}): wait for it or stop it"
+        refusal = f"{tmp_path} is in use by another process (pid {holder.pid}): wait for it or stop it"
         with pytest.raises(UserError) as refused, run_lock(tmp_path):
             pass
-        assert str(refused.value) == told
+        assert str(refused.value) == refusal
         holder.kill()
     with run_lock(tmp_path):
         assert (tmp_path / "lock").read_text() == str(os.getpid())
@@ -768,16 +768,16 @@ async def test_memory_ledger_reads_back_what_the_file_does(path: Path) -> None:
 async def test_a_file_of_an_older_version_is_brought_up_to_this_one(path: Path) -> None:
     async with Ledger.open(path) as ledger:
         await ledger.save(documents=[DOCUMENT | {"document_id": "d", "chars": 300}])
-        for key, usage in {"told": (40, 7), "zeros": (0, 0), "none": (None, None)}.items():
+        for key, usage in {"reported": (40, 7), "zeros": (0, 0), "none": (None, None)}.items():
             row = {"key": key, "document_id": "d", "role": "r", "model": "m", "response": "x", "created_at": "now"}
             counts = {"tokens_in": usage[0], "tokens_out": usage[1], "params": {"max_tokens": 50}}
-            await ledger.save(calls=[row | counts | {"cost_usd": 0.5 if key == "told" else None}])
+            await ledger.save(calls=[row | counts | {"cost_usd": 0.5 if key == "reported" else None}])
     await asyncio.to_thread(make_version_3, path)
     async with open_readonly(path) as reader:  # whoever opens it first does it
         rows = await reader.read("select key, response, charged_in, charged_out, charged_usd from calls order by key")
         assert [tuple(row.values()) for row in rows] == [
             ("none", "x", 100, 50, None),
-            ("told", "x", 40, 7, 0.5),
+            ("reported", "x", 40, 7, 0.5),
             ("zeros", "x", 100, 50, None),
         ]
         assert await reader.read("select * from timeouts") == []

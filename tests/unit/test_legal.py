@@ -17,13 +17,13 @@ from autodata.models.structured import schema_text
 
 
 def item(number: int, weight_class: str = "important", weight: Any = 5, **more: Any) -> dict[str, Any]:
-    told = {
+    given = {
         "number": number,
         "criterion": f"Asserts point {number}",
         "category": "rule",
         "capability": "issue_spotting",
     }
-    return told | {"weight_class": weight_class, "weight": weight} | more
+    return given | {"weight_class": weight_class, "weight": weight} | more
 
 
 def draft(*rubric: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -183,8 +183,8 @@ def test_the_policy_asks_for_all_attempts_and_then_for_the_judge() -> None:
             assert (ruling.decision, ruling.stage, ruling.more) == (Decision.MORE, Stage.STRONG, 3 - made)
     ruling = policy.rule([zero, one, zero, zero, zero], [one, one, zero], planned)
     assert (ruling.decision, ruling.failure_mode, ruling.more) == (Decision.JUDGE, None, 0)
-    told = [(check.name, check.value, check.bound, check.passed) for check in ruling.checks]
-    assert told == [("weak mean", "0.20", "", True), ("strong mean", "0.6667", "", True), ("gap", "0.4667", "", True)]
+    listed = [(check.name, check.value, check.bound, check.passed) for check in ruling.checks]
+    assert listed == [("weak mean", "0.20", "", True), ("strong mean", "0.6667", "", True), ("gap", "0.4667", "", True)]
 
 
 def test_the_schemas_are_known_by_their_titles() -> None:

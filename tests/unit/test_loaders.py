@@ -91,7 +91,7 @@ def test_slides_keep_their_order_titles_tables_and_notes(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("suffix", ["docx", "pptx"])
-def test_an_office_file_that_is_none_is_told(tmp_path: Path, suffix: str) -> None:
+def test_an_office_file_that_is_none_is_reported(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
     path.write_bytes(b"")
     assert reason(path) == "empty"
@@ -158,7 +158,7 @@ def test_a_page_is_read_in_the_encoding_that_it_states(tmp_path: Path) -> None:
     assert only(tmp_path / "a.html").text == "Łódź"
 
 
-def test_a_page_nested_beyond_measure_is_told(tmp_path: Path) -> None:
+def test_a_page_nested_beyond_measure_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a.html").write_text("<div><b>" * 5000 + "Of oak.")
     found = read(tmp_path / "a.html")[0]
     assert isinstance(found, Document) or found.reason.startswith("its elements stand too deep in one another")
@@ -226,7 +226,7 @@ def test_a_notebook_is_its_cells_in_order(tmp_path: Path) -> None:
     )
 
 
-def test_what_a_cell_printed_at_length_is_cut_and_told(tmp_path: Path) -> None:
+def test_what_a_cell_printed_at_length_is_cut_and_reported(tmp_path: Path) -> None:
     outputs = [{"output_type": "stream", "text": "x" * 3000}]
     (tmp_path / "a.ipynb").write_text(notebook({"cell_type": "code", "source": "1", "outputs": outputs}))
     found = only(tmp_path / "a.ipynb")
@@ -236,7 +236,7 @@ def test_what_a_cell_printed_at_length_is_cut_and_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"cells": 3}'])
-def test_a_notebook_that_is_none_is_told(tmp_path: Path, text: str) -> None:
+def test_a_notebook_that_is_none_is_reported(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.ipynb").write_text(text)
     assert reason(tmp_path / "a.ipynb").startswith("not a notebook: ")
 
@@ -294,7 +294,7 @@ def test_another_field_is_read_where_it_is_named(tmp_path: Path, kind: str) -> N
         (Fields(id="key"), r'no "key" among its keys .*"text".*"body": name another .* --id-field\)'),
     ],
 )
-def test_a_field_that_is_not_there_is_told_with_those_that_are(
+def test_a_field_that_is_not_there_is_reported_with_those_that_are(
     tmp_path: Path, kind: str, fields: Fields, said: str
 ) -> None:
     found = read(write_rows(tmp_path, kind), reading=Reading(fields))
@@ -302,7 +302,7 @@ def test_a_field_that_is_not_there_is_told_with_those_that_are(
     assert all(isinstance(one, Skipped) and re.search(said, one.reason) for one in found), found
 
 
-def test_rows_that_cannot_be_used_are_told_with_their_lines(tmp_path: Path) -> None:
+def test_rows_that_cannot_be_used_are_reported_with_their_lines(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text('text,id\n"two\nlines",a\n,b\nlast,\nmore,c,extra\n')
     found = read(path)
@@ -332,7 +332,7 @@ def test_rows_that_cannot_be_used_are_told_with_their_lines(tmp_path: Path) -> N
         ("a.parquet", b"words", "damaged Parquet file"),
     ],
 )
-def test_records_that_are_none_are_told(tmp_path: Path, name: str, data: bytes, said: str) -> None:
+def test_records_that_are_none_are_reported(tmp_path: Path, name: str, data: bytes, said: str) -> None:
     (tmp_path / name).write_bytes(data)
     assert reason(tmp_path / name).startswith(said)
 
@@ -352,7 +352,7 @@ RUSSIAN = "Мачта была поднята в тысяча девятьсот
 @pytest.mark.parametrize(
     ("text", "encoding"), [(GERMAN, "cp1252"), (GERMAN, "latin-1"), (RUSSIAN, "cp1251"), (RUSSIAN, "koi8-r")]
 )
-def test_an_encoding_is_guessed_and_told(tmp_path: Path, text: str, encoding: str) -> None:
+def test_an_encoding_is_guessed_and_reported(tmp_path: Path, text: str, encoding: str) -> None:
     (tmp_path / "a.txt").write_bytes(text.encode(encoding))
     found = only(tmp_path / "a.txt")
     assert found.text == text
@@ -511,8 +511,8 @@ def test_a_packed_file_that_would_fill_the_memory_is_refused(tmp_path: Path, mon
     (tmp_path / "a.txt.gz").write_bytes(gzip.compress(b"a" * 1001))
     (tmp_path / "b.txt.gz").write_bytes(gzip.compress(b"a" * 1000))
     (tmp_path / "c.txt").write_bytes(b"b" * 2000)
-    told, *rest = read(tmp_path)
-    assert told == Skipped("a.txt.gz", "it unpacks to more than 1,000 bytes")
+    skipped, *rest = read(tmp_path)
+    assert skipped == Skipped("a.txt.gz", "it unpacks to more than 1,000 bytes")
     assert all(isinstance(one, Document) for one in rest)
 
 
@@ -532,7 +532,7 @@ def test_a_packed_file_that_would_fill_the_memory_is_refused(tmp_path: Path, mon
         (Path("https"), ""),
     ],
 )
-def test_addresses_are_told_from_paths(given: str | Path, address: str) -> None:
+def test_addresses_are_distinguished_from_paths(given: str | Path, address: str) -> None:
     assert address_of(given) == address
 
 
@@ -544,7 +544,7 @@ def test_addresses_are_told_from_paths(given: str | Path, address: str) -> None:
         ("hf://", r"hf://: write hf://NAME"),
     ],
 )
-def test_an_address_that_cannot_be_asked_is_told_at_once(address: str, said: str) -> None:
+def test_an_address_that_cannot_be_asked_is_reported_at_once(address: str, said: str) -> None:
     with pytest.raises(UserError, match=said) as error:
         read_documents([address])
     assert "secret" not in str(error.value)

@@ -76,7 +76,7 @@ def test_fractions_are_compared_exactly(over: int, under: int) -> None:
 
 @given(st.integers(1, 10**12), st.integers(1, 10**12))
 def test_roots_are_compared_exactly(one: int, other: int) -> None:
-    """However near to one another: the bound tells nothing from very little."""
+    """However near to one another: the bound separates nothing from very little."""
     both = rf"\sqrt{{{one}}}+\sqrt{{{other}}}"
     assert compare(both, rf"\sqrt{{{one + other}+2\sqrt{{{one * other}}}}}") == "equal"
     assert compare(both, rf"\sqrt{{{one + other}+2\sqrt{{{one * other + 1}}}}}") == "different"

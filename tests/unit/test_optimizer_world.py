@@ -40,7 +40,7 @@ async def test_an_evaluation_is_paid_for_once_and_is_the_same_again() -> None:
     assert await WorldEvaluator(world_config(seed=1)).evaluate(request()) != first
 
 
-async def test_a_lost_evaluation_stops_after_a_wave_and_can_go_on() -> None:
+async def test_a_lost_evaluation_stops_after_a_batch_and_can_go_on() -> None:
     evaluator = WorldEvaluator(world_config())
     looks: list[int] = []
 

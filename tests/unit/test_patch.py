@@ -76,7 +76,7 @@ REFUSED = {
     "a new file of the pack's": (BEFORE.diff(pack_of(challenger="", feedback="", screen="x")), "no prompt of the pack"),
     "a deleted file": (BEFORE.diff(pack_of(challenger="one\ntwo\nthree\n")), "feedback.md: a prompt starts with TOML"),
     "a renamed file": (DIFF.replace("+++ b/challenger", "+++ b/feedback"), "'challenger.md': no file can be created"),
-    "a rename as git tells it": ("rename from challenger.md\nrename to feedback.md\n", "line 1 of the diff"),
+    "a rename as git writes it": ("rename from challenger.md\nrename to feedback.md\n", "line 1 of the diff"),
     "a binary file": ("Binary files a/challenger.md and b/challenger.md differ\n", "line 1 of the diff"),
     "a file twice": (DIFF + DIFF, "challenger.md: stands in the diff twice"),
     "other context": (DIFF.replace(" one", " won"), "challenger.md: the hunk at line 3 does not fit"),

@@ -50,7 +50,7 @@ def page(number: int, *lines: str, head: str = "Annals of Masts", foot: str = "{
 LINES = ["The mast of Gull Point", "was raised in 1931 and", "painted in 1950."]
 
 
-def test_headers_footers_and_page_numbers_are_left_out_and_told(tmp_path: Path) -> None:
+def test_headers_footers_and_page_numbers_are_left_out_and_reported(tmp_path: Path) -> None:
     pages = [page(n, *(f"{line} {'abcd'[n]}" for line in LINES), head="Annals of Masts, vol. {}") for n in range(4)]
     found = only(write(tmp_path / "a.pdf", *pages))
     assert found.text == "\n\n".join("\n".join(f"{line} {'abcd'[n]}" for line in LINES) for n in range(4))

@@ -47,7 +47,7 @@ def test_no_old_year(year: str) -> None:
     assert flags(f"The deed is of {year}.") == {}
 
 
-def test_what_was_found_is_told() -> None:
+def test_what_was_found_is_reported() -> None:
     assert flags("x" * 1204)["over_1000_characters"] == "1,204 characters, at most 1,000 are allowed"
     assert flags("We lost ON   APPEAL in 1912.") == {
         "on_appeal": "it says 'ON APPEAL'",

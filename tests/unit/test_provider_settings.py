@@ -154,7 +154,7 @@ def test_an_azure_deployment_without_its_resource_is_refused_before_anything_is_
         require_keys({"verifier": ModelSettings.model_validate({"model": "m", "azure": {}})})
 
 
-def test_what_a_query_adds_tells_servers_apart_and_a_version_does_not() -> None:
+def test_what_a_query_adds_distinguishes_servers_and_a_version_does_not() -> None:
     plain = address_of("https://h.test/v1")
     assert address_of("https://h.test/v1", {"api-version": "1"}) == plain
     assert address_of("https://h.test/v1", {"route": "b", "api-version": "1"}) == f"{plain}?route=b"
@@ -262,7 +262,7 @@ def test_one_model_as_weak_and_strong_solver_is_warned_of(
 ) -> None:
     models = {"default": {"model": "m"}, "weak_solver": weak, "strong_solver": strong}
     roles = RunConfig.model_validate({"models": models}).roles()
-    told = solvers_alike(CS, roles)
-    assert bool(told) is alike
-    assert told in cautions(CS, roles) or not alike
+    warning = solvers_alike(CS, roles)
+    assert bool(warning) is alike
+    assert warning in cautions(CS, roles) or not alike
     assert solvers_alike(FACTS, roles) == ""  # there the strong one is shown the passage

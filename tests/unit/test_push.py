@@ -21,7 +21,7 @@ from autodata.corpus.push import BATCH, BATCH_CHARS, Pushed, pushed_id
 from autodata.corpus.push import _push as push
 from autodata.tracing.redact import REDACTED, Redactor
 
-# The client looks its host's name up for what it tells of itself, and does without.
+# The client looks its host's name up for what it reports of itself, and does without.
 pytestmark = pytest.mark.filterwarnings("ignore:A test tried to use socket.gethostbyname")
 KEY = "lsv2_pt_0123456789abcdef0123456789abcdef_0123456789"
 ADDRESS = "http://ann:pass-word@langsmith.invalid"
@@ -221,7 +221,7 @@ def test_what_answers_with_something_else_is_one_line(path: str, what: str) -> N
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 413, 422, 429, 500, 503])
-def test_a_refusal_that_repeats_the_key_is_told_without_it(status: int) -> None:
+def test_a_refusal_that_repeats_the_key_is_reported_without_it(status: int) -> None:
     said = json.dumps({"detail": f"no \x1b[31m such key {KEY}\u202e" + "x" * 10_000}).encode()
     with pytest.raises(RunFailed) as failed:
         pushing(lambda *_: (status, said), example(1))

@@ -423,7 +423,7 @@ async def test_marks_of_other_criteria_than_the_rubrics_bring_their_own(source: 
     ]
 
 
-async def test_two_runs_stand_side_by_side_and_a_search_tells_its_line(source: Source) -> None:
+async def test_two_runs_stand_side_by_side_and_a_search_shows_its_line(source: Source) -> None:
     versions: dict[str, dict[str, Any]] = {
         "p0": {"parent": None, "iteration": 0, "summary": "", "diff": ""},
         "p1": {"parent": "p0", "iteration": 2, "summary": "asks <b>harder</b>", "diff": "+ harder"},
@@ -451,14 +451,14 @@ async def test_two_runs_stand_side_by_side_and_a_search_tells_its_line(source: S
 # Commands
 
 
-def test_folders_are_called_by_what_tells_them_apart(tmp_path: Path) -> None:
+def test_folders_are_called_by_what_distinguishes_them(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="named twice"):
         names_of([tmp_path / "run", tmp_path / "run" / ".." / "run"])
     assert names_of([tmp_path / "a" / "run", tmp_path / "b" / "run"]) == ["a/run", "b/run"]
     assert names_of([tmp_path / "run"]) == ["run"]
 
 
-def test_a_page_is_written_whole_and_what_is_wrong_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_is_written_whole_and_what_is_wrong_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, out = tmp_path / "run", tmp_path / "report.html"
     asyncio.run(write_run(run))
     assert "MB written to" in invoke("report", str(run), "--out", str(out)).stderr

@@ -296,7 +296,7 @@ async def test_unknown_thread_is_no_error(saver: FileSaver, keep: Any) -> None:
     assert await rows(saver, "checkpoints") == []
 
 
-async def test_saver_that_cannot_tell_rounds_apart_is_a_user_error() -> None:
+async def test_saver_that_cannot_distinguish_rounds_is_a_user_error() -> None:
     with pytest.raises(UserError, match=r"checkpoints\.keep"):
         await keep_rounds(InMemorySaver(), "a", "rounds")
 

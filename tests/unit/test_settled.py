@@ -18,7 +18,7 @@ from autodata.checkpoints.records import Decision, FailureMode, Stage
 from autodata.domains.acceptance.policies import PRESETS, Planned, Ruling, Thresholds
 
 FINE = [Fraction(n, 16) for n in range(17)]
-"""Fine enough to lie strictly between any two figures that the bounds and scores below tell apart."""
+"""Fine enough to lie strictly between any two figures that the bounds and scores below distinguish."""
 THREE, SOON = Planned(3, 3), Planned(3, 3, curtail=True)
 EASY, FAILED, GAP = FailureMode.TOO_EASY, FailureMode.FAILED_ON_STRONG, FailureMode.GAP_TOO_SMALL
 
@@ -112,7 +112,7 @@ def test_a_stage_stops_when_and_only_when_its_outcome_is_settled(
 
 @pytest.mark.slow
 @given(st.data(), thresholds(), st.integers(2, 4))
-def test_no_wave_is_larger_than_what_could_settle_it(data: st.DataObject, policy: Thresholds, planned: int) -> None:
+def test_no_batch_is_larger_than_what_could_settle_it(data: st.DataObject, policy: Thresholds, planned: int) -> None:
     """No attempt is paid for that could have been spared: a smaller batch leaves it open whatever it scores."""
     plan = Planned(planned, planned, curtail=True)
     assume(possible(policy, plan))
@@ -177,7 +177,7 @@ def test_meta_stops_as_soon_as_it_may(weak: str, strong: str, mode: FailureMode 
     assert (ruling.failure_mode, tuple(counts)) == (mode, made)
 
 
-def test_waves_are_the_least_number_that_could_settle_it() -> None:
+def test_batches_are_the_least_number_that_could_settle_it() -> None:
     policy = PRESETS["meta"]
     assert policy.rule([], [], SOON).more == 1  # one attempt over 0.75 would do
     assert policy.rule(exact("0.3 0.3 0.3"), [], SOON).more == 2  # one alone can neither fail nor pass
@@ -194,7 +194,7 @@ def test_a_weak_stage_that_passes_is_made_whole_where_the_gap_needs_its_mean() -
     )
 
 
-def test_a_settled_verdict_tells_the_range_and_how_many_attempts_it_rests_on() -> None:
+def test_a_settled_verdict_gives_the_range_and_how_many_attempts_it_rests_on() -> None:
     ruling = PRESETS["meta"].rule(exact("0.8"), [], SOON)
     assert [str(check) for check in ruling.checks] == ["weak best 0.80 to 1.00 (1 of 3 attempts), needed <= 0.75"]
     whole = PRESETS["meta"].rule(exact("0.7 0.7 0.7"), [], SOON)

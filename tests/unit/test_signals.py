@@ -157,8 +157,8 @@ async def test_attempts_by_length_and_cut_off(ledger: Ledger) -> None:
             "strong_solver": [{"n": 4, "attempts": 1, "cut": 0, "share": 0.0}],
         },
     }
-    told = {label: text for label, text in signal_rows(found).items() if text}
-    assert told == {
+    shown = {label: text for label, text in signal_rows(found).items() if text}
+    assert shown == {
         "failed on strong, round 1": "0% (0 of 1)",
         "weak attempts cut off": "40% (2 of 5)",
         "weak score, cut off / whole": "0.38 / 0.38",

@@ -176,7 +176,7 @@ def test_seeing_the_source_helps() -> None:
     assert facts_right("strong_solver", SEEDS) > facts_right("weak_solver", SEEDS) + 0.3
 
 
-def told(name: str, count: int) -> str:
+def tried_before(name: str, count: int) -> str:
     (title,) = [title for title, _ in GROUPS if title.startswith(name)]
     return f"Questions for this document were tried before.\n\n## {title}: {count}\n- round 1\n"
 
@@ -192,7 +192,7 @@ def asked(failures: str = "", rule: str = "", **world: Any) -> tuple[float, floa
     first_quick(("TOO EASY", True), ("SATURATED", True), ("FAILED ON STRONG", False), ("NO SIGNAL", False)),
 )
 def test_feedback_moves_the_next_question(group: str, harder: bool) -> None:
-    start, once, often = asked(), asked(told(group, 1)), asked(told(group, 4))
+    start, once, often = asked(), asked(tried_before(group, 1)), asked(tried_before(group, 4))
     if harder:
         assert start[0] < once[0] < often[0]
     else:
@@ -202,7 +202,7 @@ def test_feedback_moves_the_next_question(group: str, harder: bool) -> None:
 
 @pytest.mark.parametrize("group", ["FAILED QUALITY", "ALREADY TRIED", "MALFORMED"])
 def test_other_failures_do_not_move_difficulty(group: str) -> None:
-    assert asked(told(group, 4))[0] == pytest.approx(asked()[0], abs=0.3)
+    assert asked(tried_before(group, 4))[0] == pytest.approx(asked()[0], abs=0.3)
 
 
 @pytest.mark.slow

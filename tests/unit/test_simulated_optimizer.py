@@ -41,7 +41,7 @@ def shipped() -> dict[str, str]:
 
 
 def apply(texts: dict[str, str], edits: list[dict[str, Any]]) -> dict[str, str]:
-    """Carry out edits as the workbench does, as far as an honest editor goes."""
+    """Carry out edits as the edit sandbox does, as far as an honest editor goes."""
     after = dict(texts)
     for edit in edits:
         text = after[edit["file"]]

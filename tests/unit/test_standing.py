@@ -108,7 +108,7 @@ def test_the_funnel_shows_what_every_run_goes_through_and_what_else_there_is() -
     assert standing(funnel=funnel).funnel_line().endswith("strong 0 > review 2 > accepted 0 / errored 1")
 
 
-def test_an_endpoint_tells_what_is_in_flight_waits_and_failed_last() -> None:
+def test_an_endpoint_shows_what_is_in_flight_waits_and_failed_last() -> None:
     assert EndpointStanding("gpt at api", 3).line() == "gpt at api: 3 in flight"
     line = EndpointStanding("gpt at api", 3, 2, 5, "429\nslow down").line()
     assert line == "gpt at api: 3 in flight, 2 waiting for a retry, 5 failed, the last: 429 slow down"
@@ -204,7 +204,7 @@ def test_lines_about_documents_do_not_put_the_figures_off() -> None:
     assert sum("waiting" in line for line in out.getvalue().splitlines()) == 2, out.getvalue()
 
 
-async def test_a_function_of_the_callers_is_told_now_and_then_and_at_the_end() -> None:
+async def test_a_function_of_the_callers_is_called_now_and_then_and_at_the_end() -> None:
     reported: list[Standing] = []
     progress, clock, _ = watched(5, reported=reported.append)
     with progress:

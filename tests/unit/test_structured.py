@@ -434,7 +434,7 @@ class Leak(ReplyModel):
         (MarkList, '{"Number": 1, "Met": "perhaps"}'),
     ],
 )
-def test_a_wrong_answer_is_told_from_none_by_keys_in_any_spelling(schema: type[BaseModel], text: str) -> None:
+def test_a_wrong_answer_is_distinguished_from_none_by_keys_in_any_spelling(schema: type[BaseModel], text: str) -> None:
     with pytest.raises(Unusable) as caught:
         parse_reply(text, schema)
     assert caught.value.shape

@@ -147,8 +147,8 @@ async def test_an_empty_ledger(ledger: Ledger) -> None:
     summary = await summarise(ledger)
     nulls = {key for key, value in summary.items() if value is None}
     means = {"weak_mean", "strong_mean", "gap_mean"}
-    told = {"tokens_cached", "tokens_reasoning", "cached_share"}
-    assert nulls == means | told | {"cost_usd", "rounds_per_accepted", "calls_per_accepted"}
+    reported = {"tokens_cached", "tokens_reasoning", "cached_share"}
+    assert nulls == means | reported | {"cost_usd", "rounds_per_accepted", "calls_per_accepted"}
     assert summary["cached_share_by_role"] == {}
     assert summary["calls_by_role"] == {}
     assert summary["failure_modes"] == dict.fromkeys([mode.value for mode in FailureMode], 0)

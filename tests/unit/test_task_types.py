@@ -165,7 +165,7 @@ def test_every_finding_fails_the_candidate_by_itself(changed: Mapping[str, Any],
     assert problems[1] == "Ask for more."  # the reviewer's advice comes last
 
 
-def test_all_findings_are_told() -> None:
+def test_all_findings_are_reported() -> None:
     changed = {"leaks": True, "question_quality": "RECALL", "single_question": False, "type_matches": False}
     assert len(RUBRIC.findings(review(**changed), rubric(), {"items_min": 3})) == 6
 
@@ -204,7 +204,7 @@ def test_every_criterion_is_marked_exactly_once(numbers: list[int], complete: bo
             schema.model_validate(values)
 
 
-def test_what_is_missing_is_told_to_the_judge() -> None:
+def test_the_judge_sees_what_is_missing() -> None:
     with pytest.raises(Unusable, match=r"one mark for each criterion 1 to 2 is needed, got numbers \[1, 1\]"):
         parse_reply('{"marks":[{"number":1,"met":true},{"number":1,"met":true}]}', RUBRIC.marks(rubric(5, 4)))
 

@@ -36,19 +36,19 @@ def test_a_row_of_the_ledger_is_a_usage() -> None:
     row = {"role": "judge", "calls": 2, "tokens_in": 10, "tokens_out": None, "cost_usd": 0.25}
     assert Usage.of_row(row) == Usage(10, None, 0.25, calls=2)
     assert Usage.of_row({}) == Usage()
-    told = {"tokens_cached": 4, "tokens_reasoning": 3, "cache_known_in": 8, "timed_out": 2, "cancelled": 1}
-    assert Usage.of_row(row | told) == Usage(10, None, 0.25, 2, 4, 3, 8, unanswered=3)
+    counted = {"tokens_cached": 4, "tokens_reasoning": 3, "cache_known_in": 8, "timed_out": 2, "cancelled": 1}
+    assert Usage.of_row(row | counted) == Usage(10, None, 0.25, 2, 4, 3, 8, unanswered=3)
 
 
 def test_the_cached_share_is_of_the_prompts_whose_cache_is_known() -> None:
-    told, silent = Usage(100, tokens_cached=25, cache_known_in=100), Usage(900)
-    assert (told + silent).cached_share == told.cached_share == 0.25
+    counted, silent = Usage(100, tokens_cached=25, cache_known_in=100), Usage(900)
+    assert (counted + silent).cached_share == counted.cached_share == 0.25
     assert silent.cached_share is None
     assert Usage(100, tokens_cached=0, cache_known_in=100).cached_share == 0.0
     assert Usage(0, tokens_cached=0, cache_known_in=0).cached_share is None
 
 
-async def test_usage_by_role_tells_calls_and_what_may_be_billed_of_one_thread(tmp_path: Path) -> None:
+async def test_usage_by_role_counts_calls_and_what_may_be_billed_of_one_thread(tmp_path: Path) -> None:
     call = {"role": "judge", "model": "m", "response": "x", "created_at": "now", "tokens_out": 1}
     asked = {"role": "judge", "model": "m", "created_at": "now"}
     async with Ledger.open(tmp_path / "run.db") as ledger:

@@ -34,7 +34,7 @@ def tiny():
 
 
 def settings(name, **more):
-    """Return what each trainer is told."""
+    """Return the settings of each trainer."""
     steps = {"max_steps": 1, "report_to": [], "use_cpu": True, "save_strategy": "no", "logging_steps": 1}
     return {"output_dir": str(root / "out" / name), "per_device_train_batch_size": 2, **steps, **more}
 

@@ -66,7 +66,7 @@ def test_the_cause_of_a_pause_is_printed_once(tmp_path: Path, concurrency: int) 
     assert "stopped: 4 documents in a row errored for the same cause, named above: 0" in said
 
 
-def test_documents_that_fail_alike_without_a_pause_are_told_once(tmp_path: Path) -> None:
+def test_documents_that_fail_alike_without_a_pause_are_reported_once(tmp_path: Path) -> None:
     retries = {"base_seconds": 0, "unusable_tries": 2, "pause_after_documents": 9}
     with served(Switches(unreadable=("RubricReview",))) as base_url:
         config = written(tmp_path, settings(base_url, max_rounds=1, retries=retries), texts=slice(0, 8))
@@ -77,7 +77,7 @@ def test_documents_that_fail_alike_without_a_pause_are_told_once(tmp_path: Path)
     assert said.count("The reply held no JSON object") == 2  # when it happened, and at the end
 
 
-def test_a_search_tells_what_a_run_tells(tmp_path: Path) -> None:
+def test_a_search_says_what_a_run_says(tmp_path: Path) -> None:
     cold = {"default": {"temperature": 0.0}}
     with served() as base_url:
         values = settings(base_url, cold, optimize={"minibatch": 2, "max_rounds": 1})

@@ -14,9 +14,9 @@ from autodata.checkpoints.errors import UserError
 from autodata.domains.domain import DOMAINS
 from autodata.nodes.optimizer.edit_sandbox import (
     PROTECTED_ROLES,
+    EditSandbox,
     Refusal,
     Refused,
-    Workbench,
     editable_roles,
     require_own_files,
 )
@@ -34,31 +34,31 @@ def edit(action: Any, file: str = "challenger.md", **more: Any) -> Edit:
     return Edit(action=action, file=file, **more)
 
 
-def bench(body: str = BODY) -> Workbench:
-    return Workbench(PromptPack("p", {"challenger": parse_prompt("challenger", HEAD + body, "x")}))
+def bench(body: str = BODY) -> EditSandbox:
+    return EditSandbox(PromptPack("p", {"challenger": parse_prompt("challenger", HEAD + body, "x")}))
 
 
-def body(workbench: Workbench) -> str:
-    return workbench.text("challenger.md").removeprefix(HEAD)
+def body(sandbox: EditSandbox) -> str:
+    return sandbox.text("challenger.md").removeprefix(HEAD)
 
 
 @pytest.mark.parametrize("name", shipped_packs())
 def test_what_may_be_edited(name: str) -> None:
-    workbench = Workbench(load_pack(name))
+    sandbox = EditSandbox(load_pack(name))
     expected = {"challenger", "quality_verifier", "feedback"} & {*DOMAINS[name].roles, "feedback"}
-    assert set(workbench.files) == {f"{role}.md" for role in expected}
+    assert set(sandbox.files) == {f"{role}.md" for role in expected}
     assert not PROTECTED_ROLES & set(editable_roles(load_pack(name)))
-    assert workbench.pack().version == load_pack(name).version
+    assert sandbox.pack().version == load_pack(name).version
 
 
 def test_a_pack_says_itself_what_is_editable() -> None:
     fixed = CS["challenger"].text.replace("editable = true\n", "")
     pack = PromptPack("p", {**CS.prompts, "challenger": parse_prompt("challenger", fixed, "x")})
-    assert Workbench(pack).files == ("feedback.md", "quality_verifier.md")
+    assert EditSandbox(pack).files == ("feedback.md", "quality_verifier.md")
     with pytest.raises(Refused, match=r"challenger\.md: not editable in this pack: use one of feedback\.md, "):
-        Workbench(pack).act(edit("view"))
+        EditSandbox(pack).act(edit("view"))
     with pytest.raises(UserError, match="prompt pack p: no prompt is editable"):
-        Workbench(PromptPack("p", {"verifier": CS["verifier"]}))
+        EditSandbox(PromptPack("p", {"verifier": CS["verifier"]}))
 
 
 def test_a_view_has_line_numbers_between_tags() -> None:
@@ -70,80 +70,78 @@ def test_a_view_has_line_numbers_between_tags() -> None:
 
 
 def test_replace() -> None:
-    workbench = bench()
-    assert workbench.act(edit("replace", old="two\nth", new="2\n3\n4 th")) == "done"
-    assert body(workbench) == "# user\none\n2\n3\n4 three\n"
-    assert workbench.changed() == ("challenger.md",)
-    workbench.begin_turn()
-    assert workbench.changed() == ()
-    workbench.act(edit("replace", old="2\r\n3\r\n", new=""))
-    assert body(workbench) == "# user\none\n4 three\n"
-    assert workbench.pack()["challenger"].user == "\none\n4 three\n"
-    assert workbench.refusals == []
+    sandbox = bench()
+    assert sandbox.act(edit("replace", old="two\nth", new="2\n3\n4 th")) == "done"
+    assert body(sandbox) == "# user\none\n2\n3\n4 three\n"
+    assert sandbox.changed() == ("challenger.md",)
+    sandbox.begin_turn()
+    assert sandbox.changed() == ()
+    sandbox.act(edit("replace", old="2\r\n3\r\n", new=""))
+    assert body(sandbox) == "# user\none\n4 three\n"
+    assert sandbox.pack()["challenger"].user == "\none\n4 three\n"
+    assert sandbox.refusals == []
 
 
 def test_insert() -> None:
-    workbench = bench()
-    workbench.act(edit("insert", line=5, new="zero"))
-    assert body(workbench) == "# user\nzero\none\ntwo\nthree\n"
-    workbench.act(edit("insert", line=8, new="four\r\nfive\n"))
-    assert body(workbench) == "# user\nzero\none\ntwo\nthree\nfour\nfive\n"
+    sandbox = bench()
+    sandbox.act(edit("insert", line=5, new="zero"))
+    assert body(sandbox) == "# user\nzero\none\ntwo\nthree\n"
+    sandbox.act(edit("insert", line=8, new="four\r\nfive\n"))
+    assert body(sandbox) == "# user\nzero\none\ntwo\nthree\nfour\nfive\n"
 
 
 def test_a_last_line_without_an_end_gets_one() -> None:
-    workbench = bench("# user\none")
-    workbench.act(edit("insert", line=6, new="two"))
-    assert body(workbench) == "# user\none\ntwo\n"
+    sandbox = bench("# user\none")
+    sandbox.act(edit("insert", line=6, new="two"))
+    assert body(sandbox) == "# user\none\ntwo\n"
 
 
 def test_line_numbers_are_those_that_were_shown_when_the_turn_began() -> None:
-    workbench = bench()
-    workbench.act(edit("insert", line=5, new="a\nb"))
-    workbench.act(edit("replace", old="one", new="ONE\nMORE"))
-    workbench.act(edit("insert", line=6, new="behind one"))
-    workbench.act(edit("insert", line=7, new="behind two"))
-    workbench.act(edit("replace", old="three", new="THREE"))
-    workbench.act(edit("insert", line=8, new="behind three"))
-    assert body(workbench) == "# user\na\nb\nONE\nMORE\nbehind one\ntwo\nbehind two\nTHREE\nbehind three\n"
+    sandbox = bench()
+    sandbox.act(edit("insert", line=5, new="a\nb"))
+    sandbox.act(edit("replace", old="one", new="ONE\nMORE"))
+    sandbox.act(edit("insert", line=6, new="behind one"))
+    sandbox.act(edit("insert", line=7, new="behind two"))
+    sandbox.act(edit("replace", old="three", new="THREE"))
+    sandbox.act(edit("insert", line=8, new="behind three"))
+    assert body(sandbox) == "# user\na\nb\nONE\nMORE\nbehind one\ntwo\nbehind two\nTHREE\nbehind three\n"
     with pytest.raises(Refused, match=r"line 15 is not there: the last is 8"):
-        workbench.act(edit("insert", line=15, new="x"))
-    workbench.begin_turn()
-    workbench.act(edit("insert", line=5, new="first"))
-    assert body(workbench).startswith("# user\nfirst\na\n")
+        sandbox.act(edit("insert", line=15, new="x"))
+    sandbox.begin_turn()
+    sandbox.act(edit("insert", line=5, new="first"))
+    assert body(sandbox).startswith("# user\nfirst\na\n")
 
 
 def test_a_line_that_is_gone_is_no_place() -> None:
-    workbench = bench()
-    workbench.act(edit("replace", old="two\n", new=""))
+    sandbox = bench()
+    sandbox.act(edit("replace", old="two\n", new=""))
     with pytest.raises(Refused, match="line 7 was changed in this turn: look at the file and insert again"):
-        workbench.act(edit("insert", line=7, new="x"))
-    workbench.act(edit("insert", line=8, new="x"))
-    assert body(workbench) == "# user\none\nthree\nx\n"
+        sandbox.act(edit("insert", line=7, new="x"))
+    sandbox.act(edit("insert", line=8, new="x"))
+    assert body(sandbox) == "# user\none\nthree\nx\n"
 
 
 @given(st.data())
 def test_numbers_keep_their_lines(data: st.DataObject) -> None:
     lines = [f"line {n}." for n in range(6, 16)]
-    workbench = bench("# user\n" + "\n".join(lines) + "\n")
+    sandbox = bench("# user\n" + "\n".join(lines) + "\n")
     for step in range(data.draw(st.integers(1, 5))):
-        text = workbench.text("challenger.md")
+        text = sandbox.text("challenger.md")
         if data.draw(st.booleans()):
             start = data.draw(st.integers(len(HEAD) + 7, len(text) - 2))
             old = text[start : data.draw(st.integers(start + 1, len(text)))]
             new = data.draw(st.text("ab\n", max_size=5))
             if text.count(old) == 1 and new != old:
-                workbench.act(edit("replace", old=old, new=new))
+                sandbox.act(edit("replace", old=old, new=new))
         else:
             number = data.draw(st.integers(6, 15))
-            shown = [
-                n for n, line in enumerate(workbench.text("challenger.md").split("\n")) if f"line {number}." in line
-            ]
+            shown = [n for n, line in enumerate(sandbox.text("challenger.md").split("\n")) if f"line {number}." in line]
             try:
-                workbench.act(edit("insert", line=number, new=f"new {step}"))
+                sandbox.act(edit("insert", line=number, new=f"new {step}"))
             except Refused:
                 continue
             if shown:
-                assert workbench.text("challenger.md").split("\n")[shown[0] + 1] == f"new {step}"
+                assert sandbox.text("challenger.md").split("\n")[shown[0] + 1] == f"new {step}"
 
 
 WRONG_NAMES = {
@@ -187,16 +185,16 @@ WRONG_NAMES = {
 @pytest.mark.parametrize("action", ["view", "replace", "insert"])
 @pytest.mark.parametrize("name", WRONG_NAMES, ids=ascii)
 def test_other_names_are_refused_and_recorded(name: str, action: str) -> None:
-    workbench = Workbench(CS)
+    sandbox = EditSandbox(CS)
     with pytest.raises(Refused) as raised:
-        workbench.act(edit(action, name, old="Answer", new="Obey", line=0))
+        sandbox.act(edit(action, name, old="Answer", new="Obey", line=0))
     reason = str(raised.value)
     assert WRONG_NAMES[name] in reason
     assert reason.endswith("use one of challenger.md, feedback.md, quality_verifier.md")
     assert reason.isascii()
     assert reason.isprintable()
-    assert [(entry.turn, entry.action, entry.reason) for entry in workbench.refusals] == [(1, action, reason)]
-    assert workbench.pack().version == CS.version
+    assert [(entry.turn, entry.action, entry.reason) for entry in sandbox.refusals] == [(1, action, reason)]
+    assert sandbox.pack().version == CS.version
 
 
 WRONG_EDITS: dict[str, tuple[dict[str, Any], str]] = {
@@ -238,17 +236,17 @@ WRONG_EDITS: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("values", "said"), WRONG_EDITS.values(), ids=list(WRONG_EDITS))
 def test_wrong_edits_are_refused_and_recorded(values: dict[str, Any], said: str) -> None:
-    workbench = Workbench(CS)
-    workbench.begin_turn()
+    sandbox = EditSandbox(CS)
+    sandbox.begin_turn()
     wrong = edit(**{"action": "replace", **values})
     with pytest.raises(Refused) as raised:
-        workbench.act(wrong)
+        sandbox.act(wrong)
     reason = str(raised.value)
     assert said in reason
     assert "\n" not in reason
-    assert workbench.refusals == [Refusal(2, wrong.action, "challenger.md", reason)]
-    assert workbench.pack().version == CS.version
-    assert workbench.changed() == ()
+    assert sandbox.refusals == [Refusal(2, wrong.action, "challenger.md", reason)]
+    assert sandbox.pack().version == CS.version
+    assert sandbox.changed() == ()
 
 
 def test_text_that_overlaps_itself_is_not_there_once() -> None:

@@ -1,4 +1,4 @@
-"""The outbox: batches, bounds, and an end that does not wait for the dead."""
+"""The export queue: batches, bounds, and an end that does not wait for the dead."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from autodata.tracing import export_queue
-from autodata.tracing.export_queue import Delivery, Outbox
+from autodata.tracing.export_queue import Delivery, ExportQueue
 
 LONG = 300.0
 """Seconds that no test takes: a wait for what comes at once."""
@@ -27,8 +27,8 @@ def gate() -> Iterator[threading.Event]:
     event.set()
 
 
-def blocked(gate: threading.Event) -> tuple[Outbox[int], threading.Event]:
-    """Return an outbox whose deliveries wait for the gate, and what is set when the first has begun."""
+def blocked(gate: threading.Event) -> tuple[ExportQueue[int], threading.Event]:
+    """Return an export queue whose deliveries wait for the gate, and what is set when the first has begun."""
     busy = threading.Event()
 
     def deliver(batch: list[int]) -> Delivery:
@@ -36,7 +36,7 @@ def blocked(gate: threading.Event) -> tuple[Outbox[int], threading.Event]:
         gate.wait()
         return Delivery.DONE
 
-    return Outbox("test", deliver, gather=0.0), busy
+    return ExportQueue("test", deliver, gather=0.0), busy
 
 
 def test_what_comes_together_goes_together() -> None:
@@ -46,10 +46,10 @@ def test_what_comes_together_goes_together() -> None:
         batches.append(batch)
         return Delivery.DONE
 
-    box: Outbox[int] = Outbox("test", deliver, gather=LONG)
+    queue: ExportQueue[int] = ExportQueue("test", deliver, gather=LONG)
     for number in range(450):
-        box.put(number)
-    assert box.close(LONG) == 0
+        queue.put(number)
+    assert queue.close(LONG) == 0
     assert [number for batch in batches for number in batch] == list(range(450))
     assert [len(batch) for batch in batches] == [200, 200, 50]
 
@@ -62,10 +62,10 @@ def test_a_batch_is_no_larger_than_its_bytes(monkeypatch: pytest.MonkeyPatch) ->
         sizes.append(len(batch))
         return Delivery.DONE
 
-    box: Outbox[str] = Outbox("test", deliver, gather=LONG)
+    queue: ExportQueue[str] = ExportQueue("test", deliver, gather=LONG)
     for _ in range(6):
-        box.put("x", size=100)
-    assert box.close(LONG) == 0
+        queue.put("x", size=100)
+    assert queue.close(LONG) == 0
     assert sizes == [3, 3]
 
 
@@ -81,10 +81,10 @@ def test_nobody_answers_and_then_somebody_does() -> None:
             done.set()
         return fate
 
-    box: Outbox[int] = Outbox("test", deliver, gather=0.0)
-    box.put(7)
+    queue: ExportQueue[int] = ExportQueue("test", deliver, gather=0.0)
+    queue.put(7)
     assert done.wait(LONG)
-    assert box.close(LONG) == 0
+    assert queue.close(LONG) == 0
     assert seen == [[7], [7], [7]]
 
 
@@ -97,33 +97,33 @@ def test_what_is_refused_again_and_again_is_given_up() -> None:
             raise ValueError("whatever it is")
         return Delivery.REFUSED
 
-    box: Outbox[int] = Outbox("test", deliver, gather=LONG)
+    queue: ExportQueue[int] = ExportQueue("test", deliver, gather=LONG)
     for number in range(1000):
-        box.put(number)
-    assert box.close(LONG) == 1000
+        queue.put(number)
+    assert queue.close(LONG) == 1000
     assert tries == [200, 200, 200]
-    box.put(1)
-    assert box.lost == 1001
+    queue.put(1)
+    assert queue.lost == 1001
 
 
 def test_the_end_does_not_wait_for_the_dead(gate: threading.Event) -> None:
-    box, busy = blocked(gate)
-    box.put(1)
+    queue, busy = blocked(gate)
+    queue.put(1)
     assert busy.wait(LONG)
-    box.put(2)
-    box.put(3)
-    assert box.close(0.01) == 3
-    assert box._thread.is_alive()
-    assert box._thread.daemon, "the process must not wait for it"
+    queue.put(2)
+    queue.put(3)
+    assert queue.close(0.01) == 3
+    assert queue._thread.is_alive()
+    assert queue._thread.daemon, "the process must not wait for it"
 
 
 def test_what_has_no_room_is_lost_and_counted(monkeypatch: pytest.MonkeyPatch, gate: threading.Event) -> None:
     monkeypatch.setattr(export_queue, "MOST_BYTES", 1000)
-    box, busy = blocked(gate)
-    box.put(0, size=10)
+    queue, busy = blocked(gate)
+    queue.put(0, size=10)
     assert busy.wait(LONG)
     for number in range(15):
-        box.put(number, size=100)
-    assert box.lost == 5
+        queue.put(number, size=100)
+    assert queue.lost == 5
     gate.set()
-    assert box.close(LONG) == 5
+    assert queue.close(LONG) == 5
