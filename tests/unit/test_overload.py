@@ -20,9 +20,8 @@ from autodata.models.slots import Slots
 from tests.unit.scripted import ASK, SITE
 from tests.unit.test_endpoint import refusal, reply
 
-
-AT_FIRST = 8 + PROBE_AFTER - 1
-"""Requests of 8 slots before one probes for all: those under way, and second ones of calls that failed first."""
+AT_FIRST = 8 + PROBE_AFTER
+"""Requests of 8 slots before one probes for all: those under way, and those in the slots of the first that failed."""
 
 
 class Crowded(httpx.AsyncBaseTransport):
