@@ -6,10 +6,9 @@ import asyncio
 import dataclasses
 from typing import Any
 
-import httpx
 import pytest
-from langchain_openai import ChatOpenAI
-from pydantic import SecretStr
+from langchain_core.outputs import ChatResult
+from pydantic import Field
 
 from autodata.checkpoints.errors import EndpointDown
 from autodata.checkpoints.ledger import MemoryLedger
@@ -17,51 +16,44 @@ from autodata.models.caller import Caller
 from autodata.models.config import ModelSettings, RetryConfig
 from autodata.models.endpoint import PROBE_AFTER, Endpoint, RoleModel
 from autodata.models.slots import Slots
-from tests.unit.scripted import ASK, SITE
-from tests.unit.test_endpoint import refusal, reply
+from tests.unit.scripted import ASK, SITE, Scripted, Status
 
 AT_FIRST = 8 + PROBE_AFTER
 """Requests of 8 slots before one probes for all: those under way, and those in the slots of the first that failed."""
 
 
-class Crowded(httpx.AsyncBaseTransport):
+class Crowded(Scripted):
     """A server in this process that works on `room` requests at once and refuses more; with none it is out of order."""
 
-    def __init__(self, room: int, status: int = 429, back_at: int | None = None) -> None:
-        self.room, self.status, self.back_at = room, status, back_at
-        self.inside = self.refused = 0
-        self.crowd: list[int] = []
-        """How many requests it worked on when each came, that one included."""
+    script: list[Any] = Field(default=["Yes."])
+    room: int
+    status: int = 429
+    back_at: int | None = None
+    """The request at which it has room for all again."""
+    inside: int = 0
+    refused: int = 0
+    crowd: list[int] = Field(default_factory=list)
+    """How many requests it worked on when each came, that one included."""
 
-    @property
-    def asked(self) -> int:
-        return len(self.crowd)
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def _agenerate(self, *args: Any, **kwargs: Any) -> ChatResult:
         self.inside += 1
         self.crowd.append(self.inside)
-        if self.asked == self.back_at:
+        if len(self.crowd) == self.back_at:
             self.room = 100
         try:
-            too_many = self.inside > self.room
-            for _ in range(1 if too_many else 20):
+            if self.inside > self.room:
                 await asyncio.sleep(0)
+                self.refused += 1
+                raise Status(self.status)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            return await super()._agenerate(*args, **kwargs)
         finally:
             self.inside -= 1
-        self.refused += too_many
-        return refusal(self.status) if too_many else httpx.Response(200, json=reply())
 
 
 def caller_at(server: Crowded, most: int, **retries: Any) -> Caller:
-    chat = ChatOpenAI(
-        model="m",
-        base_url="http://endpoint.test/v1",
-        api_key=SecretStr("none"),
-        max_retries=0,
-        use_responses_api=False,
-        http_async_client=httpx.AsyncClient(transport=server),
-    )
-    model = RoleModel(ModelSettings(model="m"), chat, Endpoint("m at endpoint", most))
+    model = RoleModel(ModelSettings(model="m"), server, Endpoint("m at endpoint", most))
     return Caller(MemoryLedger(), {"solver": model}, retries=RetryConfig(**({"base_seconds": 0} | retries)))
 
 
@@ -78,7 +70,7 @@ async def test_a_crowded_server_is_asked_as_much_as_it_takes() -> None:
     slots = caller.roles["solver"].endpoint.slots
     assert slots.most == 32
     assert slots.limit <= 2 * server.room
-    assert server.refused < server.asked - server.refused
+    assert server.refused < len(server.crowd) / 2
 
 
 async def test_a_server_with_room_is_asked_as_much_as_was_set() -> None:
@@ -93,8 +85,8 @@ async def test_a_dead_server_gets_a_few_requests_however_many_calls_wait() -> No
     caller = caller_at(server, 8)
     results = await ask_all(caller, 100)
     assert {type(result) for result in results} == {EndpointDown}
-    assert "6 requests in a row, sent one at a time, got no reply: HTTP 500" in str(results[0])
-    assert server.asked <= AT_FIRST + 6  # and the probes
+    assert "6 requests in a row, sent one at a time, got no reply: status 500" in str(results[0])
+    assert len(server.crowd) <= AT_FIRST + 6  # and the probes
 
 
 async def test_a_server_that_comes_back_is_asked_side_by_side_again() -> None:
@@ -115,7 +107,7 @@ async def test_one_call_that_always_fails_takes_nobody_along() -> None:
     await ask_all(caller, PROBE_AFTER - 1)
     endpoint = caller.roles["solver"].endpoint
     assert (endpoint.probes, endpoint.slots.limit, endpoint.down) == (None, 8, None)
-    assert server.asked == 20 * (PROBE_AFTER - 1)
+    assert len(server.crowd) == 20 * (PROBE_AFTER - 1)
 
 
 @pytest.mark.parametrize(("taken", "limit"), [(16, 8), (3, 1), (1, 1)])
