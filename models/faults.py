@@ -26,6 +26,8 @@ _DOWN = frozenset({401, 402, 403, 404})
 _ABOUT_THE_REQUEST = frozenset({400, 404, 405, 415, 422})
 _ABOUT_THE_ACCOUNT = frozenset({400, 402, 403, 429})
 _GATEWAY_TIMED_OUT = frozenset({504, 524})
+_ASKED_TOO_MUCH = frozenset({429, 503, 529})
+"""Statuses with which servers say that they are asked too much: a rate, no capacity, and Anthropic's "overloaded"."""
 FORMAT_DOUBTED = frozenset({404, 405, 500, 501})
 """Statuses besides a plain refusal with which servers answer a `response_format` that they cannot serve."""
 
@@ -83,6 +85,11 @@ class Fault:
     """No reply came in time, though the model may have worked."""
     used_up: bool = False
     """The account has nothing left: credit, or the requests of a day."""
+
+    @property
+    def asked_too_much(self) -> bool:
+        """Whether the server can take fewer requests at once, or in a minute, than it gets."""
+        return self.kind == "retry" and self.status in _ASKED_TOO_MUCH
 
     @property
     def doubts_configuration(self) -> bool:
