@@ -88,6 +88,15 @@ def test_a_rubric_with_a_wrong_structure(rubric: list[dict[str, Any]], said: str
     assert said in refused(LegalDraft, draft() | {"rubric": rubric})
 
 
+@pytest.mark.parametrize("numbers", [[None, None], [0, 1], ["1.", "2."]])
+def test_items_in_order_are_numbered_by_their_place(numbers: list[Any]) -> None:
+    rows = [item(place, number=number) for place, number in enumerate(numbers, 1)]
+    for row in rows:
+        row |= {"id": row.pop("number")} if isinstance(row["number"], str) else {}
+    kept = [{key: one for key, one in row.items() if one is not None} for row in rows]
+    assert [one.number for one in LegalDraft.model_validate(draft(*kept)).rubric] == [1, 2]
+
+
 @pytest.mark.parametrize("key", ["target_capabilities", "question", "rubric"])
 def test_a_draft_is_three_keys(key: str) -> None:
     assert list(LegalDraft.model_fields) == ["target_capabilities", "question", "rubric"]
