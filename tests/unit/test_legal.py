@@ -88,12 +88,14 @@ def test_a_rubric_with_a_wrong_structure(rubric: list[dict[str, Any]], said: str
     assert said in refused(LegalDraft, draft() | {"rubric": rubric})
 
 
-@pytest.mark.parametrize("numbers", [[None, None], [0, 1], ["1.", "2."]])
-def test_items_in_order_are_numbered_by_their_place(numbers: list[Any]) -> None:
-    rows = [item(place, number=number) for place, number in enumerate(numbers, 1)]
-    for row in rows:
-        row |= {"id": row.pop("number")} if isinstance(row["number"], str) else {}
-    kept = [{key: one for key, one in row.items() if one is not None} for row in rows]
+@pytest.mark.parametrize(
+    "numbers", [({}, {}), ({"number": 0}, {"number": 1}), ({"id": "1."}, {"id": "2."}), ({"no": 1}, {"no": 2})]
+)
+def test_items_in_order_are_numbered_by_their_place(numbers: tuple[dict[str, Any], ...]) -> None:
+    rows = [item(1), item(2)]
+    kept = [
+        {key: one for key, one in row.items() if key != "number"} | own for row, own in zip(rows, numbers, strict=True)
+    ]
     assert [one.number for one in LegalDraft.model_validate(draft(*kept)).rubric] == [1, 2]
 
 
