@@ -19,7 +19,10 @@ LOCAL = """
 domain = "facts"
 max_rounds = 5
 target = 3
-concurrency = 2
+concurrency = 1
+
+[local]
+n_parallel = 1
 
 [budget]
 max_seconds = 300.0
@@ -28,7 +31,11 @@ max_seconds = 300.0
 provider = "local"
 model = "qwen2.5-coder-1.5b"
 """
-"""One small real model in every role: the strong solver sees the passage, the weak one does not."""
+"""One small real model in every role: the strong solver sees the passage, the weak one does not.
+
+One request at a time: most of the time goes into reading prompts, which a few processors do no faster side by side, and
+a request that waits for another one finds what both begin with read already.
+"""
 
 SIMULATED = """
 domain = "cs"
