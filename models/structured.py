@@ -35,6 +35,9 @@ T = TypeVar("T", bound=BaseModel)
 
 MAX_ERRORS_SHOWN: Final = 5
 
+_LONGEST_WORD: Final = 20
+"""Characters of a reply that may be the word which a `bare` schema is answered with."""
+
 _KEY: Final = re.compile(r"[\"“”'{,\s]([^\W\d][\w-]{0,59}+(?: [\w-]{1,59}+){0,3}+)[\"“”']?\s{0,8}+:")
 """A key in the text of a value that could not be read."""
 
@@ -77,6 +80,8 @@ def parse_reply(text: str, schema: type[T], *, finish_reason: str | None = None)
         raise last
     if finish_reason == "length":
         raise Unusable("truncated", "The reply was cut off by the length limit before a whole JSON object: be brief.")
+    if issubclass(schema, ReplyModel) and schema.bare and len(answer) <= _LONGEST_WORD:
+        return _validate(answer, schema)
     return _validate(_bare_value(answer), schema)
 
 
