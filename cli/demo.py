@@ -22,7 +22,7 @@ target = 3
 concurrency = 1
 
 [local]
-n_parallel = 1
+n_parallel = 3
 
 [budget]
 max_seconds = 300.0
@@ -30,11 +30,19 @@ max_seconds = 300.0
 [models.default]
 provider = "local"
 model = "qwen2.5-coder-1.5b"
+extra_body = { id_slot = 0 }
+
+[models.weak_solver]
+extra_body = { id_slot = 1 }
+
+[models.verifier]
+extra_body = { id_slot = 2 }
 """
 """One small real model in every role: the strong solver sees the passage, the weak one does not.
 
-One request at a time: most of the time goes into reading prompts, which a few processors do no faster side by side, and
-a request that waits for another one finds what both begin with read already.
+Most of the time goes into reading prompts, which a few processors do no faster side by side: one document at a time, and
+calls whose prompts begin alike one after the other, in one slot of the server, which has read that beginning already.
+All who are shown the passage share slot 0.
 """
 
 SIMULATED = """
