@@ -40,9 +40,9 @@ extra_body = { id_slot = 2 }
 """
 """One small real model in every role: the strong solver sees the passage, the weak one does not.
 
-Most of the time goes into reading prompts, which a few processors do no faster side by side: one document at a time, and
-calls whose prompts begin alike one after the other, in one slot of the server, which has read that beginning already.
-All who are shown the passage share slot 0.
+Most of the time goes into reading prompts, which a few processors do no faster side by side: so there is one document
+at a time, and calls whose prompts begin alike go one after the other to one slot of the server, which has read that
+beginning already. All who are shown the passage share slot 0.
 """
 
 SIMULATED = """
