@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from autodata.cli.demo import LOCAL
+from autodata.runner.config import read_config
 from benchmarks import demo as bench
 from benchmarks.page import DOCS, PAGE, part_of, put
 
@@ -36,6 +38,23 @@ def test_a_part_of_the_page_is_replaced_and_the_others_stay() -> None:
     assert put("two", "b\n", page) == page
     with pytest.raises(KeyError):
         part_of("three", page)
+
+
+def test_the_roles_of_the_demo_that_are_shown_the_passage_share_a_slot_of_the_server() -> None:
+    config = read_config(LOCAL, "demo")
+    domain, roles = (
+        config.chosen_domain,
+        config.models.resolve(config.chosen_domain.role_defaults, config.chosen_domain.roles),
+    )
+    slots = {role: settings.extra_body["id_slot"] for role, settings in roles.items()}
+    assert set(slots) == set(domain.roles)
+    pack = domain.pack()
+    readers = {role for role in slots if "source" in pack[role].front.placeholders}
+    assert readers == {"challenger", "quality_verifier", "strong_solver"}
+    assert {slots[role] for role in readers} == {0}
+    others = [slot for role, slot in slots.items() if role not in readers]
+    assert sorted(others) == list(range(1, config.local.n_parallel))  # one each
+    assert len({pack[role].user.split("{{source}}")[0] for role in readers}) == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
