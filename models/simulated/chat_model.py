@@ -57,8 +57,8 @@ _CRITERION = re.compile(r"^(\d+)\. (.*?\[b=([-+.\d]+)\].*)$", re.MULTILINE)
 _GROUP = re.compile(r"^## ([A-Z ]+?)(?: \(.*\))?: (\d+)$", re.MULTILINE)
 _FENCES = frozenset({"document", "title", "sentence", "question", "reference", "answer", "packet"})
 _SCHEMA = re.compile(
-    r'"title": ?"(RubricCandidate|RubricReview|RubricMarks|ReferenceDraft|SupportReview|ReferenceMark|Extract'
-    r'|LegalDraft|LoopJudgement|ScienceDraft|Screening|SampleChoice|Analysis|EditorTurn)"'
+    r'"title": ?"(RubricCandidate|RubricReview|RubricMarks|ReferenceDraft|SupportReview|ReferenceMark'
+    r'|ReferenceVerdict|Extract|LegalDraft|LoopJudgement|ScienceDraft|Screening|SampleChoice|Analysis|EditorTurn)"'
 )
 _WORDS = re.compile(r"[A-Za-z]{6,}")
 LOOSE_WEIGHT = '"weight": 7.5'
@@ -235,6 +235,10 @@ def _reference_mark(world: World, prompt: str, rng: random.Random) -> dict[str, 
     return {"reference_says": wanted, "answer_says": given[:80], "correct": correct}
 
 
+def _reference_verdict(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
+    return {"correct": _reference_mark(world, prompt, rng)["correct"]}
+
+
 def _extract(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
     return legal.extract(_fenced(prompt).get("document", ""), rng)
 
@@ -274,6 +278,7 @@ _ROLES: Mapping[str, Callable[[World, str, random.Random], dict[str, Any]]] = {
     "ReferenceDraft": _reference_draft,
     "SupportReview": _support_review,
     "ReferenceMark": _reference_mark,
+    "ReferenceVerdict": _reference_verdict,
     "Extract": _extract,
     "LegalDraft": _legal_draft,
     "LoopJudgement": _loop_judgement,
