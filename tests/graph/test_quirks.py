@@ -12,7 +12,7 @@ import tomli_w
 from typer.testing import CliRunner
 
 from autodata.cli.app import app
-from autodata.models import factory
+from autodata.models import openai_chat
 from tests.support.quirks import PROFILES, Profile, Quirky, in_process
 from tests.support.stages import first_quick
 
@@ -36,7 +36,7 @@ def quirky(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def begin(profile: Profile) -> tuple[Quirky, Path]:
         monkeypatch.setenv("QUIRK_KEY", "sk-quirk-0123456789")
         server = Quirky(profile)
-        monkeypatch.setattr(factory, "new_client", lambda: in_process(server))
+        monkeypatch.setattr(openai_chat, "new_client", lambda: in_process(server))
         (tmp_path / "autodata.toml").write_text(tomli_w.dumps(configured(profile)))
         (tmp_path / "d").mkdir(exist_ok=True)
         (tmp_path / "d" / "a.md").write_text(DOCUMENT)
