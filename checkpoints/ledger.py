@@ -18,13 +18,11 @@ from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanag
 from itertools import groupby
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from autodata.checkpoints.errors import DiskFailed, RunFailed, UserError
 from autodata.checkpoints.schema import MIGRATIONS, SCHEMA_VERSION, TABLES, Rows, create_tables, encode, upgrade_tables
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
+from autodata.checkpoints.statements import savepoint, select, table_names, update, upsert
 
 BUSY_SECONDS = 30.0
 """How long a write waits for another program that holds the file."""
@@ -74,26 +72,9 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_SECONDS)
 
 
-def _database(connection: sqlite3.Connection) -> Database:
-    """Return what writes to a file. The library takes a while to import, and who only looks can do without it."""
-    from sqlite_utils import Database  # noqa: PLC0415 - a reader needs none of it
-
-    return Database(connection, execute_plugins=False)
-
-
-def _rows(
-    connection: sqlite3.Connection, sql: str, params: Sequence[Any] | dict[str, Any] = ()
-) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a SELECT or a PRAGMA."""
-    cursor = connection.execute(sql, params)
-    names = [column[0] for column in cursor.description]
-    for row in cursor:
-        yield dict(zip(names, row, strict=True))
-
-
 def _is_new(db: sqlite3.Connection, path: Path) -> bool:
     """Return whether a file holds nothing yet. Raises UserError when what it holds is no ledger of this version."""
-    tables = {row["name"] for row in _rows(db, "SELECT name FROM sqlite_master WHERE type = 'table'")}
+    tables = table_names(db)
     if not tables:
         return True
     if not tables.issuperset({"meta", "documents", "calls"}):
@@ -114,7 +95,7 @@ def _is_new(db: sqlite3.Connection, path: Path) -> bool:
 def _version(db: sqlite3.Connection) -> str:
     """Return the schema version of a file, `none` where it has none."""
     try:
-        rows = list(_rows(db, "SELECT value FROM meta WHERE key = 'schema_version'"))
+        rows = list(select(db, "SELECT value FROM meta WHERE key = 'schema_version'"))
     except sqlite3.OperationalError:  # no such table or column
         return "none"
     return str(rows[0]["value"]) if rows else "none"
@@ -122,35 +103,30 @@ def _version(db: sqlite3.Connection) -> str:
 
 def _upgrade(path: Path) -> None:
     """Bring a file of an older schema version up to this one. Whoever comes first does it, all or nothing."""
-    with closing(_connect(path, "rw")) as connection:
-        if _version(connection) not in MIGRATIONS:
+    with closing(_connect(path, "rw")) as db:
+        if _version(db) not in MIGRATIONS:
             return
-        db = _database(connection)
         db.execute("BEGIN IMMEDIATE")
         try:
-            if _version(connection) in MIGRATIONS:  # another process may have done it meanwhile
+            if _version(db) in MIGRATIONS:  # another process may have done it meanwhile
                 upgrade_tables(db)
             db.execute("COMMIT")
         finally:
             db.rollback()
 
 
-def _upsert(db: Database, rows: Rows) -> None:
-    from sqlite_utils.db import NotFoundError  # noqa: PLC0415 - see _database
-
+def _upsert(db: sqlite3.Connection, rows: Rows) -> None:
     for name, of_table in rows.items():
-        spec, table = TABLES[name], db.table(name)
+        table = TABLES[name]
         # Rows of one statement share its columns: a column that one row lacks would be set to null by another's.
         for columns, group in groupby(of_table, key=frozenset):
-            if spec.required <= columns:
-                table.upsert_all(group, pk=spec.pk)
+            if table.required <= columns:
+                upsert(db, name, table, list(group))
                 continue
             # SQLite looks at NOT NULL before it looks for the row to update, so a part of a row is not an upsert.
             for row in group:
-                try:
-                    table.update(spec.key(row), {column: row[column] for column in columns - {*spec.pk}})
-                except NotFoundError as error:
-                    raise _incomplete(name, row) from error
+                if not update(db, name, table, row, columns - {*table.pk}):
+                    raise _incomplete(name, row)
 
 
 def _incomplete(name: str, row: Mapping[str, Any]) -> ValueError:
@@ -235,7 +211,7 @@ class Reader:
 
     def _query(self, sql: str, params: Sequence[Any] | dict[str, Any]) -> list[dict[str, Any]]:
         with _reporting(self.path):
-            return list(_rows(self._read_db, sql, params))
+            return list(select(self._read_db, sql, params))
 
 
 def open_readonly(path: Path) -> AbstractAsyncContextManager[Reader]:
@@ -274,7 +250,7 @@ class Ledger(Reader):
         """Transactions written since the file was opened."""
         self._writing = ThreadPoolExecutor(1, "ledger-write")
         self._write_files = ExitStack()
-        self._write_db: Database
+        self._write_db: sqlite3.Connection
         self._pending: deque[_Save] = deque()
         self._carried: dict[tuple[str, tuple[Any, ...]], dict[str, Any]] = {}
         self._carrying = Lock()
@@ -344,19 +320,18 @@ class Ledger(Reader):
         with _reporting(self.path):
             if self.path.is_file():
                 _upgrade(self.path)
-            connection = self._write_files.enter_context(closing(_connect(self.path, "rwc")))
-            db = self._write_db = _database(connection)
-            _is_new(connection, self.path)
-            problem = next(iter(db.query("PRAGMA quick_check(1)")))["quick_check"]
+            db = self._write_db = self._write_files.enter_context(closing(_connect(self.path, "rwc")))
+            _is_new(db, self.path)
+            [(problem,)] = db.execute("PRAGMA quick_check(1)")
             if problem != "ok":
                 raise _refusal(self.path, " ".join(problem.split()))
-            db.enable_wal()
+            db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA foreign_keys = ON")
             with self._transaction():
-                if not db["meta"].exists():
+                if "meta" not in table_names(db):
                     create_tables(db)
-            self._keys.update(row["key"] for row in db.query("SELECT key FROM calls"))
+            self._keys.update(row["key"] for row in select(db, "SELECT key FROM calls"))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -407,12 +382,12 @@ class Ledger(Reader):
     def _write_one(self, rows: Rows) -> Exception | None:
         """Write one save within the open transaction; return its own fault, which must not touch its neighbours."""
         try:
-            with self._write_db.atomic():
+            with savepoint(self._write_db):
                 _upsert(self._write_db, rows)
         except (ValueError, OverflowError) as error:
             return error
         except sqlite3.Error as error:
-            lost = not self._write_db.conn.in_transaction  # SQLite may roll all of it back by itself
+            lost = not self._write_db.in_transaction  # SQLite may roll all of it back by itself
             if lost or _reported(self.path, error) is not None:
                 raise
             return error

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autodata.checkpoints.ids import canonical_json
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
+from autodata.checkpoints.statements import (
+    add_column,
+    column_names,
+    create_index,
+    create_table,
+    indexes,
+    table_names,
+)
 
 SCHEMA_VERSION = "5"
 """Kept in table `meta` under `schema_version`. A file of a version in `MIGRATIONS` is brought up to it, any other is
@@ -292,27 +298,11 @@ def _encode_value(value: object, kind: type) -> str | int | float | None:
     raise TypeError(f"the ledger cannot hold a {type(value).__name__}")
 
 
-def create_tables(db: Database) -> None:
+def create_tables(db: sqlite3.Connection) -> None:
     """Create every table of the ledger in an empty database and note the schema version."""
-    for name in TABLES:
-        _create(db, name)
-    db.table("meta").insert({"key": "schema_version", "value": SCHEMA_VERSION})
-
-
-def _create(db: Database, name: str) -> None:
-    table = TABLES[name]
-    created = db.create_table(
-        name,
-        dict(table.columns),
-        pk=table.pk,
-        not_null={*table.pk, *table.required, *table.defaults},
-        defaults=dict(table.defaults),
-        foreign_keys=[(column, other, column) for column, other in table.foreign.items()],
-        column_order=list(table.pk),
-        strict=True,
-    )
-    for columns in table.indexes:
-        created.create_index(columns)
+    for name, table in TABLES.items():
+        create_table(db, name, table)
+    db.execute("INSERT INTO meta (key, value) VALUES ('schema_version', ?)", [SCHEMA_VERSION])
 
 
 _CHARGE = """
@@ -326,38 +316,38 @@ WHERE charged_out IS NULL
 """What the calls of an older file count for: prompts are not kept, but few are shorter than their document."""
 
 
-def _add_what_lacks(db: Database) -> None:
+def _add_what_lacks(db: sqlite3.Connection) -> None:
     """Add the tables, columns and indexes that a file lacks. Nothing that is there changes."""
-    there = set(db.table_names())
+    there = table_names(db)
     for name, table in TABLES.items():
         if name not in there:
-            _create(db, name)
+            create_table(db, name, table)
             continue
-        known = {column.name for column in db.table(name).columns}
-        for column, kind in table.columns.items():
+        known = column_names(db, name)
+        for column in table.columns:
             if column not in known:
-                db.execute(f"ALTER TABLE [{name}] ADD COLUMN [{column}] {_declared(table, column, kind)}")
-        indexed = {tuple(index.columns) for index in db.table(name).indexes}
+                add_column(db, name, table, column)
+        indexed = set(indexes(db, name).values())
         for columns in table.indexes:
             if columns not in indexed:
-                db.table(name).create_index(columns)
+                create_index(db, name, columns)
 
 
-def _charge_calls(db: Database) -> None:
+def _charge_calls(db: sqlite3.Connection) -> None:
     """Add what lacks, and fill in what the calls that are there count for under a budget."""
     _add_what_lacks(db)
     db.execute(_CHARGE)
 
 
-def _tell_tokens_apart(db: Database) -> None:
+def _tell_tokens_apart(db: sqlite3.Connection) -> None:
     """Add what lacks, and drop the index of calls that the one with cached and reasoning tokens stands in for."""
     _add_what_lacks(db)
-    for index in db.table("calls").indexes:
-        if not index.unique and tuple(index.columns) not in TABLES["calls"].indexes:
-            db.execute(f"DROP INDEX [{index.name}]")
+    for index, columns in indexes(db, "calls").items():
+        if columns not in TABLES["calls"].indexes:
+            db.execute(f"DROP INDEX [{index}]")
 
 
-MIGRATIONS: Mapping[str, Callable[[Database], None]] = {
+MIGRATIONS: Mapping[str, Callable[[sqlite3.Connection], None]] = {
     "1": _add_what_lacks,  # extracts, what a loop judge and a screen found
     "2": _add_what_lacks,  # people's labels, forks, the optimiser's tables, spans
     "3": _charge_calls,  # what a call counts for, and requests that timed out
@@ -370,7 +360,7 @@ first one that renames or drops one writes down what the tables were before it, 
 """
 
 
-def upgrade_tables(db: Database) -> None:
+def upgrade_tables(db: sqlite3.Connection) -> None:
     """Bring a ledger of an older version to this one, step by step, and note the version after each.
 
     For a file whose version is in `MIGRATIONS`, within the caller's transaction. Raises KeyError for any other.
@@ -380,12 +370,3 @@ def upgrade_tables(db: Database) -> None:
         MIGRATIONS[version](db)
         version = str(int(version) + 1)
         db.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", [version])
-
-
-def _declared(table: Table, column: str, kind: type) -> str:
-    """Return the type of a column that is added; one that may not be null has a default, or it could not be added."""
-    sql = {str: "TEXT", int: "INTEGER", float: "REAL"}[kind]
-    if column not in table.defaults:
-        return sql
-    default = table.defaults[column]
-    return f"{sql} NOT NULL DEFAULT " + (str(default) if isinstance(default, int) else f"'{default}'")

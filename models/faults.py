@@ -12,10 +12,6 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Literal
 
-import aiohttp
-import httpx
-import openai
-
 from autodata.models.bodies import seconds_to_wait, spent, words_of
 
 SHOWN = 300
@@ -133,10 +129,22 @@ def _of_status(error: Exception, status: int, message: str, *, answered: bool) -
     return Fault("refused", message, status=status, about_input=about_input)
 
 
+def by_class(error: BaseException, *names: str) -> bool:
+    """Whether an error is of one of these classes, `library.Class` each, without importing the library to ask."""
+    kinds = {f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(error).__mro__}
+    return not kinds.isdisjoint(names)
+
+
 def _of_client(error: Exception) -> bool:
     """Whether a client library or the system raised it; OpenAI's has an HTTP library of its own, of another name."""
-    known = openai.OpenAIError | httpx.HTTPError | aiohttp.ClientError | OSError | TimeoutError
-    return isinstance(error, known) or type(error).__module__.partition(".")[0] in {"httpx", "httpx2", "httpcore"}
+    known = isinstance(error, OSError | TimeoutError) or by_class(
+        error, "openai.OpenAIError", "httpx.HTTPError", "aiohttp.ClientError"
+    )
+    return known or type(error).__module__.partition(".")[0] in {
+        "httpx",
+        "httpx2",
+        "httpcore",
+    }
 
 
 def describe(error: BaseException) -> str:
@@ -154,7 +162,7 @@ def describe(error: BaseException) -> str:
             else _own(error)
         )
     found = next((words for cause in chain if (words := _what(cause))), "")
-    innermost = _own(chain[-1]) if isinstance(error, openai.APIConnectionError | httpx.HTTPError) else _own(error)
+    innermost = _own(chain[-1]) if by_class(error, "openai.APIConnectionError", "httpx.HTTPError") else _own(error)
     if found and innermost and innermost not in found:
         found = f"{found} ({innermost})"
     return _short(found or innermost)
@@ -178,7 +186,7 @@ def _what(cause: BaseException) -> str:  # noqa: PLR0911 - one return a kind
         "IncompleteReadError",
     }:
         return "the server closed the connection"
-    if isinstance(cause, aiohttp.ClientResponseError):
+    if by_class(cause, "aiohttp.ClientResponseError"):
         return "unreadable response"
     if _is_timeout(cause):
         return "timed out"

@@ -11,13 +11,12 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from autodata.checkpoints.queries.meta import ENDPOINT
 from autodata.models.dialect import Dialect
 
 USUAL_FORMAT = "json_schema"
 """The structured output that is tried first anyway."""
 LOG = logging.getLogger("autodata")
-PREFIX = "endpoint:"
-"""What the names of the rows in table `meta` begin with, that hold what was found out."""
 
 
 @dataclass
@@ -141,12 +140,12 @@ class Found:
         if known == self._kept:
             return {}
         self._kept = known
-        return {f"{PREFIX}{self.name}": json.dumps(known, sort_keys=True)}
+        return {f"{ENDPOINT}{self.name}": json.dumps(known, sort_keys=True)}
 
     def recall(self, kept: Mapping[str, str]) -> Mapping[str, Any]:
         """Take up what an earlier session kept in table `meta`; return all of it, nothing where it cannot be read."""
         try:
-            known = json.loads(kept.get(f"{PREFIX}{self.name}", "{}"))
+            known = json.loads(kept.get(f"{ENDPOINT}{self.name}", "{}"))
             dialect = Dialect.of(known.get("dialect", {}))
         except (ValueError, TypeError, AttributeError):
             return {}
@@ -156,3 +155,17 @@ class Found:
                 self.report(f"{line}, as an earlier session found out")
             self._dialect = dialect
         return dict(known)
+
+
+def adjustments_of(known: Any) -> list[str]:
+    """Return in words what table `meta` keeps of an endpoint, a line each; nothing of what cannot be read."""
+    try:
+        lines = Dialect.of(known.get("dialect", {})).changes_since(Dialect())
+        formats: dict[str, list[str]] = {}
+        for schema, one in known.get("schema_formats", {}).items():
+            formats.setdefault(one, []).append(schema)
+    except (AttributeError, TypeError, ValueError):
+        return []
+    for one, schemas in sorted(formats.items()):
+        lines.append(f"structured output: {'prompt only' if one == 'none' else one} for {', '.join(sorted(schemas))}")
+    return lines

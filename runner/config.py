@@ -196,9 +196,13 @@ class RunConfig(Settings):
     @property
     def chunks(self) -> bool:
         """Whether longer documents are parted. What picks passages takes documents of any length."""
+        return self.chunks_of(self.chosen_domain)
+
+    def chunks_of(self, domain: Domain) -> bool:
+        """Whether longer documents of a domain are parted, for what works on several domains."""
         if self.documents.chunk is not None or self.documents.reader == 1:
             return bool(self.documents.chunk)
-        return self.chosen_domain.passage_words is None and "too_long" not in self.documents.model_fields_set
+        return domain.passage_words is None and "too_long" not in self.documents.model_fields_set
 
     @property
     def reviewing(self) -> Reviewing:

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from autodata.checkpoints.ids import PART, normalise_text
 from autodata.checkpoints.records import Document
-from autodata.corpus.documents import cut_position
+from autodata.checkpoints.texts import cut_position
 
 PLAIN: Final = 9
 """The level of a place between two paragraphs: below that of every heading."""
