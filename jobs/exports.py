@@ -17,7 +17,6 @@ from autodata.corpus.exporters.rows import ExportSet, JudgePrompt, RunFacts, rea
 from autodata.corpus.exporters.splits import parse_shares, split
 from autodata.corpus.summary import summarise
 from autodata.domains.tasks.verifiable import VerifiableTask
-from autodata.jobs.challenger_turns import challenger_turns
 from autodata.jobs.run_ledger import ledger_of
 from autodata.runner.config import RunConfig, stored_config
 
@@ -64,6 +63,8 @@ async def export_run(
     data = await read_export_set(run, wanted, source=source, repeats=repeats)
     turns, unknown = wants_turns(exporter), 0
     if turns:
+        from autodata.jobs.challenger_turns import challenger_turns  # what calls models need, which no other asks for
+
         found = await challenger_turns(run, source=source)
         unknown = found.unknown
         data = replace(data, turns=await asyncio.to_thread(split, found.turns, wanted))

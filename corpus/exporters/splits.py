@@ -37,10 +37,11 @@ def parse_shares(text: str) -> tuple[Fraction, ...]:
 
 
 def split(rows: Sequence[Row], shares: Sequence[Fraction] = (Fraction(1),)) -> dict[str, list[Row]]:
-    """Return examples, or a challenger's turns, by split, each split in the order of the rows; the same rows are split the same way every time.
+    """Return examples, or a challenger's turns, by split, each split in the order of the rows.
 
-    Rows of one document stay together, and so do near duplicates of a question, so a share is met as nearly as whole
-    groups allow. Raises UserError where near duplicates cannot be found out.
+    The same rows are split the same way every time. Rows of one document stay together, and so do near duplicates of a
+    question, so a share is met as nearly as whole groups allow. Raises UserError where near duplicates cannot be
+    found out.
     """
     names = NAMES[len(shares)]
     if len(shares) == 1:
