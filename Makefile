@@ -109,8 +109,10 @@ golden: $(READY)
 	$(RUN) -m tests.support.schemas
 	$(RUN) -m tests.support.pinned
 
+# All extras but the one that is gigabytes of a trainer's libraries.
+EXTRAS = $(shell $(PYTHON) -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; print(*(f"--extra {name}" for name in extras if name != "transformers"))')
 lock:
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(EXTRAS) pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -64,7 +64,8 @@ def doctor(
                 size = f" ({done / 1e6:,.0f} of {total / 1e6:,.0f} MB)" if total else ""
                 line.update(Text(printable(f"{what}{size}")))
 
-            serving = LocalServing(progress=say, n_parallel=settings.local.n_parallel, ctx=settings.local.ctx)
+            local = settings.local
+            serving = LocalServing(progress=say, n_parallel=local.n_parallel, ctx=local.ctx, python=local.python)
             try:
                 longest = _longest(settings) if rehearse else 0
                 parts = group(roles)

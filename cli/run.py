@@ -90,6 +90,10 @@ def run(
     title_field: TitleField = None,
     id_field: IdField = None,
     target: Annotated[int | None, typer.Option(help="Stop at this many accepted examples.")] = None,
+    weak_from: Annotated[
+        str | None,
+        typer.Option(help="The weak solver: a checkpoint's folder, a GGUF file, or a name that its endpoint serves."),
+    ] = None,
     max_calls: MaxCalls = None,
     max_tokens: MaxTokens = None,
     max_usd: MaxUsd = None,
@@ -117,6 +121,7 @@ def run(
         "concurrency": concurrency,
         "limit": limit,
         "target": target,
+        "weak_from": weak_from,
         **fields(text_field, title_field, id_field),
         "budget.max_calls": max_calls,
         "budget.max_tokens": max_tokens,
@@ -127,6 +132,8 @@ def run(
     if server is not None:
         if dry_run or pilot:
             raise UserError("--dry-run: what a server's models take is not known here: leave it out, or --server")
+        if weak_from:
+            raise UserError("--weak-from: a server has models of its own: choose one with --profile, or leave --server")
         from autodata.cli.server_engine import run_on_server
 
         session, notes = run_on_server(server, graph, profile or [], server_key_env, config, flags, paths, out)

@@ -102,7 +102,7 @@ def _example(step: Step) -> Example:
         preset=verdict.preset,
         checks=verdict.checks,
         prompt_version=services.pack.version,
-        models={role: model.settings.model for role, model in services.caller.roles.items()},
+        models={role: model.settings.shown for role, model in services.caller.roles.items()},
         grpo_suitability=judgement["grpo_suitability"] if judgement else None,
         judgement=judgement,
     )

@@ -35,6 +35,10 @@ _OPENS: Final = re.compile(
 )
 
 
+_OF_A_DOCUMENT: Final = " of a document of"
+_NOTE: Final = re.compile(rf"(?:^|; )part ([\d,]+) of ([\d,]+){_OF_A_DOCUMENT} ")
+
+
 class _Block(NamedTuple):
     """Lines that belong together, and how good a place before them is to part: 1 is the best."""
 
@@ -69,7 +73,7 @@ def chunked(document: Document, max_chars: int, most: int | None = None) -> Part
     parts = []
     for number, text in enumerate(kept, 1):
         notes = [document.note] if document.note and number == 1 else []
-        notes.append(f"part {number:,} of {count:,} of a document of {chars:,} characters")
+        notes.append(f"part {number:,} of {count:,}{_OF_A_DOCUMENT} {chars:,} characters")
         if number == len(kept) < count:
             notes.append(f"the {count - number:,} parts behind it, {out:,} characters, left out (documents.max_chunks)")
         changed = {
@@ -81,6 +85,19 @@ def chunked(document: Document, max_chars: int, most: int | None = None) -> Part
         }
         parts.append(document.model_copy(update=changed))
     return Parts(tuple(parts), count - len(kept), out)
+
+
+def part_of(document_id: str, note: str) -> tuple[int, int] | None:
+    """Return which part of its document a document is, from 1, and of how many; None for a whole one.
+
+    `note` is the one that `chunked` wrote, other remarks before or behind it.
+    """
+    found = _NOTE.search(note) if PART in document_id else None
+    return (_count(found[1]), _count(found[2])) if found else None
+
+
+def _count(shown: str) -> int:
+    return int(shown.replace(",", ""))
 
 
 def _prose_blocks(text: str) -> list[_Block]:

@@ -24,6 +24,7 @@ from autodata.domains.loader import find_domain, require_fitting
 from autodata.domains.tasks.plugin import hashed
 from autodata.domains.tasks.registry import code_of
 from autodata.models.config import BudgetConfig, ModelsConfig, ModelSettings, RetryConfig, Settings
+from autodata.models.local.weights import with_weights
 from autodata.models.simulated.world import World
 from autodata.models.validation import problems
 from autodata.nodes.optimizer.settings import OptimizeConfig
@@ -31,6 +32,7 @@ from autodata.prompts import PromptPack
 from autodata.runner.fingerprint import READER, fingerprint
 from autodata.runner.rooms import LEAST_CHARS, MOST_CHARS, most_chars
 from autodata.runner.serve_config import ServeConfig
+from autodata.runner.weak_from import with_weak
 from autodata.tracing.config import TracingConfig
 
 Configured = TypeVar("Configured", bound="RunConfig")
@@ -96,9 +98,12 @@ class LocalConfig(Settings):
     """The embedded model server."""
 
     n_parallel: int = Field(default=4, ge=1, le=64)
-    """Requests answered at once."""
+    """Requests answered at once; of a checkpoint's folder, one."""
     ctx: int = Field(default=4096, ge=512)
     """Context of each, in tokens."""
+    python: str = ""
+    """The Python that serves a checkpoint's folder, for instance `.venv-train/bin/python`: it needs torch and
+    transformers, and peft for an adapter. Empty: the one that runs Autodata."""
 
 
 class RunConfig(Settings):
@@ -211,7 +216,8 @@ class RunConfig(Settings):
 
     def roles(self) -> dict[str, ModelSettings]:
         """Return every role's full model settings. Raises UserError when one has no model."""
-        return self.models.resolve(self.chosen_domain.role_defaults, self.chosen_domain.roles)
+        roles = self.models.resolve(self.chosen_domain.role_defaults, self.chosen_domain.roles)
+        return {role: with_weights(settings) for role, settings in roles.items()}
 
     def resolved(self, prompt_version: str) -> dict[str, Any]:
         """Return everything as plain values, defaults filled in and roles resolved: what `RUN/config.toml` holds."""
@@ -290,11 +296,15 @@ def read_config(text: str, where: str, flags: Mapping[str, Any] | None = None) -
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{where}: not valid TOML: {error}") from error
-    for name, value in (flags or {}).items():
+    given = dict(flags or {})
+    weak = given.pop("weak_from", None)
+    for name, value in given.items():
         table, _, key = name.rpartition(".")
         place = values.setdefault(table, {}) if table else values
         if isinstance(place, dict):  # what is no table is reported below
             place[key] = value
+    if weak is not None and isinstance(values.setdefault("models", {}), dict):
+        values["models"] = with_weak(values["models"], str(weak))
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:

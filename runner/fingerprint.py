@@ -26,8 +26,11 @@ CODE = "domain.code"
 LATER = frozenset({CODE})
 """What folders from before it was kept do not have: they are taken to have been made with the value of today."""
 
+WEIGHTS = "weights"
+"""The hash of a local model's files: folders from before it was kept take the files to be those of today."""
+
 MODEL_FIELDS_KEPT = frozenset(
-    {"provider", "model", "temperature", "top_p", "max_tokens", "send_seed", "extra_body", "reasoning_effort"}
+    {"provider", "model", WEIGHTS, "temperature", "top_p", "max_tokens", "send_seed", "extra_body", "reasoning_effort"}
     | {*SOLVER_MODES}
 )
 """Model settings that shape replies. The others may change between two sessions of a run."""
@@ -134,7 +137,8 @@ def changed_since(
             " update Autodata, or use another folder"
         )
     before: dict[str, str] = json.loads(meta["bearing"])
-    return changes({**{name: now[name] for name in (*LATER, *later) if name in now}, **before}, now)
+    unkept = {*LATER, *later, *(name for name in now if name.startswith("models.") and name.endswith(f".{WEIGHTS}"))}
+    return changes({**{name: now[name] for name in unkept if name in now}, **before}, now)
 
 
 def more_rounds(meta: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:

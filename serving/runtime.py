@@ -236,7 +236,8 @@ async def open_server_runtime() -> AsyncIterator[ServerRuntime]:
         ledger = await stack.enter_async_context(open_ledger(folder, f"set {FOLDER_VARIABLE} to another"))
         await _bind(ledger, folder)
         saver = await stack.enter_async_context(open_run_saver(config.checkpoints, folder, ledger))
-        serving = LocalServing(n_parallel=config.local.n_parallel, ctx=config.local.ctx)
+        local = config.local
+        serving = LocalServing(n_parallel=local.n_parallel, ctx=local.ctx, python=local.python)
         stack.push_async_callback(serving.aclose)
         budget = await spent_budget(config, ledger)
         searches = Searches(await asyncio.to_thread((folder / SEARCHES).absolute), config, budget)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, TypeAdapter, with_config
 from typing_extensions import TypedDict
@@ -21,6 +21,10 @@ from autodata.checkpoints.ledger import Reader
 from autodata.checkpoints.queries.documents import ExampleSource, example_sources
 from autodata.checkpoints.queries.meta import meta_value
 from autodata.checkpoints.records import Example, Stage
+from autodata.corpus.chunks import part_of
+
+if TYPE_CHECKING:
+    from autodata.corpus.exporters.turns import TurnRow
 
 _PART = re.compile(r"#\d+$")
 _STRICT = ConfigDict(strict=True, extra="forbid")
@@ -81,6 +85,9 @@ class ExampleRow(TypedDict):
     document_sha256: str
     source: str
     """The document's text, where it was asked for."""
+    chunk: int | None
+    """Which part of a longer document this one is, from 1; null for a whole document, as is the next."""
+    chunks: int | None
     round: int
     weak_scores: list[float]
     strong_scores: list[float]
@@ -136,6 +143,8 @@ class ExportSet:
 
     splits: Mapping[str, Sequence[ExampleRow]]
     facts: RunFacts = RunFacts()
+    turns: Mapping[str, Sequence[TurnRow]] = field(default_factory=dict)
+    """The challenger's turns by split, for a format that asks for them: see `registry.wants_turns`."""
 
     @property
     def rows(self) -> list[ExampleRow]:
@@ -161,6 +170,7 @@ async def read_rows(ledger: Reader, *, source: bool = False) -> list[ExampleRow]
 def example_row(found: ExampleSource, *, run: str = "", source: bool = False) -> ExampleRow:
     """Return the row of an accepted example. Raises pydantic's ValidationError for one that no row can hold."""
     example, candidate = found.example, found.example.candidate
+    chunk, chunks = part_of(example.document_id, found.note) or (None, None)
     row: ExampleRow = {
         "id": example.example_id,
         "domain": example.domain,
@@ -178,6 +188,8 @@ def example_row(found: ExampleSource, *, run: str = "", source: bool = False) ->
         "document_title": found.title,
         "document_sha256": hashlib.sha256(found.text.encode()).hexdigest() if found.text else "",
         "source": found.text if source else "",
+        "chunk": chunk,
+        "chunks": chunks,
         "round": example.rounds,
         "weak_scores": [float(score) for score in example.weak_scores],
         "strong_scores": [float(score) for score in example.strong_scores],
@@ -222,7 +234,7 @@ def without_repeats(rows: Sequence[ExampleRow]) -> list[ExampleRow]:
     return list(first.values())
 
 
-def source_of(row: ExampleRow) -> str:
+def source_of(row: ExampleRow | TurnRow) -> str:
     """Return what rows of one document have in common: its name, without the number of a part of it."""
     return _PART.sub("", row["document_name"]) or row["document_id"]
 

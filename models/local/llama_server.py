@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import json
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -24,6 +25,9 @@ from autodata.checkpoints.errors import RunFailed, UserError
 
 MODULE = "autodata.models.local.llama_server"
 INSTALL_HINT = "pip install 'autodata-langgraph[local]'"
+CHECKPOINT_HINT = "pip install 'autodata-langgraph[transformers]'"
+CHECKPOINT_SERVER = Path(__file__).with_name("transformers_server.py")
+_OF_CHECKPOINTS = ("torch", "transformers")
 _START_SECONDS = 300.0
 _STOP_SECONDS = 5.0
 _TAIL_BYTES = 8192
@@ -48,6 +52,35 @@ class ServerSpec:
     n_parallel: int = 4
     ctx: int = 4096
     threads: int = field(default_factory=_default_threads, compare=False)
+    python: str = field(default="", compare=False)
+    """The Python that serves a checkpoint's folder; empty: this one."""
+
+    @property
+    def command(self) -> list[str]:
+        """The child's command line. Raises UserError where what serves such a model is not installed."""
+        own = not self.path.is_dir()
+        python = sys.executable if own else self.python or sys.executable
+        if own and importlib.util.find_spec("xllamacpp") is None:
+            raise UserError(f"local models need an extra package that is missing: {INSTALL_HINT}")
+        if not own and shutil.which(python) is None:
+            raise UserError(f"local.python {python}: no such program: name the Python of your trainer")
+        if not own and not self.python and not all(map(importlib.util.find_spec, _OF_CHECKPOINTS)):
+            raise UserError(
+                f"a checkpoint's folder needs torch and transformers: {CHECKPOINT_HINT}, or set local.python to a"
+                " Python that has them"
+            )
+        program = ["-m", MODULE, "--n-parallel", str(self.n_parallel)] if own else [str(CHECKPOINT_SERVER)]
+        what = [
+            "--model",
+            str(self.path),
+            "--alias",
+            self.alias,
+            "--ctx",
+            str(self.ctx),
+            "--threads",
+            str(self.threads),
+        ]
+        return [python, "-P", *program, *what]
 
 
 class LocalServer:
@@ -77,13 +110,11 @@ async def start_server(spec: ServerSpec) -> LocalServer:
 
     Raises UserError if the runtime is not installed, RunFailed with the server's own reason if it does not come up.
     """
-    if importlib.util.find_spec("xllamacpp") is None:
-        raise UserError(f"local models need an extra package that is missing: {INSTALL_HINT}")
+    command = spec.command
     # A file, not a pipe: nobody reads it while the server runs, and it must never fill up.
     with tempfile.TemporaryFile() as log:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", MODULE, "--model", str(spec.path), "--alias", spec.alias),
-            *("--n-parallel", str(spec.n_parallel), "--ctx", str(spec.ctx), "--threads", str(spec.threads)),
+            *command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
