@@ -58,7 +58,7 @@ def report_page(sources: Sequence[Source], *, most_bytes: int = 5 * MEGABYTE, li
         ],
         "live": live,
         "side": plots.SIDE,
-        "script": _resource("report.js"),
+        "script": _resource("logic.js") + _resource("report.js"),
         "style": _resource("report.css"),
     }
     without = template.render(**values, data=Packed("", False, None))
