@@ -237,14 +237,39 @@ def _keep_to_itself(role: str, model: BaseChatModel, *, key_is_meant: bool) -> N
     the configuration names it. Raises UserError where a provider would send that key elsewhere.
     """
     for client in (getattr(model, "root_async_client", None), getattr(model, "root_client", None)):
-        if not isinstance(client, openai.OpenAI | openai.AsyncOpenAI) or _is_openai(str(client.base_url)):
-            continue
-        client.organization = client.project = client.admin_api_key = None
-        named = {line.partition(":")[0].strip().lower() for line in os.environ.get(CUSTOM_HEADERS, "").splitlines()}
-        client._custom_headers = {k: v for k, v in client._custom_headers.items() if k.lower() not in named}
-        if (key := os.environ.get("OPENAI_API_KEY")) and client.api_key == key and not key_is_meant:
-            host = urlsplit(str(client.base_url)).hostname
-            raise UserError(f"models.{role}: OPENAI_API_KEY would be sent to {host}: set models.{role}.api_key_env")
+        if isinstance(client, openai.OpenAI | openai.AsyncOpenAI):
+            _client_keeps_to_itself(role, client, key_is_meant=key_is_meant)
+
+
+def _client_keeps_to_itself(role: str, client: openai.OpenAI | openai.AsyncOpenAI, *, key_is_meant: bool) -> None:
+    if _is_openai(str(client.base_url)):
+        return
+    client.organization = client.project = client.admin_api_key = None
+    named = {line.partition(":")[0].strip().lower() for line in os.environ.get(CUSTOM_HEADERS, "").splitlines()}
+    client._custom_headers = {k: v for k, v in client._custom_headers.items() if k.lower() not in named}
+    if (key := os.environ.get("OPENAI_API_KEY")) and client.api_key == key and not key_is_meant:
+        host = urlsplit(str(client.base_url)).hostname
+        raise UserError(f"models.{role}: OPENAI_API_KEY would be sent to {host}: set models.{role}.api_key_env")
+
+
+def openai_client(
+    role: str, settings: ModelSettings, base_url: str, http: openai.DefaultAioHttpClient
+) -> openai.AsyncOpenAI:
+    """Return a client of an address for what is no chat, with the keys and headers of the settings and no others.
+
+    Raises UserError for a variable that is not set.
+    """
+    client = openai.AsyncOpenAI(
+        api_key="none" if settings.provider == "local" else _key(role, settings),
+        base_url=base_url,
+        timeout=settings.timeout,
+        max_retries=0,
+        default_headers=_headers(role, settings) or None,
+        default_query=dict(settings.query) or None,
+        http_client=http,
+    )
+    _client_keeps_to_itself(role, client, key_is_meant=True)
+    return client
 
 
 def _is_openai(base_url: str) -> bool:

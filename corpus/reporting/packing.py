@@ -56,7 +56,7 @@ LIMITS = tuple(
         (40, 120, 0, 0, 0),
     )
 )
-"""From the longest to the shortest: the first that fits is taken. Documents' texts go first, then reasons, questions last."""
+"""From the longest to the shortest: the first that fits is taken. Documents go first, then reasons, questions last."""
 
 Class = Literal["answers", "questions", "reasons", "sources"]
 _WORD = re.compile(r"[^\W_]{3,}")

@@ -12,6 +12,7 @@ import asyncio
 import importlib
 import importlib.util
 import json
+import mmap
 import os
 import sys
 import tempfile
@@ -40,7 +41,7 @@ def _default_threads() -> int:
 class ServerSpec:
     """What to serve. `ctx` is tokens per request in flight, of which there are `n_parallel`; `threads` are the CPU's.
 
-    Specs are equal, and share a server, if model file, `ctx` and `n_parallel` are.
+    Specs are equal, and share a server, if model file, `ctx`, `n_parallel` and `embedding` are.
     """
 
     path: Path
@@ -48,6 +49,8 @@ class ServerSpec:
     n_parallel: int = 4
     ctx: int = 4096
     threads: int = field(default_factory=_default_threads, compare=False)
+    embedding: bool = False
+    """Whether it serves vectors instead of replies."""
 
 
 class LocalServer:
@@ -84,6 +87,7 @@ async def start_server(spec: ServerSpec) -> LocalServer:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", MODULE, "--model", str(spec.path), "--alias", spec.alias),
             *("--n-parallel", str(spec.n_parallel), "--ctx", str(spec.ctx), "--threads", str(spec.threads)),
+            *(["--embedding"] if spec.embedding else ()),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
@@ -171,12 +175,23 @@ def _serve(arguments: argparse.Namespace, ready: IO[str]) -> None:
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = arguments.threads
     params.verbosity = _ERRORS_ONLY
     params.ui = False
+    if arguments.embedding:
+        params.embedding = True
+        params.n_batch = params.n_ubatch = arguments.ctx  # a text is read whole, and makes one vector
+        if not _names_pooling(Path(arguments.model)):
+            params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     server = xllamacpp.Server(params)
     ready.write(json.dumps({"base_url": f"{server.listening_address}/v1"}) + "\n")
     ready.flush()
     sys.stdin.buffer.read()
     # No orderly end: it would wait for the replies in flight, which nobody reads any more.
     os._exit(0)
+
+
+def _names_pooling(model: Path) -> bool:
+    """Whether a GGUF file says how one vector is made of a text's many; embedding models do, chat models do not."""
+    with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(b".pooling_type") >= 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -187,6 +202,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--n-parallel", type=int, default=4, help="requests served side by side")
     parser.add_argument("--ctx", type=int, default=4096, help="tokens of context for each of these")
     parser.add_argument("--threads", type=int, default=_default_threads(), help="CPU threads")
+    parser.add_argument("--embedding", action="store_true", help="serve vectors instead of replies")
     arguments = parser.parse_args(argv)
     # What the native library prints on stdout must not be taken for the ready line.
     ready = os.fdopen(os.dup(sys.stdout.fileno()), "w")
