@@ -90,16 +90,16 @@ def plane(matrix: Matrix) -> list[tuple[float, float]]:
     return [(round(float(x), 3), round(float(y), 3)) for x, y in found]
 
 
-def groups(matrix: Matrix, count: int | None = None) -> list[int]:
+def groups(matrix: Matrix, count: int | None = None, most: int = MOST_GROUPS) -> list[int]:
     """Return the group of each row, by k-means on directions; groups are numbered, the largest first.
 
-    Without `count` there are as many as the root of half the rows, at most 20. Each begins at the row that is
+    Without `count` there are as many as the root of half the rows, at most `most`. Each begins at the row that is
     farthest from all before it.
     """
     np = _numpy()
     if not len(matrix):
         return []
-    count = min(len(matrix), count or max(1, min(MOST_GROUPS, round(math.sqrt(len(matrix) / 2)))))
+    count = min(len(matrix), count or max(1, min(most, round(math.sqrt(len(matrix) / 2)))))
     centres = [int(np.argmin(matrix @ unit(matrix.mean(axis=0, keepdims=True))[0]))]
     nearest = matrix @ matrix[centres[0]]
     while len(centres) < count and nearest.min() < 1 - 1e-6:

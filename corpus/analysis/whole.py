@@ -8,6 +8,7 @@ from typing import Any
 from autodata.checkpoints.ledger import Reader
 from autodata.checkpoints.queries.documents import documents_with_examples
 from autodata.checkpoints.queries.rounds import marks_of_examples
+from autodata.checkpoints.records import DocumentStatus
 from autodata.corpus.analysis.contamination import contaminated
 from autodata.corpus.analysis.coverage import coverage
 from autodata.corpus.analysis.doubles import doubles
@@ -16,6 +17,8 @@ from autodata.corpus.analysis.likeness import SIMILAR, Embedded, likeness
 from autodata.corpus.analysis.rubrics import rubric_health
 from autodata.corpus.exporters.rows import read_rows
 from autodata.corpus.signals import signals
+
+UNDECIDED = frozenset({DocumentStatus.PENDING.value, DocumentStatus.WAITING.value})
 
 MEANINGS: Mapping[str, str] = {
     "examples": "Accepted examples.",
@@ -64,7 +67,7 @@ async def analysed(
     ended = [
         row["name"]
         for row in await documents_with_examples(ledger)
-        if row["example"] is None and row["status"] in ENDED
+        if row["example"] is None and row["status"] not in UNDECIDED
     ]
     alike = likeness(rows, embedded, similar)
     return {
