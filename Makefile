@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # What one stage or worker has compiled, the next need not compile again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo studio test slow check lint types e2e kill exports wheel docs tables golden lock clean
+.PHONY: help demo studio test slow check lint types e2e kill exports browser wheel docs tables golden lock clean
 
 help:
 	@echo "make demo   the main job on a real model, no key, no server"
@@ -14,6 +14,7 @@ help:
 	@echo "make test   unit and graph tests, in under a minute"
 	@echo "make slow   the unit and graph tests that take long, and every property on all its examples"
 	@echo "make exports the exports, read and used by the libraries that they are for"
+	@echo "make browser the report in a headless Chromium, which it installs where it can"
 	@echo "make check  all that CI runs: tests, lint, types, slow tests, end-to-end tests, kill tests"
 
 # uv where present, else venv + pip; both from the one lock file, which is whole: nothing is resolved.
@@ -84,6 +85,16 @@ exports: $(READY) $(LIBRARIES:%=.venvs/%/.ready)
 	  $(PYTHON) -m venv .venvs/$* && .venvs/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $< ; \
 	fi
 	@touch $@
+
+# The report in a browser. It takes a Chromium that is there, or Debian's; no part of `make check`, for not every machine
+# can have one. What the page's script decides is tested without a browser by `make test`.
+browser: $(READY)
+	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
+	  command -v $$name >/dev/null 2>&1 && exit 0; \
+	done; \
+	{ apt-get update -q && apt-get install -q -y --no-install-recommends chromium; } || \
+	  { echo "make browser needs Chromium or Chrome: install one" >&2; exit 1; }
+	$(RUN) -m pytest tests/browser
 
 check: test lint types slow e2e kill
 

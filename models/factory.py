@@ -149,6 +149,20 @@ def _headers(role: str, settings: ModelSettings) -> dict[str, str]:
     return found
 
 
+def openai_client(
+    role: str, settings: ModelSettings, base_url: str, http: openai.DefaultAioHttpClient
+) -> openai.AsyncOpenAI:
+    """Return a client of an address for what is no chat, with the keys and headers of the settings and no others.
+
+    Raises UserError for a variable that is not set.
+    """
+    key = "none" if settings.provider == "local" else _key(role, settings)
+    client: openai.AsyncOpenAI = _openai_chat().openai_client(
+        role, settings, base_url, http, key=key, headers=_headers(role, settings)
+    )
+    return client
+
+
 def _other(role: str, settings: ModelSettings) -> BaseChatModel:
     options: dict[str, Any] = {"max_tokens": settings.max_tokens, **settings.extra_body, **_effort(settings)}
     for name in ("temperature", "top_p", "base_url"):

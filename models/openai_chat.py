@@ -1,4 +1,4 @@
-"""Chat models of OpenAI-compatible servers: LangChain's, told less by the environment and keeping more of replies.
+"""Chat models of OpenAI-compatible servers: LangChain's, without the environment's settings, with more of each reply.
 
 Imported when a run has a role at such a server: the libraries below take a third of a second of processor time.
 """
@@ -32,7 +32,7 @@ def new_client() -> openai.DefaultAioHttpClient:
     return openai.DefaultAioHttpClient()
 
 
-class _Told:
+class _Whole:
     """Keeps what LangChain leaves out of a reply.
 
     A gateway's words beside a choice that it could not finish, `"error": {"message": ...}`, and the text of reasoning,
@@ -61,11 +61,11 @@ class _Told:
         return made
 
 
-class Chat(_Told, ChatOpenAI):
+class Chat(_Whole, ChatOpenAI):
     """A model of an OpenAI-compatible server."""
 
 
-class AzureChat(_Told, AzureChatOpenAI):
+class AzureChat(_Whole, AzureChatOpenAI):
     """A deployment of Azure OpenAI."""
 
 
@@ -128,14 +128,42 @@ def keep_to_itself(role: str, model: BaseChatModel, *, key_is_meant: bool) -> No
     the configuration names it. Raises UserError where a provider would send that key elsewhere.
     """
     for client in (getattr(model, "root_async_client", None), getattr(model, "root_client", None)):
-        if not isinstance(client, openai.OpenAI | openai.AsyncOpenAI) or _is_openai(str(client.base_url)):
-            continue
-        client.organization = client.project = client.admin_api_key = None
-        named = {line.partition(":")[0].strip().lower() for line in os.environ.get(CUSTOM_HEADERS, "").splitlines()}
-        client._custom_headers = {k: v for k, v in client._custom_headers.items() if k.lower() not in named}
-        if (key := os.environ.get("OPENAI_API_KEY")) and client.api_key == key and not key_is_meant:
-            host = urlsplit(str(client.base_url)).hostname
-            raise UserError(f"models.{role}: OPENAI_API_KEY would be sent to {host}: set models.{role}.api_key_env")
+        if isinstance(client, openai.OpenAI | openai.AsyncOpenAI):
+            _client_keeps_to_itself(role, client, key_is_meant=key_is_meant)
+
+
+def _client_keeps_to_itself(role: str, client: openai.OpenAI | openai.AsyncOpenAI, *, key_is_meant: bool) -> None:
+    if _is_openai(str(client.base_url)):
+        return
+    client.organization = client.project = client.admin_api_key = None
+    named = {line.partition(":")[0].strip().lower() for line in os.environ.get(CUSTOM_HEADERS, "").splitlines()}
+    client._custom_headers = {k: v for k, v in client._custom_headers.items() if k.lower() not in named}
+    if (key := os.environ.get("OPENAI_API_KEY")) and client.api_key == key and not key_is_meant:
+        host = urlsplit(str(client.base_url)).hostname
+        raise UserError(f"models.{role}: OPENAI_API_KEY would be sent to {host}: set models.{role}.api_key_env")
+
+
+def openai_client(
+    role: str,
+    settings: ModelSettings,
+    base_url: str,
+    http: openai.DefaultAioHttpClient,
+    *,
+    key: str,
+    headers: Mapping[str, str],
+) -> openai.AsyncOpenAI:
+    """Return a client of an address for what is no chat, with these settings and nothing from the environment."""
+    client = openai.AsyncOpenAI(
+        api_key=key,
+        base_url=base_url,
+        timeout=settings.timeout,
+        max_retries=0,
+        default_headers=dict(headers) or None,
+        default_query=dict(settings.query) or None,
+        http_client=http,
+    )
+    _client_keeps_to_itself(role, client, key_is_meant=True)
+    return client
 
 
 def _is_openai(base_url: str) -> bool:

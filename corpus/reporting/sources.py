@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from autodata.checkpoints.ledger import Reader
 from autodata.checkpoints.queries.meta import meta_value
 from autodata.checkpoints.queries.usage import usage_by_role
+from autodata.checkpoints.vectors import kept_vectors
 from autodata.corpus.reporting.search import Search, read_search
 from autodata.corpus.reporting.trajectories import read_trajectories
 from autodata.corpus.summary import summarise
@@ -27,17 +29,22 @@ class Source:
     documents: Sequence[Mapping[str, Any]] = ()
     """As `read_trajectories` returns them; none of a search, whose documents went through the loop many times."""
     search: Search | None = None
+    embedded: tuple[str, Mapping[str, bytes]] | None = None
+    """An embedding model's name, and its vectors of all accepted questions, where `autodata analyse` has asked it."""
 
 
-async def read_source(ledger: Reader, name: str) -> Source:
-    """Read what a folder's ledger holds; `name` is what the report calls it."""
+async def read_source(ledger: Reader, name: str, folder: Path | None = None) -> Source:
+    """Read what a folder's ledger holds; `name` is what the report calls it. `folder` is where vectors may be kept."""
     usage = await usage_by_role(ledger)
     if await meta_value(ledger, "kind") == "optimize":
         return Source(name, usage=usage, search=await read_search(ledger))
+    documents = await read_trajectories(ledger)
+    asked = [row["question"] for one in documents for row in one["rounds"] if row["outcome"] == "accepted"]
     return Source(
         name=name,
         domain=await meta_value(ledger, "domain") or "",
         summary=await summarise(ledger),
         usage=usage,
-        documents=await read_trajectories(ledger),
+        documents=documents,
+        embedded=None if folder is None else kept_vectors(folder, asked),
     )

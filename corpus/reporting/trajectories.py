@@ -39,6 +39,7 @@ async def read_trajectories(ledger: Reader) -> list[dict[str, Any]]:
             "status": row["status"],
             "why": row["status_reason"],
             "note": row["note"],
+            "text": row["text"],
             "errors": [f"{one['kind']}: {one['message']}" for one in failures.get(row["document_id"], ())],
             "rounds": [
                 trajectory_round(

@@ -12,6 +12,7 @@ import asyncio
 import importlib
 import importlib.util
 import json
+import mmap
 import os
 import shutil
 import sys
@@ -44,7 +45,7 @@ def _default_threads() -> int:
 class ServerSpec:
     """What to serve. `ctx` is tokens per request in flight, of which there are `n_parallel`; `threads` are the CPU's.
 
-    Specs are equal, and share a server, if model file, `ctx` and `n_parallel` are.
+    Specs are equal, and share a server, if model file, `ctx`, `n_parallel` and `embedding` are.
     """
 
     path: Path
@@ -52,6 +53,8 @@ class ServerSpec:
     n_parallel: int = 4
     ctx: int = 4096
     threads: int = field(default_factory=_default_threads, compare=False)
+    embedding: bool = False
+    """Whether it serves vectors instead of replies."""
     python: str = field(default="", compare=False)
     """The Python that serves a checkpoint's folder; empty: this one."""
 
@@ -80,7 +83,7 @@ class ServerSpec:
             "--threads",
             str(self.threads),
         ]
-        return [python, "-P", *program, *what]
+        return [python, "-P", *program, *what, *(["--embedding"] if self.embedding else [])]
 
 
 class LocalServer:
@@ -202,12 +205,23 @@ def _serve(arguments: argparse.Namespace, ready: IO[str]) -> None:
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = arguments.threads
     params.verbosity = _ERRORS_ONLY
     params.ui = False
+    if arguments.embedding:
+        params.embedding = True
+        params.n_batch = params.n_ubatch = arguments.ctx  # a text is read whole, and makes one vector
+        if not _names_pooling(Path(arguments.model)):
+            params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     server = xllamacpp.Server(params)
     ready.write(json.dumps({"base_url": f"{server.listening_address}/v1"}) + "\n")
     ready.flush()
     sys.stdin.buffer.read()
     # No orderly end: it would wait for the replies in flight, which nobody reads any more.
     os._exit(0)
+
+
+def _names_pooling(model: Path) -> bool:
+    """Whether a GGUF file says how one vector is made of a text's many; embedding models do, chat models do not."""
+    with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(b".pooling_type") >= 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -218,6 +232,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--n-parallel", type=int, default=4, help="requests served side by side")
     parser.add_argument("--ctx", type=int, default=4096, help="tokens of context for each of these")
     parser.add_argument("--threads", type=int, default=_default_threads(), help="CPU threads")
+    parser.add_argument("--embedding", action="store_true", help="serve vectors instead of replies")
     arguments = parser.parse_args(argv)
     # What the native library prints on stdout must not be taken for the ready line.
     ready = os.fdopen(os.dup(sys.stdout.fileno()), "w")
