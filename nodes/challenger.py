@@ -85,7 +85,7 @@ async def _written(step: Step, index: int) -> _Draft:
             "extract": shown_extract(services.domain, state.get("extract")),
             "grounding": await shown_grounding(step),
             "angle": angles[index % len(angles)] if angles else "",
-            "failures": state.get("feedback", ""),
+            "failures": "\n\n".join(filter(None, (step.context.told.text, state.get("feedback", "")))),
             "schema": schema_text(schema),
         }
     )

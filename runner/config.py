@@ -26,9 +26,11 @@ from autodata.domains.tasks.registry import code_of
 from autodata.models.config import BudgetConfig, ModelsConfig, ModelSettings, RetryConfig, Settings
 from autodata.models.simulated.world import World
 from autodata.models.validation import problems
+from autodata.nodes.dataset.settings import DATASET_DEFAULTS, LessonsConfig
 from autodata.nodes.optimizer.settings import OptimizeConfig
-from autodata.prompts import PromptPack
-from autodata.runner.fingerprint import READER, fingerprint
+from autodata.prompts import PromptPack, load_pack
+from autodata.prompts.roles import DATASET_ROLES
+from autodata.runner.fingerprint import LESSONS_VERSION, READER, fingerprint
 from autodata.runner.rooms import LEAST_CHARS, MOST_CHARS, most_chars
 from autodata.runner.serve_config import ServeConfig
 from autodata.tracing.config import TracingConfig
@@ -137,6 +139,7 @@ class RunConfig(Settings):
     documents: DocumentsConfig = DocumentsConfig()
     checkpoints: CheckpointsConfig = CheckpointsConfig()
     tracing: TracingConfig = TracingConfig()
+    lessons: LessonsConfig = LessonsConfig()
     optimize: OptimizeConfig = OptimizeConfig()
     serve: ServeConfig = ServeConfig()
 
@@ -207,7 +210,10 @@ class RunConfig(Settings):
 
     def roles(self) -> dict[str, ModelSettings]:
         """Return every role's full model settings. Raises UserError when one has no model."""
-        return self.models.resolve(self.chosen_domain.role_defaults, self.chosen_domain.roles)
+        domain = self.chosen_domain
+        if not self.lessons.enabled:
+            return self.models.resolve(domain.role_defaults, domain.roles)
+        return self.models.resolve({**DATASET_DEFAULTS, **domain.role_defaults}, [*domain.roles, *DATASET_ROLES])
 
     def resolved(self, prompt_version: str) -> dict[str, Any]:
         """Return everything as plain values, defaults filled in and roles resolved: what `RUN/config.toml` holds."""
@@ -227,7 +233,8 @@ class RunConfig(Settings):
         plain["models"] = {
             role: settings.model_dump(mode="json", exclude_none=True) for role, settings in self.roles().items()
         }
-        return {"kind": self.kind, "prompt_version": prompt_version, **plain}
+        own = {LESSONS_VERSION: load_pack("dataset").version} if self.lessons.enabled else {}
+        return {"kind": self.kind, "prompt_version": prompt_version, **own, **plain}
 
 
 def code_of_policy(policy: AcceptancePolicy) -> str:
@@ -311,6 +318,7 @@ def stored_config(path: Path, flags: Mapping[str, Any] | None = None, kind: str 
     require_kind(values, kind, path.parent)
     values.pop("kind", None)
     values.pop("prompt_version", None)
+    values.pop(LESSONS_VERSION, None)
     values.pop("domain_settings", None)
     if isinstance(tracing := values.get("tracing"), dict) and tracing.get("langsmith"):
         del tracing["langsmith"]  # it was the default once: what is sent is asked for anew
@@ -358,6 +366,7 @@ class BaselineConfig(RunConfig):
         """Return the baseline of a run: its bounds and its number of rounds take no part."""
         return cls.model_validate(
             {**config.model_dump(exclude_unset=True), "acceptance": None, "max_rounds": 1, "review": "none"}
+            | {"lessons": {}}
         )
 
     @property
