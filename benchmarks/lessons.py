@@ -103,8 +103,8 @@ async def _figures(runner: Runner) -> dict[str, int]:
     return {
         "calls": calls[0]["n"],
         "accepted": len(asked),
-        "skills": len({one[0] for one in asked}),
-        "topics": len({one[-1] for one in asked}),
+        "skills": len({name for names, _ in asked for name in names}),
+        "topics": len({of_type for _, of_type in asked}),
         "near_duplicates": repeated,
         "refused": refused[0]["n"],
         "rounds": rounds[0]["n"],

@@ -39,7 +39,8 @@ async def rejection_by_code(step: Step, candidate: Candidate) -> tuple[FailureMo
     """Return why code rejects a candidate, unpaid: what is wrong with it, or a fixed rule that it breaks; else None.
 
     Where a quality verifier says whether a source supports an answer, code looks first whether it says it at all. In a
-    run with lessons, a question that is nearly an accepted one is a quality failure too. Fixed rules bind where a loop judge decides; a baseline sends nothing back for them.
+    run with lessons, a question that is nearly an accepted one is a quality failure too. Fixed rules bind where a loop
+    judge decides; a baseline sends nothing back for them.
     """
     services = step.services
     found = code_problems(services.domain, services.pack, candidate, services.frozen)

@@ -55,10 +55,13 @@ def latest(versions: Sequence[Lesson]) -> list[Lesson]:
     return sorted(found.values(), key=lambda lesson: lesson.number)
 
 
-async def asked_in_examples(ledger: Reader) -> list[list[str]]:
-    """Return the skills and the type of question of each accepted example, in the order of acceptance."""
+async def asked_in_examples(ledger: Reader) -> list[tuple[list[str], str]]:
+    """Return the skills and the type of question of each accepted example, in the order of acceptance.
+
+    Either is empty in a domain that has none.
+    """
     return [
-        [*json.loads(row["skills"] or "[]"), *json.loads(row["capabilities"] or "[]"), row["question_type"] or ""]
+        (json.loads(row["skills"] or row["capabilities"] or "[]"), row["question_type"] or "")
         for row in await ledger.read(_ASKED)
     ]
 

@@ -7,11 +7,29 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autodata.checkpoints.ledger import Reader
+from autodata.checkpoints.lessons import Batch, Lesson
+from autodata.checkpoints.queries.lessons import batches, latest, lesson_versions, names_of
 from autodata.checkpoints.queries.meta import meta_value
 from autodata.checkpoints.queries.usage import usage_by_role
 from autodata.corpus.reporting.search import Search, read_search
 from autodata.corpus.reporting.trajectories import read_trajectories
 from autodata.corpus.summary import summarise
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A lesson as it stands now, with the rounds that it cites as a person knows them."""
+
+    lesson: Lesson
+    seen: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Taught:
+    """A batch of a run with lessons, and what it taught."""
+
+    batch: Batch
+    lessons: Sequence[Shown]
 
 
 @dataclass(frozen=True)
@@ -27,6 +45,8 @@ class Source:
     documents: Sequence[Mapping[str, Any]] = ()
     """As `read_trajectories` returns them; none of a search, whose documents went through the loop many times."""
     search: Search | None = None
+    batches: Sequence[Taught] = ()
+    """The batches of a run with lessons, in order."""
 
 
 async def read_source(ledger: Reader, name: str) -> Source:
@@ -40,4 +60,21 @@ async def read_source(ledger: Reader, name: str) -> Source:
         summary=await summarise(ledger),
         usage=usage,
         documents=await read_trajectories(ledger),
+        batches=await _read_lessons(ledger),
     )
+
+
+async def _read_lessons(ledger: Reader) -> list[Taught]:
+    known = latest(await lesson_versions(ledger))
+    found = await batches(ledger)
+    names = await names_of(ledger, {document for one in found for document in one.documents})
+    return [
+        Taught(one, [Shown(lesson, places(lesson, names)) for lesson in known if lesson.batch == one.batch])
+        for one in found
+    ]
+
+
+def places(lesson: Lesson, names: Mapping[str, str]) -> list[str]:
+    """Return the rounds that a lesson cites as a person knows them: the document's name and the round's number."""
+    parts = [round_id.split("/") for round_id in lesson.evidence]
+    return [f"{names.get(part[1], part[1])} round {part[2]}" for part in parts if len(part) > 2]

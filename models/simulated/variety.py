@@ -74,9 +74,9 @@ def draw(world: World, prompt: str, rng: random.Random) -> tuple[str, str]:
 def question(skill: str, topic: str, item: str) -> str:
     """Return the question of a skill and a topic: nearly the same text each time."""
     return (
-        f"Take {topic} in a plant where {topic} can neither be stopped nor measured while it lasts, and suppose that its"
-        f" main assumption no longer holds. By {skill}, with nothing but {skill}, what follows for {topic} first, what"
-        f" later, and which sign that {skill} yields tells both cases apart before {topic} cannot be undone? {item}"
+        f"Take {topic} in a plant where {topic} can neither be stopped nor measured while it lasts, and suppose that"
+        f" its main assumption no longer holds. By {skill}, with nothing but {skill}, what follows for {topic} first,"
+        f" what later, and which sign that {skill} yields tells both cases apart before {topic} cannot be undone? {item}"
     )
 
 

@@ -27,12 +27,12 @@ LOOKED_AT = 200
 """Documents that a batch is chosen among, the first ones left; and earlier ones that they are compared with."""
 OPENING_CHARS = 2_000
 """Characters of a document by which it is compared."""
-OFTEN = Fraction(1, 4)
-"""A skill or type of question that this share of the accepted examples holds is asked often."""
-SELDOM = Fraction(1, 2)
-"""What has less than this part of an equal share is asked seldom."""
-LEAST_EXAMPLES = 4
-"""Accepted examples from which on skills and types are counted at all."""
+OFTEN, SELDOM = Fraction(2), Fraction(1, 2)
+"""Times an equal share from which on a skill or type is asked often, and below which it is asked seldom."""
+MOSTLY = Fraction(1, 2)
+"""What this share of the accepted examples holds is asked often, too, however few others there are."""
+LEAST = 3
+"""Examples that hold what is asked often, at least."""
 MOST_NAMES, NAME_CHARS = 6, 80
 """Names of skills and types that a challenger is told of, of each sort, and their length."""
 
@@ -114,18 +114,22 @@ def least_covered(
     return chosen
 
 
-def steer(asked: Sequence[Sequence[str]]) -> Steer:
-    """Return which skills and types the accepted examples hold often, and which seldom; nothing of very few examples.
+def steer(asked: Sequence[tuple[Sequence[str], str]]) -> Steer:
+    """Return which skills and types the accepted examples hold often, and which seldom, each sort by itself.
 
-    `asked` holds those of each example. Names come from models: they are cut, and only shown fenced.
+    `asked` holds the skills and the type of each example. Names come from models: they are cut, and only shown fenced.
     """
-    if len(asked) < LEAST_EXAMPLES:
-        return Steer()
-    counts = Counter(name for one in asked for name in {_plain(found) for found in one} if name)
-    often = [name for name, count in counts.most_common() if count >= OFTEN * len(asked)]
-    equal = Fraction(counts.total(), max(1, len(counts)))
-    seldom = [name for name, count in reversed(counts.most_common()) if count < SELDOM * equal]
-    return Steer(often=tuple(often[:MOST_NAMES]), seldom=tuple(seldom[:MOST_NAMES]))
+    skills = Counter(name for names, _ in asked for name in {_plain(one) for one in names} if name)
+    types = Counter(name for _, one in asked if (name := _plain(one)))
+    often: list[str] = []
+    seldom: list[str] = []
+    for counts in (skills, types):
+        equal = Fraction(counts.total(), max(1, len(counts)))
+        ordered = counts.most_common()
+        enough = min(OFTEN * equal, MOSTLY * len(asked))
+        often += [name for name, count in ordered if count >= max(LEAST, enough)][: MOST_NAMES // 2]
+        seldom += [name for name, count in reversed(ordered) if count < SELDOM * equal][: MOST_NAMES // 2]
+    return Steer(often=tuple(often), seldom=tuple(seldom))
 
 
 def _plain(name: str) -> str:

@@ -70,7 +70,7 @@
 
   // What the text filter looks into, made when it is first asked for.
   const DOCUMENT_TEXTS = ["name", "title", "why", "note"];
-  const ROUND_TEXTS = ["question", "context", "passage", "reference", "type", "quality", "judgement", "reason", "feedback"];
+  const ROUND_TEXTS = ["question", "context", "passage", "reference", "type", "quality", "judgement", "reason", "feedback", "lessons"];
   function haystack(item) {
     if (item.hay) return item.hay;
     const { doc } = item;
@@ -218,6 +218,7 @@
       ...(round.verdicts ? [make("h4", {}, "Verdict"), ...round.verdicts.map(verdict)] : []),
       ...part("Judgement", round.judgement),
       ...(round.labels || []).flatMap((label) => part("A person", label)),
+      ...part("Lessons the challenger was told of", round.lessons),
       ...part("Reason", round.reason), ...part("Feedback to the challenger", round.feedback),
     ];
     const told = [`Round ${round.n}: ${words(round.outcome)}${round.mode ? `, ${words(round.mode)}` : ""}`];
