@@ -84,6 +84,9 @@ def run(
     review: Annotated[
         str | None, typer.Option(help="Candidates that wait for a person: accepted, borderline, all.")
     ] = None,
+    lessons: Annotated[
+        bool, typer.Option("--lessons", help="Learn from batch to batch: 'autodata lessons RUN' shows what.")
+    ] = False,
     concurrency: Concurrency = None,
     limit: Limit = None,
     text_field: TextField = None,
@@ -118,6 +121,7 @@ def run(
         "prompts": str(prompts_folder(prompts)) if prompts else None,
         "max_rounds": max_rounds,
         "review": review,
+        "lessons.enabled": lessons or None,
         "concurrency": concurrency,
         "limit": limit,
         "target": target,
@@ -134,6 +138,8 @@ def run(
             raise UserError("--dry-run: what a server's models take is not known here: leave it out, or --server")
         if weak_from:
             raise UserError("--weak-from: a server has models of its own: choose one with --profile, or leave --server")
+        if lessons:
+            raise UserError("--lessons: the outer loop runs here, not at a server: leave it out, or --server")
         from autodata.cli.server_engine import run_on_server
 
         session, notes = run_on_server(server, graph, profile or [], server_key_env, config, flags, paths, out)

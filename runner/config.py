@@ -27,9 +27,11 @@ from autodata.models.config import BudgetConfig, ModelsConfig, ModelSettings, Re
 from autodata.models.local.weights import with_weights
 from autodata.models.simulated.world import World
 from autodata.models.validation import problems
+from autodata.nodes.dataset.settings import DATASET_DEFAULTS, LessonsConfig
 from autodata.nodes.optimizer.settings import OptimizeConfig
-from autodata.prompts import PromptPack
-from autodata.runner.fingerprint import READER, fingerprint
+from autodata.prompts import PromptPack, load_pack
+from autodata.prompts.roles import DATASET_ROLES
+from autodata.runner.fingerprint import LESSONS_VERSION, READER, fingerprint
 from autodata.runner.rooms import LEAST_CHARS, MOST_CHARS, most_chars
 from autodata.runner.serve_config import ServeConfig
 from autodata.runner.weak_from import with_weak
@@ -142,6 +144,7 @@ class RunConfig(Settings):
     documents: DocumentsConfig = DocumentsConfig()
     checkpoints: CheckpointsConfig = CheckpointsConfig()
     tracing: TracingConfig = TracingConfig()
+    lessons: LessonsConfig = LessonsConfig()
     optimize: OptimizeConfig = OptimizeConfig()
     serve: ServeConfig = ServeConfig()
 
@@ -216,8 +219,10 @@ class RunConfig(Settings):
 
     def roles(self) -> dict[str, ModelSettings]:
         """Return every role's full model settings. Raises UserError when one has no model."""
-        roles = self.models.resolve(self.chosen_domain.role_defaults, self.chosen_domain.roles)
-        return {role: with_weights(settings) for role, settings in roles.items()}
+        defaults, roles = self.chosen_domain.role_defaults, self.chosen_domain.roles
+        if self.lessons.enabled:
+            defaults, roles = {**DATASET_DEFAULTS, **defaults}, (*roles, *DATASET_ROLES)
+        return {role: with_weights(settings) for role, settings in self.models.resolve(defaults, roles).items()}
 
     def resolved(self, prompt_version: str) -> dict[str, Any]:
         """Return everything as plain values, defaults filled in and roles resolved: what `RUN/config.toml` holds."""
@@ -237,7 +242,8 @@ class RunConfig(Settings):
         plain["models"] = {
             role: settings.model_dump(mode="json", exclude_none=True) for role, settings in self.roles().items()
         }
-        return {"kind": self.kind, "prompt_version": prompt_version, **plain}
+        own = {LESSONS_VERSION: load_pack("dataset").version} if self.lessons.enabled else {}
+        return {"kind": self.kind, "prompt_version": prompt_version, **own, **plain}
 
 
 def code_of_policy(policy: AcceptancePolicy) -> str:
@@ -325,6 +331,7 @@ def stored_config(path: Path, flags: Mapping[str, Any] | None = None, kind: str 
     require_kind(values, kind, path.parent)
     values.pop("kind", None)
     values.pop("prompt_version", None)
+    values.pop(LESSONS_VERSION, None)
     values.pop("domain_settings", None)
     if isinstance(tracing := values.get("tracing"), dict) and tracing.get("langsmith"):
         del tracing["langsmith"]  # it was the default once: what is sent is asked for anew
@@ -372,6 +379,7 @@ class BaselineConfig(RunConfig):
         """Return the baseline of a run: its bounds and its number of rounds take no part."""
         return cls.model_validate(
             {**config.model_dump(exclude_unset=True), "acceptance": None, "max_rounds": 1, "review": "none"}
+            | {"lessons": {}}
         )
 
     @property

@@ -12,7 +12,7 @@ WHERE status != 'dropped' ORDER BY rowid
 """
 _ROUNDS = """
 SELECT r.round_id, r.document_id, r.n, r.outcome, r.failure_mode, r.reason, r.feedback, r.passage, r.weak_mean,
-  r.strong_mean, r.gap, r.prompt_version, r.quality, r.judgement, c.candidate
+  r.strong_mean, r.gap, r.prompt_version, r.lessons, r.quality, r.judgement, c.candidate
 FROM rounds r LEFT JOIN candidates c USING (candidate_id) ORDER BY r.document_id, r.n, r.rowid
 """
 _ATTEMPTS = """

@@ -98,6 +98,8 @@ class ExampleRow(TypedDict):
     attempts: list[Attempted]
     preset: str
     prompt_version: str
+    lessons: list[str]
+    """The versions of lessons that the challenger was told of, such as `L3.1`; none in a run without lessons."""
     models: list[Played]
     run: str
     """16 hex digits that stand for the run's configuration."""
@@ -199,6 +201,7 @@ def example_row(found: ExampleSource, *, run: str = "", source: bool = False) ->
         "attempts": [_attempted(attempt) for attempt in found.attempts],
         "preset": example.preset,
         "prompt_version": example.prompt_version,
+        "lessons": list(found.lessons),
         "models": [{"role": role, "model": model} for role, model in sorted(example.models.items())],
         "run": run,
     }

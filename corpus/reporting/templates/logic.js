@@ -20,7 +20,7 @@ const logic = (data) => {
 
   // What the text filter looks into, made when it is first asked for.
   const DOCUMENT_TEXTS = ["name", "title", "why", "note", "text"];
-  const ROUND_TEXTS = ["question", "context", "passage", "reference", "type", "quality", "judgement", "reason", "feedback"];
+  const ROUND_TEXTS = ["question", "context", "passage", "reference", "type", "quality", "judgement", "reason", "feedback", "lessons"];
   function haystack(item) {
     if (item.hay !== undefined) return item.hay;
     const { doc } = item;

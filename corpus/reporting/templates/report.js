@@ -152,6 +152,7 @@
       ...(round.verdicts ? [make("h4", {}, "Verdict"), ...round.verdicts.map(verdict)] : []),
       ...part("Judgement", round.judgement),
       ...(round.labels || []).flatMap((label) => part("A person", label)),
+      ...part("Lessons the challenger was told of", round.lessons),
       ...part("Reason", round.reason), ...part("Feedback to the challenger", round.feedback),
     ];
     const told = [`Round ${round.n}: ${words(round.outcome)}${round.mode ? `, ${words(round.mode)}` : ""}`];
