@@ -1,6 +1,6 @@
-"""What a run of many documents costs beside its calls: writes docs/many-documents.json and docs/benchmarks.md.
+"""What a run of many documents costs beside its calls: writes docs/many-documents.json.
 
-`python -m benchmarks.many_documents`. Each size is measured in a process of its own. One document is worked on, by the
+`python -m benchmarks.many_documents`, then `python -m benchmarks.page`. Each size is measured in a process of its own. One document is worked on, by the
 simulated model; all others get copies of its rows. No figure here is a promise: what counts is how a figure grows.
 """
 
@@ -163,7 +163,7 @@ def measured(count: int) -> dict[str, float]:
 
 
 def rendered(figures: Mapping[str, Any]) -> str:
-    """Return docs/benchmarks.md for the content of docs/many-documents.json."""
+    """Return the part of docs/benchmarks.md for the content of docs/many-documents.json."""
     few, many = figures["sizes"]
     of_few, of_many = (figures["measured"][str(size)] for size in (few, many))
     named = [*((name, what, "s") for name, what in STAGES.items()), ("memory", "the most memory of the process", "MiB")]
@@ -212,7 +212,6 @@ def main() -> None:
         "measured": {str(size): measured(size) for size in SIZES},
     }
     (DOCS / "many-documents.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
-    (DOCS / "benchmarks.md").write_text(rendered(figures), "utf-8")
 
 
 if __name__ == "__main__":

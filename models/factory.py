@@ -23,6 +23,7 @@ from pydantic import SecretStr
 from autodata.checkpoints.errors import UserError
 from autodata.models.beside import REASONING
 from autodata.models.config import ModelSettings, variables_in
+from autodata.models.direct import Direct
 from autodata.models.endpoint import Endpoint, RoleModel, address_of
 from autodata.models.simulated.chat_model import SimulatedChatModel
 from autodata.models.simulated.world import World
@@ -168,12 +169,20 @@ class _Told:
         return made
 
 
-class _Chat(_Told, ChatOpenAI):
+class _Chat(_Told, Direct, ChatOpenAI):
     """A model of an OpenAI-compatible server."""
 
 
-class _AzureChat(_Told, AzureChatOpenAI):
+class _AzureChat(_Told, Direct, AzureChatOpenAI):
     """A deployment of Azure OpenAI."""
+
+
+class _StockChat(_Told, ChatOpenAI):
+    """The same, with every request sent by OpenAI's library."""
+
+
+class _StockAzureChat(_Told, AzureChatOpenAI):
+    """The same."""
 
 
 def _keep_reasoning(message: BaseMessage, reported: Any) -> None:
@@ -205,9 +214,10 @@ def _openai(
         "default_query": dict(settings.query) or None,
         "openai_proxy": "",  # the client's own proxies are those of every program, HTTPS_PROXY say, not OPENAI_PROXY
     }
+    direct = settings.client == "direct"
     chat: BaseChatOpenAI
     if settings.azure:
-        chat = _AzureChat(
+        chat = (_AzureChat if direct else _StockAzureChat)(
             azure_endpoint=(settings.base_url or "").rstrip("/"),
             azure_deployment=settings.azure.deployment or settings.model,
             api_version=settings.azure.api_version,
@@ -215,7 +225,7 @@ def _openai(
             **options,
         )
     else:  # said outright: OPENAI_BASE_URL and OPENAI_API_BASE would send documents elsewhere
-        chat = _Chat(base_url=base_url or OPENAI, **options)
+        chat = (_Chat if direct else _StockChat)(base_url=base_url or OPENAI, **options)
     _keep_to_itself(role, chat, key_is_meant=True)
     return chat
 
