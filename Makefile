@@ -6,13 +6,14 @@ READY := $(VENV)/.ready
 # What one stage or worker has compiled, the next need not compile again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo studio test slow check lint types e2e kill exports browser wheel docs tables golden lock clean
+.PHONY: help demo studio test slow check lint types e2e kill exports browser wheel docs tables bench golden lock clean
 
 help:
 	@echo "make demo   the main job on a real model, no key, no server"
 	@echo "make studio the graphs on a server for LangGraph Studio, no key"
 	@echo "make test   unit and graph tests, in under a minute"
 	@echo "make slow   the unit and graph tests that take long, and every property on all its examples"
+	@echo "make bench  processor time a call and a run's time against the least, into docs/benchmarks.md"
 	@echo "make exports the exports, read and used by the libraries that they are for"
 	@echo "make browser the report in a headless Chromium, which it installs where it can"
 	@echo "make check  all that CI runs: tests, lint, types, slow tests, end-to-end tests, kill tests"
@@ -111,6 +112,11 @@ tables: $(READY)
 	$(RUN) benchmarks/tables.py
 	$(RUN) -m benchmarks.world_tables
 	$(RUN) -m benchmarks.optimizer_tables
+
+# What a call costs and how close a run comes to the least time, into docs/benchmarks.md: ten minutes of an idle machine.
+bench: $(READY)
+	$(RUN) -m benchmarks.calls
+	$(RUN) -m benchmarks.page
 
 # The recorded runs and served schemas in tests/golden; tests/graph/test_golden.py and test_schemas.py say when a prompt
 # or a schema is no longer the recorded one. What is printed of the run folders in tests/golden/run_folder is written anew

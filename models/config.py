@@ -152,6 +152,9 @@ class ModelSettings(Settings):
     """US dollars per million input tokens."""
     price_out: float | None = Field(default=None, ge=0)
     """US dollars per million output tokens."""
+    client: Literal["direct", "langchain"] = "direct"
+    """What sends requests to OpenAI-compatible servers: ours, which takes less processor time, or LangChain's model
+    by OpenAI's library. Replies and errors are the same."""
     max_concurrency: int = Field(default=16, ge=1, le=LARGEST)
     """Requests in flight at once to this model, all roles that share it together; the least of them counts."""
 

@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from autodata.checkpoints.errors import UserError
 from autodata.models.beside import REASONING
 from autodata.models.config import ModelSettings
+from autodata.models.direct import Direct
 
 OPENAI = "https://api.openai.com/v1"
 CUSTOM_HEADERS = "OPENAI_CUSTOM_HEADERS"
@@ -61,12 +62,20 @@ class _Whole:
         return made
 
 
-class Chat(_Whole, ChatOpenAI):
+class Chat(_Whole, Direct, ChatOpenAI):
     """A model of an OpenAI-compatible server."""
 
 
-class AzureChat(_Whole, AzureChatOpenAI):
+class AzureChat(_Whole, Direct, AzureChatOpenAI):
     """A deployment of Azure OpenAI."""
+
+
+class StockChat(_Whole, ChatOpenAI):
+    """The same, with every request sent by OpenAI's library."""
+
+
+class StockAzureChat(_Whole, AzureChatOpenAI):
+    """The same."""
 
 
 def _keep_reasoning(message: BaseMessage, reported: Any) -> None:
@@ -106,9 +115,10 @@ def openai_chat(
         "default_query": dict(settings.query) or None,
         "openai_proxy": "",  # the client's own proxies are those of every program, HTTPS_PROXY say, not OPENAI_PROXY
     }
+    direct = settings.client == "direct"
     chat: BaseChatOpenAI
     if settings.azure:
-        chat = AzureChat(
+        chat = (AzureChat if direct else StockAzureChat)(
             azure_endpoint=(settings.base_url or "").rstrip("/"),
             azure_deployment=settings.azure.deployment or settings.model,
             api_version=settings.azure.api_version,
@@ -116,7 +126,7 @@ def openai_chat(
             **arguments,
         )
     else:  # said outright: OPENAI_BASE_URL and OPENAI_API_BASE would send documents elsewhere
-        chat = Chat(base_url=base_url or OPENAI, **arguments)
+        chat = (Chat if direct else StockChat)(base_url=base_url or OPENAI, **arguments)
     keep_to_itself(role, chat, key_is_meant=True)
     return chat
 
