@@ -18,11 +18,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from autodata.checkpoints.document_queue import MAIN
-from autodata.checkpoints.ids import digest
+from autodata.checkpoints.ids import digest, part_of
 from autodata.checkpoints.ledger import Reader
 from autodata.checkpoints.queries.turns import challenger_calls, rounds_of_evaluation, texts_of
 from autodata.checkpoints.records import Candidate, FailureMode
-from autodata.corpus.chunks import part_of
 from autodata.corpus.exporters.rows import run_id
 from autodata.corpus.exporters.turns import TURNS, TurnRow
 from autodata.domains.tasks.passages import pick

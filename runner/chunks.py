@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from autodata.checkpoints.ids import PART, normalise_text
+from autodata.checkpoints.ids import PART, normalise_text, part_note
 from autodata.checkpoints.records import Document
 from autodata.checkpoints.texts import cut_position
 
@@ -33,10 +33,6 @@ _OPENS: Final = re.compile(
     r"(?:export\s+|public\s+|private\s+|static\s+|final\s+|abstract\s+|async\s+|default\s+|pub\s+)*"
     r"(?:class|struct|interface|trait|impl|enum|module|namespace|object|def|fn|func|function)\b"
 )
-
-
-_OF_A_DOCUMENT: Final = " of a document of"
-_NOTE: Final = re.compile(rf"(?:^|; )part ([\d,]+) of ([\d,]+){_OF_A_DOCUMENT} ")
 
 
 class _Block(NamedTuple):
@@ -73,7 +69,7 @@ def chunked(document: Document, max_chars: int, most: int | None = None) -> Part
     parts = []
     for number, text in enumerate(kept, 1):
         notes = [document.note] if document.note and number == 1 else []
-        notes.append(f"part {number:,} of {count:,}{_OF_A_DOCUMENT} {chars:,} characters")
+        notes.append(part_note(number, count, chars))
         if number == len(kept) < count:
             notes.append(f"the {count - number:,} parts behind it, {out:,} characters, left out (documents.max_chunks)")
         changed = {
@@ -85,19 +81,6 @@ def chunked(document: Document, max_chars: int, most: int | None = None) -> Part
         }
         parts.append(document.model_copy(update=changed))
     return Parts(tuple(parts), count - len(kept), out)
-
-
-def part_of(document_id: str, note: str) -> tuple[int, int] | None:
-    """Return which part of its document a document is, from 1, and of how many; None for a whole one.
-
-    `note` is the one that `chunked` wrote, other remarks before or behind it.
-    """
-    found = _NOTE.search(note) if PART in document_id else None
-    return (_count(found[1]), _count(found[2])) if found else None
-
-
-def _count(shown: str) -> int:
-    return int(shown.replace(",", ""))
 
 
 def _prose_blocks(text: str) -> list[_Block]:

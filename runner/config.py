@@ -6,7 +6,7 @@ import codecs
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -219,7 +219,8 @@ class RunConfig(Settings):
 
     def roles(self) -> dict[str, ModelSettings]:
         """Return every role's full model settings. Raises UserError when one has no model."""
-        defaults, roles = self.chosen_domain.role_defaults, self.chosen_domain.roles
+        defaults: Mapping[str, Mapping[str, Any]] = self.chosen_domain.role_defaults
+        roles: Sequence[str] = self.chosen_domain.roles
         if self.lessons.enabled:
             defaults, roles = {**DATASET_DEFAULTS, **defaults}, (*roles, *DATASET_ROLES)
         return {role: with_weights(settings) for role, settings in self.models.resolve(defaults, roles).items()}

@@ -7,7 +7,6 @@ first rows reads the last one too.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -16,17 +15,15 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ConfigDict, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
-from autodata.checkpoints.ids import digest
+from autodata.checkpoints.ids import digest, part_of, whole_name
 from autodata.checkpoints.ledger import Reader
 from autodata.checkpoints.queries.documents import ExampleSource, example_sources
 from autodata.checkpoints.queries.meta import meta_value
 from autodata.checkpoints.records import Example, Stage
-from autodata.corpus.chunks import part_of
 
 if TYPE_CHECKING:
     from autodata.corpus.exporters.turns import TurnRow
 
-_PART = re.compile(r"#\d+$")
 _STRICT = ConfigDict(strict=True, extra="forbid")
 
 
@@ -239,7 +236,7 @@ def without_repeats(rows: Sequence[ExampleRow]) -> list[ExampleRow]:
 
 def source_of(row: ExampleRow | TurnRow) -> str:
     """Return what rows of one document have in common: its name, without the number of a part of it."""
-    return _PART.sub("", row["document_name"]) or row["document_id"]
+    return whole_name(row["document_name"]) or row["document_id"]
 
 
 def _marked(row: ExampleRow, stage: Stage) -> list[Attempted]:

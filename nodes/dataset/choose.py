@@ -10,6 +10,7 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
+from autodata.checkpoints.ids import whole_name
 from autodata.checkpoints.lessons import Batch, Steer
 from autodata.checkpoints.queries.lessons import (
     asked_in_examples,
@@ -36,7 +37,6 @@ LEAST = 3
 MOST_NAMES, NAME_CHARS = 6, 80
 """Names of skills and types that a challenger is told of, of each sort, and their length."""
 
-_PART = re.compile(r"#\d+$")
 _WORD = re.compile(r"[^\W\d_]{6,}")
 
 
@@ -99,17 +99,17 @@ def least_covered(
     Parts of one file are of one source. A document's words are those of its opening with six letters or more; what
     counts is the share of them that openings before it held. Of equals the first counts, so the same for the same run.
     """
-    of_source = Counter(_source(names.get(document, document)) for document in tried)
+    of_source = Counter(whole_name(names.get(document, document)) for document in tried)
     seen: set[str] = set()
     for document in tried:
         seen |= _words(texts.get(document, ""))
     words = {document: _words(texts.get(document, "")) for document in among}
-    left, chosen = list(among), []
+    left, chosen = list(among), list[str]()
     while left and len(chosen) < count:
-        best = min(left, key=lambda one: (of_source[_source(names.get(one, one))], _share(words[one], seen)))
+        best = min(left, key=lambda one: (of_source[whole_name(names.get(one, one))], _share(words[one], seen)))
         left.remove(best)
         chosen.append(best)
-        of_source[_source(names.get(best, best))] += 1
+        of_source[whole_name(names.get(best, best))] += 1
         seen |= words[best]
     return chosen
 
@@ -126,18 +126,14 @@ def steer(asked: Sequence[tuple[Sequence[str], str]]) -> Steer:
     for counts in (skills, types):
         equal = Fraction(counts.total(), max(1, len(counts)))
         ordered = counts.most_common()
-        enough = min(OFTEN * equal, MOSTLY * len(asked))
-        often += [name for name, count in ordered if count >= max(LEAST, enough)][: MOST_NAMES // 2]
+        enough = max(Fraction(LEAST), min(OFTEN * equal, MOSTLY * len(asked)))
+        often += [name for name, count in ordered if count >= enough][: MOST_NAMES // 2]
         seldom += [name for name, count in reversed(ordered) if count < SELDOM * equal][: MOST_NAMES // 2]
     return Steer(often=tuple(often), seldom=tuple(seldom))
 
 
 def _plain(name: str) -> str:
     return " ".join(name.lower().split())[:NAME_CHARS]
-
-
-def _source(name: str) -> str:
-    return _PART.sub("", name)
 
 
 def _words(text: str) -> set[str]:

@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from autodata.checkpoints.errors import RunFailed, UserError
+from autodata.checkpoints.ids import part_of
 from autodata.checkpoints.queries.documents import ExampleSource
 from autodata.checkpoints.records import Document, Example
-from autodata.corpus.chunks import chunked, part_of
 from autodata.corpus.exporters.folder import MANIFEST
 from autodata.corpus.exporters.jsonl import export_jsonl
 from autodata.corpus.exporters.registry import EXPORTERS
@@ -30,6 +30,7 @@ from autodata.corpus.exporters.rows import (
 )
 from autodata.corpus.exporters.splits import parse_shares, split
 from autodata.corpus.exporters.turns import TURNS, TurnRow
+from autodata.runner.chunks import chunked
 
 
 def example(number: int = 1, **changes: Any) -> Example:
