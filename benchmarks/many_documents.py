@@ -1,7 +1,8 @@
 """What a run of many documents costs beside its calls: writes docs/many-documents.json.
 
-`python -m benchmarks.many_documents`, then `python -m benchmarks.page`. Each size is measured in a process of its own. One document is worked on, by the
-simulated model; all others get copies of its rows. No figure here is a promise: what counts is how a figure grows.
+`python -m benchmarks.many_documents`, then `python -m benchmarks.page`. Each size is measured in a process of its own.
+One document is worked on, by the simulated model; all others get copies of its rows. No figure here is a promise: what
+counts is how a figure grows.
 """
 
 from __future__ import annotations
