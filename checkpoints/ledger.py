@@ -15,17 +15,23 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, closing, contextmanager
-from itertools import groupby
 from pathlib import Path
 from threading import Lock
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from autodata.checkpoints.errors import DiskFailed, RunFailed, UserError
+from autodata.checkpoints.known_calls import KnownCalls
 from autodata.checkpoints.schema import MIGRATIONS, SCHEMA_VERSION, TABLES, Rows, create_tables, encode, upgrade_tables
-from autodata.checkpoints.statements import savepoint, select, table_names, update, upsert
+from autodata.checkpoints.upserts import incomplete, upsert
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 BUSY_SECONDS = 30.0
 """How long a write waits for another program that holds the file."""
+
+CHECKED_WHOLE = 32 * 2**20
+"""Bytes of the largest file that is looked through for damage when it is opened to be written."""
 
 _TEXTS = {"document": ("documents", "text"), "answer": ("attempts", "answer")}
 
@@ -72,9 +78,26 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_SECONDS)
 
 
+def _database(connection: sqlite3.Connection) -> Database:
+    """Return what writes to a file. The library takes a while to import, and who only looks can do without it."""
+    from sqlite_utils import Database  # noqa: PLC0415 - a reader needs none of it
+
+    return Database(connection, execute_plugins=False)
+
+
+def _rows(
+    connection: sqlite3.Connection, sql: str, params: Sequence[Any] | dict[str, Any] = ()
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a SELECT or a PRAGMA."""
+    cursor = connection.execute(sql, params)
+    names = [column[0] for column in cursor.description]
+    for row in cursor:
+        yield dict(zip(names, row, strict=True))
+
+
 def _is_new(db: sqlite3.Connection, path: Path) -> bool:
     """Return whether a file holds nothing yet. Raises UserError when what it holds is no ledger of this version."""
-    tables = table_names(db)
+    tables = {row["name"] for row in _rows(db, "SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not tables:
         return True
     if not tables.issuperset({"meta", "documents", "calls"}):
@@ -92,10 +115,30 @@ def _is_new(db: sqlite3.Connection, path: Path) -> bool:
     return False
 
 
+def _damage(connection: sqlite3.Connection, path: Path) -> str:
+    """Return what is wrong with a file, `ok` where nothing is found.
+
+    A large one is not read whole, which takes seconds a gigabyte: its length, its tables' names and the small table
+    `meta` are looked at. Damage elsewhere is found by whoever reads the place.
+    """
+    size = path.stat().st_size
+    of = "1" if size <= CHECKED_WHOLE else "meta"
+    [[problem]] = connection.execute(f"PRAGMA quick_check({of})").fetchmany(1)
+    log = Path(f"{path}-wal")
+    # The header says how many pages there are; a kill may have left the last of them in the log beside the file.
+    if problem == "ok" and size > CHECKED_WHOLE and not (log.exists() and log.stat().st_size):
+        with path.open("rb") as file:
+            head = file.read(32)
+        page = int.from_bytes(head[16:18]) or 1
+        if size < int.from_bytes(head[28:32]) * (65536 if page == 1 else page):
+            return "malformed: the file ends too soon"
+    return str(problem)
+
+
 def _version(db: sqlite3.Connection) -> str:
     """Return the schema version of a file, `none` where it has none."""
     try:
-        rows = list(select(db, "SELECT value FROM meta WHERE key = 'schema_version'"))
+        rows = list(_rows(db, "SELECT value FROM meta WHERE key = 'schema_version'"))
     except sqlite3.OperationalError:  # no such table or column
         return "none"
     return str(rows[0]["value"]) if rows else "none"
@@ -103,35 +146,17 @@ def _version(db: sqlite3.Connection) -> str:
 
 def _upgrade(path: Path) -> None:
     """Bring a file of an older schema version up to this one. Whoever comes first does it, all or nothing."""
-    with closing(_connect(path, "rw")) as db:
-        if _version(db) not in MIGRATIONS:
+    with closing(_connect(path, "rw")) as connection:
+        if _version(connection) not in MIGRATIONS:
             return
+        db = _database(connection)
         db.execute("BEGIN IMMEDIATE")
         try:
-            if _version(db) in MIGRATIONS:  # another process may have done it meanwhile
+            if _version(connection) in MIGRATIONS:  # another process may have done it meanwhile
                 upgrade_tables(db)
             db.execute("COMMIT")
         finally:
             db.rollback()
-
-
-def _upsert(db: sqlite3.Connection, rows: Rows) -> None:
-    for name, of_table in rows.items():
-        table = TABLES[name]
-        # Rows of one statement share its columns: a column that one row lacks would be set to null by another's.
-        for columns, group in groupby(of_table, key=frozenset):
-            if table.required <= columns:
-                upsert(db, name, table, list(group))
-                continue
-            # SQLite looks at NOT NULL before it looks for the row to update, so a part of a row is not an upsert.
-            for row in group:
-                if not update(db, name, table, row, columns - {*table.pk}):
-                    raise _incomplete(name, row)
-
-
-def _incomplete(name: str, row: Mapping[str, Any]) -> ValueError:
-    table = TABLES[name]
-    return ValueError(f"table {name} has no row {table.key(row)}, and a new one needs {', '.join(table.missing(row))}")
 
 
 class Reader:
@@ -211,7 +236,7 @@ class Reader:
 
     def _query(self, sql: str, params: Sequence[Any] | dict[str, Any]) -> list[dict[str, Any]]:
         with _reporting(self.path):
-            return list(select(self._read_db, sql, params))
+            return list(_rows(self._read_db, sql, params))
 
 
 def open_readonly(path: Path) -> AbstractAsyncContextManager[Reader]:
@@ -250,11 +275,11 @@ class Ledger(Reader):
         """Transactions written since the file was opened."""
         self._writing = ThreadPoolExecutor(1, "ledger-write")
         self._write_files = ExitStack()
-        self._write_db: sqlite3.Connection
+        self._write_db: Database
         self._pending: deque[_Save] = deque()
         self._carried: dict[tuple[str, tuple[Any, ...]], dict[str, Any]] = {}
         self._carrying = Lock()
-        self._keys: set[str] = set()
+        self._known = KnownCalls(self.read)
         self._broken: UserError | RunFailed | None = None
         self._texts_saved = 0
         self._ids: tuple[int, list[str]] = (-1, [])
@@ -299,11 +324,15 @@ class Ledger(Reader):
             for name, rows in encoded.items():
                 self._carried |= {(name, TABLES[name].key(row)): row for row in rows}
 
-    async def find_call(self, key: str) -> Mapping[str, Any] | None:
-        """Return the stored row of table `calls` with this key, or None, which costs nothing."""
-        if key not in self._keys:
+    async def find_call(self, key: str, thread: str | None = None) -> Mapping[str, Any] | None:
+        """Return the stored row of table `calls` with this key, or None.
+
+        With the `thread` that the call is of, a row that is not there costs nothing but one look at each thread's keys.
+        """
+        if thread is not None and not await self._known.hold(key, thread):
             return None
-        return (await self.read("SELECT * FROM calls WHERE key = ?", (key,)))[0]
+        rows = await self.read("SELECT * FROM calls WHERE key = ?", (key,))
+        return rows[0] if rows else None
 
     async def _start(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._writing, self._open_writing)
@@ -320,18 +349,18 @@ class Ledger(Reader):
         with _reporting(self.path):
             if self.path.is_file():
                 _upgrade(self.path)
-            db = self._write_db = self._write_files.enter_context(closing(_connect(self.path, "rwc")))
-            _is_new(db, self.path)
-            [(problem,)] = db.execute("PRAGMA quick_check(1)")
+            connection = self._write_files.enter_context(closing(_connect(self.path, "rwc")))
+            db = self._write_db = _database(connection)
+            _is_new(connection, self.path)
+            problem = _damage(connection, self.path)
             if problem != "ok":
                 raise _refusal(self.path, " ".join(problem.split()))
-            db.execute("PRAGMA journal_mode = WAL")
+            db.enable_wal()
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA foreign_keys = ON")
             with self._transaction():
-                if "meta" not in table_names(db):
+                if not db["meta"].exists():
                     create_tables(db)
-            self._keys.update(row["key"] for row in select(db, "SELECT key FROM calls"))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -377,17 +406,27 @@ class Ledger(Reader):
         for item, outcome in zip(batch, outcomes, strict=True):
             item.error = outcome
             if outcome is None:
-                self._keys.update(row["key"] for row in item.rows.get("calls", ()))
+                for row in item.rows.get("calls", ()):
+                    self._known.note(row["key"], row.get("thread_id", ""))
 
     def _write_one(self, rows: Rows) -> Exception | None:
         """Write one save within the open transaction; return its own fault, which must not touch its neighbours."""
+        connection = self._write_db.conn
         try:
-            with savepoint(self._write_db):
-                _upsert(self._write_db, rows)
+            connection.execute("SAVEPOINT one_save")
+            try:
+                upsert(connection, rows)
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK TO one_save")
+                raise
+            finally:
+                if connection.in_transaction:
+                    connection.execute("RELEASE one_save")
         except (ValueError, OverflowError) as error:
             return error
         except sqlite3.Error as error:
-            lost = not self._write_db.in_transaction  # SQLite may roll all of it back by itself
+            lost = not connection.in_transaction  # SQLite may roll all of it back by itself
             if lost or _reported(self.path, error) is not None:
                 raise
             return error
@@ -411,7 +450,7 @@ class MemoryLedger:
                 old = changed[name].get(spec.key(row))
                 if old is None:
                     if spec.missing(row):
-                        raise _incomplete(name, row)
+                        raise incomplete(name, row)
                     old = dict.fromkeys(spec.columns) | dict(spec.defaults)
                 changed[name][spec.key(row)] = old | row
         self.tables |= changed
@@ -427,7 +466,7 @@ class MemoryLedger:
         rows = self.tables["documents"].values()
         return sorted(row["document_id"] for row in rows if row["text"] and not row.get("replaced_by"))
 
-    async def find_call(self, key: str) -> Mapping[str, Any] | None:
+    async def find_call(self, key: str, thread: str | None = None) -> Mapping[str, Any] | None:
         """Return the stored row of table `calls` with this key, or None."""
         return self.tables["calls"].get((key,))
 

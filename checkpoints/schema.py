@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autodata.checkpoints.ids import canonical_json
-from autodata.checkpoints.statements import (
-    add_column,
-    column_names,
-    create_index,
-    create_table,
-    indexes,
-    table_names,
-)
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 SCHEMA_VERSION = "6"
 """Kept in table `meta` under `schema_version`. A file of a version in `MIGRATIONS` is brought up to it, any other is
@@ -314,11 +308,27 @@ def _encode_value(value: object, kind: type) -> str | int | float | None:
     raise TypeError(f"the ledger cannot hold a {type(value).__name__}")
 
 
-def create_tables(db: sqlite3.Connection) -> None:
+def create_tables(db: Database) -> None:
     """Create every table of the ledger in an empty database and note the schema version."""
-    for name, table in TABLES.items():
-        create_table(db, name, table)
-    db.execute("INSERT INTO meta (key, value) VALUES ('schema_version', ?)", [SCHEMA_VERSION])
+    for name in TABLES:
+        _create(db, name)
+    db.table("meta").insert({"key": "schema_version", "value": SCHEMA_VERSION})
+
+
+def _create(db: Database, name: str) -> None:
+    table = TABLES[name]
+    created = db.create_table(
+        name,
+        dict(table.columns),
+        pk=table.pk,
+        not_null={*table.pk, *table.required, *table.defaults},
+        defaults=dict(table.defaults),
+        foreign_keys=[(column, other, column) for column, other in table.foreign.items()],
+        column_order=list(table.pk),
+        strict=True,
+    )
+    for columns in table.indexes:
+        created.create_index(columns)
 
 
 _CHARGE = """
@@ -332,38 +342,38 @@ WHERE charged_out IS NULL
 """What the calls of an older file count for: prompts are not kept, but few are shorter than their document."""
 
 
-def _add_what_lacks(db: sqlite3.Connection) -> None:
+def _add_what_lacks(db: Database) -> None:
     """Add the tables, columns and indexes that a file lacks. Nothing that is there changes."""
-    there = table_names(db)
+    there = set(db.table_names())
     for name, table in TABLES.items():
         if name not in there:
-            create_table(db, name, table)
+            _create(db, name)
             continue
-        known = column_names(db, name)
-        for column in table.columns:
+        known = {column.name for column in db.table(name).columns}
+        for column, kind in table.columns.items():
             if column not in known:
-                add_column(db, name, table, column)
-        indexed = set(indexes(db, name).values())
+                db.execute(f"ALTER TABLE [{name}] ADD COLUMN [{column}] {_declared(table, column, kind)}")
+        indexed = {tuple(index.columns) for index in db.table(name).indexes}
         for columns in table.indexes:
             if columns not in indexed:
-                create_index(db, name, columns)
+                db.table(name).create_index(columns)
 
 
-def _charge_calls(db: sqlite3.Connection) -> None:
+def _charge_calls(db: Database) -> None:
     """Add what lacks, and fill in what the calls that are there count for under a budget."""
     _add_what_lacks(db)
     db.execute(_CHARGE)
 
 
-def _tell_tokens_apart(db: sqlite3.Connection) -> None:
+def _tell_tokens_apart(db: Database) -> None:
     """Add what lacks, and drop the index of calls that the one with cached and reasoning tokens stands in for."""
     _add_what_lacks(db)
-    for index, columns in indexes(db, "calls").items():
-        if columns not in TABLES["calls"].indexes:
-            db.execute(f"DROP INDEX [{index}]")
+    for index in db.table("calls").indexes:
+        if not index.unique and tuple(index.columns) not in TABLES["calls"].indexes:
+            db.execute(f"DROP INDEX [{index.name}]")
 
 
-MIGRATIONS: Mapping[str, Callable[[sqlite3.Connection], None]] = {
+MIGRATIONS: Mapping[str, Callable[[Database], None]] = {
     "1": _add_what_lacks,  # extracts, what a loop judge and a screen found
     "2": _add_what_lacks,  # people's labels, forks, the optimiser's tables, spans
     "3": _charge_calls,  # what a call counts for, and requests that timed out
@@ -377,7 +387,7 @@ first one that renames or drops one writes down what the tables were before it, 
 """
 
 
-def upgrade_tables(db: sqlite3.Connection) -> None:
+def upgrade_tables(db: Database) -> None:
     """Bring a ledger of an older version to this one, step by step, and note the version after each.
 
     For a file whose version is in `MIGRATIONS`, within the caller's transaction. Raises KeyError for any other.
@@ -387,3 +397,12 @@ def upgrade_tables(db: sqlite3.Connection) -> None:
         MIGRATIONS[version](db)
         version = str(int(version) + 1)
         db.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", [version])
+
+
+def _declared(table: Table, column: str, kind: type) -> str:
+    """Return the type of a column that is added; one that may not be null has a default, or it could not be added."""
+    sql = {str: "TEXT", int: "INTEGER", float: "REAL"}[kind]
+    if column not in table.defaults:
+        return sql
+    default = table.defaults[column]
+    return f"{sql} NOT NULL DEFAULT " + (str(default) if isinstance(default, int) else f"'{default}'")
