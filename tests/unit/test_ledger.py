@@ -101,6 +101,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 async def test_rows_outlive_a_kill_right_after_save(path: Path) -> None:
     assert child(KILLED, path).returncode == -signal.SIGKILL
     async with open_readonly(path) as reader:
