@@ -21,142 +21,25 @@ from typing import TYPE_CHECKING, Any, Self
 
 from autodata.checkpoints.errors import DiskFailed, RunFailed, UserError
 from autodata.checkpoints.known_calls import KnownCalls
-from autodata.checkpoints.schema import MIGRATIONS, SCHEMA_VERSION, TABLES, Rows, create_tables, encode, upgrade_tables
+from autodata.checkpoints.ledger_file import (
+    connect,
+    damage,
+    is_new,
+    read_rows,
+    refusal,
+    reported_error,
+    reporting,
+    upgrade,
+    version_of,
+    writable,
+)
+from autodata.checkpoints.schema import MIGRATIONS, TABLES, Rows, create_tables, encode
 from autodata.checkpoints.upserts import incomplete, upsert
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-BUSY_SECONDS = 30.0
-"""How long a write waits for another program that holds the file."""
-
-CHECKED_WHOLE = 32 * 2**20
-"""Bytes of the largest file that is looked through for damage when it is opened to be written."""
-
 _TEXTS = {"document": ("documents", "text"), "answer": ("attempts", "answer")}
-
-_SPOILT = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
-_UNWRITABLE = {
-    sqlite3.SQLITE_FULL: "free some space",
-    sqlite3.SQLITE_IOERR: "check the disk",
-    sqlite3.SQLITE_READONLY: "make the file and its folder writable",
-    sqlite3.SQLITE_PERM: "make the file and its folder writable",
-    sqlite3.SQLITE_CANTOPEN: "see that its folder exists and is writable",
-    sqlite3.SQLITE_BUSY: "close the other program that is writing to it",
-}
-
-
-def _refusal(path: Path, problem: object) -> UserError:
-    return UserError(
-        f"{path} cannot be used as a ledger ({problem}): move it away, or first save what can be saved with"
-        f" `sqlite3 {path} .recover > saved.sql`"
-    )
-
-
-def _reported(path: Path, error: sqlite3.Error) -> UserError | RunFailed | None:
-    """Return what the user must hear of an error that is the file's or the disk's, None for the caller's own."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in _SPOILT:
-        return _refusal(path, error)
-    if code in _UNWRITABLE:
-        return DiskFailed(f"{path}: {error}: {_UNWRITABLE[code]}, then type the same command again to go on")
-    return None
-
-
-@contextmanager
-def _reporting(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        reported = _reported(path, error)
-        if reported is None:
-            raise
-        raise reported from error
-
-
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_SECONDS)
-
-
-def _database(connection: sqlite3.Connection) -> Database:
-    """Return what writes to a file. The library takes a while to import, and who only looks can do without it."""
-    from sqlite_utils import Database  # noqa: PLC0415 - a reader needs none of it
-
-    return Database(connection, execute_plugins=False)
-
-
-def _rows(
-    connection: sqlite3.Connection, sql: str, params: Sequence[Any] | dict[str, Any] = ()
-) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a SELECT or a PRAGMA."""
-    cursor = connection.execute(sql, params)
-    names = [column[0] for column in cursor.description]
-    for row in cursor:
-        yield dict(zip(names, row, strict=True))
-
-
-def _is_new(db: sqlite3.Connection, path: Path) -> bool:
-    """Return whether a file holds nothing yet. Raises UserError when what it holds is no ledger of this version."""
-    tables = {row["name"] for row in _rows(db, "SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if not tables:
-        return True
-    if not tables.issuperset({"meta", "documents", "calls"}):
-        raise _refusal(path, "it is another program's database")
-    version = _version(db)
-    if version.isdecimal() and int(version) > int(SCHEMA_VERSION):
-        raise UserError(
-            f"{path} was made by a later version of Autodata (its schema version is {version}, this one's is"
-            f" {SCHEMA_VERSION}): update with `pip install --upgrade autodata-langgraph`, or use another folder"
-        )
-    if version != SCHEMA_VERSION:
-        raise _refusal(path, f"its schema version is {version}, this Autodata's is {SCHEMA_VERSION}")
-    if not tables.issuperset(TABLES):
-        raise _refusal(path, "it is another program's database")
-    return False
-
-
-def _damage(connection: sqlite3.Connection, path: Path) -> str:
-    """Return what is wrong with a file, `ok` where nothing is found.
-
-    A large one is not read whole, which takes seconds a gigabyte: its length, its tables' names and the small table
-    `meta` are looked at. Damage elsewhere is found by whoever reads the place.
-    """
-    size = path.stat().st_size
-    of = "1" if size <= CHECKED_WHOLE else "meta"
-    [[problem]] = connection.execute(f"PRAGMA quick_check({of})").fetchmany(1)
-    log = Path(f"{path}-wal")
-    # The header says how many pages there are; a kill may have left the last of them in the log beside the file.
-    if problem == "ok" and size > CHECKED_WHOLE and not (log.exists() and log.stat().st_size):
-        with path.open("rb") as file:
-            head = file.read(32)
-        page = int.from_bytes(head[16:18]) or 1
-        if size < int.from_bytes(head[28:32]) * (65536 if page == 1 else page):
-            return "malformed: the file ends too soon"
-    return str(problem)
-
-
-def _version(db: sqlite3.Connection) -> str:
-    """Return the schema version of a file, `none` where it has none."""
-    try:
-        rows = list(_rows(db, "SELECT value FROM meta WHERE key = 'schema_version'"))
-    except sqlite3.OperationalError:  # no such table or column
-        return "none"
-    return str(rows[0]["value"]) if rows else "none"
-
-
-def _upgrade(path: Path) -> None:
-    """Bring a file of an older schema version up to this one. Whoever comes first does it, all or nothing."""
-    with closing(_connect(path, "rw")) as connection:
-        if _version(connection) not in MIGRATIONS:
-            return
-        db = _database(connection)
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            if _version(connection) in MIGRATIONS:  # another process may have done it meanwhile
-                upgrade_tables(db)
-            db.execute("COMMIT")
-        finally:
-            db.rollback()
 
 
 class Reader:
@@ -218,25 +101,25 @@ class Reader:
     def _open_reading(self) -> None:
         if not self.path.is_file():
             raise UserError(f"there is no ledger {self.path}: name a folder that `autodata run --out` made")
-        with _reporting(self.path):
+        with reporting(self.path):
             # A connection that may not write leaves the file's side files lying about when it closes. In a folder that
             # nobody may write to SQLite cannot make them: there the file is read as one that does not change.
             frozen = not os.access(self.path.parent, os.W_OK) and not Path(f"{self.path}-wal").exists()
             mode = "ro&immutable=1" if frozen else "rw"
             if not frozen:
-                _upgrade(self.path)
-            self._read_db = self._read_files.enter_context(closing(_connect(self.path, mode)))
-            if frozen and _version(self._read_db) in MIGRATIONS:
+                upgrade(self.path)
+            self._read_db = self._read_files.enter_context(closing(connect(self.path, mode)))
+            if frozen and version_of(self._read_db) in MIGRATIONS:
                 raise UserError(
                     f"{self.path} was made by an earlier version: make its folder writable, or look at a copy of it"
                 )
             self._read_db.execute("PRAGMA query_only = ON")
-            if _is_new(self._read_db, self.path):
-                raise _refusal(self.path, "it holds no tables")
+            if is_new(self._read_db, self.path):
+                raise refusal(self.path, "it holds no tables")
 
     def _query(self, sql: str, params: Sequence[Any] | dict[str, Any]) -> list[dict[str, Any]]:
-        with _reporting(self.path):
-            return list(_rows(self._read_db, sql, params))
+        with reporting(self.path):
+            return list(read_rows(self._read_db, sql, params))
 
 
 def open_readonly(path: Path) -> AbstractAsyncContextManager[Reader]:
@@ -346,15 +229,15 @@ class Ledger(Reader):
         self._writing.shutdown()
 
     def _open_writing(self) -> None:
-        with _reporting(self.path):
+        with reporting(self.path):
             if self.path.is_file():
-                _upgrade(self.path)
-            connection = self._write_files.enter_context(closing(_connect(self.path, "rwc")))
-            db = self._write_db = _database(connection)
-            _is_new(connection, self.path)
-            problem = _damage(connection, self.path)
+                upgrade(self.path)
+            connection = self._write_files.enter_context(closing(connect(self.path, "rwc")))
+            db = self._write_db = writable(connection)
+            is_new(connection, self.path)
+            problem = damage(connection, self.path)
             if problem != "ok":
-                raise _refusal(self.path, " ".join(problem.split()))
+                raise refusal(self.path, " ".join(problem.split()))
             db.enable_wal()
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA foreign_keys = ON")
@@ -381,7 +264,7 @@ class Ledger(Reader):
             if batch and self._broken is None:
                 self._write(batch)
         except sqlite3.Error as error:
-            self._broken = _reported(self.path, error)
+            self._broken = reported_error(self.path, error)
             for item in batch:
                 item.error = error
         finally:
@@ -427,7 +310,7 @@ class Ledger(Reader):
             return error
         except sqlite3.Error as error:
             lost = not connection.in_transaction  # SQLite may roll all of it back by itself
-            if lost or _reported(self.path, error) is not None:
+            if lost or reported_error(self.path, error) is not None:
                 raise
             return error
         return None

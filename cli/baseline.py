@@ -22,6 +22,7 @@ from autodata.cli.run import (
     StatusJson,
     TextField,
     TitleField,
+    bounds,
     fields,
     find_settings,
     finish,
@@ -61,10 +62,7 @@ def baseline(
         "concurrency": concurrency,
         "limit": limit,
         **fields(text_field, title_field, id_field),
-        "budget.max_calls": max_calls,
-        "budget.max_tokens": max_tokens,
-        "budget.max_usd": max_usd,
-        "budget.max_seconds": max_seconds,
+        **bounds(max_calls, max_tokens, max_usd, max_seconds),
     }
     settings = BaselineConfig.of(find_settings(config, out, flags, BaselineConfig.kind))
     paths = [*(documents or []), *(more or [])]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -45,41 +45,14 @@ def doctor(
 
     Example: autodata doctor --config autodata.toml
     """
-    from autodata.models.local.serving import LocalServing
-    from autodata.models.probe import group, probe
     from autodata.nodes.solver_modes import cautions
     from autodata.runner.config import load_config
-    from autodata.runner.rehearsal import rehearse as run_through
 
     if not math.isfinite(timeout):
         raise UserError(f"--timeout {timeout}: give a number of seconds")
     settings = load_config(config)
     roles = {role: _bounded(one, timeout) for role, one in settings.roles().items()}
-    errors = console(stderr=True)
-
-    async def try_all() -> tuple[list[Finding], Rehearsal | None, SaverFinding | None]:
-        with errors.status("") as line:
-
-            def say(what: str, done: int = 0, total: int = 0) -> None:
-                size = f" ({done / 1e6:,.0f} of {total / 1e6:,.0f} MB)" if total else ""
-                line.update(Text(printable(f"{what}{size}")))
-
-            local = settings.local
-            serving = LocalServing(progress=say, n_parallel=local.n_parallel, ctx=local.ctx, python=local.python)
-            try:
-                longest = _longest(settings) if rehearse else 0
-                parts = group(roles)
-                findings = [await probe(part, serving, say, settings.retries, longest=longest) for part in parts]
-                saver = await _try_saver(settings.checkpoints)
-            finally:
-                await serving.aclose()
-            rehearsal = None
-            if rehearse and all(finding.usable for finding in findings):
-                say(f"rehearsing: {len(roles)} calls, one a role, and more where a reply must be repaired")
-                rehearsal = await run_through(settings, _small_document(), say)
-            return findings, rehearsal, saver
-
-    findings, rehearsal, saver = asyncio.run(try_all())
+    findings, rehearsal, saver = asyncio.run(_try_all(settings, roles, console(stderr=True), rehearse=rehearse))
     warnings = cautions(settings.chosen_domain, settings.roles())
     usable = all(finding.usable for finding in findings) and not (saver and saver.problem)
     usable = usable and (rehearsal is None or rehearsal.usable)
@@ -93,6 +66,37 @@ def doctor(
     else:
         _report(console(), findings, rehearsal, saver, warnings)
     raise typer.Exit(0 if usable else 1)
+
+
+async def _try_all(
+    settings: RunConfig, roles: Mapping[str, ModelSettings], errors: Console, *, rehearse: bool
+) -> tuple[list[Finding], Rehearsal | None, SaverFinding | None]:
+    """Try every endpoint and the checkpoints' server; where all endpoints can be used, each role does its work."""
+    from autodata.models.local.serving import LocalServing
+    from autodata.models.probe import group, probe
+    from autodata.runner.rehearsal import rehearse as run_through
+
+    with errors.status("") as line:
+
+        def say(what: str, done: int = 0, total: int = 0) -> None:
+            size = f" ({done / 1e6:,.0f} of {total / 1e6:,.0f} MB)" if total else ""
+            line.update(Text(printable(f"{what}{size}")))
+
+        serving = LocalServing(
+            progress=say, n_parallel=settings.local.n_parallel, ctx=settings.local.ctx, python=settings.local.python
+        )
+        try:
+            longest = _longest(settings) if rehearse else 0
+            parts = group(roles)
+            findings = [await probe(part, serving, say, settings.retries, longest=longest) for part in parts]
+            saver = await _try_saver(settings.checkpoints)
+        finally:
+            await serving.aclose()
+        rehearsal = None
+        if rehearse and all(finding.usable for finding in findings):
+            say(f"rehearsing: {len(roles)} calls, one a role, and more where a reply must be repaired")
+            rehearsal = await run_through(settings, _small_document(), say)
+        return findings, rehearsal, saver
 
 
 def _report(

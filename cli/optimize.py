@@ -28,6 +28,7 @@ from autodata.cli.run import (
     Pilot,
     TextField,
     TitleField,
+    bounds,
     by_cause,
     fields,
     find_settings,
@@ -91,10 +92,7 @@ def search(
         "optimize.parallel": parallel,
         "optimize.confirm": confirm,
         **fields(text_field, title_field, id_field),
-        "budget.max_calls": max_calls,
-        "budget.max_tokens": max_tokens,
-        "budget.max_usd": max_usd,
-        "budget.max_seconds": max_seconds,
+        **bounds(max_calls, max_tokens, max_usd, max_seconds),
     }
     settings = OptimizeRunConfig.of(find_settings(config, out, flags, OptimizeRunConfig.kind))
     paths = {"train": train or [], "validate": validate or [], "test": test or []}

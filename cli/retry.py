@@ -18,6 +18,7 @@ from autodata.cli.run import (
     MaxTokens,
     MaxUsd,
     StatusJson,
+    bounds,
     conclude,
     execute,
     find_settings,
@@ -53,10 +54,7 @@ def retry(
     """
     flags = {
         "concurrency": concurrency,
-        "budget.max_calls": max_calls,
-        "budget.max_tokens": max_tokens,
-        "budget.max_usd": max_usd,
-        "budget.max_seconds": max_seconds,
+        **bounds(max_calls, max_tokens, max_usd, max_seconds),
     }
     wanted = [status for status, chosen in zip(AGAIN, (errored, rejected), strict=True) if chosen]
     if not wanted and not documents:

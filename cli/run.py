@@ -70,6 +70,7 @@ class Says(Protocol):
         """Print a line."""
 
 
+# It is long for its options, which typer reads from the signature.
 def run(
     documents: Documents = None,
     more: More = None,
@@ -127,10 +128,7 @@ def run(
         "target": target,
         "weak_from": weak_from,
         **fields(text_field, title_field, id_field),
-        "budget.max_calls": max_calls,
-        "budget.max_tokens": max_tokens,
-        "budget.max_usd": max_usd,
-        "budget.max_seconds": max_seconds,
+        **bounds(max_calls, max_tokens, max_usd, max_seconds),
     }
     paths = [*(documents or []), *(more or [])]
     if server is not None:
@@ -178,6 +176,18 @@ def foresee(
 def fields(text: str | None, title: str | None, id_: str | None) -> dict[str, str | None]:
     """Return the flags that say where a record holds its text, title and id."""
     return {"documents.text_field": text, "documents.title_field": title, "documents.id_field": id_}
+
+
+def bounds(
+    calls: int | None, tokens: int | None, usd: float | None, seconds: float | None
+) -> dict[str, int | float | None]:
+    """Return the flags that say what a run may take."""
+    return {
+        "budget.max_calls": calls,
+        "budget.max_tokens": tokens,
+        "budget.max_usd": usd,
+        "budget.max_seconds": seconds,
+    }
 
 
 def finish(settings: RunConfig, paths: list[Path], out: Path, *, as_json: bool) -> NoReturn:

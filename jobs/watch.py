@@ -19,17 +19,7 @@ from autodata.checkpoints.queries.standing import (
 from autodata.checkpoints.queries.usage import usage_of_all
 from autodata.checkpoints.usage import Usage
 from autodata.jobs.standing import ENDED, STAGES, EndpointStanding, Standing
-
-_AFTER = {
-    "extractor": "challenge",
-    "challenger": "quality",
-    "screen": "quality",
-    "quality_verifier": "weak",
-    "weak_solver": "weak",
-    "strong_solver": "strong",
-    "loop_judge": "strong",
-}
-"""The stage that a document is in once a role has answered; marks say themselves whose attempt they are of."""
+from autodata.prompts.roles import ROLE
 
 
 @dataclass(frozen=True)
@@ -100,4 +90,4 @@ def _stage(row: dict[str, Any]) -> str:
         return "strong"
     if role == "verifier":
         return "strong" if index.startswith("strong") else "weak"
-    return _AFTER.get(role, "challenge")
+    return ROLE[role].answered if role in ROLE else "challenge"

@@ -40,6 +40,8 @@ class Role:
     """The nodes that it speaks in, where they are not the one of its own name alone."""
     colour: str = "blue"
     """What its calls are drawn in by `autodata trace`: a colour that rich knows."""
+    answered: str = "challenge"
+    """The stage (`jobs/standing.py`) that a document is in once it has answered; of a mark the attempt says it."""
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -62,6 +64,7 @@ TABLE = (
         needed=_names("source failures schema"),
         editable=True,
         colour="magenta",
+        answered="quality",
     ),
     Role(
         "screen",
@@ -69,6 +72,7 @@ TABLE = (
         placeholders=_names("candidates schema"),
         needed=_names("candidates schema"),
         switch="screened",
+        answered="quality",
     ),
     Role(
         "quality_verifier",
@@ -78,6 +82,7 @@ TABLE = (
         editable=True,
         switch="quality_check",
         nodes=("quality_verifier", "accept"),
+        answered="weak",
     ),
     Role(
         "weak_solver",
@@ -87,6 +92,7 @@ TABLE = (
         structured=False,
         solver=True,
         colour="cyan",
+        answered="weak",
     ),
     Role(
         "strong_solver",
@@ -96,6 +102,7 @@ TABLE = (
         structured=False,
         solver=True,
         colour="green",
+        answered="strong",
     ),
     Role(
         "verifier",
@@ -110,6 +117,7 @@ TABLE = (
         placeholders=_names("packet schema"),
         needed=_names("packet schema"),
         switch="loop_judge",
+        answered="strong",
     ),
     Role(
         "feedback",

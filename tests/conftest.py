@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 settings.register_profile("project", deadline=None)  # a busy machine is no defect
-settings.register_profile("quick", deadline=None, max_examples=20)  # for `make test`; `make slow` tries all 100
+settings.register_profile("quick", deadline=None, max_examples=10)  # for `make test`; `make slow` tries all 100
 settings.load_profile("project")
 
 # Whoever runs the tests may trace to LangSmith; the tests must not.

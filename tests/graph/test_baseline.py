@@ -217,6 +217,7 @@ def test_compare_shows_the_suitability_of_both(tmp_path: Path) -> None:
 # The command
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("papers").mkdir()

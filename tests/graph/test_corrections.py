@@ -71,6 +71,7 @@ def folder(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "copy"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", first_quick("rounds", "none"))
 def test_more_rounds_go_on_where_a_document_ended_and_are_what_they_would_have_been(
     tmp_path: Path, keep: str, made: Path
@@ -167,6 +168,7 @@ def accepted(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", first_quick("name", "example"))
 def test_a_dropped_document_is_in_no_export_and_no_count_until_it_is_taken_back(accepted: Path, by: str) -> None:
     run = accepted / "run"

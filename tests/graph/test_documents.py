@@ -25,6 +25,7 @@ from autodata.runner.run_folder import require_room
 from tests.support import pinned
 from tests.support.commands import invoke, parsed, printed, refusal
 from tests.support.runs import generated
+from tests.support.stages import first_quick
 
 MODELS = '[models.default]\nprovider = "simulated"\nmodel = "strong"\n[models.weak_solver]\nmodel = "weak"\n'
 
@@ -71,7 +72,7 @@ def rows() -> dict[str, dict[str, Any]]:
 # Parts
 
 
-@pytest.mark.parametrize("command", ["run", "baseline"])
+@pytest.mark.parametrize("command", first_quick("run", "baseline"))
 def test_a_long_document_is_worked_on_in_parts_and_this_is_said(here: Path, command: str) -> None:
     write(long=LONG, short="# Gaff\n\nThe gaff of 1931 is of old oak.")
     result = run(command=command)
@@ -88,6 +89,7 @@ def test_a_long_document_is_worked_on_in_parts_and_this_is_said(here: Path, comm
     assert "part 3 of 4" in printed("show", "out", columns=200)
 
 
+@pytest.mark.slow
 def test_an_exported_example_names_the_part_that_it_is_of(here: Path) -> None:
     write(long=LONG)
     run(command="baseline")  # it accepts whatever it has measured
@@ -98,6 +100,7 @@ def test_an_exported_example_names_the_part_that_it_is_of(here: Path) -> None:
     assert all(row["document_name"] == f"long.md#{row['document_id'].partition('#')[2]}" for row in made)
 
 
+@pytest.mark.slow
 def test_the_same_command_again_does_nothing_and_a_larger_limit_takes_further_parts(here: Path) -> None:
     write(long=LONG)
     run("--limit", "2")
@@ -185,6 +188,7 @@ def changes(result: Result) -> list[str]:
     return [line for line in result.stderr.splitlines() if line.startswith("changed")]
 
 
+@pytest.mark.slow
 def test_a_changed_document_takes_the_place_of_its_older_version(here: Path) -> None:
     old, new = "The mast of 1931 is 41 metres tall.", "The mast of 1931 is 42 metres tall."
     write(a=old, b="The gaff of 1931 is of old oak.")
@@ -343,6 +347,7 @@ def test_parts_of_one_document_are_in_one_split_alone() -> None:
         require_splits({"train": [one, third], "validate": [other]})
 
 
+@pytest.mark.slow
 def test_fields_of_records_are_options_of_every_command(here: Path) -> None:
     record = {"body": "The mast of 1931 is 41 metres tall.", "head": "Masts", "key": "m1"}
     Path("papers", "a.jsonl").write_text(json.dumps(record), "utf-8")

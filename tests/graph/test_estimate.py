@@ -104,6 +104,7 @@ def test_it_is_said_for_people_with_what_lacks_and_whence(here: Path) -> None:
     assert "the budget --max-calls 20 is likely to end the run early: about" in text
 
 
+@pytest.mark.slow
 def test_a_pilot_is_kept_and_paid_once_and_the_run_goes_on_from_it(here: Path) -> None:
     shared = ("run", "--config", "sim.toml", "papers", "--max-rounds", "4")
     parsed(*shared, "--out", "plain", "--json")
@@ -120,6 +121,7 @@ def test_a_pilot_is_kept_and_paid_once_and_the_run_goes_on_from_it(here: Path) -
     assert calls_of(here / "piloted") == calls_of(here / "plain")
 
 
+@pytest.mark.slow
 def test_a_folder_that_holds_a_run_is_measured_and_not_touched(
     here: Path, monkeypatch: pytest.MonkeyPatch, no_calls: None
 ) -> None:
@@ -217,6 +219,7 @@ def test_nine_of_ten_intervals_hold_what_the_run_takes(tmp_path: Path) -> None:
 # A search
 
 
+@pytest.mark.slow
 def test_a_dry_run_of_a_search_holds_what_the_search_takes(here: Path) -> None:
     for split, names in (("train", "chm"), ("held-out", "tw")):
         (here / split).mkdir()
@@ -286,6 +289,7 @@ def test_a_dry_run_of_a_search_sends_nothing(here: Path) -> None:
 # From Python
 
 
+@pytest.mark.slow
 def test_from_python_it_is_the_same(here: Path) -> None:
     given: dict[str, Any] = {"config": "sim.toml", "max_rounds": 3}
     before = files(here)

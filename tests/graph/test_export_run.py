@@ -31,6 +31,7 @@ def cs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_an_export_has_attempts_and_sources(cs: Path, tmp_path: Path) -> None:
     """A folder is for the Hugging Face hub unless a format is named; splits hold whole documents."""
     assert invoke("export", cs, "--out", tmp_path / "hf", "--split", "0.5/0.5", "--source").exit_code == 0

@@ -107,6 +107,7 @@ def refused_rounds(folder: Path) -> tuple[str, int]:
     return str(found[0]["id"]), 1
 
 
+@pytest.mark.slow
 def test_feedback_is_changed_and_the_run_stays_as_it_was(run: Path) -> None:
     document, n = refused_rounds(run)
     untouched, status, exported = (

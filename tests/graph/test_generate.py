@@ -70,6 +70,7 @@ def make(documents: Any = TEXTS, **given: Any) -> GenerationResult:
     return generate(documents, **{**GIVEN, **given})
 
 
+@pytest.mark.slow
 def test_a_result_is_what_the_folder_exports_and_status_says(tmp_path: Path, temporary: Path) -> None:
     result = make(out=tmp_path / "run")
     exported = printed("export", tmp_path / "run", "--out", "-").splitlines()
@@ -158,6 +159,7 @@ async def test_in_a_running_loop_both_work_and_agree() -> None:
         generate("nowhere.txt", models=MODELS)
 
 
+@pytest.mark.slow
 def test_the_same_call_again_goes_on_and_pays_nothing(tmp_path: Path, calls: Calls) -> None:
     first = make(TEXTS[:1], out=tmp_path / "run")
     assert len(calls) == first.usage.calls > 0
@@ -254,6 +256,7 @@ def test_a_target_a_budget_and_a_dead_endpoint_end_it_as_they_should(temporary: 
     assert dead.stopped in repr(dead)
 
 
+@pytest.mark.slow
 def test_errored_documents_do_not_take_the_others_along(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = SimulatedChatModel._agenerate
 

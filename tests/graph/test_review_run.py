@@ -320,6 +320,7 @@ def test_an_edit_can_be_left(waiting: Path, tmp_path: Path, monkeypatch: pytest.
     assert "failed with exit code 1: nothing was changed" in words(typed("e|q", "review", waiting).output)
 
 
+@pytest.mark.slow
 def test_the_queue_can_go_on_at_once(waiting: Path) -> None:
     asked = parsed("status", waiting, "--json")["awaiting_review"]
     result = typed("|".join("a" * asked), "review", waiting, "--go", "--reviewer", "Grace")

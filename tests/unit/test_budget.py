@@ -309,6 +309,7 @@ async def test_what_is_made_up_for_a_budget_is_no_cost_of_the_call() -> None:
     assert (row["charged_in"], row["charged_out"]) == (8, 4096)
 
 
+@pytest.mark.slow
 async def test_what_was_spent_before_counts_the_same_when_a_folder_is_opened_again(tmp_path: Path) -> None:
     """Without a price at the time, at the price of now; a request that timed out counts, and is no call."""
     row = {"model": "m", "response": "x", "created_at": "now", "charged_in": 10, "charged_out": 1000}

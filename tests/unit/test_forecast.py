@@ -45,6 +45,7 @@ def test_a_role_without_a_price_has_no_money() -> None:
     assert found.roles["challenger"]["usd"] is None
 
 
+@pytest.mark.slow
 def test_a_target_ends_the_run_and_what_is_in_work_then_counts_in_part() -> None:
     whole = forecast(both(10, 40), Plan(100, 1, 15), priced)
     some = forecast(both(10, 40), Plan(100, 1, 15, target=10), priced)
@@ -81,11 +82,13 @@ def test_what_was_never_rejected_may_still_be_and_then_takes_all_rounds() -> Non
     assert 280 < calls.high < 1400
 
 
+@pytest.mark.slow
 def test_more_documents_than_are_drawn_count_in_proportion() -> None:
     found = forecast(both(7), Plan(5 * MOST_DRAWN, 8, 15), priced)
     assert found.totals["calls"] == Range(35 * MOST_DRAWN, 35 * MOST_DRAWN, 35 * MOST_DRAWN)
 
 
+@pytest.mark.slow
 def test_the_same_documents_give_the_same_figures_and_more_of_them_a_narrower_interval() -> None:
     rng = random.Random(3)
     rows = [document(rng.choice((5, 11, 30)), accepted=rng.random() < 0.8, rounds=3) for _ in range(60)]

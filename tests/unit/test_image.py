@@ -25,6 +25,7 @@ def dockerfile(config: Path, folder: Path) -> DockerfileParser:
         return DockerfileParser(fileobj=file, cache_content=True, env_replace=False)
 
 
+@pytest.mark.slow
 def test_the_dockerfile_says_what_langgraph_json_says(tmp_path: Path) -> None:
     parser = dockerfile(ROOT / "langgraph.json", tmp_path)
     assert json.loads(parser.envs["LANGSERVE_GRAPHS"]) == CONFIG["graphs"]

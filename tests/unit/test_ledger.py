@@ -102,6 +102,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 async def test_rows_outlive_a_kill_right_after_save(path: Path) -> None:
     assert child(KILLED, path).returncode == -signal.SIGKILL
     async with open_readonly(path) as reader:
@@ -189,14 +190,14 @@ async def test_a_document_is_counted_and_listed_without_its_text(path: Path, mon
             read.add(str(column))
         return sqlite3.SQLITE_OK
 
-    connect = ledger_module._connect
+    connect = ledger_module.connect
 
     def watched(*arguments: Any) -> Any:
         db = connect(*arguments)
         db.set_authorizer(note)
         return db
 
-    monkeypatch.setattr(ledger_module, "_connect", watched)
+    monkeypatch.setattr(ledger_module, "connect", watched)
     for command in (["status"], ["status", "--json"], ["show"], ["show", "--json"], ["compare"], ["compare", "--json"]):
         result = await asyncio.to_thread(invoke, command[0], path.parent, *command[1:])
         assert result.exit_code == 0, result.output
@@ -740,7 +741,7 @@ async def test_a_disk_that_fails_in_the_middle_of_a_run(path: Path, pragma: str,
 async def test_a_full_disk_at_the_start(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from autodata.checkpoints import ledger as module
 
-    connect = module._connect
+    connect = module.connect
 
     def on_a_small_disk(path: Path, mode: str) -> Any:
         db = connect(path, mode)
@@ -748,7 +749,7 @@ async def test_a_full_disk_at_the_start(path: Path, monkeypatch: pytest.MonkeyPa
         return db
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_connect", on_a_small_disk)
+        patch.setattr(module, "connect", on_a_small_disk)
         with pytest.raises(RunFailed, match="full: free some space"):
             async with Ledger.open(path):
                 pass

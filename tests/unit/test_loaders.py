@@ -63,6 +63,7 @@ def write_docx(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_word_keeps_headings_lists_and_tables(tmp_path: Path) -> None:
     found = only(write_docx(tmp_path / "a.docx"))
     assert found.title == "The Mast"
@@ -158,6 +159,7 @@ def test_a_page_is_read_in_the_encoding_that_it_states(tmp_path: Path) -> None:
     assert only(tmp_path / "a.html").text == "Łódź"
 
 
+@pytest.mark.slow
 def test_a_page_nested_beyond_measure_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a.html").write_text("<div><b>" * 5000 + "Of oak.")
     found = read(tmp_path / "a.html")[0]

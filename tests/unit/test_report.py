@@ -39,6 +39,7 @@ from autodata.corpus.reporting.packing import LIMITS, pack
 from autodata.corpus.reporting.search import Iteration, Search, lineage
 from autodata.corpus.reporting.trajectories import trajectory_round
 from tests.support.commands import invoke, refusal
+from tests.support.stages import first_quick
 
 HOSTILE = [
     "</script><script>alert(1)</script>",
@@ -320,7 +321,7 @@ def test_a_script_would_be_found_to_refer_elsewhere() -> None:
     assert len(refers_elsewhere(Page(html), html)) == 5
 
 
-@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("text", first_quick(*HOSTILE, quick=2))
 async def test_hostile_text_stays_text(text: str, tmp_path: Path) -> None:
     await write_run(tmp_path, question=text, answer=text, name=text)
     async with Ledger.open(tmp_path / "run.db") as ledger:
@@ -339,6 +340,7 @@ async def test_hostile_text_stays_text(text: str, tmp_path: Path) -> None:
     assert [tag for tag, _ in Page(safe).elements] == [tag for tag, _ in Page(report_page([read]).html).elements]
 
 
+@pytest.mark.slow
 async def test_a_line_of_a_megabyte_is_shortened_and_the_page_says_so(tmp_path: Path) -> None:
     letters = Random(3)
     line = "".join(letters.choices("abcdefghijklmnopqrstuvwxyz<&é", k=1_000_000))

@@ -27,6 +27,7 @@ from autodata.nodes.events import (
     ReviewEvent,
     VerdictEvent,
 )
+from autodata.prompts.roles import ROLE, TABLE
 from autodata.runner.events import (
     CallEvent,
     DrainedEvent,
@@ -106,6 +107,11 @@ def test_the_funnel_shows_what_every_run_goes_through_and_what_else_there_is() -
     )
     funnel = dict.fromkeys(STAGES, 0) | {"review": 2, "errored": 1}
     assert standing(funnel=funnel).funnel_line().endswith("strong 0 > review 2 > accepted 0 / errored 1")
+
+
+def test_each_role_leads_to_a_stage_that_is_shown() -> None:
+    assert {role.answered for role in TABLE} <= set(STAGES)
+    assert ROLE["challenger"].answered == "quality"
 
 
 def test_an_endpoint_shows_what_is_in_flight_waits_and_failed_last() -> None:

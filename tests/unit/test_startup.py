@@ -26,6 +26,7 @@ from autodata.runner.document_runner import open_runner
 from autodata.runner.ingest import add_documents
 from tests.support.commands import invoke, words
 from tests.support.runs import generated
+from tests.support.stages import first_quick
 
 HEAVY = (
     *("aiohttp", "dateutil", "httpx", "httpx2", "langchain_core", "langchain_openai", "langgraph", "langgraph_sdk"),
@@ -134,7 +135,8 @@ def test_a_run_imports_the_libraries_of_the_models_that_it_has(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "statement", ["import autodata", "from autodata import generate", "from autodata import UserError, RunConfig"]
+    "statement",
+    first_quick("import autodata", "from autodata import generate", "from autodata import UserError, RunConfig"),
 )
 def test_public_names_import_what_they_need_alone(statement: str) -> None:
     code = f"{statement}\nimport sys\nprint([name for name in {HEAVY!r} if name in sys.modules])"
@@ -143,6 +145,7 @@ def test_public_names_import_what_they_need_alone(statement: str) -> None:
     assert found == "[]"
 
 
+@pytest.mark.slow
 def test_records_and_events_build_no_schema_while_they_are_imported() -> None:
     """What validates a record or an event is built when the first is read."""
     code = """
@@ -201,6 +204,7 @@ def test_a_slip_is_answered_with_what_was_meant(arguments: Sequence[str], meant:
     assert ("Did you mean" in result.output) is ("mean" in meant)
 
 
+@pytest.mark.slow
 def test_the_module_is_the_command() -> None:
     command = [sys.executable, "-m", "autodata"]
     shown = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)
@@ -212,11 +216,11 @@ def test_the_module_is_the_command() -> None:
 
 @pytest.mark.parametrize(
     "locale",
-    [
-        {"LC_ALL": "C"},
+    first_quick(
         {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"LC_ALL": "C"},
         {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-    ],
+    ),
 )
 def test_output_is_utf_8_whatever_the_locale(locale: Mapping[str, str]) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONIOENCODING"}
@@ -226,6 +230,7 @@ def test_output_is_utf_8_whatever_the_locale(locale: Mapping[str, str]) -> None:
     assert "╭─ Commands".encode() in done.stdout
 
 
+@pytest.mark.slow
 def test_output_is_utf_8_where_python_would_write_cp1252() -> None:
     code = (
         "import io, sys; sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding='cp1252');"
@@ -263,6 +268,7 @@ def in_shell(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout
 
 
+@pytest.mark.slow
 def test_bash_completes_commands_options_and_choices_and_leaves_files_to_itself() -> None:
     assert in_shell("bash", "--norc", "-c", BASH).splitlines() == [
         "complete -o default -F _autodata_completion autodata",
@@ -280,6 +286,7 @@ ASKED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", ASKED)
 def test_zsh_and_fish_are_answered_as_their_scripts_ask(shell: str) -> None:
     script = invoke("completion", shell).output
