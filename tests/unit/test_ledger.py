@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from autodata.checkpoints import known_calls
+from autodata.checkpoints import known_calls, ledger_file
 from autodata.checkpoints import ledger as ledger_module
 from autodata.checkpoints.document_queue import DocumentQueue
 from autodata.checkpoints.errors import DiskFailed, RunFailed, UserError
@@ -813,7 +813,7 @@ async def test_a_large_file_that_is_cut_or_whose_meta_is_spoilt_is_refused(
 ) -> None:
     async with Ledger.open(path) as opened:
         await opened.save(documents=[{**DOCUMENT, "document_id": f"d{i}", "text": "x" * 9000} for i in range(20)])
-    monkeypatch.setattr(ledger_module, "CHECKED_WHOLE", 4096)
+    monkeypatch.setattr(ledger_file, "CHECKED_WHOLE", 4096)
     async with Ledger.open(path) as opened:
         assert len(await opened.documents()) == 20
     await asyncio.to_thread(shorten, path)
