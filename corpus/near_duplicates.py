@@ -20,16 +20,21 @@ def clusters(texts: Sequence[str], threshold: float = THRESHOLD) -> list[int]:
     """
     rensa = _rensa()
     index = rensa.RMinHashLSH(threshold, PERMUTATIONS, BANDS)
-    hashes: list[Any] = []
+    hashes: dict[int, Any] = {}
+    known: dict[frozenset[str], int] = {}
     first = list(range(len(texts)))
     for number, text in enumerate(texts):
+        words = frozenset(shingles(text))
+        if (same := known.setdefault(words, number)) != number:  # looked up once, however often it comes
+            _join(first, same, number)
+            continue
         found = rensa.RMinHash(PERMUTATIONS, 42)
-        found.update(sorted(shingles(text)))
+        found.update(sorted(words))
         for other in sorted(index.query(found)):
             if hashes[other].jaccard(found) >= threshold:
                 _join(first, other, number)
         index.insert(number, found)
-        hashes.append(found)
+        hashes[number] = found
     return [_root(first, number) for number in range(len(texts))]
 
 

@@ -39,6 +39,9 @@ _LATER = (
 )
 
 
+_OF_OLD = ("LANGCHAIN_TRACING", "LANGCHAIN_HANDLER")
+
+
 def langsmith_asked(configured: bool | None) -> bool:
     """Return whether traces were asked for, by `tracing.langsmith` or the environment. A key alone asks for nothing.
 
@@ -237,7 +240,21 @@ def _parts(feedback: list[FeedbackCreate]) -> list[tuple[str, tuple[None, bytes,
 
 
 def open_langsmith(config: TracingConfig, redactor: Redactor) -> LangSmithExporter | None:
-    """Open the exporter that `tracing.langsmith` or the environment asks for. Raises UserError without a key."""
+    """Open the exporter that `tracing.langsmith` or the environment asks for.
+
+    Raises UserError without a key, and for variables with which LangChain refuses every call.
+    """
+    for name in _OF_OLD:
+        if not langsmith_asked(config.langsmith) and os.environ.get(name, "").strip() not in {
+            "",
+            "0",
+            "false",
+            "False",
+        }:
+            raise UserError(
+                f"{name} asks for the tracing of an old LangChain, which the present one refuses at every call: unset"
+                f" {name} (LANGSMITH_TRACING=true asks for today's)"
+            )
     if config.langsmith and langsmith_asked(config.langsmith) and not has_key():
         raise UserError("tracing.langsmith needs a key: export LANGSMITH_API_KEY=..., or set it to false")
     if not langsmith_wanted(config.langsmith):

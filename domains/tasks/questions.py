@@ -57,9 +57,16 @@ def tried_before(question: str, earlier: Iterable[str]) -> bool:
 
 
 def _asked(question: str) -> str:
-    """Return a question's words and signs in order. Single letters, and words in mixed case, keep their case."""
+    """Return a question's words and signs in order. Single letters, symbols as Δx, and words in mixed case keep it."""
     tokens = _TOKEN.findall(unicodedata.normalize("NFC", question).replace("\N{MINUS SIGN}", "-"))
-    return " ".join(t.lower() if len(t) > 1 and (t.istitle() or t.isupper()) else t for t in tokens)
+    return " ".join(
+        t.lower() if len(t) > 1 and (t.istitle() or t.isupper()) and not _is_symbol(t) else t for t in tokens
+    )
+
+
+def _is_symbol(token: str) -> bool:
+    """Whether a word is a Greek letter before Latin ones, as Δx or ΣF."""
+    return "\u0370" <= token[0] <= "\u03ff" and token[1:2].isascii()
 
 
 def not_standing_alone(question: str) -> str | None:

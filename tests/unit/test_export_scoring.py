@@ -57,6 +57,9 @@ def test_criteria_and_fences_are_those_of_the_run(text: str) -> None:
         '{"marks": [{"number": 0, "met": true}, {"number": 1, "met": true}]}',
         "<think>" + reply([True, True]),
         '{"a":' * 5_000,
+        '{"marks": [{"number": [1], "met": true}, {"number": {}, "met": true}]}',
+        reply([True, True]) + ' No: {"marks": [{"number": 1, "met": fal',
+        '{"a": 1} ' * 5_000 + reply([True, True]),
     ],
 )
 def test_a_reply_that_says_nothing_is_no_score(said: str) -> None:
@@ -69,6 +72,28 @@ def test_a_draft_and_reasoning_before_the_last_object_do_not_count() -> None:
         f"<think>{reply([True, True])}</think> First {reply([False, False])}, no: ```json\n{reply([True, False])}\n```"
     )
     assert scoring.read(row([1, 3]), said) == 0.25
+
+
+def test_numbers_may_be_texts() -> None:
+    said = '{"marks": [{"number": "2", "met": true}, {"number": "1", "met": false}]}'
+    assert scoring.read(row([1, 3]), said) == 0.75
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<think>a</think>B", "[THINK]a[/THINK]B", "<thought>a</thought> B", "<seed:think>a</seed:think>B", "a</think>\nB"],
+)
+def test_reasoning_of_other_dialects_is_no_part_of_an_answer(text: str) -> None:
+    assert scoring.final_answer(text) == "B"
+    assert scoring.final_answer("[THINK]a") == scoring.final_answer("<thought>a") == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [(None, 2.0), ("3", 3.0), ("soon", 2.0), ("inf", 60.0), ("-1", 0.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0)],
+)
+def test_an_endpoint_may_say_when_to_come_back_in_any_form(said: str | None, seconds: float) -> None:
+    assert scoring._wait(said) == seconds
 
 
 def test_a_reference_is_marked_right_or_wrong() -> None:

@@ -197,6 +197,17 @@ def test_a_trace_exporter_gets_nothing_unless_it_is_named(installed: Path, monke
         open_exporters(TracingConfig(exporters=("otel",)), Redactor())
 
 
+@pytest.mark.parametrize("name", ["LANGCHAIN_TRACING", "LANGCHAIN_HANDLER"])
+def test_a_variable_with_which_langchain_refuses_every_call_is_named_at_once(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "true")
+    with pytest.raises(UserError, match=rf"unset {name} "):
+        open_exporters(TracingConfig(), Redactor())
+    monkeypatch.setenv(name, "false")
+    open_exporters(TracingConfig(langsmith=False), Redactor())
+
+
 def test_a_command(installed: Path) -> None:
     result = CliRunner().invoke(app, ["greet", "you"])
     assert (result.exit_code, result.output) == (0, "hello you\n")

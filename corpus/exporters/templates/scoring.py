@@ -7,8 +7,11 @@ judge says met or not met; the score is arithmetic: the weights of met criteria 
 
 from __future__ import annotations
 
+import email.utils
 import hashlib
+import http.client
 import json
+import math
 import os
 import re
 import time
@@ -30,7 +33,18 @@ _OWN_NUMBER = re.compile(
     r"(?:\d{1,3}\s{0,3}[.):]|[(\[]\d{1,3}[)\]][.:]?)(?=\s|[^\W\d]))\s*",
     re.IGNORECASE,
 )
-_REASONING_END = "</think>"
+_NAMES = r"(?:seed:|mm:|ant)?(?:think(?:ing)?|thoughts?|reasoning)"
+_REASONING_BEGIN = re.compile(
+    rf"\s*(?:<{_NAMES}>|\[THINK\]|\u25c1think\u25b7|<\|START_THINKING\|>|<\|channel\|>(?:analysis|commentary)\b)",
+    re.IGNORECASE,
+)
+_REASONING_END = re.compile(
+    rf"</{_NAMES}>|\[/THINK\]|\u25c1/think\u25b7|<\|END_THINKING\|>|<\|channel\|>final<\|message\|>", re.IGNORECASE
+)
+_OBJECT_BEGINS = re.compile(r"\s*\"")
+LONGEST_WAIT = 60.0
+MOST_STARTS = 2000
+"""A judge's reply with more opening braces than this is a model that repeats itself."""
 
 Judge = Callable[[Sequence[Mapping[str, str]]], str]
 """Answers chat messages with a text."""
@@ -48,10 +62,10 @@ def judge_prompt(folder: Path | None = None) -> dict[str, Any]:
 
 def final_answer(text: str) -> str:
     """Return what stands behind a model's reasoning; nothing where the reasoning was cut off."""
-    _, mark, answer = text.rpartition(_REASONING_END)
-    if mark:
-        return answer.strip()
-    return "" if text.lstrip().startswith("<think>") else text.strip()
+    ends = [mark.end() for mark in _REASONING_END.finditer(text)]
+    if ends:
+        return text[ends[-1] :].strip()
+    return "" if _REASONING_BEGIN.match(text) else text.strip()
 
 
 def messages(row: Mapping[str, Any], answer: str, prompt: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -99,13 +113,13 @@ def read(row: Mapping[str, Any], reply: str) -> float:
     marks = found.get("marks")
     if not isinstance(marks, list) or not all(isinstance(mark, dict) for mark in marks):
         raise Unreadable("marks: a list of objects is needed")
-    met = {mark.get("number"): mark.get("met") for mark in marks}
-    if sorted(map(str, met)) != sorted(map(str, range(1, len(items) + 1))) or len(marks) != len(items):
+    met = {str(mark.get("number")): mark.get("met") for mark in marks}
+    if sorted(met) != sorted(map(str, range(1, len(items) + 1))) or len(marks) != len(items):
         raise Unreadable(f"marks: one for each criterion 1 to {len(items)} is needed")
     if not all(isinstance(one, bool) for one in met.values()):
         raise Unreadable("met: true or false is needed")
     reachable = sum(item["weight"] for item in items if item["weight"] > 0)
-    earned = sum(item["weight"] for number, item in enumerate(items, 1) if met[number])
+    earned = sum(item["weight"] for number, item in enumerate(items, 1) if met[str(number)])
     return min(1.0, max(0.0, float(earned) / float(reachable)))
 
 
@@ -174,8 +188,24 @@ def endpoint(asked: Sequence[Mapping[str, str]]) -> str:
         except urllib.error.HTTPError as error:
             if error.code not in {408, 429, 500, 502, 503, 504} or not left:
                 raise
-            time.sleep(float(error.headers.get("Retry-After") or 2))
+            time.sleep(_wait(error.headers.get("Retry-After")))
+        except (ValueError, LookupError, TypeError, http.client.HTTPException) as error:
+            if not left:
+                raise OSError(f"{url}: what came is no chat completion: {error!r}") from error
+            time.sleep(_wait(None))
     raise OSError("unreachable")
+
+
+def _wait(said: str | None) -> float:
+    """Return the seconds to wait before another try: what a server says, in seconds or as a date, within a minute."""
+    try:
+        seconds = float(said or 2)
+    except ValueError:
+        try:
+            seconds = email.utils.parsedate_to_datetime(said or "").timestamp() - time.time()
+        except ValueError:
+            seconds = 2.0
+    return min(LONGEST_WAIT, max(0.0, seconds)) if math.isfinite(seconds) else LONGEST_WAIT
 
 
 def rubric(row: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -200,14 +230,19 @@ def fence(label: str, text: str) -> str:
 
 
 def _last_object(text: str) -> dict[str, Any]:
+    """Return the last object of a text. Raises Unreadable without one, or where one that cannot be read comes last."""
     decoder, place, found = json.JSONDecoder(), 0, None
-    while (place := text.find("{", place)) >= 0:
+    for _ in range(MOST_STARTS):
+        if (place := text.find("{", place)) < 0:
+            break
         try:
-            value, end = decoder.raw_decode(text, place)
+            found, place = decoder.raw_decode(text, place)
         except (ValueError, RecursionError):
             place += 1
-        else:
-            found, place = value, end
+            if _OBJECT_BEGINS.match(text, place):
+                found = None  # the judge began anew: what came before does not count
+    else:
+        found = None
     if not isinstance(found, dict):
         raise Unreadable("no JSON object")
     return found
