@@ -182,8 +182,9 @@ def judgement_of(task_type: TaskType) -> type[LoopJudgement]:
 
 def marks_of(task_type: TaskType, candidate: Candidate, *, verdict_alone: bool) -> type[BaseModel]:
     """Return what the judge is asked for: its verdict alone where that is wanted and the task type knows of it."""
-    alone = verdict_alone and isinstance(task_type, Decided)
-    return task_type.verdict(candidate) if alone else task_type.marks(candidate)
+    if verdict_alone and isinstance(task_type, Decided):
+        return task_type.verdict(candidate)
+    return task_type.marks(candidate)
 
 
 def vote_of(task_type: TaskType, answer: str) -> tuple[str, ...] | None:
