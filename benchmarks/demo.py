@@ -90,15 +90,16 @@ class Run:
         self.folder = folder / "run"
         self.seen: list[tuple[float, float]] = []
         """Seconds, and processor seconds, until each example."""
-        python = {"env": {**os.environ, **({"PYTHONPATH": str(packages)} if packages else {})}, "cwd": folder}
-        settings = subprocess.run([sys.executable, "-c", _SETTINGS], check=True, stdout=subprocess.PIPE, **python)
+        env = {**os.environ, **({"PYTHONPATH": str(packages)} if packages else {})}
+        asked = [sys.executable, "-c", _SETTINGS]
+        settings = subprocess.run(asked, check=True, stdout=subprocess.PIPE, env=env, cwd=folder)
         (folder / "demo.toml").write_bytes(settings.stdout)
         command = [sys.executable, "-c", _LAUNCH, "run", "--config", "demo.toml", "--documents", str(documents)]
         limits = ["--target", str(TARGET), "--max-seconds", str(longest)]
         self._log = (folder / "log").open("wb")
         self._started = time.monotonic()
         self.process = subprocess.Popen(
-            [*command, "--out", "run", *limits], stdout=self._log, stderr=self._log, **python
+            [*command, "--out", "run", *limits], stdout=self._log, stderr=self._log, env=env, cwd=folder
         )
 
     def look(self) -> bool:
@@ -153,10 +154,10 @@ def processor_seconds(root: int) -> float:
             continue
         pid = int(stat.parent.name)
         parents[pid], used[pid] = int(fields[1]), int(fields[11]) + int(fields[12])
-    below, found = {root}, True
+    below, found = {root}, {root}
     while found:
-        found = {pid for pid, parent in parents.items() if parent in below} - below  # type: ignore[assignment]
-        below |= found  # type: ignore[arg-type]
+        found = {pid for pid, parent in parents.items() if parent in found} - below
+        below |= found
     return sum(used.get(pid, 0) for pid in below) / _TICKS
 
 

@@ -167,8 +167,8 @@ class ReferenceMark(ReplyModel):
 class ReferenceVerdict(ReplyModel):
     """A judge's verdict alone on an attempt at a question with a reference answer.
 
-    Of a small model on one's own machine it is a single token, and every token of a reply takes longer than twenty of
-    a prompt that the server has read before.
+    Of a small model on one's own machine it is a single token, where quotes and an object around them took thirty to
+    sixty: `benchmarks/demo.py` compares both judges.
     """
 
     bare: ClassVar[bool] = True

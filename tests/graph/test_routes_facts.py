@@ -11,6 +11,7 @@ import pytest
 
 from autodata.graphs.self_instruct import build_self_instruct
 from autodata.nodes.challenger import NO_ANCHOR
+from autodata.prompts import fence
 from tests.graph.support import Answer, Bench, Call, Cut, Script, fact
 from tests.support.stages import first_quick
 
@@ -60,6 +61,17 @@ async def test_attempts_stop_once_the_verdict_is_settled(
     else:
         assert set(rows) == {"weak"}
     assert made.modes() == [None if accepted else "failed_on_strong" if strong else "too_easy"]
+
+
+async def test_the_prompts_of_all_who_are_shown_the_passage_begin_alike() -> None:
+    """What a server has read for the challenger it need not read again for the others."""
+    made = bench()
+    state = await made.run()
+    passage = fence("document", state["example"]["passage"])
+    prompts = [made.of(role)[0].prompt for role in ("challenger", "quality_verifier", "strong_solver")]
+    assert len({prompt[: prompt.index(passage) + len(passage)] for prompt in prompts}) == 1
+    judged = [call.prompt for call in made.of("verifier")]
+    assert len(judged) > len({prompt[: prompt.index("<answer-")] for prompt in judged}) == 1
 
 
 async def test_curtailed_counts_are_kept_out_of_means() -> None:
