@@ -94,6 +94,10 @@ def only(result: Result) -> dict[str, Any]:
     return dict(found[0])
 
 
+def say_nothing(what: str, done: int = 0, total: int = 0) -> None:
+    pass
+
+
 @pytest.mark.parametrize(("words", "read"), [("KESTREL-4417", "characters"), ("No idea.", "not sure")])
 def test_a_local_model_is_shown_a_long_prompt_too(monkeypatch: pytest.MonkeyPatch, words: str, read: str) -> None:
     def answer(settings: ModelSettings, request: Mapping[str, Any]) -> AIMessage:
@@ -108,9 +112,7 @@ def test_a_local_model_is_shown_a_long_prompt_too(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("autodata.models.probe.connect", connect)
     settings = ModelSettings(provider="local", model="m")
-    found = asyncio.run(
-        probe({"extractor": settings}, LocalServing(), lambda what, done=0, total=0: None, longest=2000)
-    )
+    found = asyncio.run(probe({"extractor": settings}, LocalServing(), say_nothing, longest=2000))
     assert found.context.startswith("2,000 characters")
     assert found.context.endswith(read)
 
