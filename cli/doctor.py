@@ -38,10 +38,10 @@ def doctor(
     """Try every endpoint of a configuration with a few tiny calls and say what each can do.
 
     Looks for the key's variable, then asks for plain text, for structured output, and for a word at the beginning of a
-    prompt as long as documents.max_chars, all as a run would: what is refused is left out, and what fails is tried
-    again. Where all is well, each role then does its real work once on a small document of the package: one call a
-    role. Local weights that are not cached yet are fetched. A Postgres server for
-    checkpoints is reached, and nothing is changed there. Exit code 1 if a role, or that server, could not be used.
+    prompt as long as documents.max_chars, or as one over a passage, all as a run would: what is refused is left out,
+    and what fails is tried again. Where all is well, each role then does its real work once on a small document of the
+    package: one call a role. Local weights that are not cached yet are fetched. A Postgres server for checkpoints is
+    reached, and nothing is changed there. Exit code 1 if a role, or that server, could not be used.
 
     Example: autodata doctor --config autodata.toml
     """
@@ -88,7 +88,10 @@ async def _try_all(
         try:
             longest = _longest(settings) if rehearse else 0
             parts = group(roles)
-            findings = [await probe(part, serving, say, settings.retries, longest=longest) for part in parts]
+            passages = settings.chosen_domain.passage_words is not None
+            findings = [
+                await probe(part, serving, say, settings.retries, longest=longest, passages=passages) for part in parts
+            ]
             saver = await _try_saver(settings.checkpoints)
         finally:
             await serving.aclose()
@@ -140,8 +143,11 @@ async def _try_saver(config: CheckpointsConfig) -> SaverFinding | None:
 
 
 def _longest(config: RunConfig) -> int:
-    """Return the characters of the longest document that a model may be shown; 0 where it is shown short passages."""
-    return config.max_chars if config.chosen_domain.passage_words is None else 0
+    """Return the characters of the longest document that a model may be shown; of a prompt where it is a passage."""
+    from autodata.runner.rooms import prompt_chars
+
+    words = config.chosen_domain.passage_words
+    return config.max_chars if words is None else prompt_chars(words)
 
 
 def _bounded(settings: ModelSettings, seconds: float) -> ModelSettings:

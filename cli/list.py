@@ -34,7 +34,8 @@ def list(  # noqa: A001 - a command's function has the command's name
 ) -> None:
     """List the runs under a folder: state, documents, accepted examples, cost and age.
 
-    running: a command works in it. errored, waiting, unfinished: what is left to do. Age: since its latest call.
+    running: a command works in it. errored, waiting, unfinished: what is left to do; empty: no document
+    was added. Age: since its latest call.
 
     Example: autodata list runs
     """
@@ -100,7 +101,7 @@ def _state(folder: Path, statuses: Mapping[str, int], kind: str) -> str:
     for status, state in (("pending", "unfinished"), ("errored", "errored"), ("waiting", "waiting")):
         if statuses.get(status):
             return state
-    return "complete"
+    return "complete" if any(statuses.values()) else "empty"
 
 
 def _is_held(lock: Path) -> bool:

@@ -118,12 +118,18 @@ def group(roles: Roles) -> list[dict[str, ModelSettings]]:
 
 
 async def probe(
-    roles: Roles, serving: Serving, say: Say, retries: RetryConfig | None = None, *, longest: int = 0
+    roles: Roles,
+    serving: Serving,
+    say: Say,
+    retries: RetryConfig | None = None,
+    *,
+    longest: int = 0,
+    passages: bool = False,
 ) -> Finding:
     """Try the endpoint that the roles share, by the calls of a run: adjusted, retried, read and repaired alike.
 
     `retries` are the run's own; waits between them are shorter. With `longest`, a prompt of so many characters is sent,
-    to see whether the server reads all of it.
+    to see whether the server reads all of it; `passages` says that documents may have any length all the same.
     """
     settings = next(iter(roles.values()))
     where = f" at {settings.address}" if settings.address else f" ({settings.provider})"
@@ -147,9 +153,9 @@ async def probe(
             found.fault(found.roles, "cannot be used", str(error))
             return found
         await trial.structured_call()
-        if longest and settings.provider != "local" and found.usable:
+        if longest > 0 and found.usable:
             say(f"trying {found.endpoint} with a prompt of {longest:,} characters")
-            await trial.long_prompt(longest)
+            await trial.long_prompt(longest, passages=passages)
         found.adjusted = list(trial.reported)
     _hide_key(found, settings)
     return found
@@ -234,7 +240,7 @@ class _Trial:
         self.found.wire_format = model.endpoint.format_for(_Sum.__name__) or model.endpoint.wire_format
         return "prompt only" if self.found.wire_format == "none" else str(self.found.wire_format)
 
-    async def long_prompt(self, longest: int) -> None:
+    async def long_prompt(self, longest: int, *, passages: bool) -> None:
         """See whether a prompt as long as the run's longest is read whole, by a word at its very beginning."""
         roles = tuple(role for role in self._answered if role in READERS_OF_SOURCE)
         if not roles:
@@ -242,7 +248,9 @@ class _Trial:
         found, size = self.found, longest
         once = self._retries.model_copy(update={"max_attempts": 1})
         caller = Caller(self._journal, self.models, retries=once)
-        advice = "raise the server's context length, or lower documents.max_chars"
+        local = self.models[roles[0]].settings.provider == "local"
+        advice = "raise local.ctx" if local else "raise the server's context length"
+        advice += "" if passages else ", or lower documents.max_chars"
         while size >= SHORTEST_PROMPT:
             try:
                 reply = await caller.text(_site(roles[0], f"context/{size}"), marked(size))
@@ -263,9 +271,8 @@ class _Trial:
             break
         if size < longest:
             fits = f"about {size:,} characters are" if size >= SHORTEST_PROMPT else "not even a short one is"
-            lower = (
-                f"set documents.max_chars = {size}, or raise the server's context length" if found.context else advice
-            )
+            enough = f"set documents.max_chars = {size}" if size >= SHORTEST_PROMPT else "lower documents.max_chars"
+            lower = advice.replace("lower documents.max_chars", enough)
             found.fault(roles, f"a prompt of {longest:,} characters is too long: {fits} read whole", lower, fatal=False)
 
 

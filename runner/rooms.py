@@ -17,6 +17,14 @@ LEAST_CHARS: Final = 200
 MOST_CHARS: Final = 60_000
 """Longest document in characters where no context is known, or a larger one: each round pays for it again."""
 
+CHARS_PER_WORD: Final = 8
+"""A careful estimate, the space behind a word included."""
+
+
+def prompt_chars(words: int) -> int:
+    """Return about how many characters the longest prompt over a passage of so many words has."""
+    return words * CHARS_PER_WORD + PROMPT_TOKENS * CHARS_PER_TOKEN
+
 
 def contexts(roles: Mapping[str, ModelSettings], local_ctx: int) -> Iterator[tuple[str, int, int]]:
     """Yield (role, context, longest reply), in tokens, of the roles that read a document and whose context is known."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from autodata.checkpoints.document_queue import DocumentQueue
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Ledger, MemoryLedger, Reader, run_lock
 from autodata.checkpoints.queries.corrections import ended_for_rounds
-from autodata.checkpoints.queries.meta import meta
+from autodata.checkpoints.queries.meta import is_answered, meta
 from autodata.checkpoints.queries.usage import answered_models, charged
 from autodata.checkpoints.writes import record_meta
 from autodata.models.budget import Budget, price
@@ -168,11 +168,12 @@ async def open_run_folder(
         stack.enter_context(tracing_context(enabled=False))
         ledger = await stack.enter_async_context(open_ledger(folder))
         config = as_begun(config, await meta(ledger))
-        await bind(ledger, folder, config.resolved(pack.version))
+        note = await bind(ledger, folder, config.resolved(pack.version))
         saver = await stack.enter_async_context(open_run_saver(config.checkpoints, folder, ledger))
         connected = await _connected(config, roles, stack, models or {}, progress)
         await note_known(connected, ledger)
         tracer = await stack.enter_async_context(traced(config, config.tracing, ledger, folder, pack))
+        tracer.notes += filter(None, [note])
         budget = await spent_budget(config, ledger, roles)
         yield RunFolder(pack, ledger, connected, budget, folder, saver, tracer)
 
@@ -280,17 +281,20 @@ def make_folder(folder: Path, hint: str) -> None:
         raise UserError(f"{folder}: cannot be made: {error.strerror}: {hint}") from error
 
 
-async def bind(ledger: Ledger, folder: Path, resolved: Mapping[str, Any]) -> None:
+async def bind(ledger: Ledger, folder: Path, resolved: Mapping[str, Any]) -> str:
     """Tie a run folder to its configuration, or refuse another. The ledger keeps it; `config.toml` is for people.
 
-    More rounds than before are no other configuration: documents that ended for want of rounds are open again.
+    More rounds than before are no other configuration: documents that ended for want of rounds are open again. A folder
+    in which nothing was answered yet takes another one, for instance a mended address; what to say of it is returned.
     """
     known = await meta(ledger)
     now = fingerprint(resolved)
     if "bearing" in known:
         require_kind(known, resolved["kind"], folder)
-    more = more_rounds(known, now) if resolved["kind"] == RunConfig.kind else {}
-    if changed := changed_since({**known, **more}, now, folder, later=at_defaults(resolved)):
+    of_run = resolved["kind"] == RunConfig.kind
+    more = more_rounds(known, now) if of_run else {}
+    changed = changed_since({**known, **more}, now, folder, later=at_defaults(resolved))
+    if changed and not (of_run and await _may_change(ledger, changed)):
         raise UserError(
             f"{folder} was made with another configuration ({'; '.join(changed[:5])}):"
             f" use another --out, the old values, or --config {folder / 'config.toml'}"
@@ -300,3 +304,10 @@ async def bind(ledger: Ledger, folder: Path, resolved: Mapping[str, Any]) -> Non
     values = {**kept_of(now), "kind": resolved["kind"], "domain": resolved["domain_settings"]["name"]}
     await record_meta(ledger, values)
     await asyncio.to_thread(write_resolved, folder / "config.toml", resolved)
+    return f"{folder} goes on with the changed configuration: nothing had been answered under the old" * bool(changed)
+
+
+async def _may_change(ledger: Ledger, changed: Sequence[str]) -> bool:
+    """Whether nothing in a folder came of the settings that changed: no reply, and no document where they shape it."""
+    of_documents = any(line.startswith(("documents.", "domain.", "domain:")) for line in changed)
+    return not await is_answered(ledger) and not (of_documents and await ledger.documents())

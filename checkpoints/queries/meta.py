@@ -22,6 +22,15 @@ async def meta_value(ledger: Reader, key: str) -> str | None:
     return rows[0]["value"] if rows else None
 
 
+async def is_answered(ledger: Reader) -> bool:
+    """Return whether anything came of a run's settings: a reply, a request that may be billed, a round, an answer."""
+    [row] = await ledger.read(
+        "SELECT EXISTS (SELECT 1 FROM calls) OR EXISTS (SELECT 1 FROM timeouts) OR EXISTS (SELECT 1 FROM rounds)"
+        " OR EXISTS (SELECT 1 FROM labels) AS any"
+    )
+    return bool(row["any"])
+
+
 async def adjustments(ledger: Reader) -> dict[str, Any]:
     """Return what was found out about endpoints, by the endpoint's name; rows that cannot be read are left out."""
     found: dict[str, Any] = {}

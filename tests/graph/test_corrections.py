@@ -216,3 +216,12 @@ def test_the_runs_under_a_folder_are_listed_with_what_is_left_to_do(folder: Path
     with run_lock(folder / "run"):
         assert {row["state"] for row in parsed("list", folder, "--json")} == {"running", "unreadable"}
     assert "no such folder" in refusal("list", folder / "nothing")
+
+
+async def test_a_run_without_a_document_is_listed_as_empty(tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text('[models.default]\nprovider = "simulated"\n', "utf-8")
+    async with open_runner(load_config(config), tmp_path / "run"):
+        pass
+    [row] = await asyncio.to_thread(parsed, "list", tmp_path, "--json")
+    assert (row["state"], row["documents"]) == ("empty", 0)

@@ -172,7 +172,11 @@ FEWEST = 31
 
 
 def settings(seed: int) -> RunConfig:
-    return known.settings("cs", seed).model_copy(update={"max_rounds": 4})
+    """A run whose models have prices, so that it costs money."""
+    config = known.settings("cs", seed)
+    priced = {"price_in": 2.0, "price_out": 8.0}
+    models = config.models.model_copy(update={"default": config.models.default.model_copy(update=priced)})
+    return config.model_copy(update={"max_rounds": 4, "models": models})
 
 
 async def _foreseen(seed: int, folder: Path) -> tuple[Estimate, Estimate, dict[str, float]]:
@@ -185,7 +189,19 @@ async def _foreseen(seed: int, folder: Path) -> tuple[Estimate, Estimate, dict[s
     await tables.run_session(config, folder, documents)
     async with open_readonly(folder / "run.db") as ledger:
         used = await usage_of_all(ledger)
-    return by_domain, by_pilot, {name: used[name] for name in ("calls", "tokens_in", "tokens_out")}
+    return (
+        by_domain,
+        by_pilot,
+        {
+            name: used[of_ledger]
+            for name, of_ledger in {
+                "calls": "calls",
+                "tokens_in": "tokens_in",
+                "tokens_out": "tokens_out",
+                "usd": "cost_usd",
+            }.items()
+        },
+    )
 
 
 def holds(figure: Range | None, real: float) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from autodata.serving.exports import BUILDERS
 from autodata.serving.graph import compile_served
 from autodata.serving.runtime import CONFIG_VARIABLE, FOLDER_VARIABLE, shut
 from tests.support.commands import invoke, parsed, printed
-from tests.support.quirks import PROFILES, Profile, Quirky, in_process
+from tests.support.quirks import PROFILES, Profile, Quirky, cut_at, in_process
 from tests.support.stages import first_quick
 
 DOCUMENT = "The mast of Gull Point was raised in 1907. It carries two lamps, and a horn that sounds in fog.\n" * 4
@@ -120,6 +121,27 @@ async def test_a_server_says_in_its_log_what_it_finds_out_and_keeps_it(
         assert [line.startswith(said) for line in lines].count(True) == 1
         assert any("as an earlier session found out" in line for line in lines) is again
     assert len(server.requests) > 0
+
+
+@pytest.mark.parametrize(
+    ("profile", "read", "said"),
+    [
+        (PROFILES["plain"], "5,700 characters", ""),
+        (replace(PROFILES["ollama"], change=cut_at(400)), "1,425 characters", "raise the server's context length"),
+    ],
+)
+def test_doctor_measures_the_context_for_a_domain_of_passages(
+    quirky: Any, profile: Profile, read: str, said: str
+) -> None:
+    _, folder = quirky(profile)
+    config = folder / "autodata.toml"
+    config.write_text(f'domain = "facts"\n{config.read_text()}')
+    _, found, told = doctor(folder)
+    readers = [one for one in found["endpoints"] if "challenger" in one["roles"]]
+    assert [one["context"] for one in readers] == [read]
+    assert said in told
+    advice = [fault["advice"] for one in readers for fault in one["faults"]]
+    assert not any("max_chars" in one for one in advice), "documents of any length are taken: shorter ones do not help"
 
 
 ONLY_DOCTOR = {"ollama", "lm-studio"}

@@ -11,11 +11,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.checkpoints.ids import document_id
 from autodata.checkpoints.records import Document, Skipped
+from autodata.models import openai_chat
 from autodata.models.simulated.chat_model import SimulatedChatModel, SimulatedError
 from autodata.runner.config import RunConfig, read_resolved
 from autodata.runner.document_runner import Runner, open_runner
@@ -68,6 +70,55 @@ async def refusal(folder: Path, values: dict[str, Any]) -> str:
 def with_model(role: str, **changes: Any) -> dict[str, Any]:
     models = settings()["models"]
     return {"models": models | {role: models.get(role, {}) | changes}}
+
+
+@pytest.fixture
+def no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every request to an endpoint is refused."""
+    transport = httpx.MockTransport(lambda request: httpx.Response(401, json={"error": "no such key"}))
+    monkeypatch.setattr(openai_chat, "new_client", lambda: httpx.AsyncClient(transport=transport))
+
+
+async def refused_at_once(folder: Path, values: dict[str, Any]) -> None:
+    """Begin a run whose first request is refused: a mistake in the configuration, and nothing was answered."""
+    async with open_runner(RunConfig.model_validate(values), folder) as runner:
+        await add_documents(runner.ledger, DOCUMENTS[:1])
+        assert (await runner.run()).failed
+
+
+MISTAKEN: dict[str, Any] = {
+    "models": {"default": {"model": "m", "base_url": "http://127.0.0.1:9/v1"}, "weak_solver": {"model": "w"}},
+    "retries": {"max_attempts": 1, "base_seconds": 0, "pause_after": 1},
+}
+
+
+@pytest.mark.usefixtures("no_key")
+async def test_a_configuration_is_mended_in_a_folder_where_nothing_was_answered(tmp_path: Path) -> None:
+    await refused_at_once(tmp_path, MISTAKEN)
+    mended = settings() | {"max_rounds": 1}
+    async with open_runner(RunConfig.model_validate(mended), tmp_path) as runner:
+        await add_documents(runner.ledger, DOCUMENTS[:1])
+        outcome = await runner.run()
+    assert not outcome.failed
+    assert any("goes on with the changed configuration" in note for note in outcome.notes)
+    assert read_resolved(tmp_path / "config.toml")["max_rounds"] == 1
+    message = await refusal(tmp_path, settings() | {"seed": 5, "max_rounds": 1})
+    assert "seed: 0 -> 5" in message, "once something was answered, another configuration is refused"
+
+
+@pytest.mark.usefixtures("no_key")
+async def test_what_shapes_documents_is_not_changed_once_there_are_some(tmp_path: Path) -> None:
+    await refused_at_once(tmp_path, MISTAKEN)
+    assert "documents.max_chars: 60000 -> 1000" in await refusal(
+        tmp_path, MISTAKEN | {"documents": {"max_chars": 1000}}
+    )
+    assert "domain: cs -> legal" in await refusal(tmp_path, MISTAKEN | {"domain": "legal"})
+    empty = tmp_path / "empty"
+    async with open_runner(RunConfig.model_validate(MISTAKEN), empty):
+        pass
+    async with open_runner(RunConfig.model_validate(MISTAKEN | {"domain": "legal"}), empty):
+        pass
+    assert read_resolved(empty / "config.toml")["domain"] == "legal"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -19,7 +20,9 @@ from autodata.cli.app import app
 from autodata.domains.domain import DOMAINS
 from autodata.models.config import ModelSettings, RetryConfig
 from autodata.models.endpoint import Endpoint, RoleModel
+from autodata.models.local.serving import LocalServing
 from autodata.models.local.weights import KNOWN_MODELS
+from autodata.models.probe import probe
 from autodata.prompts.roles import ROLES
 from tests.support.stages import first_quick
 
@@ -89,6 +92,29 @@ def only(result: Result) -> dict[str, Any]:
     found = json.loads(result.stdout)["endpoints"]
     assert len(found) == 1
     return dict(found[0])
+
+
+def say_nothing(what: str, done: int = 0, total: int = 0) -> None:
+    pass
+
+
+@pytest.mark.parametrize(("words", "read"), [("KESTREL-4417", "characters"), ("No idea.", "not sure")])
+def test_a_local_model_is_shown_a_long_prompt_too(monkeypatch: pytest.MonkeyPatch, words: str, read: str) -> None:
+    def answer(settings: ModelSettings, request: Mapping[str, Any]) -> AIMessage:
+        return reply(SUM if request["structured"] else words, usage={**USAGE, "input_tokens": 700, "total_tokens": 702})
+
+    async def connect(roles: Mapping[str, ModelSettings], stack: AsyncExitStack, **kwargs: Any) -> dict[str, RoleModel]:
+        endpoint = Endpoint("one", 4)
+        return {
+            role: RoleModel(one, Scripted(settings=one, answer=answer), endpoint, one.send_seed)
+            for role, one in roles.items()
+        }
+
+    monkeypatch.setattr("autodata.models.probe.connect", connect)
+    settings = ModelSettings(provider="local", model="m")
+    found = asyncio.run(probe({"extractor": settings}, LocalServing(), say_nothing, longest=2000))
+    assert found.context.startswith("2,000 characters")
+    assert found.context.endswith(read)
 
 
 def test_all_is_well(try_it: Callable[..., Result]) -> None:

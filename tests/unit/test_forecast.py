@@ -109,3 +109,66 @@ def width(figure: Range) -> float:
 @pytest.mark.parametrize(("degrees", "known"), [(2, 2.920), (4, 2.132), (9, 1.833), (19, 1.729), (99, 1.660)])
 def test_students_t(degrees: int, known: float) -> None:
     assert students_t(0.95, degrees) == pytest.approx(known, abs=0.04)
+
+
+# How often the interval holds what a run takes, in money and hours too
+
+
+RUNS, PILOTED, TO_COME, SIDE_BY_SIDE = 60, 8, 30, 4
+PRICES = {"challenger": (3.0, 15.0), "weak_solver": (0.1, 0.4), "verifier": (1.0, 4.0)}
+
+
+def money(role: str, tokens_in: float, tokens_out: float) -> float:
+    price_in, price_out = PRICES[role]
+    return (price_in * tokens_in + price_out * tokens_out) / 1e6
+
+
+def world(rng: random.Random, count: int) -> list[Measured]:
+    """Documents of one kind: rounds until one is accepted or the last, and what each round of each takes."""
+    rows = []
+    for _ in range(count):
+        rounds = next((n for n in range(1, 7) if rng.random() < 0.3), 0)
+        made = rounds or 6
+        speed, length = rng.lognormvariate(0, 0.5), rng.lognormvariate(0, 0.3)
+        uses = {
+            "challenger": RoleUse(made, made * 3000 * length, made * 700 * rng.uniform(0.6, 1.4)),
+            "weak_solver": RoleUse(3 * made, 3 * made * 500, 3 * made * 400 * rng.uniform(0.5, 1.5)),
+            "verifier": RoleUse(3 * made, 3 * made * 1500, 3 * made * 60),
+        }
+        rows.append(Measured(rounds > 0, made, made * 20 * speed, uses))
+    return rows
+
+
+def taken(rows: list[Measured]) -> dict[str, float]:
+    """What documents take, one after the other on the first place that is free: by another way than the forecast's."""
+    free = [0.0] * SIDE_BY_SIDE
+    for row in rows:
+        first = min(range(SIDE_BY_SIDE), key=free.__getitem__)
+        free[first] += row.seconds
+    uses = [(role, use) for row in rows for role, use in row.roles.items()]
+    return {
+        "seconds": max(free),
+        "usd": sum(money(role, use.tokens_in, use.tokens_out) for role, use in uses),
+        "calls": sum(use.calls for _, use in uses),
+        "tokens_out": sum(use.tokens_out for _, use in uses),
+    }
+
+
+@pytest.mark.slow
+def test_the_interval_holds_money_and_hours_as_often_as_calls_and_tokens() -> None:
+    held = dict.fromkeys(("seconds", "usd", "calls", "tokens_out"), 0)
+    widths = []
+    for seed in range(RUNS):
+        rows = world(random.Random(seed), PILOTED + TO_COME)
+        told = forecast(rows[:PILOTED], Plan(TO_COME, SIDE_BY_SIDE, 6), money, seed)
+        for name, real in taken(rows[PILOTED:]).items():
+            figure = told.seconds if name == "seconds" else told.totals[name]
+            assert figure is not None
+            assert figure.low is not None
+            assert figure.high is not None
+            held[name] += figure.low <= real <= figure.high
+        widths.append(width(told.seconds))
+    # Nine of ten are to be held: fewer than 49 of 60 would be a chance of one in fifty.
+    assert min(held.values()) >= 49, held
+    assert max(held.values()) < RUNS, f"an interval that holds everything would say nothing: {held}"
+    assert sorted(widths)[RUNS // 2] < 1.5
