@@ -49,6 +49,7 @@ def push_hf(
     none, and for a dataset that is public or holds something else; RunFailed when the Hub does not answer or refuses.
     """
     try:
+        from httpx2 import HTTPError as TransportError  # noqa: PLC0415 - the client's own
         from huggingface_hub import HfApi  # noqa: PLC0415 - an extra
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError  # noqa: PLC0415 - the same
     except ImportError as error:
@@ -72,12 +73,12 @@ def push_hf(
             ) from error
         what = error.server_message or f"HTTP {status}"
         raise RunFailed(_reported(address, str(clean(what)))) from error
-    except (OSError, ValueError, LookupError, RuntimeError, *_transport_errors()) as error:
+    except (OSError, ValueError, LookupError, RuntimeError, TransportError) as error:
         raise RunFailed(_reported(address, str(clean(f"{type(error).__name__}: {error}")))) from error
 
 
 def _push(api: HfApi, files: Mapping[str, bytes], rows: int, dataset: str, *, private: bool) -> Pushed:
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete  # noqa: PLC0415 - an extra
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, RepoFile  # noqa: PLC0415 - an extra
 
     name = api.create_repo(dataset, repo_type="dataset", private=private, exist_ok=True).repo_id
     if private and not api.repo_info(name, repo_type="dataset").private:
@@ -85,7 +86,7 @@ def _push(api: HfApi, files: Mapping[str, bytes], rows: int, dataset: str, *, pr
     there = {
         entry.path: entry.lfs.sha256 if entry.lfs else entry.blob_id
         for entry in api.list_repo_tree(name, repo_type="dataset", recursive=True)
-        if hasattr(entry, "blob_id")
+        if isinstance(entry, RepoFile)
     }
     if MANIFEST not in there and (others := sorted(there.keys() - _MADE_WITH_A_REPOSITORY)):
         raise UserError(f"{name} holds other files than an export ({', '.join(others[:3])}): choose another --dataset")
@@ -108,14 +109,3 @@ def _names_of(content: bytes) -> tuple[str, str]:
 
 def _reported(address: str, what: str) -> str:
     return f"the Hub at {address}: {one_line(what)[:200]}: push again, nothing is sent twice"
-
-
-def _transport_errors() -> tuple[type[Exception], ...]:
-    """Return what the client raises for a connection that fails."""
-    found: list[type[Exception]] = []
-    for library in ("httpx2", "httpx"):
-        try:
-            found.append(__import__(library).HTTPError)
-        except ImportError:
-            continue
-    return tuple(found)

@@ -152,7 +152,7 @@ def test_a_push_to_the_hub_says_what_it_sends_and_waits_for_a_yes(cs: Path, monk
     rows = len(open_run(cs))
     with Hub().connected() as hub:
         asked = invoke("push", "hf", cs, "--dataset", "ann/tides")
-        assert asked.exit_code == 2
+        assert isinstance(asked.exception, UserError)
         assert f"This sends {rows} examples with all their answers, without the documents' texts" in asked.stderr
         assert f"to the dataset ann/tides at {ADDRESS}, which is private." in asked.stderr
         assert "nothing was sent: give --yes" in str(asked.exception)
