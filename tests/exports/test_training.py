@@ -111,6 +111,9 @@ def test_the_small_server_says_what_it_does_not_do(walked: tuple[Path, dict[str,
     assert done.returncode == 0, done.stderr[-3_000:]
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["models"] == ["tiny"]
+    usage, differs = found["adapter"]
+    assert usage["completion_tokens"] == 8
+    assert differs, "an adapter is laid over its base"
     assert found["same seed"]
     assert not found["other seed"]
     assert found["finish"] == "length"

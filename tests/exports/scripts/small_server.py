@@ -2,11 +2,15 @@
 
 import json
 import sys
+import tempfile
 import urllib.error
 import urllib.request
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from threading import Thread
+
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForCausalLM
 
 place = Path(__file__).parents[3] / "models" / "local" / "transformers_server.py"
 spec = spec_from_file_location("transformers_server", place)
@@ -42,9 +46,20 @@ one, same, other = (chat(seed=seed, **sampled) for seed in (1, 1, 2))
 form = chat(response_format={"type": "json_object"})
 long = chat("long " * 100)
 path = ask("completions", prompt="x")
+with tempfile.TemporaryDirectory() as folder:
+    base = AutoModelForCausalLM.from_pretrained(sys.argv[1])
+    lora = LoraConfig(
+        target_modules=["o_proj", "down_proj"], lora_alpha=10_000, task_type="CAUSAL_LM", init_lora_weights=False
+    )
+    get_peft_model(base, lora).save_pretrained(folder)
+    adapter = server_module.Checkpoint(folder, 256)
+    asked = {"messages": [{"role": "user", "content": "Why?"}], "max_tokens": 8, "temperature": 0}
+    adapted = adapter.answer(asked)
+plain = chat(temperature=0, max_tokens=8)
 print(
     json.dumps(
         {
+            "adapter": [adapted["usage"], adapted["choices"][0]["message"]["content"] != text(plain)],
             "models": [model["id"] for model in ask("models")[1]["data"]],
             "same seed": text(one) == text(same),
             "other seed": text(one) == text(other),
