@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID, uuid5
@@ -24,6 +24,9 @@ BATCH, BATCH_CHARS = 100, 4_000_000
 
 MAX_REPEATED = 1000
 """Examples listed twice before a list counts as one without end: while somebody else pushes, pages may overlap."""
+
+CARD: Final = "Accepted examples of Autodata."
+"""What a dataset is described by where there is no card."""
 
 INPUTS, OUTPUTS = ("question", "context"), ("reference_answer", "rubric")
 
@@ -46,8 +49,12 @@ Clean = Callable[[Any], Any]
 """Returns plain JSON values without what must not leave the machine."""
 
 
-def push_langsmith(examples: Iterable[Example], dataset: str, clean: Clean = lambda value: value) -> Pushed:
+def push_langsmith(
+    examples: Iterable[Example], dataset: str, clean: Clean = lambda value: value, card: str = CARD
+) -> Pushed:
     """Put examples into a LangSmith dataset, made if need be; those that are there already stay as they are.
+
+    `card` describes a dataset that is made.
 
     Raises UserError without LANGSMITH_API_KEY or for a name that is no text, and RunFailed when LangSmith does not
     answer, refuses, or answers something else than LangSmith does.
@@ -56,14 +63,14 @@ def push_langsmith(examples: Iterable[Example], dataset: str, clean: Clean = lam
 
     if not (os.environ.get("LANGSMITH_API_KEY") or os.environ.get("LANGCHAIN_API_KEY")):
         raise UserError("LANGSMITH_API_KEY is not set: export LANGSMITH_API_KEY=... and push again")
-    return _push(Client(auto_batch_tracing=False), examples, dataset, clean)
+    return _push(Client(auto_batch_tracing=False), examples, dataset, clean, card)
 
 
-TARGETS: Final[Mapping[str, Callable[[Iterable[Example], str, Clean], Pushed]]] = {"langsmith": push_langsmith}
-"""What `autodata push` offers: each takes examples, the name of a dataset, and what blacks out keys."""
+TARGETS: Final = ("langsmith", "hf")
+"""What `autodata push` offers."""
 
 
-def _push(client: Client, examples: Iterable[Example], dataset: str, clean: Clean) -> Pushed:
+def _push(client: Client, examples: Iterable[Example], dataset: str, clean: Clean, card: str = CARD) -> Pushed:
     """Push with a client, and close it. What the endpoint says of an error is cleaned before it is shown."""
     from langsmith import utils  # noqa: PLC0415 - the same
     from requests import RequestException  # noqa: PLC0415 - the same
@@ -76,7 +83,7 @@ def _push(client: Client, examples: Iterable[Example], dataset: str, clean: Clea
             raise UserError(f"dataset {said}: a name is one line of visible text: choose another with --dataset")
         rows = [clean(_row(example, dataset)) for example in examples]
         try:
-            return _pushed(client, rows, dataset)
+            return _pushed(client, rows, dataset, str(clean(card)))
         except (utils.LangSmithError, RequestException) as error:
             what: object = error
             raise RunFailed(_reported(client, what, clean)) from error
@@ -89,20 +96,21 @@ def _push(client: Client, examples: Iterable[Example], dataset: str, clean: Clea
 
 def _reported(client: Client, what: object, clean: Clean) -> str:
     """Return why nothing more was pushed: on one line, without keys and what a terminal acts on."""
-    text = _one_line(clean(str(what)))
+    text = one_line(clean(str(what)))
     brief = text if len(text) <= 200 else f"{text[:199]}…"
-    return f"LangSmith at {_one_line(clean(client.api_url))}: {brief}: push again, nothing is pushed twice"
+    return f"LangSmith at {one_line(clean(client.api_url))}: {brief}: push again, nothing is pushed twice"
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """Return a text on one line, without what a terminal acts on."""
     return "".join(sign if sign.isprintable() else "\ufffd" for sign in " ".join(text.split()))
 
 
-def _pushed(client: Client, rows: Sequence[dict[str, Any]], dataset: str) -> Pushed:
+def _pushed(client: Client, rows: Sequence[dict[str, Any]], dataset: str, card: str) -> Pushed:
     if client.has_dataset(dataset_name=dataset):
         dataset_id = client.read_dataset(dataset_name=dataset).id
     else:
-        made = client.create_dataset(dataset, description="Accepted examples of Autodata.")
+        made = client.create_dataset(dataset, description=card)
         dataset_id = made.id
     known: set[UUID] = set()
     repeated = 0

@@ -23,8 +23,12 @@ def card(data: ExportSet, files: Files, *, configs: Mapping[str, Files] | None =
     `configs` are the files by configuration where there are several, the default one first; `more` are sections of
     the format's own.
     """
+    return f"{_head(data, configs or {'default': files})}\n\n{card_text(data, more)}"
+
+
+def card_text(data: ExportSet, more: Sequence[str] = ()) -> str:
+    """Return the card without its head, for places that have no use for one."""
     sections = [
-        _head(data, configs or {"default": files}),
         _what(data),
         *more,
         _difficulty(data),

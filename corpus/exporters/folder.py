@@ -44,7 +44,7 @@ def write_folder(out: Path | None, name: str, files: Mapping[str, str | bytes]) 
 
 
 def _write(folder: Path, name: str, files: Mapping[str, str | bytes]) -> None:
-    hashes = {}
+    hashed: dict[str, bytes] = {}
     for path, content in sorted(files.items()):
         whole = content.encode() if isinstance(content, str) else content
         place = folder / path
@@ -53,8 +53,14 @@ def _write(folder: Path, name: str, files: Mapping[str, str | bytes]) -> None:
             stream.write(whole)
             stream.flush()
             os.fsync(stream.fileno())
-        hashes[path] = hashlib.sha256(whole).hexdigest()
-    (folder / MANIFEST).write_text(json_text({"format": name, "files": hashes}, indent=2) + "\n", "utf-8")
+        hashed[path] = whole
+    (folder / MANIFEST).write_text(manifest_of(name, hashed), "utf-8")
+
+
+def manifest_of(name: str, files: Mapping[str, bytes]) -> str:
+    """Return the manifest of a format's files."""
+    hashes = {path: hashlib.sha256(content).hexdigest() for path, content in sorted(files.items())}
+    return json_text({"format": name, "files": hashes}, indent=2) + "\n"
 
 
 def _put(beside: Path, target: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,19 +14,27 @@ _NUMBERED = re.compile(r"^\d+\. ", re.MULTILINE)
 USAGE = {"prompt_tokens": 5, "completion_tokens": 5, "total_tokens": 10}
 
 
-def reply(body: dict[str, Any]) -> str:
-    """Return marks for what shows criteria, and an answer to what does not."""
+def reply(body: dict[str, Any], *, varies: bool = False) -> str:
+    """Return marks for what shows criteria, and an answer to what does not.
+
+    Every other criterion is met, or where marks vary those that a hash of the request picks.
+    """
     content = body["messages"][-1]["content"]
     text = content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
     found = _CRITERIA.search(text)
     if found is None:
         return "An answer."
     numbers = range(1, len(_NUMBERED.findall(found[1])) + 1)
-    return json.dumps({"marks": [{"number": n, "reason": "seen", "met": n % 2 == 1} for n in numbers]})
+    signs = hashlib.sha256(text.encode()).digest()
+    met = {n: signs[n % len(signs)] % 2 == 1 if varies else n % 2 == 1 for n in numbers}
+    return json.dumps({"marks": [{"number": n, "reason": "seen", "met": met[n]} for n in numbers]})
 
 
 class Judge:
-    """The server, for as long as it is entered."""
+    """The server, for as long as it is entered; `varies` lets its marks depend on the answer."""
+
+    def __init__(self, *, varies: bool = False) -> None:
+        self.varies = varies
 
     def __enter__(self) -> Self:
         judge = self
@@ -37,7 +46,7 @@ class Judge:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 judge.asked += 1
-                self._send(*(streamed(body) if body.get("stream") else whole(body)))
+                self._send(*(streamed(body) if body.get("stream") else whole(body, varies=judge.varies)))
 
             def _send(self, content: str, kind: str) -> None:
                 data = content.encode()
@@ -62,9 +71,9 @@ class Judge:
         self._server.server_close()
 
 
-def whole(body: dict[str, Any]) -> tuple[str, str]:
+def whole(body: dict[str, Any], *, varies: bool = False) -> tuple[str, str]:
     """Return a completion and its content type."""
-    message = {"role": "assistant", "content": reply(body)}
+    message = {"role": "assistant", "content": reply(body, varies=varies)}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     return json.dumps(_head(body, "chat.completion") | {"choices": [choice], "usage": USAGE}), "application/json"
 

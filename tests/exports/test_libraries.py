@@ -36,7 +36,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert len(result) >= 3
     for name in EXPORTERS.shipped:
         count = result.export(folder / name, format=name, split="0.6/0.4", licence="cc-by-4.0")
-        assert count == len(result)
+        assert count > len(result) if name == "challenger" else count == len(result), "turns are more than examples"
     row = result.examples[0]
     many = MEGABYTES * 1_000_000 // len(lines([row])) + 1
     bare: dict[str, Any] = {**row, "rubric": [], "skills": [], "attempts": [], "weak_mean": None}
@@ -92,6 +92,9 @@ def test_datasets_and_verl_read_what_they_are_given(exported: Path, judge: Judge
     assert found["verl"] == pytest.approx([half(row) for row in rows])
     assert found["same columns"]
     assert found["wide"] > 1_000
+    assert found["challenger turns"].keys() == found["challenger sft"].keys() == {"train", "test"}
+    assert sum(found["challenger sft"].values()) == sum(found["hf"].values()) < sum(found["challenger turns"].values())
+    assert found["labels"] == [False, True], "the turns are the default, accepted and rejected"
     for name in ("messages", "dpo", "trl-grpo", "inspect", "nemo-gym", "verifiers"):
         assert found[name].keys() == {"train", "test"}
 

@@ -21,6 +21,7 @@ from autodata.corpus.exporters.registry import EXPORTERS
 from autodata.examples import documents_folder
 from autodata.jobs.challenger_turns import challenger_turns
 from tests.support.commands import invoke
+from tests.support.hub import ADDRESS, TOKEN, Hub
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +144,28 @@ def test_every_format_says_of_each_row_where_it_comes_from(cs: Path, tmp_path: P
             whole = by_document[row["document_id"]]
             assert {key: row[key] for key in names} == {key: whole[key] for key in names}, name
     assert names <= set(rows[0])
+
+
+@pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+def test_a_push_to_the_hub_says_what_it_sends_and_waits_for_a_yes(cs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.setenv("HF_ENDPOINT", ADDRESS)
+    rows = len(open_run(cs))
+    with Hub().connected() as hub:
+        asked = invoke("push", "hf", cs, "--dataset", "ann/tides")
+        assert isinstance(asked.exception, UserError)
+        assert f"This sends {rows} examples with all their answers, without the documents' texts" in asked.stderr
+        assert f"to the dataset ann/tides at {ADDRESS}, which is private." in asked.stderr
+        assert "nothing was sent: give --yes" in str(asked.exception)
+        assert not hub.requests
+        command = ("push", "hf", cs, "--dataset", "ann/tides", "--split", "0.5/0.5", "--licence", "mit", "--yes")
+        assert f"{rows} examples pushed to Hugging Face dataset ann/tides" in invoke(*command).stderr
+        assert (
+            f"0 examples pushed to Hugging Face dataset ann/tides, private, {rows} were there"
+            in invoke(*command).stderr
+        )
+        files = hub.datasets["ann/tides"].files
+    assert len(hub.datasets["ann/tides"].commits) == 1
+    assert b'license: "mit"' in files["README.md"]
+    refused = invoke("push", "langsmith", cs, "--public")
+    assert "--split, --source and --public go with hf" in str(refused.exception)

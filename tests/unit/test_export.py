@@ -89,7 +89,7 @@ def data(*rows: ExampleRow, **splits: list[ExampleRow]) -> ExportSet:
 
 def turn(row: ExampleRow) -> TurnRow:
     """Return the accepted turn that a row came from."""
-    same: Any = {name: row[name] for name in TurnRow.__annotations__.keys() & row.keys()}
+    same: dict[str, Any] = {name: value for name, value in row.items() if name in TurnRow.__annotations__}
     came = {"label": True, "outcome": "accepted", "failure_mode": "", "reason": "", "reasoning": "", "challenger": 0}
     said = {"prompt": [{"role": "user", "content": "Write."}], "completion": [{"role": "assistant", "content": "{}"}]}
     return TURNS.validate_python(same | came | said | {"model": "m"})
@@ -139,7 +139,7 @@ def test_a_row_of_a_part_says_which_one_it_is() -> None:
         document_id="d" * 16, name="long.md", title="Long", text="\n\n".join(["# A part", "x" * 90] * 1_200)
     )
     last = chunked(long, 100).parts[-1]
-    known = {"document_id": last.document_id, "document_name": last.name}
+    known: dict[str, Any] = {"document_id": last.document_id, "document_name": last.name}
     row = example_row(ExampleSource(example(**known), last.title, last.text, (), last.note))
     assert (row["chunk"], row["chunks"]) == (len(chunked(long, 100).parts),) * 2
     assert row["chunks"] is not None

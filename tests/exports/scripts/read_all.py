@@ -15,6 +15,11 @@ found = {}
 for name in ("hf", "messages", "dpo", "trl-grpo", "verl", "inspect", "nemo-gym", "verifiers"):
     read = load_dataset(str(root / name), cache_dir=str(root / "cache"))
     found[name] = {split: len(rows) for split, rows in read.items()}
+for config in ("turns", "sft"):
+    read = load_dataset(str(root / "challenger"), config, cache_dir=str(root / "cache"))
+    found[f"challenger {config}"] = {split: len(rows) for split, rows in read.items()}
+turns = load_dataset(str(root / "challenger"), split="train", cache_dir=str(root / "cache"))
+found["labels"] = sorted(set(turns["label"]))
 wide = load_dataset("json", data_files=str(root / "wide.jsonl"), split="train", cache_dir=str(root / "cache"))
 hub = load_dataset(str(root / "hf"), split="train", cache_dir=str(root / "cache"))
 found["wide"] = len(wide)

@@ -8,29 +8,14 @@ from pathlib import Path
 os.environ |= {"HF_HUB_OFFLINE": "1", "WANDB_DISABLED": "true"}
 root = Path(sys.argv[1])
 sys.path.insert(0, str(root / "trl-grpo"))
+sys.path.insert(0, str(Path(__file__).parents[3] / "examples" / "train"))
 
 import reward  # noqa: E402 - the export's own, on the path now
+import tiny_model  # noqa: E402 - the examples' own, on the path now
 from datasets import load_dataset  # noqa: E402 - the variables above are read on import
-from tokenizers import Tokenizer, models, pre_tokenizers  # noqa: E402 - the variables above are read on import
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast  # noqa: E402 - the variables above are read on import
 from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer  # noqa: E402 - the variables above are read on import
 
-TEMPLATE = (
-    "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}<eos>{% endfor %}"
-    "{% if add_generation_prompt %}assistant: {% endif %}"
-)
-signs = ["<pad>", "<eos>", "<unk>", *map(chr, range(32, 127))]
-raw = Tokenizer(models.WordLevel({sign: n for n, sign in enumerate(signs)}, unk_token="<unk>"))
-raw.pre_tokenizer = pre_tokenizers.Split("", "isolated")
-tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>")
-tokenizer.chat_template = TEMPLATE
-
-
-def tiny():
-    """Return a random model of one layer."""
-    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    tokens = {"vocab_size": len(signs), "pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 1}
-    return LlamaForCausalLM(LlamaConfig(**sizes, **tokens, max_position_embeddings=8192))
+tiny, tokenizer = tiny_model.tiny, tiny_model.tokenizer()
 
 
 def settings(name, **more):
