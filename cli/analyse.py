@@ -144,7 +144,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[Line]:
             continue
         yield (
             f"{name} duplicates",
-            f"{group['beyond_first']:,}",
+            f"{group['beyond_first']:,}{_of(group.get('nearest'), ', nearest ')}",
             "; ".join(" = ".join(ids) for ids in group["groups"][:3]),
         )
     for name in ("skills", "types", "documents", "clusters"):
