@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PROGRAM = str(Path(sys.executable).with_name("autodata"))
 DOCUMENTS = int(os.environ.get("AUTODATA_BROWSER_DOCUMENTS", "1000"))
 """Documents of the simulated run; fewer make the stage quicker while one works on it."""
 TOPICS = ("valve", "ledger", "glacier", "compiler", "turbine", "antibody", "antenna", "harvest")
@@ -54,7 +55,7 @@ def document(number: int) -> str:
 
 def autodata(*arguments: str | Path, within: Path, codes: Collection[int] = (0,)) -> str:
     """Run a command; return what it says on standard error."""
-    command = [Path(sys.executable).with_name("autodata"), *map(str, arguments)]
+    command = [PROGRAM, *map(str, arguments)]
     done = subprocess.run(command, cwd=within, capture_output=True, text=True, check=False)
     assert done.returncode in codes, done.stderr
     return done.stderr
@@ -65,8 +66,18 @@ def run_of(folder: Path, config: str, documents: Path, *options: str) -> Path:
     if (folder / "report.html").is_file():
         return folder / "report.html"
     (folder / "autodata.toml").write_text(config)
+    run: tuple[str | Path, ...] = (
+        "run",
+        "--config",
+        "autodata.toml",
+        "--documents",
+        documents,
+        "--out",
+        folder / "run",
+    )
     autodata(
-        *("run", "--config", "autodata.toml", "--documents", documents, "--out", folder / "run", *options),
+        *asked,
+        *options,
         within=folder,
         codes=(0, 1),  # 1: a document errored, as a small model lets one at times
     )
