@@ -66,16 +66,9 @@ def run_of(folder: Path, config: str, documents: Path, *options: str) -> Path:
     if (folder / "report.html").is_file():
         return folder / "report.html"
     (folder / "autodata.toml").write_text(config)
-    run: tuple[str | Path, ...] = (
-        "run",
-        "--config",
-        "autodata.toml",
-        "--documents",
-        documents,
-        "--out",
-        folder / "run",
-    )
+    asked = ("--config", "autodata.toml", "--documents", documents, "--out", folder / "run")
     autodata(
+        "run",
         *asked,
         *options,
         within=folder,
