@@ -52,7 +52,7 @@ def analyse(
         int | None, typer.Option("--max-tokens", min=1, help="Tokens that vectors of this run may take in all.")
     ] = None,
     max_usd: Annotated[
-        float | None, typer.Option("--max-usd", min=0, help="US dollars that vectors of this run may cost in all.")
+        float | None, typer.Option("--max-usd", min=1e-6, help="US dollars that vectors of this run may cost in all.")
     ] = None,
     similar: Annotated[
         float, typer.Option("--similar", min=-1, max=1, help="Cosine from which questions are semantic duplicates.")
@@ -69,7 +69,7 @@ def analyse(
         from autodata.jobs.embeddings import asked_model
         from autodata.models.config import BudgetConfig
 
-        budget = BudgetConfig(max_tokens=max_tokens, max_usd=max_usd or None)
+        budget = BudgetConfig(max_tokens=max_tokens, max_usd=max_usd)
         asked = asked_model(
             embeddings, embeddings_url, key_env=embeddings_key_env, price=embeddings_price, budget=budget
         )
@@ -144,7 +144,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[Line]:
             continue
         yield (
             f"{name} duplicates",
-            f"{group['beyond_first']:,}",
+            f"{group['beyond_first']:,}{_of(group.get('nearest'), ', nearest ')}",
             "; ".join(" = ".join(ids) for ids in group["groups"][:3]),
         )
     for name in ("skills", "types", "documents", "clusters"):

@@ -176,18 +176,29 @@ def nearest(matrix: Matrix) -> list[float]:
 def _main_axes(matrix: Matrix, count: int) -> Any:
     """Return at most so many directions, of length 1, along which rows differ most, each with a fixed sign.
 
-    By subspace iteration from a fixed start (Halko, Martinsson and Tropp 2011, algorithm 4.4).
+    By subspace iteration from a fixed start (Halko, Martinsson and Tropp 2011, algorithm 4.4). What is decomposed is
+    small: the factorisations of tall matrices wait for each other's threads where a machine is busy.
     """
     np = _numpy()
-    count = min(count, *matrix.shape)
-    start = np.random.default_rng(7).standard_normal((matrix.shape[1], min(*matrix.shape, count + 8)))
-    span = np.linalg.qr(matrix @ start)[0]
+    rows = matrix.astype(np.float64)
+    start = np.random.default_rng(7).standard_normal((rows.shape[1], min(*rows.shape, count + 8)))
+    span = _orthonormal(rows @ start)
     for _ in range(6):
-        span = np.linalg.qr(matrix @ np.linalg.qr(matrix.T @ span)[0])[0]
-    strength, axes = np.linalg.svd(span.T @ matrix, full_matrices=False)[1:]
-    axes = axes[:count][strength[:count] > 1e-6]
+        span = _orthonormal(rows @ (rows.T @ span))
+    found = span.T @ rows
+    strength, turn = np.linalg.eigh(found @ found.T)
+    kept = strength[::-1] > 1e-12
+    axes = ((turn.T @ found)[::-1][kept] / np.sqrt(strength[::-1][kept])[:, None])[:count]
     signs = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)]) if len(axes) else np.ones(0)
     return axes * signs[:, None]
+
+
+def _orthonormal(columns: Any) -> Any:
+    """Return an orthonormal basis of what columns span, without the directions that are lost in rounding."""
+    np = _numpy()
+    squares, turn = np.linalg.eigh(columns.T @ columns)
+    kept = squares > max(1e-12, 1e-12 * squares.max(initial=0))
+    return columns @ (turn[:, kept] / np.sqrt(squares[kept]))
 
 
 def _numpy() -> Any:

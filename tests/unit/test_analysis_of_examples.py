@@ -10,14 +10,17 @@ from typing import Any
 import pytest
 
 from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.vectors import to_bytes
 from autodata.cli.analyse import texts_of
 from autodata.corpus.analysis.contamination import contaminated
 from autodata.corpus.analysis.coverage import coverage, evenness
 from autodata.corpus.analysis.doubles import doubles
 from autodata.corpus.analysis.learnability import learnability
+from autodata.corpus.analysis.likeness import Embedded, likeness
 from autodata.corpus.analysis.rubrics import rubric_health
 from autodata.corpus.exporters.rows import ExampleRow
 from autodata.corpus.near_duplicates import clusters
+from tests.support.commands import refusal
 from tests.unit.test_export import rich
 
 LONG = "Why does the water in a long harbour rise twice a day and not once, although there is one moon{}?"
@@ -122,3 +125,49 @@ def test_a_benchmark_that_cannot_be_read_is_one_line(name: str, text: str | None
         (tmp_path / name).write_text(text)
     with pytest.raises(UserError, match=r"^--against .*(cannot be read|line 1 is no JSON)"):
         list(texts_of(tmp_path / name))
+
+
+TOPICS = ("tide moon harbour water", "proof lemma theorem bound")
+
+
+def test_questions_of_one_topic_are_one_cluster_by_words() -> None:
+    rows = [asked(n, f"Why {' '.join(Random(n).sample(TOPICS[n % 10 == 0].split(), 3))}?") for n in range(20)]
+    found = likeness(rows, None, 0.9)
+    assert found["semantic"] is None
+    clusters_found = found["clusters"]
+    assert clusters_found["by"] == "words"
+    assert sum(clusters_found["counts"].values()) == 20
+    assert all(not {"tide", "proof"} <= set(name.split(", ")) for name in clusters_found["counts"])
+
+
+def test_questions_that_mean_the_same_are_found_by_their_vectors_alone() -> None:
+    rows = [asked(1, "Why is the sea salty?"), asked(2, "What makes oceans saline?"), asked(3, "Who owns it?")]
+    vectors = [[1.0, 0.0, 0.1], [1.0, 0.1, 0.1], [0.0, 1.0, 0.0]]
+    kept = {row["question"]: to_bytes(vector) for row, vector in zip(rows, vectors, strict=True)}
+    found = likeness([*rows, asked(4, "Accepted since?")], Embedded("m", kept), 0.9)
+    semantic = found["semantic"]
+    assert (semantic["groups"], semantic["beyond_first"], semantic["share"]) == (
+        [["e1", "e2"]],
+        1,
+        pytest.approx(1 / 3),
+    )
+    assert semantic["nearest"] == pytest.approx(1.01 / (1.01**0.5 * 1.02**0.5))
+    assert found["clusters"]["by"] == semantic["model"] == "m"
+    assert likeness(rows, Embedded("m", kept), 0.999)["semantic"]["groups"] == []
+    assert likeness([], Embedded("m", {}), 0.9)["semantic"]["groups"] == []
+    assert doubles(rows)["near"]["groups"] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--embeddings-url", "http://127.0.0.1:1/v1"), "--embeddings is needed"),
+        (("--max-tokens", "5"), "--embeddings is needed"),
+        (("--embeddings", "m", "--max-usd", "1"), "--max-usd needs --embeddings-price"),
+        (("--embeddings", "m", "--embeddings-key-env", "KEY"), "goes with --embeddings-url"),
+        (("--embeddings", "m", "--embeddings-url", "127.0.0.1"), "an http:// or https:// address is needed"),
+        (("--embeddings", "m", "--embeddings-url", "http://a/v1", "--embeddings-key-env", "sk-1"), "never the key"),
+    ],
+)
+def test_what_does_not_go_together_is_one_line(options: tuple[str, ...], words: str, tmp_path: Path) -> None:
+    assert words in refusal("analyse", tmp_path, *options)

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import gzip
 import json
+import math
 import re
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -20,6 +21,7 @@ import pytest
 
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Ledger
+from autodata.checkpoints.vectors import to_bytes
 from autodata.cli.report import names_of
 from autodata.cli.view import Pages
 from autodata.corpus.reporting import Source, plots, read_source, report_page
@@ -35,12 +37,17 @@ from autodata.corpus.reporting.figures import (
     modes_in_order,
     points,
 )
+from autodata.corpus.reporting.maps import question_map
 from autodata.corpus.reporting.packing import LIMITS, pack
 from autodata.corpus.reporting.search import Iteration, Search, lineage
 from autodata.corpus.reporting.trajectories import trajectory_round
 from tests.support.commands import invoke, refusal
 from tests.support.stages import first_quick
 
+SUMMARY = (
+    "documents accepted weak_mean strong_mean gap_mean rounds_per_accepted calls_per_accepted cost_usd rejected skipped"
+    " errored pending waiting dropped"
+).split()
 HOSTILE = [
     "</script><script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",
@@ -358,6 +365,23 @@ async def test_a_line_of_a_megabyte_is_shortened_and_the_page_says_so(tmp_path: 
     assert f"answers and other texts are shortened to {small.limit.answers:,} characters" in page.text
 
 
+async def test_documents_are_on_the_page_and_shortened_before_all_else(source: Source) -> None:
+    words = " ".join(f"word{n}" for n in range(3_000))
+    documents = [{**one, "text": f"{one['name']} {words}"} for one in source.documents]
+    whole = Page(report_page([replace(source, documents=documents)]).html).data
+    assert any(one == f"a.md {words}" for one in whole["texts"])
+    room = report_page([source]).size + 5_000
+    report = report_page([replace(source, documents=documents)], most_bytes=room)
+    assert report.size <= room
+    assert report.limit is not None
+    assert report.limit.sources < len(words)
+    page = Page(report.html)
+    (cut,) = (one for one in page.data["texts"] if isinstance(one, list) and one[0].startswith("a.md"))
+    assert cut[1] == len(words) + 5
+    assert len(cut[2].split()) <= report.limit.words
+    assert f"Documents' own texts are shortened to {report.limit.sources:,} characters" in page.text
+
+
 def many(documents: int, random: Random) -> list[dict[str, Any]]:
     """Documents whose texts are words at random, so that they compress no better than what models write."""
     words = ["".join(random.choices("etaoinshrdlu", k=random.randint(2, 9))) for _ in range(6_000)]
@@ -448,6 +472,48 @@ async def test_two_runs_stand_side_by_side_and_a_search_shows_its_line(source: S
     picture = plots.progress(search)
     assert [(dot.kind, dot.y) for dot in picture.dots] == [("no", plots.SIDE / 2), ("yes", plots.SIDE / 4)]
     assert plots.progress(Search(None, (), ())).dots == []
+
+
+def questions(count: int) -> list[dict[str, Any]]:
+    """Documents with a question each; every fourth was rejected."""
+    topics = ("tide moon harbour water", "proof lemma theorem bound", "enzyme cell protein acid")
+    random = Random(5)
+    return [
+        {"id": str(n), "name": f"{n}.md", "status": "accepted", "errors": [], "title": "", "why": "", "note": ""}
+        | {
+            "rounds": [
+                trajectory_round(a_row(n=2, outcome="rejected" if n % 4 == 3 else "accepted", feedback="", passage=""))
+                | {"question": f"Why {' '.join(random.choices(topics[n % 3].split(), k=6))}{n}?"}
+            ]
+        }
+        for n in range(count)
+    ]
+
+
+def test_the_map_places_like_questions_together() -> None:
+    documents = questions(40)
+    found = question_map(documents)
+    assert found is not None
+    assert (found.model, found.rejected, len(found.picture.dots)) == ("", True, 40)
+    assert sum(count for _, count in found.groups) == 30
+    assert {dot.kind for dot in found.picture.dots} <= {"no", *(f"mode{n}" for n in range(12))}
+    assert all(0 <= at <= plots.SIDE for dot in found.picture.dots for at in (dot.x, dot.y))
+    places = {dot.document: (dot.x, dot.y) for dot in found.picture.dots}
+    apart = [math.dist(places[n], places[m]) for n in range(9) for m in range(n) if n % 3 != m % 3]
+    together = [math.dist(places[n], places[m]) for n in range(9) for m in range(n) if n % 3 == m % 3]
+    assert sum(together) / len(together) < 0.5 * sum(apart) / len(apart)
+    assert question_map(documents[:2]) is None
+
+
+def test_the_map_of_an_embedding_model_holds_accepted_questions_alone_and_names_it() -> None:
+    documents = questions(8)
+    kept = {one["rounds"][0]["question"]: to_bytes([1, n, 0]) for n, one in enumerate(documents)}
+    found = question_map(documents, ("<b>m</b>", kept))
+    assert found is not None
+    assert (found.rejected, sorted(dot.document for dot in found.picture.dots)) == (False, [0, 1, 2, 4, 5, 6])
+    read = Source("r", summary=dict.fromkeys(SUMMARY), documents=documents, embedded=("<b>m</b>", kept))
+    page = Page(report_page([replace(read, summary={**read.summary, "truncation": {"by_role": {}}})]).html)
+    assert "as the embedding model <b>m</b> has it" in page.text
 
 
 # Commands
