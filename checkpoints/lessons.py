@@ -72,11 +72,13 @@ class BatchFigures(Record):
     strong_mean: float | None = None
     modes: dict[str, int] = Field(default_factory=dict)
     """Rejected rounds by failure mode."""
+    coverage: Steer = Steer()
+    """What the accepted examples ask for often and seldom once it has ended."""
 
     @property
     def plain(self) -> dict[str, float]:
         """The figures by name, those that are not known left out; failure modes by theirs."""
-        numbers: Mapping[str, float | None] = self.model_dump(exclude={"modes"})
+        numbers: Mapping[str, float | None] = self.model_dump(exclude={"modes", "coverage"})
         return {**{name: value for name, value in numbers.items() if value is not None}, **self.modes}
 
 

@@ -76,7 +76,8 @@ def question(skill: str, topic: str, item: str) -> str:
     return (
         f"Take {topic} in a plant where {topic} can neither be stopped nor measured while it lasts, and suppose that"
         f" its main assumption no longer holds. By {skill}, with nothing but {skill}, what follows for {topic} first,"
-        f" what later, and which sign that {skill} yields tells both cases apart before {topic} cannot be undone? {item}"
+        f" what later, and which sign that {skill} yields tells both cases apart before {topic} cannot be undone?"
+        f" {item}"
     )
 
 
