@@ -21,7 +21,7 @@ RUN = ("run", "--lessons", "--documents", "documents", "--out", "run", "--max-ro
 
 def write(folder: Path, base_url: str) -> None:
     models = f'[models.default]\nmodel = "strong"\nbase_url = "{base_url}"\n[models.weak_solver]\nmodel = "weak"\n'
-    (folder / "autodata.toml").write_text(f'domain = "cs"\n[lessons]\nbatch = 2\n{models}')
+    (folder / "autodata.toml").write_text(f'domain = "cs"\nseed = 3\nconcurrency = 1\n[lessons]\nbatch = 2\n{models}')
     (folder / "documents").mkdir()
     for document in generated(6, paragraphs=1):
         (folder / "documents" / document.name).write_text(document.text)
