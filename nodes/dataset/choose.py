@@ -104,7 +104,8 @@ def least_covered(
     for document in tried:
         seen |= _words(texts.get(document, ""))
     words = {document: _words(texts.get(document, "")) for document in among}
-    left, chosen = list(among), []
+    left = list(among)
+    chosen: list[str] = []
     while left and len(chosen) < count:
         best = min(left, key=lambda one: (of_source[_source(names.get(one, one))], _share(words[one], seen)))
         left.remove(best)
@@ -126,7 +127,7 @@ def steer(asked: Sequence[tuple[Sequence[str], str]]) -> Steer:
     for counts in (skills, types):
         equal = Fraction(counts.total(), max(1, len(counts)))
         ordered = counts.most_common()
-        enough = min(OFTEN * equal, MOSTLY * len(asked))
+        enough: Fraction = min(OFTEN * equal, MOSTLY * len(asked))
         often += [name for name, count in ordered if count >= max(LEAST, enough)][: MOST_NAMES // 2]
         seldom += [name for name, count in reversed(ordered) if count < SELDOM * equal][: MOST_NAMES // 2]
     return Steer(often=tuple(often), seldom=tuple(seldom))
