@@ -128,7 +128,7 @@ def steer(asked: Sequence[tuple[Sequence[str], str]]) -> Steer:
         equal = Fraction(counts.total(), max(1, len(counts)))
         ordered = counts.most_common()
         enough: Fraction = min(OFTEN * equal, MOSTLY * len(asked))
-        often += [name for name, count in ordered if count >= max(LEAST, enough)][: MOST_NAMES // 2]
+        often += [name for name, count in ordered if count >= LEAST and count >= enough][: MOST_NAMES // 2]
         seldom += [name for name, count in reversed(ordered) if count < SELDOM * equal][: MOST_NAMES // 2]
     return Steer(often=tuple(often), seldom=tuple(seldom))
 

@@ -18,9 +18,10 @@ from autodata.checkpoints.queries.lessons import accepted_questions, batches, la
 from autodata.checkpoints.shingles import ShingleIndex
 from autodata.graphs.dataset import after_analyse, after_choose, after_walk, build_lessons
 from autodata.nodes.novelty import REFUSED, AcceptedQuestions
-from autodata.runner.config import RunConfig
+from autodata.runner.config import RunConfig, stored_config
 from autodata.runner.document_runner import Runner, open_runner
 from autodata.runner.events import CallEvent, RunEvent
+from autodata.runner.fork import Change, find_moment, make_fork
 from autodata.runner.ingest import add_documents
 from tests.support.runs import Session, generated, run_session
 
@@ -273,6 +274,22 @@ async def test_another_configuration_is_refused(whole: tuple[Path, Session], tmp
     folder = shutil.copytree(whole[0], tmp_path / "run")
     with pytest.raises(UserError, match=r"lessons\.enabled: True -> not set"):
         await run_session(folder, settings(lessons={}), [])
+
+
+@pytest.mark.slow
+async def test_a_fork_is_one_document_alone(tmp_path: Path) -> None:
+    values, folder = settings(checkpoints={"keep": "rounds"}), tmp_path / "run"
+    await run_session(folder, values, DOCUMENTS[:4])
+    [sent_back, *_] = [row for row in await _rows(folder, "rounds") if row["outcome"] == "rejected" and row["lessons"]]
+    config = RunConfig.model_validate(values)
+    moment = await find_moment(config, folder, sent_back["document_id"], 1)
+    fork = await make_fork(config, moment, Change(feedback="Ask about the cold."))
+    alone = stored_config(fork / "config.toml")
+    assert not alone.lessons.enabled
+    async with open_runner(alone, fork) as runner:
+        await runner.run()
+    assert (await read(fork)) == ([], [])
+    assert [row["lessons"] for row in await _rows(fork, "rounds") if row["n"] > 1] == [""]
 
 
 async def test_a_documents_own_example_never_stands_against_it() -> None:

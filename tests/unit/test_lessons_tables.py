@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 
 import pytest
 
@@ -48,7 +49,7 @@ def test_numbers_on_the_page_are_the_defaults() -> None:
     assert f"none of the last {own.patience} batches" in said
     assert own.near_duplicate == THRESHOLD
     assert f"shares {THRESHOLD} of its words in threes" in said
-    assert (OFTEN, SELDOM) == (2, 0.5)
+    assert [Fraction(2), Fraction(1, 2)] == [OFTEN, SELDOM]
     assert f"knows {lessons.WORLD.skills} skills" in said
     assert f"to the power of -{lessons.WORLD.habit}" in said
 
