@@ -72,7 +72,7 @@ class BatchFigures(Record):
     strong_mean: float | None = None
     modes: dict[str, int] = Field(default_factory=dict)
     """Rejected rounds by failure mode."""
-    coverage: Steer = Steer()
+    coverage: Steer = Field(default_factory=Steer)
     """What the accepted examples ask for often and seldom once it has ended."""
 
     @property
@@ -89,8 +89,8 @@ class Batch(Record):
     documents: tuple[str, ...]
     lessons: tuple[str, ...] = ()
     """The versions that were in force when it began, as `Lesson.ref` names them."""
-    steer: Steer = Steer()
+    steer: Steer = Field(default_factory=Steer)
     state: BatchState = "open"
-    figures: BatchFigures = BatchFigures()
+    figures: BatchFigures = Field(default_factory=BatchFigures)
     note: str = ""
     """Why it taught nothing, where the analyst could not be understood."""

@@ -14,8 +14,6 @@ from autodata.checkpoints.writes import record_walked
 from autodata.nodes.dataset.choose import steer
 from autodata.nodes.dataset.state import DatasetContext, DatasetState
 
-NOTHING_COUNTED = Steer()
-
 
 async def walk_batch(state: DatasetState, runtime: Runtime[DatasetContext]) -> dict[str, Any]:
     """Take the batch's documents to their ends and count what they made. A session that stops leaves the batch open."""
@@ -32,7 +30,7 @@ async def walk_batch(state: DatasetState, runtime: Runtime[DatasetContext]) -> d
 
 
 def figures_of(
-    documents: int, rounds: Sequence[Mapping[str, Any]], calls: int, coverage: Steer = NOTHING_COUNTED
+    documents: int, rounds: Sequence[Mapping[str, Any]], calls: int, coverage: Steer | None = None
 ) -> BatchFigures:
     """Return the figures of a batch from its closed rounds, as `queries.closed_rounds_of` has them."""
     modes = Counter(row["failure_mode"] for row in rounds if row["outcome"] == "rejected" and row["failure_mode"])
@@ -44,7 +42,7 @@ def figures_of(
         weak_mean=_mean(rounds, "weak_mean"),
         strong_mean=_mean(rounds, "strong_mean"),
         modes=dict(sorted(modes.items())),
-        coverage=coverage,
+        coverage=coverage or Steer(),
     )
 
 
