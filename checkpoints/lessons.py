@@ -72,11 +72,13 @@ class BatchFigures(Record):
     strong_mean: float | None = None
     modes: dict[str, int] = Field(default_factory=dict)
     """Rejected rounds by failure mode."""
+    coverage: Steer = Field(default_factory=Steer)
+    """What the accepted examples ask for often and seldom once it has ended."""
 
     @property
     def plain(self) -> dict[str, float]:
         """The figures by name, those that are not known left out; failure modes by theirs."""
-        numbers: Mapping[str, float | None] = self.model_dump(exclude={"modes"})
+        numbers: Mapping[str, float | None] = self.model_dump(exclude={"modes", "coverage"})
         return {**{name: value for name, value in numbers.items() if value is not None}, **self.modes}
 
 
@@ -87,8 +89,8 @@ class Batch(Record):
     documents: tuple[str, ...]
     lessons: tuple[str, ...] = ()
     """The versions that were in force when it began, as `Lesson.ref` names them."""
-    steer: Steer = Steer()
+    steer: Steer = Field(default_factory=Steer)
     state: BatchState = "open"
-    figures: BatchFigures = BatchFigures()
+    figures: BatchFigures = Field(default_factory=BatchFigures)
     note: str = ""
     """Why it taught nothing, where the analyst could not be understood."""

@@ -44,7 +44,6 @@ class DatasetLoop:
 
         Raises what ends the session, as the document runner does.
         """
-        await self._look_up()
         alone = [row for row in rows if self._runner.only is not None or row["status"] == DocumentStatus.WAITING]
         await self._runner.walk_all(alone)
         answered = {row["document_id"] for row in alone}
@@ -69,7 +68,7 @@ class DatasetLoop:
 
     async def walk(self, documents: Sequence[str]) -> None:
         """Take those of the documents that are open through the inner loop."""
-        await self._look_up()
+        await self.look_up()
         rows = [self._left.pop(document) for document in documents if document in self._left]
         # The inner loop is a graph of its own, with its own threads: it must not take itself for a part of this one.
         alone = copy_context()
@@ -84,7 +83,7 @@ class DatasetLoop:
         """Say what a person must know at the end."""
         self._runner.outcome.notes.append(line)
 
-    async def _look_up(self) -> None:
+    async def look_up(self) -> None:
         """Read what each document's latest batch was begun with."""
         versions = {lesson.ref: lesson for lesson in await lesson_versions(self._runner.ledger)}
         for batch in await batches(self._runner.ledger):

@@ -122,6 +122,8 @@ class Runner:
         if self.only is not None:
             rows = [row for row in rows if row["document_id"] in self.only]
         try:
+            if self.loop:
+                await self.loop.look_up()
             await self._settle_ended()
         except sqlite3.Error as error:
             raise checkpoint_error(self._checkpoints, error) from error

@@ -31,6 +31,7 @@ from autodata.checkpoints.writes import (
     record_fork_of,
     record_fork_ready,
 )
+from autodata.nodes.dataset.settings import LessonsConfig
 from autodata.nodes.human_review import edited
 from autodata.runner.checkpointer import open_kept
 from autodata.runner.config import RunConfig
@@ -128,8 +129,12 @@ def require_sound(config: RunConfig, moment: Moment, change: Change) -> None:
 
 
 async def make_fork(config: RunConfig, moment: Moment, change: Change) -> Path:
-    """Make a fork's folder, ready for a session, and return it. Nothing is spent yet. Raises as `require_sound`."""
+    """Make a fork's folder, ready for a session, and return it. Nothing is spent yet. Raises as `require_sound`.
+
+    The fork is one document, alone: it is told of no lesson, and makes none.
+    """
     require_sound(config, moment, change)
+    config = config.model_copy(update={"lessons": LessonsConfig()})
     folder = _new_folder(moment.run / FORKS)
     async with AsyncExitStack() as stack:
         source = await stack.enter_async_context(Ledger.open(moment.run / "run.db"))

@@ -98,7 +98,7 @@ def trajectory_round(
         "quality": _readable(row["quality"]),
         "judgement": _readable(row["judgement"]),
         "labels": [_label(one) for one in labels],
-        "lessons": ", ".join(row["lessons"].split()),
+        "lessons": ", ".join((row.get("lessons") or "").split()),
     }
 
 

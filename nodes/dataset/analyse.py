@@ -71,7 +71,7 @@ async def _asked(
     messages = prompt.render(
         {
             "figures": fence("figures", shown_figures(upto)),
-            "coverage": fence("coverage", shown_steer(batch.steer)),
+            "coverage": fence("coverage", shown_steer(batch.figures.coverage)),
             "lessons": fence("lessons", shown_lessons(begun)) if begun else "None yet.",
             "material": fence("rounds", shown_rounds(labels)),
             "schema": schema_text(schema),

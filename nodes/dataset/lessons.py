@@ -56,7 +56,7 @@ def merged(
     added: list[Lesson] = []
     for draft in found.lessons:
         text = " ".join(draft.text.split())
-        if len(added) == settings.new or index.nearest(text) is not None:
+        if len(added) == settings.new or not text or index.nearest(text) is not None:
             continue
         number += 1
         added.append(

@@ -8,9 +8,10 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from autodata.checkpoints.lessons import BatchFigures
-from autodata.checkpoints.queries.lessons import batches, closed_rounds_of, count_calls_of
+from autodata.checkpoints.lessons import BatchFigures, Steer
+from autodata.checkpoints.queries.lessons import asked_in_examples, batches, closed_rounds_of, count_calls_of
 from autodata.checkpoints.writes import record_walked
+from autodata.nodes.dataset.choose import steer
 from autodata.nodes.dataset.state import DatasetContext, DatasetState
 
 
@@ -23,11 +24,14 @@ async def walk_batch(state: DatasetState, runtime: Runtime[DatasetContext]) -> d
         return {"next": "end"}
     rounds = await closed_rounds_of(context.ledger, batch.documents)
     calls = await count_calls_of(context.ledger, batch.documents)
-    await record_walked(context.ledger, batch.batch, figures_of(len(batch.documents), rounds, calls))
+    coverage = steer(await asked_in_examples(context.ledger))
+    await record_walked(context.ledger, batch.batch, figures_of(len(batch.documents), rounds, calls, coverage))
     return {"next": "analyse" if context.walker.left() else "end"}
 
 
-def figures_of(documents: int, rounds: Sequence[Mapping[str, Any]], calls: int) -> BatchFigures:
+def figures_of(
+    documents: int, rounds: Sequence[Mapping[str, Any]], calls: int, coverage: Steer | None = None
+) -> BatchFigures:
     """Return the figures of a batch from its closed rounds, as `queries.closed_rounds_of` has them."""
     modes = Counter(row["failure_mode"] for row in rounds if row["outcome"] == "rejected" and row["failure_mode"])
     return BatchFigures(
@@ -38,6 +42,7 @@ def figures_of(documents: int, rounds: Sequence[Mapping[str, Any]], calls: int) 
         weak_mean=_mean(rounds, "weak_mean"),
         strong_mean=_mean(rounds, "strong_mean"),
         modes=dict(sorted(modes.items())),
+        coverage=coverage or Steer(),
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from autodata.checkpoints import writes
 from autodata.checkpoints.ledger import MemoryLedger
+from autodata.checkpoints.lessons import Batch, BatchFigures, Lesson, Steer
 from autodata.checkpoints.records import Document, DocumentStatus, Skipped
 from autodata.checkpoints.usage import Usage
 from tests.unit import test_writes as of_the_loop
@@ -41,6 +42,7 @@ CALL = writes.PaidCall(
     seconds=1.23456,
 )
 LATE = writes.UnansweredRequest("t", "k", "d", "main/d", "judge", "m", "cancelled", Usage(10, 4096, 0.25))
+LESSON = Lesson(lesson_id="L1", text="Ask deeper.", evidence=("main/d/1/c",), figures={"accepted": 1}, batch=1)
 RESULT: dict[str, Any] = {
     "status": "accepted",
     "history": [
@@ -96,6 +98,32 @@ WRITES: dict[str, tuple[Callable[[Any], Awaitable[None]], Expected]] = {
             "documents": [{"document_id": "d", "status": "errored", "status_reason": "call_failed: no reply"}],
             "failures": [{"failure_id": "f", "thread_id": "main/d", "message": "no reply\nat all", "epoch": 2}],
         },
+    ),
+    "record_batch": (
+        lambda s: writes.record_batch(
+            s, Batch(batch=2, documents=("d", "e"), lessons=("L1.1",), steer=Steer(often=("x",))), "2026"
+        ),
+        {
+            "batches": [
+                {"batch": 2, "documents": '["d","e"]', "lessons": '["L1.1"]', "state": "open"}
+                | {"steer": '{"often":["x"],"seldom":[]}'}
+            ]
+        },
+    ),
+    "record_walked": (
+        lambda s: writes.record_walked(s, 1, BatchFigures(documents=2, accepted=1, calls=9, modes={"too_easy": 1})),
+        {"batches": [{"batch": 1, "state": "walked", "documents": '["d"]'}]},
+    ),
+    "record_taught": (
+        lambda s: writes.record_taught(s, 1, [LESSON], "2026", note="half of it"),
+        {
+            "batches": [{"batch": 1, "state": "ended", "note": "half of it"}],
+            "lessons": [{"lesson_id": "L1", "version": 1, "active": 1, "evidence": '["main/d/1/c"]', "batch": 1}],
+        },
+    ),
+    "record_lessons": (
+        lambda s: writes.record_lessons(s, [LESSON.model_copy(update={"version": 2, "active": False})], "2026"),
+        {"lessons": [{"lesson_id": "L1", "version": 2, "active": 0, "text": "Ask deeper."}]},
     ),
     "record_trials": (
         lambda s: writes.record_trials(s, "v", {"d": 0, "e": 4}),
@@ -230,6 +258,7 @@ async def begun() -> of_the_loop.Store:
     store = of_the_loop.Store()
     await store.save(
         documents=[{"document_id": name, "name": name, "status": "errored"} for name in ("d", "e")],
+        batches=[{"batch": 1, "documents": ["d"]}],
         packs=[{"pack": "p", "state": "candidate", "diff": "kept", "iteration": 1}],
         iterations=[{"iteration": 1, "lane": 0, "parent": "p", "probabilities": "{}"}],
     )
