@@ -254,6 +254,7 @@ def measure_run(root: str, count: int, mean: float, **changed: Any) -> dict[str,
 
 RUNS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "run": ("as runs are", {}),
+    "langchain": ('`models.default.client = "langchain"`', {"client": "langchain"}),
 }
 """Whole runs by name: in words, and what is set of `models.default`."""
 
@@ -285,7 +286,8 @@ def rendered(figures: Mapping[str, Any]) -> str:
     return (
         "\n# Calls\n\n"
         f"What a call costs this machine. Written by `make bench` on {figures['date']}, commit `{figures['commit']}`,"
-        f" {figures['machine']}; the server is another process of the same machine.\n\n"
+        f" {figures['machine']}; the server is another process of the same machine. As it began, {figures['load']:g} processes were running or"
+        " waiting to: where these are more than a few, wall times say nothing, and processor times are too high.\n\n"
         f"Clients alone, {figures['in_flight']} requests in flight, replies at once, the least of {ROUNDS} rounds of"
         f" {CALLS:,} calls:\n\n"
         f"| client | processor time a call | times aiohttp |\n| --- | ---: | ---: |\n{of_clients}\n"
@@ -303,6 +305,7 @@ def commit() -> str:
 
 def bench(count: int) -> dict[str, Any]:
     """Measure everything."""
+    busy = os.getloadavg()[0]
     with server(SECONDS) as root:
         command = [sys.executable, "-m", "benchmarks.calls", "clients", root]
         alone = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=DOCS.parent)
@@ -311,6 +314,7 @@ def bench(count: int) -> dict[str, Any]:
         "date": datetime.now(UTC).date().isoformat(),
         "commit": commit(),
         "machine": machine(),
+        "load": round(busy, 1),
         "documents": count,
         "in_flight": IN_FLIGHT,
         "seconds": SECONDS,

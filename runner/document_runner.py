@@ -36,6 +36,7 @@ from autodata.nodes.context import Context, Services
 from autodata.nodes.events import AcceptedEvent, GraphEvent, ReviewEvent, parse_event
 from autodata.nodes.state import Output, State, new_state
 from autodata.nodes.step import Step
+from autodata.runner.collector import calm_collector
 from autodata.runner.config import BaselineConfig, RunConfig
 from autodata.runner.events import (
     CallEvent,
@@ -128,10 +129,12 @@ class Runner:
         )
 
         try:
-            while rows:
-                await self._all(rows)
-                # What a person answered meanwhile goes on in this session.
-                rows = [] if self.outcome.stopped or self.only is not None else await answered_documents(self.ledger)
+            with calm_collector():
+                while rows:
+                    await self._all(rows)
+                    # What a person answered meanwhile goes on in this session.
+                    over = self.outcome.stopped or self.only is not None
+                    rows = [] if over else await answered_documents(self.ledger)
         except ExceptionGroup as failures:
             raise first_failure(failures) from None
         finally:
