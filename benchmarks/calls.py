@@ -286,8 +286,9 @@ def rendered(figures: Mapping[str, Any]) -> str:
     return (
         "\n# Calls\n\n"
         f"What a call costs this machine. Written by `make bench` on {figures['date']}, commit `{figures['commit']}`,"
-        f" {figures['machine']}; the server is another process of the same machine. As it began, {figures['load']:g} processes were running or"
-        " waiting to: where these are more than a few, wall times say nothing, and processor times are too high.\n\n"
+        f" {figures['machine']}; the server is another process of the same machine. As it began,"
+        f" {figures['load']:g} processes were running or waiting to: where these are more than a few, wall times say nothing,"
+        " and processor times are too high.\n\n"
         f"Clients alone, {figures['in_flight']} requests in flight, replies at once, the least of {ROUNDS} rounds of"
         f" {CALLS:,} calls:\n\n"
         f"| client | processor time a call | times aiohttp |\n| --- | ---: | ---: |\n{of_clients}\n"

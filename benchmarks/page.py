@@ -20,7 +20,8 @@ def figures_of(name: str) -> dict[str, Any]:
 
 def page() -> str:
     """Return the page for the figures that there are."""
-    return many_documents.rendered(figures_of("many-documents.json")) + calls.rendered(figures_of("calls.json"))
+    of_calls = calls.rendered(figures_of("calls.json")) if (DOCS / "calls.json").exists() else ""
+    return many_documents.rendered(figures_of("many-documents.json")) + of_calls
 
 
 if __name__ == "__main__":

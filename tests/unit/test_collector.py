@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 
 import pytest
 
 from autodata.runner.collector import NEW_OBJECTS, calm_collector
 
 
-def test_the_collector_is_calm_meanwhile_and_as_before_afterwards() -> None:
-    before = gc.get_threshold()
-    with pytest.raises(ValueError, match="wrong"), calm_collector():
-        assert gc.get_threshold() == (NEW_OBJECTS, *before[1:])
-        assert gc.get_freeze_count() > 1000
+@pytest.fixture(autouse=True)
+def as_in_a_program() -> Iterator[None]:
+    """Undo what tests/conftest.py does to the collector."""
+    gc.unfreeze()
+    yield
+    gc.unfreeze()
+    gc.freeze()
+
+
+def fail_calmly(seen: list[object]) -> None:
+    with calm_collector():
+        seen.extend((gc.get_threshold(), gc.get_freeze_count() > 1000))
         raise ValueError("wrong")
+
+
+def test_the_collector_is_calm_meanwhile_and_as_before_afterwards() -> None:
+    before, seen = gc.get_threshold(), list[object]()
+    with pytest.raises(ValueError, match="wrong"):
+        fail_calmly(seen)
+    assert seen == [(NEW_OBJECTS, *before[1:]), True]
     assert gc.get_threshold() == before
     assert gc.get_freeze_count() == 0
 
