@@ -139,25 +139,26 @@ def server(mean: float) -> Iterator[str]:
 Ask = Callable[[int], Awaitable[object]]
 
 
-async def clients(root: str) -> dict[str, Ask]:
-    """Return what sends one request, by client; what they open stays open until the process ends."""
+async def clients(root: str, stack: AsyncExitStack) -> dict[str, Ask]:
+    """Return what sends one request, by client; what they open is closed with `stack`."""
 
     url = f"{root}/flat/v1"
     schema = CS.scorer.draft
     messages = [{"role": "system", "content": TEXT}, {"role": "user", "content": TEXT}]
     wire = response_format(schema, "json_schema")
-    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
-    bare = openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0, http_client=openai.DefaultAioHttpClient())
+    session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
+    http = [await stack.enter_async_context(openai.DefaultAioHttpClient()) for _ in range(2)]
+    bare = openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0, http_client=http[0])
     chain = ChatOpenAI(
         model="m",
         base_url=url,
         api_key=SecretStr("none"),
         max_retries=0,
-        http_async_client=openai.DefaultAioHttpClient(),
+        http_async_client=http[1],
         stream_usage=True,
     )
     roles = {"challenger": ModelSettings(model="m", base_url=url, max_concurrency=IN_FLIGHT)}
-    ours = (await connect(roles, AsyncExitStack()))["challenger"]
+    ours = (await connect(roles, stack))["challenger"]
     ours.endpoint.learned(schema.__name__, "json_schema")
 
     async def by_aiohttp(seed: int) -> object:
@@ -183,22 +184,27 @@ async def clients(root: str) -> dict[str, Ask]:
 
 async def measure_clients(root: str) -> dict[str, float]:
     """Return milliseconds of processor time a call by client, the least of the rounds."""
-    asks = await clients(root)
-    least = dict.fromkeys(asks, math.inf)
-    for _ in range(ROUNDS):
-        for name, ask in asks.items():
-            gc.collect()
-            seeds = iter(range(CALLS))
-
-            async def work(ask: Ask = ask, seeds: Iterator[int] = seeds) -> None:
-                for seed in seeds:
-                    await ask(seed)
-
-            await asyncio.gather(*(ask(0) for _ in range(IN_FLIGHT)))  # connections are open from here on
-            before = time.process_time()
-            await asyncio.gather(*(work() for _ in range(IN_FLIGHT)))
-            least[name] = min(least[name], (time.process_time() - before) / CALLS * 1000)
+    async with AsyncExitStack() as stack:
+        asks = await clients(root, stack)
+        least = dict.fromkeys(asks, math.inf)
+        for _ in range(ROUNDS):
+            for name, ask in asks.items():
+                least[name] = min(least[name], await _milliseconds(ask))
     return least
+
+
+async def _milliseconds(ask: Ask) -> float:
+    seeds = iter(range(CALLS))
+
+    async def work() -> None:
+        for seed in seeds:
+            await ask(seed)
+
+    gc.collect()
+    await asyncio.gather(*(ask(0) for _ in range(IN_FLIGHT)))  # connections are open from here on
+    before = time.process_time()
+    await asyncio.gather(*(work() for _ in range(IN_FLIGHT)))
+    return (time.process_time() - before) / CALLS * 1000
 
 
 # Whole runs
