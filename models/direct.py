@@ -84,7 +84,7 @@ class Direct:
 
 async def _stock(model: Any, *args: Any, **kwargs: Any) -> ChatResult:
     """Ask a model as LangChain does."""
-    result: ChatResult = await super(Direct, model)._agenerate(*args, **kwargs)  # type: ignore[misc]
+    result: ChatResult = await super(Direct, model)._agenerate(*args, **kwargs)
     return result
 
 
