@@ -1,4 +1,4 @@
-"""What a call costs this machine, and how close a run comes to the least time: writes docs/calls.json.
+"""What a call costs this machine, and how close a run comes to the least time: writes docs/calls.json and a part of a page.
 
     python -m benchmarks.calls [DOCUMENTS]
 
@@ -44,9 +44,9 @@ from autodata.runner.config import RunConfig
 from autodata.runner.document_runner import open_runner
 from autodata.runner.ingest import add_documents
 from benchmarks.many_documents import documents, machine
+from benchmarks.page import DOCS, commit_of_now, write
 from benchmarks.scheduling import least_time
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
 DOCUMENTS = 200
 IN_FLIGHT = 128
 SECONDS = 1.0
@@ -139,25 +139,26 @@ def server(mean: float) -> Iterator[str]:
 Ask = Callable[[int], Awaitable[object]]
 
 
-async def clients(root: str) -> dict[str, Ask]:
-    """Return what sends one request, by client; what they open stays open until the process ends."""
+async def clients(root: str, stack: AsyncExitStack) -> dict[str, Ask]:
+    """Return what sends one request, by client; what they open is closed with `stack`."""
 
     url = f"{root}/flat/v1"
     schema = CS.scorer.draft
     messages = [{"role": "system", "content": TEXT}, {"role": "user", "content": TEXT}]
     wire = response_format(schema, "json_schema")
-    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
-    bare = openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0, http_client=openai.DefaultAioHttpClient())
+    session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
+    http = [await stack.enter_async_context(openai.DefaultAioHttpClient()) for _ in range(2)]
+    bare = openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0, http_client=http[0])
     chain = ChatOpenAI(
         model="m",
         base_url=url,
         api_key=SecretStr("none"),
         max_retries=0,
-        http_async_client=openai.DefaultAioHttpClient(),
+        http_async_client=http[1],
         stream_usage=True,
     )
     roles = {"challenger": ModelSettings(model="m", base_url=url, max_concurrency=IN_FLIGHT)}
-    ours = (await connect(roles, AsyncExitStack()))["challenger"]
+    ours = (await connect(roles, stack))["challenger"]
     ours.endpoint.learned(schema.__name__, "json_schema")
 
     async def by_aiohttp(seed: int) -> object:
@@ -183,22 +184,27 @@ async def clients(root: str) -> dict[str, Ask]:
 
 async def measure_clients(root: str) -> dict[str, float]:
     """Return milliseconds of processor time a call by client, the least of the rounds."""
-    asks = await clients(root)
-    least = dict.fromkeys(asks, math.inf)
-    for _ in range(ROUNDS):
-        for name, ask in asks.items():
-            gc.collect()
-            seeds = iter(range(CALLS))
-
-            async def work(ask: Ask = ask, seeds: Iterator[int] = seeds) -> None:
-                for seed in seeds:
-                    await ask(seed)
-
-            await asyncio.gather(*(ask(0) for _ in range(IN_FLIGHT)))  # connections are open from here on
-            before = time.process_time()
-            await asyncio.gather(*(work() for _ in range(IN_FLIGHT)))
-            least[name] = min(least[name], (time.process_time() - before) / CALLS * 1000)
+    async with AsyncExitStack() as stack:
+        asks = await clients(root, stack)
+        least = dict.fromkeys(asks, math.inf)
+        for _ in range(ROUNDS):
+            for name, ask in asks.items():
+                least[name] = min(least[name], await _milliseconds(ask))
     return least
+
+
+async def _milliseconds(ask: Ask) -> float:
+    seeds = iter(range(CALLS))
+
+    async def work() -> None:
+        for seed in seeds:
+            await ask(seed)
+
+    gc.collect()
+    await asyncio.gather(*(ask(0) for _ in range(IN_FLIGHT)))  # connections are open from here on
+    before = time.process_time()
+    await asyncio.gather(*(work() for _ in range(IN_FLIGHT)))
+    return (time.process_time() - before) / CALLS * 1000
 
 
 # Whole runs
@@ -254,6 +260,7 @@ def measure_run(root: str, count: int, mean: float, **changed: Any) -> dict[str,
 
 RUNS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "run": ("as runs are", {}),
+    "langchain": ('`models.default.client = "langchain"`', {"client": "langchain"}),
 }
 """Whole runs by name: in words, and what is set of `models.default`."""
 
@@ -283,9 +290,11 @@ def rendered(figures: Mapping[str, Any]) -> str:
         for key, form, words in lines
     )
     return (
-        "\n# Calls\n\n"
+        "# Calls\n\n"
         f"What a call costs this machine. Written by `make bench` on {figures['date']}, commit `{figures['commit']}`,"
-        f" {figures['machine']}; the server is another process of the same machine.\n\n"
+        f" {figures['machine']}; the server is another process of the same machine. As it began,"
+        f" {figures['load']:g} processes were running or waiting to: where these are more than a few, wall times"
+        " say nothing, and processor times are too high.\n\n"
         f"Clients alone, {figures['in_flight']} requests in flight, replies at once, the least of {ROUNDS} rounds of"
         f" {CALLS:,} calls:\n\n"
         f"| client | processor time a call | times aiohttp |\n| --- | ---: | ---: |\n{of_clients}\n"
@@ -295,22 +304,18 @@ def rendered(figures: Mapping[str, Any]) -> str:
     )
 
 
-def commit() -> str:
-    """Return the commit that is checked out."""
-    revision = ["git", "rev-parse", "--short=10", "HEAD"]
-    return subprocess.run(revision, check=True, stdout=subprocess.PIPE, text=True, cwd=DOCS.parent).stdout.strip()
-
-
 def bench(count: int) -> dict[str, Any]:
     """Measure everything."""
+    busy = os.getloadavg()[0]
     with server(SECONDS) as root:
         command = [sys.executable, "-m", "benchmarks.calls", "clients", root]
         alone = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=DOCS.parent)
         runs = {name: measure_run(root, count, SECONDS, **changed) for name, (_, changed) in RUNS.items()}
     return {
         "date": datetime.now(UTC).date().isoformat(),
-        "commit": commit(),
+        "commit": commit_of_now(),
         "machine": machine(),
+        "load": round(busy, 1),
         "documents": count,
         "in_flight": IN_FLIGHT,
         "seconds": SECONDS,
@@ -336,6 +341,7 @@ def main(arguments: Sequence[str]) -> None:
         case _:
             figures = bench(int(arguments[0]) if arguments else DOCUMENTS)
             (DOCS / "calls.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+            write("calls", rendered(figures))
 
 
 if __name__ == "__main__":

@@ -198,12 +198,22 @@ class FileSaver(AsyncSqliteSaver):
         await self._transaction(copy)
 
     async def akeep_rounds(self, thread_id: str) -> None:
-        """Delete every checkpoint of the thread that is not its round's last one, with its writes.
+        """Delete every checkpoint of the thread that is not its round's last one, and all writes.
 
         The kept ones hold their state whole, so they can be read and resumed from, although their `parent_config`
-        may name a checkpoint that is gone.
+        may name a checkpoint that is gone. What was written after one stands in the state of the next.
         """
-        await self._transaction(lambda cursor: _thin(cursor, thread_id, _ROUND_LABEL, last_of_each))
+
+        async def keep(cursor: aiosqlite.Cursor) -> None:
+            await _thin(cursor, thread_id, _ROUND_LABEL, last_of_each)
+            await cursor.execute(
+                "DELETE FROM writes WHERE thread_id = ? AND NOT EXISTS (SELECT 1 FROM checkpoints c WHERE"
+                " c.thread_id = writes.thread_id AND json_type(CAST(c.metadata AS TEXT),"
+                " '$.counters_since_delta_snapshot') IS NOT NULL)",
+                (thread_id,),
+            )
+
+        await self._transaction(keep)
 
     async def _commit(self, statements: Sequence[tuple[str, Sequence[tuple[Any, ...]]]]) -> None:
         """Write rows by statements of this module, in one transaction."""

@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str] = {
     "review": "Look at the candidates that wait for a person: approve, edit or reject each with a key.",
     "retry": "Ask again about documents that ended errored or rejected, in a new epoch of their calls.",
     "drop": "Leave documents or examples out of exports and counts; they stay in the folder, marked.",
+    "prune": "Make a run's folder smaller: drop checkpoints of documents that have ended, and give free space back.",
     "fork": "Take a document back to a round, change its candidate, rubric or feedback, and go on from there.",
     "baseline": "Write one question a document and measure both solvers on it: what a run is compared with.",
     "list": "List the runs under a folder: state, documents, accepted examples, cost and age.",

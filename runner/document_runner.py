@@ -38,6 +38,7 @@ from autodata.nodes.events import AcceptedEvent, GraphEvent, ReviewEvent, parse_
 from autodata.nodes.novelty import AcceptedQuestions
 from autodata.nodes.state import Output, State, new_state
 from autodata.nodes.step import Step
+from autodata.runner.collector import calm_collector
 from autodata.runner.config import BaselineConfig, RunConfig
 from autodata.runner.dataset import DatasetLoop, dataset_pack
 from autodata.runner.events import (
@@ -135,10 +136,12 @@ class Runner:
         )
 
         try:
-            while rows:
-                await (self.loop.work_on(rows) if self.loop else self.walk_all(rows))
-                # What a person answered meanwhile goes on in this session.
-                rows = [] if self.outcome.stopped or self.only is not None else await answered_documents(self.ledger)
+            with calm_collector():
+                while rows:
+                    await (self.loop.work_on(rows) if self.loop else self.walk_all(rows))
+                    # What a person answered meanwhile goes on in this session.
+                    over = self.outcome.stopped or self.only is not None
+                    rows = [] if over else await answered_documents(self.ledger)
         except ExceptionGroup as failures:
             raise first_failure(failures) from None
         finally:

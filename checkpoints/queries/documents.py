@@ -173,6 +173,11 @@ async def unsettled_documents(ledger: Reader) -> list[dict[str, Any]]:
     )
 
 
+async def settled_documents(ledger: Reader) -> list[dict[str, Any]]:
+    """Return (document_id, status) of documents with nothing left to do."""
+    return await ledger.read("SELECT document_id, status FROM documents WHERE settled = 1 ORDER BY document_id")
+
+
 async def trials(ledger: Reader, evaluation: str) -> list[dict[str, Any]]:
     """Return an evaluation's rows of table `trials`, in the order of its documents."""
     return await ledger.read("SELECT * FROM trials WHERE evaluation = ? ORDER BY position", (evaluation,))

@@ -236,8 +236,12 @@ async def test_rounds_keeps_the_last_checkpoint_of_each_round(saver: FileSaver) 
 
     kept = await history(graph, "a")
     assert len(full) > len(kept) == ROUNDS + 1
-    assert kept == list(reversed(last_of_round.values()))
+    # What tasks wrote behind a checkpoint stands in the state of the next one: it is not kept twice.
+    assert [one._replace(tasks=()) for one in kept] == [
+        one._replace(tasks=()) for one in reversed(last_of_round.values())
+    ]
     assert kept[0] == full[0]
+    assert not [row for row in await rows(saver, "writes") if row[0] == "a"]
     assert await history(graph, "b") == untouched
     assert await orphaned_writes(saver) == 0
 
