@@ -244,6 +244,7 @@ def test_a_dry_run_of_a_search_holds_what_the_search_takes(here: Path) -> None:
     assert more["calls"][0] > calls_of(here / "opt")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_calls")
 def test_a_dry_run_of_a_search_sends_nothing(here: Path) -> None:
     (here / "one").mkdir()
