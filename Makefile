@@ -6,14 +6,16 @@ READY := $(VENV)/.ready
 # What one stage or worker has compiled, the next need not compile again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo studio test slow check lint types e2e kill exports wheel docs tables golden lock clean
+.PHONY: help demo studio test slow check lint types e2e kill exports browser wheel docs tables bench golden lock clean
 
 help:
 	@echo "make demo   the main job on a real model, no key, no server"
 	@echo "make studio the graphs on a server for LangGraph Studio, no key"
 	@echo "make test   unit and graph tests, in under a minute"
 	@echo "make slow   the unit and graph tests that take long, and every property on all its examples"
+	@echo "make bench  processor time a call and a run's time against the least, into docs/benchmarks.md"
 	@echo "make exports the exports, read and used by the libraries that they are for"
+	@echo "make browser the report in a headless Chromium, which it installs where it can"
 	@echo "make check  all that CI runs: tests, lint, types, slow tests, end-to-end tests, kill tests"
 
 # uv where present, else venv + pip; both from the one lock file, which is whole: nothing is resolved.
@@ -85,6 +87,16 @@ exports: $(READY) $(LIBRARIES:%=.venvs/%/.ready)
 	fi
 	@touch $@
 
+# The report in a browser. It takes a Chromium that is there, or Debian's; no part of `make check`, for not every machine
+# can have one. What the page's script decides is tested without a browser by `make test`.
+browser: $(READY)
+	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
+	  command -v $$name >/dev/null 2>&1 && exit 0; \
+	done; \
+	{ apt-get update -q && apt-get install -q -y --no-install-recommends chromium; } || \
+	  { echo "make browser needs Chromium or Chrome: install one" >&2; exit 1; }
+	$(RUN) -m pytest tests/browser
+
 check: test lint types slow e2e kill
 
 # The generated parts of docs; tests/unit/test_docs.py, test_api.py and test_metrics.py say when they are out of date.
@@ -101,6 +113,11 @@ tables: $(READY)
 	$(RUN) -m benchmarks.world_tables
 	$(RUN) -m benchmarks.optimizer_tables
 
+# What a call costs and how close a run comes to the least time, into docs/benchmarks.md: ten minutes of an idle machine.
+bench: $(READY)
+	$(RUN) -m benchmarks.calls
+	$(RUN) -m benchmarks.page
+
 # The recorded runs and served schemas in tests/golden; tests/graph/test_golden.py and test_schemas.py say when a prompt
 # or a schema is no longer the recorded one. What is printed of the run folders in tests/golden/run_folder is written anew
 # too (test_pinned.py); the folders are not, for they stand for what people have on their disks.
@@ -109,8 +126,10 @@ golden: $(READY)
 	$(RUN) -m tests.support.schemas
 	$(RUN) -m tests.support.pinned
 
+# All extras but the one that is gigabytes of a trainer's libraries.
+EXTRAS = $(shell $(PYTHON) -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; print(*(f"--extra {name}" for name in extras if name != "transformers"))')
 lock:
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(EXTRAS) pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

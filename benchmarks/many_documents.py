@@ -1,4 +1,4 @@
-"""What a run of many documents costs beside its calls: writes docs/many-documents.json and docs/benchmarks.md.
+"""What a run of many documents costs beside its calls: writes docs/many-documents.json and a part of a page.
 
 `python -m benchmarks.many_documents`. Each size is measured in a process of its own. One document is worked on, by the
 simulated model; all others get copies of its rows. No figure here is a promise: what counts is how a figure grows.
@@ -39,8 +39,8 @@ from autodata.runner.config import RunConfig
 from autodata.runner.document_runner import open_runner
 from autodata.runner.ingest import add_documents
 from autodata.runner.run_folder import RunFolder, open_run_folder
+from benchmarks.page import DOCS, commit_of_now, write
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
 SIZES = (1_000, 10_000)
 CHARS = 4_000
 """Characters of each document."""
@@ -163,7 +163,7 @@ def measured(count: int) -> dict[str, float]:
 
 
 def rendered(figures: Mapping[str, Any]) -> str:
-    """Return docs/benchmarks.md for the content of docs/many-documents.json."""
+    """Return the part of docs/benchmarks.md for the content of docs/many-documents.json."""
     few, many = figures["sizes"]
     of_few, of_many = (figures["measured"][str(size)] for size in (few, many))
     named = [*((name, what, "s") for name, what in STAGES.items()), ("memory", "the most memory of the process", "MiB")]
@@ -201,18 +201,16 @@ def main() -> None:
             found = asyncio.run(measure(int(sys.argv[1]), Path(folder)))
         print(json.dumps(found))
         return
-    revision = ["git", "rev-parse", "--short=10", "HEAD"]
-    commit = subprocess.run(revision, check=True, stdout=subprocess.PIPE, text=True, cwd=DOCS.parent).stdout.strip()
     figures = {
         "date": datetime.now(UTC).date().isoformat(),
-        "commit": commit,
+        "commit": commit_of_now(),
         "machine": machine(),
         "chars": CHARS,
         "sizes": SIZES,
         "measured": {str(size): measured(size) for size in SIZES},
     }
     (DOCS / "many-documents.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
-    (DOCS / "benchmarks.md").write_text(rendered(figures), "utf-8")
+    write("many documents", rendered(figures))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import unicodedata
 
 
@@ -40,6 +41,34 @@ PART = "#"
 def whole_id(of_document: str) -> str:
     """Return the id of the whole document that a document is a part of; its own when it is whole."""
     return of_document.partition(PART)[0]
+
+
+_NUMBER_OF_PART = re.compile(rf"{PART}\d+$")
+_OF_A_DOCUMENT = " of a document of"
+_NOTE_OF_PART = re.compile(rf"(?:^|; )part ([\d,]+) of ([\d,]+){_OF_A_DOCUMENT} ")
+
+
+def whole_name(of_document: str) -> str:
+    """Return a document's name without the number of a part of it."""
+    return _NUMBER_OF_PART.sub("", of_document)
+
+
+def part_note(number: int, count: int, chars: int) -> str:
+    """Return the note of part `number`, from 1, of a document of `chars` characters that was taken in `count` parts."""
+    return f"part {number:,} of {count:,}{_OF_A_DOCUMENT} {chars:,} characters"
+
+
+def part_of(of_document: str, note: str) -> tuple[int, int] | None:
+    """Return which part of its document a document is, from 1, and of how many; None for a whole one.
+
+    `note` is the one of `part_note`, other remarks before or behind it.
+    """
+    found = _NOTE_OF_PART.search(note) if PART in of_document else None
+    return (_count(found[1]), _count(found[2])) if found else None
+
+
+def _count(shown: str) -> int:
+    return int(shown.replace(",", ""))
 
 
 def round_id(thread_id: str, n: int, candidate_id: str) -> str:

@@ -15,14 +15,15 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, closing, contextmanager
-from itertools import groupby
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
 from autodata.checkpoints.errors import DiskFailed, RunFailed, UserError
+from autodata.checkpoints.known_calls import KnownCalls
 from autodata.checkpoints.ledger_file import (
     connect,
+    damage,
     is_new,
     read_rows,
     refusal,
@@ -33,34 +34,12 @@ from autodata.checkpoints.ledger_file import (
     writable,
 )
 from autodata.checkpoints.schema import MIGRATIONS, TABLES, Rows, create_tables, encode
+from autodata.checkpoints.upserts import incomplete, upsert
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
 _TEXTS = {"document": ("documents", "text"), "answer": ("attempts", "answer")}
-
-
-def _upsert(db: Database, rows: Rows) -> None:
-    from sqlite_utils.db import NotFoundError  # noqa: PLC0415 - see `writable`
-
-    for name, of_table in rows.items():
-        spec, table = TABLES[name], db.table(name)
-        # Rows of one statement share its columns: a column that one row lacks would be set to null by another's.
-        for columns, group in groupby(of_table, key=frozenset):
-            if spec.required <= columns:
-                table.upsert_all(group, pk=spec.pk)
-                continue
-            # SQLite looks at NOT NULL before it looks for the row to update, so a part of a row is not an upsert.
-            for row in group:
-                try:
-                    table.update(spec.key(row), {column: row[column] for column in columns - {*spec.pk}})
-                except NotFoundError as error:
-                    raise _incomplete(name, row) from error
-
-
-def _incomplete(name: str, row: Mapping[str, Any]) -> ValueError:
-    table = TABLES[name]
-    return ValueError(f"table {name} has no row {table.key(row)}, and a new one needs {', '.join(table.missing(row))}")
 
 
 class Reader:
@@ -183,7 +162,7 @@ class Ledger(Reader):
         self._pending: deque[_Save] = deque()
         self._carried: dict[tuple[str, tuple[Any, ...]], dict[str, Any]] = {}
         self._carrying = Lock()
-        self._keys: set[str] = set()
+        self._known = KnownCalls(self.read)
         self._broken: UserError | RunFailed | None = None
         self._texts_saved = 0
         self._ids: tuple[int, list[str]] = (-1, [])
@@ -228,11 +207,15 @@ class Ledger(Reader):
             for name, rows in encoded.items():
                 self._carried |= {(name, TABLES[name].key(row)): row for row in rows}
 
-    async def find_call(self, key: str) -> Mapping[str, Any] | None:
-        """Return the stored row of table `calls` with this key, or None, which costs nothing."""
-        if key not in self._keys:
+    async def find_call(self, key: str, thread: str | None = None) -> Mapping[str, Any] | None:
+        """Return the stored row of table `calls` with this key, or None.
+
+        With the `thread` that the call is of, a row that is not there costs nothing but one look at each thread's keys.
+        """
+        if thread is not None and not await self._known.hold(key, thread):
             return None
-        return (await self.read("SELECT * FROM calls WHERE key = ?", (key,)))[0]
+        rows = await self.read("SELECT * FROM calls WHERE key = ?", (key,))
+        return rows[0] if rows else None
 
     async def _start(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._writing, self._open_writing)
@@ -252,7 +235,7 @@ class Ledger(Reader):
             connection = self._write_files.enter_context(closing(connect(self.path, "rwc")))
             db = self._write_db = writable(connection)
             is_new(connection, self.path)
-            problem = next(iter(db.query("PRAGMA quick_check(1)")))["quick_check"]
+            problem = damage(connection, self.path)
             if problem != "ok":
                 raise refusal(self.path, " ".join(problem.split()))
             db.enable_wal()
@@ -261,7 +244,6 @@ class Ledger(Reader):
             with self._transaction():
                 if not db["meta"].exists():
                     create_tables(db)
-            self._keys.update(row["key"] for row in db.query("SELECT key FROM calls"))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -307,17 +289,27 @@ class Ledger(Reader):
         for item, outcome in zip(batch, outcomes, strict=True):
             item.error = outcome
             if outcome is None:
-                self._keys.update(row["key"] for row in item.rows.get("calls", ()))
+                for row in item.rows.get("calls", ()):
+                    self._known.note(row["key"], row.get("thread_id", ""))
 
     def _write_one(self, rows: Rows) -> Exception | None:
         """Write one save within the open transaction; return its own fault, which must not touch its neighbours."""
+        connection = self._write_db.conn
         try:
-            with self._write_db.atomic():
-                _upsert(self._write_db, rows)
+            connection.execute("SAVEPOINT one_save")
+            try:
+                upsert(connection, rows)
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK TO one_save")
+                raise
+            finally:
+                if connection.in_transaction:
+                    connection.execute("RELEASE one_save")
         except (ValueError, OverflowError) as error:
             return error
         except sqlite3.Error as error:
-            lost = not self._write_db.conn.in_transaction  # SQLite may roll all of it back by itself
+            lost = not connection.in_transaction  # SQLite may roll all of it back by itself
             if lost or reported_error(self.path, error) is not None:
                 raise
             return error
@@ -341,7 +333,7 @@ class MemoryLedger:
                 old = changed[name].get(spec.key(row))
                 if old is None:
                     if spec.missing(row):
-                        raise _incomplete(name, row)
+                        raise incomplete(name, row)
                     old = dict.fromkeys(spec.columns) | dict(spec.defaults)
                 changed[name][spec.key(row)] = old | row
         self.tables |= changed
@@ -357,7 +349,7 @@ class MemoryLedger:
         rows = self.tables["documents"].values()
         return sorted(row["document_id"] for row in rows if row["text"] and not row.get("replaced_by"))
 
-    async def find_call(self, key: str) -> Mapping[str, Any] | None:
+    async def find_call(self, key: str, thread: str | None = None) -> Mapping[str, Any] | None:
         """Return the stored row of table `calls` with this key, or None."""
         return self.tables["calls"].get((key,))
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 BUSY_SECONDS = 30.0
 """How long a write waits for another program that holds the file."""
 
+CHECKED_WHOLE = 32 * 2**20
+"""Bytes of the largest file that is looked through for damage when it is opened to be written."""
+
 _SPOILT = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
 _UNWRITABLE = {
     sqlite3.SQLITE_FULL: "free some space",
@@ -122,3 +125,23 @@ def upgrade(path: Path) -> None:
             db.execute("COMMIT")
         finally:
             db.rollback()
+
+
+def damage(connection: sqlite3.Connection, path: Path) -> str:
+    """Return what is wrong with a file, `ok` where nothing is found.
+
+    A large one is not read whole, which takes seconds a gigabyte: its length, its tables' names and the small table
+    `meta` are looked at. Damage elsewhere is found by whoever reads the place.
+    """
+    size = path.stat().st_size
+    of = "1" if size <= CHECKED_WHOLE else "meta"
+    [[problem]] = connection.execute(f"PRAGMA quick_check({of})").fetchmany(1)
+    log = Path(f"{path}-wal")
+    # The header says how many pages there are; a kill may have left the last of them in the log beside the file.
+    if problem == "ok" and size > CHECKED_WHOLE and not (log.exists() and log.stat().st_size):
+        with path.open("rb") as file:
+            head = file.read(32)
+        page = int.from_bytes(head[16:18]) or 1
+        if size < int.from_bytes(head[28:32]) * (65536 if page == 1 else page):
+            return "malformed: the file ends too soon"
+    return str(problem)

@@ -26,8 +26,8 @@ class Blobs(Protocol):
 class Journal(Protocol):
     """Every completed model call, durable before its reply is used."""
 
-    async def find_call(self, key: str) -> Mapping[str, Any] | None:
-        """Return the stored row of table `calls` with this key, or None."""
+    async def find_call(self, key: str, thread: str | None = None) -> Mapping[str, Any] | None:
+        """Return the stored row of table `calls` with this key, which is of this thread where one is named, or None."""
 
     async def save(self, **tables: Sequence[Mapping[str, Any]]) -> None:
         """Store rows of tables `calls` and `timeouts`, and of `meta` for what was found out about endpoints."""

@@ -18,12 +18,19 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import aiosqlite
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import BaseCheckpointSaver, ChannelVersions, Checkpoint, CheckpointMetadata
+from langgraph.checkpoint.base import (
+    WRITES_IDX_MAP,
+    BaseCheckpointSaver,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    get_checkpoint_metadata,
+)
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from autodata.checkpoints.errors import DiskFailed, RunFailed, UserError
-from autodata.checkpoints.whole_writes import WholeWrites
+from autodata.checkpoints.whole_writes import Together, WholeWrites
 
 Keep = Literal["rounds", "all", "none"]
 """What stays of a document's checkpoints once it has ended: each round's last one, all of them, or none."""
@@ -34,6 +41,16 @@ BUSY_SECONDS = 60.0
 ROUND_KEY = "n"
 """The state key that holds the number of the round a checkpoint belongs to; a checkpoint without it is of round 0."""
 
+_PUT = (
+    "INSERT OR REPLACE INTO checkpoints"
+    " (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+_PUT_WRITES = (
+    "INSERT OR {} INTO writes"
+    " (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, value)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 _NO_LABEL = "NULL"
 _ROUND_LABEL = "round_of(type, checkpoint)"
 _RUN_LABEL = "json_extract(CAST(metadata AS TEXT), '$.run_id')"
@@ -66,13 +83,15 @@ class FileSaver(AsyncSqliteSaver):
     comes back as the data it was made from, and nothing is ever pickled. All deletions are one transaction each.
 
     A write that has begun is finished, whoever waits for it being cancelled or not: half a transaction would keep the
-    file locked for everybody.
+    file locked for everybody. Checkpoints and writes that come while another transaction is on its way are committed
+    together, in the order in which they came.
     """
 
     def __init__(self, conn: aiosqlite.Connection) -> None:
         """Wrap an aiosqlite connection as `open_saver` prepares it. Must be called on the running event loop."""
         super().__init__(conn, serde=JsonPlusSerializer(pickle_fallback=False, allowed_msgpack_modules=None))
         self._writes = WholeWrites("the checkpoint file")
+        self._together = Together(self._writes, self._commit)
 
     async def aclose(self) -> None:
         """Finish the writes that have begun and refuse all others; the connection stays open, without a transaction."""
@@ -89,13 +108,25 @@ class FileSaver(AsyncSqliteSaver):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         """Save a checkpoint, whole even if the caller is cancelled."""
-        return await self._writes.whole(super().aput(config, checkpoint, metadata, new_versions))
+        place = config["configurable"]
+        known = json.dumps(get_checkpoint_metadata(config, metadata), ensure_ascii=False).encode("utf-8", "ignore")
+        row = (str(place["thread_id"]), place["checkpoint_ns"], checkpoint["id"], place.get("checkpoint_id"))
+        await self._together.save(_PUT, [(*row, *self.serde.dumps_typed(checkpoint), known)])
+        at = {"thread_id": place["thread_id"], "checkpoint_ns": place["checkpoint_ns"]}
+        return {"configurable": {**at, "checkpoint_id": checkpoint["id"]}}
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
         """Save what a task wrote, whole even if the caller is cancelled."""
-        await self._writes.whole(super().aput_writes(config, writes, task_id, task_path))
+        place = config["configurable"]
+        at = (str(place["thread_id"]), str(place["checkpoint_ns"]), str(place["checkpoint_id"]), task_id, task_path)
+        rows = [
+            (*at, WRITES_IDX_MAP.get(channel, index), channel, *self.serde.dumps_typed(value))
+            for index, (channel, value) in enumerate(writes)
+        ]
+        replaced = all(channel in WRITES_IDX_MAP for channel, _ in writes)
+        await self._together.save(_PUT_WRITES.format("REPLACE" if replaced else "IGNORE"), rows)
 
     async def adelete_thread(self, thread_id: str) -> None:
         """Delete all checkpoints of a thread, whole even if the caller is cancelled."""
@@ -174,17 +205,27 @@ class FileSaver(AsyncSqliteSaver):
         """
         await self._transaction(lambda cursor: _thin(cursor, thread_id, _ROUND_LABEL, last_of_each))
 
-    async def _transaction(self, change: Callable[[aiosqlite.Cursor], Coroutine[Any, Any, None]]) -> None:
-        async def write() -> None:
-            await self.setup()
-            async with self.lock, self.conn.cursor() as cursor:
-                try:
-                    await change(cursor)
-                    await self.conn.commit()
-                finally:
-                    await self.conn.rollback()  # after a commit there is nothing left to undo
+    async def _commit(self, statements: Sequence[tuple[str, Sequence[tuple[Any, ...]]]]) -> None:
+        """Write rows by statements of this module, in one transaction."""
 
-        await self._writes.whole(write())
+        async def write(cursor: aiosqlite.Cursor) -> None:
+            for statement, rows in statements:
+                await cursor.executemany(statement, rows)
+
+        await self._changed(write)
+
+    async def _transaction(self, change: Callable[[aiosqlite.Cursor], Coroutine[Any, Any, None]]) -> None:
+        await self._writes.whole(self._changed(change))
+
+    async def _changed(self, change: Callable[[aiosqlite.Cursor], Coroutine[Any, Any, None]]) -> None:
+        await self.setup()
+        async with self.lock, self.conn.cursor() as cursor:
+            try:
+                await change(cursor)
+                await self.conn.commit()
+            except BaseException:
+                await self.conn.rollback()
+                raise
 
     def round_of(self, type_: str, checkpoint: bytes) -> int:
         """Return the round of a stored checkpoint, 0 where its state names none. Thread-safe; SQL's `round_of`."""

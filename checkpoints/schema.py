@@ -12,7 +12,7 @@ from autodata.checkpoints.ids import canonical_json
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION = "5"
+SCHEMA_VERSION = "6"
 """Kept in table `meta` under `schema_version`. A file of a version in `MIGRATIONS` is brought up to it, any other is
 refused."""
 
@@ -73,13 +73,14 @@ TABLES: dict[str, Table] = {
     "rounds": Table(
         _columns(
             "round_id document_id thread_id candidate_id passage outcome failure_mode reason feedback quality"
-            " judgement packet screen prompt_version",
+            " judgement packet screen prompt_version lessons",
             "n",
             _MEANS,
         ),
         pk=("round_id",),
         required=frozenset({"document_id", "thread_id", "n"}),
-        defaults={"passage": "", "outcome": "open", "reason": "", "feedback": "", "prompt_version": ""},
+        # `lessons` are the versions that its challenger was told of, apart by spaces: empty without any.
+        defaults={"passage": "", "outcome": "open", "reason": "", "feedback": "", "prompt_version": "", "lessons": ""},
         foreign={"document_id": "documents", "candidate_id": "candidates"},
         indexes=(("document_id", "n"), ("thread_id",), ("candidate_id",)),
     ),
@@ -175,6 +176,20 @@ TABLES: dict[str, Table] = {
         foreign={"document_id": "documents"},
         indexes=(("document_id",),),
     ),
+    # The outer loop's: which documents went through the loop together, and what they taught. Each edit of a lesson is a
+    # row of its own.
+    "batches": Table(
+        _columns("documents lessons steer state figures note created_at", "batch"),
+        pk=("batch",),
+        required=frozenset({"documents"}),
+        defaults={"lessons": "[]", "steer": "{}", "state": "open", "figures": "{}", "note": "", "created_at": ""},
+    ),
+    "lessons": Table(
+        _columns("lesson_id text evidence figures author created_at", "version batch active"),
+        pk=("lesson_id", "version"),
+        required=frozenset({"text", "batch"}),
+        defaults={"evidence": "[]", "figures": "{}", "author": "analyst", "created_at": "", "active": 1},
+    ),
     "failures": Table(
         _columns("failure_id document_id thread_id kind message created_at", "epoch"),
         pk=("failure_id",),
@@ -244,7 +259,8 @@ TABLES: dict[str, Table] = {
 """Every table, those that others refer to first.
 
 JSON texts are in the columns `extract`, `candidate`, `quality`, `judgement`, `packet`, `screen`, `mode`, `checks`,
-`params`, `example`, `edited`, `probabilities`, `minibatch`, `history`, `confirmed`, `texts`, `analysis` and `edits`.
+`params`, `example`, `edited`, `probabilities`, `minibatch`, `history`, `confirmed`, `texts`, `analysis` and `edits`,
+in table `batches` also `documents`, `lessons`, `steer` and `figures`, in table `lessons` `evidence` and `figures`.
 `score` of an attempt is an exact fraction as text ("5/8") and `score_value` the same as a number.
 """
 
@@ -362,6 +378,7 @@ MIGRATIONS: Mapping[str, Callable[[Database], None]] = {
     "2": _add_what_lacks,  # people's labels, forks, the optimiser's tables, spans
     "3": _charge_calls,  # what a call counts for, and requests that timed out
     "4": _tell_tokens_apart,  # tokens by sort, requests called off, what a document is known by and what replaced it
+    "5": _add_what_lacks,  # batches and lessons of the outer loop, and which of them a round was written under
 }
 """Version -> what brings a file of it to the next. Every version that ever was stands here, but for today's.
 

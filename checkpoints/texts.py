@@ -6,6 +6,8 @@ import json
 import re
 import unicodedata
 from functools import cache
+from itertools import takewhile
+from typing import Final
 
 PREVIEW_CHARS = 300
 """Documents and raw answers appear in graph state only as this many leading characters and a reference."""
@@ -42,3 +44,19 @@ def _escape(sign: str) -> str:
 def preview(text: str) -> str:
     """Return the first 300 characters of a text, marked when cut."""
     return text if len(text) <= PREVIEW_CHARS else text[: PREVIEW_CHARS - 1] + "…"
+
+
+_SENTENCE_END: Final = re.compile(r"[.!?\u2026][\"'\u201d\u2019)\]]*(?=\s)|[\u3002\uff01\uff1f]")
+_LAST_WORD: Final = re.compile(r"\s\S*\Z")
+
+
+def cut_position(text: str, max_chars: int) -> int:
+    """Return where to cut a text that is longer than `max_chars`."""
+    paragraph = text.rfind("\n\n", 0, max_chars + len("\n\n"))
+    if paragraph >= max_chars / 2:
+        return paragraph
+    ends = [match.end() for match in takewhile(lambda m: m.end() <= max_chars, _SENTENCE_END.finditer(text))]
+    if ends and ends[-1] >= max_chars / 2:
+        return ends[-1]
+    word = _LAST_WORD.search(text[: max_chars + 1])
+    return word.start() if word and word.start() >= max_chars / 2 else max_chars

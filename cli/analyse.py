@@ -6,16 +6,21 @@ import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.vectors import kept_vectors
 from autodata.cli.terminal import AsJson, RunArgument, console, print_json
-from autodata.corpus.analysis import analysed
+from autodata.corpus.analysis import Embedded, analysed
+from autodata.corpus.exporters.rows import read_rows
 from autodata.jobs.printable import printable
 from autodata.jobs.run_ledger import ledger_of
+
+if TYPE_CHECKING:
+    from autodata.jobs.embeddings import Asked
 
 Line = tuple[str, str, str]
 
@@ -26,6 +31,32 @@ def analyse(
         list[Path] | None,
         typer.Option("--against", help="Benchmarks, text or JSON Lines, that no example may stand in."),
     ] = None,
+    embeddings: Annotated[
+        str | None,
+        typer.Option(
+            "--embeddings",
+            help="Embedding model that questions are sent to: one of --embeddings-url, or a GGUF file run here.",
+            show_default="none: nothing is sent",
+        ),
+    ] = None,
+    embeddings_url: Annotated[
+        str | None, typer.Option("--embeddings-url", help="Its OpenAI-compatible address, ending in /v1 as a rule.")
+    ] = None,
+    embeddings_key_env: Annotated[
+        str | None, typer.Option("--embeddings-key-env", help="The variable that holds its key.")
+    ] = None,
+    embeddings_price: Annotated[
+        float | None, typer.Option("--embeddings-price", min=0, help="US dollars for a million of its tokens.")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option("--max-tokens", min=1, help="Tokens that vectors of this run may take in all.")
+    ] = None,
+    max_usd: Annotated[
+        float | None, typer.Option("--max-usd", min=0, help="US dollars that vectors of this run may cost in all.")
+    ] = None,
+    similar: Annotated[
+        float, typer.Option("--similar", min=-1, max=1, help="Cosine from which questions are semantic duplicates.")
+    ] = 0.9,
     as_json: AsJson = False,
 ) -> None:
     """Say what the accepted examples are like: doubles, coverage, rubrics, learnability, contamination.
@@ -33,7 +64,18 @@ def analyse(
     Example: autodata analyse runs/first
     """
     benchmarks = {str(path): list(texts_of(path)) for path in against} if against else None
-    found = asyncio.run(_read(run, benchmarks))
+    asked = None
+    if embeddings is not None:
+        from autodata.jobs.embeddings import asked_model
+        from autodata.models.config import BudgetConfig
+
+        budget = BudgetConfig(max_tokens=max_tokens, max_usd=max_usd or None)
+        asked = asked_model(
+            embeddings, embeddings_url, key_env=embeddings_key_env, price=embeddings_price, budget=budget
+        )
+    elif embeddings_url or embeddings_key_env or embeddings_price is not None or max_tokens or max_usd is not None:
+        raise UserError("--embeddings is needed, the model's name: without it nothing is sent")
+    found = asyncio.run(_read(run, benchmarks, asked, similar))
     if as_json:
         print_json(found)
         return
@@ -43,9 +85,29 @@ def analyse(
     console().print(table)
 
 
-async def _read(run: Path, benchmarks: Mapping[str, list[str]] | None) -> dict[str, Any]:
+async def _read(
+    run: Path, benchmarks: Mapping[str, list[str]] | None, asked: Asked | None, similar: float
+) -> dict[str, Any]:
     async with ledger_of(run) as ledger:
-        return await analysed(ledger, benchmarks)
+        questions = [row["question"] for row in await read_rows(ledger)]
+        embedded = await _embedded(run, questions, asked)
+        return await analysed(ledger, benchmarks, embedded, similar)
+
+
+async def _embedded(run: Path, questions: list[str], asked: Asked | None) -> Embedded | None:
+    """Return vectors of the questions: from the model that was named, else those kept from before, if there are any."""
+    if asked is None:
+        kept = kept_vectors(run, questions)
+        return kept and Embedded(*kept)
+    if not questions:
+        return None
+    from autodata.jobs.embeddings import vectors_of
+
+    found = await vectors_of(run, questions, asked, lambda line: typer.echo(line, err=True))
+    spent = found.spent
+    took = f"vectors of this run took {spent.requests:,} requests, {spent.charged:,} tokens"
+    typer.echo(took + ("" if spent.usd is None else f", ${spent.usd:.4f}"), err=True)
+    return Embedded(found.name, found.vectors)
 
 
 def texts_of(path: Path) -> Iterator[str]:
@@ -77,15 +139,19 @@ def _lines(found: Mapping[str, Any]) -> Iterator[Line]:
     """Yield the analysis as people read it: a name, a figure, and what stands out."""
     yield "examples", f"{found['examples']:,}", ""
     for name, group in found["doubles"].items():
+        if group is None:
+            yield f"{name} duplicates", "-", "not looked for: --embeddings MODEL --embeddings-url URL, or a GGUF file"
+            continue
         yield (
             f"{name} duplicates",
             f"{group['beyond_first']:,}",
             "; ".join(" = ".join(ids) for ids in group["groups"][:3]),
         )
-    for name in ("skills", "types", "documents"):
+    for name in ("skills", "types", "documents", "clusters"):
         part = found["coverage"][name]
-        few = ", ".join(part["under_covered"][:5])
-        yield name, f"{part['distinct']:,}{_of(part['even'], ', evenness ')}", f"under-covered: {few}" if few else ""
+        few = ("; " if name == "clusters" else ", ").join(part["under_covered"][:5])
+        shown = f"{name} by {part['by']}" if "by" in part else name
+        yield shown, f"{part['distinct']:,}{_of(part['even'], ', evenness ')}", f"under-covered: {few}" if few else ""
     without = found["coverage"]["documents_without"]
     yield "documents without", f"{len(without):,}", ", ".join(without[:5])
     yield "criteria", f"{found['rubrics']['criteria']:,}", ""

@@ -35,6 +35,9 @@ COMMANDS: Mapping[str, str] = {
     ),
     "trace": "Draw what a document's run did, and when: rounds, nodes and calls with time, tokens, cost and verdicts.",
     "compare": "Show runs side by side: scores, rounds, failures and cost, with 95 % intervals.",
+    "lessons": (
+        "Show the lessons of a run made with --lessons: what each says, where it comes from, whether it is in force."
+    ),
     "analyse": "Say what the accepted examples are like: doubles, coverage, rubrics, learnability, contamination.",
     "optimize": "Search for better prompts: rewrite them from traced failures, keep what wins on held-out documents.",
     "export": "Write the accepted examples of a run to a file or folder, in the order of their documents.",

@@ -19,7 +19,10 @@ LOCAL = """
 domain = "facts"
 max_rounds = 5
 target = 3
-concurrency = 2
+concurrency = 1
+
+[local]
+n_parallel = 3
 
 [budget]
 max_seconds = 300.0
@@ -27,8 +30,20 @@ max_seconds = 300.0
 [models.default]
 provider = "local"
 model = "qwen2.5-coder-1.5b"
+extra_body = { id_slot = 0 }
+
+[models.weak_solver]
+extra_body = { id_slot = 1 }
+
+[models.verifier]
+extra_body = { id_slot = 2 }
 """
-"""One small real model in every role: the strong solver sees the passage, the weak one does not."""
+"""One small real model in every role: the strong solver sees the passage, the weak one does not.
+
+Most of the time goes into reading prompts, which a few processors do no faster side by side: so there is one document
+at a time, and calls whose prompts begin alike go one after the other to one slot of the server, which has read that
+beginning already. All who are shown the passage share slot 0.
+"""
 
 SIMULATED = """
 domain = "cs"

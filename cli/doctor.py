@@ -82,7 +82,9 @@ async def _try_all(
             size = f" ({done / 1e6:,.0f} of {total / 1e6:,.0f} MB)" if total else ""
             line.update(Text(printable(f"{what}{size}")))
 
-        serving = LocalServing(progress=say, n_parallel=settings.local.n_parallel, ctx=settings.local.ctx)
+        serving = LocalServing(
+            progress=say, n_parallel=settings.local.n_parallel, ctx=settings.local.ctx, python=settings.local.python
+        )
         try:
             longest = _longest(settings) if rehearse else 0
             parts = group(roles)

@@ -41,17 +41,22 @@ def read_changes(path: Path) -> dict[str, Any]:
 
 
 def in_editor(
-    candidate: Mapping[str, Any], check: Callable[[dict[str, Any]], object], again: Callable[[str], bool]
+    candidate: Mapping[str, Any],
+    check: Callable[[dict[str, Any]], object],
+    again: Callable[[str], bool],
+    *,
+    head: str = HEAD,
 ) -> dict[str, Any] | None:
-    """Let a person change a candidate; return its fields once `check` raises no ValueError, None if it was left.
+    """Let a person change a candidate, or whatever `head` speaks of.
 
+    Return its fields once `check` raises no ValueError, None if it was left.
     `again` gets what is wrong and answers whether the editor opens once more, on what was written.
     Raises UserError when there is no editor.
     """
     shown = tomli_w.dumps(
         {name: value for name, value in candidate.items() if value is not None}, multiline_strings=True
     )
-    before = text = _commented(HEAD) + shown
+    before = text = _commented(head) + shown
     while True:
         text = _edited(text)
         if text == before:

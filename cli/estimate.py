@@ -56,7 +56,7 @@ def show_estimate(output: Console, err: Console, estimate: Estimate, out: Path, 
         output.print(line, soft_wrap=True)
     if pilot:
         err.print(f"the pilot is kept: the same command without --dry-run goes on from it ({out})", soft_wrap=True)
-    elif not estimate.spent.calls and not estimate.of_search:
+    elif not estimate.spent.calls:
         err.print("nothing was sent; --dry-run --pilot 5 measures the first 5 documents on your models", soft_wrap=True)
 
 

@@ -59,7 +59,12 @@ def export(
         )
     )
     where = "standard output" if out == STDOUT else str(out)
-    typer.echo(f"{done.rows:,} example{'' if done.rows == 1 else 's'} written to {where}", err=True)
+    what = "turn of the challenger" if done.turns else "example"
+    shown = what if done.rows == 1 else what.replace("turn", "turns", 1) if done.turns else f"{what}s"
+    typer.echo(f"{done.rows:,} {shown} written to {where}", err=True)
+    if done.unknown:
+        turns = "1 turn is" if done.unknown == 1 else f"{done.unknown:,} turns are"
+        typer.echo(f"{turns} left out: nothing came of what was written, or what was asked is not known", err=True)
     if done.repeated:
         what = "1 example asks" if done.repeated == 1 else f"{done.repeated:,} examples ask"
         typer.echo(f"{what} the same as an earlier one: left out (--repeats keeps them)", err=True)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -25,6 +25,7 @@ from autodata.cli.run import (
     MaxSeconds,
     MaxTokens,
     MaxUsd,
+    Pilot,
     TextField,
     TitleField,
     bounds,
@@ -76,6 +77,7 @@ def search(
     max_usd: MaxUsd = None,
     max_seconds: MaxSeconds = None,
     dry_run: DryRun = False,
+    pilot: Pilot = None,
     as_json: AsJson = False,
 ) -> None:
     """Search for better prompts. The same command again goes on, and pays for nothing twice."""
@@ -94,12 +96,14 @@ def search(
     }
     settings = OptimizeRunConfig.of(find_settings(config, out, flags, OptimizeRunConfig.kind))
     paths = {"train": train or [], "validate": validate or [], "test": test or []}
-    if dry_run:
-        from autodata.cli.estimate import conclude_estimate
-
-        conclude_estimate(asyncio.run(foresee(settings, paths, out)), out, as_json=as_json, pilot=False)
+    if pilot and not dry_run:
+        raise UserError("--pilot goes with --dry-run: it is the part of it that is really run")
+    if dry_run and not pilot:
+        _foretell(settings, paths, out, as_json=as_json, pilot=False)
     terminal = console(stderr=True)
-    outcome, report = execute(settings, paths, out, terminal)
+    outcome, report = execute(settings, paths, out, terminal, pilot=pilot)
+    if pilot and not outcome.failed:
+        _foretell(settings, paths, out, as_json=as_json, pilot=True)
     if as_json:
         print_json(report.summary)
     else:
@@ -109,10 +113,21 @@ def search(
     raise typer.Exit(int(outcome.failed))
 
 
+def _foretell(
+    config: OptimizeRunConfig, paths: Mapping[str, list[Path]], out: Path, *, as_json: bool, pilot: bool
+) -> NoReturn:
+    """Print what a search will take, and exit."""
+    from autodata.cli.estimate import conclude_estimate
+
+    conclude_estimate(asyncio.run(foresee(config, paths, out)), out, as_json=as_json, pilot=pilot)
+
+
 async def foresee(config: OptimizeRunConfig, paths: Mapping[str, list[Path]], out: Path) -> Estimate:
     """Return what a search will take. Nothing is sent, nothing is written. Raises UserError as a search does."""
     from autodata.jobs.estimate_search import estimate_search
     from autodata.jobs.inputs import Inputs, as_folder_began
+    from autodata.jobs.known import readers_of
+    from autodata.jobs.measured import measured
     from autodata.jobs.run_ledger import ledger_of
     from autodata.runner.optimization.session import require_splits
 
@@ -125,9 +140,13 @@ async def foresee(config: OptimizeRunConfig, paths: Mapping[str, list[Path]], ou
         require_splits(splits)
         return estimate_search(config, lengths)
     async with ledger_of(out, search=True) as ledger:
+        readers, lengths = readers_of(config.chosen_domain), await lengths_by_split(ledger)
+        texts = [chars for split in lengths.values() for chars in split]
+        chars = sum(texts) / len(texts) if readers and texts else None
         return estimate_search(
             config,
-            await lengths_by_split(ledger),
+            lengths,
+            made=await measured(ledger, readers, chars, search=True),
             done=await count_ended(ledger),
             spent=Usage.of_row(await usage_of_all(ledger)),
             by_role={row["role"]: Usage.of_row(row) for row in await usage_by_role(ledger)},
@@ -135,9 +154,17 @@ async def foresee(config: OptimizeRunConfig, paths: Mapping[str, list[Path]], ou
 
 
 def execute(
-    config: OptimizeRunConfig, paths: Mapping[str, list[Path]], out: Path, terminal: Console
+    config: OptimizeRunConfig,
+    paths: Mapping[str, list[Path]],
+    out: Path,
+    terminal: Console,
+    *,
+    pilot: int | None = None,
 ) -> tuple[Outcome, SearchReport]:
-    """Run one session with progress on a terminal. The first Ctrl-C or SIGTERM drains, the second stops at once."""
+    """Run one session with progress on a terminal; with `pilot`, only so many documents of its first evaluation.
+
+    The first Ctrl-C or SIGTERM drains, the second stops at once.
+    """
     from autodata.cli.optimize_progress import OptimizeProgress
     from autodata.jobs.inputs import Inputs, as_folder_began
     from autodata.nodes.solver_modes import cautions
@@ -156,7 +183,7 @@ def execute(
         require_splits(splits)
     with suppress(asyncio.CancelledError):
         return asyncio.run(
-            _run_session(config, splits, warnings, out, OptimizeProgress(terminal, config.optimize.iterations))
+            _run_session(config, splits, warnings, out, OptimizeProgress(terminal, config.optimize.iterations), pilot)
         )
     raise stopped_at_once(out)
 
@@ -181,6 +208,7 @@ async def _run_session(
     warnings: Sequence[str],
     out: Path,
     progress: OptimizeProgress,
+    pilot: int | None,
 ) -> tuple[Outcome, SearchReport]:
     from autodata.cli.optimize_report import SearchReport
     from autodata.runner.destinations import destinations
@@ -193,6 +221,7 @@ async def _run_session(
             session.on_event = progress.on_event
             for line in warnings:
                 progress.say(line)
+            session.report_findings(progress.say)
             await session.add_documents(splits)
             rows = await iterations(session.ledger)
             progress.began(
@@ -201,7 +230,7 @@ async def _run_session(
                 spent=Usage.of_row(await usage_of_all(session.ledger)),
                 endpoints=session.endpoints,
             )
-            outcome = await session.run()
+            outcome = await (session.pilot(pilot) if pilot else session.run())
             return outcome, await SearchReport.read(session.ledger, session.archive, config)
 
 

@@ -50,7 +50,7 @@ async def make_report(runs: Sequence[Path], size: float, live: str = "") -> Repo
 
 async def _read(run: Path, name: str) -> Source:
     async with ledger_of(run, search=None) as ledger:
-        return await read_source(ledger, name)
+        return await read_source(ledger, name, run)
 
 
 def names_of(runs: Sequence[Path]) -> list[str]:

@@ -85,12 +85,19 @@ def run(
     review: Annotated[
         str | None, typer.Option(help="Candidates that wait for a person: accepted, borderline, all.")
     ] = None,
+    lessons: Annotated[
+        bool, typer.Option("--lessons", help="Learn from batch to batch: 'autodata lessons RUN' shows what.")
+    ] = False,
     concurrency: Concurrency = None,
     limit: Limit = None,
     text_field: TextField = None,
     title_field: TitleField = None,
     id_field: IdField = None,
     target: Annotated[int | None, typer.Option(help="Stop at this many accepted examples.")] = None,
+    weak_from: Annotated[
+        str | None,
+        typer.Option(help="The weak solver: a checkpoint's folder, a GGUF file, or a name that its endpoint serves."),
+    ] = None,
     max_calls: MaxCalls = None,
     max_tokens: MaxTokens = None,
     max_usd: MaxUsd = None,
@@ -115,9 +122,11 @@ def run(
         "prompts": str(prompts_folder(prompts)) if prompts else None,
         "max_rounds": max_rounds,
         "review": review,
+        "lessons.enabled": lessons or None,
         "concurrency": concurrency,
         "limit": limit,
         "target": target,
+        "weak_from": weak_from,
         **fields(text_field, title_field, id_field),
         **bounds(max_calls, max_tokens, max_usd, max_seconds),
     }
@@ -125,6 +134,10 @@ def run(
     if server is not None:
         if dry_run or pilot:
             raise UserError("--dry-run: what a server's models take is not known here: leave it out, or --server")
+        if weak_from:
+            raise UserError("--weak-from: a server has models of its own: choose one with --profile, or leave --server")
+        if lessons:
+            raise UserError("--lessons: the outer loop runs here, not at a server: leave it out, or --server")
         from autodata.cli.server_engine import run_on_server
 
         session, notes = run_on_server(server, graph, profile or [], server_key_env, config, flags, paths, out)

@@ -21,6 +21,7 @@ from autodata.cli.terminal import AsJson, RunArgument, console, print_json
 from autodata.corpus.summary import summarise
 from autodata.jobs.printable import printable
 from autodata.jobs.run_ledger import ledger_of
+from autodata.models.found import adjustments_of
 
 BAR = 24
 """Width of the longest bar, in characters."""
@@ -91,6 +92,7 @@ def _show(
         out.print(
             f"\n{summary['awaiting_review']:,} to look at: autodata review {run}", highlight=False, soft_wrap=True
         )
+    _show_adjustments(out, summary["endpoints"])
     if billed := may_be_billed(summary):
         out.print(f"\n{billed}", highlight=False, soft_wrap=True)
     if errors := summary["errors"]:
@@ -102,6 +104,15 @@ def _show(
         if len(errors) > SHOWN_ERRORS:
             left = sum(len(one["documents"]) for one in errors[SHOWN_ERRORS:])
             out.print(f"and {left:,} more, for other causes: autodata show {run} --errored", soft_wrap=True)
+
+
+def _show_adjustments(out: Console, endpoints: Mapping[str, Any]) -> None:
+    """Print what was found out about endpoints, a line each."""
+    adjusted = [f"{name}: {line}" for name, known in endpoints.items() for line in adjustments_of(known)]
+    if adjusted:
+        out.print(Text("\nFound out about endpoints, and kept for the run", style="bold"))
+    for line in adjusted:
+        out.print(Text(printable(f"  {line}")), soft_wrap=True)
 
 
 def _calls(summary: Mapping[str, Any], roles: Iterable[Mapping[str, Any]]) -> Table:

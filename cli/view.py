@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from autodata.checkpoints.errors import AutodataError, UserError
+from autodata.checkpoints.vectors import NAME as VECTORS
 from autodata.cli.report import RunsArgument, Size, make_report
 from autodata.corpus.reporting.page import POLICY
 
@@ -68,7 +69,7 @@ class Pages:
     def _stamp(self) -> Stamp:
         found = []
         for run in self._runs:
-            for name in ("run.db", "run.db-wal"):
+            for name in ("run.db", "run.db-wal", VECTORS):
                 try:
                     state = (run / name).stat()
                     found.append((state.st_mtime_ns, state.st_size))

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from itertools import takewhile
 from typing import Final, Literal
 
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ids import document_id, normalise_text
 from autodata.checkpoints.records import Document, Skipped
-from autodata.checkpoints.texts import is_blank
+from autodata.checkpoints.texts import cut_position, is_blank
 from autodata.corpus.away import data_set, fetched, require_away, shown
 from autodata.corpus.loaders.base import File, Loader, Raw, Reading, Unreadable, one_line
 from autodata.corpus.loaders.records import raw_of
@@ -23,8 +22,6 @@ __all__ = ["Source", "fit", "read_documents"]
 
 _HEADING: Final = re.compile(r"#[ \t]+(?P<title>\S.*)")
 _FENCE: Final = re.compile(r"[ \t]*(?:```|~~~)")
-_SENTENCE_END: Final = re.compile(r"[.!?\u2026][\"'\u201d\u2019)\]]*(?=\s)|[\u3002\uff01\uff1f]")
-_LAST_WORD: Final = re.compile(r"\s\S*\Z")
 
 
 def read_documents(
@@ -181,15 +178,3 @@ def _heading(text: str) -> str:
         elif not in_code and (match := _HEADING.fullmatch(line)):
             return one_line(match["title"].rstrip("# \t") or match["title"])
     return ""
-
-
-def cut_position(text: str, max_chars: int) -> int:
-    """Return where to cut a text that is longer than `max_chars`."""
-    paragraph = text.rfind("\n\n", 0, max_chars + len("\n\n"))
-    if paragraph >= max_chars / 2:
-        return paragraph
-    ends = [match.end() for match in takewhile(lambda m: m.end() <= max_chars, _SENTENCE_END.finditer(text))]
-    if ends and ends[-1] >= max_chars / 2:
-        return ends[-1]
-    word = _LAST_WORD.search(text[: max_chars + 1])
-    return word.start() if word and word.start() >= max_chars / 2 else max_chars

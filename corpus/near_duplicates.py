@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 
 from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.shingles import THRESHOLD, shingles
 
-THRESHOLD: Final = 0.7
-"""Two texts are near duplicates from this estimated Jaccard similarity of their word triples on."""
 PERMUTATIONS: Final = 128
 BANDS: Final = 32
 """Pairs of 0.7 or more share one of 32 bands of 4 values with a probability of 0.9999; of 0.3, with 0.23."""
-_WORD = re.compile(r"[^\W_]+|[^\w\s]")
 
 
 def clusters(texts: Sequence[str], threshold: float = THRESHOLD) -> list[int]:
@@ -34,12 +31,6 @@ def clusters(texts: Sequence[str], threshold: float = THRESHOLD) -> list[int]:
         index.insert(number, found)
         hashes.append(found)
     return [_root(first, number) for number in range(len(texts))]
-
-
-def shingles(text: str) -> set[str]:
-    """Return a text's words and signs in threes, in small letters; all of a shorter text is one."""
-    words = _WORD.findall(text.lower())
-    return {" ".join(words[n : n + 3]) for n in range(max(1, len(words) - 2))}
 
 
 def _root(first: list[int], number: int) -> int:

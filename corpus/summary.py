@@ -10,6 +10,7 @@ from autodata.checkpoints.errors import cause_of
 from autodata.checkpoints.ledger import Reader
 from autodata.checkpoints.queries.documents import documents
 from autodata.checkpoints.queries.figures import numbers
+from autodata.checkpoints.queries.meta import adjustments
 from autodata.checkpoints.records import DocumentStatus, FailureMode
 from autodata.checkpoints.usage import Usage
 from autodata.corpus.signals import signals
@@ -86,6 +87,10 @@ MEANINGS: Mapping[tuple[str, ...], str] = {
         "Attempts, those cut off by the token limit, and their share: `by_role` with the mean score of cut and of whole"
         " attempts, `by_round` by number of the round."
     ),
+    ("endpoints",): (
+        "How requests were adjusted, by endpoint: `dialect`, what is left out or sent otherwise, and the structured"
+        " output that it takes, `wire_format` and `schema_formats`, where that is not json_schema."
+    ),
 }
 """What each key of a summary means."""
 
@@ -132,6 +137,7 @@ async def summarise(ledger: Reader) -> dict[str, Any]:
         "shared_questions": json.loads(found["shared_questions"]),
         "labels": {decision: labels.get(decision, 0) for decision in ("approve", "edit", "reject")},
         **await signals(ledger),
+        "endpoints": await adjustments(ledger),
     }
 
 

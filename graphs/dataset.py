@@ -1,6 +1,12 @@
-"""Many documents at once: each walks its domain's loop, and what became of them is collected.
+"""Many documents: side by side at a server, and in batches that learn from each other in a run with lessons.
 
-START -> intake -> (Send, once a document) the loop of its domain -> collect -> END.
+At a server each walks its domain's loop, and what became of them is collected:
+
+    START -> intake -> (Send, once a document) the loop of its domain -> collect -> END
+
+In a run with lessons a batch walks the loop, an analyst writes lessons from it, and the next one is told of them:
+
+    START -> choose_batch -> walk_batch -> analyse_batch -> choose_batch -> ... -> END
 """
 
 from __future__ import annotations
@@ -12,6 +18,10 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
 
 from autodata.graphs.describe import add_described
+from autodata.nodes.dataset.analyse import analyse_batch
+from autodata.nodes.dataset.choose import choose_batch
+from autodata.nodes.dataset.state import DatasetContext, DatasetState
+from autodata.nodes.dataset.walk import walk_batch
 
 AnyGraph = StateGraph[Any, Any, Any, Any]
 Node = Callable[..., Awaitable[dict[str, Any]]]
@@ -65,3 +75,39 @@ def build_dataset(
         graph.add_edge(loop_of(name), "collect")
     graph.add_edge("collect", END)
     return graph
+
+
+def after_choose(state: DatasetState) -> str:
+    """Walk the batch, look at one that has ended, or stop: on a target, a budget, no gain, or for want of documents."""
+    return {"walk": "walk_batch", "analyse": "analyse_batch"}.get(state.get("next", ""), END)
+
+
+def after_walk(state: DatasetState) -> str:
+    """Look at what the batch made, unless the session stops or no document is left to learn for."""
+    return "analyse_batch" if state.get("next") == "analyse" else END
+
+
+def after_analyse(state: DatasetState) -> str:
+    """Choose the next batch, unless the session stops."""
+    return "choose_batch" if state.get("next") == "choose" else END
+
+
+def build_lessons() -> StateGraph[DatasetState, DatasetContext, DatasetState, DatasetState]:
+    """Return the uncompiled graph of the outer loop over a run's documents (the paper's data scientist).
+
+    It needs no checkpointer: where a run stands is in its ledger, each node reads it there, and a session that is
+    killed in any of them goes on with the same batch. The context carries the session (`DatasetContext`).
+    """
+    graph = StateGraph(DatasetState, context_schema=DatasetContext)
+    add_described(graph, "choose_batch", choose_batch)
+    add_described(graph, "walk_batch", walk_batch)
+    add_described(graph, "analyse_batch", analyse_batch)
+    graph.add_edge(START, "choose_batch")
+    graph.add_conditional_edges("choose_batch", after_choose, ["walk_batch", "analyse_batch", END])
+    graph.add_conditional_edges("walk_batch", after_walk, ["analyse_batch", END])
+    graph.add_conditional_edges("analyse_batch", after_analyse, ["choose_batch", END])
+    return graph
+
+
+STEPS = 3
+"""Nodes that a batch visits at most."""

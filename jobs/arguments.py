@@ -31,6 +31,8 @@ class Options(TypedDict, total=False):
     """Seed of everything random."""
     max_rounds: int
     """Rounds after which a document is rejected."""
+    lessons: bool
+    """Whether the run learns from batch to batch, `lessons.enabled`."""
     concurrency: int
     """Documents in work at once."""
     limit: int
@@ -53,6 +55,7 @@ class Options(TypedDict, total=False):
 
 KEYS: Mapping[str, str] = {
     "preset": "acceptance",
+    "lessons": "lessons.enabled",
     **{name: name for name in ("seed", "max_rounds", "concurrency", "limit")},
     **{name: f"documents.{name}" for name in ("text_field", "title_field", "id_field")},
     **{name: f"budget.{name}" for name in ("max_usd", "max_calls", "max_tokens", "max_seconds")},

@@ -12,12 +12,12 @@ Each iteration adds one analysis and some turns of the editor.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from autodata.checkpoints.usage import Usage
-from autodata.jobs.estimate import Estimate, beyond, priced
-from autodata.jobs.forecast import FIGURES, Forecast, Plan, Price, Range, RoleUse, forecast
+from autodata.jobs.estimate import FEWEST_MEASURED, Estimate, beyond, priced
+from autodata.jobs.forecast import FIGURES, Forecast, Measured, Plan, Price, Range, RoleUse, forecast
 from autodata.jobs.known import known_documents
 from autodata.nodes.optimizer.settings import OptimizeConfig
 from autodata.prompts.roles import OPTIMIZER_ROLES
@@ -40,12 +40,17 @@ class Evaluated:
     most: int
 
 
-def evaluated(settings: OptimizeConfig, train: int, validate: int, test: int, done: int = 0) -> Evaluated:
-    """Return the documents that a search goes through, `done` of its iterations left out."""
+def evaluated(
+    settings: OptimizeConfig, train: int, validate: int, test: int, done: int = 0, made: int = 0
+) -> Evaluated:
+    """Return the documents that a search goes through, `done` of its iterations left out.
+
+    Of the first evaluation, which precedes all iterations, `made` documents have ended.
+    """
     left = max(0, settings.iterations - done)
     batch = min(settings.minibatch, train)
     wave = validate if settings.racing == "off" else min(settings.wave, validate)  # documents until a race may stop
-    first = 0 if done else validate
+    first = 0 if done else max(0, validate - made)
     again = 0 if settings.reuse_parent else validate
     held_out = 2 * test if left else 0
     block = validate // 2 if settings.max_blocks > 1 else 0  # every second time a pack is sampled
@@ -64,18 +69,23 @@ def estimate_search(
     done: int = 0,
     spent: Usage | None = None,
     by_role: Mapping[str, Usage] | None = None,
+    made: Sequence[Measured] = (),
 ) -> Estimate:
     """Return what a search over splits will take, documents given by their lengths in characters.
 
-    `done` iterations have ended and took `spent`. Bounds: the least and the most that the settings allow, with the
-    interval of what documents take.
+    `done` iterations have ended and took `spent`; `made` is what documents took in evaluations so far, of a pilot or of
+    the search: if they are enough, the figures come from them, else from what is known of the domain. Bounds: the least
+    and the most that the settings allow, with the interval of what documents take.
     """
     settings, spent = config.optimize, spent or Usage()
     documents = [chars for split in lengths.values() for chars in split]
     train, validate, test = (len(lengths.get(split, [])) for split in ("train", "validate", "test"))
-    counts = evaluated(settings, train, validate, test, done)
+    counts = evaluated(settings, train, validate, test, done, len(made))
     of_loop = config.model_copy(update={"max_rounds": settings.max_rounds})
-    rows, source = known_documents(of_loop, sum(documents) / max(len(documents), 1))
+    if len(made) >= FEWEST_MEASURED:
+        rows, source = list(made), f"the {len(made)} documents that evaluations have taken to their ends so far"
+    else:
+        rows, source = known_documents(of_loop, sum(documents) / max(len(documents), 1))
     roles = config.roles()
 
     def price(role: str, tokens_in: float, tokens_out: float) -> float | None:
@@ -100,6 +110,7 @@ def estimate_search(
             for role, of_role in figures.items()
         },
         known=len(documents),
+        measured=len(made) if len(made) >= FEWEST_MEASURED else 0,
         waiting=left,
         of_search=True,
         skipped=0,

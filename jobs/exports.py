@@ -12,7 +12,7 @@ from pathlib import Path
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.queries.meta import meta_value
 from autodata.checkpoints.queries.usage import usage_by_role
-from autodata.corpus.exporters.registry import EXPORTERS
+from autodata.corpus.exporters.registry import EXPORTERS, wants_turns
 from autodata.corpus.exporters.rows import ExportSet, JudgePrompt, RunFacts, read_rows, run_id, without_repeats
 from autodata.corpus.exporters.splits import parse_shares, split
 from autodata.corpus.summary import summarise
@@ -35,6 +35,10 @@ class Exported:
     rows: int
     repeated: int
     """Examples left out, for an earlier one asks the same over the same context."""
+    turns: bool = False
+    """Whether the rows are the challenger's turns, not examples."""
+    unknown: int = 0
+    """Turns left out: how they were asked cannot be told any more, or what became of them."""
 
 
 async def export_run(
@@ -57,8 +61,16 @@ async def export_run(
     exporter = EXPORTERS.find(format_name or format_of(out), "--format")
     wanted = parse_shares(shares) if shares else (Fraction(1),)
     data = await read_export_set(run, wanted, source=source, repeats=repeats)
+    turns, unknown = wants_turns(exporter), 0
+    if turns:
+        from autodata.jobs.challenger_turns import challenger_turns  # what calls models need, which no other asks for
+
+        found = await challenger_turns(run, source=source)
+        unknown = found.unknown
+        data = replace(data, turns=await asyncio.to_thread(split, found.turns, wanted))
     named = replace(data.facts, name=name or await asyncio.to_thread(lambda: run.resolve().name), licence=licence)
-    return Exported(await asyncio.to_thread(exporter, replace(data, facts=named), out), named.repeated)
+    rows = await asyncio.to_thread(exporter, replace(data, facts=named), out)
+    return Exported(rows, 0 if turns else named.repeated, turns, unknown)
 
 
 async def read_export_set(

@@ -10,10 +10,10 @@ from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import open_readonly
 from autodata.checkpoints.queries.meta import meta
 from autodata.checkpoints.records import Document, DocumentStatus, Skipped
-from autodata.corpus.chunks import chunked
 from autodata.corpus.documents import fit, read_documents
 from autodata.corpus.loaders.base import Fields, Reading
 from autodata.corpus.sources import Source, some_suffixes, suffixes_of
+from autodata.runner.chunks import chunked
 from autodata.runner.config import Configured, RunConfig, as_begun
 from autodata.runner.ingest import Ingested, too_short
 

@@ -16,16 +16,18 @@ PAUSE_SECONDS = 600.0
 """A longer silence between two calls of a document is one between two sessions, and does not count."""
 
 
-async def measured(ledger: Reader, readers: Sequence[str], chars: float | None) -> list[Measured]:
-    """Return what each document took that has ended after calls.
+async def measured(
+    ledger: Reader, readers: Sequence[str], chars: float | None, *, search: bool = False
+) -> list[Measured]:
+    """Return what each document took that has ended after calls; in a search, in each evaluation.
 
     `readers` are the roles that are shown a whole document: their prompts count as those of a document of `chars`
     characters; None leaves them as they were.
     """
-    seconds = _seconds(await call_times(ledger))
+    seconds = _seconds(await call_times(ledger, search=search))
     uses: dict[str, dict[str, RoleUse]] = defaultdict(dict)
     whole: dict[str, Mapping[str, Any]] = {}
-    for row in await use_by_document(ledger):
+    for row in await use_by_document(ledger, search=search):
         reported = RoleUse(row["calls"], row["tokens_in"], row["tokens_out"])
         if chars is not None and row["role"] in readers:
             reported = lengthened(reported, chars - row["chars"])

@@ -264,9 +264,16 @@ def _place_of_solvers(event: GraphEvent) -> str:
 def endpoint_standings(endpoints: Sequence[Endpoint]) -> tuple[EndpointStanding, ...]:
     """Return how endpoints do, each in a value of its own."""
     return tuple(
-        EndpointStanding(one.name, health.in_flight, health.waiting, health.errors, one.down or health.last_error)
+        EndpointStanding(
+            one.name,
+            one.health.in_flight,
+            one.health.waiting,
+            one.health.errors,
+            one.down or one.health.last_error,
+            one.slots.limit if one.slots.limit < one.slots.most else None,
+            probing=one.probes is not None,
+        )
         for one in endpoints
-        for health in [one.health]
     )
 
 

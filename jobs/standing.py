@@ -39,10 +39,18 @@ class EndpointStanding:
     errors: int = 0
     """Requests that failed in this session."""
     last_error: str = ""
+    limit: int | None = None
+    """Requests at once, for now, where that is less than was asked for: the server said that it is asked too much."""
+    probing: bool = False
+    """Whether requests go out one at a time, to see whether it is back."""
 
     def line(self) -> str:
         """Return it in one line."""
         parts = [f"{self.in_flight} in flight"]
+        if self.probing:
+            parts.append("one request at a time until one is answered")
+        elif self.limit is not None:
+            parts.append(f"at most {self.limit} at once for now")
         parts += [f"{self.waiting} waiting for a retry"] if self.waiting else []
         if self.errors:
             parts.append(f"{self.errors} failed, the last: {' '.join(self.last_error.split())[:160]}")

@@ -15,7 +15,7 @@ from autodata.checkpoints.usage import Usage
 from autodata.checkpoints.writes import PaidCall, UnansweredRequest
 from autodata.checkpoints.writes.calls import Cause
 from autodata.models.config import ModelSettings
-from autodata.models.endpoint import RoleModel
+from autodata.models.endpoint import Leaving, RoleModel
 from autodata.models.reply import Messages, Reply
 
 _SERVER = frozenset({"provider", "base_url"})
@@ -54,6 +54,8 @@ class Call:
     """Its identity, which is its row's in table `calls`."""
     requests: int = 0
     """Requests sent until the reply came, those that failed included; 0 when it was replayed."""
+    left: Leaving = field(default_factory=Leaving)
+    """How its endpoint stood when its latest request left."""
     in_flight: bool = False
     """Whether a request has left and its reply has not come."""
     unanswered: int = 0

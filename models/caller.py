@@ -185,7 +185,8 @@ class Caller:
 
     async def _complete(self, call: Call, *, may_pay: bool) -> Reply | None:
         """Return a call's reply: from the journal, else paid for and journalled; None where it may not be paid for."""
-        row = await self._journal.find_call(call.key) or await self._journal.find_call(call.key_of_version_3)
+        thread, journal = call.site.thread_id, self._journal
+        row = await journal.find_call(call.key, thread) or await journal.find_call(call.key_of_version_3, thread)
         if row:
             call.reply = replayed(row)
             return call.reply

@@ -55,6 +55,8 @@ class ReplyModel(BaseModel):
     """Other names of a whole number, folded: they count only where a whole number stands under them."""
     second_best: ClassVar[type[ReplyModel] | None] = None
     """What a reply may be read as when no reply meets this schema in full: what decides is there, a proof is not."""
+    bare: ClassVar[bool] = False
+    """Whether a local server, which keeps to what it is asked for, is asked for the value of the only field alone."""
 
     @model_validator(mode="before")
     @classmethod

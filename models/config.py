@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -102,10 +103,13 @@ class ModelSettings(Settings):
     """
 
     provider: str = "openai"
-    """`openai` (any OpenAI-compatible endpoint), `local` (embedded llama.cpp), `simulated`, or a LangChain provider."""
+    """`openai` (any OpenAI-compatible endpoint), `local` (served here), `simulated`, or a LangChain provider."""
     model: str = ""
-    """The model's name; for `local` a shipped name or the path of a GGUF file; for `simulated` the solver's name,
-    which may be left out."""
+    """The model's name; for `local` a shipped name, the path of a GGUF file or the folder of a checkpoint of
+    transformers or PEFT; for `simulated` the solver's name, which may be left out."""
+    weights: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    """SHA-256 that the files of a `local` model given by path must have; kept with the run. None: whatever they
+    have."""
     base_url: str | None = None
     """Root of the endpoint, ending in /v1 as a rule. None: the provider's own."""
     api_key_env: str | None = None
@@ -148,8 +152,16 @@ class ModelSettings(Settings):
     """US dollars per million input tokens."""
     price_out: float | None = Field(default=None, ge=0)
     """US dollars per million output tokens."""
+    client: Literal["direct", "langchain"] = "direct"
+    """What sends requests to OpenAI-compatible servers: ours, which takes less processor time, or LangChain's model
+    by OpenAI's library. Replies and errors are the same."""
     max_concurrency: int = Field(default=16, ge=1, le=LARGEST)
     """Requests in flight at once to this model, all roles that share it together; the least of them counts."""
+
+    @property
+    def shown(self) -> str:
+        """What an example says who answered: the model's name, and for a path its last part with its weights' hash."""
+        return f"{Path(self.model).name}@{self.weights[:12]}" if self.weights else self.model
 
     @property
     def free(self) -> bool:
@@ -290,7 +302,7 @@ def _not_inherited(own: ModelSettings, default: ModelSettings) -> set[str]:
     The same host keeps its key, and the headers that stand for one, under whatever path the role reaches it.
     """
     of_host = {"api_key_env", "headers"}
-    of_model = {"price_in", "price_out", "context"}
+    of_model = {"price_in", "price_out", "context", "weights"}
     elsewhere = {"base_url", "azure", "query", "extra_body", "send_seed", *of_model, *of_host}
     if own.model_fields_set & {"provider", "base_url"}:
         here = own.provider == default.provider and _host(own) is not None and _host(own) == _host(default)
@@ -320,6 +332,9 @@ class RetryConfig(Settings):
     """Replies asked for until one can be read; each request says what was wrong with the reply before."""
     pause_after: int = Field(default=3, ge=1)
     """Given-up calls to one endpoint in a row after which the whole run pauses."""
+    probes: int = Field(default=6, ge=1)
+    """Requests in a row after which an endpoint without a reply is given up, and the whole run pauses. They are sent
+    one at a time, once several calls in a row had no reply; raise it to wait longer for an endpoint that comes back."""
     pause_after_documents: int = Field(default=5, ge=1)
     """Documents in a row that end errored for the same cause after which the whole run pauses."""
 

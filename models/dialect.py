@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Final, Self
-
-from langchain_core.language_models import BaseChatModel
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from autodata.models.bodies import named_in, words_of
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
 
 Turns = list[dict[str, str]]
 

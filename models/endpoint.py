@@ -33,6 +33,20 @@ WireFormat = Literal["json_schema", "json_object", "none"]
 _FORMATS: tuple[WireFormat, ...] = ("json_schema", "json_object", "none")
 
 
+PROBE_AFTER = 4
+"""Calls in a row without a reply after which requests go out one at a time."""
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """How an endpoint stood when a request left for it."""
+
+    reductions: int = 0
+    """How often its slots had been lowered."""
+    alone: bool = False
+    """Whether requests went out one at a time, to see whether it is back."""
+
+
 class Endpoint:
     """Shared by all roles that use the same model at the same address."""
 
@@ -68,6 +82,9 @@ class Endpoint:
         self._free.set()
         self._holding = 0
         self._failures_in_a_row = 0
+        self._without_reply: set[str] = set()
+        self.probes: int | None = None
+        """Requests in a row without a reply that went out alone, to see whether it is back; None while it answers."""
 
     def raise_if_down(self) -> None:
         """Raise EndpointDown once the endpoint was given up."""
@@ -81,15 +98,41 @@ class Endpoint:
             raise Drained(f"{self.name}: the call was not sent, for the run is ending")
 
     def succeeded(self) -> None:
-        """Note a reply: the row of failures is broken."""
+        """Note a reply: the row of failures is broken, and requests go out side by side again."""
         self.answered = True
         self._failures_in_a_row = 0
+        self._without_reply.clear()
+        self.probes = None
+        self.slots.side_by_side()
+        self.slots.answered()
 
     def exhausted(self, message: str, pause_after: int) -> None:
         """Note a call that got no reply in all its attempts; the `pause_after`th in a row gives the endpoint up."""
         self._failures_in_a_row += 1
         if self._failures_in_a_row >= pause_after:
             self.give_up(f"{self._failures_in_a_row} calls in a row failed: {message}")
+
+    def leaving(self) -> Leaving:
+        """Return how the endpoint stands when a request leaves for it; `failed` asks for it."""
+        return Leaving(self.slots.reductions, alone=self.probes is not None)
+
+    def failed(self, call: str, fault: Fault, left: Leaving, most: int) -> None:
+        """Note a request without a reply, by its call's key.
+
+        A server that is asked too much is asked less at once. When several calls in a row had no reply, requests go
+        out one at a time until one is answered; after `most` of those in a row the endpoint is given up.
+        """
+        if fault.asked_too_much:
+            self.slots.reduce(left.reductions)
+        if self.probes is None:
+            self._without_reply.add(call)
+            if len(self._without_reply) >= PROBE_AFTER:
+                self.probes = 0
+                self.slots.one_at_a_time()
+        elif left.alone:
+            self.probes += 1
+            if self.probes >= most:
+                self.give_up(f"{self.probes} requests in a row, sent one at a time, got no reply: {fault.message}")
 
     def give_up(self, message: str) -> None:
         """Mark the endpoint down; everybody waiting on it wakes."""
@@ -189,7 +232,11 @@ class Endpoint:
         """Let one request at a time find out a format, until one has failed to: then the others wait no longer.
 
         Whoever waited looks again at what is known. Raises EndpointDown or Drained when nothing may be sent any more.
+        Nobody waits at a server of one's own: it takes JSON Schemas, and a request that it refuses is free.
         """
+        if self.text_limits:
+            yield
+            return
         while self._probing is not None and not self._probe_failed and self.format_for(schema) is None:
             await self._probing.wait()
             await self.ready()

@@ -9,29 +9,21 @@ import re
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Any, Protocol
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Protocol
 
-import openai
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from langchain_openai import AzureChatOpenAI, ChatOpenAI
-from langchain_openai.chat_models.base import BaseChatOpenAI
-from pydantic import SecretStr
 
 from autodata.checkpoints.errors import UserError
-from autodata.models.beside import REASONING
 from autodata.models.config import ModelSettings, variables_in
 from autodata.models.endpoint import Endpoint, RoleModel, address_of
+from autodata.models.faults import by_class
 from autodata.models.simulated.chat_model import SimulatedChatModel
 from autodata.models.simulated.world import World
 
-OPENAI_LIKE = frozenset({"openai", "local"})
-OPENAI = "https://api.openai.com/v1"
-CUSTOM_HEADERS = "OPENAI_CUSTOM_HEADERS"
-OPENAI_HOSTS = frozenset({"api.openai.com", "eu.api.openai.com", "us.api.openai.com"})
+if TYPE_CHECKING:
+    import openai
 
+OPENAI_LIKE = frozenset({"openai", "local"})
 
 _PACKAGES = {
     "anthropic_bedrock": "langchain-aws",
@@ -111,7 +103,7 @@ async def connect(
                 raise UserError(f"models.{role}: provider 'local' needs a local server and none can be started here")
             base_url = await serving.base_url(settings.model)
         if settings.provider in OPENAI_LIKE and not clients:
-            clients.append(await stack.enter_async_context(new_client()))
+            clients.append(await stack.enter_async_context(_openai_chat().new_client()))
         where = (settings.provider, address_of(base_url, settings.query), settings.model)
         if where not in endpoints:
             name = f"{settings.model} at {base_url}" if base_url else f"{settings.provider}:{settings.model}"
@@ -124,7 +116,15 @@ async def connect(
         # Roles come one by one, and some only with a later call: the least of them counts from then on.
         endpoints[where].slots.narrow(settings.max_concurrency)
         if settings.provider in OPENAI_LIKE:
-            chat: BaseChatModel = _openai(role, settings, base_url, clients[0])
+            chat: BaseChatModel = _openai_chat().openai_chat(
+                role,
+                settings,
+                base_url,
+                clients[0],
+                key="none" if settings.provider == "local" else _key(role, settings),
+                headers=_headers(role, settings),
+                options=_effort(settings),
+            )
         elif settings.provider == "simulated":
             chat = SimulatedChatModel(solver=settings.model, world=world or World(), max_tokens=settings.max_tokens)
         else:
@@ -134,90 +134,9 @@ async def connect(
     return connected
 
 
-def new_client() -> openai.DefaultAioHttpClient:
-    """Return the HTTP client that all models of a run share."""
-    return openai.DefaultAioHttpClient()
-
-
-class _Whole:
-    """Keeps what LangChain leaves out of a reply.
-
-    A gateway's words beside a choice that it could not finish, `"error": {"message": ...}`, and the text of reasoning,
-    which may be all that was written.
-    """
-
-    def _create_chat_result(
-        self, response: dict[str, Any] | openai.BaseModel, generation_info: dict[str, Any] | None = None
-    ) -> ChatResult:
-        result: ChatResult = super()._create_chat_result(response, generation_info)  # type: ignore[misc]
-        body = response if isinstance(response, dict) else response.model_dump(warnings=False)
-        for choice, generation in zip(body.get("choices") or [], result.generations, strict=False):
-            if error := choice.get("error"):
-                generation.generation_info = {**(generation.generation_info or {}), "error": error}
-            _keep_reasoning(generation.message, choice.get("message"))
-        return result
-
-    def _convert_chunk_to_generation_chunk(
-        self, chunk: dict[str, Any], default_chunk_class: type, base_generation_info: dict[str, Any] | None
-    ) -> ChatGenerationChunk | None:
-        made: ChatGenerationChunk | None = super()._convert_chunk_to_generation_chunk(  # type: ignore[misc]
-            chunk, default_chunk_class, base_generation_info
-        )
-        if made is not None and (choices := chunk.get("choices")):
-            _keep_reasoning(made.message, choices[0].get("delta"))
-        return made
-
-
-class _Chat(_Whole, ChatOpenAI):
-    """A model of an OpenAI-compatible server."""
-
-
-class _AzureChat(_Whole, AzureChatOpenAI):
-    """A deployment of Azure OpenAI."""
-
-
-def _keep_reasoning(message: BaseMessage, reported: Any) -> None:
-    for name in REASONING:
-        if isinstance(reported, Mapping) and isinstance(text := reported.get(name), str):
-            message.additional_kwargs[name] = text
-
-
-def _openai(
-    role: str, settings: ModelSettings, base_url: str | None, client: openai.DefaultAioHttpClient
-) -> BaseChatOpenAI:
-    own = base_url is not None and not _is_openai(base_url)
-    # Servers of one's own know `max_tokens`; api.openai.com's newer models only `max_completion_tokens`. What is
-    # refused is sent by its other name (`models/dialect.py`).
-    body = {**settings.extra_body, **({"max_tokens": settings.max_tokens} if own else {}), **_effort(settings)}
-    options: dict[str, Any] = {
-        "model": settings.model,
-        "api_key": SecretStr("none" if settings.provider == "local" else _key(role, settings)),
-        "temperature": settings.temperature,
-        "top_p": settings.top_p,
-        "max_completion_tokens": None if own else settings.max_tokens,
-        "timeout": settings.timeout,
-        "max_retries": 0,
-        "extra_body": body or None,
-        "http_async_client": client,
-        "use_responses_api": False,
-        "stream_usage": True,  # else LangChain leaves it off wherever an address is given, and streams count no tokens
-        "default_headers": _headers(role, settings) or None,
-        "default_query": dict(settings.query) or None,
-        "openai_proxy": "",  # the client's own proxies are those of every program, HTTPS_PROXY say, not OPENAI_PROXY
-    }
-    chat: BaseChatOpenAI
-    if settings.azure:
-        chat = _AzureChat(
-            azure_endpoint=(settings.base_url or "").rstrip("/"),
-            azure_deployment=settings.azure.deployment or settings.model,
-            api_version=settings.azure.api_version,
-            azure_ad_token=None,
-            **options,
-        )
-    else:  # said outright: OPENAI_BASE_URL and OPENAI_API_BASE would send documents elsewhere
-        chat = _Chat(base_url=base_url or OPENAI, **options)
-    _keep_to_itself(role, chat, key_is_meant=True)
-    return chat
+def _openai_chat() -> Any:
+    """Return what makes models of OpenAI-compatible servers: its libraries are not imported where no role has one."""
+    return importlib.import_module("autodata.models.openai_chat")
 
 
 def _headers(role: str, settings: ModelSettings) -> dict[str, str]:
@@ -230,25 +149,18 @@ def _headers(role: str, settings: ModelSettings) -> dict[str, str]:
     return found
 
 
-def _keep_to_itself(role: str, model: BaseChatModel, *, key_is_meant: bool) -> None:
-    """Take from a chat model what OpenAI's libraries read from the environment, unless it is for OpenAI itself.
+def openai_client(
+    role: str, settings: ModelSettings, base_url: str, http: openai.DefaultAioHttpClient
+) -> openai.AsyncOpenAI:
+    """Return a client of an address for what is no chat, with the keys and headers of the settings and no others.
 
-    Account names (OPENAI_ORG_ID, OPENAI_PROJECT_ID) and headers go to no other host, nor does OPENAI_API_KEY, unless
-    the configuration names it. Raises UserError where a provider would send that key elsewhere.
+    Raises UserError for a variable that is not set.
     """
-    for client in (getattr(model, "root_async_client", None), getattr(model, "root_client", None)):
-        if not isinstance(client, openai.OpenAI | openai.AsyncOpenAI) or _is_openai(str(client.base_url)):
-            continue
-        client.organization = client.project = client.admin_api_key = None
-        named = {line.partition(":")[0].strip().lower() for line in os.environ.get(CUSTOM_HEADERS, "").splitlines()}
-        client._custom_headers = {k: v for k, v in client._custom_headers.items() if k.lower() not in named}
-        if (key := os.environ.get("OPENAI_API_KEY")) and client.api_key == key and not key_is_meant:
-            host = urlsplit(str(client.base_url)).hostname
-            raise UserError(f"models.{role}: OPENAI_API_KEY would be sent to {host}: set models.{role}.api_key_env")
-
-
-def _is_openai(base_url: str) -> bool:
-    return (urlsplit(base_url).hostname or "").lower() in OPENAI_HOSTS
+    key = "none" if settings.provider == "local" else _key(role, settings)
+    client: openai.AsyncOpenAI = _openai_chat().openai_client(
+        role, settings, base_url, http, key=key, headers=_headers(role, settings)
+    )
+    return client
 
 
 def _other(role: str, settings: ModelSettings) -> BaseChatModel:
@@ -265,11 +177,13 @@ def _other(role: str, settings: ModelSettings) -> BaseChatModel:
     try:
         factory = importlib.import_module("langchain.chat_models").init_chat_model
         model = factory(settings.model, model_provider=settings.provider, **options)
-    except (ImportError, ValueError, openai.OpenAIError) as error:
+    except Exception as error:
+        if not (isinstance(error, ImportError | ValueError) or by_class(error, "openai.OpenAIError")):
+            raise
         raise UserError(f"models.{role}.provider {settings.provider!r}: {_why(error, settings.provider)}") from error
     if not isinstance(model, BaseChatModel):
         raise UserError(f"models.{role}: {settings.provider}:{settings.model} is no chat model")
-    _keep_to_itself(role, model, key_is_meant=settings.api_key_env is not None)
+    _openai_chat().keep_to_itself(role, model, key_is_meant=settings.api_key_env is not None)
     return model
 
 

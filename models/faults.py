@@ -12,10 +12,6 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Literal
 
-import aiohttp
-import httpx
-import openai
-
 from autodata.models.bodies import seconds_to_wait, spent, words_of
 
 SHOWN = 300
@@ -26,6 +22,8 @@ _DOWN = frozenset({401, 402, 403, 404})
 _ABOUT_THE_REQUEST = frozenset({400, 404, 405, 415, 422})
 _ABOUT_THE_ACCOUNT = frozenset({400, 402, 403, 429})
 _GATEWAY_TIMED_OUT = frozenset({504, 524})
+_ASKED_TOO_MUCH = frozenset({429, 503, 529})
+"""Statuses with which servers say that they are asked too much: a rate, no capacity, and Anthropic's "overloaded"."""
 FORMAT_DOUBTED = frozenset({404, 405, 500, 501})
 """Statuses besides a plain refusal with which servers answer a `response_format` that they cannot serve."""
 
@@ -85,6 +83,11 @@ class Fault:
     """The account has nothing left: credit, or the requests of a day."""
 
     @property
+    def asked_too_much(self) -> bool:
+        """Whether the server can take fewer requests at once, or in a minute, than it gets."""
+        return self.kind == "retry" and self.status in _ASKED_TOO_MUCH
+
+    @property
     def doubts_configuration(self) -> bool:
         """Whether it may be the settings that are refused, which every other request has, too."""
         return self.kind == "refused" and self.status in _ABOUT_THE_REQUEST and not self.about_input
@@ -126,10 +129,22 @@ def _of_status(error: Exception, status: int, message: str, *, answered: bool) -
     return Fault("refused", message, status=status, about_input=about_input)
 
 
+def by_class(error: BaseException, *names: str) -> bool:
+    """Whether an error is of one of these classes, `library.Class` each, without importing the library to ask."""
+    kinds = {f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(error).__mro__}
+    return not kinds.isdisjoint(names)
+
+
 def _of_client(error: Exception) -> bool:
     """Whether a client library or the system raised it; OpenAI's has an HTTP library of its own, of another name."""
-    known = openai.OpenAIError | httpx.HTTPError | aiohttp.ClientError | OSError | TimeoutError
-    return isinstance(error, known) or type(error).__module__.partition(".")[0] in {"httpx", "httpx2", "httpcore"}
+    known = isinstance(error, OSError | TimeoutError) or by_class(
+        error, "openai.OpenAIError", "httpx.HTTPError", "aiohttp.ClientError"
+    )
+    return known or type(error).__module__.partition(".")[0] in {
+        "httpx",
+        "httpx2",
+        "httpcore",
+    }
 
 
 def describe(error: BaseException) -> str:
@@ -147,7 +162,7 @@ def describe(error: BaseException) -> str:
             else _own(error)
         )
     found = next((words for cause in chain if (words := _what(cause))), "")
-    innermost = _own(chain[-1]) if isinstance(error, openai.APIConnectionError | httpx.HTTPError) else _own(error)
+    innermost = _own(chain[-1]) if by_class(error, "openai.APIConnectionError", "httpx.HTTPError") else _own(error)
     if found and innermost and innermost not in found:
         found = f"{found} ({innermost})"
     return _short(found or innermost)
@@ -171,7 +186,7 @@ def _what(cause: BaseException) -> str:  # noqa: PLR0911 - one return a kind
         "IncompleteReadError",
     }:
         return "the server closed the connection"
-    if isinstance(cause, aiohttp.ClientResponseError):
+    if by_class(cause, "aiohttp.ClientResponseError"):
         return "unreadable response"
     if _is_timeout(cause):
         return "timed out"

@@ -34,6 +34,7 @@ _PAIRED: Final = {
     "<|inner_prefix|>": "<|inner_suffix|>",
     "<|channel>thought": "<channel|>",
     "[unused16]": "[unused17]",
+    "<unused94>thought": "<unused95>",
     "Here is my thought process:": "Here is my response:",
     "Here's my thought process:": "Here's my response:",
     "<|im_start|>think": "<|im_start|>answer",

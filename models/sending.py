@@ -18,7 +18,7 @@ from autodata.models.call import Call
 from autodata.models.config import RetryConfig
 from autodata.models.dialect import names_a_field
 from autodata.models.endings import ANSWERS, PROMPT_CUT, reason_with
-from autodata.models.endpoint import Endpoint, RoleModel
+from autodata.models.endpoint import Endpoint
 from autodata.models.faults import Fault, classify
 from autodata.models.prompt_length import counted, cut_short
 from autodata.models.reply import PLAIN, Reply, to_reply
@@ -77,7 +77,7 @@ class Sender:
                 last = fault.kind == "refused" or tried == self.retries.max_attempts
                 sent = await self._without_system(call, fault, most) if last else None
                 if sent is None:
-                    await self._after_fault(call.model, fault, tried, error)
+                    await self._after_fault(call, fault, tried, error)
                     continue
                 reply, seconds = sent
             if reply.ending in ANSWERS:
@@ -105,6 +105,7 @@ class Sender:
         async with self._slot(call), self._reserved(call, most) as spending:
             started = time.monotonic()
             call.requests += 1
+            call.left = model.endpoint.leaving()
             try:
                 with model.endpoint.health.request():
                     message = await model.send(call.messages, call.seed, call.schema, call.metadata, on_sent=call.sent)
@@ -148,16 +149,14 @@ class Sender:
             await self.ask_trivial(call)
             if endpoint.answered or endpoint.down is not None or names_a_field(error, call.model.sent(call.messages)):
                 return endpoint.answered
-            before = found.dialect
-            for guess in before.guesses(call.model.sent(PLAIN)):
-                found.dialect = guess
-                await self.ask_trivial(call)
+            for guess in found.dialect.guesses(call.model.sent(PLAIN)):
+                with found.trying(guess) as trial:
+                    await self.ask_trivial(call)
+                if endpoint.answered:
+                    found.speak(trial.dialect)
+                    found.settled()
                 if endpoint.answered or endpoint.down is not None:
                     break
-            tried, found.dialect = found.dialect, before
-            if endpoint.answered:
-                found.speak(tried)
-                found.settled()
         return endpoint.answered
 
     async def _without_system(self, call: Call, fault: Fault, most: Usage) -> tuple[Reply, float] | None:
@@ -170,18 +169,16 @@ class Sender:
         unexplained = fault.status in _OF_TEMPLATES and not (fault.about_input or found.system_taken or endpoint.known)
         if not unexplained or before.folded or "system" not in call.model.sent(call.messages):
             return None
-        found.dialect = folded = replace(before, folded=True)
         try:
-            sent = await self._send(call, most)
+            with found.trying(replace(before, folded=True)) as trial:
+                sent = await self._send(call, most)
         except Exception as error:
             if classify(error) is None:
                 raise
-            sent = None
-        if found.dialect == folded:
-            found.dialect = before
-            if sent is not None:
-                found.speak(folded)
-                found.settled()
+            return None
+        if found.dialect == before:
+            found.speak(trial.dialect)
+            found.settled()
         return sent
 
     def _slot(self, call: Call) -> AbstractAsyncContextManager[None]:
@@ -221,22 +218,25 @@ class Sender:
                 raise CallFailed(f"{endpoint.name}: no budget for a trivial question", refused=True)
             await endpoint.until(change)
 
-    async def _after_fault(self, model: RoleModel, fault: Fault, tried: int, error: Exception) -> None:
+    async def _after_fault(self, call: Call, fault: Fault, tried: int, error: Exception) -> None:
         """Wait before the next attempt, or raise what the fault means: CallFailed or EndpointDown."""
-        endpoint, retries = model.endpoint, self.retries
+        endpoint, retries = call.model.endpoint, self.retries
         endpoint.health.failed(fault.message)
         if fault.kind == "down":
             endpoint.give_up(fault.message)
             raise EndpointDown(endpoint.down or fault.message) from error
         if fault.kind == "refused":
             raise CallFailed(f"{endpoint.name} refused the request: {fault.message}", refused=True) from error
+        endpoint.failed(call.key, fault, call.left, retries.probes)
         if tried == retries.max_attempts:
             endpoint.exhausted(fault.message, retries.pause_after)
             endpoint.raise_if_down()
             raise CallFailed(f"{endpoint.name}: no reply in {tried} attempts: {fault.message}") from error
-        wait = self._wait(tried)
+        alone = call.left.alone and endpoint.probes
+        wait = self._wait(alone or tried)
         with endpoint.health.retry():
-            if asked := min(fault.retry_after or 0.0, retries.retry_after_max_seconds):
+            asked = min(fault.retry_after or 0.0, retries.retry_after_max_seconds)
+            if asked or alone:
                 await endpoint.hold(max(wait, asked))
             else:
                 await endpoint.pause(wait)

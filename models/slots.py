@@ -1,4 +1,8 @@
-"""Where requests go, in one form, and how many may be on their way there at once."""
+"""Where requests go, in one form, and how many may be on their way there at once.
+
+The number follows what a server can take: it halves when the server says that it is asked too much, and grows by one
+each time that as many requests were answered (additive increase, multiplicative decrease, as TCP does).
+"""
 
 from __future__ import annotations
 
@@ -29,16 +33,55 @@ def address_of(base_url: str | None, query: Mapping[str, str] | None = None) -> 
 
 
 class Slots:
-    """So many at once, first come, first served. The number may be lowered while slots are taken."""
+    """So many at once, first come, first served. The number may change while slots are taken."""
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
+    def __init__(self, most: int) -> None:
+        self.most = most
+        """The number that was asked for."""
+        self.limit = most
+        """The number for now."""
+        self.reductions = 0
+        """How often the number was lowered because the server was asked too much."""
         self._taken = 0
+        self._answered = 0
+        self._before = 0
         self._queue: deque[asyncio.Future[None]] = deque()
 
-    def narrow(self, limit: int) -> None:
-        """Lower the number to `limit`, if it is higher."""
-        self.limit = min(self.limit, limit)
+    def narrow(self, most: int) -> None:
+        """Lower the number that was asked for to `most`, if it is higher."""
+        self.most = min(self.most, most)
+        self.limit = min(self.limit, self.most)
+
+    def reduce(self, seen: int) -> None:
+        """Halve the number, for a request was refused that left after `seen` reductions.
+
+        Those that had left before the latest one say nothing new: a burst of refusals halves it once.
+        """
+        if seen == self.reductions:
+            self.limit = max(1, min(self.limit, self._taken) // 2)
+            self.reductions += 1
+            self._answered = 0
+
+    def answered(self) -> None:
+        """Count an answered request; after as many as the number for now, it grows by one, up to what was asked for."""
+        if self.limit < self.most and not self._before:
+            self._answered += 1
+            if self._answered >= self.limit:
+                self._answered = 0
+                self.limit += 1
+                self._hand_on()
+
+    def one_at_a_time(self) -> None:
+        """Lower the number to one, until `side_by_side`."""
+        self._before = max(self._before, self.limit)
+        self.limit = 1
+
+    def side_by_side(self) -> None:
+        """Set the number to half of what it was before `one_at_a_time`."""
+        if self._before:
+            self.limit = min(self.most, max(1, self._before // 2))
+            self._before = 0
+            self._hand_on()
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, RootModel, ValidationError
 
-from autodata.models.coerce import attempts, key_of, knows, lenient
+from autodata.models.coerce import ReplyModel, attempts, key_of, knows, lenient
 from autodata.models.reasoning import strip_reasoning
 from autodata.models.scan import Found, Kind, Unusable, clip, load, values_in
 from autodata.models.schemas import inlined, wire_form
@@ -34,6 +34,9 @@ __all__ = [
 T = TypeVar("T", bound=BaseModel)
 
 MAX_ERRORS_SHOWN: Final = 5
+
+_LONGEST_WORD: Final = 20
+"""Characters of a reply that may be the word which a `bare` schema is answered with."""
 
 _KEY: Final = re.compile(r"[\"“”'{,\s]([^\W\d][\w-]{0,59}+(?: [\w-]{1,59}+){0,3}+)[\"“”']?\s{0,8}+:")
 """A key in the text of a value that could not be read."""
@@ -77,6 +80,8 @@ def parse_reply(text: str, schema: type[T], *, finish_reason: str | None = None)
         raise last
     if finish_reason == "length":
         raise Unusable("truncated", "The reply was cut off by the length limit before a whole JSON object: be brief.")
+    if issubclass(schema, ReplyModel) and schema.bare and len(answer) <= _LONGEST_WORD:
+        return _validate(answer, schema)
     return _validate(_bare_value(answer), schema)
 
 
@@ -96,11 +101,14 @@ def response_format(
 
     In `json_schema` mode every property is required, also those with a default, and no other key is allowed. `strict`
     is false only for schemas that cannot be closed so (free-form maps, values of any type, fixed-length tuples).
-    `text_limits` sends the longest length of texts too: a small model then cannot run into the token limit.
+    `text_limits` sends the longest length of texts too: a small model then cannot run into the token limit. It stands
+    for a local server, of which a schema that is `bare` asks for the value of its only field: one token, for a boolean.
     """
     if mode == "json_object":
         return {"type": "json_object"}
     form, strict = wire_form(schema, text_limits=text_limits)
+    if text_limits and issubclass(schema, ReplyModel) and schema.bare:
+        [form], strict = form["properties"].values(), False
     name = re.sub(r"[^A-Za-z0-9_-]", "_", schema.__name__)[:64]
     return {"type": "json_schema", "json_schema": {"name": name, "strict": strict, "schema": form}}
 

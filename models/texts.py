@@ -37,6 +37,9 @@ _COMMANDS: Final = frozenset(
 _DOUBTFUL: Final = frozenset("ne neg ni nless nmid nu nexists nparallel nsim tan tau top tt".split())
 """Those of them whose rest (`u`, `an`, `op`) may begin a line or a cell of its own."""
 _PLAIN: Final = _COMMANDS - _DOUBTFUL
+_ROWS: Final = re.compile(r"\\begin|&")
+"""LaTeX whose rows end with two backslashes: where other backslashes are single, these two are meant as they stand."""
+_MARK_BEHIND: Final = re.compile(r"[^\w\s&\\+-]")
 _AFTER_MATHS: Final = frozenset("$({[^_=+-*/|<>&}")
 _MATHS: Final = re.compile(r"[$^=]|_\{|\\[([]")
 
@@ -75,8 +78,8 @@ def doubled(literal: str) -> str:
 
     Without doubt LaTeX are: `\b` and `\f`, for neither has any business in a text; a backslash before what JSON gives
     no meaning; `\r` before a letter; `\n` and `\t` where a known command follows whose rest is no word (`\theta`), or
-    that stands where no break would (after `$`, at the start). A string that doubles other commands, or shows
-    no mathematics at all, keeps its line breaks and tabs.
+    that stands where no break would (after `$`, at the start); the two backslashes that end a row of a matrix. A string
+    that doubles other commands, or shows no mathematics at all, keeps its line breaks and tabs.
     """
     if "\\" not in literal:
         return literal
@@ -85,11 +88,13 @@ def doubled(literal: str) -> str:
     single = any(_plainly_latex(e) for e in escapes)
     maths = single or bool(_MATHS.search(literal))
     where = [_Where(inside, doubles, single, maths) for inside in (False, True)]
+    rows = single and not doubles and bool(_ROWS.search(literal))
     pieces, position, dollars = [], 0, 0
     for escape in escapes:
         plain = literal[position : escape.start()]
         dollars += plain.count("$") + (escape["mark"] == "$")
-        pieces += [plain, _read(escape, where[dollars % 2])]
+        row_ends = rows and escape["pairs"] == "\\\\" and not _MARK_BEHIND.match(literal, escape.end())
+        pieces += [plain, r"\\\\" if row_ends else _read(escape, where[dollars % 2])]
         position = escape.end()
     return "".join([*pieces, literal[position:]])
 
@@ -148,5 +153,5 @@ def _is_command(escape: re.Match[str], name: str, where: _Where) -> bool:
 
 
 def _is_symbol(before: str) -> bool:
-    r"""Whether two characters end with a digit, a bracket or a letter alone, as `x` in `x\ne 0`."""
-    return before[-1] in "0123456789)]}" or (before[-1].isalpha() and not before[:-1].isalpha())
+    r"""Whether two characters end with a digit, a sign or a letter alone, as `x` in `x\ne 0`, or `/` in `t/\tau`."""
+    return before[-1] in "0123456789()[]}/+*<>|" or (before[-1].isalpha() and not before[:-1].isalpha())

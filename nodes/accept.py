@@ -63,6 +63,9 @@ async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     example = _example(step)
     text = await services.blobs.get(f"document/{step.document_id}")
     tied = await asyncio.to_thread(tied_to_numbers, step.candidate.question, text)
+    # Another document may have come first while this one was checked.
+    if services.novelty and (near := services.novelty.claim(step.document_id, step.candidate.question)):
+        return {"rejection": rejection_of(FailureMode.QUALITY, near)}
     await record_accepted(services.store, closed, example, tied=tied)
     step.emit(AcceptedEvent(**step.place, example=example))
     return {
@@ -102,7 +105,7 @@ def _example(step: Step) -> Example:
         preset=verdict.preset,
         checks=verdict.checks,
         prompt_version=services.pack.version,
-        models={role: model.settings.model for role, model in services.caller.roles.items()},
+        models={role: model.settings.shown for role, model in services.caller.roles.items()},
         grpo_suitability=judgement["grpo_suitability"] if judgement else None,
         judgement=judgement,
     )

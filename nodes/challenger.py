@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from langgraph.runtime import Runtime
+from pydantic import BaseModel
 
 from autodata.checkpoints.errors import UnusableReply
 from autodata.checkpoints.records import Candidate, DocumentStatus, FailureMode
@@ -23,7 +24,7 @@ from autodata.nodes.extractor import shown_extract
 from autodata.nodes.grounding import shown_grounding
 from autodata.nodes.state import State
 from autodata.nodes.step import Step, all_of
-from autodata.prompts import fence
+from autodata.prompts import Prompt, fence
 
 NO_ANCHOR = "no sentence with a name, a number or a date"
 _KEPT = (
@@ -63,6 +64,34 @@ async def challenger(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     return await _drafted(step, drafts)
 
 
+def asked(
+    prompt: Prompt,
+    schema: type[BaseModel],
+    *,
+    source: str,
+    title: str,
+    anchor: str = "",
+    extract: str = "",
+    grounding: str = "",
+    index: int = 0,
+    failures: str = "",
+) -> list[dict[str, str]]:
+    """Return the chat messages that ask for a candidate; `index` is the challenger's number among several."""
+    angles = prompt.front.angles
+    return prompt.render(
+        {
+            "source": fence("document", source),
+            "title": fence("title", title),
+            "anchor": fence("sentence", anchor),
+            "extract": extract,
+            "grounding": grounding,
+            "angle": angles[index % len(angles)] if angles else "",
+            "failures": failures,
+            "schema": schema_text(schema),
+        }
+    )
+
+
 @dataclass(frozen=True)
 class _Draft:
     """What one challenger wrote, and why code rejects it, if it does."""
@@ -75,19 +104,17 @@ class _Draft:
 async def _written(step: Step, index: int) -> _Draft:
     """Ask one challenger. Raises the errors of a call, and UnusableReply for what could not be read at all."""
     services, state = step.services, step.state
-    prompt, schema = services.pack["challenger"], services.domain.scorer.draft
-    angles = prompt.front.angles
-    messages = prompt.render(
-        {
-            "source": fence("document", await step.source()),
-            "title": fence("title", state["document"]["title"]),
-            "anchor": fence("sentence", (state.get("passage") or {}).get("anchor", "")),
-            "extract": shown_extract(services.domain, state.get("extract")),
-            "grounding": await shown_grounding(step),
-            "angle": angles[index % len(angles)] if angles else "",
-            "failures": state.get("feedback", ""),
-            "schema": schema_text(schema),
-        }
+    schema = services.domain.scorer.draft
+    messages = asked(
+        services.pack["challenger"],
+        schema,
+        source=await step.source(),
+        title=state["document"]["title"],
+        anchor=(state.get("passage") or {}).get("anchor", ""),
+        extract=shown_extract(services.domain, state.get("extract")),
+        grounding=await shown_grounding(step),
+        index=index,
+        failures="\n\n".join(filter(None, (step.context.told.text, state.get("feedback", "")))),
     )
     try:
         site = step.site("challenger", index=str(index))

@@ -38,14 +38,17 @@ def code_problems(
 async def rejection_by_code(step: Step, candidate: Candidate) -> tuple[FailureMode, str] | None:
     """Return why code rejects a candidate, unpaid: what is wrong with it, or a fixed rule that it breaks; else None.
 
-    Where a quality verifier says whether a source supports an answer, code looks first whether it says it at all. Fixed
-    rules bind where a loop judge decides; a baseline sends nothing back for them.
+    Where a quality verifier says whether a source supports an answer, code looks first whether it says it at all. In a
+    run with lessons, a question that is nearly an accepted one is a quality failure too. Fixed rules bind where a loop
+    judge decides; a baseline sends nothing back for them.
     """
     services = step.services
     found = code_problems(services.domain, services.pack, candidate, services.frozen)
     if not found and services.domain.quality_check:
         sources = await _sources(step)
         found = list((await asyncio.to_thread(missing, services.domain.scorer, candidate, sources)).problems)
+    if not found and services.novelty and (near := await services.novelty.near(step.document_id, candidate.question)):
+        found = [near]
     if found:
         return FailureMode.QUALITY, "; ".join(found)
     if isinstance(services.policy, LoopJudge) and (broken := broken_rules(services.domain.scorer, candidate)):

@@ -14,6 +14,7 @@ from autodata.domains.acceptance.borderline import NO_REVIEW, Reviewing
 from autodata.domains.acceptance.policies import AcceptancePolicy
 from autodata.domains.domain import Domain
 from autodata.models.caller import Caller
+from autodata.nodes.novelty import AcceptedQuestions
 from autodata.nodes.state import State, new_state
 from autodata.prompts import PromptPack
 
@@ -34,6 +35,21 @@ class Services:
     """The pack whose quality verifier makes the final check, where another one is being tried out. None: `pack`."""
     review: Reviewing = NO_REVIEW
     """Which candidates wait for a person, in a graph that has the node for it."""
+    novelty: AcceptedQuestions | None = None
+    """What near-duplicates of accepted questions are known by; None where they are not refused."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a document's challengers are told of lessons: the section of their prompt, and the versions in it."""
+
+    text: str = ""
+    """Empty where there is nothing to tell: then the prompt is as it is without lessons, to the byte."""
+    lessons: tuple[str, ...] = ()
+    """As `Lesson.ref` names them."""
+
+
+NOTHING = Told()
 
 
 @dataclass(frozen=True)
@@ -46,6 +62,8 @@ class Context:
     """How often the document was taken up again after an error."""
     rounds_before: int = 0
     """Rounds that the document had when it was asked about again: they do not count against `max_rounds`."""
+    told: Told = NOTHING
+    """Lessons that its batch was begun with, in a run with lessons."""
 
     async def take(self, text: str, *, title: str = "", name: str = "") -> State:
         """Store a document and return the input of its thread, for a graph that is run without a document runner.

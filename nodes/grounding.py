@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 
 from autodata.checkpoints.ids import PART, whole_id
 from autodata.models.seeds import seed_for
@@ -22,21 +23,29 @@ async def sample_grounding(step: Step) -> list[str]:
     change nothing then. There are as many as the domain asks for, or as many others as the run has.
     """
     services, own = step.services, step.document_id
-    ids = await services.blobs.documents()
+    return grounding_of(await services.blobs.documents(), own, services.domain.grounding, services.run_seed)
+
+
+def grounding_of(ids: Sequence[str], own: str, wanted: int, run_seed: int) -> list[str]:
+    """Return which of a run's documents, by id in their order, are shown beside document `own`: `wanted` at most."""
     # Parts of one document stand side by side in the order of ids; they are no other documents.
     whole = whole_id(own)
     place, behind = bisect_left(ids, whole), bisect_left(ids, f"{whole}{PART}\U0010ffff")
     alike = behind - place
     others = range(len(ids) - alike)
-    rng = random.Random(seed_for(services.run_seed, "grounding", own))  # noqa: S311 - reproducible
-    picked = rng.sample(others, min(services.domain.grounding, len(others)))
+    rng = random.Random(seed_for(run_seed, "grounding", own))  # noqa: S311 - reproducible
+    picked = rng.sample(others, min(wanted, len(others)))
     return [ids[k + (alike if k >= place else 0)] for k in picked]
 
 
 async def shown_grounding(step: Step) -> str:
     """Return the beginnings of the thread's grounding documents, each fenced; empty without any."""
     ids = step.state.get("grounding") or []
-    texts = await asyncio.gather(*(step.services.blobs.get(f"document/{one}") for one in ids))
+    return shown(await asyncio.gather(*(step.services.blobs.get(f"document/{one}") for one in ids)))
+
+
+def shown(texts: Iterable[str]) -> str:
+    """Return the beginnings of texts, each fenced; empty without any."""
     return "\n\n".join(fence("example", beginning(text)) for text in texts)
 
 

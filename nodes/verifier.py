@@ -12,7 +12,7 @@ from autodata.checkpoints.records import Attempt, Decision, Mark, Stage, Verdict
 from autodata.checkpoints.writes import Marked, Ruled, record_marks
 from autodata.domains.acceptance.policies import Planned, Ruling
 from autodata.domains.acceptance.rubric_score import mean
-from autodata.domains.tasks.base import Scored
+from autodata.domains.tasks.base import Scored, marks_of
 from autodata.models.structured import schema_text
 from autodata.nodes.context import Context
 from autodata.nodes.events import MarkEvent, VerdictEvent
@@ -65,8 +65,9 @@ async def _mark(step: Step, attempt: Attempt) -> tuple[Scored, Decider]:
 async def marked_by_judge(step: Step, answer: str, index: str) -> Scored:
     """Ask the judge about one answer to the current candidate; `index` says which call of the round it is."""
     task_type, candidate = step.services.domain.scorer, step.candidate
-    schema = task_type.marks(candidate)
-    messages = step.services.pack["verifier"].render(
+    prompt = step.services.pack["verifier"]
+    schema = marks_of(task_type, candidate, verdict_alone=prompt.front.verdict_alone)
+    messages = prompt.render(
         {
             "context": fence("context", candidate.context),
             "question": fence("question", candidate.question),

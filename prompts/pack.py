@@ -34,6 +34,8 @@ class FrontMatter(BaseModel):
     editable: bool = False
     limits: dict[str, int] = Field(default_factory=dict)
     """Whole numbers that the text names as placeholders and that code checks where it can, such as rubric counts."""
+    verdict_alone: bool = False
+    """Of a verifier: whether its verdict is all that it is asked for, without what it reads or why."""
     angles: tuple[str, ...] = ()
     """What `{{angle}}` says to each of several challengers side by side, in turn."""
 

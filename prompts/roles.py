@@ -34,6 +34,8 @@ class Role:
     """Whether it is one of the two solvers, which have modes of their own."""
     of_optimizer: bool = False
     """Whether it belongs to the optimiser's graph, not to the loop."""
+    of_dataset: bool = False
+    """Whether it belongs to the outer loop over a whole dataset: a run with lessons uses it, no other does."""
     nodes: tuple[str, ...] = ()
     """The nodes that it speaks in, where they are not the one of its own name alone."""
     colour: str = "blue"
@@ -140,13 +142,29 @@ TABLE = (
         of_optimizer=True,
         nodes=("edit",),
     ),
+    Role(
+        "dataset_analyst",
+        help="Reads each batch of a run with lessons and says what the next questions should do: `--lessons` only.",
+        placeholders=_names("figures coverage lessons material schema"),
+        of_dataset=True,
+        nodes=("analyse_batch",),
+    ),
+    Role(
+        "lessons",
+        help="What a challenger is told of the lessons in force, in a run with lessons.",
+        placeholders=_names("lessons"),
+        needed=_names("lessons"),
+        calls_model=False,
+        structured=False,
+        of_dataset=True,
+    ),
 )
 """All roles, those of the loop in the order of its graph."""
 
 ROLE: Mapping[str, Role] = {role.name: role for role in TABLE}
 """Each role by its name."""
 
-PROMPTED = tuple(role.name for role in TABLE if not role.of_optimizer)
+PROMPTED = tuple(role.name for role in TABLE if not (role.of_optimizer or role.of_dataset))
 """The roles of the loop, `feedback` too: each has a prompt. A domain uses some of them."""
 
 ROLES = tuple(name for name in PROMPTED if ROLE[name].calls_model)
@@ -155,7 +173,10 @@ ROLES = tuple(name for name in PROMPTED if ROLE[name].calls_model)
 OPTIMIZER_ROLES = tuple(role.name for role in TABLE if role.of_optimizer)
 """The roles of the optimiser that call a model: one reads failures, the other edits prompts."""
 
-MODEL_ROLES = (*ROLES, *OPTIMIZER_ROLES)
+DATASET_ROLES = tuple(role.name for role in TABLE if role.of_dataset and role.calls_model)
+"""The roles of the outer loop that call a model: one, which reads batches. Its prompts stand in the pack `dataset`."""
+
+MODEL_ROLES = (*ROLES, *OPTIMIZER_ROLES, *DATASET_ROLES)
 """All roles that call a model, in the order of the configuration."""
 
 TEXTS = tuple(name for name in PROMPTED if not ROLE[name].calls_model)

@@ -40,6 +40,8 @@ from autodata.runner.services import configured, open_services
 Models = Mapping[str, Model]
 T = TypeVar("T")
 
+BY_PARTS = "give one part of it at a time, a chapter say, each with a title that says whose it is"
+"""What an agent, or a person who talks to one, does with a text that is too long to be one document."""
 NO_DOCUMENT = "messages: no human message: send the document's whole text as one"
 
 
@@ -185,7 +187,7 @@ class _Loop:
     def read(self, text: str, title: str, place: str) -> Document:
         """Return the document of a text. Raises UserError for one that nothing can be asked about."""
         most = None if self.domain.passage_words else self.config.max_chars
-        return read_pasted(text, most, title=title, place=place, whose="configuration")
+        return read_pasted(text, most, title=title, place=place, whose="configuration", instead=BY_PARTS)
 
     async def run(self, document: Document) -> tuple[dict[str, Any], str]:
         """Return the loop's output, and what must be noted of it. Raises as a graph's `ainvoke` and `open_services`."""

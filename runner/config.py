@@ -6,7 +6,7 @@ import codecs
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -24,13 +24,17 @@ from autodata.domains.loader import find_domain, require_fitting
 from autodata.domains.tasks.plugin import hashed
 from autodata.domains.tasks.registry import code_of
 from autodata.models.config import BudgetConfig, ModelsConfig, ModelSettings, RetryConfig, Settings
+from autodata.models.local.weights import with_weights
 from autodata.models.simulated.world import World
 from autodata.models.validation import problems
+from autodata.nodes.dataset.settings import DATASET_DEFAULTS, LessonsConfig
 from autodata.nodes.optimizer.settings import OptimizeConfig
-from autodata.prompts import PromptPack
-from autodata.runner.fingerprint import READER, fingerprint
+from autodata.prompts import PromptPack, load_pack
+from autodata.prompts.roles import DATASET_ROLES
+from autodata.runner.fingerprint import LESSONS_VERSION, READER, fingerprint
 from autodata.runner.rooms import LEAST_CHARS, MOST_CHARS, most_chars
 from autodata.runner.serve_config import ServeConfig
+from autodata.runner.weak_from import with_weak
 from autodata.tracing.config import TracingConfig
 
 Configured = TypeVar("Configured", bound="RunConfig")
@@ -96,9 +100,12 @@ class LocalConfig(Settings):
     """The embedded model server."""
 
     n_parallel: int = Field(default=4, ge=1, le=64)
-    """Requests answered at once."""
+    """Requests answered at once; of a checkpoint's folder, one."""
     ctx: int = Field(default=4096, ge=512)
     """Context of each, in tokens."""
+    python: str = ""
+    """The Python that serves a checkpoint's folder, for instance `.venv-train/bin/python`: it needs torch and
+    transformers, and peft for an adapter. Empty: the one that runs Autodata."""
 
 
 class RunConfig(Settings):
@@ -137,6 +144,7 @@ class RunConfig(Settings):
     documents: DocumentsConfig = DocumentsConfig()
     checkpoints: CheckpointsConfig = CheckpointsConfig()
     tracing: TracingConfig = TracingConfig()
+    lessons: LessonsConfig = LessonsConfig()
     optimize: OptimizeConfig = OptimizeConfig()
     serve: ServeConfig = ServeConfig()
 
@@ -196,9 +204,13 @@ class RunConfig(Settings):
     @property
     def chunks(self) -> bool:
         """Whether longer documents are parted. What picks passages takes documents of any length."""
+        return self.chunks_of(self.chosen_domain)
+
+    def chunks_of(self, domain: Domain) -> bool:
+        """Whether longer documents of a domain are parted, for what works on several domains."""
         if self.documents.chunk is not None or self.documents.reader == 1:
             return bool(self.documents.chunk)
-        return self.chosen_domain.passage_words is None and "too_long" not in self.documents.model_fields_set
+        return domain.passage_words is None and "too_long" not in self.documents.model_fields_set
 
     @property
     def reviewing(self) -> Reviewing:
@@ -207,7 +219,11 @@ class RunConfig(Settings):
 
     def roles(self) -> dict[str, ModelSettings]:
         """Return every role's full model settings. Raises UserError when one has no model."""
-        return self.models.resolve(self.chosen_domain.role_defaults, self.chosen_domain.roles)
+        defaults: Mapping[str, Mapping[str, Any]] = self.chosen_domain.role_defaults
+        roles: Sequence[str] = self.chosen_domain.roles
+        if self.lessons.enabled:
+            defaults, roles = {**DATASET_DEFAULTS, **defaults}, (*roles, *DATASET_ROLES)
+        return {role: with_weights(settings) for role, settings in self.models.resolve(defaults, roles).items()}
 
     def resolved(self, prompt_version: str) -> dict[str, Any]:
         """Return everything as plain values, defaults filled in and roles resolved: what `RUN/config.toml` holds."""
@@ -227,7 +243,8 @@ class RunConfig(Settings):
         plain["models"] = {
             role: settings.model_dump(mode="json", exclude_none=True) for role, settings in self.roles().items()
         }
-        return {"kind": self.kind, "prompt_version": prompt_version, **plain}
+        own = {LESSONS_VERSION: load_pack("dataset").version} if self.lessons.enabled else {}
+        return {"kind": self.kind, "prompt_version": prompt_version, **own, **plain}
 
 
 def code_of_policy(policy: AcceptancePolicy) -> str:
@@ -286,11 +303,15 @@ def read_config(text: str, where: str, flags: Mapping[str, Any] | None = None) -
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{where}: not valid TOML: {error}") from error
-    for name, value in (flags or {}).items():
+    given = dict(flags or {})
+    weak = given.pop("weak_from", None)
+    for name, value in given.items():
         table, _, key = name.rpartition(".")
         place = values.setdefault(table, {}) if table else values
         if isinstance(place, dict):  # what is no table is reported below
             place[key] = value
+    if weak is not None and isinstance(values.setdefault("models", {}), dict):
+        values["models"] = with_weak(values["models"], str(weak))
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
@@ -311,6 +332,7 @@ def stored_config(path: Path, flags: Mapping[str, Any] | None = None, kind: str 
     require_kind(values, kind, path.parent)
     values.pop("kind", None)
     values.pop("prompt_version", None)
+    values.pop(LESSONS_VERSION, None)
     values.pop("domain_settings", None)
     if isinstance(tracing := values.get("tracing"), dict) and tracing.get("langsmith"):
         del tracing["langsmith"]  # it was the default once: what is sent is asked for anew
@@ -358,6 +380,7 @@ class BaselineConfig(RunConfig):
         """Return the baseline of a run: its bounds and its number of rounds take no part."""
         return cls.model_validate(
             {**config.model_dump(exclude_unset=True), "acceptance": None, "max_rounds": 1, "review": "none"}
+            | {"lessons": {}}
         )
 
     @property

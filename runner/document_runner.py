@@ -10,6 +10,7 @@ import sqlite3
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,11 +33,13 @@ from autodata.models.call import CallSite
 from autodata.models.caller import Reply
 from autodata.models.endpoint import Endpoint
 from autodata.models.local.serving import Progress
-from autodata.nodes.context import Context, Services
+from autodata.nodes.context import NOTHING, Context, Services
 from autodata.nodes.events import AcceptedEvent, GraphEvent, ReviewEvent, parse_event
+from autodata.nodes.novelty import AcceptedQuestions
 from autodata.nodes.state import Output, State, new_state
 from autodata.nodes.step import Step
 from autodata.runner.config import BaselineConfig, RunConfig
+from autodata.runner.dataset import DatasetLoop, dataset_pack
 from autodata.runner.events import (
     CallEvent,
     DrainedEvent,
@@ -78,6 +81,8 @@ class Runner:
         self.only: Collection[str] | None = None
         """The ids of the documents to take up; None for all that are open."""
         self._rounds_before: dict[str, int] = {}
+        self.loop: DatasetLoop | None = None
+        """The outer loop, in a run with lessons."""
 
     def drain(self, reason: str, *, failed: bool = False, keep_reserved: bool = False) -> None:
         """Take up nothing more and let every document in work stop at its next checkpoint.
@@ -129,7 +134,7 @@ class Runner:
 
         try:
             while rows:
-                await self._all(rows)
+                await (self.loop.work_on(rows) if self.loop else self.walk_all(rows))
                 # What a person answered meanwhile goes on in this session.
                 rows = [] if self.outcome.stopped or self.only is not None else await answered_documents(self.ledger)
         except ExceptionGroup as failures:
@@ -147,7 +152,8 @@ class Runner:
             step = Step(values, Runtime(context=self._context(document_id, 0)))
             await record_opened(self._services.store, step.opening())
 
-    async def _all(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    async def walk_all(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Take documents through the loop, `concurrency` at a time, until all have ended or something says stop."""
         waiting = iter(rows)
 
         async def work() -> None:
@@ -169,6 +175,20 @@ class Runner:
             await self._ended_by(row, error)
         finally:
             self._controls.discard(control)
+
+    async def session_ended_by(self, error: Exception) -> None:
+        """Do what follows from an error of a call that is no document's. Raises it where it is nobody's to wait for."""
+        match effect_of(error):
+            case Effect.DRAINED:
+                pass
+            case Effect.BUDGET_SPENT:
+                self.drain(str(error), keep_reserved=True)
+            case Effect.PAUSED:
+                await self._pause(str(error))
+            case Effect.STOPPED | Effect.ERRORED if isinstance(error, InfrastructureError):
+                self.drain(" ".join(str(error).split()), failed=True)
+            case _:
+                raise error
 
     async def _ended_by(self, row: Mapping[str, Any], error: Exception) -> None:
         """Do what follows from what ended a document's walk. Raises what ends the session."""
@@ -250,7 +270,8 @@ class Runner:
 
     def _context(self, document_id: str, epoch: int) -> Context:
         before = self._rounds_before.get(document_id, 0)
-        return Context(self._services, evaluation=self._queue.evaluation, epoch=epoch, rounds_before=before)
+        told = self.loop.of(document_id) if self.loop else NOTHING
+        return Context(self._services, evaluation=self._queue.evaluation, epoch=epoch, rounds_before=before, told=told)
 
     def _thread_id(self, document_id: str) -> str:
         return f"{self._queue.evaluation}/{document_id}"
@@ -317,12 +338,17 @@ async def open_runner(
         queue = DocumentQueue(run_folder.ledger)
         caller = run_folder.caller(config)
         services = run_folder.services(config, queue, caller)
+        if config.lessons.enabled:
+            novelty = AcceptedQuestions(run_folder.ledger, config.lessons.near_duplicate)
+            services = replace(services, novelty=novelty)
         graph = graph_of(config).compile(checkpointer=run_folder.saver)
         keep = partial(keep_rounds, run_folder.saver, keep=config.checkpoints.keep)
         runner = Runner(
             config, queue, graph, services, checkpoints=run_folder.checkpoints, keep=keep, tracer=run_folder.tracer
         )
         caller.on_call = runner.note_call
+        if config.lessons.enabled:
+            runner.loop = DatasetLoop(runner, config.lessons, caller, dataset_pack())
         run_folder.budget.on_spent = partial(runner.drain, keep_reserved=True)
         yield runner
 

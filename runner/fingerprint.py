@@ -15,6 +15,7 @@ from typing import Any
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ids import canonical_json
 from autodata.models.config import SOLVER_MODES
+from autodata.nodes.dataset.settings import FREE as FREE_OF_LESSONS
 from autodata.nodes.optimizer.settings import FREE
 
 VERSION = 1
@@ -26,11 +27,17 @@ CODE = "domain.code"
 LATER = frozenset({CODE})
 """What folders from before it was kept do not have: they are taken to have been made with the value of today."""
 
+WEIGHTS = "weights"
+"""The hash of a local model's files: folders from before it was kept take the files to be those of today."""
+
 MODEL_FIELDS_KEPT = frozenset(
-    {"provider", "model", "temperature", "top_p", "max_tokens", "send_seed", "extra_body", "reasoning_effort"}
+    {"provider", "model", WEIGHTS, "temperature", "top_p", "max_tokens", "send_seed", "extra_body", "reasoning_effort"}
     | {*SOLVER_MODES}
 )
 """Model settings that shape replies. The others may change between two sessions of a run."""
+
+LESSONS_VERSION = "lessons_version"
+"""The version of the outer loop's prompts, in a run with lessons."""
 
 READER = "documents.reader"
 """What folders from before it was kept do not have: what was read for them is read in the same way."""
@@ -58,6 +65,8 @@ class Bears:
     """Only where a role's model is of this provider."""
     optional: bool = True
     """Whether nothing is kept of a field that is not set; otherwise it is kept as `None`."""
+    switch: str = ""
+    """A key of the table without which nothing of it is kept."""
     before: Any = None
     """The value that stands for what was done before the setting was there: nothing is kept of it."""
 
@@ -68,6 +77,8 @@ class Bears:
             return
         for name, value in _at(resolved, self.path, self.name or self.path):
             if isinstance(value, Mapping):
+                if self.switch and not value.get(self.switch):
+                    continue
                 kept = {k: v for k, v in value.items() if k not in self.but and (self.only is None or k in self.only)}
                 yield name, kept
             elif value not in (None, self.before) or not self.optional:
@@ -89,6 +100,8 @@ TABLE = (
     Bears("domain_settings.role_defaults.*", "domain.role_defaults.*", only=MODEL_FIELDS_KEPT),
     Bears("models.*", only=MODEL_FIELDS_KEPT),
     Bears("optimize", but=FREE),
+    Bears("lessons", but=FREE_OF_LESSONS, switch="enabled"),
+    Bears(LESSONS_VERSION),
     Bears("local.ctx", provider="local"),
     Bears("simulated", but=frozenset({"faults"}), provider="simulated"),
     Bears("simulated.faults", only=_WORLD_FAULTS, provider="simulated"),
@@ -134,7 +147,8 @@ def changed_since(
             " update Autodata, or use another folder"
         )
     before: dict[str, str] = json.loads(meta["bearing"])
-    return changes({**{name: now[name] for name in (*LATER, *later) if name in now}, **before}, now)
+    unkept = {*LATER, *later, *(name for name in now if name.startswith("models.") and name.endswith(f".{WEIGHTS}"))}
+    return changes({**{name: now[name] for name in unkept if name in now}, **before}, now)
 
 
 def more_rounds(meta: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:

@@ -32,11 +32,19 @@ def too_short(text: str) -> str:
 
 
 def read_pasted(
-    text: str, most_chars: int | None, *, title: str = "", name: str = "", place: str = "text", whose: str = "server"
+    text: str,
+    most_chars: int | None,
+    *,
+    title: str = "",
+    name: str = "",
+    place: str = "text",
+    whose: str = "server",
+    instead: str = "shorten or split it",
 ) -> Document:
     """Return the document of a pasted text.
 
-    `place` is what its field is called, `whose` who sets how long it may be. Raises UserError, which repeats nothing of
+    `place` is what its field is called, `whose` who sets how long it may be, `instead` what to do with a longer one.
+    Raises UserError, which repeats nothing of
     the text, for one that is empty, no text, too short to ask about, or longer than `most_chars`.
     """
     try:
@@ -50,7 +58,7 @@ def read_pasted(
         raise UserError(f"{place}: {short}")
     if most_chars is not None and len(text) > most_chars:
         raise UserError(
-            f"{place}: {len(text):,} characters where the {whose} takes {most_chars:,}: shorten or split it, or set"
+            f"{place}: {len(text):,} characters where the {whose} takes {most_chars:,}: {instead}, or set"
             f" documents.max_chars in the {whose}'s configuration"
         )
     name, title = _one_line(name), _one_line(title)

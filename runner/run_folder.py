@@ -28,6 +28,7 @@ from autodata.models.config import ModelSettings
 from autodata.models.endpoint import RoleModel
 from autodata.models.factory import require_keys
 from autodata.models.local.serving import LocalServing, Progress
+from autodata.models.local.weights import require_weights
 from autodata.nodes.context import Services
 from autodata.nodes.solver_modes import require_ready
 from autodata.prompts import PromptPack
@@ -198,6 +199,8 @@ def require_openable(
     require_ready(config.chosen_domain, roles)
     require_keys(roles)
     require_chat_models(roles, models)
+    for role, settings in roles.items():
+        require_weights(role, settings)
     require_prices(config, roles)
     require_room(config, roles)
     return pack, roles
@@ -211,7 +214,8 @@ async def _connected(
     progress: Progress | None,
 ) -> dict[str, RoleModel]:
     """Connect every role: to its endpoint, or to a chat model of the caller's own."""
-    serving = LocalServing(progress=progress, n_parallel=config.local.n_parallel, ctx=config.local.ctx)
+    local = config.local
+    serving = LocalServing(progress=progress, n_parallel=local.n_parallel, ctx=local.ctx, python=local.python)
     stack.push_async_callback(serving.aclose)
     return await connect_all(roles, own, stack, serving=serving, world=config.simulated)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, Literal, Self
 
@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from typing_extensions import TypedDict
 
 from autodata.checkpoints.errors import BadState, UserError
-from autodata.checkpoints.records import DocumentStatus
+from autodata.checkpoints.ids import PART
+from autodata.checkpoints.records import Document, DocumentStatus
 from autodata.domains.domain import SERVED, Domain
 from autodata.graphs.dataset import build_dataset, loop_of
 from autodata.graphs.frame import Frame
@@ -24,8 +25,8 @@ from autodata.models.validation import problems
 from autodata.runner.outcome import InARow
 from autodata.serving.context import GatedContext, ServedContext, union_schema
 from autodata.serving.errors import Errored, Stopped, in_server_errors
-from autodata.serving.nodes import Paste, add_to_queue, begin, fresh, read_pastes, thread_of
-from autodata.serving.runtime import server_runtime
+from autodata.serving.nodes import Paste, add_to_queue, begin, fresh, parted_note, read_parts, thread_of
+from autodata.serving.runtime import ServerRuntime, server_runtime
 from autodata.serving.wrap import AnyGraph, part
 
 _NAMES = tuple(SERVED)  # a client may write anything into a state: what has no hash is in no mapping
@@ -113,21 +114,44 @@ def _intake(schema: type[ServedContext], domains: dict[str, Domain]) -> Any:
         """Take the documents in, each once: texts go to the server's ledger, the thread keeps references."""
         with in_server_errors():
             server, domain = await server_runtime(), domains[state.domain]
-            if len(state.texts) > server.config.serve.max_documents:
-                raise UserError(
-                    f"texts: {len(state.texts)} documents where the server takes {server.config.serve.max_documents}:"
-                    " send fewer, or set serve.max_documents in the server's configuration"
-                )
-            documents = read_pastes(server, domain, state.texts)
+            documents, notes = _documents(server, domain, state.texts)
             briefs = [fresh(document)["document"] for document in documents]
             before = state.pinned if state.documents == briefs else None
             begun = await begin(server, domain, schema, runtime.context, config, before)
             await add_to_queue(server, documents, config)
             server.in_a_row.pop(thread_of(config), None)
             cleared = {"results": Overwrite([]), "examples": [], "counts": {}}
+            begun["note"] = " ".join(filter(None, [begun["note"], *(f"{note}." for note in notes)]))
             return {"domain": state.domain, "documents": briefs, **cleared, **begun}
 
     return intake
+
+
+def _documents(server: ServerRuntime, domain: Domain, texts: Sequence[Paste]) -> tuple[list[Document], list[str]]:
+    """Return the documents of pasted texts, each once, long ones in parts, and what must be said of those.
+
+    Raises UserError as `read_parts`, and for more documents than the server takes.
+    """
+    most = server.config.serve.max_documents
+    if len(texts) > most:
+        raise _too_many(f"{len(texts)} documents", most)
+    found: dict[str, Document] = {}
+    notes: list[str] = []
+    for paste in texts:
+        parts = read_parts(server, domain, paste)
+        found |= {part.document_id: part for part in parts.parts}
+        name = parts.parts[0].name.partition(PART)[0] if parts.parts else ""
+        notes += filter(None, [parted_note(name, parts)])
+    if len(found) > most:
+        raise _too_many(f"{len(texts)} documents in {len(found)} parts", most)
+    return list(found.values()), list(dict.fromkeys(notes))
+
+
+def _too_many(sent: str, most: int) -> UserError:
+    return UserError(
+        f"texts: {sent} where the server takes {most}: send fewer, or set serve.max_documents in the server's"
+        " configuration"
+    )
 
 
 def _walk(loop: Any, name: str) -> Any:

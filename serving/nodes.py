@@ -6,6 +6,7 @@ They also give the loop's own nodes what a run of the command line gives them: a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 from langchain_core.runnables import RunnableConfig
@@ -27,7 +28,8 @@ from autodata.nodes.state import State, new_state
 from autodata.nodes.state_check import NEEDED, readable, workable
 from autodata.nodes.step import Step
 from autodata.runner.brief import SIMULATED_NOTE
-from autodata.runner.ingest import read_pasted
+from autodata.runner.chunks import Parts, chunked
+from autodata.runner.ingest import read_pasted, too_short
 from autodata.serving.context import ServedContext
 from autodata.serving.errors import in_server_errors
 from autodata.serving.pinned import keep, kept
@@ -131,15 +133,44 @@ def thread_of(config: RunnableConfig) -> str:
     return str(config.get("configurable", {}).get("thread_id", "none"))
 
 
-def read_paste(given: Paste, most_chars: int | None) -> Document:
+def read_paste(given: Paste, most_chars: int | None, instead: str = "shorten or split it") -> Document:
     """Return the document of a pasted text. Raises UserError as `read_pasted`."""
-    return read_pasted(given.text, most_chars, title=given.title, name=given.name)
+    return read_pasted(given.text, most_chars, title=given.title, name=given.name, instead=instead)
 
 
-def read_pastes(server: ServerRuntime, domain: Domain, given: Sequence[Paste]) -> list[Document]:
-    """Return the documents of pasted texts, each once. Raises UserError as `read_paste`."""
-    most = None if domain.passage_words else server.config.max_chars
-    return list({document.document_id: document for document in (read_paste(item, most) for item in given)}.values())
+def read_one(server: ServerRuntime, domain: Domain, given: Paste) -> Document:
+    """Return the document of a graph that takes one. Raises UserError as `read_paste`, also for one that is too long.
+
+    One answer for one of many parts would be about a part that nobody chose.
+    """
+    whole = "shorten it, or send it to the graph 'dataset', which takes long documents in parts"
+    parted = server.config.chunks_of(domain)
+    return read_paste(given, most_of(server, domain), *([whole] if parted else []))
+
+
+def read_parts(server: ServerRuntime, domain: Domain, given: Paste) -> Parts:
+    """Return a pasted text as documents: itself, or its parts where it is long and long documents are parted.
+
+    Raises UserError as `read_paste`, and for a long one where they are not.
+    """
+    most = most_of(server, domain)
+    if most is None or most < 1 or not server.config.chunks_of(domain):
+        return Parts((read_paste(given, most),))
+    found = chunked(read_paste(given, None), most, server.config.documents.max_chunks)
+    return replace(found, parts=tuple(part for part in found.parts if not too_short(part.text)))
+
+
+def most_of(server: ServerRuntime, domain: Domain) -> int | None:
+    """Return how many characters a document may have that is used whole; None for any number."""
+    return None if domain.passage_words else server.config.max_chars
+
+
+def parted_note(name: str, found: Parts) -> str:
+    """Return what must be said of a document that was parted; empty for one that is whole."""
+    if len(found.parts) == 1 and not found.left_out:
+        return ""
+    left = f", {found.left_out:,} more are left out (documents.max_chunks)" if found.left_out else ""
+    return f"{name} is long: taken in {len(found.parts):,} parts{left}"
 
 
 async def add_to_queue(server: ServerRuntime, documents: Sequence[Document], config: RunnableConfig) -> None:
@@ -200,7 +231,7 @@ def intake_node(schema: type[ServedContext], domain: Domain) -> Callable[..., Aw
         """Take the document in: its text goes to the server's ledger, the thread keeps a reference."""
         with in_server_errors():
             server = await server_runtime()
-            (document,) = read_pastes(server, domain, [state])
+            document = read_one(server, domain, state)
             known = isinstance(state.document, dict) and state.document.get("document_id") == document.document_id
             before = state.pinned if known else None
             begun = await begin(server, domain, schema, runtime.context, config, before)

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, Validat
 from typing_extensions import TypedDict
 
 from autodata.checkpoints.errors import BadState, UserError
+from autodata.checkpoints.ids import whole_id
 from autodata.checkpoints.queries.searches import log
 from autodata.checkpoints.queries.usage import usage_by_role
 from autodata.checkpoints.records import Document
@@ -42,7 +43,7 @@ from autodata.runner.optimization.archive import member_figures
 from autodata.runner.optimization.session import SPLITS, OptimizeRunConfig, held_out_results
 from autodata.serving.context import SearchContext, optimizer_pack_for, read_context, search_schema
 from autodata.serving.errors import in_server_errors
-from autodata.serving.nodes import Paste, read_paste, thread_of
+from autodata.serving.nodes import Paste, read_parts, thread_of
 from autodata.serving.runtime import ServerRuntime, server_runtime
 from autodata.serving.searches import Order, Session
 from autodata.serving.wrap import AnyGraph, ServedFrame
@@ -204,24 +205,27 @@ def pinned_of(order: Order) -> dict[str, Any]:
 
 
 def read_splits(server: ServerRuntime, domain: Domain, given: Splits) -> dict[str, list[Document]]:
-    """Return the documents of each split, each once. Raises UserError for one that is in two, or is none."""
-    most = None if domain.passage_words else server.config.max_chars
+    """Return the documents of each split, each once, long ones in parts.
+
+    Raises UserError for one that is in two splits, or is none.
+    """
     splits: dict[str, list[Document]] = {}
     seen: dict[str, tuple[str, str]] = {}
     for split, pasted in given.of_split().items():
         found: dict[str, Document] = {}
         for position, paste in enumerate(pasted):
             try:
-                document = read_paste(paste, most)
+                parts = read_parts(server, domain, paste).parts
             except UserError as error:
                 raise UserError(f"{FIELDS[split]}[{position}].{error}") from error
-            other, name = seen.setdefault(document.document_id, (split, document.name))
-            if other != split:
-                raise UserError(
-                    f"{FIELDS[split]}[{position}]: {document.name} is in {FIELDS[other]}, too (as {name}):"
-                    " keep held-out documents out"
-                )
-            found[document.document_id] = document
+            for document in parts:
+                other, name = seen.setdefault(whole_id(document.document_id), (split, document.name))
+                if other != split:
+                    raise UserError(
+                        f"{FIELDS[split]}[{position}]: {document.name} is in {FIELDS[other]}, too (as {name}):"
+                        " keep held-out documents out"
+                    )
+                found[document.document_id] = document
         splits[split] = list(found.values())
     if (total := sum(map(len, splits.values()))) > server.config.serve.max_documents:
         raise UserError(

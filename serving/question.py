@@ -21,7 +21,7 @@ from autodata.runner.brief import Brief, brief, without
 from autodata.serving.context import BoundsContext, ServedContext, union_schema
 from autodata.serving.dataset import added, loop_node, read_results
 from autodata.serving.errors import in_server_errors
-from autodata.serving.nodes import Paste, add_to_queue, begin, fresh, read_pastes
+from autodata.serving.nodes import Paste, add_to_queue, begin, fresh, read_one
 from autodata.serving.runtime import server_runtime
 from autodata.serving.wrap import AnyGraph
 
@@ -80,7 +80,7 @@ def _intake(schema: type[ServedContext], domains: Mapping[str, Domain]) -> Any:
             server, domain = await server_runtime(), domains[state.domain]
             cleared = {"domain": state.domain, "results": Overwrite([])}
             try:
-                (document,) = read_pastes(server, domain, [state])
+                document = read_one(server, domain, state)
             except UserError as error:
                 return {**cleared, "documents": [], **without(REFUSED, str(error))}
             documents = [fresh(document)["document"]]

@@ -44,7 +44,7 @@ from autodata.runner.config import RunConfig, load_config, read_config
 from autodata.runner.destinations import destinations
 from autodata.runner.ingest import add_documents
 from autodata.runner.outcome import InARow
-from autodata.runner.run_folder import open_ledger, require_prices, spent_budget
+from autodata.runner.run_folder import note_known, open_ledger, require_prices, spent_budget
 from autodata.runner.serve_config import CONFIGURED
 from autodata.serving.context import LoopContext, RoundsContext, ServedContext, pack_for, policy_for
 from autodata.serving.pinned import Pinned
@@ -156,9 +156,19 @@ class ServerRuntime:
                     require_prices(self.config, {role: settings})
                     one = partial(connect, {role: settings}, self.stack, serving=self.serving, pool=self.pool)
                     model = (await one(world=self.config.simulated))[role]
+                    await self._report(role, model)
                     self._models[key] = model
                 connected[role] = model
             return connected
+
+    async def _report(self, role: str, model: RoleModel) -> None:
+        """Say in the server's log what is known of an endpoint, and what will be; it begins with what was kept of it.
+
+        As warnings: a server whose log is not set up shows nothing below them.
+        """
+        if model.endpoint.found.on_found is None:
+            await note_known({role: model}, self.ledger)
+            model.endpoint.found.report_to(logger.warning)
 
     def pin(self, domain: Domain, context: ServedContext) -> Pinned:
         """Return what a thread that begins with this context keeps to. Raises UserError for what cannot be kept."""
@@ -226,7 +236,8 @@ async def open_server_runtime() -> AsyncIterator[ServerRuntime]:
         ledger = await stack.enter_async_context(open_ledger(folder, f"set {FOLDER_VARIABLE} to another"))
         await _bind(ledger, folder)
         saver = await stack.enter_async_context(open_run_saver(config.checkpoints, folder, ledger))
-        serving = LocalServing(n_parallel=config.local.n_parallel, ctx=config.local.ctx)
+        local = config.local
+        serving = LocalServing(n_parallel=local.n_parallel, ctx=local.ctx, python=local.python)
         stack.push_async_callback(serving.aclose)
         budget = await spent_budget(config, ledger)
         searches = Searches(await asyncio.to_thread((folder / SEARCHES).absolute), config, budget)

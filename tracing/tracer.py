@@ -97,8 +97,9 @@ class Tracer:
     @never_raises
     def start(self, span: Span) -> None:
         """Begin a span."""
-        span.metadata = {**self._base, **self._named(span), **span.metadata}
-        span.tags = ["autodata", *span.tags, *(f"{name}:{value}" for name, value in self._tagged(span).items())]
+        if self._exporters:  # the ledger keeps neither
+            span.metadata = {**self._base, **self._named(span), **span.metadata}
+            span.tags = ["autodata", *span.tags, *(f"{name}:{value}" for name, value in self._tagged(span).items())]
         self._keep(span)
         if span.kind is not SpanKind.CALL:
             self._export(lambda exporter: exporter.started(span))
@@ -201,6 +202,9 @@ class Tracer:
         span.n, span.role, span.idx = site.n, site.role, site.index
         span.number, span.epoch = call.number, call.epoch
         span.model, span.call_key = settings.model, call.key
+        if not self._exporters:
+            self.start(span)
+            return span
         span.inputs = {"messages": call.messages}
         span.metadata = call.metadata | {
             "ls_provider": settings.provider,

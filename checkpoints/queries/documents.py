@@ -33,7 +33,8 @@ FROM examples e JOIN rounds r USING (round_id) JOIN attempts a USING (round_id)
 ORDER BY e.rowid, a.stage = 'strong', a.idx
 """
 _EXAMPLE_SOURCES = """
-SELECT e.example_id, e.example, d.title, d.text FROM examples e JOIN documents d USING (document_id)
+SELECT e.example_id, e.example, d.title, d.text, d.note, r.lessons
+FROM examples e JOIN documents d USING (document_id) LEFT JOIN rounds r USING (round_id)
 WHERE d.status != 'dropped' ORDER BY d.rowid, e.rowid
 """
 
@@ -49,6 +50,10 @@ class ExampleSource:
     attempts: Sequence[Mapping[str, Any]] = ()
     """(stage, idx, answer, score_value, truncated, response), the weak solver's first; `response` is the reply whole,
     None where the attempt is not one reply."""
+    note: str = ""
+    """What was done to the document's text before use, which says of a part which one it is."""
+    lessons: Sequence[str] = ()
+    """The versions of lessons that its challenger was shown."""
 
 
 async def example_sources(ledger: Reader) -> list[ExampleSource]:
@@ -62,6 +67,8 @@ async def example_sources(ledger: Reader) -> list[ExampleSource]:
             row["title"] or "",
             row["text"] or "",
             attempts.get(row["example_id"], []),
+            row["note"] or "",
+            (row["lessons"] or "").split(),
         )
         for row in await ledger.read(_EXAMPLE_SOURCES)
     ]

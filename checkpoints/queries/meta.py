@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from autodata.checkpoints.ledger import Reader
+
+ENDPOINT = "endpoint:"
+"""What the names of the rows begin with that hold how requests to an endpoint were adjusted."""
 
 
 async def meta(ledger: Reader) -> dict[str, str]:
@@ -14,3 +20,15 @@ async def meta_value(ledger: Reader, key: str) -> str | None:
     """Return one value, None where there is none."""
     rows = await ledger.read("SELECT value FROM meta WHERE key = ?", (key,))
     return rows[0]["value"] if rows else None
+
+
+async def adjustments(ledger: Reader) -> dict[str, Any]:
+    """Return what was found out about endpoints, by the endpoint's name; rows that cannot be read are left out."""
+    found: dict[str, Any] = {}
+    for key, value in sorted((await meta(ledger)).items()):
+        if key.startswith(ENDPOINT):
+            try:
+                found[key.removeprefix(ENDPOINT)] = json.loads(value)
+            except ValueError:
+                continue
+    return found

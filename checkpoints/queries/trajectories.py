@@ -7,12 +7,12 @@ from typing import Any
 from autodata.checkpoints.ledger import Reader
 
 _DOCUMENTS = """
-SELECT document_id, name, title, status, status_reason, note, chars FROM documents
+SELECT document_id, name, title, status, status_reason, note, chars, text FROM documents
 WHERE status != 'dropped' ORDER BY rowid
 """
 _ROUNDS = """
 SELECT r.round_id, r.document_id, r.n, r.outcome, r.failure_mode, r.reason, r.feedback, r.passage, r.weak_mean,
-  r.strong_mean, r.gap, r.prompt_version, r.quality, r.judgement, c.candidate
+  r.strong_mean, r.gap, r.prompt_version, r.lessons, r.quality, r.judgement, c.candidate
 FROM rounds r LEFT JOIN candidates c USING (candidate_id) ORDER BY r.document_id, r.n, r.rowid
 """
 _ATTEMPTS = """
@@ -29,7 +29,7 @@ _FAILURES = "SELECT document_id, kind, message FROM failures ORDER BY created_at
 
 
 async def all_documents(ledger: Reader) -> list[dict[str, Any]]:
-    """Return (document_id, name, title, status, status_reason, note, chars), in order, of those not dropped."""
+    """Return (document_id, name, title, status, status_reason, note, chars, text), in order, of those not dropped."""
     return await ledger.read(_DOCUMENTS)
 
 

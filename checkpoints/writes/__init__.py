@@ -28,6 +28,7 @@ from autodata.checkpoints.writes.forks import (
     record_fork_ready,
 )
 from autodata.checkpoints.writes.labels import record_answer, record_question
+from autodata.checkpoints.writes.lessons import record_batch, record_lessons, record_taught, record_walked
 from autodata.checkpoints.writes.meta import record_meta
 from autodata.checkpoints.writes.rounds import (
     Marked,
@@ -84,6 +85,7 @@ __all__ = [
     "record_answer",
     "record_attempts",
     "record_baseline",
+    "record_batch",
     "record_begun",
     "record_call",
     "record_collected",
@@ -103,6 +105,7 @@ __all__ = [
     "record_judgement",
     "record_lead",
     "record_leader",
+    "record_lessons",
     "record_marks",
     "record_meta",
     "record_minibatch",
@@ -115,6 +118,8 @@ __all__ = [
     "record_splits",
     "record_status",
     "record_taken_in",
+    "record_taught",
     "record_trials",
     "record_unanswered",
+    "record_walked",
 ]

@@ -53,6 +53,8 @@ class OpenRound:
     """The task type of the candidate."""
     candidate: Candidate | None
     passage: str = ""
+    lessons: tuple[str, ...] = ()
+    """The versions of lessons that its challenger is told of."""
 
 
 async def record_opened(
@@ -182,6 +184,7 @@ def _open_row(opened: OpenRound) -> dict[str, Any]:
         "passage": opened.passage,
         "outcome": "open",
         "prompt_version": opened.prompt_version,
+        "lessons": " ".join(opened.lessons),
     }
 
 

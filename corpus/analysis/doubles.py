@@ -13,10 +13,11 @@ from autodata.corpus.near_duplicates import clusters
 def doubles(rows: Sequence[ExampleRow]) -> dict[str, Any]:
     """Return exact and near duplicates: groups of ids, and the share of rows beyond the first of each group."""
     exact = [" ".join(row["question"].split()) for row in rows]
-    return {"exact": _grouped(rows, exact), "near": _grouped(rows, clusters([row["question"] for row in rows]))}
+    return {"exact": grouped(rows, exact), "near": grouped(rows, clusters([row["question"] for row in rows]))}
 
 
-def _grouped(rows: Sequence[ExampleRow], keys: Iterable[Hashable]) -> dict[str, Any]:
+def grouped(rows: Sequence[ExampleRow], keys: Iterable[Hashable]) -> dict[str, Any]:
+    """Return the groups of more than one row that have a key in common."""
     groups: dict[Hashable, list[str]] = defaultdict(list)
     for row, key in zip(rows, keys, strict=True):
         groups[key].append(row["id"])

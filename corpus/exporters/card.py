@@ -13,11 +13,20 @@ from autodata.corpus.exporters.rows import ExampleRow, ExportSet
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
-def card(data: ExportSet, files: Mapping[str, Sequence[str]]) -> str:
-    """Return `README.md` as the Hugging Face hub reads it; `files` are the data files of each split."""
+Files = Mapping[str, Sequence[str]]
+"""The data files of each split."""
+
+
+def card(data: ExportSet, files: Files, *, configs: Mapping[str, Files] | None = None, more: Sequence[str] = ()) -> str:
+    """Return `README.md` as the Hugging Face hub reads it; `files` are the data files of each split.
+
+    `configs` are the files by configuration where there are several, the default one first; `more` are sections of
+    the format's own.
+    """
     sections = [
-        _head(data, files),
+        _head(data, configs or {"default": files}),
         _what(data),
+        *more,
         _difficulty(data),
         _failures(data),
         _cost(data),
@@ -37,7 +46,7 @@ LIMITS = """
 """
 
 
-def _head(data: ExportSet, files: Mapping[str, Sequence[str]]) -> str:
+def _head(data: ExportSet, configs: Mapping[str, Files]) -> str:
     """Return the YAML head. JSON is YAML, so that no title can break it."""
     size = next((name for most, name in SIZES if len(data) < most), "n>1M")
     known: dict[str, Any] = {
@@ -47,9 +56,11 @@ def _head(data: ExportSet, files: Mapping[str, Sequence[str]]) -> str:
         "task_categories": ["question-answering", "text-generation"],
         "configs": [
             {
-                "config_name": "default",
+                "config_name": config,
                 "data_files": [{"split": name, "path": path} for name, paths in files.items() for path in paths],
+                **({"default": True} if number == 0 and len(configs) > 1 else {}),
             }
+            for number, (config, files) in enumerate(configs.items())
         ],
     }
     if data.facts.licence:

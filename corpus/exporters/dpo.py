@@ -9,6 +9,7 @@ from autodata.checkpoints.records import Stage
 from autodata.corpus.exporters.card import card
 from autodata.corpus.exporters.folder import write_folder
 from autodata.corpus.exporters.jsonl import split_files
+from autodata.corpus.exporters.provenance import provenance
 from autodata.corpus.exporters.rows import ExampleRow, ExportSet, best, prompt_text, worst
 
 
@@ -28,6 +29,9 @@ def pair(row: ExampleRow) -> dict[str, Any] | None:
         "chosen_score": chosen["score"],
         "rejected_score": rejected["score"],
         "margin": margin,
+        "chosen_reasoning": chosen["reasoning"],
+        "rejected_reasoning": rejected["reasoning"],
+        **provenance(row),
     }
 
 

@@ -9,6 +9,7 @@ from autodata.corpus.exporters.card import card
 from autodata.corpus.exporters.folder import write_folder
 from autodata.corpus.exporters.jsonl import split_files
 from autodata.corpus.exporters.judged import asked_about, rubric_text, scorer_files, template
+from autodata.corpus.exporters.provenance import provenance
 from autodata.corpus.exporters.rows import ExampleRow, ExportSet, prompt_text
 
 
@@ -21,6 +22,7 @@ def sample(row: ExampleRow) -> dict[str, Any]:
         "rubric": rubric_text(row),
         "domain": row["domain"],
         **asked_about(row),
+        **provenance(row),
     }
 
 

@@ -47,10 +47,5 @@ def _entry(name: str, columns: dict[str, str]) -> dict[str, Any]:
 
 def _ranked(found: dict[str, Any]) -> dict[str, Any]:
     """Return a pair as LLaMA-Factory ranks: one message each, after the conversation so far."""
-    return {
-        "messages": found["prompt"],
-        "chosen": found["chosen"][0],
-        "rejected": found["rejected"][0],
-        "id": found["id"],
-        "margin": found["margin"],
-    }
+    known = {name: value for name, value in found.items() if name != "prompt"}
+    return {**known, "messages": found["prompt"], "chosen": found["chosen"][0], "rejected": found["rejected"][0]}

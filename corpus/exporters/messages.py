@@ -9,6 +9,7 @@ from autodata.checkpoints.records import Stage
 from autodata.corpus.exporters.card import card
 from autodata.corpus.exporters.folder import write_folder
 from autodata.corpus.exporters.jsonl import split_files
+from autodata.corpus.exporters.provenance import provenance
 from autodata.corpus.exporters.rows import ExampleRow, ExportSet, best, prompt_text
 
 HALF = 0.5
@@ -21,13 +22,21 @@ def chat(row: ExampleRow) -> dict[str, Any] | None:
     """
     attempt = best(row, Stage.STRONG)
     if attempt and (attempt["score"] or 0.0) > HALF:
-        answer, origin, score = attempt["answer"], "strong_solver", attempt["score"]
+        answer, reasoning = attempt["answer"], attempt["reasoning"]
+        origin, score = "strong_solver", attempt["score"]
     elif row["reference_answer"]:
-        answer, origin, score = row["reference_answer"], "reference", None
+        answer, reasoning, origin, score = row["reference_answer"], "", "reference", None
     else:
         return None
     said = [{"role": "user", "content": prompt_text(row)}, {"role": "assistant", "content": answer}]
-    return {"id": row["id"], "messages": said, "answer_from": origin, "score": score}
+    return {
+        "id": row["id"],
+        "messages": said,
+        "answer_from": origin,
+        "score": score,
+        "reasoning": reasoning,
+        **provenance(row),
+    }
 
 
 def export_messages(data: ExportSet, out: Path | None) -> int:

@@ -9,13 +9,14 @@ from autodata.corpus.exporters.card import card
 from autodata.corpus.exporters.folder import write_folder
 from autodata.corpus.exporters.jsonl import split_files
 from autodata.corpus.exporters.judged import asked, asked_about, scorer_files
+from autodata.corpus.exporters.provenance import provenance
 from autodata.corpus.exporters.rows import ExampleRow, ExportSet
 
 
 def request(row: ExampleRow) -> dict[str, Any]:
     """Return a row's line."""
     known = {"id": row["id"], "domain": row["domain"], "rubric": row["rubric"], **asked_about(row)}
-    return {"responses_create_params": {"input": asked(row)}, **known}
+    return {"responses_create_params": {"input": asked(row)}, **known, **provenance(row)}
 
 
 def export_nemo_gym(data: ExportSet, out: Path | None) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from autodata.checkpoints.registry import Registry
+from autodata.corpus.exporters.challenger import export_challenger
 from autodata.corpus.exporters.dpo import export_dpo
 from autodata.corpus.exporters.hf import export_hf
 from autodata.corpus.exporters.inspect_ai import export_inspect
@@ -39,6 +40,14 @@ EXPORTERS: Registry[Exporter] = Registry(
         "verl": export_verl,
         "llama-factory": export_llama_factory,
         "nemo-gym": export_nemo_gym,
+        "challenger": export_challenger,
     },
 )
 """Each format by what `--format` calls it."""
+
+export_challenger.wants_turns = True  # type: ignore[attr-defined]  # a function holds what is said of it
+
+
+def wants_turns(exporter: Exporter) -> bool:
+    """Whether a format is made of the challenger's turns: an exporter says so by an attribute `wants_turns`."""
+    return bool(getattr(exporter, "wants_turns", False))

@@ -7,22 +7,23 @@ first rows reads the last one too.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
-from autodata.checkpoints.ids import digest
+from autodata.checkpoints.ids import digest, part_of, whole_name
 from autodata.checkpoints.ledger import Reader
 from autodata.checkpoints.queries.documents import ExampleSource, example_sources
 from autodata.checkpoints.queries.meta import meta_value
 from autodata.checkpoints.records import Example, Stage
 
-_PART = re.compile(r"#\d+$")
+if TYPE_CHECKING:
+    from autodata.corpus.exporters.turns import TurnRow
+
 _STRICT = ConfigDict(strict=True, extra="forbid")
 
 
@@ -81,6 +82,9 @@ class ExampleRow(TypedDict):
     document_sha256: str
     source: str
     """The document's text, where it was asked for."""
+    chunk: int | None
+    """Which part of a longer document this one is, from 1; null for a whole document, as is the next."""
+    chunks: int | None
     round: int
     weak_scores: list[float]
     strong_scores: list[float]
@@ -91,6 +95,8 @@ class ExampleRow(TypedDict):
     attempts: list[Attempted]
     preset: str
     prompt_version: str
+    lessons: list[str]
+    """The versions of lessons that the challenger was told of, such as `L3.1`; none in a run without lessons."""
     models: list[Played]
     run: str
     """16 hex digits that stand for the run's configuration."""
@@ -136,6 +142,8 @@ class ExportSet:
 
     splits: Mapping[str, Sequence[ExampleRow]]
     facts: RunFacts = RunFacts()
+    turns: Mapping[str, Sequence[TurnRow]] = field(default_factory=dict)
+    """The challenger's turns by split, for a format that asks for them: see `registry.wants_turns`."""
 
     @property
     def rows(self) -> list[ExampleRow]:
@@ -161,6 +169,7 @@ async def read_rows(ledger: Reader, *, source: bool = False) -> list[ExampleRow]
 def example_row(found: ExampleSource, *, run: str = "", source: bool = False) -> ExampleRow:
     """Return the row of an accepted example. Raises pydantic's ValidationError for one that no row can hold."""
     example, candidate = found.example, found.example.candidate
+    chunk, chunks = part_of(example.document_id, found.note) or (None, None)
     row: ExampleRow = {
         "id": example.example_id,
         "domain": example.domain,
@@ -178,6 +187,8 @@ def example_row(found: ExampleSource, *, run: str = "", source: bool = False) ->
         "document_title": found.title,
         "document_sha256": hashlib.sha256(found.text.encode()).hexdigest() if found.text else "",
         "source": found.text if source else "",
+        "chunk": chunk,
+        "chunks": chunks,
         "round": example.rounds,
         "weak_scores": [float(score) for score in example.weak_scores],
         "strong_scores": [float(score) for score in example.strong_scores],
@@ -187,6 +198,7 @@ def example_row(found: ExampleSource, *, run: str = "", source: bool = False) ->
         "attempts": [_attempted(attempt) for attempt in found.attempts],
         "preset": example.preset,
         "prompt_version": example.prompt_version,
+        "lessons": list(found.lessons),
         "models": [{"role": role, "model": model} for role, model in sorted(example.models.items())],
         "run": run,
     }
@@ -222,9 +234,9 @@ def without_repeats(rows: Sequence[ExampleRow]) -> list[ExampleRow]:
     return list(first.values())
 
 
-def source_of(row: ExampleRow) -> str:
+def source_of(row: ExampleRow | TurnRow) -> str:
     """Return what rows of one document have in common: its name, without the number of a part of it."""
-    return _PART.sub("", row["document_name"]) or row["document_id"]
+    return whole_name(row["document_name"]) or row["document_id"]
 
 
 def _marked(row: ExampleRow, stage: Stage) -> list[Attempted]:

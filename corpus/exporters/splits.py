@@ -6,10 +6,14 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from typing import TypeVar
 
 from autodata.checkpoints.errors import UserError
 from autodata.corpus.exporters.rows import ExampleRow, source_of
+from autodata.corpus.exporters.turns import TurnRow
 from autodata.corpus.near_duplicates import clusters
+
+Row = TypeVar("Row", ExampleRow, TurnRow)
 
 NAMES: Mapping[int, tuple[str, ...]] = {
     1: ("train",),
@@ -32,11 +36,12 @@ def parse_shares(text: str) -> tuple[Fraction, ...]:
     return tuple(share / sum(shares) for share in shares)
 
 
-def split(rows: Sequence[ExampleRow], shares: Sequence[Fraction] = (Fraction(1),)) -> dict[str, list[ExampleRow]]:
-    """Return rows by split, each split in the order of the rows; the same rows are split the same way every time.
+def split(rows: Sequence[Row], shares: Sequence[Fraction] = (Fraction(1),)) -> dict[str, list[Row]]:
+    """Return examples, or a challenger's turns, by split, each split in the order of the rows.
 
-    Rows of one document stay together, and so do near duplicates of a question, so a share is met as nearly as whole
-    groups allow. Raises UserError where near duplicates cannot be found out.
+    The same rows are split the same way every time. Rows of one document stay together, and so do near duplicates of a
+    question, so a share is met as nearly as whole groups allow. Raises UserError where near duplicates cannot be
+    found out.
     """
     names = NAMES[len(shares)]
     if len(shares) == 1:
@@ -50,9 +55,9 @@ def split(rows: Sequence[ExampleRow], shares: Sequence[Fraction] = (Fraction(1),
     return {name: [rows[number] for number in sorted(numbers)] for name, numbers in found.items()}
 
 
-def _groups(rows: Sequence[ExampleRow]) -> list[list[int]]:
+def _groups(rows: Sequence[ExampleRow | TurnRow]) -> list[list[int]]:
     """Return the numbers of rows that must stay together."""
-    near = clusters([row["question"] for row in rows])
+    near = clusters([row["question"] or row["id"] for row in rows])
     parent: dict[object, object] = {}
 
     def root(key: object) -> object:
@@ -68,6 +73,6 @@ def _groups(rows: Sequence[ExampleRow]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _order(row: ExampleRow) -> str:
+def _order(row: ExampleRow | TurnRow) -> str:
     """Return what groups are ordered by: a hash, so that a split is no matter of the order of the documents."""
     return hashlib.sha256(row["id"].encode()).hexdigest()

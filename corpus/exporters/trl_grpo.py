@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from typing_extensions import TypedDict
-
 from autodata.corpus.exporters.card import card
 from autodata.corpus.exporters.folder import write_folder
 from autodata.corpus.exporters.judged import Message, asked, rubric_text, scorer_files, template
 from autodata.corpus.exporters.parquet import parquet_bytes
+from autodata.corpus.exporters.provenance import Provenance, provenance
 from autodata.corpus.exporters.rows import ExampleRow, ExportSet
 
 
-class GrpoRow(TypedDict):
+class GrpoRow(Provenance):
     """A prompt and the columns that reach the reward."""
 
     prompt: list[Message]
@@ -24,8 +23,6 @@ class GrpoRow(TypedDict):
     reference_answer: str
     rubric: str
     """JSON: a list of {criterion, weight}; `[]` where a reference answer decides."""
-    weak_mean: float | None
-    strong_mean: float | None
 
 
 def grpo_row(row: ExampleRow) -> GrpoRow:
@@ -38,8 +35,7 @@ def grpo_row(row: ExampleRow) -> GrpoRow:
         "context": row["context"],
         "reference_answer": row["reference_answer"],
         "rubric": rubric_text(row),
-        "weak_mean": row["weak_mean"],
-        "strong_mean": row["strong_mean"],
+        **provenance(row),
     }
 
 

@@ -11,6 +11,7 @@ from autodata.corpus.exporters.card import card
 from autodata.corpus.exporters.folder import write_folder
 from autodata.corpus.exporters.judged import Message, asked, asked_about, rubric_text, scorer_files, template
 from autodata.corpus.exporters.parquet import parquet_bytes
+from autodata.corpus.exporters.provenance import Provenance, provenance
 from autodata.corpus.exporters.rows import ExampleRow, ExportSet
 
 
@@ -22,8 +23,8 @@ class RewardModel(TypedDict):
     """JSON: question, context, reference_answer and rubric."""
 
 
-class ExtraInfo(TypedDict):
-    """What a row is known by."""
+class ExtraInfo(Provenance):
+    """What a row is known by, and where it comes from."""
 
     index: int
     split: str
@@ -48,7 +49,7 @@ def verl_row(row: ExampleRow, index: int, split: str) -> VerlRow:
         "prompt": asked(row),
         "ability": row["domain"],
         "reward_model": {"style": "rule", "ground_truth": truth},
-        "extra_info": {"index": index, "split": split, "example_id": row["id"]},
+        "extra_info": {"index": index, "split": split, "example_id": row["id"], **provenance(row)},
     }
 
 

@@ -1,17 +1,20 @@
 """Making a report's texts fit on its page: each stands there once, and long ones are shortened as far as it takes.
 
 A text of a trajectory becomes its number in a table of texts. An entry of the table is the text, or where it was
-shortened `[its beginning, the characters of the whole]`.
+shortened `[its beginning, the characters of the whole]`. A document's own text that is shortened has its words as a
+third part, the rarest first as far as there is room, so that the document is still found by them.
 """
 
 from __future__ import annotations
 
 import base64
 import gzip
+import re
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Literal
 
 from autodata.checkpoints.texts import json_text
@@ -27,30 +30,36 @@ class Limit:
     """Of a question, and of a criterion."""
     reasons: int
     """Of the reason for a mark, of which there are many; 0 leaves them out."""
+    sources: int
+    """Of a document's own text; 0 leaves it out."""
+    words: int
+    """Further words by which a document is found whose text is shortened: so many words, not characters."""
 
 
 LIMITS = tuple(
     Limit(*numbers)
     for numbers in (
-        (20_000, 20_000, 2_000),
-        (8_000, 8_000, 1_000),
-        (4_000, 4_000, 500),
-        (2_500, 3_000, 300),
-        (1_500, 2_500, 200),
-        (1_000, 2_000, 120),
-        (700, 1_500, 80),
-        (500, 1_200, 60),
-        (350, 1_000, 40),
-        (250, 800, 0),
-        (180, 600, 0),
-        (120, 400, 0),
-        (80, 250, 0),
-        (40, 120, 0),
+        (20_000, 20_000, 2_000, 20_000, 5_000),
+        (20_000, 20_000, 2_000, 4_000, 2_000),
+        (8_000, 8_000, 1_000, 1_500, 1_000),
+        (4_000, 4_000, 500, 600, 600),
+        (2_500, 3_000, 300, 300, 400),
+        (1_500, 2_500, 200, 200, 300),
+        (1_000, 2_000, 120, 150, 200),
+        (700, 1_500, 80, 120, 150),
+        (500, 1_200, 60, 100, 100),
+        (350, 1_000, 40, 80, 60),
+        (250, 800, 0, 60, 40),
+        (180, 600, 0, 40, 20),
+        (120, 400, 0, 0, 0),
+        (80, 250, 0, 0, 0),
+        (40, 120, 0, 0, 0),
     )
 )
-"""From the longest to the shortest: the first that fits is taken. Reasons go first, questions last."""
+"""From the longest to the shortest: the first that fits is taken. Documents go first, then reasons, questions last."""
 
-Class = Literal["answers", "questions", "reasons"]
+Class = Literal["answers", "questions", "reasons", "sources"]
+_WORD = re.compile(r"[^\W_]{3,}")
 
 _OWN_TEXTS = ("reason", "feedback", "passage", "context", "reference", "quality", "judgement")
 _LEAST = 12
@@ -135,21 +144,34 @@ class _Table:
         return text if len(text) < _LEAST else self._places.setdefault((text, of), len(self._places))
 
     def cut(self, limit: Limit | None) -> list[Any]:
-        return [_shortened(text, _most(limit, of)) for text, of in self._places]
+        return [self._shortened(text, of, limit) for text, of in self._places]
 
     def size(self, limit: Limit | None) -> int:
         """Return about how many bytes the texts take."""
         return sum(len(text[: _most(limit, of)].encode(errors="replace")) for text, of in self._places)
 
+    def _shortened(self, text: str, of: Class, limit: Limit | None) -> Any:
+        most = _most(limit, of)
+        if limit is None or most is None or len(text) <= most:
+            return text
+        if of == "sources" and limit.words:
+            return [text[:most], len(text), " ".join(self._words(text, text[:most])[: limit.words])]
+        return [text[:most], len(text)] if most else ""
+
+    def _words(self, text: str, kept: str) -> list[str]:
+        """Return the words of a document that are not in its beginning, those of the fewest documents first."""
+        here = set(_WORD.findall(kept.lower()))
+        return [word for word in self._by_rarity[text] if word not in here]
+
+    @cached_property
+    def _by_rarity(self) -> dict[str, list[str]]:
+        words = {text: dict.fromkeys(_WORD.findall(text.lower())) for text, of in self._places if of == "sources"}
+        documents = Counter(word for found in words.values() for word in found)
+        return {text: sorted(found, key=lambda word: (documents[word], word)) for text, found in words.items()}
+
 
 def _most(limit: Limit | None, of: Class) -> int | None:
     return None if limit is None else int(getattr(limit, of))
-
-
-def _shortened(text: str, most: int | None) -> Any:
-    if most is None or len(text) <= most:
-        return text
-    return [text[:most], len(text)] if most else ""
 
 
 def _document(document: Mapping[str, Any], table: _Table) -> dict[str, Any]:
@@ -157,6 +179,8 @@ def _document(document: Mapping[str, Any], table: _Table) -> dict[str, Any]:
     packed["rounds"] = [_round(row, table) for row in document["rounds"]]
     packed["errors"] = [table.add(text) for text in document["errors"]]
     packed |= {name: table.add(document[name]) for name in ("name", "title", "why", "note")}
+    if document.get("text"):
+        packed["text"] = table.add(document["text"], "sources")
     return packed
 
 

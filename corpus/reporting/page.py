@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from autodata.checkpoints.errors import UserError
 from autodata.corpus.reporting import figures, plots
+from autodata.corpus.reporting.maps import question_map
 from autodata.corpus.reporting.packing import Limit, Packed, pack
 from autodata.corpus.reporting.sources import Source
 
@@ -58,7 +59,7 @@ def report_page(sources: Sequence[Source], *, most_bytes: int = 5 * MEGABYTE, li
         ],
         "live": live,
         "side": plots.SIDE,
-        "script": _resource("report.js"),
+        "script": _resource("logic.js") + _resource("report.js"),
         "style": _resource("report.css"),
     }
     without = template.render(**values, data=Packed("", False, None))
@@ -85,6 +86,7 @@ def _drawn(source: Source) -> Mapping[str, Any]:
         "columns": columns,
         "modes": names,
         "modes_picture": plots.modes(columns, names),
+        "map": question_map(documents, source.embedded),
         "partial": any(row["partial"] for document in documents for row in document["rounds"]),
     }
 

@@ -39,6 +39,7 @@ async def read_trajectories(ledger: Reader) -> list[dict[str, Any]]:
             "status": row["status"],
             "why": row["status_reason"],
             "note": row["note"],
+            "text": row["text"],
             "errors": [f"{one['kind']}: {one['message']}" for one in failures.get(row["document_id"], ())],
             "rounds": [
                 trajectory_round(
@@ -97,6 +98,7 @@ def trajectory_round(
         "quality": _readable(row["quality"]),
         "judgement": _readable(row["judgement"]),
         "labels": [_label(one) for one in labels],
+        "lessons": ", ".join(row["lessons"].split()),
     }
 
 

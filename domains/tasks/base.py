@@ -150,6 +150,14 @@ class Voted(Protocol):
 
 
 @runtime_checkable
+class Decided(Protocol):
+    """A task type whose judge may give its verdict alone, where its prompt asks for no more."""
+
+    def verdict(self, candidate: Candidate) -> type[BaseModel]:
+        """Return what the judge is asked for then; `scored` takes it too."""
+
+
+@runtime_checkable
 class Needy(Protocol):
     """A task type that needs more than the package: a library, say."""
 
@@ -170,6 +178,13 @@ def screening_of(task_type: TaskType, n: int) -> type[Screening]:
 def judgement_of(task_type: TaskType) -> type[LoopJudgement]:
     """Return what the loop judge is asked for: `LoopJudgement`, unless the task type says otherwise."""
     return task_type.judgement if isinstance(task_type, Judged) else LoopJudgement
+
+
+def marks_of(task_type: TaskType, candidate: Candidate, *, verdict_alone: bool) -> type[BaseModel]:
+    """Return what the judge is asked for: its verdict alone where that is wanted and the task type knows of it."""
+    if verdict_alone and isinstance(task_type, Decided):
+        return task_type.verdict(candidate)
+    return task_type.marks(candidate)
 
 
 def vote_of(task_type: TaskType, answer: str) -> tuple[str, ...] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from autodata.checkpoints.records import Candidate
 from autodata.domains.acceptance.rubric_score import one_line
@@ -18,6 +18,7 @@ from autodata.models.coerce import (
     Tag as Snake,
 )
 from autodata.models.markers import Choice, Gist, Integer, Ordinal, Prose
+from autodata.models.values import folded, ordinal
 from autodata.prompts import fence
 
 Tag = Annotated[
@@ -61,8 +62,26 @@ def _numbered(items: tuple[LegalItem, ...]) -> tuple[LegalItem, ...]:
     return items
 
 
+def _by_place(items: object) -> object:
+    """Number items without any number, or in order from 0 or 1, by their place: nothing refers to their numbers."""
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        return items
+    said = [[key for key in item if folded(key) in _NUMBER] for item in items]
+    numbers = [ordinal(item[keys[0]]) if len(keys) == 1 else None for item, keys in zip(items, said, strict=True)]
+    if not any(said) or numbers in ([*range(len(items))], [*range(1, len(items) + 1)]):
+        rest = ({key: item[key] for key in item if folded(key) not in _NUMBER} for item in items)
+        return [{"number": place, **item} for place, item in enumerate(rest, 1)]
+    return items
+
+
+_NUMBER = frozenset({"number", "no", "id", "item", "itemnumber"})
 Rubric = Annotated[
-    tuple[LegalItem, ...], Field(min_length=1, max_length=40), Items(), AfterValidator(_numbered), AfterValidator(sound)
+    tuple[LegalItem, ...],
+    Field(min_length=1, max_length=40),
+    BeforeValidator(_by_place),
+    Items(),
+    AfterValidator(_numbered),
+    AfterValidator(sound),
 ]
 Tags = Annotated[tuple[Tag, ...], Listed(8, least=1, needed=True)]
 Body = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000), Prose()]

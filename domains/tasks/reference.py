@@ -14,9 +14,18 @@ from autodata.domains.tasks.base import Missing, Scored
 from autodata.domains.tasks.grounding import unfounded
 from autodata.domains.tasks.questions import contains_tokens, normalised, not_standing_alone
 from autodata.domains.tasks.same_fact import same
-from autodata.domains.tasks.schemas import ReferenceCandidate, ReferenceDraft, ReferenceMark, SupportReview
+from autodata.domains.tasks.schemas import (
+    ReferenceCandidate,
+    ReferenceDraft,
+    ReferenceMark,
+    ReferenceVerdict,
+    SupportReview,
+)
 from autodata.models.markers import Advisory
 from autodata.prompts import fence
+
+VERDICT_ALONE = "the judge's verdict alone"
+"""The reason that is recorded with a mark for which no other was asked."""
 
 
 class ReferenceTask:
@@ -63,7 +72,12 @@ class ReferenceTask:
     def marks(self, candidate: Candidate) -> type[BaseModel]:
         return _reference_schema(candidate.reference_answer)
 
+    def verdict(self, candidate: Candidate) -> type[BaseModel]:
+        return ReferenceVerdict
+
     def scored(self, candidate: Candidate, marks: BaseModel) -> Scored:
+        if isinstance(marks, ReferenceVerdict):
+            return Scored(Fraction(int(marks.correct)), (marks.correct,), (VERDICT_ALONE,))
         if not isinstance(marks, ReferenceMark):
             raise TypeError("a reference candidate needs a reference mark")
         reason = f"{marks.reference_says!r} against {marks.answer_says!r}"

@@ -36,6 +36,8 @@ _UNCLEAR_WORDS = frozenset(
         " fewer least most up between range before after later earlier ago since until decade decades century"
         " centuries millennium bc bce ad ce ah pm am noon midnight o'clock divided fraction ratio squared cubed power"
         " negative equivalent equals or another additional extra further total together combined either"
+        " not cannot isn't wasn't aren't weren't don't doesn't didn't wrong incorrect false instead rather"
+        " hourly daily nightly weekly monthly yearly annual annually"
     )
 )
 """Words that give a number another meaning or another spelling: then a judge reads it."""
@@ -47,12 +49,17 @@ _UNCLEAR = re.compile(
     r"|(?<![a-z])x(?![a-z])|\d[eE][-+]?\d|'\d|\d['\"]"
     r"|\b[IVXLCDM]{2,}\b"  # numerals
     r"|\d[ ']\d"  # a space among digits may group them
+    r"|\d\s+[A-Za-z]+\s+(?:[A-Za-z]+\s+)?an?\s"  # a rate, as 8 hours a day
 )
 _SCALED = frozenset(
     {*SCALES, *(f"{word}s" for word in SCALES)}
     | word_set("hundred hundreds percent percentage percentages cent share fraction ratio proportion rate odds")
 )
 """In a question they say that the same amount may be written as another number."""
+_ROUGHLY = re.compile(
+    r"\b(?:approximately|approx|roughly|estimated?)\b|\b(?:about|around) (?:how|what|which|when)\b", re.I
+)
+"""In a question they say that a number near the reference is right."""
 _ADJECTIVES = frozenset({"tall", "high", "long", "wide", "deep", "thick", "old"})
 _WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
 _TOKEN = re.compile(r"\S+")
@@ -124,7 +131,7 @@ def _another_number(reference: str, answer: str, question: str) -> bool:
     texts = [unicodedata.normalize("NFC", text).translate(_QUOTES) for text in (reference, answer)]
     if any(_UNCLEAR.search(text) or _unclear_word(text) for text in texts):
         return False
-    if {word.lower() for word in _WORD.findall(question)} & _SCALED:
+    if {word.lower() for word in _WORD.findall(question)} & _SCALED or _ROUGHLY.search(question):
         return False
     asked = {value for number in in_digits(question) for value in number.values}
     wanted, given = ([one for one in _quantities(text) if not one.values & asked] for text in texts)

@@ -164,6 +164,18 @@ class ReferenceMark(ReplyModel):
     correct: YesNo
 
 
+class ReferenceVerdict(ReplyModel):
+    """A judge's verdict alone on an attempt at a question with a reference answer.
+
+    Of a small model on one's own machine it is a single token, and every token of a reply takes longer than twenty of
+    a prompt that the server has read before.
+    """
+
+    bare: ClassVar[bool] = True
+
+    correct: YesNo
+
+
 class ScreenFinding(Finding):
     """What the screen thinks of one candidate."""
 

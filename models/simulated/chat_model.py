@@ -30,7 +30,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import Field, PrivateAttr
 
 from autodata.checkpoints.ids import digest
-from autodata.models.simulated import legal, optimizer, science
+from autodata.models.simulated import legal, optimizer, science, variety
 from autodata.models.simulated.fences import fenced
 from autodata.models.simulated.rules import effects_on_review, effects_on_writing
 from autodata.models.simulated.world import (
@@ -57,8 +57,9 @@ _CRITERION = re.compile(r"^(\d+)\. (.*?\[b=([-+.\d]+)\].*)$", re.MULTILINE)
 _GROUP = re.compile(r"^## ([A-Z ]+?)(?: \(.*\))?: (\d+)$", re.MULTILINE)
 _FENCES = frozenset({"document", "title", "sentence", "question", "reference", "answer", "packet"})
 _SCHEMA = re.compile(
-    r'"title": ?"(RubricCandidate|RubricReview|RubricMarks|ReferenceDraft|SupportReview|ReferenceMark|Extract'
-    r'|LegalDraft|LoopJudgement|ScienceDraft|Screening|SampleChoice|Analysis|EditorTurn)"'
+    r'"title": ?"(RubricCandidate|RubricReview|RubricMarks|ReferenceDraft|SupportReview|ReferenceMark'
+    r"|ReferenceVerdict|Extract|LegalDraft|LoopJudgement|ScienceDraft|Screening|SampleChoice|Analysis|EditorTurn"
+    r'|BatchAnalysis)"'
 )
 _WORDS = re.compile(r"[A-Za-z]{6,}")
 LOOSE_WEIGHT = '"weight": 7.5'
@@ -162,6 +163,7 @@ def _challenger(world: World, prompt: str, rng: random.Random) -> tuple[str, str
     easy = failures.get("TOO EASY", 0) + failures.get("SATURATED", 0)
     hard = failures.get("FAILED ON STRONG", 0) + failures.get("NO SIGNAL FROM THE WEAK SOLVER", 0)
     easier = legal.hints_for_easier(prompt)
+    easier -= variety.shift(prompt) if world.skills else 0
     easy, hard = easy + max(0, -easier), hard + max(0, easier)
     item = draw_item(world, effects_on_writing(world.rulebook, prompt), easy, hard, rng)
     seen = _fenced(prompt)
@@ -182,11 +184,17 @@ def _rubric_candidate(world: World, prompt: str, rng: random.Random) -> dict[str
     ]
     if draw_sloppy(world, effects_on_writing(world.rulebook, prompt), LOOSE_WEIGHT in prompt, rng):
         rubric[0]["weight"] = 7.5
-    return {
+    asked = {
         "question_type": "counterfactual analysis",
         "skills": ["causal reasoning", "trade-offs"],
-        "context": f"A simulated setting around {subject}, described at some length for somebody who knows nothing.",
         "question": f"What follows for {subject} when its main assumption no longer holds? {item}",
+    }
+    if world.skills:
+        skill, topic = variety.draw(world, prompt, rng)
+        asked = {"question_type": topic, "skills": [skill], "question": variety.question(skill, topic, item)}
+    return {
+        **asked,
+        "context": f"A simulated setting around {subject}, described at some length for somebody who knows nothing.",
         "reference_answer": f"A simulated reference answer about {subject}.",
         "rubric": rubric,
     }
@@ -235,6 +243,10 @@ def _reference_mark(world: World, prompt: str, rng: random.Random) -> dict[str, 
     return {"reference_says": wanted, "answer_says": given[:80], "correct": correct}
 
 
+def _reference_verdict(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
+    return {"correct": _reference_mark(world, prompt, rng)["correct"]}
+
+
 def _extract(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
     return legal.extract(_fenced(prompt).get("document", ""), rng)
 
@@ -263,6 +275,10 @@ def _analysis(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
     return optimizer.analysis(prompt, rng)
 
 
+def _batch_analysis(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
+    return variety.analysis(world, prompt, rng)
+
+
 def _editor_turn(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
     return optimizer.editor_turn(prompt, rng)
 
@@ -274,6 +290,7 @@ _ROLES: Mapping[str, Callable[[World, str, random.Random], dict[str, Any]]] = {
     "ReferenceDraft": _reference_draft,
     "SupportReview": _support_review,
     "ReferenceMark": _reference_mark,
+    "ReferenceVerdict": _reference_verdict,
     "Extract": _extract,
     "LegalDraft": _legal_draft,
     "LoopJudgement": _loop_judgement,
@@ -282,6 +299,7 @@ _ROLES: Mapping[str, Callable[[World, str, random.Random], dict[str, Any]]] = {
     "SampleChoice": _sample_choice,
     "Analysis": _analysis,
     "EditorTurn": _editor_turn,
+    "BatchAnalysis": _batch_analysis,
 }
 
 

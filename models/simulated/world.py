@@ -72,6 +72,14 @@ class World(Settings):
     """Share of rubrics first written with a weight that is no integer."""
     stubborn: float = Field(default=0.0, ge=0, le=1)
     """Share of repairs of such a rubric that have one again."""
+    skills: int = Field(default=0, ge=0, le=36)
+    """Skills, and topics, that a challenger of rubrics knows and asks for by habit; 0: it names the same two always."""
+    habit: float = Field(default=1.2, ge=0)
+    """How uneven its habit is: the k-th skill is asked in proportion to k to the power of minus this."""
+    heeds: float = Field(default=6.0, ge=1)
+    """How many times as often it asks for what a lesson says more of, and as seldom for what one says less of."""
+    misled: bool = False
+    """Whether the analyst of a dataset says the opposite of what it counts."""
     faults: Faults = Faults()
 
 
@@ -91,7 +99,7 @@ META_WORLD = World(
 )
 """The world in which the meta-optimiser is measured (docs/optimizer-world.md)."""
 
-_LATER = ("rulebook", "sloppy", "stubborn")
+_LATER = ("rulebook", "sloppy", "stubborn", "skills", "habit", "heeds", "misled")
 
 
 def key_of(world: World) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -26,8 +26,8 @@ from autodata.models.config import ModelSettings
 from autodata.models.endpoint import Endpoint
 from autodata.models.local.serving import Progress
 from autodata.nodes.optimizer.edit_sandbox import EditSandbox, require_own_files
-from autodata.nodes.optimizer.evaluate import examine
-from autodata.nodes.optimizer.evaluator import Evaluator
+from autodata.nodes.optimizer.evaluate import evaluation_id, examine
+from autodata.nodes.optimizer.evaluator import EvaluationRequest, Evaluator, Trial
 from autodata.nodes.optimizer.ngrams import Shingles
 from autodata.nodes.optimizer.settings import OPTIMIZER_DEFAULTS
 from autodata.nodes.optimizer.state import OptContext, Result, Search
@@ -114,6 +114,11 @@ class Optimization:
         """The endpoints of all roles, each once."""
         return list({id(model.endpoint): model.endpoint for model in self._caller.roles.values()}.values())
 
+    def report_findings(self, say: Callable[[str], None]) -> None:
+        """Say what is known of the endpoints, and whatever is found out about them from now on."""
+        for endpoint in self.endpoints:
+            endpoint.found.report_to(say)
+
     async def add_documents(self, splits: Mapping[str, Sequence[Document]]) -> None:
         """Add the documents of the splits to the folder; those of an earlier session must be the same.
 
@@ -128,28 +133,51 @@ class Optimization:
         ids = {split: [document.document_id for document in documents] for split, documents in splits.items()}
         await record_splits(self.ledger, ids)
 
+    async def pilot(self, documents: int) -> Outcome:
+        """Evaluate the baseline on the first so many validation documents, all that there are at most.
+
+        A search begins with that evaluation, and goes on with what is left of it.
+        """
+        await self.archive.add_baseline()
+        pack, wanted = self._run_folder.pack, await self.archive.documents("validate")
+
+        def enough(done: Sequence[Trial]) -> bool:
+            return len(done) >= documents
+
+        evaluation = evaluation_id("validate", pack.version, 0)
+        request = EvaluationRequest(evaluation, pack, "validate", 0, tuple(wanted), enough, documents)
+        with self._timed():
+            await self._guarded(self._evaluator.evaluate(request))
+        return self.outcome
+
     async def run(self) -> Outcome:
         """Search until no iteration is left or something says stop; then open the held-out test, once."""
         await self.archive.add_baseline()
         search = await self.search()
         workers = sorted(await open_workers(self.ledger) | {*range(self._config.optimize.parallel)})
-        seconds = self._config.budget.max_seconds
-        loop = asyncio.get_running_loop()
-        spent = f"the budget --max-seconds {seconds:g} is spent" if seconds else ""
-        timer = loop.call_later(seconds, self.drain, spent) if seconds else None
         try:
-            async with asyncio.TaskGroup() as group:
-                for worker in workers:
-                    group.create_task(self._guarded(self._worker(search, worker)))
-            if not self.outcome.stopped and await self._over():
-                await self._guarded(self.evaluate_held_out(search))
+            with self._timed():
+                async with asyncio.TaskGroup() as group:
+                    for worker in workers:
+                        group.create_task(self._guarded(self._worker(search, worker)))
+                if not self.outcome.stopped and await self._over():
+                    await self._guarded(self.evaluate_held_out(search))
         except ExceptionGroup as failures:
             raise first_failure(failures) from None
+        self.outcome.held_out = await held_out_results(self.archive, self.ledger)
+        return self.outcome
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        """Drain once the seconds of the session are over."""
+        seconds = self._config.budget.max_seconds
+        spent = f"the budget --max-seconds {seconds:g} is spent" if seconds else ""
+        timer = asyncio.get_running_loop().call_later(seconds, self.drain, spent) if seconds else None
+        try:
+            yield
         finally:
             if timer:
                 timer.cancel()
-        self.outcome.held_out = await held_out_results(self.archive, self.ledger)
-        return self.outcome
 
     async def _guarded(self, work: Any) -> None:
         """Await what may stop the session; whatever stops it stops all workers, and loses nothing."""

@@ -29,6 +29,7 @@ def test_demo_on_the_real_model_makes_examples_and_a_second_one_reuses_them(tmp_
     assert status["tokens_in"] > status["tokens_out"] > 0
     assert status["errored"] == 0
     assert status["cost_usd"] is None
+    assert status["cached_share"] > 0.3  # prompts of a role begin alike, and the server has read that beginning
     assert {"challenger", "quality_verifier", "weak_solver"} <= set(status["calls_by_role"])
     exported = autodata("export", "demo-run", "--format", "jsonl", "--out", "-", cwd=tmp_path)
     examples = [json.loads(line) for line in exported.stdout.splitlines()]

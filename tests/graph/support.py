@@ -43,7 +43,7 @@ SCHEMAS = {
     ("cs", "verifier"): "RubricMarks",
     ("facts", "challenger"): "ReferenceDraft",
     ("facts", "quality_verifier"): "SupportReview",
-    ("facts", "verifier"): "ReferenceMark",
+    ("facts", "verifier"): "ReferenceVerdict",
     ("science", "challenger"): "ScienceDraft",
     ("science", "screen"): "Screening",
     ("science", "verifier"): "ReferenceMark",

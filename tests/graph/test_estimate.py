@@ -245,6 +245,36 @@ def test_a_dry_run_of_a_search_holds_what_the_search_takes(here: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_pilot_of_a_search_is_its_first_evaluation_and_paid_once(here: Path) -> None:
+    for split, names in (("train", "ch"), ("held-out", "mtw")):
+        (here / split).mkdir()
+        for path in (here / "papers").glob("*.md"):
+            if path.name[0] in names:
+                shutil.copy(path, here / split)
+    shared = ("optimize", "--config", "sim.toml", "--train", "train", "--validate", "held-out", "--iterations", "1")
+    assert "--pilot goes with --dry-run" in refusal(*shared, "--pilot", "2", "--out", "opt")
+    before = parsed(*shared, "--out", "opt", "--dry-run", "--json")
+    found = parsed(*shared, "--out", "opt", "--dry-run", "--pilot", "2", "--json")
+    made = calls_of(here / "opt")
+    assert (before["measured"], found["measured"]) == (0, 2)
+    assert "the 2 documents that evaluations have taken to their ends" in found["source"]
+    assert found["spent"]["calls"] == made > 0
+    assert found["documents"] == [before["documents"][0] - 2, before["documents"][1] - 2, before["documents"][2] - 2]
+    assert parsed(*shared, "--out", "opt", "--dry-run", "--pilot", "2", "--json") == found
+    assert calls_of(here / "opt") == made, "a pilot that is there is not paid for again"
+    low, _, high = found["calls"]
+    after_pilot = parsed(*shared, "--out", "opt", "--json")
+    assert low <= calls_of(here / "opt") <= high
+    plain = parsed(*shared, "--out", "plain", "--json")
+    assert calls_of(here / "opt") == calls_of(here / "plain")
+    assert without_times(after_pilot) == without_times(plain)
+
+
+def without_times(summary: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in summary.items() if not name.endswith("seconds")}
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_calls")
 def test_a_dry_run_of_a_search_sends_nothing(here: Path) -> None:
     (here / "one").mkdir()

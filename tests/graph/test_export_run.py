@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +15,11 @@ from pyarrow.parquet import read_table
 
 from autodata import generate, open_run
 from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.ids import digest
+from autodata.corpus.exporters.provenance import Provenance
+from autodata.corpus.exporters.registry import EXPORTERS
 from autodata.examples import documents_folder
+from autodata.jobs.challenger_turns import challenger_turns
 from tests.support.commands import invoke
 
 
@@ -44,3 +52,94 @@ def test_an_export_has_attempts_and_sources(cs: Path, tmp_path: Path) -> None:
     temporary = replace(open_run(cs), run_folder=None)
     with pytest.raises(UserError, match="give out="):
         temporary.export(tmp_path / "none")
+
+
+def turns_of(folder: Path, config: str) -> list[dict[str, object]]:
+    return [row for path in sorted((folder / config).iterdir()) for row in read_table(path).to_pylist()]
+
+
+def test_the_challengers_turns_are_what_it_was_asked_and_what_came_of_it(cs: Path, tmp_path: Path) -> None:
+    """What was asked is checked against the journal's hashes, so a changed document leaves its turns out."""
+    out = tmp_path / "turns"
+    done = invoke("export", cs, "--format", "challenger", "--out", out, "--split", "0.5/0.5")
+    assert done.exit_code == 0
+    with closing(sqlite3.connect(cs / "run.db")) as db:
+        db.row_factory = sqlite3.Row
+        rounds = [dict(row) for row in db.execute("select * from rounds")]
+        hashes = {row[0]: row[1] for row in db.execute("select substr(key, 1, 16), messages_hash from calls")}
+        documents = {row["document_id"]: dict(row) for row in db.execute("select * from documents")}
+    turns = turns_of(out, "turns")
+    assert f"{len(turns)} turns of the challenger written" in done.stderr
+    known = {(row["document_id"], row["n"]): row for row in rounds}
+    assert {(turn["document_id"], turn["round"]) for turn in turns} == known.keys()
+    later = 0
+    for turn in turns:
+        row = known[turn["document_id"], turn["round"]]
+        assert (turn["outcome"], turn["label"]) == (row["outcome"], row["outcome"] == "accepted")
+        assert turn["failure_mode"] == (row["failure_mode"] or "")
+        assert (turn["weak_mean"], turn["gap"]) == (row["weak_mean"], row["gap"])
+        assert turn["document_name"] == documents[str(turn["document_id"])]["name"]
+        assert digest(turn["prompt"], 64) == hashes[str(turn["id"])]
+        assert str(turn["question"]) in turn["completion"][0]["content"]  # type: ignore[index]
+        later += row["n"] > 1
+    assert later, "some were asked again, with feedback"
+    chats = turns_of(out, "sft")
+    assert [chat["id"] for chat in chats] == [turn["id"] for turn in turns if turn["label"]]
+    side = {
+        turn["document_id"]: path.name for path in (out / "turns").iterdir() for turn in read_table(path).to_pylist()
+    }
+    assert len(set(side.values())) == 2
+    assert all(
+        side[turn["document_id"]] == path.name
+        for path in (out / "turns").iterdir()
+        for turn in read_table(path).to_pylist()
+    )
+    again = tmp_path / "again"
+    assert invoke("export", cs, "--format", "challenger", "--out", again, "--split", "0.5/0.5").exit_code == 0
+    first, second = ({p.relative_to(f): p.read_bytes() for p in f.rglob("*") if p.is_file()} for f in (out, again))
+    assert first == second
+
+    changed = tmp_path / "changed"
+    shutil.copytree(cs, changed)
+    gone = str(turns[0]["document_id"])
+    with closing(sqlite3.connect(changed / "run.db")) as db, db:
+        db.execute("update documents set text = text || '!' where document_id = ?", (gone,))
+    done = invoke("export", changed, "--format", "challenger", "--out", tmp_path / "less")
+    lost = sum(turn["document_id"] == gone for turn in turns)
+    assert len(turns_of(tmp_path / "less", "turns")) == len(turns) - lost
+    assert f"{'1 turn is' if lost == 1 else f'{lost} turns are'} left out" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("domain", ["facts", "legal", "science"])
+def test_turns_are_known_in_every_domain(domain: str, tmp_path: Path) -> None:
+    """Passages, extracts, examples shown and angles come out again as they were asked."""
+    models = {"default": "simulated:strong", "weak_solver": "simulated:weak"}
+    folder = tmp_path / "run"
+    result = generate(documents_folder(), models=models, domain=domain, out=folder, progress=False)
+    turns = asyncio.run(challenger_turns(folder))
+    with closing(sqlite3.connect(folder / "run.db")) as db:
+        [asked] = db.execute("select count(*) from calls where role = 'challenger' and try = 0").fetchone()
+    assert len(turns.turns) + turns.unknown == asked
+    assert sum(turn["label"] for turn in turns.turns) == len(result)
+    assert not turns.unknown or domain == "science", "only drafts that were never tried are not known"
+
+
+def test_every_format_says_of_each_row_where_it_comes_from(cs: Path, tmp_path: Path) -> None:
+    names = set(Provenance.__annotations__)
+    rows = open_run(cs).examples
+    for name in sorted(set(EXPORTERS.shipped) - {"jsonl", "hf", "challenger"}):
+        out = tmp_path / name
+        assert open_run(cs).export(out, format=name) == len(rows)
+        found: list[dict[str, object]] = []
+        for path in out.rglob("*train*"):
+            if path.suffix == ".parquet":
+                found += [row.get("extra_info", row) for row in read_table(path).to_pylist()]
+            else:
+                found += [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        assert found, name
+        by_document = {row["document_id"]: row for row in rows}
+        for row in found:
+            whole = by_document[row["document_id"]]
+            assert {key: row[key] for key in names} == {key: whole[key] for key in names}, name
+    assert names <= set(rows[0])

@@ -13,7 +13,7 @@ import tomli_w
 from typer.testing import CliRunner
 
 from autodata.cli.app import app
-from autodata.models import factory
+from autodata.models import openai_chat
 from autodata.runner.config import read_config
 from tests.graph.test_quirks import DOCUMENT
 from tests.support.quirks import PROFILES, Quirky, in_process
@@ -66,7 +66,7 @@ def test_it_runs_as_it_stands_there(
         if settings.key_variable:
             monkeypatch.setenv(settings.key_variable, KEY)
     server = Quirky(PROFILES[profile])
-    monkeypatch.setattr(factory, "new_client", lambda: in_process(server))
+    monkeypatch.setattr(openai_chat, "new_client", lambda: in_process(server))
     path = tmp_path / "autodata.toml"
     path.write_text(tomli_w.dumps({**values, "max_rounds": 1, "retries": {"base_seconds": 0}}))
     (tmp_path / "a.md").write_text(DOCUMENT)
@@ -74,7 +74,7 @@ def test_it_runs_as_it_stands_there(
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
     assert "warning" not in result.output
-    where = {urlsplit(settings.address or factory.OPENAI).hostname for settings in roles.values()}
+    where = {urlsplit(settings.address or openai_chat.OPENAI).hostname for settings in roles.values()}
     assert {request.host for request in server.requests} == where
     sent = {request.headers.get("api-key") or request.headers["authorization"] for request in server.requests}
     keyed = any(settings.key_variable for settings in roles.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,11 @@ import tomli_w
 from typer.testing import CliRunner
 
 from autodata.cli.app import app
-from autodata.models import factory
+from autodata.models import openai_chat
+from autodata.serving.exports import BUILDERS
+from autodata.serving.graph import compile_served
+from autodata.serving.runtime import CONFIG_VARIABLE, FOLDER_VARIABLE, shut
+from tests.support.commands import invoke, parsed, printed
 from tests.support.quirks import PROFILES, Profile, Quirky, in_process
 from tests.support.stages import first_quick
 
@@ -36,7 +41,7 @@ def quirky(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def begin(profile: Profile) -> tuple[Quirky, Path]:
         monkeypatch.setenv("QUIRK_KEY", "sk-quirk-0123456789")
         server = Quirky(profile)
-        monkeypatch.setattr(factory, "new_client", lambda: in_process(server))
+        monkeypatch.setattr(openai_chat, "new_client", lambda: in_process(server))
         (tmp_path / "autodata.toml").write_text(tomli_w.dumps(configured(profile)))
         (tmp_path / "d").mkdir(exist_ok=True)
         (tmp_path / "d" / "a.md").write_text(DOCUMENT)
@@ -62,6 +67,59 @@ def test_every_profile_names_where_its_fact_is_from() -> None:
     for profile in PROFILES.values():
         assert re.match(r"https://", profile.source)
         assert profile.said or profile.usable
+
+
+def test_what_was_found_out_about_an_endpoint_is_shown_by_status(quirky: Any) -> None:
+    server, folder = quirky(PROFILES["openai-o-series"])
+    assert run(folder)[0] == 0
+    refused = len(server.requests)
+    found = parsed("status", folder / "run", "--json")["endpoints"]
+    names = ["big at https://quirky.test/v1", "big-mini at https://quirky.test/v1"]
+    assert list(found) == names
+    assert {one["dialect"]["length"] for one in found.values()} == {"max_completion_tokens"}
+    text = printed("status", folder / "run", columns=200)
+    for name in names:
+        assert f"{name}: the longest reply is sent as max_completion_tokens" in text
+        assert f"{name}: temperature is left out" in text
+    assert len(server.requests) == refused
+    _, folder = quirky(PROFILES["plain"])
+    assert run(folder, "usual")[0] == 0
+    assert parsed("status", folder / "usual", "--json")["endpoints"] == {}
+    assert "Found out about endpoints" not in printed("status", folder / "usual")
+
+
+@pytest.mark.slow
+def test_a_search_says_what_it_finds_out_about_an_endpoint(quirky: Any) -> None:
+    _, folder = quirky(PROFILES["openai-o-series"])
+    (folder / "v").mkdir()
+    (folder / "v" / "b.md").write_text(DOCUMENT.replace("Gull", "Heron"))
+    words = ["optimize", "--config", folder / "autodata.toml", "--train", folder / "d", "--validate", folder / "v"]
+    result = invoke(*words, "--out", folder / "opt", "--iterations", "1", "--dry-run", "--pilot", "1", columns=400)
+    assert result.exit_code == 0, result.output
+    said = "big at https://quirky.test/v1: the longest reply is sent as max_completion_tokens"
+    assert result.output.count(said) == 1
+
+
+@pytest.mark.slow
+async def test_a_server_says_in_its_log_what_it_finds_out_and_keeps_it(
+    quirky: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    server, folder = quirky(PROFILES["openai-o-series"])
+    monkeypatch.setenv(CONFIG_VARIABLE, str(folder / "autodata.toml"))
+    monkeypatch.setenv(FOLDER_VARIABLE, str(folder / "server"))
+    graph = compile_served(BUILDERS["self_instruct_cs"]())
+    said = "big at https://quirky.test/v1: the longest reply is sent as max_completion_tokens"
+    for again in (False, True):
+        caplog.clear()
+        config: Any = {"configurable": {"thread_id": str(again)}, "recursion_limit": 400}
+        try:
+            await graph.ainvoke({"text": DOCUMENT, "name": "a.md"}, config, context={"max_rounds": 1})
+        finally:
+            await shut()
+        lines = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+        assert [line.startswith(said) for line in lines].count(True) == 1
+        assert any("as an earlier session found out" in line for line in lines) is again
+    assert len(server.requests) > 0
 
 
 ONLY_DOCTOR = {"ollama", "lm-studio"}

@@ -293,3 +293,53 @@ async def test_a_text_too_short_to_ask_about_is_refused(client: Client) -> None:
             await client.run({"text": text})
         assert text not in str(refused.value)
     assert client.rows("select count(*) from calls") == [(0,)]
+
+
+# Long texts
+
+
+def long_paste() -> dict[str, str]:
+    """A text of two chapters, each as long as a document."""
+    chapters = "\n\n".join(f"# Chapter {n}\n\n{DOCUMENTS[n].text}" for n in (0, 1))
+    return {"text": chapters, "title": "Both", "name": "both.md"}
+
+
+async def test_a_long_text_among_many_is_taken_in_parts_and_said_to_be(client: Client) -> None:
+    many = Client(client.folder, "dataset")
+    most = max(len(one.text) for one in DOCUMENTS[:2]) + 100
+    configure(client.folder, documents={"max_chars": most}, max_rounds=1)
+    found = await many.run({"texts": [long_paste(), paste(2)], "domain": "cs"})
+    assert [one["name"] for one in found["documents"]] == ["both.md#1", "both.md#2", DOCUMENTS[2].name]
+    assert "both.md is long: taken in 2 parts." in found["note"]
+    assert sum(found["counts"].values()) == 3
+    assert found["note"].startswith("SIMULATED MODELS")
+
+
+@pytest.mark.parametrize(
+    ("documents", "advice"),
+    [
+        ({}, "shorten it, or send it to the graph 'dataset', which takes long documents in parts, or set"),
+        ({"chunk": False}, "shorten or split it, or set documents.max_chars"),
+    ],
+)
+async def test_a_graph_of_one_document_says_where_a_long_text_goes(
+    client: Client, documents: dict[str, Any], advice: str
+) -> None:
+    configure(client.folder, documents={"max_chars": 900, **documents})
+    with pytest.raises(Refused, match=advice):
+        await client.run(long_paste())
+    question = Client(client.folder, "hard_question")
+    found = await question.run({**long_paste(), "domain": "cs"})
+    assert found["status"] == "refused"
+    assert advice in found["why"]
+
+
+async def test_more_parts_than_the_server_takes_documents_are_refused(client: Client) -> None:
+    many = Client(client.folder, "dataset")
+    configure(client.folder, documents={"max_chars": 900}, serve={"max_documents": 1})
+    with pytest.raises(Refused, match=r"texts: 1 documents in \d+ parts where the server takes 1"):
+        await many.run({"texts": [long_paste()], "domain": "cs"})
+    configure(client.folder, documents={"max_chars": 900, "chunk": False})
+    await shut()
+    with pytest.raises(Refused, match="characters where the server takes 900"):
+        await many.run({"texts": [long_paste()], "domain": "cs"})

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from autodata.prompts import PromptPack
+from autodata.prompts.pack import parse_prompt
 from tests.graph.support import DEFAULTS, DOCUMENT_TEXT, Answer, Bench, Call, Script, candidate, compare, judge, review
 from tests.support.stages import first_quick
 
@@ -124,13 +127,24 @@ async def test_an_ambiguous_verdict_is_still_asked_for_again() -> None:
     assert len(bench.of("verifier")) == len(plain.of("verifier")) + 1
 
 
+def quoting(script: Script | None = None) -> Bench:
+    """Return a bench of facts whose judge's prompt leaves it at what a verifier's prompt asks for: quotes, and why."""
+    bench = Bench({"verifier": script} if script else {}, domain="facts")
+    pack = bench.services.pack
+    text = pack["verifier"].text.replace("verdict_alone = true\n", "")
+    prompts = {**pack.prompts, "verifier": parse_prompt("verifier", text, "verifier.md")}
+    bench.services = replace(bench.services, pack=PromptPack("facts", prompts))
+    bench.chats["verifier"].schema_title = "ReferenceMark"
+    return bench
+
+
 async def test_a_judge_that_never_quotes_the_reference_is_asked_once_more_and_then_counts() -> None:
     def unquoted(call: Call) -> Answer:
         said = compare(call)
         assert isinstance(said, dict)
         return {"reference_says": "see there", "answer_says": "that", "correct": said["correct"]}
 
-    bench, plain = Bench({"verifier": unquoted}, domain="facts"), Bench(domain="facts")
+    bench, plain = quoting(unquoted), quoting()
     assert (await bench.run())["status"] == (await plain.run())["status"] == "accepted"
     assert len(bench.of("verifier")) == 2 * len(plain.of("verifier"))
     assert [row["met"] for row in bench.rows("marks")] == [row["met"] for row in plain.rows("marks")]
@@ -153,6 +167,6 @@ async def test_a_judge_that_quotes_when_asked_again_is_held_to_that() -> None:
         assert callable(said)
         return said(call) if "quote the reference" in call.prompt else {"reference_says": "", "correct": True}
 
-    bench = Bench({"verifier": second}, domain="facts", max_rounds=1)
+    bench = quoting(second)
     assert (await bench.run())["status"] == "accepted"
     assert not any("not quoted" in row["reason"] for row in bench.rows("marks"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import re
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -10,11 +12,13 @@ from uuid import uuid4
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
+from rich.console import Console
 
 from autodata import open_run
 from autodata.checkpoints.ids import document_id, normalise_text
 from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.usage import Usage
+from autodata.cli.figures import summary_table
 from autodata.cli.run import stopped_at_once
 from autodata.cli.server_engine import _notes
 from autodata.jobs.generate import agenerate, generate
@@ -77,6 +81,11 @@ def test_cached_and_reasoning_tokens_are_shown_by_role_and_counted_once(tmp_path
     assert "cached" in text
     assert "25%" in text
     assert f"{usage.tokens_reasoning:,}" in text
+    at_the_end = Console(width=140, file=io.StringIO(), record=True)
+    at_the_end.print(summary_table(status))
+    [line] = [row for row in at_the_end.export_text().splitlines() if "prompt tokens cached" in row]
+    assert re.search(r"25%: .*\bchallenger 25%", line)
+    assert "weak_solver" not in line  # its endpoint tells nothing of a cache
     assert generate(TEXTS, **GIVEN, models=models, out=run).usage == usage  # all of it is replayed, if anything
     assert open_run(run).usage == usage
 

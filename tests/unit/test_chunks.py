@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from autodata.checkpoints.ids import document_id, whole_id
 from autodata.checkpoints.records import Document
-from autodata.corpus.chunks import chunked
+from autodata.runner.chunks import chunked
 
 
 def document(text: str, title: str = "Masts", **more: str) -> Document:

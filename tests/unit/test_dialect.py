@@ -268,6 +268,33 @@ async def test_guesses_that_lead_nowhere_are_taken_back_and_the_first_words_said
     assert len(server.requests) <= 16 + 6  # those under way, the trivial question, and it once a guess
 
 
+async def test_a_guess_is_tried_alone() -> None:
+    """A request that is refused while others' guesses are tried is not sent again in one of them."""
+    server = Quirky(Profile("never", "https://endpoint.test", (lambda asked: Answer(400, "No, thanks"),)))
+    release = asyncio.Event()
+    real = RoleModel._ask
+    held = [True]
+
+    async def ask(self: RoleModel, chat: Any, messages: Any, reported: Any, kwargs: Any) -> Any:
+        if held[0] and messages == ASK:  # the first request leaves, and its refusal comes when a guess is under way
+            held[0] = False
+            await release.wait()
+        elif messages != ASK and "seed" not in kwargs:
+            release.set()
+            for _ in range(50):
+                await asyncio.sleep(0)
+        return await real(self, chat, messages, reported, kwargs)
+
+    async with AsyncExitStack() as stack:
+        caller, model = await connected(stack, server, temperature=0.5, top_p=0.9)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(RoleModel, "_ask", ask)
+            results = await asyncio.gather(*(caller.text(site, ASK) for site in sites(2)), return_exceptions=True)
+    assert {type(result) for result in results} == {EndpointDown}
+    assert sum(asked.body["messages"] == ASK for asked in server.requests) == 2
+    assert model.endpoint.found.dialect == Dialect()
+
+
 async def test_a_request_that_a_known_endpoint_refuses_is_not_guessed_at() -> None:
     server = Quirky(Profile("late", "https://endpoint.test", (when(lambda asked: asked.nth > 1, 400, "No"),)))
     async with AsyncExitStack() as stack:

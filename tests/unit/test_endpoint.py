@@ -597,6 +597,36 @@ async def test_a_probe_that_fails_lets_the_others_go_side_by_side(answer: Any) -
     assert endpoint_of(caller).wire_format == "json_schema"
 
 
+class Together(Picky):
+    """Answers only once two requests are there."""
+
+    barrier: asyncio.Barrier = Field(default_factory=lambda: asyncio.Barrier(2))
+
+    async def _agenerate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        async with asyncio.timeout(60):
+            await self.barrier.wait()
+        return await super()._agenerate(messages, *args, **kwargs)
+
+
+async def test_nobody_waits_for_a_format_at_a_local_server() -> None:
+    chat = Together(script=[])
+    caller = caller_of(chat, Endpoint("m", 16, local=True))
+    sites = [dataclasses.replace(SITE, index=str(n)) for n in range(2)]
+    answers = await asyncio.gather(*(caller.parsed(site, ASK, Answer) for site in sites))
+    assert [answer.value for answer, _ in answers] == [3, 3]
+    assert chat.formats == ["json_schema"] * 2
+
+
+async def test_a_schema_that_a_local_server_refuses_goes_out_in_another_format() -> None:
+    chat = Picky(script=[], refuses=frozenset({"json_schema"}))
+    caller = caller_of(chat, Endpoint("m", 16, local=True))
+    sites = [dataclasses.replace(SITE, index=str(n)) for n in range(3)]
+    answers = await asyncio.gather(*(caller.parsed(site, ASK, Answer) for site in sites))
+    await caller.parsed(dataclasses.replace(SITE, index="later"), ASK, Answer)
+    assert [answer.value for answer, _ in answers] == [3] * 3
+    assert chat.formats == [*["json_schema"] * 3, *["json_object"] * 4]
+
+
 async def test_slots_can_become_fewer_while_they_are_taken() -> None:
     slots, inside, most = Slots(6), 0, list[int]()
 

@@ -13,8 +13,9 @@ import pytest
 import yaml
 
 from autodata.checkpoints.errors import RunFailed, UserError
+from autodata.checkpoints.ids import part_of
 from autodata.checkpoints.queries.documents import ExampleSource
-from autodata.checkpoints.records import Example
+from autodata.checkpoints.records import Document, Example
 from autodata.corpus.exporters.folder import MANIFEST
 from autodata.corpus.exporters.jsonl import export_jsonl
 from autodata.corpus.exporters.registry import EXPORTERS
@@ -28,6 +29,8 @@ from autodata.corpus.exporters.rows import (
     without_repeats,
 )
 from autodata.corpus.exporters.splits import parse_shares, split
+from autodata.corpus.exporters.turns import TURNS, TurnRow
+from autodata.runner.chunks import chunked
 
 
 def example(number: int = 1, **changes: Any) -> Example:
@@ -80,7 +83,16 @@ def rich(number: int = 1, **changes: Any) -> ExampleRow:
 
 def data(*rows: ExampleRow, **splits: list[ExampleRow]) -> ExportSet:
     facts = RunFacts(name="My tides", run="r", domain="cs", judge=JUDGE, licence="cc-by-4.0")
-    return ExportSet(splits or {"train": list(rows)}, facts)
+    sides = splits or {"train": list(rows)}
+    return ExportSet(sides, facts, {name: [turn(row) for row in side] for name, side in sides.items()})
+
+
+def turn(row: ExampleRow) -> TurnRow:
+    """Return the accepted turn that a row came from."""
+    same: Any = {name: row[name] for name in TurnRow.__annotations__.keys() & row.keys()}
+    came = {"label": True, "outcome": "accepted", "failure_mode": "", "reason": "", "reasoning": "", "challenger": 0}
+    said = {"prompt": [{"role": "user", "content": "Write."}], "completion": [{"role": "assistant", "content": "{}"}]}
+    return TURNS.validate_python(same | came | said | {"model": "m"})
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -120,6 +132,22 @@ def test_every_row_has_the_same_keys_of_the_same_types_whatever_the_domain() -> 
     assert found[2]["weak_mean"] is None
     assert (found[2]["passage"], found[2]["rubric"]) == ("The moon.", [])
     assert len({tuple(item) for row in found for item in row["rubric"]}) == 1
+
+
+def test_a_row_of_a_part_says_which_one_it_is() -> None:
+    long = Document(
+        document_id="d" * 16, name="long.md", title="Long", text="\n\n".join(["# A part", "x" * 90] * 1_200)
+    )
+    last = chunked(long, 100).parts[-1]
+    known = {"document_id": last.document_id, "document_name": last.name}
+    row = example_row(ExampleSource(example(**known), last.title, last.text, (), last.note))
+    assert (row["chunk"], row["chunks"]) == (len(chunked(long, 100).parts),) * 2
+    assert row["chunks"] is not None
+    assert row["chunks"] > 1_000
+    first = chunked(long.model_copy(update={"note": "part 7 of 9 was lost"}), 100, most=2).parts
+    assert [part_of(part.document_id, part.note) for part in first] == [(1, row["chunks"]), (2, row["chunks"])]
+    assert (rich()["chunk"], rich()["chunks"]) == (None, None)
+    assert part_of("d" * 16, last.note) is None, "a whole document has no part, whatever its note says"
 
 
 def test_rows_are_one_a_line_and_counted(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from autodata.checkpoints import known_calls, ledger_file
 from autodata.checkpoints import ledger as ledger_module
 from autodata.checkpoints.document_queue import DocumentQueue
 from autodata.checkpoints.errors import DiskFailed, RunFailed, UserError
@@ -467,13 +468,14 @@ async def test_calls_not_in_the_journal_cost_no_query(path: Path) -> None:
     async with Ledger.open(path) as ledger:
         await ledger.save(calls=[call("k1")])
     async with Ledger.open(path) as ledger:
+        assert await ledger.find_call("k3", "") is None  # the keys of a thread are read once
         await ledger.save(calls=[call("k2")])
         queries: list[str] = []
         ledger._reading.submit(ledger._read_db.set_trace_callback, queries.append).result()
-        assert await ledger.find_call("k3") is None
+        assert await ledger.find_call("k3", "") is None
         assert queries == []
-        assert await ledger.find_call("k1") is not None
-        assert await ledger.find_call("k2") is not None
+        assert await ledger.find_call("k1", "") is not None
+        assert await ledger.find_call("k2", "") is not None
         assert len(queries) == 2
 
 
@@ -599,6 +601,10 @@ def make_no_version(path: Path) -> None:
 def make_cut(path: Path) -> None:
     asyncio.run(filled(path))
     os.truncate(path, path.stat().st_size // 2)
+
+
+def shorten(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 4096)
 
 
 def make_scribbled(path: Path) -> None:
@@ -800,3 +806,43 @@ def make_version_3(path: Path) -> None:
             db.execute(f"ALTER TABLE calls DROP COLUMN {column}")
         db.execute("UPDATE meta SET value = '3' WHERE key = 'schema_version'")
         db.commit()
+
+
+async def test_a_large_file_that_is_cut_or_whose_meta_is_spoilt_is_refused(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Ledger.open(path) as opened:
+        await opened.save(documents=[{**DOCUMENT, "document_id": f"d{i}", "text": "x" * 9000} for i in range(20)])
+    monkeypatch.setattr(ledger_file, "CHECKED_WHOLE", 4096)
+    async with Ledger.open(path) as opened:
+        assert len(await opened.documents()) == 20
+    await asyncio.to_thread(shorten, path)
+    with pytest.raises(UserError, match="move it away"):
+        async with Ledger.open(path):
+            pass
+
+
+async def test_calls_of_a_thread_are_known_before_and_after_they_are_saved(path: Path) -> None:
+    old = {"key": "old", "role": "judge", "model": "m", "response": "a", "created_at": "2026"}
+    async with Ledger.open(path) as opened:
+        await opened.save(calls=[{**old, "thread_id": "main/a"}, {**old, "key": "early"}])
+    async with Ledger.open(path) as opened:
+        assert await opened.find_call("old", "main/a")
+        assert await opened.find_call("early", "main/a")
+        assert await opened.find_call("new", "main/a") is None
+        await opened.save(calls=[{**old, "key": "new", "thread_id": "main/a"}])
+        assert await opened.find_call("new", "main/a")
+        assert await opened.find_call("new", "main/b") is None
+        assert await opened.find_call("new")
+
+
+async def test_keys_of_threads_long_gone_are_let_go_and_read_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_calls, "THREADS", 3)
+    row = {"role": "judge", "model": "m", "response": "a", "created_at": "2026"}
+    async with Ledger.open(path) as opened:
+        for i in range(10):
+            assert await opened.find_call(f"k{i}", f"main/{i}") is None
+            await opened.save(calls=[{**row, "key": f"k{i}", "thread_id": f"main/{i}"}])
+        assert len(opened._known._threads) <= 3
+        for i in range(10):
+            assert await opened.find_call(f"k{i}", f"main/{i}")

@@ -88,6 +88,17 @@ def test_a_rubric_with_a_wrong_structure(rubric: list[dict[str, Any]], said: str
     assert said in refused(LegalDraft, draft() | {"rubric": rubric})
 
 
+@pytest.mark.parametrize(
+    "numbers", [({}, {}), ({"number": 0}, {"number": 1}), ({"id": "1."}, {"id": "2."}), ({"no": 1}, {"no": 2})]
+)
+def test_items_in_order_are_numbered_by_their_place(numbers: tuple[dict[str, Any], ...]) -> None:
+    rows = [item(1), item(2)]
+    kept = [
+        {key: one for key, one in row.items() if key != "number"} | own for row, own in zip(rows, numbers, strict=True)
+    ]
+    assert [one.number for one in LegalDraft.model_validate(draft(*kept)).rubric] == [1, 2]
+
+
 @pytest.mark.parametrize("key", ["target_capabilities", "question", "rubric"])
 def test_a_draft_is_three_keys(key: str) -> None:
     assert list(LegalDraft.model_fields) == ["target_capabilities", "question", "rubric"]

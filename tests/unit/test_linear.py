@@ -30,7 +30,6 @@ from pydantic import BaseModel
 from autodata.checkpoints.errors import cause_of
 from autodata.checkpoints.records import Document
 from autodata.checkpoints.texts import is_blank, json_text, preview
-from autodata.corpus.chunks import chunked
 from autodata.corpus.documents import fit, read_documents
 from autodata.domains.tasks.answers import final_answer, says_answer
 from autodata.domains.tasks.maths import compare, evaluate
@@ -50,6 +49,7 @@ from autodata.nodes.optimizer.checks import MAX_PROMPT_CHARS, pack_problems
 from autodata.nodes.optimizer.ngrams import Shingles, words_of
 from autodata.nodes.solver_modes import calculations
 from autodata.prompts import PromptPack, fence, load_pack
+from autodata.runner.chunks import chunked
 from autodata.tracing.redact import Redactor
 from tests.support.packages import PACKAGES
 

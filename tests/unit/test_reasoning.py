@@ -47,6 +47,7 @@ FORMS = [
     "<|im_start|>think\n{r}\n<|im_start|>answer\n{a}<|im_end|>",
     "<|inner_prefix|>{r}<|inner_suffix|>{a}",
     "[unused16]{r}[unused17]{a}",
+    "<unused94>thought\n{r}<unused95>{a}",
     "Here is my thought process:\n{r}\nHere is my response:\n{a}",
     "<thinking>{r}<reflection>Hm.</reflection></thinking>\n<output>{a}</output>",
     "<think>{r}</think>\n<answer>\n{a}\n</answer>",

@@ -473,3 +473,32 @@ async def test_a_write_that_has_begun_is_finished_before_the_file_is_closed(what
             "copy": lambda: count("checkpoints WHERE thread_id = 'b'") > 0,
         }
         assert done[what]()
+
+
+async def test_what_comes_while_another_transaction_runs_is_committed_together(tmp_path: Path) -> None:
+    """Each graph of many side by side still finds every one of its checkpoints."""
+    async with open_saver(tmp_path / "checkpoints.db") as saver:
+        assert isinstance(saver, FileSaver)
+        commits = 0
+        commit = saver.conn.commit
+
+        async def counted() -> None:
+            nonlocal commits
+            commits += 1
+            await commit()
+
+        saver.conn.commit = counted  # type: ignore[method-assign]
+        graph = rounds_graph(saver)
+        await asyncio.gather(*(run(graph, f"t{i}") for i in range(20)))
+        kept = len(await rows(saver, "checkpoints"))
+        assert kept == 20 * (1 + 1 + 3 * ROUNDS)
+        assert commits < kept / 3
+
+
+async def test_a_failed_transaction_fails_all_that_it_held_and_no_other(saver: FileSaver) -> None:
+    graph = rounds_graph(saver)
+    await saver.conn.execute("CREATE TRIGGER no BEFORE INSERT ON checkpoints BEGIN SELECT RAISE(ABORT, 'full'); END")
+    failed = await asyncio.gather(*(run(graph, f"t{i}") for i in range(3)), return_exceptions=True)
+    assert [type(one) for one in failed] == [sqlite3.IntegrityError] * 3
+    await saver.conn.execute("DROP TRIGGER no")
+    assert (await run(graph, "again"))["n"] == ROUNDS

@@ -116,6 +116,9 @@ def test_each_role_leads_to_a_stage_that_is_shown() -> None:
 
 def test_an_endpoint_shows_what_is_in_flight_waits_and_failed_last() -> None:
     assert EndpointStanding("gpt at api", 3).line() == "gpt at api: 3 in flight"
+    assert EndpointStanding("gpt", 3, limit=4).line() == "gpt: 3 in flight, at most 4 at once for now"
+    alone = EndpointStanding("gpt", 1, limit=1, probing=True)
+    assert alone.line() == "gpt: 1 in flight, one request at a time until one is answered"
     line = EndpointStanding("gpt at api", 3, 2, 5, "429\nslow down").line()
     assert line == "gpt at api: 3 in flight, 2 waiting for a retry, 5 failed, the last: 429 slow down"
 

@@ -20,6 +20,7 @@ from autodata.checkpoints.errors import UserError
 from autodata.cli.app import COMMANDS
 from autodata.cli.new_domain import write_domain
 from autodata.domains.loader import find_domain
+from autodata.examples import documents_folder
 from autodata.runner.config import load_config, read_config
 from autodata.runner.document_runner import open_runner
 from autodata.runner.ingest import add_documents
@@ -110,6 +111,27 @@ def test_commands_that_look_import_neither_models_nor_graphs_nor_what_writes(run
     for name, (code, modules) in imported(starts, HEAVY, run.parent).items():
         assert code == 0 or name == "show document", name
         assert modules == [], name
+
+
+UNUSED = ("numpy", "pandas", "sqlite_utils")
+"""What no run needs, installed or not."""
+OF_ENDPOINTS = ("langchain_openai", "openai")
+"""What runs without a role at an OpenAI-compatible server do not need."""
+
+
+@pytest.mark.slow
+def test_a_run_imports_the_libraries_of_the_models_that_it_has(tmp_path: Path) -> None:
+    refused = 'model = "m"\nbase_url = "http://127.0.0.1:9/v1"\n[retries]\nmax_attempts = 1\nbase_seconds = 0\n'
+    (tmp_path / "s.toml").write_text('[models.default]\nprovider = "simulated"\n', "utf-8")
+    (tmp_path / "e.toml").write_text(f"[models.default]\n{refused}", "utf-8")
+    run = ["run", "--documents", str(documents_folder()), "--max-calls", "1"]
+    starts = {
+        "simulated": [*run, "--config", "s.toml", "--out", "s"],
+        "endpoint": [*run, "--config", "e.toml", "--out", "e"],
+    }
+    found = imported(starts, [*UNUSED, *OF_ENDPOINTS, "langgraph"], tmp_path)
+    assert found["simulated"] == [0, ["langgraph"]]
+    assert found["endpoint"] == [1, [*OF_ENDPOINTS, "langgraph"]]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ from pydantic import BaseModel, ValidationError
 from autodata import nodes
 from autodata.checkpoints.records import Candidate
 from autodata.domains.acceptance.rubric_score import one_line
+from autodata.domains.tasks.base import marks_of
+from autodata.domains.tasks.reference import VERDICT_ALONE
 from autodata.domains.tasks.registry import TASK_TYPES
 from autodata.domains.tasks.rubric import RubricTask
 from autodata.domains.tasks.schemas import (
@@ -26,8 +28,9 @@ from autodata.domains.tasks.schemas import (
     SupportReview,
 )
 from autodata.models.scan import Unusable
-from autodata.models.structured import parse_reply
+from autodata.models.structured import parse_reply, response_format
 from autodata.prompts import load_pack
+from autodata.prompts.pack import shipped_packs
 
 RUBRIC, REFERENCE = TASK_TYPES["rubric"], TASK_TYPES["reference"]
 LIMITS = load_pack("cs")["quality_verifier"].front.limits
@@ -263,6 +266,35 @@ def test_a_reference_mark_is_right_or_wrong(correct: bool) -> None:
     scored = REFERENCE.scored(reference(), mark)
     assert (scored.score, scored.met) == (Fraction(int(correct)), (correct,))
     assert "2012" in scored.reasons[0]
+
+
+@pytest.mark.parametrize(("text", "correct"), [("true", True), ("No.", False), ('{"correct": true}', True)])
+def test_a_verdict_alone_is_taken_in_every_clear_form(text: str, correct: bool) -> None:
+    schema = marks_of(REFERENCE, reference(), verdict_alone=True)
+    scored = REFERENCE.scored(reference(), parse_reply(text, schema))
+    assert (scored.score, scored.met) == (Fraction(int(correct)), (correct,))
+    assert scored.reasons == (VERDICT_ALONE,)
+
+
+@pytest.mark.parametrize("text", ["maybe", "true or false", "", "{}", '{"correct": "partly"}', "2"])
+def test_a_verdict_that_is_not_clear_is_refused(text: str) -> None:
+    with pytest.raises(Unusable):
+        parse_reply(text, marks_of(REFERENCE, reference(), verdict_alone=True))
+
+
+def test_a_verdict_alone_is_one_token_at_a_local_server_and_an_object_elsewhere() -> None:
+    schema = marks_of(REFERENCE, reference(), verdict_alone=True)
+    local = response_format(schema, "json_schema", text_limits=True)["json_schema"]
+    assert (local["name"], local["schema"]) == ("ReferenceVerdict", {"type": "boolean"})
+    other = response_format(schema, "json_schema")["json_schema"]
+    assert (other["strict"], list(other["schema"]["properties"])) == (True, ["correct"])
+
+
+def test_a_judge_gives_more_than_its_verdict_unless_its_prompt_and_its_task_type_say_otherwise() -> None:
+    assert issubclass(marks_of(REFERENCE, reference(), verdict_alone=False), ReferenceMark)
+    assert "marks" in marks_of(RUBRIC, rubric(), verdict_alone=True).model_fields
+    alone = {name for name in shipped_packs() if load_pack(name)["verifier"].front.verdict_alone}
+    assert alone == {"facts"}  # made for small models
 
 
 def test_a_judge_that_misquotes_the_reference_is_not_believed() -> None:

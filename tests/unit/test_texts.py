@@ -29,6 +29,14 @@ READ = {
     "in a formula": (r"so $\nu = 2$", r"so $\nu = 2$"),
     "a limit": (r"\lim_{x \to 0} \tan x", r"\lim_{x \to 0} \tan x"),
     "no doubt without spaces": (r"f(x)\to 0", r"f(x)\to 0"),
+    "rows of a matrix": (
+        r"\begin{pmatrix}1&2\\3&4\\ \alpha & x\end{pmatrix} costs \\$5",
+        r"\begin{pmatrix}1&2\\3&4\\ \alpha & x\end{pmatrix} costs \$5",
+    ),
+    "rows that were doubled": (
+        r"\\begin{cases} x & \\alpha \\\\ y & 0 \\end{cases}",
+        r"\begin{cases} x & \alpha \\ y & 0 \end{cases}",
+    ),
     "doubled": (r"$\\frac{1}{2}$ and\nu is a word here", "$\\frac{1}{2}$ and\nu is a word here"),
     "breaks": (r"First.\nThen this.\n\nnot that\tno tan", "First.\nThen this.\n\nnot that\tno tan"),
     "break after mathematics": (r"It is $x$.\nnu is a letter", "It is $x$.\nnu is a letter"),
@@ -42,7 +50,7 @@ READ = {
     "control characters by number": (r"\u000crac12 \u0008eta \u0000x\u007f\u001b[0m", r"\frac12 \beta x[0m"),
 }
 
-ASKED_AGAIN = [r"$x$ and\nu_0", r"x\ne 0", r"\u{1F600}", r"\x41", r"2\tan x"]
+ASKED_AGAIN = [r"$x$ and\nu_0", r"x\ne 0", r"\u{1F600}", r"\x41", r"2\tan x", r"t/\tau", r"f(\tau)"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -16,12 +16,16 @@ from inspect_ai.scorer import Score, Target, mean, scorer, stderr
 from inspect_ai.solver import TaskState, generate
 
 COLUMNS = ["question", "context", "reference_answer", "rubric", "domain"]
+ORIGIN = [
+    *("document_id", "document_name", "document_sha256", "chunk", "chunks", "round", "prompt_version", "models"),
+    *("weak_mean", "strong_mean", "gap", "run"),
+]
 
 
 @task
 def autodata(split: str = "train") -> Task:
     """Return the task: every question of a split, each answered once."""
-    fields = FieldSpec(input="input", target="target", id="id", metadata=COLUMNS)
+    fields = FieldSpec(input="input", target="target", id="id", metadata=[*COLUMNS, *ORIGIN])
     data = json_dataset(str(HERE / "data" / f"{split}.jsonl"), fields)
     return Task(dataset=data, solver=generate(), scorer=criteria())
 

@@ -4,7 +4,6 @@
   const holder = document.getElementById("data");
   const byId = (name) => document.getElementById(name);
   const PAGE = 100;
-  const DIFF_CELLS = 4000000;
   // Answers longer than this may need to be scrolled, also from the keyboard.
   const LONG = 600;
 
@@ -24,11 +23,7 @@
   }
   holder.remove();
 
-  // A text is itself, or its number in the table; an entry of the table may be [beginning, characters of the whole].
-  const entry = (ref) => (typeof ref === "number" ? data.texts[ref] : ref ?? "");
-  const plain = (ref) => { const found = entry(ref); return typeof found === "string" ? found : found[0]; };
-  const leftOut = (ref) => { const found = entry(ref); return typeof found === "string" ? 0 : found[1] - [...found[0]].length; };
-  const words = (name) => name.replaceAll("_", " ");
+  const { plain, leftOut, words, items, options, fits, difference, signs } = logic(data);
   const figure = (value, places = 2) => (value == null ? "-" : value.toFixed(places));
 
   function make(tag, names = {}, ...children) {
@@ -42,13 +37,7 @@
     return node;
   }
 
-  // Signs that would command the order of letters, or show nothing, are named.
-  const SIGNS = /([\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u202a-\u202e\u2066-\u2069])/;
-  function signed(text) {
-    return text.split(SIGNS).map((part, place) => place % 2
-      ? make("span", { class: "sign" }, "U+" + part.codePointAt(0).toString(16).toUpperCase().padStart(4, "0"))
-      : part);
-  }
+  const signed = (text) => signs(text).map((part, place) => (place % 2 ? make("span", { class: "sign" }, part) : part));
   function put(ref, tag = "div") {
     const node = make(tag, { class: "text", dir: "auto" }, ...signed(plain(ref)));
     const rest = leftOut(ref);
@@ -57,50 +46,10 @@
   }
   const part = (title, ref) => (plain(ref) ? [make("h4", {}, title), put(ref)] : []);
 
-  const items = data.runs.flatMap((run, r) => run.documents.map((doc, d) => ({ run: r, doc, key: `${r}.${d}` })));
   const form = byId("filters");
   const field = (name) => form.elements.namedItem(name);
-
-  function options(name, values) {
-    for (const value of [...new Set(values)].filter(Boolean).sort()) field(name).append(make("option", { value }, words(value)));
-  }
-  options("outcome", items.map((item) => item.doc.status));
-  options("mode", items.flatMap((item) => item.doc.rounds.map((round) => round.mode)));
-  options("type", items.flatMap((item) => item.doc.rounds.map((round) => plain(round.type))));
-
-  // What the text filter looks into, made when it is first asked for.
-  const DOCUMENT_TEXTS = ["name", "title", "why", "note"];
-  const ROUND_TEXTS = ["question", "context", "passage", "reference", "type", "quality", "judgement", "reason", "feedback"];
-  function haystack(item) {
-    if (item.hay) return item.hay;
-    const { doc } = item;
-    const refs = [...DOCUMENT_TEXTS.map((name) => doc[name]), ...(doc.errors || [])];
-    const criteria = (list) => (list || []).map((one) => one[1]);
-    for (const round of doc.rounds) {
-      refs.push(...ROUND_TEXTS.map((name) => round[name]), ...(round.skills || []), ...criteria(round.rubric), ...(round.labels || []));
-      for (const one of round.attempts || []) refs.push(one.answer, one.model, ...(one.reasons || []), ...criteria(one.criteria));
-      for (const one of round.verdicts || []) refs.push(one.summary);
-    }
-    return (item.hay = refs.map(plain).filter(Boolean).join("\n").toLowerCase());
-  }
-
-  function fits(item) {
-    const value = (name) => (field(name) ? field(name).value : "");
-    if (value("run") !== "" && Number(value("run")) !== item.run) return false;
-    if (value("outcome") && item.doc.status !== value("outcome")) return false;
-    const low = value("low") === "" ? null : Number(value("low"));
-    const high = value("high") === "" ? null : Number(value("high"));
-    const measure = value("measure");
-    if (value("mode") || value("type") || low !== null || high !== null) {
-      const some = item.doc.rounds.some((round) =>
-        (!value("mode") || round.mode === value("mode"))
-        && (!value("type") || plain(round.type) === value("type"))
-        && ((low === null && high === null) || (round[measure] != null && (low === null || round[measure] >= low) && (high === null || round[measure] <= high))));
-      if (!some) return false;
-    }
-    const text = value("text").trim().toLowerCase();
-    return !text || haystack(item).includes(text);
-  }
+  for (const [name, values] of Object.entries(options))
+    field(name).append(...values.map((value) => make("option", { value }, words(value))));
 
   const list = byId("list"), more = byId("more"), browser = document.querySelector(".browser"), detail = byId("detail");
   let shown = [], rows = 0, current = null;
@@ -122,7 +71,8 @@
     more.textContent = `Show more (${(shown.length - rows).toLocaleString("en")} left)`;
   }
   function filter() {
-    shown = items.filter(fits);
+    const wanted = Object.fromEntries(new FormData(form));
+    shown = items.filter((item) => fits(item, wanted));
     rows = 0;
     list.replaceChildren();
     fill(PAGE);
@@ -165,26 +115,10 @@
       make("div", {}, marks.length ? table("marks", ["mark", "weight", "criterion and reason"], marks) : make("p", { class: "quiet" }, "No marks.")));
   }
 
-  // Differences word by word, by the longest common subsequence.
-  function difference(before, after) {
-    const a = before.split(/(\s+)/).filter(Boolean), b = after.split(/(\s+)/).filter(Boolean);
-    if (a.length * b.length > DIFF_CELLS) return null;
-    const width = b.length + 1, best = new Uint16Array((a.length + 1) * width);
-    for (let i = a.length - 1; i >= 0; i--)
-      for (let j = b.length - 1; j >= 0; j--)
-        best[i * width + j] = a[i] === b[j] ? best[(i + 1) * width + j + 1] + 1 : Math.max(best[(i + 1) * width + j], best[i * width + j + 1]);
-    const out = [];
-    const add = (tag, word) => {
-      const last = out[out.length - 1];
-      if (last && last[0] === tag) last[1] += word; else out.push([tag, word]);
-    };
-    let i = 0, j = 0;
-    while (i < a.length || j < b.length) {
-      if (i < a.length && j < b.length && a[i] === b[j]) { add("span", a[i]); i++; j++; }
-      else if (i < a.length && (j === b.length || best[(i + 1) * width + j] >= best[i * width + j + 1])) add("del", a[i++]);
-      else add("ins", b[j++]);
-    }
-    return make("div", { class: "text", dir: "auto" }, ...out.map(([tag, text]) => make(tag, {}, ...signed(text))));
+  function compared(before, after) {
+    const found = difference(before, after);
+    if (!found) return make("p", { class: "quiet" }, "Too long to compare.");
+    return make("div", { class: "text", dir: "auto" }, ...found.map(([tag, text]) => make(tag, {}, ...signed(text))));
   }
   function changes(round, before) {
     const body = make("div", {});
@@ -194,7 +128,7 @@
       const rubric = (one) => (one.rubric || []).map((item) => `${item[0] > 0 ? "+" : ""}${item[0]} ${plain(item[1])}`).join("\n");
       for (const [name, of] of [["Question", (one) => plain(one.question)], ["Context", (one) => plain(one.context)], ["Rubric", rubric], ["Reference answer", (one) => plain(one.reference)]]) {
         if (of(round) === of(before)) { if (of(round)) body.append(make("p", { class: "quiet" }, `${name}: the same`)); continue; }
-        body.append(make("h4", {}, name), difference(of(before), of(round)) || make("p", { class: "quiet" }, "Too long to compare."));
+        body.append(make("h4", {}, name), compared(of(before), of(round)));
       }
     }, { once: false });
     return node;
@@ -218,6 +152,7 @@
       ...(round.verdicts ? [make("h4", {}, "Verdict"), ...round.verdicts.map(verdict)] : []),
       ...part("Judgement", round.judgement),
       ...(round.labels || []).flatMap((label) => part("A person", label)),
+      ...part("Lessons the challenger was told of", round.lessons),
       ...part("Reason", round.reason), ...part("Feedback to the challenger", round.feedback),
     ];
     const told = [`Round ${round.n}: ${words(round.outcome)}${round.mode ? `, ${words(round.mode)}` : ""}`];
@@ -242,6 +177,7 @@
       make("h3", {}, put(doc.name, "span"), " ", make("small", { class: doc.status }, words(doc.status), plain(doc.why) ? ": " : "", ...signed(words(plain(doc.why))))),
       ...[doc.title, doc.note].filter((text) => plain(text)).map((text) => make("p", { class: "quiet" }, put(text, "span"))),
       ...(doc.errors || []).map((text) => make("p", { class: "errored" }, put(text, "span"))),
+      ...(plain(doc.text) || leftOut(doc.text) ? [make("details", { class: "source" }, make("summary", {}, "The document's text"), put(doc.text))] : []),
       ...rounds.map((round, at) => roundNode(round, rounds[at - 1], at === place)),
       ...(rounds.length ? [] : [make("p", { class: "quiet" }, "No rounds.")]),
     );

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from autodata.domains.tasks.grounding.dates import dated, places
-from autodata.domains.tasks.grounding.units import UNIT_BEHIND, UNIT_OF_WORD, has_unit, same_size
+from autodata.domains.tasks.grounding.units import UNIT_BEHIND, UNIT_OF_WORD, has_unit, same_size, signs_missing
 from autodata.domains.tasks.quantities import (
+    TENS,
     UNITS,
     Number,
     any_of,
@@ -17,6 +18,7 @@ from autodata.domains.tasks.quantities import (
     in_words,
     letters,
     stated,
+    tokens,
     word_set,
 )
 
@@ -40,8 +42,8 @@ def numbers_missing(text: str, known: str) -> Iterator[str]:
     for number in (*in_digits(text, unlikely=False), *spelled):
         if decided[number.start]:
             continue
-        if not values.isdisjoint(_years_of(number, text)):
-            continue  # a decade or a century of a year that stands there
+        if not values.isdisjoint(_years_of(number, text)) or _decade_word(number, text) in letters(known):
+            continue  # a decade or a century of a year that stands there, or a decade in words
         if number.text.lower() in {"one", "first", "second"}:
             continue  # words of other meanings too
         shares = {value / 100 for value in number.values} if _PERCENT.match(text, number.end) else set()
@@ -51,10 +53,14 @@ def numbers_missing(text: str, known: str) -> Iterator[str]:
         if unit and same_size(unit, number.values, known):
             continue
         if number.values and (number.values | shares).isdisjoint(always):
+            name = _NAME_BEFORE.search(text[max(0, number.start - 30) : number.start])
+            if name and f"{name[1]}{number.text}" in tokens(known):
+                continue  # GPT-4 and GPT4
             if number.in_digits or len(in_words(number.text)) == 1:  # a year's two halves are there by themselves
                 yield written
         elif unit and not has_unit(unit, number.values, known):
             yield written
+    yield from signs_missing(text, known)
 
 
 _ALWAYS = frozenset({Fraction(1)})
@@ -75,18 +81,31 @@ def _years_of(number: Number, text: str) -> Iterator[Fraction]:
         yield from (100 * value - year for year in range(101))
 
 
+def _decade_word(number: Number, text: str) -> str:
+    """Return the word for a decade that a number of a text names, as thirties for 1930s; else nothing."""
+    if len(number.text) == 4 and number.text.endswith("0") and _DECADE.match(text, number.end):
+        return _DECADES.get(int(number.text[2]), "")
+    return ""
+
+
+_NAME_BEFORE = re.compile(r"([A-Za-z]+)[- ]$")
+_DECADES = {value // 10: f"{word[:-1]}ies" for word, value in TENS.items() if word != "fourty"}
+
+
 def _minutes(hours: str, minutes: str) -> int:
     """Return a time in minutes of half a day: 2:30 and 14:30 may be one."""
     return (int(hours) * 60 + int(minutes)) % 720
 
 
 _SPOKEN = re.compile(rf"(?i:\b(half|quarter) (past|to|after)) ({any_of(UNITS)})")
+_FULL_HOUR = re.compile(r"(\d(?<![\w.:,]\d)\d?) ?(?:[aApP]\.?[mM]\b|[oO]'?clock\b|hrs?\b|Uhr\b)")
 _NOON = word_set("noon midday midnight")
 
 
 def _spoken_times(text: str) -> set[int]:
     """Return the times that a source gives in words, as `_minutes` does: noon, half past five, quarter to nine."""
     found = {0} if {word.lower() for word in letters(text)} & _NOON else set()
+    found |= {_minutes(hour, "00") for hour in set(_FULL_HOUR.findall(text))}
     for part, side, hour in set(_SPOKEN.findall(text)):
         minutes = {"half": 30, "quarter": 15}[part.lower()]
         found.add((UNITS[hour.lower()] * 60 + (-minutes if side.lower() == "to" else minutes)) % 720)

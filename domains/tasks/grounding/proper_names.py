@@ -13,6 +13,7 @@ from autodata.domains.tasks.quantities import MONTHS, ORDINALS, UNITS, stated, t
 
 _NAME = re.compile(r"[^\W_]+(?:['.&][^\W_]+)*\.?")
 _NAME_AND_NUMBER = re.compile(r"([A-Za-z](?<!\w.)[A-Za-z]*)[- ](\d+)\b")
+_NUMBER_BEHIND = re.compile(r"[- ]?(\d+)\b")
 _NAMES_IN_A_ROW = re.compile(r"[A-Z](?<!\w.)[A-Za-z]+(?:[ -](?:(?:of|the|for|and|on|in) )*[A-Z][A-Za-z]+){1,7}")
 _BETWEEN = re.compile(r"[\s\-]*")
 _NO_NAME = word_set(
@@ -23,6 +24,7 @@ _NO_NAME = word_set(
     " dr prof professor sir lady lord st saint mount mt lake river street road avenue city town county university the"
     " company inc ltd co corp answer reference because approximately exactly only even ad ce"
 ) | {*MONTHS}
+_INITIALS = re.compile(r"[A-Z](?<!\w.)\.(?: ?[A-Z]\.){1,5}")
 _DERIVED = re.compile(r"(?:(?:ish|ese|ian|ean|can)s?|^(?:greeks?|swiss|czechs?|thai))$")
 """Words made from a country's name, which begin like it."""
 _LANDS: Mapping[str, tuple[str, ...]] = {
@@ -40,8 +42,15 @@ _LANDS: Mapping[str, tuple[str, ...]] = {
     "siamese": ("thailand",),
     "greek": ("hellenic",),
     "german": ("deutschland",),
+    "spanish": ("spain",),
+    "polish": ("poland",),
+    "finnish": ("finland",),
+    "swiss": ("switzerland",),
+    "turkish": ("turkey",),
+    "scottish": ("scotland",),
 }
 """Words made from a country's name that do not begin like it."""
+_OF_LAND = {land: {word for word, lands in _LANDS.items() if land in lands} for row in _LANDS.values() for land in row}
 _SENTENCE_END = re.compile(r"[.!?:\n\"(\u201c]\s*$")
 _CAPITAL_NOUNS = word_set("der die das und ist wurde eine einen dem den")
 _SHORT = {"st": "saint", "mt": "mount", "ft": "fort", "nr": "number", "no": "number", "bce": "bc"}
@@ -58,7 +67,7 @@ def names_missing(text: str, question: str, known: str) -> Iterator[str]:
     while at < len(names):
         run = [names[at]]
         while at + 1 < len(names) and _is_name(run[-1][0]) and _is_name(names[at + 1][0]):
-            ends = run[-1][0].endswith(".") and len(run[-1][0]) > 4
+            ends = run[-1][0].endswith(".") and len(run[-1][0]) > 4 and not _is_dotted(run[-1][0])
             if ends or not _BETWEEN.fullmatch(text[run[-1].end() : names[at + 1].start()]):
                 break
             at += 1
@@ -71,14 +80,30 @@ def names_missing(text: str, question: str, known: str) -> Iterator[str]:
         parts = [part for match in run for part in _parts(match[0])]
         if (len(parts) > 1 and "".join(part[:1] for part in parts) in words) or "".join(parts) in words:
             continue  # written out here, by its letters there; or as one word
+        number = _NUMBER_BEHIND.match(text, run[-1].end())
+        if "".join(parts) + (number[1] if number else "-") in words or _by_initials(run) in initials:
+            continue  # GPT-4 and GPT4; J.R.R. Tolkien, there with all his names
         missing = [part for part in parts if not _there(part, words, initials) and not _is_number(part, known)]
         if missing:
             yield text[run[0].start() : run[-1].end()].rstrip(".")
 
 
+def _by_initials(run: list[re.Match[str]]) -> str:
+    """Return the first letters of names in a row, the first of which stands there by its initials; else nothing."""
+    if len(run) == 1 or not _is_dotted(run[0][0]):
+        return ""
+    return (run[0][0].replace(".", "") + "".join(match[0][0] for match in run[1:])).lower()
+
+
+def _is_dotted(token: str) -> bool:
+    """Whether a word is initials, as J.R.R."""
+    letters = token.replace(".", "")
+    return letters.isupper() and len(token.rstrip(".")) == 2 * len(letters) - 1
+
+
 def _names_are_unclear(text: str, known: str) -> bool:
     """Whether capitals say nothing: all of them, headlines, or a language that gives them to nouns."""
-    words = [word for word in _LETTERS.findall(text) if word.isalpha()]
+    words = [word for word in _LETTERS.findall(text) if word.isalpha() and len(word) > 1]
     capitals = sum(word[0].isupper() for word in words)
     small = [word for word in words if len(word) > 3 and word[0].islower()]
     if (text.isupper() and len(words) > 2) or (len(words) > 5 and not small and capitals > 3):
@@ -95,6 +120,7 @@ def _small_words(text: str) -> frozenset[str]:
 def _words_of(text: str) -> tuple[frozenset[str], frozenset[str]]:
     """Return a source's words as names are compared, and the first letters of its names in a row."""
     words = {part for token in set(_NAME.findall(text)) for part in _parts(token)}
+    words |= {re.sub("[^A-Z]", "", run).lower() for run in set(_INITIALS.findall(text))}
     words |= {"".join(pair) for pair in set(_NAME_AND_NUMBER.findall(_plain(text)))}
     words |= {_without_umlauts(word) for word in words}
     words |= {name for sign, name in _SCALES_OF_HEAT.items() if sign in text}
@@ -203,6 +229,8 @@ def _there(part: str, words: frozenset[str], initials: frozenset[str]) -> bool:
     if _DERIVED.search(part) and _some_begin(in_order, part[:3]):
         return True
     if any(land in words for land in _LANDS.get(part.removesuffix("s"), ())):
+        return True
+    if not words.isdisjoint(_OF_LAND.get(part, ())):
         return True
     stem = part[:-2] if part.endswith("es") else part.removesuffix("s")
     if len(stem) < 4:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from fractions import Fraction
 from functools import lru_cache
 
@@ -112,3 +112,25 @@ def _amounts(text: str) -> frozenset[tuple[frozenset[Fraction], str | None]]:
 def _units_of(text: str) -> frozenset[str]:
     units = {UNIT_OF_WORD[word] for word in letters(text) if word in UNIT_OF_WORD}
     return frozenset(units | {"lb"} if "\u00a3" in text else units)  # pounds are money too
+
+
+_SIGNS = (
+    (r"\$ ?\d|\d ?\$", r"\$|dollar|usd|peso|cents?\b|bucks?\b"),
+    (r"\u20ac ?\d|\d ?\u20ac", r"\u20ac|euro|eur\b"),
+    (r"\u00a3 ?\d|\d ?\u00a3", r"\u00a3|pound|gbp|sterling|lira|quid|pence|shilling"),
+    (r"\u00a5 ?\d|\d ?\u00a5", r"\u00a5|yen\b|yuan|jpy|cny|rmb|renminbi"),
+    (r"\d ?\u00b0 ?C\b", r"\u00b0 ?C\b|\d ?C\b|\u2103|celsius|centigrade|degrees? C\b"),
+    (r"\d ?\u00b0 ?F\b", r"\u00b0 ?F\b|\d ?F\b|\u2109|fahrenheit|degrees? F\b"),
+)
+"""A number with the sign of a currency or of a scale of heat, and all that says the same in a source."""
+_CURRENCIES = 4
+_SIGNED = tuple((re.compile(here), re.compile(there, re.IGNORECASE)) for here, there in _SIGNS)
+
+
+def signs_missing(text: str, known: str) -> Iterator[str]:
+    """Yield the numbers of an answer with the sign of a currency or a scale of heat where a source names others."""
+    for at, (here, there) in enumerate(_SIGNED):
+        others = _SIGNED[:_CURRENCIES] if at < _CURRENCIES else _SIGNED[_CURRENCIES:]
+        match = here.search(text)
+        if match and not there.search(known) and any(other.search(known) for _, other in others):
+            yield match[0]

@@ -41,9 +41,10 @@ def _shown(tree: Tree, work: Work) -> str:
     except (Doubtful, TooMuch) as error:
         raise NoValue("no value") from error
     noise = numeric.largest * numeric.mp.mpf(2) ** -200
-    if max(abs(value), abs(again)) <= noise:
+    settled = abs(value - again) <= abs(again) * 1e-20
+    if max(abs(value), abs(again)) <= noise and not (settled and again):  # exp(-1000) is small, and not nothing
         return "0 (rounded)"
-    if numeric.mp.im(value) != 0 or abs(value - again) > abs(again) * 1e-20:
+    if numeric.mp.im(value) != 0 or not settled:
         raise NoValue("no sure value")
     decimal: str = numeric.mp.nstr(numeric.mp.re(value), 12, strip_zeros=True).replace(".0e", "e").removesuffix(".0")
     if exact is None or not short:

@@ -52,6 +52,8 @@ def _approximate(one: Tree, other: Tree, bits: int, point: Point, work: Work) ->
         apart = values[0] - values[1]
         noise = numeric.largest * numeric.mp.mpf(2) ** (64 - numeric.mp.prec)
         found.append((apart, abs(apart) <= noise))
+        if found[-1][1] and numeric.deepest > numeric.mp.prec / 2:
+            raise TooMuch("perhaps no difference, perhaps one too small to see")
         if not found[-1][1] and abs(apart) > max(abs(values[0]), abs(values[1])) * numeric.mp.mpf(2) ** -20:
             found.append(found[-1])  # far apart: no second look
             break

@@ -41,12 +41,16 @@ def arithmetic(precision: int) -> Any:
 
 
 class Numeric:
-    """Values to a precision in bits, of an arithmetic of its own; `largest` is the largest magnitude on the way."""
+    """Values to a precision in bits, of an arithmetic of its own; `largest` is the largest magnitude on the way.
+
+    `deepest` is by how many bits a power or exponential on the way was away from 1: what it is added to may hide it.
+    """
 
     def __init__(self, precision: int, point: Point, work: Work) -> None:
         precision = -(-precision // 256) * 256
         self.mp = arithmetic(precision)
         self.largest: Any = self.mp.mpf(0)
+        self.deepest: Any = self.mp.mpf(0)
         self._point, self._work, self._precision = point, work, precision
 
     def value(self, tree: Tree) -> Any:
@@ -96,8 +100,10 @@ class Numeric:
             raise Doubtful("an odd root")
         exact = exponent
         exponent = self.value(tree[2]) if exponent is None else mp.mpf(exponent.numerator) / exponent.denominator
-        if abs(exponent * mp.log(base)) > 10**6:
+        depth = abs(exponent * mp.log(base))
+        if depth > 10**6:
             raise TooMuch("a power")
+        self.deepest = max(self.deepest, depth * 1.5)
         return base ** int(exact) if exact is not None and exact.denominator == 1 else mp.power(base, exponent)
 
     def _called(self, name: str, args: list[Any]) -> Any:
@@ -123,6 +129,8 @@ class Numeric:
             return abs(first) if name == "abs" else mp.log(first)
         if abs(first) > (10**6 if name == "exp" or name[-1] == "h" else 10**30):
             raise TooMuch(name)
+        if name == "exp" or name[-1] == "h":
+            self.deepest = max(self.deepest, abs(first) * 1.5)
         return getattr(mp, name)(first)
 
     def _unknown(self, tree: Tree) -> Any:

@@ -66,8 +66,8 @@ class Parser(Cursor):
         while self._starts_factor():
             if last[0] == "name" and last[1] in _OPERATORS and self._starts_name():
                 raise Unreadable("perhaps a differential")
-            if self._kind == "number" or last == ("num", Fraction(0), False):
-                raise Unreadable("a number after a factor")
+            if self._kind == "number" or (last[0] == "num" and not last[1]):
+                raise Unreadable("a number after a factor, or a unit after zero")
             at = self._at
             factor = self._power()
             if last[0] == "num" and factor[0] == "quotient" and self._tokens[at].text == r"\frac" and is_plain(factor):
@@ -97,6 +97,12 @@ class Parser(Cursor):
 
     def _exponent(self, base: Tree) -> Tree:
         if self._take("{"):
+            if (
+                base[0] == "name"
+                and self._next == "("
+                and [token.text for token in self._tokens[self._at + 2 : self._at + 4]] == [")", "}"]
+            ):
+                raise Unreadable("perhaps a derivative, or an index")
             tree = self._deeper(self._sum)
             self._need("}")
             return tree

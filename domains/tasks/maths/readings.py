@@ -16,6 +16,9 @@ from autodata.domains.tasks.maths.parser import Parser
 from autodata.domains.tasks.maths.tokens import LONGEST, NAMES, Token, Unreadable, tokens
 from autodata.domains.tasks.maths.trees import Tree
 
+FUNCTIONS = frozenset({"f", "g", "h", "F", "G", "H", "T", "phi", "psi", "Phi", "Psi", "varphi"})
+"""Names that are a function's before a bracket, even where they stand alone too."""
+
 
 @dataclass(frozen=True)
 class Side:
@@ -36,7 +39,7 @@ def readings(*texts: str) -> Iterator[tuple[Side, ...]]:
     met = Met()
     for each in split:
         _side(each, Reading(), met, frozenset())
-    if met.single & met.bare:
+    if (met.single | (met.applied & FUNCTIONS)) & met.bare:
         raise Unreadable("perhaps a function")
     functions = frozenset(met.applied - met.bare)
     if functions:

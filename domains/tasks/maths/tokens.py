@@ -77,10 +77,11 @@ def tokens(text: str) -> list[Token]:
 
 
 def alike(text: str) -> tuple[str, ...]:
-    """Return a text's tokens, by which texts written alike are known: braces around one exponent or index are left out.
+    """Return a text's tokens, by which texts written alike are known.
 
-    Two texts with the same tokens say the same, whatever they are. A text of more than ten times LONGEST characters is
-    alike to none but itself.
+    Braces around an exponent or index of one sign are left out, and those around an exponent of digits: `k_BT` is not
+    `k_{BT}`. Two texts with the same tokens say the same, whatever they are. A text of more than ten times LONGEST
+    characters is alike to none but itself.
     """
     if len(text) > 10 * LONGEST:
         return (text,)
@@ -88,8 +89,19 @@ def alike(text: str) -> tuple[str, ...]:
     kept: list[str] = []
     skip = -1
     for at, piece in enumerate(found):
-        if piece == "{" and found[at - 1 : at] in (["^"], ["_"]) and found[at + 2 : at + 3] == ["}"]:
+        raised = found[at - 1 : at]
+        if (
+            piece == "{"
+            and found[at + 2 : at + 3] == ["}"]
+            and raised in (["^"], ["_"])
+            and _is_one(found[at + 1], raised)
+        ):
             skip = at + 2
         elif at != skip:
             kept.append(piece)
     return tuple(kept)
+
+
+def _is_one(inner: str, raised: list[str]) -> bool:
+    """Whether a token behind `^` or `_` is raised or lowered as a whole, with braces or without."""
+    return len(inner) == 1 or inner[0] == "\\" or (raised == ["^"] and inner.isdecimal())

@@ -55,7 +55,7 @@ def names(tree: Tree) -> frozenset[str]:
     return frozenset[str]().union(*(names(part) for part in tree[1:] if isinstance(part, tuple)))
 
 
-def order(tree: Tree) -> Tree:
+def order(tree: Tree) -> Tree:  # noqa: PLR0911 - one answer a kind
     """Return in which order and grouping a tree multiplies names that may not commute: capitals, spins, quaternions.
 
     Two products are surely the same only if this is; terms of a sum come in any order.
@@ -70,10 +70,31 @@ def order(tree: Tree) -> Tree:
     if tree[0] == "product":
         return tuple(name for part in held for name in part)
     if tree[0] == "quotient":
-        return parts[0] + (parts[1] if len(parts[1]) < 2 else (("under", *parts[1]),))
-    if len(held) < 2 and (tree[0] in {"sum", "power"} and sum(map(len, held)) < 2):
+        return parts[0] + ((("under", *parts[1]),) if parts[1] else ())
+    if tree[0] == "power" and is_integer(tree[2]) and 0 < abs(tree[2][1]) < 10:
+        factors = parts[0] * int(abs(tree[2][1]))
+        return factors if tree[2][1] > 0 or not factors else (("under", *factors),)
+    if tree[0] == "sum" and len(held) < 2 and sum(map(len, held)) < 2:
         return held[0] if held else ()
     return ((tree[0], *sorted(held, key=repr)) if tree[0] == "sum" else (tree[0], *held),)
+
+
+def holds_commutator(tree: Tree) -> bool:
+    """Whether in a sum the same factors stand in two orders, as in `AB - BA`: then they do not commute."""
+    if tree[0] == "sum":
+        seen: dict[Tree, Tree] = {}
+        for term in tree[1:]:
+            row = tuple(repr(factor) for factor in _factors(term))
+            if len(row) > 1 and seen.setdefault(tuple(sorted(row)), row) != row:
+                return True
+    return any(holds_commutator(part) for part in tree[1:] if isinstance(part, tuple))
+
+
+def _factors(tree: Tree) -> list[Tree]:
+    """Return the factors of a product, those of products in it too, without numbers."""
+    if tree[0] != "product":
+        return [] if tree[0] == "num" else [tree]
+    return [factor for part in tree[1:] for factor in _factors(part)]
 
 
 def may_not_commute(held: frozenset[str]) -> bool:

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from autodata.checkpoints.ids import PART, normalise_text
+from autodata.checkpoints.ids import PART, normalise_text, part_note
 from autodata.checkpoints.records import Document
-from autodata.corpus.documents import cut_position
+from autodata.checkpoints.texts import cut_position
 
 PLAIN: Final = 9
 """The level of a place between two paragraphs: below that of every heading."""
@@ -69,7 +69,7 @@ def chunked(document: Document, max_chars: int, most: int | None = None) -> Part
     parts = []
     for number, text in enumerate(kept, 1):
         notes = [document.note] if document.note and number == 1 else []
-        notes.append(f"part {number:,} of {count:,} of a document of {chars:,} characters")
+        notes.append(part_note(number, count, chars))
         if number == len(kept) < count:
             notes.append(f"the {count - number:,} parts behind it, {out:,} characters, left out (documents.max_chunks)")
         changed = {

@@ -1,0 +1,44 @@
+"""Where an exported row comes from: the same columns, with the same types, in every format that holds less than all."""
+
+from __future__ import annotations
+
+from typing_extensions import TypedDict
+
+from autodata.corpus.exporters.rows import ExampleRow, Played
+
+
+class Provenance(TypedDict):
+    """What a row of any format says of its origin, as `ExampleRow` has it."""
+
+    document_id: str
+    document_name: str
+    document_sha256: str
+    chunk: int | None
+    chunks: int | None
+    round: int
+    prompt_version: str
+    models: list[Played]
+    weak_mean: float | None
+    strong_mean: float | None
+    gap: float | None
+    run: str
+    source: str
+
+
+def provenance(row: ExampleRow) -> Provenance:
+    """Return a row's origin."""
+    return {
+        "document_id": row["document_id"],
+        "document_name": row["document_name"],
+        "document_sha256": row["document_sha256"],
+        "chunk": row["chunk"],
+        "chunks": row["chunks"],
+        "round": row["round"],
+        "prompt_version": row["prompt_version"],
+        "models": row["models"],
+        "weak_mean": row["weak_mean"],
+        "strong_mean": row["strong_mean"],
+        "gap": row["gap"],
+        "run": row["run"],
+        "source": row["source"],
+    }

@@ -1,0 +1,220 @@
+"""The model that sends by itself: the same requests go out, and the same comes of every answer, as of LangChain's."""
+
+from __future__ import annotations
+
+import json
+from contextlib import AsyncExitStack
+from typing import Any
+
+import httpx
+import httpx2
+import openai
+import pytest
+
+from autodata.checkpoints.errors import UserError
+from autodata.domains.domain import CS
+from autodata.models import factory
+from autodata.models.config import ModelSettings
+from autodata.models.direct import Direct
+from autodata.models.faults import classify
+from autodata.models.reply import to_reply
+from tests.graph.test_quirks import configured
+from tests.support.quirks import PROFILES, Quirky, in_process
+from tests.support.stages import first_quick
+
+SCHEMA = CS.scorer.draft
+MESSAGES = [{"role": "system", "content": "Write a question."}, {"role": "user", "content": "The mast’s lamps: ½."}]
+CHOICE = {"index": 0, "message": {"role": "assistant", "content": "Two."}, "finish_reason": "stop"}
+USAGE = {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}
+WHOLE = {"id": "c-1", "object": "chat.completion", "created": 1, "model": "big", "choices": [CHOICE], "usage": USAGE}
+
+
+def of(message: Any) -> dict[str, Any]:
+    """Return what callers can see of a message, but for figures that were not given."""
+    whole: dict[str, Any] = message.model_dump(exclude={"id"})
+    whole["response_metadata"] = given(whole["response_metadata"])
+    return whole
+
+
+def given(value: Any) -> Any:
+    return {k: given(v) for k, v in value.items() if v is not None} if isinstance(value, dict) else value
+
+
+async def asked(settings: dict[str, Any], client: str, replies: int = 2) -> list[Any]:
+    """Return what a role's model answers to a few requests: messages with their replies, or what an error means."""
+    found: list[Any] = []
+    async with AsyncExitStack() as stack:
+        roles = {"challenger": ModelSettings.model_validate({**settings, "client": client})}
+        model = (await factory.connect(roles, stack))["challenger"]
+        assert isinstance(model.chat, Direct) == (client == "direct")
+        for number in range(replies):
+            for schema in (None, SCHEMA):
+                try:
+                    message = await model.send(MESSAGES, number, schema, {"role": "challenger"})
+                except Exception as error:  # noqa: BLE001 - compared, whatever it is
+                    found.append(classify(error) or (type(error), str(error)))
+                else:
+                    reply = to_reply(message, model, schema)
+                    found.append((of(message), reply, reply.tokens_cached, reply.tokens_reasoning, reply.beside))
+        found.append(model.endpoint.found.reported)
+    return found
+
+
+@pytest.mark.parametrize("name", first_quick(*PROFILES, quick=3))
+async def test_every_quirk_is_met_alike(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUIRK_KEY", "sk-quirk-0123456789")
+    profile, outcomes, requests = PROFILES[name], [], []
+    settings = configured(profile)["models"]["default"]
+    for client in ("langchain", "direct"):
+        server = Quirky(profile)
+        monkeypatch.setattr(factory, "new_client", lambda server=server: in_process(server))
+        outcomes.append(await asked(settings, client))
+        requests.append(server.requests)
+    assert outcomes[0] == outcomes[1]
+    assert requests[0] == requests[1]
+
+
+ANSWERS: dict[str, Any] = {
+    "plain": WHOLE,
+    "reasoning beside": {**WHOLE, "choices": [{**CHOICE, "message": {**CHOICE["message"], "reasoning_content": "Hm"}}]},
+    "all in reasoning": {
+        **WHOLE,
+        "choices": [{**CHOICE, "message": {"role": "assistant", "content": None, "reasoning": "Hm"}}],
+    },
+    "details of usage": {
+        **WHOLE,
+        "usage": {
+            **USAGE,
+            "prompt_tokens_details": {"cached_tokens": 5},
+            "completion_tokens_details": {"reasoning_tokens": 1},
+        },
+    },
+    "usage of a cache, by another name": {**WHOLE, "usage": {**USAGE, "prompt_cache_hit_tokens": 3}},
+    "no usage": {name: value for name, value in WHOLE.items() if name != "usage"},
+    "half of a usage": {**WHOLE, "usage": {"prompt_tokens": 7}},
+    "cut off": {**WHOLE, "choices": [{**CHOICE, "finish_reason": "length"}]},
+    "no finish reason": {**WHOLE, "choices": [{"index": 0, "message": CHOICE["message"]}]},
+    "refusal": {**WHOLE, "choices": [{**CHOICE, "message": {"role": "assistant", "content": None, "refusal": "No."}}]},
+    "tool call": {
+        **WHOLE,
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": "tool_calls",
+                "message": {
+                    "role": "assistant",
+                    "content": None,
+                    "tool_calls": [
+                        {"id": "t", "type": "function", "function": {"name": "look", "arguments": '{"at": 1}'}}
+                    ],
+                },
+            }
+        ],
+    },
+    "error of a choice": {**WHOLE, "choices": [{**CHOICE, "error": {"message": "upstream failed"}}]},
+    "error with status 200": {"error": {"message": "overloaded", "code": 503}},
+    "parts": {
+        **WHOLE,
+        "choices": [{**CHOICE, "message": {"role": "assistant", "content": [{"type": "text", "text": "Two."}]}}],
+    },
+    "no role": {**WHOLE, "choices": [{**CHOICE, "message": {"content": "Two."}}]},
+    "no choices": {**WHOLE, "choices": []},
+    "choices of nothing": {**WHOLE, "choices": None},
+    "a list": [WHOLE],
+    "no JSON": "<html>It works!</html>",
+    "nothing": "",
+}
+
+
+def answering(answer: Any) -> Any:
+    """Return an HTTP client of OpenAI's own library that gets this answer, or meets this error."""
+
+    def of_request(request: httpx2.Request) -> httpx2.Response:
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, httpx2.Response):
+            return httpx2.Response(answer.status_code, headers=answer.headers, content=answer.content)
+        return httpx2.Response(200, text=answer) if isinstance(answer, str) else httpx2.Response(200, json=answer)
+
+    return httpx2.AsyncClient(transport=httpx2.MockTransport(of_request))
+
+
+async def compared(answer: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    monkeypatch.setattr(factory, "new_client", lambda: answering(answer))
+    settings = {"model": "big", "base_url": "https://quirky.test/v1"}
+    stock, ours = [await asked(settings, client, 1) for client in ("langchain", "direct")]
+    assert stock == ours
+    return ours
+
+
+@pytest.mark.parametrize("name", first_quick(*ANSWERS, quick=4))
+async def test_every_answer_is_read_alike(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    await compared(ANSWERS[name], monkeypatch)
+
+
+@pytest.mark.parametrize("status", first_quick(429, 400, 302, 401, 403, 404, 409, 413, 422, 500, 503, 529, quick=2))
+async def test_every_status_means_the_same(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    headers = {"retry-after": "7", "x-request-id": "r"}
+    body = {"error": {"message": "Rate limit reached", "code": "rate_limit_exceeded"}}
+    fault = (await compared(httpx2.Response(status, json=body, headers=headers), monkeypatch))[0]
+    assert fault.status in {status, None}
+    assert fault.retry_after == (7 if status in {409, 429, 500, 503, 529} else None)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        httpx2.ConnectError("refused"),
+        httpx2.ReadTimeout("slow"),
+        httpx2.RemoteProtocolError("gone"),
+        OSError("no"),
+        KeyError("x"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_every_failure_to_send_means_the_same(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    await compared(error, monkeypatch)
+
+
+async def test_headers_query_and_body_are_those_of_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY", "g-1")
+    monkeypatch.setenv("OPENAI_ORG_ID", "private")
+    seen: dict[str, list[tuple[str, list[tuple[str, str]], Any]]] = {"langchain": [], "direct": []}
+    settings = {
+        "model": "big",
+        "base_url": "https://quirky.test/v1",
+        "headers": {"x-gateway": "Bearer $GATEWAY"},
+        "query": {"api-version": "7"},
+        "extra_body": {"top_k": 20, "text": "½"},
+        "temperature": 0.5,
+    }
+    for client, noted in seen.items():
+
+        def of_request(request: httpx2.Request, noted: Any = noted) -> httpx2.Response:
+            noted.append((str(request.url), sorted(request.headers.multi_items()), json.loads(request.content)))
+            return httpx2.Response(200, json=WHOLE)
+
+        monkeypatch.setattr(
+            factory, "new_client", lambda: httpx2.AsyncClient(transport=httpx2.MockTransport(of_request))
+        )
+        await asked(settings, client)
+    stock, ours = seen["langchain"], seen["direct"]
+    assert ours == stock
+    assert "private" not in json.dumps(ours)
+    assert ("x-gateway", "Bearer g-1") in ours[0][1]
+
+
+async def test_a_client_of_httpx_serves_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = httpx.AsyncClient(transport=httpx.MockTransport(lambda request: httpx.Response(200, json=WHOLE)))
+    monkeypatch.setattr(factory, "new_client", lambda: client)
+    message, *_ = (await asked({"model": "big", "base_url": "https://quirky.test/v1"}, "direct", 1))[0]
+    assert message["content"] == "Two."
+
+
+def test_another_client_is_refused_by_name() -> None:
+    with pytest.raises((UserError, ValueError), match="client"):
+        ModelSettings.model_validate({"model": "m", "client": "curl"})
+
+
+def test_openai_client_can_be_a_weak_key() -> None:
+    assert openai.AsyncOpenAI.__hash__ is object.__hash__
