@@ -1,4 +1,4 @@
-"""What a call costs this machine, and how close a run comes to the least time: writes docs/calls.json and a part of a page.
+"""What a call costs this machine, and how near a run comes to the least time: docs/calls.json and a part of a page.
 
     python -m benchmarks.calls [DOCUMENTS]
 

@@ -110,6 +110,7 @@ def test_documents_that_did_not_end_for_want_of_rounds_stay_as_they_are(folder: 
     assert (rows[second]["status"], rows[second]["rounds"]) == ("rejected", 3)
 
 
+@pytest.mark.slow
 def test_a_rejected_document_gets_as_many_rounds_again_in_a_new_epoch(folder: Path) -> None:
     name = parsed("show", folder / "run", "--json")[0]["name"]
     before, rounds = keys(folder), closed(folder)

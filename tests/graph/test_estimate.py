@@ -290,6 +290,7 @@ def without_times(summary: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in summary.items() if not name.endswith("seconds")}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_calls")
 def test_a_dry_run_of_a_search_sends_nothing(here: Path) -> None:
     (here / "one").mkdir()

@@ -409,7 +409,8 @@ def many(documents: int, random: Random) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize(("documents", "most"), [(30, 200_000), pytest.param(1_000, 5_000_000, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("documents", "most"), [(30, 200_000), (1_000, 5_000_000)])
 async def test_the_page_stays_small(documents: int, most: int, source: Source) -> None:
     read = replace(source, documents=many(documents, Random(1)))
     report = report_page([read], most_bytes=most)
