@@ -121,6 +121,7 @@ bench: $(READY)
 # or a schema is no longer the recorded one. What is printed of the run folders in tests/golden/run_folder is written anew
 # too (test_pinned.py); the folders are not, for they stand for what people have on their disks.
 golden: $(READY)
+	$(RUN) -c 'from autodata.checkpoints import schema; schema.SCHEMA.write_text(schema.schema_sql(), "utf-8")'
 	$(RUN) -m tests.support.golden
 	$(RUN) -m tests.support.schemas
 	$(RUN) -m tests.support.pinned

@@ -2,7 +2,7 @@
 
 `python -m benchmarks.lessons`, some twenty minutes of two cores. Every arm has the same calls, the analyst's included,
 the same documents and the same seeds. Nothing here is evidence about real models: it shows that the machinery moves
-what it is built to move, in a world whose challenger has habits and obeys whatever it is told.
+what it is built to move, in a world whose challenger has habits and obeys whatever it is shown.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from autodata.checkpoints.errors import DiskFailed, RunFailed, UserError
 from autodata.checkpoints.known_calls import KnownCalls
@@ -31,13 +31,9 @@ from autodata.checkpoints.ledger_file import (
     reporting,
     upgrade,
     version_of,
-    writable,
 )
 from autodata.checkpoints.schema import MIGRATIONS, TABLES, Rows, create_tables, encode
 from autodata.checkpoints.upserts import incomplete, upsert
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 _TEXTS = {"document": ("documents", "text"), "answer": ("attempts", "answer")}
 
@@ -158,7 +154,7 @@ class Ledger(Reader):
         """Transactions written since the file was opened."""
         self._writing = ThreadPoolExecutor(1, "ledger-write")
         self._write_files = ExitStack()
-        self._write_db: Database
+        self._write_db: sqlite3.Connection
         self._pending: deque[_Save] = deque()
         self._carried: dict[tuple[str, tuple[Any, ...]], dict[str, Any]] = {}
         self._carrying = Lock()
@@ -232,17 +228,16 @@ class Ledger(Reader):
         with reporting(self.path):
             if self.path.is_file():
                 upgrade(self.path)
-            connection = self._write_files.enter_context(closing(connect(self.path, "rwc")))
-            db = self._write_db = writable(connection)
-            is_new(connection, self.path)
-            problem = damage(connection, self.path)
+            db = self._write_db = self._write_files.enter_context(closing(connect(self.path, "rwc")))
+            is_new(db, self.path)
+            problem = damage(db, self.path)
             if problem != "ok":
                 raise refusal(self.path, " ".join(problem.split()))
-            db.enable_wal()
+            db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA foreign_keys = ON")
             with self._transaction():
-                if not db["meta"].exists():
+                if is_new(db, self.path):  # another process may have begun it meanwhile
                     create_tables(db)
 
     @contextmanager
@@ -294,7 +289,7 @@ class Ledger(Reader):
 
     def _write_one(self, rows: Rows) -> Exception | None:
         """Write one save within the open transaction; return its own fault, which must not touch its neighbours."""
-        connection = self._write_db.conn
+        connection = self._write_db
         try:
             connection.execute("SAVEPOINT one_save")
             try:

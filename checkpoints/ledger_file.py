@@ -6,13 +6,10 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autodata.checkpoints.errors import DiskFailed, RunFailed, UserError
 from autodata.checkpoints.schema import MIGRATIONS, SCHEMA_VERSION, TABLES, upgrade_tables
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 BUSY_SECONDS = 30.0
 """How long a write waits for another program that holds the file."""
@@ -66,13 +63,6 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_SECONDS)
 
 
-def writable(connection: sqlite3.Connection) -> Database:
-    """Return what writes to a file. The library takes a while to import, and who only looks can do without it."""
-    from sqlite_utils import Database  # noqa: PLC0415 - a reader needs none of it
-
-    return Database(connection, execute_plugins=False)
-
-
 def read_rows(
     connection: sqlite3.Connection, sql: str, params: Sequence[Any] | dict[str, Any] = ()
 ) -> Iterator[dict[str, Any]]:
@@ -117,7 +107,9 @@ def upgrade(path: Path) -> None:
     with closing(connect(path, "rw")) as connection:
         if version_of(connection) not in MIGRATIONS:
             return
-        db = writable(connection)
+        from sqlite_utils import Database  # noqa: PLC0415 - it takes a while to import, and few files are older ones
+
+        db = Database(connection, execute_plugins=False)
         db.execute("BEGIN IMMEDIATE")
         try:
             if version_of(connection) in MIGRATIONS:  # another process may have done it meanwhile

@@ -1,7 +1,7 @@
 """Lessons of the outer loop: what batches of documents taught, and the batches themselves, as the ledger holds them.
 
 A lesson is never changed: an edit, and a switch on or off, is a new version of it. The latest version counts. A batch
-keeps which versions were in force when it began, so that a resumed document is told the same as before.
+keeps which versions were in force when it began, so that a resumed document is shown the same as before.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Lesson(Record):
     batch: int = Field(ge=1)
     """The batch after which it was written."""
     active: bool = True
-    """Whether challengers are told of it."""
+    """Whether challengers are shown it."""
     author: Author = "analyst"
 
     @property

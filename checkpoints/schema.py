@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autodata.checkpoints.ids import canonical_json
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
+
+SCHEMA = Path(__file__).with_name("schema.sql")
+"""The tables of `TABLES` as SQL, which `make golden` writes: a run is begun without the library that wrote it."""
 
 SCHEMA_VERSION = "6"
 """Kept in table `meta` under `schema_version`. A file of a version in `MIGRATIONS` is brought up to it, any other is
@@ -79,7 +85,7 @@ TABLES: dict[str, Table] = {
         ),
         pk=("round_id",),
         required=frozenset({"document_id", "thread_id", "n"}),
-        # `lessons` are the versions that its challenger was told of, apart by spaces: empty without any.
+        # `lessons` are the versions that its challenger was shown, apart by spaces: empty without any.
         defaults={"passage": "", "outcome": "open", "reason": "", "feedback": "", "prompt_version": "", "lessons": ""},
         foreign={"document_id": "documents", "candidate_id": "candidates"},
         indexes=(("document_id", "n"), ("thread_id",), ("candidate_id",)),
@@ -308,11 +314,24 @@ def _encode_value(value: object, kind: type) -> str | int | float | None:
     raise TypeError(f"the ledger cannot hold a {type(value).__name__}")
 
 
-def create_tables(db: Database) -> None:
-    """Create every table of the ledger in an empty database and note the schema version."""
-    for name in TABLES:
-        _create(db, name)
-    db.table("meta").insert({"key": "schema_version", "value": SCHEMA_VERSION})
+def create_tables(db: sqlite3.Connection) -> None:
+    """Create every table of the ledger in an empty database and note the schema version. Nothing is committed."""
+    for statement in SCHEMA.read_text("utf-8").split(";\n"):
+        if statement.strip():
+            db.execute(statement)
+    db.execute("INSERT INTO meta (key, value) VALUES ('schema_version', ?)", [SCHEMA_VERSION])
+
+
+def schema_sql() -> str:
+    """Return what `schema.sql` must hold: the statements with which sqlite-utils creates `TABLES`."""
+    from sqlite_utils import Database  # noqa: PLC0415 - it takes a while to import, and no run needs it for this
+
+    with closing(sqlite3.connect(":memory:")) as connection:
+        db = Database(connection, execute_plugins=False)
+        for name in TABLES:
+            _create(db, name)
+        made = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid").fetchall()
+    return "".join(f"{statement};\n" for (statement,) in made)
 
 
 def _create(db: Database, name: str) -> None:

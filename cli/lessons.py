@@ -153,7 +153,7 @@ def _show(known: Sequence[Lesson], batches: Sequence[Batch], names: Mapping[str,
             if batch.state == "open"
             else f"{figures.accepted} of {figures.documents} accepted, {figures.rounds} rounds, {figures.calls} calls"
         )
-        under = f", told {', '.join(batch.lessons)}" if batch.lessons else ""
+        under = f", shown {', '.join(batch.lessons)}" if batch.lessons else ""
         out.print(printable(f"batch {batch.batch}: {made}{under}{f': {batch.note}' if batch.note else ''}"))
         for lesson in known:
             if lesson.batch == batch.batch:

@@ -4,7 +4,7 @@ At a server each walks its domain's loop, and what became of them is collected:
 
     START -> intake -> (Send, once a document) the loop of its domain -> collect -> END
 
-In a run with lessons a batch walks the loop, an analyst writes lessons from it, and the next one is told of them:
+In a run with lessons a batch walks the loop, an analyst writes lessons from it, and the next one is shown them:
 
     START -> choose_batch -> walk_batch -> analyse_batch -> choose_batch -> ... -> END
 """

@@ -38,7 +38,7 @@ class Exported:
     turns: bool = False
     """Whether the rows are the challenger's turns, not examples."""
     unknown: int = 0
-    """Turns left out: how they were asked cannot be told any more, or what became of them."""
+    """Turns left out: how they were asked is not known any more, or what became of them."""
 
 
 async def export_run(

@@ -40,16 +40,16 @@ class Services:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a document's challengers are told of lessons: the section of their prompt, and the versions in it."""
+class ShownLessons:
+    """What a document's challengers are shown lessons: the section of their prompt, and the versions in it."""
 
     text: str = ""
-    """Empty where there is nothing to tell: then the prompt is as it is without lessons, to the byte."""
+    """Empty where there is nothing to show: then the prompt is as it is without lessons, to the byte."""
     lessons: tuple[str, ...] = ()
     """As `Lesson.ref` names them."""
 
 
-NOTHING = Told()
+NOTHING = ShownLessons()
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Context:
     """How often the document was taken up again after an error."""
     rounds_before: int = 0
     """Rounds that the document had when it was asked about again: they do not count against `max_rounds`."""
-    told: Told = NOTHING
+    shown_lessons: ShownLessons = NOTHING
     """Lessons that its batch was begun with, in a run with lessons."""
 
     async def take(self, text: str, *, title: str = "", name: str = "") -> State:

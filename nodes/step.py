@@ -104,7 +104,7 @@ class Step:
             kind=self.services.domain.kind,
             candidate=self.candidate if self.state.get("candidate") else None,
             passage=(self.state.get("passage") or {}).get("text", ""),
-            lessons=self.context.told.lessons,
+            lessons=self.context.shown_lessons.lessons,
         )
 
     def scores(self, stage: Stage, attempts: Iterable[Attempt] | None = None) -> list[Fraction]:

@@ -14,8 +14,8 @@ from autodata.checkpoints.queries.lessons import batches, lesson_versions
 from autodata.checkpoints.records import DocumentStatus
 from autodata.graphs.dataset import STEPS, build_lessons
 from autodata.models.caller import Caller
-from autodata.nodes.context import NOTHING, Told
-from autodata.nodes.dataset.lessons import told
+from autodata.nodes.context import NOTHING, ShownLessons
+from autodata.nodes.dataset.lessons import section_of
 from autodata.nodes.dataset.settings import LessonsConfig
 from autodata.nodes.dataset.state import DatasetContext
 from autodata.prompts import PromptPack, load_pack
@@ -33,11 +33,11 @@ class DatasetLoop:
         self._runner, self._settings, self._caller, self._prompts = runner, settings, caller, prompts
         self._graph: Any = build_lessons().compile()
         self._left: dict[str, Mapping[str, Any]] = {}
-        self._told: dict[str, Told] = {}
+        self._shown: dict[str, ShownLessons] = {}
 
-    def of(self, document_id: str) -> Told:
-        """Return what the challengers of a document are told: what its latest batch was begun with."""
-        return self._told.get(document_id, NOTHING)
+    def of(self, document_id: str) -> ShownLessons:
+        """Return what the challengers of a document are shown: what its latest batch was begun with."""
+        return self._shown.get(document_id, NOTHING)
 
     async def work_on(self, rows: Rows) -> None:
         """Take open documents through the outer loop. Those whose review was answered go on alone, as do chosen ones.
@@ -88,8 +88,8 @@ class DatasetLoop:
         versions = {lesson.ref: lesson for lesson in await lesson_versions(self._runner.ledger)}
         for batch in await batches(self._runner.ledger):
             counted = batch.steer if self._settings.steer else Steer()
-            of_batch = told(self._prompts, _in_force(batch, versions), counted)
-            self._told |= dict.fromkeys(batch.documents, of_batch)
+            of_batch = section_of(self._prompts, _in_force(batch, versions), counted)
+            self._shown |= dict.fromkeys(batch.documents, of_batch)
 
 
 def _in_force(batch: Batch, versions: Mapping[str, Lesson]) -> list[Lesson]:

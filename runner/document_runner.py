@@ -275,8 +275,10 @@ class Runner:
 
     def _context(self, document_id: str, epoch: int) -> Context:
         before = self._rounds_before.get(document_id, 0)
-        told = self.loop.of(document_id) if self.loop else NOTHING
-        return Context(self._services, evaluation=self._queue.evaluation, epoch=epoch, rounds_before=before, told=told)
+        shown = self.loop.of(document_id) if self.loop else NOTHING
+        return Context(
+            self._services, evaluation=self._queue.evaluation, epoch=epoch, rounds_before=before, shown_lessons=shown
+        )
 
     def _thread_id(self, document_id: str) -> str:
         return f"{self._queue.evaluation}/{document_id}"

@@ -131,7 +131,7 @@ def require_sound(config: RunConfig, moment: Moment, change: Change) -> None:
 async def make_fork(config: RunConfig, moment: Moment, change: Change) -> Path:
     """Make a fork's folder, ready for a session, and return it. Nothing is spent yet. Raises as `require_sound`.
 
-    The fork is one document, alone: it is told of no lesson, and makes none.
+    The fork is one document, alone: it is shown no lesson, and makes none.
     """
     require_sound(config, moment, change)
     config = config.model_copy(update={"lessons": LessonsConfig()})

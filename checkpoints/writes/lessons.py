@@ -10,7 +10,7 @@ from autodata.checkpoints.protocols import Store
 
 
 async def record_batch(store: Store, batch: Batch, at: str) -> None:
-    """Record a batch that begins: its documents, and what their challengers are told."""
+    """Record a batch that begins: its documents, and what their challengers are shown."""
     row = {
         "batch": batch.batch,
         "documents": batch.documents,

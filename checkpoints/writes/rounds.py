@@ -54,7 +54,7 @@ class OpenRound:
     candidate: Candidate | None
     passage: str = ""
     lessons: tuple[str, ...] = ()
-    """The versions of lessons that its challenger is told of."""
+    """The versions of lessons that its challenger is shown."""
 
 
 async def record_opened(

@@ -96,7 +96,7 @@ class ExampleRow(TypedDict):
     preset: str
     prompt_version: str
     lessons: list[str]
-    """The versions of lessons that the challenger was told of, such as `L3.1`; none in a run without lessons."""
+    """The versions of lessons that the challenger was shown, such as `L3.1`; none in a run without lessons."""
     models: list[Played]
     run: str
     """16 hex digits that stand for the run's configuration."""

@@ -84,7 +84,7 @@ def last_step(row: Mapping[str, Any]) -> int:
     """Return the index in `STEPS` of the last step that a closed round reached.
 
     A rule of code, a loop judge, a final check or a person can say no at several places: how far the round came by
-    then is told by who had answered.
+    then follows from who had answered.
     """
     if row["outcome"] == "accepted":
         return len(STEPS) - 1

@@ -1,7 +1,7 @@
 """The simulated world's skills and topics: a challenger with habits, lessons that it reads as text, and their analyst.
 
 A challenger knows `World.skills` skills and as many topics, and asks for the first of them far more often than for the
-last. What it is told in the fenced lessons of its prompt changes that, line by line: a line that says less of a name
+last. What it is shown in the fenced lessons of its prompt changes that, line by line: a line that says less of a name
 makes it rarer, one that says more makes it more frequent, one that says harder or easier moves the difficulty. It obeys
 whatever stands there, and so does worse by bad lessons. The same skill and topic make nearly the same question.
 

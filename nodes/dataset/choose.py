@@ -1,4 +1,4 @@
-"""Choose the next batch: documents of which little was asked so far, with what their challengers are told."""
+"""Choose the next batch: documents of which little was asked so far, with what their challengers are shown."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ MOSTLY = Fraction(1, 2)
 LEAST = 3
 """Examples that hold what is asked often, at least."""
 MOST_NAMES, NAME_CHARS = 6, 80
-"""Names of skills and types that a challenger is told of, of each sort, and their length."""
+"""Names of skills and types that a challenger is shown, of each sort, and their length."""
 
 _WORD = re.compile(r"[^\W\d_]{6,}")
 
 
 async def choose_batch(state: DatasetState, runtime: Runtime[DatasetContext]) -> dict[str, Any]:
-    """Go on with the batch that was begun, or choose the next documents and write down what they are told."""
+    """Go on with the batch that was begun, or choose the next documents and write down what they are shown."""
     context = runtime.context
     walker, ledger = context.walker, context.ledger
     known = await batches(ledger)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from autodata.checkpoints.lessons import MOST_EVIDENCE, Batch, Lesson, Steer
 from autodata.checkpoints.queries.lessons import latest
 from autodata.checkpoints.shingles import ShingleIndex
-from autodata.nodes.context import NOTHING, Told
+from autodata.nodes.context import NOTHING, ShownLessons
 from autodata.nodes.dataset.schemas import BatchAnalysis, bare
 from autodata.nodes.dataset.settings import LessonsConfig
 from autodata.prompts import PromptPack, fence
@@ -21,10 +21,10 @@ def shown_lessons(lessons: Sequence[Lesson]) -> str:
     return "\n".join(f"- {lesson.lesson_id}: {lesson.text}" for lesson in lessons)
 
 
-def told(prompts: PromptPack, lessons: Sequence[Lesson], found: Steer) -> Told:
-    """Return what the challengers of a batch are told: its lessons, and what is asked often and seldom, fenced.
+def section_of(prompts: PromptPack, lessons: Sequence[Lesson], found: Steer) -> ShownLessons:
+    """Return what the challengers of a batch are shown: its lessons, and what is asked often and seldom, fenced.
 
-    Without either there is nothing to tell, and the prompt is as it is without lessons.
+    Without either there is nothing to show, and the prompt is as it is without lessons.
     """
     lines = [shown_lessons(lessons)] if lessons else []
     lines += [f"- asked often so far, so ask for something else: {'; '.join(found.often)}"] if found.often else []
@@ -32,7 +32,7 @@ def told(prompts: PromptPack, lessons: Sequence[Lesson], found: Steer) -> Told:
     if not lines:
         return NOTHING
     text = prompts[SECTION].render({"lessons": fence("lessons", "\n".join(lines))})[-1]["content"]
-    return Told(text, tuple(lesson.ref for lesson in lessons))
+    return ShownLessons(text, tuple(lesson.ref for lesson in lessons))
 
 
 def merged(

@@ -25,7 +25,7 @@ class LessonsConfig(Settings):
     sample: int = Field(default=8, ge=1, le=50)
     """Rounds of a batch that the analyst reads, spread over what became of them."""
     steer: bool = True
-    """Whether challengers are told, besides lessons, which skills and types of question were asked often and seldom."""
+    """Whether challengers are shown which skills and types of question were asked often and seldom, besides lessons."""
     near_duplicate: float = Field(default=THRESHOLD, gt=0, le=1)
     """Questions are refused that share this much of their words in threes with an accepted one."""
     patience: int = Field(default=10, ge=0)

@@ -1,4 +1,4 @@
-"""The outer loop over a run's documents, simulated: routes, resuming, what is told to whom, what stops it."""
+"""The outer loop over a run's documents, simulated: routes, resuming, what is shown to whom, what stops it."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ async def test_a_run_that_dies_goes_on_and_pays_for_nothing_twice(
 
 
 @pytest.mark.slow
-async def test_a_lesson_switched_off_is_told_to_nobody_from_the_next_batch_on(tmp_path: Path) -> None:
+async def test_a_lesson_switched_off_is_shown_to_nobody_from_the_next_batch_on(tmp_path: Path) -> None:
     from autodata.checkpoints.writes import record_lessons
 
     folder = tmp_path / "run"

@@ -136,10 +136,10 @@ def test_doctor_measures_the_context_for_a_domain_of_passages(
     _, folder = quirky(profile)
     config = folder / "autodata.toml"
     config.write_text(f'domain = "facts"\n{config.read_text()}')
-    _, found, told = doctor(folder)
+    _, found, text = doctor(folder)
     readers = [one for one in found["endpoints"] if "challenger" in one["roles"]]
     assert [one["context"] for one in readers] == [read]
-    assert said in told
+    assert said in text
     advice = [fault["advice"] for one in readers for fault in one["faults"]]
     assert not any("max_chars" in one for one in advice), "documents of any length are taken: shorter ones do not help"
 

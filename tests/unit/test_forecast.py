@@ -160,14 +160,14 @@ def test_the_interval_holds_money_and_hours_as_often_as_calls_and_tokens() -> No
     widths = []
     for seed in range(RUNS):
         rows = world(random.Random(seed), PILOTED + TO_COME)
-        told = forecast(rows[:PILOTED], Plan(TO_COME, SIDE_BY_SIDE, 6), money, seed)
+        estimated = forecast(rows[:PILOTED], Plan(TO_COME, SIDE_BY_SIDE, 6), money, seed)
         for name, real in taken(rows[PILOTED:]).items():
-            figure = told.seconds if name == "seconds" else told.totals[name]
+            figure = estimated.seconds if name == "seconds" else estimated.totals[name]
             assert figure is not None
             assert figure.low is not None
             assert figure.high is not None
             held[name] += figure.low <= real <= figure.high
-        widths.append(width(told.seconds))
+        widths.append(width(estimated.seconds))
     # Nine of ten are to be held: fewer than 49 of 60 would be a chance of one in fifty.
     assert min(held.values()) >= 49, held
     assert max(held.values()) < RUNS, f"an interval that holds everything would say nothing: {held}"

@@ -27,7 +27,7 @@ from autodata.checkpoints.errors import DiskFailed, RunFailed, UserError
 from autodata.checkpoints.ledger import Ledger, MemoryLedger, open_readonly, run_lock
 from autodata.checkpoints.protocols import Blobs, Journal, Store
 from autodata.checkpoints.records import Stage
-from autodata.checkpoints.schema import SCHEMA_VERSION, TABLES
+from autodata.checkpoints.schema import SCHEMA, SCHEMA_VERSION, TABLES, schema_sql
 from autodata.corpus.summary import summarise
 from tests.support.commands import invoke
 
@@ -846,3 +846,7 @@ async def test_keys_of_threads_long_gone_are_let_go_and_read_again(path: Path, m
         assert len(opened._known._threads) <= 3
         for i in range(10):
             assert await opened.find_call(f"k{i}", f"main/{i}")
+
+
+def test_a_ledger_is_created_as_sqlite_utils_creates_it() -> None:
+    assert SCHEMA.read_text("utf-8") == schema_sql(), "type: make golden"
