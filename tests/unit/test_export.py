@@ -326,6 +326,8 @@ def test_parquet_has_the_types_of_a_row_even_without_rows(tmp_path: Path) -> Non
         pq.read_table(tmp_path / "hf" / "data" / f"{name}-00000-of-00001.parquet") for name in ("train", "test")
     )
     assert full.schema == empty.schema
+    file = pq.ParquetFile(tmp_path / "hf" / "data" / "test-00000-of-00001.parquet")
+    assert file.num_row_groups == 0, "datasets refuses a group without rows"
     assert full.to_pylist() == [dict(rich())]
 
 
