@@ -319,6 +319,9 @@ def test_a_card_says_how_hard_it_is_and_no_title_breaks_its_head(tmp_path: Path)
     assert known["configs"][0]["data_files"] == [{"split": "train", "path": "data/train-00000-of-00001.parquet"}]
     assert "| all | 2 | 0.17 | 0.88 | 0.71 | 0.00 | 0.00 | 0% |" in rest
     assert "| too_easy | 4 |" in rest
+    EXPORTERS["hf"](data(train=[rich()], test=[]), tmp_path / "bare")
+    head = yaml.safe_load((tmp_path / "bare" / "README.md").read_text("utf-8").split("---\n", 2)[1])
+    assert [file["split"] for file in head["configs"][0]["data_files"]] == ["train"], "an empty split cannot be loaded"
 
 
 def test_parquet_has_the_types_of_a_row_even_without_rows(tmp_path: Path) -> None:
@@ -327,6 +330,8 @@ def test_parquet_has_the_types_of_a_row_even_without_rows(tmp_path: Path) -> Non
         pq.read_table(tmp_path / "hf" / "data" / f"{name}-00000-of-00001.parquet") for name in ("train", "test")
     )
     assert full.schema == empty.schema
+    file = pq.ParquetFile(tmp_path / "hf" / "data" / "test-00000-of-00001.parquet")
+    assert file.num_row_groups == 0, "datasets refuses a group without rows"
     assert full.to_pylist() == [dict(rich())]
 
 
