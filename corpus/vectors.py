@@ -121,7 +121,7 @@ def groups(matrix: Matrix, count: int | None = None, most: int = MOST_GROUPS) ->
 
 
 def names(texts: Sequence[str], labels: Sequence[int], most: int = 3) -> list[str]:
-    """Return what to call each group: the words that its texts have and others lack, the most telling first."""
+    """Return what to call each group: the words that its texts have and others lack, those of the greatest difference first."""
     spread = [Counter(word for text in texts for word in set(words_of(text)))]
     inside = [Counter[str]() for _ in range(max(labels, default=-1) + 1)]
     sizes = Counter(labels)
@@ -130,12 +130,12 @@ def names(texts: Sequence[str], labels: Sequence[int], most: int = 3) -> list[st
     found: list[str] = []
     for label, words in enumerate(inside):
 
-        def telling(word: str, words: Counter[str] = words, label: int = label) -> tuple[float, str]:
+        def lacking(word: str, words: Counter[str] = words, label: int = label) -> tuple[float, str]:
             within = words[word] / sizes[label]
             elsewhere = (spread[0][word] - words[word]) / max(1, len(texts) - sizes[label])
             return -(within - elsewhere), word
 
-        chosen = sorted((word for word in words if word not in _EMPTY), key=telling)[:most]
+        chosen = sorted((word for word in words if word not in _EMPTY), key=lacking)[:most]
         name = ", ".join(chosen) or "no words"
         found.append(name if name not in found else f"{name} ({label + 1})")
     return found
