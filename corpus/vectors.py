@@ -121,7 +121,7 @@ def groups(matrix: Matrix, count: int | None = None, most: int = MOST_GROUPS) ->
 
 
 def names(texts: Sequence[str], labels: Sequence[int], most: int = 3) -> list[str]:
-    """Return what to call each group: the words that its texts have and others lack, those of the greatest difference first."""
+    """Return what to call each group: words that more of its texts have than of others, by that difference."""
     spread = [Counter(word for text in texts for word in set(words_of(text)))]
     inside = [Counter[str]() for _ in range(max(labels, default=-1) + 1)]
     sizes = Counter(labels)
