@@ -8,7 +8,6 @@ from typing import Any
 
 import httpx
 import httpx2
-import openai
 import pytest
 
 from autodata.checkpoints.errors import UserError
@@ -24,9 +23,16 @@ from tests.support.stages import first_quick
 
 SCHEMA = CS.scorer.draft
 MESSAGES = [{"role": "system", "content": "Write a question."}, {"role": "user", "content": "The mast’s lamps: ½."}]
-CHOICE = {"index": 0, "message": {"role": "assistant", "content": "Two."}, "finish_reason": "stop"}
+CHOICE: dict[str, Any] = {"index": 0, "message": {"role": "assistant", "content": "Two."}, "finish_reason": "stop"}
 USAGE = {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}
-WHOLE = {"id": "c-1", "object": "chat.completion", "created": 1, "model": "big", "choices": [CHOICE], "usage": USAGE}
+WHOLE: dict[str, Any] = {
+    "id": "c-1",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "big",
+    "choices": [CHOICE],
+    "usage": USAGE,
+}
 
 
 def of(message: Any) -> dict[str, Any]:
@@ -214,7 +220,3 @@ async def test_a_client_of_httpx_serves_as_well(monkeypatch: pytest.MonkeyPatch)
 def test_another_client_is_refused_by_name() -> None:
     with pytest.raises((UserError, ValueError), match="client"):
         ModelSettings.model_validate({"model": "m", "client": "curl"})
-
-
-def test_openai_client_can_be_a_weak_key() -> None:
-    assert openai.AsyncOpenAI.__hash__ is object.__hash__
