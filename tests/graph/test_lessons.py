@@ -303,8 +303,11 @@ async def test_a_documents_own_example_never_stands_against_it() -> None:
     assert await known.near("e", "What holds the valve shut at night?") == (
         f"{REFUSED}: that of d.md: What holds the valve shut at night?"
     )
-    assert known.claim("e", "Who opens the gate, and when is it opened?") == ""
-    assert known.claim("f", "Who opens the gate, and when is it opened?").startswith(REFUSED)
+    assert await known.claim("e", "Who opens the gate, and when is it opened?") == ""
+    assert (await known.claim("f", "Who opens the gate, and when is it opened?")).startswith(REFUSED)
+    resumed: Any = AcceptedQuestions(Ledger(), 0.7)  # type: ignore[arg-type]
+    assert (await resumed.claim("e", "What holds the valve shut at night?")).startswith(REFUSED), "read here first"
+    assert await resumed.claim("d", "What holds the valve shut at night?") == ""
 
 
 async def _rows(folder: Path, table: str) -> list[dict[str, Any]]:

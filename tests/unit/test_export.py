@@ -271,19 +271,20 @@ def test_the_same_run_gives_the_same_bytes_and_a_new_export_replaces_an_old_one(
         assert EXPORTERS[name](data(train=[rich(), rich(2)], test=[rich(3)]), out) == 3
         return {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
 
-    first = written("first")
+    first = written("export_a")
     manifest = json.loads(first[MANIFEST])
     assert manifest["format"] == name
     assert manifest["files"].keys() == first.keys() - {MANIFEST}
-    (tmp_path / "first" / "stale.txt").write_text("old")
-    assert written("first") == first
+    (tmp_path / "export_a" / "stale.txt").write_text("old")
+    assert written("export_a") == first
     other = {
-        path.replace("second", "first"): text.replace(b"second", b"first") for path, text in written("second").items()
+        path.replace("export_b", "export_a"): text.replace(b"export_b", b"export_a")
+        for path, text in written("export_b").items()
     }
     assert other.keys() == first.keys()
     if name != "verifiers":  # its package is called as the folder is
         assert other == first
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "second"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["export_a", "export_b"]
 
 
 def test_a_chat_is_the_best_answer_and_a_pair_the_widest(tmp_path: Path) -> None:
