@@ -81,7 +81,8 @@ def _push(api: HfApi, files: Mapping[str, bytes], rows: int, dataset: str, *, pr
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, RepoFile  # noqa: PLC0415 - an extra
 
     name = api.create_repo(dataset, repo_type="dataset", private=private, exist_ok=True).repo_id
-    if private and not api.repo_info(name, repo_type="dataset").private:
+    hidden = bool(api.repo_info(name, repo_type="dataset").private)
+    if private and not hidden:
         raise UserError(f"{name} is there already and public: push with --public, or choose another --dataset")
     there = {
         entry.path: entry.lfs.sha256 if entry.lfs else entry.blob_id
@@ -90,7 +91,7 @@ def _push(api: HfApi, files: Mapping[str, bytes], rows: int, dataset: str, *, pr
     }
     if MANIFEST not in there and (others := sorted(there.keys() - _MADE_WITH_A_REPOSITORY)):
         raise UserError(f"{name} holds other files than an export ({', '.join(others[:3])}): choose another --dataset")
-    where = f"Hugging Face dataset {name}, {'private' if private else 'public'}"
+    where = f"Hugging Face dataset {name}, {'private' if hidden else 'public'}"
     changed = [path for path, content in files.items() if there.get(path) not in _names_of(content)]
     stale = [path for path in there if _OURS.fullmatch(path) and path not in files]
     if not changed and not stale:

@@ -31,10 +31,12 @@ from autodata.models.reply import Reply
 from autodata.models.scan import Unusable
 from autodata.models.seeds import seed_for
 from autodata.nodes.challenger import asked
+from autodata.nodes.context import NOTHING, ShownLessons
 from autodata.nodes.extractor import shown_extract
 from autodata.nodes.grounding import grounding_of, shown
 from autodata.prompts import PromptPack
 from autodata.runner.config import RunConfig, stored_config
+from autodata.runner.dataset import dataset_pack, shown_by_document
 
 Row = Mapping[str, Any]
 
@@ -45,7 +47,7 @@ class Turns:
 
     turns: list[TurnRow]
     unknown: int = 0
-    """Turns that are left out: the folder no longer tells what was asked, or what became of what was written."""
+    """Turns that are left out: the folder no longer says what was asked, or what became of what was written."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,9 @@ async def challenger_turns(run: Path, *, source: bool = False) -> Turns:
         rounds: dict[str, list[Row]] = {}
         for row in await rounds_of_evaluation(ledger, MAIN):
             rounds.setdefault(row["document_id"], []).append(row)
-        reader = _Reader(config, pack, await run_id(ledger), source, await _grounding(ledger, config, calls))
+        lessons = config.lessons
+        shown = await shown_by_document(ledger, lessons, dataset_pack()) if lessons.enabled else {}
+        reader = _Reader(config, pack, await run_id(ledger), source, await _grounding(ledger, config, calls), shown)
     found = [reader.turn(list(same), rounds) for _, same in groupby(calls, _place)]
     turns = [turn for turn in found if turn is not None]
     return Turns(turns, len(found) - len(turns))
@@ -100,6 +104,8 @@ class _Reader:
     run: str
     source: bool
     grounding: Mapping[str, str]
+    lessons: Mapping[str, ShownLessons]
+    """What each document's challengers were shown of lessons, in a run with lessons."""
 
     def turn(self, tries: Sequence[Row], rounds: Mapping[str, Sequence[Row]]) -> TurnRow | None:
         """Return the turn of one challenger in one round, None where it is not known well enough."""
@@ -133,7 +139,7 @@ class _Reader:
             extract=shown_extract(domain, json.loads(first["extract"]) if first["extract"] else None),
             grounding=self.grounding.get(first["document_id"], ""),
             index=int(first["idx"]),
-            failures=before[-1]["feedback"] if before else "",
+            failures=self.lessons.get(first["document_id"], NOTHING).before(before[-1]["feedback"] if before else ""),
         )
         return messages if digest(messages, 64) == first["messages_hash"] else None
 

@@ -78,8 +78,9 @@ async def vectors_of(run: Path, texts: Sequence[str], asked: Asked, say: Callabl
     """
     model, name = await _identity(asked.settings)
     with vector_file(run) as kept:
-        missing = [text for text in texts if hash_of(text) not in kept.found(model, texts)]
-        missing = list({hash_of(text): text for text in missing}.values())
+        known = kept.found(model, texts)
+        by_hash = {hash_of(text): text for text in texts}
+        missing = [text for one, text in by_hash.items() if one not in known]
         if not missing:
             say(f"Questions go to nobody: all have vectors of {name} already")
         else:
@@ -95,7 +96,7 @@ async def vectors_of(run: Path, texts: Sequence[str], asked: Asked, say: Callabl
                 used = batch.used
                 kept.keep(model, name, batch.vectors, tokens=batch.tokens, charged=used.tokens, usd=used.usd)
 
-            say(_where(asked.settings, missing, len(set(map(hash_of, texts))) - len(missing)))
+            say(_where(asked.settings, missing, len(by_hash) - len(missing)))
             async with _address(asked.settings) as base_url, new_client() as http:
                 await embedder(asked.settings, base_url, http, budget, keep, asked.retries).embed(missing)
         found = kept.found(model, texts)

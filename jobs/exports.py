@@ -102,5 +102,7 @@ def _with_prompts(facts: RunFacts, path: Path) -> RunFacts:
     pack, kind = config.pack(), config.chosen_domain.scorer
     versions = {role: prompt.version for role, prompt in pack.prompts.items()}
     judge = pack.prompts.get("verifier")
-    asked = JudgePrompt(judge.system, judge.user, judge.front.limits) if judge else JudgePrompt()
+    asked = JudgePrompt()
+    if judge:
+        asked = JudgePrompt(judge.system, judge.user, judge.front.limits, judge.front.verdict_alone)
     return replace(facts, judge=asked, prompts=versions, verifiable=isinstance(kind, VerifiableTask))

@@ -64,7 +64,7 @@ async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     text = await services.blobs.get(f"document/{step.document_id}")
     tied = await asyncio.to_thread(tied_to_numbers, step.candidate.question, text)
     # Another document may have come first while this one was checked.
-    if services.novelty and (near := services.novelty.claim(step.document_id, step.candidate.question)):
+    if services.novelty and (near := await services.novelty.claim(step.document_id, step.candidate.question)):
         return {"rejection": rejection_of(FailureMode.QUALITY, near)}
     await record_accepted(services.store, closed, example, tied=tied)
     step.emit(AcceptedEvent(**step.place, example=example))

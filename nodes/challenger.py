@@ -114,7 +114,7 @@ async def _written(step: Step, index: int) -> _Draft:
         extract=shown_extract(services.domain, state.get("extract")),
         grounding=await shown_grounding(step),
         index=index,
-        failures="\n\n".join(filter(None, (step.context.shown_lessons.text, state.get("feedback", "")))),
+        failures=step.context.shown_lessons.before(state.get("feedback", "")),
     )
     try:
         site = step.site("challenger", index=str(index))

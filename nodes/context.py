@@ -48,6 +48,10 @@ class ShownLessons:
     lessons: tuple[str, ...] = ()
     """As `Lesson.ref` names them."""
 
+    def before(self, feedback: str) -> str:
+        """Return what a challenger's prompt says of the past: the lessons, then the failures of its document."""
+        return "\n\n".join(filter(None, (self.text, feedback)))
+
 
 NOTHING = ShownLessons()
 

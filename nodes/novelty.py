@@ -29,21 +29,26 @@ class AcceptedQuestions:
 
     async def near(self, document_id: str, question: str) -> str:
         """Return why a question is refused, in words; empty for one that is new."""
-        async with self._reading:
-            for row in await accepted_questions(self._ledger, self._read):
-                self._read = row["place"]
-                self._add(row["document_id"], row["name"], row["question"])
+        await self._read_new()
         return self._refused(document_id, question)
 
-    def claim(self, document_id: str, question: str) -> str:
-        """Return what `near` would, and otherwise take the question for the document, at once.
+    async def claim(self, document_id: str, question: str) -> str:
+        """Return what `near` does, and otherwise take the question for the document, at once.
 
-        Between the two nothing is waited for: of two documents that come with one question the first has it.
+        Between the two nothing is waited for: of two documents that come with one question the first has it. The ledger
+        is read here too: a document may come here first in a session that goes on after a crash.
         """
+        await self._read_new()
         if refused := self._refused(document_id, question):
             return refused
         self._add(document_id, "", question)
         return ""
+
+    async def _read_new(self) -> None:
+        async with self._reading:
+            for row in await accepted_questions(self._ledger, self._read):
+                self._read = row["place"]
+                self._add(row["document_id"], row["name"], row["question"])
 
     def _add(self, document_id: str, name: str, question: str) -> None:
         self._index.add(document_id, question)

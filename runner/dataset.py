@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.runnables.config import var_child_runnable_config
 
+from autodata.checkpoints.ledger import Reader
 from autodata.checkpoints.lessons import Batch, Lesson, Steer
 from autodata.checkpoints.queries.lessons import batches, lesson_versions
 from autodata.checkpoints.records import DocumentStatus
@@ -85,11 +86,17 @@ class DatasetLoop:
 
     async def look_up(self) -> None:
         """Read what each document's latest batch was begun with."""
-        versions = {lesson.ref: lesson for lesson in await lesson_versions(self._runner.ledger)}
-        for batch in await batches(self._runner.ledger):
-            counted = batch.steer if self._settings.steer else Steer()
-            of_batch = section_of(self._prompts, _in_force(batch, versions), counted)
-            self._shown |= dict.fromkeys(batch.documents, of_batch)
+        self._shown = await shown_by_document(self._runner.ledger, self._settings, self._prompts)
+
+
+async def shown_by_document(ledger: Reader, settings: LessonsConfig, prompts: PromptPack) -> dict[str, ShownLessons]:
+    """Return what the challengers of each document are shown: what its latest batch was begun with."""
+    versions = {lesson.ref: lesson for lesson in await lesson_versions(ledger)}
+    shown: dict[str, ShownLessons] = {}
+    for batch in await batches(ledger):
+        counted = batch.steer if settings.steer else Steer()
+        shown |= dict.fromkeys(batch.documents, section_of(prompts, _in_force(batch, versions), counted))
+    return shown
 
 
 def _in_force(batch: Batch, versions: Mapping[str, Lesson]) -> list[Lesson]:

@@ -36,6 +36,7 @@ def scorer_files(data: ExportSet, folder: str = "") -> dict[str, str | bytes]:
         "user": judge.user,
         "limits": dict(judge.limits),
         "verifiable": data.facts.verifiable,
+        "verdict_alone": judge.verdict_alone,
     }
     return {f"{folder}scoring.py": template("scoring.py"), f"{folder}judge.json": json_text(prompt, indent=2) + "\n"}
 

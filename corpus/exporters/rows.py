@@ -112,6 +112,8 @@ class JudgePrompt:
     system: str = ""
     user: str = ""
     limits: Mapping[str, int] = field(default_factory=dict)
+    verdict_alone: bool = False
+    """Whether it is asked for its verdict alone, which may come as one word."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from autodata.checkpoints.lessons import Batch, Lesson
 from autodata.checkpoints.queries.lessons import accepted_questions, batches, latest, lesson_versions
 from autodata.checkpoints.shingles import ShingleIndex
 from autodata.graphs.dataset import after_analyse, after_choose, after_walk, build_lessons
+from autodata.jobs.challenger_turns import challenger_turns
 from autodata.nodes.novelty import REFUSED, AcceptedQuestions
 from autodata.runner.config import RunConfig, stored_config
 from autodata.runner.document_runner import Runner, open_runner
@@ -123,6 +124,15 @@ async def test_every_round_says_which_lessons_it_was_written_under(whole: tuple[
     for row in await _rows(folder, "rounds"):
         assert tuple(row["lessons"].split()) == of_document[row["document_id"]]
     assert any(row["lessons"] for row in await _rows(folder, "rounds"))
+
+
+@pytest.mark.slow
+async def test_turns_are_known_with_the_lessons_that_they_were_asked_under(whole: tuple[Path, Session]) -> None:
+    turns = await challenger_turns(whole[0])
+    async with open_readonly(whole[0] / "run.db") as ledger:
+        asked = await ledger.read("select count(*) as n from calls where role = 'challenger' and try = 0")
+    assert (len(turns.turns), turns.unknown) == (asked[0]["n"], 0)
+    assert any("taught about which questions to ask" in turn["prompt"][-1]["content"] for turn in turns.turns)
 
 
 @pytest.mark.slow
@@ -303,8 +313,11 @@ async def test_a_documents_own_example_never_stands_against_it() -> None:
     assert await known.near("e", "What holds the valve shut at night?") == (
         f"{REFUSED}: that of d.md: What holds the valve shut at night?"
     )
-    assert known.claim("e", "Who opens the gate, and when is it opened?") == ""
-    assert known.claim("f", "Who opens the gate, and when is it opened?").startswith(REFUSED)
+    assert await known.claim("e", "Who opens the gate, and when is it opened?") == ""
+    assert (await known.claim("f", "Who opens the gate, and when is it opened?")).startswith(REFUSED)
+    resumed: Any = AcceptedQuestions(Ledger(), 0.7)  # type: ignore[arg-type]
+    assert (await resumed.claim("e", "What holds the valve shut at night?")).startswith(REFUSED), "read here first"
+    assert await resumed.claim("d", "What holds the valve shut at night?") == ""
 
 
 async def _rows(folder: Path, table: str) -> list[dict[str, Any]]:

@@ -106,6 +106,23 @@ def test_a_reference_is_marked_right_or_wrong() -> None:
     assert scoring.by_code(plain, "It was not 1995 but 1997.", PROMPT) is None
 
 
+@pytest.mark.parametrize(
+    ("said", "score"), [("true", 1.0), ("No.", 0.0), ("**True**", 1.0), ('{"correct": false}', 0.0), ("maybe", None)]
+)
+def test_a_verdict_alone_may_be_one_word_where_the_prompt_asks_for_no_more(said: str, score: float | None) -> None:
+    plain, alone = row([], reference_answer="1997"), {**PROMPT, "verdict_alone": True}
+    assert scoring.schema(plain, alone)["properties"].keys() == {"correct"}
+    if score is None:
+        with pytest.raises(scoring.Unreadable):
+            scoring.read(plain, said, alone)
+    else:
+        assert scoring.read(plain, said, alone) == score
+    with pytest.raises(scoring.Unreadable):
+        scoring.read(plain, "true", PROMPT)
+    with pytest.raises(scoring.Unreadable):
+        scoring.read(row([1]), "true", alone)
+
+
 @pytest.mark.parametrize(("answer", "score"), [("\\boxed{\\frac12}", 1.0), ("\\boxed{\\frac13}", 0.0)])
 def test_exact_answers_are_compared_as_the_run_does(answer: str, score: float) -> None:
     problem = row([], question="What is half of one?", reference_answer="1/2")

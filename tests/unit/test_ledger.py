@@ -836,6 +836,23 @@ async def test_calls_of_a_thread_are_known_before_and_after_they_are_saved(path:
         assert await opened.find_call("new")
 
 
+async def test_a_call_that_is_saved_while_its_threads_keys_are_read_is_known() -> None:
+    begun, answer = asyncio.Event(), asyncio.Event()
+
+    async def read(sql: str, params: Any) -> list[dict[str, Any]]:
+        begun.set()
+        await answer.wait()
+        return [{"key": "old"}]
+
+    known = known_calls.KnownCalls(read)
+    looking = asyncio.create_task(known.hold("old", "main/a"))
+    await begun.wait()
+    known.note("new", "main/a")
+    answer.set()
+    assert await looking
+    assert await known.hold("new", "main/a")
+
+
 async def test_keys_of_threads_long_gone_are_let_go_and_read_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(known_calls, "THREADS", 3)
     row = {"role": "judge", "model": "m", "response": "a", "created_at": "2026"}

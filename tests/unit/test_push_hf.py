@@ -87,6 +87,8 @@ def test_what_is_not_ours_and_what_everybody_sees_is_left_alone(hub: Hub) -> Non
         push_hf(files, 1, "ann/open")
     assert not any(dataset.commits for dataset in hub.datasets.values())
     assert push_hf(files, 1, "ann/open", private=False).where.endswith("public")
+    hub.datasets["ann/closed"] = Dataset(private=True)
+    assert push_hf(files, 1, "ann/closed", private=False).where.endswith("private"), "what it is, not what was asked"
 
 
 def test_a_token_is_needed_and_one_that_is_refused_is_the_users_to_mend(

@@ -43,6 +43,8 @@ _REASONING_END = re.compile(
 )
 _OBJECT_BEGINS = re.compile(r"\s*\"")
 LONGEST_WAIT = 60.0
+WORDS = {"true": True, "yes": True, "false": False, "no": False}
+"""What a judge may say that is asked for its verdict alone."""
 MOST_STARTS = 2000
 """A judge's reply with more opening braces than this is a model that repeats itself."""
 
@@ -77,7 +79,7 @@ def messages(row: Mapping[str, Any], answer: str, prompt: Mapping[str, Any]) -> 
         "answer": fence("answer", answer[:MOST_CHARS]),
         "criteria": fence("criteria", criteria),
         "reference": fence("reference", row.get("reference_answer") or ""),
-        "schema": json.dumps(schema(row)),
+        "schema": json.dumps(schema(row, prompt)),
         **{name: str(number) for name, number in prompt.get("limits", {}).items()},
     }
     texts = {"system": prompt["system"], "user": prompt["user"]}
@@ -88,10 +90,11 @@ def messages(row: Mapping[str, Any], answer: str, prompt: Mapping[str, Any]) -> 
     ]
 
 
-def schema(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the JSON schema of the judge's reply."""
+def schema(row: Mapping[str, Any], prompt: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the JSON schema of the judge's reply; where its prompt wants no more, its verdict alone."""
     if not rubric(row):
-        said = {name: {"type": "string"} for name in ("reference_says", "answer_says")}
+        quoted = () if (prompt or {}).get("verdict_alone") else ("reference_says", "answer_says")
+        said = {name: {"type": "string"} for name in quoted}
         return {"type": "object", "properties": {**said, "correct": {"type": "boolean"}}, "required": ["correct"]}
     properties = {"number": {"type": "integer"}, "reason": {"type": "string"}, "met": {"type": "boolean"}}
     mark = {"type": "object", "properties": properties, "required": ["number", "met"]}
@@ -99,13 +102,16 @@ def schema(row: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": {"marks": marks}, "required": ["marks"]}
 
 
-def read(row: Mapping[str, Any], reply: str) -> float:
+def read(row: Mapping[str, Any], reply: str, prompt: Mapping[str, Any] | None = None) -> float:
     """Return the score in a judge's reply, in 0..1.
 
-    Raises Unreadable when a mark is missing, doubled, or neither true nor false.
+    Where the judge's prompt wants its verdict alone, one word is enough. Raises Unreadable when a mark is missing,
+    doubled, or neither true nor false.
     """
-    found = _last_object(final_answer(reply))
-    items = rubric(row)
+    items, said = rubric(row), final_answer(reply)
+    if (prompt or {}).get("verdict_alone") and not items and (word := said.strip(" .!*`'\"").lower()) in WORDS:
+        return float(WORDS[word])
+    found = _last_object(said)
     if not items:
         if not isinstance(found.get("correct"), bool):
             raise Unreadable("correct: true or false is needed")
@@ -158,7 +164,7 @@ def score(row: Mapping[str, Any], text: str, judge: Judge | None = None) -> floa
     asked = messages(row, answer, prompt)
     for _ in range(TRIES):
         try:
-            return read(row, (judge or endpoint)(asked))
+            return read(row, (judge or endpoint)(asked), prompt)
         except Unreadable:
             continue
     return None

@@ -47,7 +47,7 @@ def criteria() -> Any:
         for _ in range(scoring.TRIES):
             reply = (await get_model(role="grader").generate(asked)).completion
             try:
-                return Score(value=scoring.read(row, reply), answer=answer, explanation=reply)
+                return Score(value=scoring.read(row, reply, prompt), answer=answer, explanation=reply)
             except scoring.Unreadable:
                 continue
         raise ValueError(f"the grader's replies cannot be read: {reply[:200]!r}")

@@ -42,7 +42,7 @@ class CriteriaJudge(vf.Judge[float]):
 
     def parse(self, response: vf.JudgeResponse[float]) -> float:
         """Return the score in a reply. Raises Unreadable: a judge's slip is not held against the answer."""
-        return scoring.read(self.row, response.text)
+        return scoring.read(self.row, response.text, scoring.judge_prompt(HERE))
 
 
 class Question(vf.Task[Data, vf.State, QuestionConfig]):
