@@ -350,12 +350,13 @@ class MemoryLedger:
 
 
 @contextmanager
-def run_lock(folder: Path) -> Iterator[None]:
+def run_lock(folder: Path, name: str = "lock") -> Iterator[None]:
     """Hold a run folder for this process, so that no second one works in it. The lock dies with its process.
 
+    Locks of other names are for work that may go on beside a run's.
     Raises UserError when another process holds it, RunFailed when the folder cannot be written.
     """
-    path = folder / "lock"
+    path = folder / name
     with ExitStack() as stack:
         try:
             file = stack.enter_context(path.open("a+", encoding="utf-8", errors="replace"))

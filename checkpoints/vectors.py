@@ -16,8 +16,11 @@ from pathlib import Path
 from sys import byteorder
 
 from autodata.checkpoints.errors import DiskFailed, UserError
+from autodata.checkpoints.ledger import run_lock
 
 NAME = "embeddings.db"
+LOCK = "embeddings.lock"
+"""Held while vectors are added."""
 MOST_CHARS = 1_500
 """Characters of a text that a vector is made from: what models of short texts take, too."""
 _SCHEMA = """
@@ -110,10 +113,13 @@ class VectorFile:
 
 @contextmanager
 def vector_file(folder: Path) -> Iterator[VectorFile]:
-    """Open a run folder's vectors to add some. Raises UserError where the file cannot be made or is none."""
+    """Open a run folder's vectors to add some, alone: two at once would pay for the same texts.
+
+    Raises UserError where the file cannot be made or is none, or another process adds to it.
+    """
     path = folder / NAME
     try:
-        with closing(sqlite3.connect(path, timeout=30)) as database:
+        with closing(sqlite3.connect(path, timeout=30)) as database, run_lock(folder, LOCK):
             database.executescript(_SCHEMA)
             yield VectorFile(database)
     except sqlite3.DatabaseError as error:

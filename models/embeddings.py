@@ -78,6 +78,7 @@ class Embedder:
                         raise
                     await self._after(fault, tried, error)
                 else:
+                    self.endpoint.responded()
                     self.endpoint.succeeded()
                     return
 
@@ -95,7 +96,8 @@ class Embedder:
             return batch
         except Exception as error:
             fault = classify(error)
-            if fault is not None and fault.may_be_billed:
+            # A ValueError is of a reply that came and cannot be used.
+            if fault is not None and (fault.may_be_billed or isinstance(error, ValueError)):
                 used = most
             raise
         finally:

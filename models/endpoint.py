@@ -98,13 +98,16 @@ class Endpoint:
             raise Drained(f"{self.name}: the call was not sent, for the run is ending")
 
     def succeeded(self) -> None:
-        """Note a reply: the row of failures is broken, and requests go out side by side again."""
+        """Note a reply that can be used: the row of failures is broken."""
         self.answered = True
         self._failures_in_a_row = 0
+        self.slots.answered()
+
+    def responded(self) -> None:
+        """Note a reply of any kind, a refusal too: the server is there, and requests go out side by side again."""
         self._without_reply.clear()
         self.probes = None
         self.slots.side_by_side()
-        self.slots.answered()
 
     def exhausted(self, message: str, pause_after: int) -> None:
         """Note a call that got no reply in all its attempts; the `pause_after`th in a row gives the endpoint up."""

@@ -80,6 +80,7 @@ class Sender:
                     await self._after_fault(call, fault, tried, error)
                     continue
                 reply, seconds = sent
+            call.model.endpoint.responded()
             if reply.ending in ANSWERS:
                 call.model.endpoint.succeeded()
             return reply, seconds
@@ -226,6 +227,7 @@ class Sender:
             endpoint.give_up(fault.message)
             raise EndpointDown(endpoint.down or fault.message) from error
         if fault.kind == "refused":
+            endpoint.responded()
             raise CallFailed(f"{endpoint.name} refused the request: {fault.message}", refused=True) from error
         endpoint.failed(call.key, fault, call.left, retries.probes)
         if tried == retries.max_attempts:

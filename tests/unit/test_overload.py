@@ -15,6 +15,7 @@ from autodata.checkpoints.ledger import MemoryLedger
 from autodata.models.caller import Caller
 from autodata.models.config import ModelSettings, RetryConfig
 from autodata.models.endpoint import PROBE_AFTER, Endpoint, RoleModel
+from autodata.models.faults import Fault
 from autodata.models.slots import Slots
 from tests.unit.scripted import ASK, SITE, Scripted, Status
 
@@ -134,3 +135,14 @@ async def test_a_burst_of_refusals_halves_the_number_once(taken: int, limit: int
     assert slots.limit == 16
     slots.narrow(4)
     assert (slots.most, slots.limit) == (4, 4)
+
+
+async def test_a_refusal_shows_that_a_server_is_back() -> None:
+    """Whoever answers at all is no longer asked by one request at a time, though no reply has come."""
+    endpoint = Endpoint("m at endpoint", 8)
+    fault = Fault("retry", "HTTP 502", status=502)
+    for number in range(PROBE_AFTER):
+        endpoint.failed(str(number), fault, endpoint.leaving(), 6)
+    assert (endpoint.probes, endpoint.slots.limit) == (0, 1)
+    endpoint.responded()
+    assert (endpoint.probes, endpoint.slots.limit) == (None, 4)

@@ -117,6 +117,13 @@ def test_a_file_that_is_none_is_one_line_and_no_report_fails_for_it(tmp_path: Pa
         pass
 
 
+def test_two_at_once_do_not_pay_for_the_same_vectors(tmp_path: Path) -> None:
+    with vector_file(tmp_path), pytest.raises(UserError, match="in use by another process"), vector_file(tmp_path):
+        pass
+    with vector_file(tmp_path):
+        pass
+
+
 def test_a_run_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="vectors cannot be kept"), vector_file(tmp_path / "none"):
         pass
