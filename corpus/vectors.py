@@ -121,7 +121,7 @@ def groups(matrix: Matrix, count: int | None = None, most: int = MOST_GROUPS) ->
 
 
 def names(texts: Sequence[str], labels: Sequence[int], most: int = 3) -> list[str]:
-    """Return what to call each group: the words that its texts have and others lack, the most distinct first."""
+    """Return what to call each group: words that more of its texts have than of others, by that difference."""
     spread = [Counter(word for text in texts for word in set(words_of(text)))]
     inside = [Counter[str]() for _ in range(max(labels, default=-1) + 1)]
     sizes = Counter(labels)
@@ -130,12 +130,12 @@ def names(texts: Sequence[str], labels: Sequence[int], most: int = 3) -> list[st
     found: list[str] = []
     for label, words in enumerate(inside):
 
-        def distinct(word: str, words: Counter[str] = words, label: int = label) -> tuple[float, str]:
+        def difference(word: str, words: Counter[str] = words, label: int = label) -> tuple[float, str]:
             within = words[word] / sizes[label]
             elsewhere = (spread[0][word] - words[word]) / max(1, len(texts) - sizes[label])
             return -(within - elsewhere), word
 
-        chosen = sorted((word for word in words if word not in _EMPTY), key=distinct)[:most]
+        chosen = sorted((word for word in words if word not in _EMPTY), key=difference)[:most]
         name = ", ".join(chosen) or "no words"
         found.append(name if name not in found else f"{name} ({label + 1})")
     return found

@@ -23,7 +23,9 @@ def card(data: ExportSet, files: Files, *, configs: Mapping[str, Files] | None =
     `configs` are the files by configuration where there are several, the default one first; `more` are sections of
     the format's own.
     """
-    return f"{_head(data, configs or {'default': files})}\n\n{card_text(data, more)}"
+    # A split without rows is not named: `datasets` cannot load one.
+    full = {name: paths for name, paths in files.items() if data.splits.get(name)} or files
+    return f"{_head(data, configs or {'default': full})}\n\n{card_text(data, more)}"
 
 
 def card_text(data: ExportSet, more: Sequence[str] = ()) -> str:

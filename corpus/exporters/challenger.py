@@ -24,9 +24,12 @@ def export_challenger(data: ExportSet, out: Path | None) -> int:
     for name, rows in data.turns.items():
         files[turns[name]] = parquet_bytes(rows, TurnRow)
         files[chats[name]] = parquet_bytes([chat_of(row) for row in rows if row["label"]], ChatRow)
+    # A split without rows is not named: `datasets` cannot load one.
+    accepted = [name for name, rows in data.turns.items() if any(row["label"] for row in rows)]
+    some = [name for name, rows in data.turns.items() if rows]
     configs = {
-        "turns": {name: [path] for name, path in turns.items()},
-        "sft": {name: [path] for name, path in chats.items()},
+        "turns": {name: [turns[name]] for name in some or turns},
+        "sft": {name: [chats[name]] for name in accepted or chats},
     }
     files["README.md"] = card(data, configs["turns"], configs=configs, more=(_section(data.turns),))
     write_folder(out, "challenger", files)

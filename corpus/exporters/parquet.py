@@ -20,9 +20,11 @@ def parquet_bytes(rows: Sequence[Mapping[str, Any]], row_type: Any) -> bytes:
     pyarrow = _pyarrow()
     import pyarrow.parquet as pq  # noqa: PLC0415 - an extra
 
-    table = pyarrow.Table.from_pylist([dict(row) for row in rows], schema=schema_of(row_type))
+    schema = schema_of(row_type)
     stream = io.BytesIO()
-    pq.write_table(table, stream, compression="zstd")
+    with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
+        if rows:  # without rows no group of them, for `datasets` cannot read an empty one
+            writer.write_table(pyarrow.Table.from_pylist([dict(row) for row in rows], schema=schema))
     return stream.getvalue()
 
 

@@ -63,12 +63,12 @@ def _numbered(items: tuple[LegalItem, ...]) -> tuple[LegalItem, ...]:
 
 
 def _by_place(items: object) -> object:
-    """Number items without any number, or in order from 0 or 1, by their place: nothing refers to their numbers."""
+    """Number items without any number, or in order from 1 under another key, by their place."""
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         return items
     said = [[key for key in item if folded(key) in _NUMBER] for item in items]
     numbers = [ordinal(item[keys[0]]) if len(keys) == 1 else None for item, keys in zip(items, said, strict=True)]
-    if not any(said) or numbers in ([*range(len(items))], [*range(1, len(items) + 1)]):
+    if not any(said) or numbers == [*range(1, len(items) + 1)]:
         rest = ({key: item[key] for key in item if folded(key) not in _NUMBER} for item in items)
         return [{"number": place, **item} for place, item in enumerate(rest, 1)]
     return items

@@ -114,13 +114,13 @@ async def test_an_answer_with_more_or_less_than_the_reference_goes_to_the_judge(
 
 
 async def test_another_number_in_the_same_unit_needs_no_judge() -> None:
-    asked = {"question": "How many litres a minute did the pump of Delft move?"}
-    answers: list[Answer] = ["78 litres a minute", "It moved 65 litres a minute.", "99 litres a minute"]
+    asked = {"question": "How many litres did the pump of Delft move each minute?"}
+    answers: list[Answer] = ["78 litres", "It moved 65 litres.", "99 litres"]
 
     def drafted(call: Call) -> Answer:
         moved = re.search(r"moved (\d+) litres", call.fenced("document"))
         assert moved
-        return fact(1, **asked, reference_answer=f"{moved[1]} litres a minute")
+        return fact(1, **asked, reference_answer=f"{moved[1]} litres")
 
     made = bench({"challenger": drafted, "weak_solver": answers})
     await made.run()

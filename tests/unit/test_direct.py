@@ -8,12 +8,11 @@ from typing import Any
 
 import httpx
 import httpx2
-import openai
 import pytest
 
 from autodata.checkpoints.errors import UserError
 from autodata.domains.domain import CS
-from autodata.models import factory
+from autodata.models import factory, openai_chat
 from autodata.models.config import ModelSettings
 from autodata.models.direct import Direct
 from autodata.models.faults import classify
@@ -24,9 +23,16 @@ from tests.support.stages import first_quick
 
 SCHEMA = CS.scorer.draft
 MESSAGES = [{"role": "system", "content": "Write a question."}, {"role": "user", "content": "The mast’s lamps: ½."}]
-CHOICE = {"index": 0, "message": {"role": "assistant", "content": "Two."}, "finish_reason": "stop"}
+CHOICE: dict[str, Any] = {"index": 0, "message": {"role": "assistant", "content": "Two."}, "finish_reason": "stop"}
 USAGE = {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}
-WHOLE = {"id": "c-1", "object": "chat.completion", "created": 1, "model": "big", "choices": [CHOICE], "usage": USAGE}
+WHOLE: dict[str, Any] = {
+    "id": "c-1",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "big",
+    "choices": [CHOICE],
+    "usage": USAGE,
+}
 
 
 def of(message: Any) -> dict[str, Any]:
@@ -67,7 +73,7 @@ async def test_every_quirk_is_met_alike(name: str, monkeypatch: pytest.MonkeyPat
     settings = configured(profile)["models"]["default"]
     for client in ("langchain", "direct"):
         server = Quirky(profile)
-        monkeypatch.setattr(factory, "new_client", lambda server=server: in_process(server))
+        monkeypatch.setattr(openai_chat, "new_client", lambda server=server: in_process(server))
         outcomes.append(await asked(settings, client))
         requests.append(server.requests)
     assert outcomes[0] == outcomes[1]
@@ -140,7 +146,7 @@ def answering(answer: Any) -> Any:
 
 
 async def compared(answer: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    monkeypatch.setattr(factory, "new_client", lambda: answering(answer))
+    monkeypatch.setattr(openai_chat, "new_client", lambda: answering(answer))
     settings = {"model": "big", "base_url": "https://quirky.test/v1"}
     stock, ours = [await asked(settings, client, 1) for client in ("langchain", "direct")]
     assert stock == ours
@@ -195,7 +201,7 @@ async def test_headers_query_and_body_are_those_of_the_library(monkeypatch: pyte
             return httpx2.Response(200, json=WHOLE)
 
         monkeypatch.setattr(
-            factory, "new_client", lambda: httpx2.AsyncClient(transport=httpx2.MockTransport(of_request))
+            openai_chat, "new_client", lambda: httpx2.AsyncClient(transport=httpx2.MockTransport(of_request))
         )
         await asked(settings, client)
     stock, ours = seen["langchain"], seen["direct"]
@@ -206,7 +212,7 @@ async def test_headers_query_and_body_are_those_of_the_library(monkeypatch: pyte
 
 async def test_a_client_of_httpx_serves_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     client = httpx.AsyncClient(transport=httpx.MockTransport(lambda request: httpx.Response(200, json=WHOLE)))
-    monkeypatch.setattr(factory, "new_client", lambda: client)
+    monkeypatch.setattr(openai_chat, "new_client", lambda: client)
     message, *_ = (await asked({"model": "big", "base_url": "https://quirky.test/v1"}, "direct", 1))[0]
     assert message["content"] == "Two."
 
@@ -214,7 +220,3 @@ async def test_a_client_of_httpx_serves_as_well(monkeypatch: pytest.MonkeyPatch)
 def test_another_client_is_refused_by_name() -> None:
     with pytest.raises((UserError, ValueError), match="client"):
         ModelSettings.model_validate({"model": "m", "client": "curl"})
-
-
-def test_openai_client_can_be_a_weak_key() -> None:
-    assert openai.AsyncOpenAI.__hash__ is object.__hash__

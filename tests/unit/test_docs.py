@@ -272,7 +272,7 @@ def test_help_holds_an_example_that_is_real(name: str) -> None:
 
 
 def needs_a_model(words: Sequence[str]) -> bool:
-    return list(words) == ["autodata", "demo"] or "--server" in words
+    return list(words) == ["autodata", "demo"] or bool({"--server", "--embeddings"} & {*words})
 
 
 def simulated(path: Path) -> None:

@@ -271,19 +271,20 @@ def test_the_same_run_gives_the_same_bytes_and_a_new_export_replaces_an_old_one(
         assert EXPORTERS[name](data(train=[rich(), rich(2)], test=[rich(3)]), out) == 3
         return {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
 
-    first = written("first")
+    first = written("folder1")
     manifest = json.loads(first[MANIFEST])
     assert manifest["format"] == name
     assert manifest["files"].keys() == first.keys() - {MANIFEST}
-    (tmp_path / "first" / "stale.txt").write_text("old")
-    assert written("first") == first
+    (tmp_path / "folder1" / "stale.txt").write_text("old")
+    assert written("folder1") == first
     other = {
-        path.replace("second", "first"): text.replace(b"second", b"first") for path, text in written("second").items()
+        path.replace("folder2", "folder1"): text.replace(b"folder2", b"folder1")
+        for path, text in written("folder2").items()
     }
     assert other.keys() == first.keys()
     if name != "verifiers":  # its package is called as the folder is
         assert other == first
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "second"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder1", "folder2"]
 
 
 def test_a_chat_is_the_best_answer_and_a_pair_the_widest(tmp_path: Path) -> None:
@@ -319,6 +320,9 @@ def test_a_card_says_how_hard_it_is_and_no_title_breaks_its_head(tmp_path: Path)
     assert known["configs"][0]["data_files"] == [{"split": "train", "path": "data/train-00000-of-00001.parquet"}]
     assert "| all | 2 | 0.17 | 0.88 | 0.71 | 0.00 | 0.00 | 0% |" in rest
     assert "| too_easy | 4 |" in rest
+    EXPORTERS["hf"](data(train=[rich()], test=[]), tmp_path / "bare")
+    head = yaml.safe_load((tmp_path / "bare" / "README.md").read_text("utf-8").split("---\n", 2)[1])
+    assert [file["split"] for file in head["configs"][0]["data_files"]] == ["train"], "an empty split cannot be loaded"
 
 
 def test_parquet_has_the_types_of_a_row_even_without_rows(tmp_path: Path) -> None:
@@ -327,6 +331,8 @@ def test_parquet_has_the_types_of_a_row_even_without_rows(tmp_path: Path) -> Non
         pq.read_table(tmp_path / "hf" / "data" / f"{name}-00000-of-00001.parquet") for name in ("train", "test")
     )
     assert full.schema == empty.schema
+    file = pq.ParquetFile(tmp_path / "hf" / "data" / "test-00000-of-00001.parquet")
+    assert file.num_row_groups == 0, "datasets refuses a group without rows"
     assert full.to_pylist() == [dict(rich())]
 
 

@@ -190,7 +190,7 @@ async def test_a_document_is_counted_and_listed_without_its_text(path: Path, mon
             read.add(str(column))
         return sqlite3.SQLITE_OK
 
-    connect = ledger_module.connect
+    connect = ledger_file.connect
 
     def watched(*arguments: Any) -> Any:
         db = connect(*arguments)
@@ -741,7 +741,7 @@ async def test_a_disk_that_fails_in_the_middle_of_a_run(path: Path, pragma: str,
 async def test_a_full_disk_at_the_start(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from autodata.checkpoints import ledger as module
 
-    connect = module.connect
+    connect = ledger_file.connect
 
     def on_a_small_disk(path: Path, mode: str) -> Any:
         db = connect(path, mode)

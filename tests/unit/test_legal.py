@@ -88,9 +88,7 @@ def test_a_rubric_with_a_wrong_structure(rubric: list[dict[str, Any]], said: str
     assert said in refused(LegalDraft, draft() | {"rubric": rubric})
 
 
-@pytest.mark.parametrize(
-    "numbers", [({}, {}), ({"number": 0}, {"number": 1}), ({"id": "1."}, {"id": "2."}), ({"no": 1}, {"no": 2})]
-)
+@pytest.mark.parametrize("numbers", [({}, {}), ({"id": "1."}, {"id": "2."}), ({"no": 1}, {"no": 2})])
 def test_items_in_order_are_numbered_by_their_place(numbers: tuple[dict[str, Any], ...]) -> None:
     rows = [item(1), item(2)]
     kept = [

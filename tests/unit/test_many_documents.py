@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks import many_documents as bench
-from benchmarks.page import PAGE, part_of
+from benchmarks.page import DOCS, PAGE, part_of
 
 STALE = "type: python -m benchmarks.many_documents"
 
 
 def test_the_page_is_what_its_figures_say() -> None:
-    figures = json.loads((bench.DOCS / "many-documents.json").read_text("utf-8"))
+    figures = json.loads((DOCS / "many-documents.json").read_text("utf-8"))
     assert part_of("many documents", PAGE.read_text("utf-8")) == bench.rendered(figures), STALE
     assert tuple(figures["sizes"]) == bench.SIZES
     assert {name for size in bench.SIZES for name in figures["measured"][str(size)]} == {*bench.STAGES, "memory"}

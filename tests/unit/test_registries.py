@@ -177,7 +177,7 @@ def test_an_exporter(installed: Path, tmp_path: Path) -> None:
     assert EXPORTERS.find("ids", "--format")(data(rich(1), rich(2)), out) == 2
     assert out.read_text() == "e1\ne2\n"
     with pytest.raises(
-        UserError, match=r"unknown format 'xml': use --format with one of jsonl, .*, nemo-gym, gone, ids"
+        UserError, match=r"unknown format 'xml': use --format with one of jsonl, .*, challenger, gone, ids"
     ):
         EXPORTERS.find("xml", "--format")
 

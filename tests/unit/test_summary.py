@@ -134,6 +134,7 @@ async def test_every_number(ledger: Ledger, tmp_path: Path) -> None:
         "shared_questions": [],
         "labels": {"approve": 0, "edit": 0, "reject": 0},
         **await signals(ledger),
+        "endpoints": {},
     }
     summary = await summarise(ledger)
     assert summary == expected
@@ -157,7 +158,16 @@ async def test_an_empty_ledger(ledger: Ledger) -> None:
     assert summary["labels"] == dict.fromkeys(("approve", "edit", "reject"), 0)
     assert summary["shared_questions"] == []
     assert summary["errors"] == []
-    tables = {"calls_by_role", "cached_share_by_role", "failure_modes", "labels", "shared_questions", "errors"}
+    assert summary["endpoints"] == {}
+    tables = {
+        "endpoints",
+        "calls_by_role",
+        "cached_share_by_role",
+        "failure_modes",
+        "labels",
+        "shared_questions",
+        "errors",
+    }
     assert all(summary[key] == 0 for key in summary.keys() - nulls - tables - found.keys())
 
 

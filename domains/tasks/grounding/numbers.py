@@ -88,7 +88,7 @@ def _decade_word(number: Number, text: str) -> str:
     return ""
 
 
-_NAME_BEFORE = re.compile(r"([A-Za-z]+)[- ]$")
+_NAME_BEFORE = re.compile(r"([A-Za-z](?<![A-Za-z].)[A-Za-z]{0,29})[- ]$")
 _DECADES = {value // 10: f"{word[:-1]}ies" for word, value in TENS.items() if word != "fourty"}
 
 
