@@ -21,7 +21,18 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 from autodata.models.markers import Advisory, Choice, Flag, Gist, Integer, Listed, Marker, Ordinal, Prose, Tag
-from autodata.models.values import BULLET, decoded, flag, folded, integer, is_single, ordinal, sole, text_of, true_for_number
+from autodata.models.values import (
+    BULLET,
+    decoded,
+    flag,
+    folded,
+    integer,
+    is_single,
+    ordinal,
+    sole,
+    text_of,
+    true_for_number,
+)
 
 __all__ = [
     "Advisory",
