@@ -19,10 +19,11 @@ _NAMES_IN_A_ROW = re.compile(r"[A-Z](?<!\w.)[A-Za-z]+(?:[ -](?:(?:of|the|for|and
 _BETWEEN = re.compile(r"[\s\-]*")
 _NO_NAME = word_set(
     "a an the this that these those it its he she they we you i his her their our my your who what which when where"
-    " there here nobody none someone somebody everyone everybody anyone people yes no not true false unknown in on at by of from for to with without within near under over between"
+    " there here yes no not true false unknown in on at by of from for to with without within near under over between"
     " before after since until during about around and or but as is was were are be been has had have did does do can"
     " could will would may might must if because so both all each every some any most more less one two mr mrs ms miss"
     " dr prof professor sir lady lord st saint mount mt lake river street road avenue city town county university the"
+    " nobody none someone somebody everyone everybody anyone people"
     " company inc ltd co corp answer reference because approximately exactly only even ad ce"
 ) | {*MONTHS}
 _INITIALS = re.compile(r"[A-Z](?<!\w.)\.(?: ?[A-Z]\.){1,5}")
