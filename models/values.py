@@ -28,6 +28,7 @@ class Decimals(float):
     """A number with decimals or an exponent that, as a text, is spelled as it was given: `1.10`, `6.02214076e23`."""
 
     __slots__ = ("_spelled",)
+    _spelled: str
 
     def __new__(cls, spelled: str) -> Self:
         """Take the number's spelling in JSON."""
@@ -38,8 +39,9 @@ class Decimals(float):
     def __str__(self) -> str:
         return self._spelled
 
-    def __getnewargs__(self) -> tuple[str]:
-        return (self._spelled,)
+    def __reduce__(self) -> tuple[type[Self], tuple[str]]:
+        """Copy it with its spelling."""
+        return type(self), (self._spelled,)
 
 
 def true_for_number(wanted: Any, value: Any) -> bool:

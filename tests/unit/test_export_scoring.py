@@ -108,8 +108,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], list[float]]:
     waits: list[float] = []
     monkeypatch.setenv("AUTODATA_JUDGE_URL", "http://judge.test/v1")
     monkeypatch.setenv("AUTODATA_JUDGE_MODEL", "m")
-    monkeypatch.setattr(scoring.urllib.request, "urlopen", lambda *_, **__: io.BytesIO(answers.pop(0).encode()))
-    monkeypatch.setattr(scoring.time, "sleep", waits.append)
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: io.BytesIO(answers.pop(0).encode()))
+    monkeypatch.setattr("time.sleep", waits.append)
     return answers, waits
 
 
