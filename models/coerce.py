@@ -21,7 +21,18 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 from autodata.models.markers import Advisory, Choice, Flag, Gist, Integer, Listed, Marker, Ordinal, Prose, Tag
-from autodata.models.values import BULLET, decoded, flag, folded, integer, is_single, ordinal, sole, text_of
+from autodata.models.values import (
+    BULLET,
+    decoded,
+    flag,
+    folded,
+    integer,
+    is_single,
+    ordinal,
+    sole,
+    text_of,
+    true_for_number,
+)
 
 __all__ = [
     "Advisory",
@@ -61,7 +72,7 @@ class ReplyModel(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _read_shape(cls, value: Any) -> Any:
-        return shaped(cls, value)
+        return _without_true_for_number(cls, shaped(cls, value))
 
     def decided(self) -> dict[str, Any]:
         """Return what the reply decides: the values of its needed fields."""
@@ -272,7 +283,7 @@ def lenient(schema: type[BaseModel], value: Any) -> Any:
     By the type of a field: yes or no, a whole number ("5 points"), a word of a Literal or Enum in any case, a text in a
     list of one, a list from a single entry, lines, or entries by number; models within likewise. Nothing is shortened,
     and nothing made up. A ReplyModel says all this itself, so it is left alone, as are fields with a marker.
-    Raises ValueError for a key that is given twice, with two values.
+    Raises ValueError for a key that is given twice, with two values, and for true or false where a number is wanted.
     """
     if issubclass(schema, ReplyModel | RootModel):
         return value
@@ -280,10 +291,21 @@ def lenient(schema: type[BaseModel], value: Any) -> Any:
     if not isinstance(found, dict):
         return found
     fields = {_key(schema, name): (name, field) for name, field in schema.model_fields.items()}
+    _without_true_for_number(schema, found)
     return {
         key: _fitted(fields[key][1].annotation, fields[key][1].metadata, one, fields[key][0]) if key in fields else one
         for key, one in found.items()
     }
+
+
+def _without_true_for_number(schema: type[BaseModel], value: Any) -> Any:
+    """Return a value. Raises ValueError where a field without a marker wants a number and is given true or false."""
+    if isinstance(value, dict):
+        for name, field in schema.model_fields.items():
+            marked = any(isinstance(mark, Marker) for mark in field.metadata)
+            if not marked and true_for_number(field.annotation, value.get(_key(schema, name))):
+                raise ValueError(f"{name}: a number is needed, not true or false")
+    return value
 
 
 def _fitted(wanted: Any, metadata: Iterable[Any], value: Any, name: str) -> Any:  # noqa: PLR0911 - one return a type

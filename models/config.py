@@ -9,9 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from autodata.checkpoints.errors import UserError
+from autodata.models.values import true_for_number
 from autodata.prompts.roles import MODEL_ROLES, ROLES, SOLVERS
 
 OWN = "own"
@@ -61,6 +71,14 @@ class Settings(BaseModel):
     """
 
     model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse true and false where a number is wanted: pydantic would take them for 1 and 0."""
+        if true_for_number(cls.model_fields[info.field_name or ""].annotation, value):
+            raise ValueError("a number is needed, got true or false")
+        return value
 
 
 _NAME_OF_VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)

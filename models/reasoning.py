@@ -6,7 +6,7 @@ The marks are data: what is new in the field is a word more in a table here.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -102,6 +102,9 @@ def strip_reasoning(text: str) -> str:
     mark; one that begins with a block that never closes is all reasoning, so nothing is left. Marks that the answer
     only mentions (inside a JSON value, in quotes, backticks or code, in the middle of a line) stay. Where a reply has
     channels (`<|channel|>final<|message|>`), the last final one is the answer.
+
+    Where a reply begins with a block, and a closing mark comes again with a text before it, nobody can say whether the
+    reasoning or the answer mentions it: nothing is left, unless all JSON of the rest stands behind the last such mark.
     """
     text = _without_end(text)
     if (fenced := _FENCED.match(text)) and fenced["name"].lower() in _REASONING:
@@ -113,7 +116,14 @@ def strip_reasoning(text: str) -> str:
     marks = _marks(text, literal)
     if len(marks) > MAX_MARKS:
         return ""
-    return _without_wrapper(_without(text, _blocks(text, [mark for mark in marks if not mark.answer])))
+    reader = _read_blocks(text, [mark for mark in marks if not mark.answer])
+    blocks = reader.done()
+    if reader.unclear is not None:
+        since, end = reader.unclear
+        if literal.first_from(since) < end or literal.first_from(end) == len(text):
+            return ""
+        return text[end:].strip()
+    return _without_wrapper(_without(text, blocks))
 
 
 class _Literal:
@@ -123,14 +133,23 @@ class _Literal:
         self._text = text
         self._spans: tuple[list[int], list[int]] | None = None
 
-    def __contains__(self, place: int) -> bool:
+    def _found(self) -> tuple[list[int], list[int]]:
         if self._spans is None:
             try:
                 values = [item for item in values_in(self._text)[0] if item.error is None]
             except Unusable:
                 values = []
             self._spans = [item.start for item in values], [item.end for item in values]
-        starts, ends = self._spans
+        return self._spans
+
+    def first_from(self, place: int) -> int:
+        """Return where the first value from a place on begins; the text's length where there is none."""
+        starts, _ = self._found()
+        at = bisect_left(starts, place)
+        return starts[at] if at < len(starts) else len(self._text)
+
+    def __contains__(self, place: int) -> bool:
+        starts, ends = self._found()
         before = bisect_right(starts, place) - 1
         return before >= 0 and place < ends[before]
 
@@ -271,8 +290,8 @@ def _in_code(marks: list[_Mark], spans: list[tuple[int, int]]) -> list[_Mark]:
     return found
 
 
-def _blocks(text: str, marks: list[_Mark]) -> list[tuple[int, int]]:
-    """Return the blocks of reasoning, in order."""
+def _read_blocks(text: str, marks: list[_Mark]) -> _Blocks:
+    """Follow the marks of a text, in order."""
     reader = _Blocks(text, begins_with_block=bool(marks) and marks[0].start == 0 and marks[0].kind != "shut")
     for mark in marks:
         if mark.quoted:
@@ -285,7 +304,7 @@ def _blocks(text: str, marks: list[_Mark]) -> list[tuple[int, int]]:
             reader.shut(mark)
         else:
             reader.shut_unopened(mark)
-    return reader.done()
+    return reader
 
 
 class _Blocks:
@@ -294,6 +313,8 @@ class _Blocks:
     def __init__(self, text: str, *, begins_with_block: bool) -> None:
         self.stack: list[_Mark] = []
         """The marks of the present block that were opened and not yet shut; the first began it."""
+        self.unclear: tuple[int, int] | None = None
+        """Where the last block ended before closing marks that came again behind a text, and the end of the last."""
         self._text, self._begins_with_block = text, begins_with_block
         self._blocks: list[tuple[int, int]] = []
         self._names: Counter[str] = Counter()
@@ -333,6 +354,8 @@ class _Blocks:
             self._blocks, self._mentions = [(0, mark.end)], 0
         elif _blank_before(self._text, mark.start, self._end, _BLANK):
             self._blocks.append((mark.start, mark.end))  # shut twice
+        else:
+            self.unclear = (self.unclear[0] if self.unclear else self._end), mark.end
 
     def done(self) -> list[tuple[int, int]]:
         """Return the blocks. One that never shut ends with the last mark that shut another, else with the text.

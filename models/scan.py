@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from autodata.models.texts import Doubtful, clean, doubled
+from autodata.models.values import Decimals
 
 Kind = Literal["empty", "truncated", "not_json", "invalid", "ended"]
 
@@ -231,7 +232,10 @@ def _loaded(value: _Value) -> tuple[Any, Unusable | None]:
 
 
 def load(source: str) -> Any:
-    """Return the value of a JSON text. Raises Unusable, also for a repeated key and for numbers that are not finite."""
+    """Return the value of a JSON text, numbers with their spelling.
+
+    Raises Unusable, also for a repeated key and for numbers that are not finite.
+    """
     try:
         value = json.loads(
             source, strict=False, object_pairs_hook=_unique, parse_constant=_not_finite, parse_float=_finite
@@ -274,7 +278,7 @@ def _not_finite(word: str) -> float:
 
 
 def _finite(digits: str) -> float:
-    number = float(digits)
+    number = Decimals(digits)
     return number if math.isfinite(number) else _not_finite(clip(digits, 20))
 
 

@@ -149,6 +149,9 @@ def _validate(value: Any, schema: type[T]) -> T:
     value = _unwrapped(value, schema)
     try:
         fitted = lenient(schema, value)  # a key with two values is refused, even where one of them fits
+        if issubclass(schema, ReplyModel):
+            with suppress(ValidationError):  # JSON's text would lose how numbers are spelled
+                return schema.model_validate(value)
         with suppress(ValidationError):  # what fits as it came is taken as it came
             return schema.model_validate_json(json.dumps(value))
         return schema.model_validate_json(json.dumps(fitted))

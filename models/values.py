@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any, Final
+from types import UnionType
+from typing import Annotated, Any, Final, Self, Union, get_args, get_origin
 
 MAX_DEPTH: Final = 100
 """How deep the JSON within a text may be."""
@@ -21,6 +22,43 @@ _ORDINAL: Final = re.compile(
 _MINUS: Final = str.maketrans({"−": "-", "–": "-"})
 BULLET: Final = re.compile(r"^(?:[-*•·]|\d{1,2}[.)])[ \t]{1,9}")
 _EDGES: Final = " \t\r\n.,;:!*_`'\"()[]“”"
+
+
+class Decimals(float):
+    """A number with decimals or an exponent that, as a text, is spelled as it was given: `1.10`, `6.02214076e23`."""
+
+    __slots__ = ("_spelled",)
+    _spelled: str
+
+    def __new__(cls, spelled: str) -> Self:
+        """Take the number's spelling in JSON."""
+        number = super().__new__(cls, spelled)
+        number._spelled = spelled
+        return number
+
+    def __str__(self) -> str:
+        return self._spelled
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str]]:
+        """Copy it with its spelling."""
+        return type(self), (self._spelled,)
+
+
+def true_for_number(wanted: Any, value: Any) -> bool:
+    """Whether true or false stands where a type takes a number and neither of them, in a list or map of numbers too.
+
+    pydantic would take it for 1 or 0. `bool | int` takes it for what it is, and so does `Any`.
+    """
+    origin, parts = get_origin(wanted), get_args(wanted)
+    if origin is Annotated:
+        return true_for_number(parts[0], value)
+    if origin in {Union, UnionType}:
+        return bool not in parts and any(true_for_number(part, value) for part in parts)
+    if isinstance(value, dict):
+        return origin is dict and any(true_for_number(parts[1], one) for one in value.values())
+    if isinstance(value, list | tuple):
+        return origin in {list, tuple} and any(true_for_number(parts[0], one) for one in value)
+    return isinstance(value, bool) and wanted in {int, float}
 
 
 def flag(value: Any, field: str = "") -> bool | None:
@@ -81,7 +119,7 @@ def decoded(value: Any) -> Any:
     if not isinstance(value, str) or value.lstrip()[:1] not in {"{", "["}:
         return value
     try:
-        found = json.loads(value, object_pairs_hook=_unique, parse_constant=_refuse)
+        found = json.loads(value, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=Decimals)
     except (ValueError, RecursionError):
         return value
     level = [found]

@@ -86,11 +86,14 @@ async def test_a_bound_below_one_call_sends_nothing_and_says_why() -> None:
     assert (chat.asked, caller.budget.in_flight, caller.budget.reserved_usd) == ([], 0, 0.0)
 
 
+@pytest.mark.parametrize("at_once", [16, 64])
 @pytest.mark.parametrize("bound", [{"max_usd": 0.01}, {"max_tokens": 2000}, {"max_calls": 9}])
-async def test_calls_side_by_side_reserve_before_they_are_sent_and_wait_for_one_another(bound: dict[str, Any]) -> None:
+async def test_calls_side_by_side_reserve_before_they_are_sent_and_wait_for_one_another(
+    bound: dict[str, Any], at_once: int
+) -> None:
     """Each reply costs far less than it could have: a call that finds no room waits for those in flight."""
-    caller, chat = bench("Yes.", budget=bound, settings={"max_tokens": 100})
-    sites = [dataclasses.replace(SITE, index=str(n)) for n in range(60)]
+    caller, chat = bench("Yes.", budget=bound, settings={"max_tokens": 100, "max_concurrency": at_once})
+    sites = [dataclasses.replace(SITE, index=str(n)) for n in range(80)]
     results = await asyncio.gather(*(caller.text(site, ASK) for site in sites), return_exceptions=True)
     budget = caller.budget
     assert {type(result) for result in results} == {Reply, BudgetSpent}

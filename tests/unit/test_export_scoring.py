@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -94,6 +95,43 @@ def test_reasoning_of_other_dialects_is_no_part_of_an_answer(text: str) -> None:
 )
 def test_an_endpoint_may_say_when_to_come_back_in_any_form(said: str | None, seconds: float) -> None:
     assert scoring._wait(said) == seconds
+
+
+COMPLETION = '{"choices": [{"message": {"content": "yes"}}]}'
+NO_COMPLETION = ["<html>busy</html>", "", "[]", "null", '{"error": "busy"}', '{"choices": []}', '{"choices": [null]}']
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], list[float]]:
+    """Stand in for the endpoint: what it answers, in turn, and the waits between; no socket is opened."""
+    answers: list[str] = []
+    waits: list[float] = []
+    monkeypatch.setenv("AUTODATA_JUDGE_URL", "http://judge.test/v1")
+    monkeypatch.setenv("AUTODATA_JUDGE_MODEL", "m")
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: io.BytesIO(answers.pop(0).encode()))
+    monkeypatch.setattr("time.sleep", waits.append)
+    return answers, waits
+
+
+@pytest.mark.parametrize("body", NO_COMPLETION)
+def test_an_answer_that_is_no_chat_completion_is_asked_for_again(
+    body: str, asked: tuple[list[str], list[float]]
+) -> None:
+    answers, waits = asked
+    answers += [body, body, COMPLETION]
+    assert scoring.endpoint([]) == "yes"
+    assert waits == [2.0, 2.0]
+
+
+@pytest.mark.parametrize("body", NO_COMPLETION)
+def test_an_endpoint_without_any_chat_completion_is_dead_and_no_score(
+    body: str, asked: tuple[list[str], list[float]]
+) -> None:
+    answers, _ = asked
+    answers += [body] * scoring.TRIES
+    with pytest.raises(OSError, match="no chat completion"):
+        scoring.endpoint([])
+    assert answers == []
 
 
 def test_a_reference_is_marked_right_or_wrong() -> None:

@@ -11,6 +11,7 @@ from autodata.domains.tasks.questions import (
     normalised,
     not_standing_alone,
     paper_references,
+    question_key,
     tried_before,
 )
 
@@ -184,3 +185,9 @@ def test_a_question_tried_before_is_known_again(question: str, earlier: list[str
 )
 def test_phrases_that_tie_a_text_to_its_source(text: str, phrases: list[str]) -> None:
     assert paper_references(text) == phrases
+
+
+def test_greek_letters_of_a_symbol_keep_their_case_and_those_of_a_word_do_not() -> None:
+    assert question_key("What is Δx?") != question_key("What is δx?")
+    assert question_key("What is ΣF?") != question_key("What is σF?")
+    assert question_key("ΑΘΗΝΑ") == question_key("αθηνα")

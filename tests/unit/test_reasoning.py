@@ -114,3 +114,24 @@ def test_reasoning_that_never_ends_is_no_answer(text: str) -> None:
 @pytest.mark.parametrize("text", MENTIONED)
 def test_marks_that_an_answer_mentions_stay(text: str) -> None:
     assert strip_reasoning(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<think>the tag </think> ends it</think>Thirty.",
+        "<think>so</think>Write the </think> tag at the end.",
+        "<think>so</think>Thirty.</think>",
+        "<think>one </think> two</think> three</think>Thirty.",
+        "[THINK]the mark [/THINK] ends it[/THINK]Thirty.",
+        '<think>so </think> {"metres": 41} </think>Thirty.',
+        '<think>so </think> {"metres": 41} </think>{"metres": 30}',
+    ],
+)
+def test_where_it_is_unclear_which_mark_ends_the_reasoning_nothing_is_an_answer(text: str) -> None:
+    assert strip_reasoning(text) == ""
+
+
+def test_an_object_behind_the_last_of_several_closing_marks_is_the_answer() -> None:
+    text = '<think>the tag </think> ends it</think>\n{"metres": 30}'
+    assert strip_reasoning(text) == '{"metres": 30}'

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from autodata.models.coerce import Items, ReplyModel
-from autodata.models.markers import Flag
+from autodata.models.markers import Flag, Prose
 from autodata.models.reasoning import strip_reasoning
 from autodata.models.scan import Unusable
 from autodata.models.structured import parse_reply, repair_message, response_format, schema_text
@@ -522,3 +522,56 @@ def test_a_plain_schema_is_read_leniently(said: Any) -> None:
 def test_what_leaves_a_doubt_in_a_plain_schema_is_asked_again(said: Any) -> None:
     with pytest.raises(Unusable):
         parse_reply(json.dumps(said), Plain)
+
+
+class Spelled(BaseModel):
+    text: str
+    each: list[str] = []
+    number: float = 0.0
+
+
+class WithMarker(ReplyModel):
+    text: Annotated[str, Prose()]
+    number: float = 0.0
+    count: int | None = None
+
+
+@pytest.mark.parametrize("schema", [Spelled, WithMarker])
+@pytest.mark.parametrize(
+    "said", ["1.10", "3.14159265358979323846264338327950288", "6.02214076e23", "1E-5", "-0.0", "7"]
+)
+def test_a_number_that_becomes_a_text_keeps_its_spelling(schema: type[Spelled] | type[WithMarker], said: str) -> None:
+    found = parse_reply(f'{{"text": {said}, "number": {said}}}', schema)
+    assert found.text == said
+    assert found.number == float(said)
+    assert type(found.number) is float
+
+
+def test_numbers_of_a_list_of_texts_keep_their_spelling() -> None:
+    assert parse_reply('{"text": "a", "each": [1.10, 2.50]}', Spelled).each == ["1.10", "2.50"]
+
+
+class Counted(BaseModel):
+    count: int
+    shares: list[float] = []
+    by_name: dict[str, int] = {}
+    either: bool | int = 0
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        (Counted, '{"count": true}'),
+        (Counted, '{"count": 1, "shares": [0.5, false]}'),
+        (Counted, '{"count": 1, "by_name": {"a": true}}'),
+        (WithMarker, '{"text": "a", "number": true}'),
+        (WithMarker, '{"text": "a", "count": false}'),
+    ],
+)
+def test_true_is_no_number(schema: type[BaseModel], said: str) -> None:
+    with pytest.raises(Unusable, match="a number is needed"):
+        parse_reply(said, schema)
+
+
+def test_true_is_true_where_either_is_taken() -> None:
+    assert parse_reply('{"count": 1, "either": true}', Counted).either is True

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from autodata.domains.tasks.grounding.dates import dates_missing, months_missing
 from autodata.domains.tasks.grounding.numbers import numbers_missing
-from autodata.domains.tasks.grounding.proper_names import names_missing
+from autodata.domains.tasks.grounding.proper_names import formulas_missing, names_missing
 from autodata.domains.tasks.quantities import plain_text
 
 MAX_SOURCE_CHARS = 150_000
@@ -35,5 +35,6 @@ def unfounded(answer: str, question: str, sources: Sequence[str]) -> list[str]:
         *months_missing(text, known),
         *numbers_missing(text, known),
         *names_missing(text, question, known),
+        *formulas_missing(text, question, known),
     ]
     return list(dict.fromkeys(found))

@@ -13,6 +13,7 @@ from autodata.domains.tasks.quantities import MONTHS, ORDINALS, UNITS, stated, t
 
 _NAME = re.compile(r"[^\W_]+(?:['.&][^\W_]+)*\.?")
 _NAME_AND_NUMBER = re.compile(r"([A-Za-z](?<!\w.)[A-Za-z]*)[- ](\d+)\b")
+_CAPITALS = re.compile(r"\b[A-Z]{2}\b")
 _NUMBER_BEHIND = re.compile(r"[- ]?(\d+)\b")
 _NAMES_IN_A_ROW = re.compile(r"[A-Z](?<!\w.)[A-Za-z]+(?:[ -](?:(?:of|the|for|and|on|in) )*[A-Z][A-Za-z]+){1,7}")
 _BETWEEN = re.compile(r"[\s\-]*")
@@ -22,6 +23,7 @@ _NO_NAME = word_set(
     " before after since until during about around and or but as is was were are be been has had have did does do can"
     " could will would may might must if because so both all each every some any most more less one two mr mrs ms miss"
     " dr prof professor sir lady lord st saint mount mt lake river street road avenue city town county university the"
+    " nobody none someone somebody everyone everybody anyone people"
     " company inc ltd co corp answer reference because approximately exactly only even ad ce"
 ) | {*MONTHS}
 _INITIALS = re.compile(r"[A-Z](?<!\w.)\.(?: ?[A-Z]\.){1,5}")
@@ -86,6 +88,20 @@ def names_missing(text: str, question: str, known: str) -> Iterator[str]:
         missing = [part for part in parts if not _there(part, words, initials) and not _is_number(part, known)]
         if missing:
             yield text[run[0].start() : run[-1].end()].rstrip(".")
+
+
+def formulas_missing(text: str, question: str, known: str) -> Iterator[str]:
+    """Yield what stands in an answer in capitals, in its sources only with a digit behind: CO where they say CO2.
+
+    As words (`co`, `no`, `so`) these are no names, so that `names_missing` passes them over.
+    """
+    if (text.isupper() and len(text.split()) > 2) or not _ASKS_WHAT.search(question):
+        return  # capitals say nothing, or NO may be the answer to a question for yes or no
+    for bare in dict.fromkeys(_CAPITALS.findall(text)):
+        if bare.lower() in _NO_NAME:
+            there = {match[0] for match in re.finditer(rf"\b{bare}\d*\b", known)}
+            if there and bare not in there:
+                yield bare
 
 
 def _by_initials(run: list[re.Match[str]]) -> str:
@@ -207,12 +223,19 @@ _ASKS_NAME = re.compile(
 )
 
 
+_ASKS_WHAT = re.compile(r"\b(?:what|which|how)\b", re.IGNORECASE)
+_WHO_DID = re.compile(r"\A\W*who\b", re.IGNORECASE)
+
+
 def _alone(text: str, match: re.Match[str], question: str) -> bool:
     """Whether a first word that may have its capital from the sentence is the name that the question asks for."""
     if any(sign.isdecimal() for sign in match[0]) or match[0][1:] != match[0][1:].lower():
         return True
     rest = text[match.end() :].strip(" .!'\"*_")
     plural = match[0].lower().endswith("s")
+    if rest and _WHO_DID.search(question):  # Who wrote the log? Cook wrote it.
+        did = rest.split(" ", 1)[0].rstrip(".,;").lower()
+        return not plural and len(did) > 2 and did not in _NO_NAME and did in _small_words(question)
     return not rest and not plural and bool(_ASKS_NAME.search(question))
 
 
