@@ -17,6 +17,7 @@ from autodata.checkpoints.errors import UserError
 from autodata.models.config import ModelSettings, variables_in
 from autodata.models.endpoint import Endpoint, RoleModel, address_of
 from autodata.models.faults import by_class
+from autodata.models.simulated.chat_model import SimulatedChatModel
 from autodata.models.simulated.world import World
 
 if TYPE_CHECKING:
@@ -125,8 +126,6 @@ async def connect(
                 options=_effort(settings),
             )
         elif settings.provider == "simulated":
-            from autodata.models.simulated.chat_model import SimulatedChatModel
-
             chat = SimulatedChatModel(solver=settings.model, world=world or World(), max_tokens=settings.max_tokens)
         else:
             chat = _other(role, settings)
