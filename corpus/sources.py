@@ -90,6 +90,8 @@ class Finder:
         if str(source) == STDIN:
             return [self._of_stdin()]
         path = Path(source)
+        if self._known is not FIRST and is_saved(path):
+            return [Away(f"hf://{path.as_posix()}")]
         if os.path.isdir(path):
             files = sorted(self._walk(path), key=lambda found: Path(found[1]).parts)
             if not files:
@@ -166,6 +168,13 @@ class Finder:
 
     def _leave_out(self, path: Path, root: Path, reason: str) -> None:
         self.left_out.append(Skipped(one_line(path.relative_to(root).as_posix()), reason))
+
+
+def is_saved(folder: Path) -> bool:
+    """Return whether a folder is a data set that the library `datasets` has saved: `save_to_disk`."""
+    return (folder / "dataset_dict.json").is_file() or all(
+        (folder / name).is_file() for name in ("state.json", "dataset_info.json")
+    )
 
 
 def suffixes_of(version: int) -> list[str]:

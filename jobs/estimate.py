@@ -6,18 +6,23 @@ the domain. Without a pilot nothing is sent and nothing is written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Reader, open_readonly
+from autodata.checkpoints.lessons import Batch
 from autodata.checkpoints.queries.documents import status_of
+from autodata.checkpoints.queries.lessons import batches
 from autodata.checkpoints.queries.measured import documents_by_length
 from autodata.checkpoints.queries.usage import usage_by_role, usage_of_all
 from autodata.checkpoints.records import Skipped
 from autodata.checkpoints.usage import Usage
+from autodata.jobs.estimate_lessons import ROLE as ANALYST
+from autodata.jobs.estimate_lessons import with_analyses
 from autodata.jobs.forecast import CONFIDENCE, Forecast, Measured, Plan, Range, forecast
 from autodata.jobs.inputs import Inputs
 from autodata.jobs.known import known_documents, readers_of
@@ -102,6 +107,7 @@ class _Found:
     spent: Usage = field(default_factory=Usage)
     by_role: Mapping[str, Usage] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    batches: Sequence[Batch] = ()
 
 
 async def estimate_of(config: RunConfig, inputs: Inputs, out: Path | None) -> Estimate:
@@ -144,6 +150,7 @@ async def _survey(config: RunConfig, inputs: Inputs, ledger: Reader | None) -> _
         Usage.of_row(await usage_of_all(ledger)) if ledger else Usage(),
         {row["role"]: Usage.of_row(row) for row in await usage_by_role(ledger)} if ledger else {},
         tuple(inputs.lines(skipped, None)),
+        await batches(ledger) if ledger and config.lessons.enabled else (),
     )
 
 
@@ -155,7 +162,11 @@ def _estimate(config: RunConfig, found: _Found, measured_here: list[Measured]) -
         rows, source = known_documents(config, chars)
     target = None if config.target is None else max(0, config.target - found.accepted)
     plan = Plan(len(found.waiting), config.concurrency, config.max_rounds, target)
-    reported = forecast(rows, plan, lambda role, one, other: priced(roles, role, one, other), config.seed)
+    price_of = partial(priced, roles)
+    reported = forecast(rows, plan, price_of, config.seed)
+    if config.lessons.enabled:
+        analyst = roles[ANALYST]
+        reported = with_analyses(reported, config.lessons, found.batches, found.by_role.get(ANALYST), analyst, price_of)
     whole = _whole(reported, found, source, roles)
     own = len(measured_here) if rows is measured_here else 0
     return replace(whole, measured=own, beyond=beyond(whole, config.budget))

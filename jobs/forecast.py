@@ -7,6 +7,9 @@ measured documents leave open and how much documents differ.
 
 - The share that is accepted is drawn from a beta distribution (Jeffreys' prior), so that five accepted of five are not
   taken for a promise.
+- How many seconds a document takes a call is drawn from all measured documents, whether they were accepted or not. Of
+  eight documents often one alone is rejected: drawn with its own, all rejected ones to come would be as fast or as slow
+  as that one, and most of a run's time goes to them.
 - The percentiles are those of the expanded interval, Phi(-t sqrt(n / (n - 1))) with Student's t of n - 1 degrees: plain
   percentiles are too narrow for few measured documents (Hesterberg 2015, "What Teachers Should Know About the
   Bootstrap").
@@ -147,6 +150,7 @@ def forecast(measured: Sequence[Measured], plan: Plan, price: Price, seed: int =
     target = None if plan.target is None else max(1, round(plan.target / scale)) if plan.target > 0 else 0
     draws = max(FEWEST_DRAWS, min(DRAWS, _EFFORT // max(drawn, 1)))
     counts = sum(one.accepted for one in measured)
+    paces = [one.seconds / one.calls for one in measured if one.calls]
     plays = []
     for _ in range(draws):
         share = rng.betavariate(counts + 0.5, len(measured) - counts + 0.5)
@@ -154,7 +158,8 @@ def forecast(measured: Sequence[Measured], plan: Plan, price: Price, seed: int =
             rng.choices(range(len(accepted)), k=len(accepted)),
             [len(accepted) + k for k in rng.choices(range(len(others)), k=len(others))],
         )
-        plays.append(_played(rows, pools, share, drawn, plan.concurrency, target, rng))
+        pace = rng.choices(paces, k=len(paces)) if any(paces) else []
+        plays.append(_played(rows, pools, pace, share, drawn, plan.concurrency, target, rng))
     tail = _tail(len(measured))
 
     def ranged(values: list[float]) -> Range:
@@ -192,13 +197,17 @@ def _classes(measured: Sequence[Measured], max_rounds: int) -> tuple[list[Measur
 def _played(
     rows: Sequence[Measured],
     pools: tuple[list[int], list[int]],
+    pace: Sequence[float],
     share: float,
     documents: int,
     concurrency: int,
     target: int | None,
     rng: random.Random,
 ) -> _Play:
-    """Work on documents side by side, as the runner does, until the target is reached or none is left."""
+    """Work on documents side by side, as the runner does, until the target is reached or none is left.
+
+    `pace` holds seconds a call, of which each document has one; where it is empty, a call is the measure of time.
+    """
     play, working = _Play(), list[tuple[float, int, float, int]]()
     if target == 0:
         return play
@@ -207,7 +216,7 @@ def _played(
         while taken < documents and len(working) < concurrency:
             pool = pools[0] if rng.random() < share else pools[1]
             row = pool[int(rng.random() * len(pool))]
-            length = rows[row].seconds or rows[row].calls
+            length = rows[row].calls * (pace[int(rng.random() * len(pace))] if pace else 1.0)
             heapq.heappush(working, (play.seconds + length, taken, play.seconds, row))
             taken += 1
         play.seconds, _, _, row = heapq.heappop(working)
@@ -218,7 +227,7 @@ def _played(
     for end, _, start, row in working:  # the target was reached
         done = (play.seconds - start) / (end - start) if end > start else 0.0
         play.parts[row] = play.parts.get(row, 0.0) + done
-    if not any(row.seconds for row in rows):
+    if not pace:
         play.seconds = 0.0  # it counted calls
     return play
 

@@ -16,12 +16,16 @@ from langgraph.runtime import Runtime
 
 from autodata.checkpoints.document_queue import DocumentQueue
 from autodata.checkpoints.errors import CallFailed, InfrastructureError, RunFailed, UnusableReply, UserError
-from autodata.checkpoints.ids import attempt_id
+from autodata.checkpoints.ids import attempt_id, canonical_json
+from autodata.checkpoints.lessons import Batch
 from autodata.checkpoints.records import Attempt, Document, Mark, Stage
 from autodata.models.config import BudgetConfig
 from autodata.models.local.serving import Progress
 from autodata.nodes.challenger import challenger
 from autodata.nodes.context import Context
+from autodata.nodes.dataset.analyse import asked
+from autodata.nodes.dataset.settings import LessonsConfig
+from autodata.nodes.dataset.walk import figures_of
 from autodata.nodes.extractor import extractor
 from autodata.nodes.loop_judge import judged
 from autodata.nodes.quality_verifier import review
@@ -30,6 +34,8 @@ from autodata.nodes.solver_modes import answered, mode_of
 from autodata.nodes.state import State, plain
 from autodata.nodes.step import Step
 from autodata.nodes.verifier import marked_by_judge
+from autodata.prompts import load_pack
+from autodata.prompts.roles import DATASET_ROLES
 from autodata.runner.config import CheckpointsConfig, RunConfig
 from autodata.runner.run_folder import open_run_folder
 from autodata.tracing.config import TracingConfig
@@ -87,8 +93,9 @@ async def rehearse(config: RunConfig, document: Document, progress: Progress | N
             }
             context = Context(replace(services, domain=domain), evaluation="rehearsal")
             state = await context.take(document.text, title=document.title, name=document.name)
-            stage = _Stage(Runtime(context=context), state)
-            parts = [await stage.part(role) for role in config.chosen_domain.roles]
+            stage = _Stage(Runtime(context=context), state, config.lessons)
+            analysts = DATASET_ROLES if config.lessons.enabled and config.lessons.new else ()
+            parts = [await stage.part(role) for role in (*config.chosen_domain.roles, *analysts)]
             founds = {id(model.endpoint): model.endpoint.found for model in caller.roles.values()}
             adjusted = tuple(f"{found.name}: {line}" for found in founds.values() for line in found.reported)
     return Rehearsal(document.name, tuple(parts), adjusted)
@@ -97,8 +104,8 @@ async def rehearse(config: RunConfig, document: Document, progress: Progress | N
 class _Stage:
     """The state of one document as the roles take their turns."""
 
-    def __init__(self, runtime: Runtime[Context], state: State) -> None:
-        self._runtime, self._state = runtime, state
+    def __init__(self, runtime: Runtime[Context], state: State, lessons: LessonsConfig) -> None:
+        self._runtime, self._state, self._lessons = runtime, state, lessons
         self._answer = ""
         self._paid = runtime.context.services.caller.budget
         self._plays: dict[str, Callable[[], Awaitable[str]]] = {
@@ -110,6 +117,7 @@ class _Stage:
             "strong_solver": lambda: self._solve(Stage.STRONG),
             "verifier": self._mark,
             "loop_judge": self._judge,
+            "dataset_analyst": self._analyse,
         }
 
     async def part(self, role: str) -> Part:
@@ -187,4 +195,21 @@ class _Stage:
         if not self._step.attempts:
             raise CallFailed("there is no marked attempt to judge")
         await judged(self._step)
+        return ""
+
+    async def _analyse(self) -> str:
+        """Let the analyst read a batch of this document alone, whose round was sent back."""
+        step = self._step
+        row = {
+            **{"round_id": step.round_id, "document_id": step.document_id, "n": 1, "outcome": "rejected"},
+            **{"failure_mode": "too_easy", "reason": "", "weak_mean": None, "strong_mean": None, "gap": None},
+            "candidate": canonical_json(self._state["candidate"]),
+        }
+        figures = figures_of(1, [row], self._paid.spent_calls)
+        batch = Batch(batch=1, documents=(step.document_id,), state="walked", figures=figures)
+        caller, pack = self._runtime.context.services.caller, load_pack("dataset")
+        try:
+            await asked(caller, pack, self._lessons, [batch], batch, [row], [])
+        except UnusableReply as error:
+            return f"a batch would teach nothing: {' '.join(str(error).split())}"
         return ""

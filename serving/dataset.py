@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from typing_extensions import TypedDict
 
 from autodata.checkpoints.errors import BadState, UserError
-from autodata.checkpoints.ids import PART
 from autodata.checkpoints.records import Document, DocumentStatus
 from autodata.domains.domain import SERVED, Domain
 from autodata.graphs.dataset import build_dataset, loop_of
@@ -140,8 +139,7 @@ def _documents(server: ServerRuntime, domain: Domain, texts: Sequence[Paste]) ->
     for paste in texts:
         parts = read_parts(server, domain, paste)
         found |= {part.document_id: part for part in parts.parts}
-        name = parts.parts[0].name.partition(PART)[0] if parts.parts else ""
-        notes += filter(None, [parted_note(name, parts)])
+        notes += filter(None, [parted_note(parts)])
     if len(found) > most:
         raise _too_many(f"{len(texts)} documents in {len(found)} parts", most)
     return list(found.values()), list(dict.fromkeys(notes))

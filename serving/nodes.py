@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from autodata.checkpoints.errors import Effect, InfrastructureError, UnusableReply, effect_of
+from autodata.checkpoints.ids import PART
 from autodata.checkpoints.queries.rounds import round_of
 from autodata.checkpoints.queries.usage import usage_by_role
 from autodata.checkpoints.queries.whole import history
@@ -165,10 +166,11 @@ def most_of(server: ServerRuntime, domain: Domain) -> int | None:
     return None if domain.passage_words else server.config.max_chars
 
 
-def parted_note(name: str, found: Parts) -> str:
+def parted_note(found: Parts) -> str:
     """Return what must be said of a document that was parted; empty for one that is whole."""
-    if len(found.parts) == 1 and not found.left_out:
+    if not found.parts or (len(found.parts) == 1 and not found.left_out):
         return ""
+    name = found.parts[0].name.partition(PART)[0]
     left = f", {found.left_out:,} more are left out (documents.max_chunks)" if found.left_out else ""
     return f"{name} is long: taken in {len(found.parts):,} parts{left}"
 

@@ -43,7 +43,7 @@ from autodata.runner.optimization.archive import member_figures
 from autodata.runner.optimization.session import SPLITS, OptimizeRunConfig, held_out_results
 from autodata.serving.context import SearchContext, optimizer_pack_for, read_context, search_schema
 from autodata.serving.errors import in_server_errors
-from autodata.serving.nodes import Paste, read_parts, thread_of
+from autodata.serving.nodes import Paste, parted_note, read_parts, thread_of
 from autodata.serving.runtime import ServerRuntime, server_runtime
 from autodata.serving.searches import Order, Session
 from autodata.serving.wrap import AnyGraph, ServedFrame
@@ -204,21 +204,23 @@ def pinned_of(order: Order) -> dict[str, Any]:
     return {name: values[name] for name in PINNED if name in values}
 
 
-def read_splits(server: ServerRuntime, domain: Domain, given: Splits) -> dict[str, list[Document]]:
-    """Return the documents of each split, each once, long ones in parts.
+def read_splits(server: ServerRuntime, domain: Domain, given: Splits) -> tuple[dict[str, list[Document]], list[str]]:
+    """Return the documents of each split, each once, long ones in parts, and what must be said of those.
 
     Raises UserError for one that is in two splits, or is none.
     """
     splits: dict[str, list[Document]] = {}
     seen: dict[str, tuple[str, str]] = {}
+    notes: list[str] = []
     for split, pasted in given.of_split().items():
         found: dict[str, Document] = {}
         for position, paste in enumerate(pasted):
             try:
-                parts = read_parts(server, domain, paste).parts
+                parts = read_parts(server, domain, paste)
             except UserError as error:
                 raise UserError(f"{FIELDS[split]}[{position}].{error}") from error
-            for document in parts:
+            notes += filter(None, [parted_note(parts)])
+            for document in parts.parts:
                 other, name = seen.setdefault(whole_id(document.document_id), (split, document.name))
                 if other != split:
                     raise UserError(
@@ -232,7 +234,7 @@ def read_splits(server: ServerRuntime, domain: Domain, given: Splits) -> dict[st
             f"train, held_out, test: {total} documents where the server takes {server.config.serve.max_documents}:"
             " send fewer, or set serve.max_documents in the server's configuration"
         )
-    return splits
+    return splits, list(dict.fromkeys(notes))
 
 
 def _intake(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, Any]]]:
@@ -240,7 +242,7 @@ def _intake(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, An
         """Take the documents in, each into one split: texts go to the server's ledger, the thread keeps references."""
         with in_server_errors():
             server, domain, thread = await server_runtime(), SERVED[state.domain], thread_of(config)
-            splits = read_splits(server, domain, state)
+            splits, notes = read_splits(server, domain, state)
             ids = {split: [document.document_id for document in splits[split]] for split in SPLITS}
             context, pinned = runtime.context or schema(), None
             if not context.model_dump(exclude_defaults=True):
@@ -254,12 +256,13 @@ def _intake(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, An
                 session = await opened.start_session(order, server.budget)
                 await session.optimization.add_documents({split: found for split, found in splits.items() if found})
             roles = order.config.roles()
+            simulated = any(one.provider == "simulated" for one in roles.values())
             return {
                 **dict.fromkeys((*OptState.__annotations__, *Found.__annotations__)),
                 **{"lane": 0, "domain": domain.name, "iterations": state.iterations, "search": key},
                 "documents": {split: [_brief(document) for document in splits[split]] for split in SPLITS},
                 "models": {role: f"{settings.provider}:{settings.model}" for role, settings in roles.items()},
-                "note": SIMULATED_NOTE if any(one.provider == "simulated" for one in roles.values()) else "",
+                "note": " ".join([*([SIMULATED_NOTE] if simulated else []), *(f"{note}." for note in notes)]),
             }
 
     return intake

@@ -19,11 +19,13 @@ from autodata.checkpoints.texts import preview
 from autodata.checkpoints.writes import record_taught
 from autodata.checkpoints.writes.documents import now
 from autodata.models.call import CallSite
+from autodata.models.caller import Caller
 from autodata.models.structured import schema_text
 from autodata.nodes.dataset.lessons import merged, shown_lessons
 from autodata.nodes.dataset.schemas import BatchAnalysis, analysis_schema
+from autodata.nodes.dataset.settings import LessonsConfig
 from autodata.nodes.dataset.state import DatasetContext, DatasetState
-from autodata.prompts import fence
+from autodata.prompts import PromptPack, fence
 
 ROLE = "dataset_analyst"
 SHOWN_BATCHES = 12
@@ -46,7 +48,7 @@ async def analyse_batch(state: DatasetState, runtime: Runtime[DatasetContext]) -
     changes: Sequence[Lesson] = ()
     if rounds and context.settings.new:
         try:
-            changes = await _asked(context, known, batch, rounds, versions)
+            changes = await asked(context.caller, context.prompts, context.settings, known, batch, rounds, versions)
         except UnusableReply as error:
             note = " ".join(str(error).split())
             context.walker.note(f"batch {batch.batch} taught nothing: {note}")
@@ -54,19 +56,21 @@ async def analyse_batch(state: DatasetState, runtime: Runtime[DatasetContext]) -
     return {"next": "end" if context.walker.stopped else "choose"}
 
 
-async def _asked(
-    context: DatasetContext,
+async def asked(
+    caller: Caller,
+    prompts: PromptPack,
+    settings: LessonsConfig,
     known: Sequence[Batch],
     batch: Batch,
     rounds: Sequence[Mapping[str, Any]],
     versions: Sequence[Lesson],
 ) -> Sequence[Lesson]:
-    """Ask the analyst; return new lessons, and new versions of those that are switched off."""
-    labels = {f"r{number}": row for number, row in enumerate(sampled(rounds, context.settings.sample), 1)}
+    """Ask the analyst; return new lessons, and new versions of those that are switched off. Raises a call's errors."""
+    labels = {f"r{number}": row for number, row in enumerate(sampled(rounds, settings.sample), 1)}
     schema = analysis_schema(tuple(labels))
     # The lessons that the batch was begun with: what a person changes meanwhile makes no other question of this one.
     begun = [lesson for lesson in versions if lesson.ref in batch.lessons]
-    prompt = context.prompts[ROLE]
+    prompt = prompts[ROLE]
     upto = [one for one in known if one.batch <= batch.batch]
     messages = prompt.render(
         {
@@ -86,9 +90,9 @@ async def _asked(
         prompt_version=prompt.version,
     )
     found: BatchAnalysis
-    found, _ = await context.caller.parsed(site, messages, schema)
+    found, _ = await caller.parsed(site, messages, schema)
     evidence = {label: str(row["round_id"]) for label, row in labels.items()}
-    return merged(versions, found, evidence, batch, context.settings)
+    return merged(versions, found, evidence, batch, settings)
 
 
 def sampled(rounds: Sequence[Mapping[str, Any]], count: int) -> list[Mapping[str, Any]]:

@@ -101,6 +101,9 @@ def test_data_sets_are_read_from_folders(tmp_path: Path) -> None:
     (tmp_path / "files" / "data").mkdir(parents=True)
     train.to_parquet(str(tmp_path / "files" / "data" / "train-00000-of-00001.parquet"))
     test.to_parquet(str(tmp_path / "files" / "data" / "test-00000-of-00001.parquet"))
+    test.save_to_disk(str(tmp_path / "one"))
+    assert texts(read(tmp_path / "saved")) == ["One.", "Two.", "Three."], "a saved folder needs no hf://"
+    assert texts(read(tmp_path / "one")) == ["Three."]
     for name in ("saved", "files"):
         address = f"hf://{tmp_path / name}"
         found = read(address)

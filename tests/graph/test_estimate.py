@@ -14,7 +14,7 @@ import pytest
 from autodata import estimate
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import open_readonly
-from autodata.checkpoints.queries.usage import usage_of_all
+from autodata.checkpoints.queries.usage import usage_by_role, usage_of_all
 from autodata.domains.domain import DOMAINS
 from autodata.examples import documents_folder
 from autodata.jobs import known as known_figures
@@ -230,6 +230,37 @@ def test_nine_of_ten_intervals_hold_what_the_run_takes(tmp_path: Path) -> None:
     # An interval that holds everything would say nothing.
     assert sorted(widths["domain"])[len(SEEDS) // 2] < 1, widths
     assert sorted(widths["pilot"])[len(SEEDS) // 2] < 2, widths
+
+
+# A run with lessons
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("held", [0, 12])
+def test_the_analyst_of_a_run_with_lessons_is_counted(tmp_path: Path, held: int) -> None:
+    config = settings(3)
+    learning = config.model_copy(update={"lessons": config.lessons.model_copy(update={"enabled": True, "batch": 4})})
+    documents, folder = known.documents("cs", 22, 5), tmp_path / "run"
+    given = [{"text": one.text, "title": one.title} for one in documents]
+
+    async def both() -> tuple[Estimate, float]:
+        if held:
+            await tables.run_session(learning.model_copy(update={"limit": held}), folder, documents)
+        estimated = await estimate_of(learning, Inputs(learning, given), folder)
+        await tables.run_session(learning, folder, documents)
+        async with open_readonly(folder / "run.db") as ledger:
+            used = {row["role"]: row["calls"] for row in await usage_by_role(ledger)}
+        return estimated, used["dataset_analyst"]
+
+    estimated, real = asyncio.run(both())
+    counted = estimated.roles["dataset_analyst"]
+    assert counted["calls"] == Range(5, 5, 5)
+    assert real == 5
+    usd, whole = counted["usd"], [row["calls"] for row in estimated.roles.values()]
+    assert usd is not None
+    assert usd.value > 0
+    assert estimated.totals["calls"] is not None
+    assert estimated.totals["calls"].value == pytest.approx(sum(one.value for one in whole if one), rel=0.05)
 
 
 # A search

@@ -12,6 +12,7 @@ import pytest
 import tomli_w
 from langgraph.checkpoint.memory import InMemorySaver
 
+from autodata.checkpoints.ids import document_id
 from autodata.cli.optimize_report import SearchReport
 from autodata.domains.domain import DOMAINS
 from autodata.models.simulated.world import META_WORLD
@@ -249,3 +250,20 @@ async def test_what_cannot_be_searched_with_is_refused(
     with pytest.raises(Refused, match=said):
         await server.run("one", splits(**given), context=context)
     assert server.searches() == []
+
+
+async def test_parts_of_one_document_stand_in_one_split_and_are_said_to_be_parts(server: Server) -> None:
+    server.configure(documents={"max_chars": 700, "chunk": True})
+    long, *short = generated(4, 6)
+    texts = [{"text": long.text, "title": long.title, "name": "long.md"}]
+    others = [{"text": one.text[:600], "name": one.name} for one in short]
+    given = {"train": others[:2], "held_out": texts, "iterations": 1}
+    await server.graph.ainvoke(given, thread("long"), context=CONTEXT, interrupt_after=["intake"])
+    values = await server.values("long")
+    parts = [one["document_id"] for one in values["documents"]["validate"]]
+    assert len(parts) > 1
+    assert {one.partition("#")[0] for one in parts} == {document_id(long.text)}
+    assert not set(parts) & {one["document_id"] for split in ("train", "test") for one in values["documents"][split]}
+    assert values["note"] == f"{SIMULATED_NOTE} long.md is long: taken in {len(parts)} parts."
+    with pytest.raises(Refused, match=r"test\[0\]: long.md#\d is in held_out, too"):
+        await server.graph.ainvoke({**given, "test": texts}, thread("both"), context=CONTEXT)

@@ -345,6 +345,18 @@ def test_every_role_of_a_domain_is_rehearsed(tmp_path: Path, domain: str) -> Non
     assert rehearsal["calls"] == len(DOMAINS[domain].roles)
 
 
+@pytest.mark.parametrize(("new", "more"), [(3, ["dataset_analyst"]), (0, [])])
+def test_the_analyst_of_a_run_with_lessons_is_rehearsed(tmp_path: Path, new: int, more: list[str]) -> None:
+    path = tmp_path / "a.toml"
+    lessons = f"[lessons]\nenabled = true\nnew = {new}\n"
+    path.write_text(f'{lessons}[models.default]\nprovider = "simulated"\nmodel = "strong"\n')
+    result = CliRunner().invoke(app, ["doctor", "--config", str(path), "--json"])
+    assert (result.exit_code, result.stderr) == (0, "")
+    parts = json.loads(result.stdout)["rehearsal"]["parts"]
+    assert [part["role"] for part in parts] == [*DOMAINS["cs"].roles, *more]
+    assert all(part["tried"] and part["calls"] == 1 and not part["problem"] for part in parts)
+
+
 def test_a_local_model_that_is_not_there(tmp_path: Path) -> None:
     path = tmp_path / "a.toml"
     path.write_text('[models.default]\nprovider = "local"\nmodel = "nowhere.gguf"\n')

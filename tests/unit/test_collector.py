@@ -46,3 +46,15 @@ def test_runs_within_runs_and_programs_that_see_to_it_themselves_are_left_alone(
             assert gc.get_freeze_count() == 0
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(("collections", "collected"), [(0, 0), (1, 1)])
+def test_a_young_process_is_not_looked_through_first(
+    monkeypatch: pytest.MonkeyPatch, collections: int, collected: int
+) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(gc, "get_stats", lambda: [{"collections": 9}, {"collections": collections}])
+    monkeypatch.setattr(gc, "collect", lambda: seen.append(1))
+    with calm_collector():
+        assert gc.get_freeze_count() > 0
+    assert len(seen) == collected

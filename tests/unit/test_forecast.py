@@ -154,6 +154,18 @@ def taken(rows: list[Measured]) -> dict[str, float]:
     }
 
 
+def test_how_fast_the_only_rejected_document_was_says_no_more_than_how_fast_the_others_were() -> None:
+    def hours(rejected: float, accepted: float) -> Range:
+        paces = [accepted, *[1.0] * 6]
+        rows = [document(10, seconds=10 * pace) for pace in paces]
+        rows.append(document(60, accepted=False, rounds=6, seconds=60 * rejected))
+        return forecast(rows, Plan(30, 4, 6), priced).seconds
+
+    slow, fast = hours(4.0, 1.0), hours(1.0, 4.0)
+    assert slow.value == pytest.approx(fast.value, rel=0.1)
+    assert width(slow) == pytest.approx(width(fast), rel=0.2)
+
+
 @pytest.mark.slow
 def test_the_interval_holds_money_and_hours_as_often_as_calls_and_tokens() -> None:
     held = dict.fromkeys(("seconds", "usd", "calls", "tokens_out"), 0)
