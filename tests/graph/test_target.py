@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from autodata import open_run
 from autodata.checkpoints.ledger import Ledger
 from autodata.runner.ingest import add_documents
@@ -25,6 +27,7 @@ def exported(run: Path, *more: str) -> tuple[list[str], str]:
     return [json.loads(line)["id"] for line in result.stdout.splitlines()], words(result.stderr)
 
 
+@pytest.mark.slow
 def test_what_is_accepted_beyond_a_target_is_kept_marked_and_taken_first(tmp_path: Path) -> None:
     """A session without a target accepts all; later ones take some of it without a call, and a drop makes room."""
     run = tmp_path / "run"
@@ -53,6 +56,7 @@ def test_what_is_accepted_beyond_a_target_is_kept_marked_and_taken_first(tmp_pat
     assert parsed("status", run, "--json")["target"] is None
 
 
+@pytest.mark.slow
 def test_documents_accepted_at_once_give_no_more_than_the_target(tmp_path: Path) -> None:
     result = make(ALL, out=tmp_path / "run", target=1, concurrency=4, **ANY)
     assert (len(result), result.stopped) == (1, "target of 1 accepted reached")
@@ -70,8 +74,19 @@ async def test_a_result_of_a_server_that_repeats_an_earlier_one_does_not_count(t
         )
         stopped = []
         for document, question in zip(documents, questions, strict=True):
-            example = {"example_id": document.document_id, "candidate": {"question": question}, "rounds": 1}
-            result = {"status": "accepted", "status_reason": "", "history": [], "example": example}
+            example: dict[str, Any] = {
+                "example_id": document.document_id,
+                "candidate": {"question": question},
+                "rounds": 1,
+            }
+            closed: dict[str, Any] = {
+                "round_id": document.document_id,
+                "n": 1,
+                "outcome": "accepted",
+                "candidate_id": question,
+            }
+            closed["candidate"] = {"question": question, "reference_answer": "So."}
+            result = {"status": "accepted", "status_reason": "", "history": [closed], "example": example}
             await runner._collect({"document_id": document.document_id, "name": document.name}, result)
             stopped.append(runner.outcome.stopped)
     assert stopped == ["", "", "target of 2 accepted reached"]

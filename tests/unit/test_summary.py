@@ -92,6 +92,8 @@ async def test_every_number(ledger: Ledger, tmp_path: Path) -> None:
         "pending": 1,
         "waiting": 0,
         "dropped": 0,
+        "target": None,
+        "surplus": 0,
         "errors": [{"cause": "", "documents": ["6.md"]}],
         "rounds": 4,
         "calls": 5,
@@ -134,6 +136,7 @@ async def test_every_number(ledger: Ledger, tmp_path: Path) -> None:
         "shared_questions": [],
         "labels": {"approve": 0, "edit": 0, "reject": 0},
         **await signals(ledger),
+        "endpoints": {},
     }
     summary = await summarise(ledger)
     assert summary == expected
