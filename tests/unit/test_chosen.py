@@ -20,7 +20,8 @@ def test_a_question_that_several_documents_led_to_is_kept_once_whatever_its_whit
         asked("e6", "why so high", ""),
     ]
     chosen = choose(rows, None)
-    assert (chosen.repeated, chosen.surplus, chosen.beyond) == ({"e2", "e3", "e6"}, frozenset(), 0)
+    assert sorted(chosen.repeated) == ["e2", "e3", "e6"]
+    assert (len(chosen.surplus), chosen.beyond) == (0, 0)
     assert all(chosen.results(row["example_id"]) for row in rows), "without a target every one is a result"
 
 
