@@ -43,10 +43,6 @@ class DocumentQueue:
         """Return the rows (document_id, epoch) of documents whose end is recorded, but perhaps not their thread's."""
         return await queries.unsettled_documents(self.ledger)
 
-    async def accepted(self) -> int:
-        """Return how many documents were accepted."""
-        return await queries.count_documents(self.ledger, DocumentStatus.ACCEPTED.value)
-
     async def record_failure(self, document_id: str, epoch: int, kind: str, message: str, brief: str) -> None:
         """Record what errored a document: `kind` and the whole message, `brief` in a line. Twice is as once."""
         thread = f"{self.evaluation}/{document_id}"
@@ -132,10 +128,6 @@ class EvaluationQueue(DocumentQueue):
     async def documents(self) -> list[str]:
         """Return the ids of the evaluation's own documents, in order; no other is shown to a challenger."""
         return sorted(row["document_id"] for row in await self.trials())
-
-    async def accepted(self) -> int:
-        """Return how many documents were accepted."""
-        return sum(row["status"] == "accepted" for row in await self.trials())
 
     async def save(self, **tables: Sequence[Mapping[str, Any]]) -> None:
         """Save rows; what is said of documents is said of this evaluation's trials."""

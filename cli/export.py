@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from autodata.checkpoints.queries.chosen import read_chosen
 from autodata.checkpoints.queries.documents import examples
 from autodata.checkpoints.records import Example
 from autodata.cli.terminal import RunArgument
@@ -37,6 +38,10 @@ def export(
         bool,
         typer.Option("--repeats", help="Keep a question as often as documents led to it."),
     ] = False,
+    surplus: Annotated[
+        bool,
+        typer.Option("--surplus", help="Keep what was accepted beyond the target of the run."),
+    ] = False,
     licence: Annotated[str, typer.Option("--licence", help="The licence of the sources, for the card.")] = "",
     name: Annotated[
         str, typer.Option("--name", help="The title on the card.", show_default="the run folder's name")
@@ -54,6 +59,7 @@ def export(
             shares=shares,
             source=source,
             repeats=repeats,
+            surplus=surplus,
             licence=licence,
             name=name,
         )
@@ -68,9 +74,14 @@ def export(
     if done.repeated:
         what = "1 example asks" if done.repeated == 1 else f"{done.repeated:,} examples ask"
         typer.echo(f"{what} the same as an earlier one: left out (--repeats keeps them)", err=True)
+    if done.surplus:
+        what = "1 example" if done.surplus == 1 else f"{done.surplus:,} examples"
+        typer.echo(f"{what} beyond the target of {done.target:,}: left out (--surplus keeps them)", err=True)
 
 
 async def read_examples(run: Path) -> list[Example]:
-    """Return the accepted examples of a run, in the order of their documents."""
+    """Return the accepted examples of a run up to its target, in the order of their documents."""
     async with ledger_of(run) as ledger:
-        return [Example.model_validate_json(text) for text in await examples(ledger, by_document=True)]
+        chosen = await read_chosen(ledger)
+        every = [Example.model_validate_json(text) for text in await examples(ledger, by_document=True)]
+        return [one for one in every if chosen.results(one.example_id)]

@@ -93,7 +93,7 @@ def run(
     text_field: TextField = None,
     title_field: TitleField = None,
     id_field: IdField = None,
-    target: Annotated[int | None, typer.Option(help="Stop at this many accepted examples.")] = None,
+    target: Annotated[int | None, typer.Option(help="Make exactly this many distinct examples, and stop.")] = None,
     weak_from: Annotated[
         str | None,
         typer.Option(help="The weak solver: a checkpoint's folder, a GGUF file, or a name that its endpoint serves."),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from autodata.checkpoints.errors import RunFailed, UserError
+from autodata.checkpoints.queries.chosen import read_chosen
 from autodata.checkpoints.queries.documents import count_documents, count_usable, examples
 from autodata.checkpoints.usage import MAY_BE_BILLED
 from autodata.cli.figures import percent
@@ -123,7 +124,9 @@ async def _run_session(
                 raise inputs.nothing_usable(found.skipped)
             progress.total = await count_documents(runner.ledger, "pending", "errored")
             outcome = await runner.run()
-            made = [json.loads(text) for text in await examples(runner.ledger)]
+            chosen = await read_chosen(runner.ledger)
+            every = [json.loads(text) for text in await examples(runner.ledger)]
+            made = [one for one in every if chosen.results(one["example_id"])]
             session = Session(outcome, await summarise(runner.ledger), made)
             return session, _notes(runner, url)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fractions import Fraction
@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.queries.chosen import read_chosen, read_target
 from autodata.checkpoints.queries.documents import documents_with_examples
 from autodata.checkpoints.queries.figures import failures_by_document, numbers
 from autodata.checkpoints.queries.whole import document_with_rounds
@@ -62,7 +63,7 @@ def show(
     found = asyncio.run(_read(run, document, _mode(mode)))
     if isinstance(found, Listing):
         chosen = [row for row in found.rows if not statuses or row["status"] in statuses]
-        rows = [_listed(row) for row in chosen[:limit]]
+        rows = [_listed(row, found.surplus) for row in chosen[:limit]]
         if as_json:
             print_json([{**row, "same_question_as": found.same_question_as(row["name"])} for row in rows])
         else:
@@ -84,6 +85,8 @@ class Listing:
 
     rows: list[dict[str, Any]]
     shared: list[dict[str, Any]]
+    surplus: Collection[str] = ()
+    """The ids of the examples beyond the run's target."""
 
     def same_question_as(self, name: str) -> list[str]:
         """Return the names of the other documents that the question of this one was accepted for."""
@@ -110,7 +113,8 @@ async def _read(run: Path, wanted: str | None, mode: str | None) -> Listing | di
                 counted = await failures_by_document(ledger)
                 failed = {row["document_id"] for row in counted if row["failure_mode"] == mode}
                 rows = [row for row in rows if row["document_id"] in failed]
-            return Listing(rows, json.loads((await numbers(ledger))["shared_questions"]))
+            shared = json.loads((await numbers(ledger))["shared_questions"])
+            return Listing(rows, shared, (await read_chosen(ledger)).surplus if await read_target(ledger) else ())
         row = {name: value for name, value in find_document(rows, wanted, run).items() if name != "example"}
         return await document_with_rounds(ledger, row)
 
@@ -148,10 +152,11 @@ def find_document(
     raise UserError(f"{run} has no document {wanted!r}: {hint}; list all with '{listing} {run}'")
 
 
-def _listed(row: Mapping[str, Any]) -> dict[str, Any]:
+def _listed(row: Mapping[str, Any], surplus: Collection[str]) -> dict[str, Any]:
     """Return a document as the list shows it. Means are null where attempts were curtailed; scores are in 0..1."""
     example = json.loads(row["example"]) if row["example"] else {}
     listed = {name: row[name] for name in ("document_id", "name", "status", "status_reason", "note", "rounds")}
+    listed["surplus"] = example.get("example_id") in surplus
     for name in ("weak_mean", "strong_mean", "gap"):
         listed[name] = _number(example.get(name))
     for name in ("weak_scores", "strong_scores"):
@@ -184,7 +189,8 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     short = _short_ids(rows)
     for row in rows:
         named = Text(printable(row["name"]))
-        for reason in (row["status_reason"], row["note"]):
+        beyond = "beyond the target: exported with --surplus" if row["surplus"] else ""
+        for reason in (row["status_reason"], row["note"], beyond):
             if reason:
                 named.append(f"\n  {printable(reason)}", style="dim")
         means = [_shown(row, stage) for stage in ("weak", "strong")]

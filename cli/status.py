@@ -69,6 +69,9 @@ def _show(
     out.print(Text(f"{run}: {summary['accepted']:,} of {summary['documents']:,} documents accepted", style="bold"))
     others = ("rejected", "skipped", "errored", "pending", *(name for name in ("waiting", "dropped") if summary[name]))
     out.print(", ".join(f"{name} {summary[name]:,}" for name in others) + f"; {summary['rounds']:,} rounds closed")
+    if surplus := summary["surplus"]:
+        what = "1 example" if surplus == 1 else f"{surplus:,} examples"
+        out.print(f"{what} beyond the target of {summary['target']:,}: kept, and exported with --surplus")
     out.print()
     out.print(_calls(summary, roles))
     out.print()

@@ -8,6 +8,7 @@ from typing import Any
 
 from autodata.checkpoints.errors import cause_of
 from autodata.checkpoints.ledger import Reader
+from autodata.checkpoints.queries.chosen import Chosen, read_chosen, read_target
 from autodata.checkpoints.queries.documents import documents
 from autodata.checkpoints.queries.figures import numbers
 from autodata.checkpoints.queries.meta import adjustments
@@ -26,6 +27,8 @@ MEANINGS: Mapping[tuple[str, ...], str] = {
         "waiting",
     ): "Documents of that status; they add up to `documents`.",
     ("dropped",): "Documents that a person dropped; neither they nor their examples are in any other figure.",
+    ("target",): "How many distinct examples the latest session wanted; null where it wanted all.",
+    ("surplus",): "Distinct accepted examples beyond `target`, which an export leaves out unless asked for them.",
     ("errors",): (
         "Causes of errored documents, the most frequent first: `cause`, as the first of them has it, and the names of"
         " its `documents`. Messages that differ in numbers, ids and quoted words alone are of one cause."
@@ -103,6 +106,7 @@ async def summarise(ledger: Reader) -> dict[str, Any]:
     used = sum(roles.values(), Usage())
     unanswered = {cause: sum(row[cause] for row in json.loads(found["usage"])) for cause in ("timed_out", "cancelled")}
     labels = json.loads(found["labels"])
+    chosen = await read_chosen(ledger) if await read_target(ledger) else Chosen()
     by_status = {status: statuses.get(status.value, 0) for status in DocumentStatus}
     accepted = by_status[DocumentStatus.ACCEPTED]
     return {
@@ -114,6 +118,8 @@ async def summarise(ledger: Reader) -> dict[str, Any]:
         "pending": by_status[DocumentStatus.PENDING],
         "waiting": by_status[DocumentStatus.WAITING],
         "dropped": by_status[DocumentStatus.DROPPED],
+        "target": chosen.target,
+        "surplus": chosen.beyond,
         "errors": causes(await documents(ledger)),
         "rounds": found["rounds"],
         "calls": used.calls,

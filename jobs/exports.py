@@ -10,10 +10,11 @@ from fractions import Fraction
 from pathlib import Path
 
 from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.queries.chosen import read_chosen
 from autodata.checkpoints.queries.meta import meta_value
 from autodata.checkpoints.queries.usage import usage_by_role
 from autodata.corpus.exporters.registry import EXPORTERS, wants_turns
-from autodata.corpus.exporters.rows import ExportSet, JudgePrompt, RunFacts, read_rows, run_id, without_repeats
+from autodata.corpus.exporters.rows import ExportSet, JudgePrompt, RunFacts, read_rows, run_id
 from autodata.corpus.exporters.splits import parse_shares, split
 from autodata.corpus.summary import summarise
 from autodata.domains.tasks.verifiable import VerifiableTask
@@ -35,6 +36,10 @@ class Exported:
     rows: int
     repeated: int
     """Examples left out, for an earlier one asks the same over the same context."""
+    surplus: int = 0
+    """Distinct examples left out, for they are beyond `target`."""
+    target: int | None = None
+    """How many examples the run's latest session wanted; None where it wanted all."""
     turns: bool = False
     """Whether the rows are the challenger's turns, not examples."""
     unknown: int = 0
@@ -49,18 +54,20 @@ async def export_run(
     shares: str | None = None,
     source: bool = False,
     repeats: bool = False,
+    surplus: bool = False,
     licence: str = "",
     name: str = "",
 ) -> Exported:
     """Export a run's accepted examples and return how many rows were written, and how many questions left out.
 
     `shares` is a text such as `0.9/0.1`; `source` adds the documents' texts; a question that several documents led to
-    is written once unless `repeats`. `name` and `licence` stand on the card.
+    is written once unless `repeats`, and what was accepted beyond the target only with `surplus`. `name` and
+    `licence` stand on the card.
     Raises UserError and RunFailed as the format does, and for a folder that holds no run.
     """
     exporter = EXPORTERS.find(format_name or format_of(out), "--format")
     wanted = parse_shares(shares) if shares else (Fraction(1),)
-    data = await read_export_set(run, wanted, source=source, repeats=repeats)
+    data = await read_export_set(run, wanted, source=source, repeats=repeats, surplus=surplus)
     turns, unknown = wants_turns(exporter), 0
     if turns:
         from autodata.jobs.challenger_turns import challenger_turns  # what calls models need, which no other asks for
@@ -70,20 +77,30 @@ async def export_run(
         data = replace(data, turns=await asyncio.to_thread(split, found.turns, wanted))
     named = replace(data.facts, name=name or await asyncio.to_thread(lambda: run.resolve().name), licence=licence)
     rows = await asyncio.to_thread(exporter, replace(data, facts=named), out)
-    return Exported(rows, 0 if turns else named.repeated, turns, unknown)
+    if turns:
+        return Exported(rows, 0, turns=turns, unknown=unknown)
+    return Exported(rows, named.repeated, named.surplus, named.target)
 
 
 async def read_export_set(
-    run: Path, shares: Sequence[Fraction] = (Fraction(1),), *, source: bool = False, repeats: bool = False
+    run: Path,
+    shares: Sequence[Fraction] = (Fraction(1),),
+    *,
+    source: bool = False,
+    repeats: bool = False,
+    surplus: bool = False,
 ) -> ExportSet:
     """Return what a run's formats are made from. Raises UserError for a folder that holds no run."""
     async with ledger_of(run) as ledger:
         every = await read_rows(ledger, source=source)
-        rows = every if repeats else without_repeats(every)
+        chosen = await read_chosen(ledger)
+        rows = [row for row in every if chosen.holds(row["id"], repeats=repeats, surplus=surplus)]
         domain = await meta_value(ledger, "domain") or (rows[0]["domain"] if rows else "")
         facts = RunFacts(
             run=await run_id(ledger),
-            repeated=len(every) - len(rows),
+            repeated=0 if repeats else len(chosen.repeated - (frozenset() if surplus else chosen.surplus)),
+            surplus=0 if surplus else chosen.beyond,
+            target=chosen.target,
             domain=domain,
             figures=await summarise(ledger),
             usage=await usage_by_role(ledger),

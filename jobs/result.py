@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.checkpoints.ledger import Reader
+from autodata.checkpoints.queries.chosen import read_chosen
 from autodata.checkpoints.queries.usage import usage_by_role
 from autodata.checkpoints.usage import Usage
 from autodata.corpus.exporters.rows import read_rows
@@ -27,7 +28,9 @@ class GenerationResult:
     """The accepted examples of a run with what they cost: a sequence of them to loop over, count and index."""
 
     examples: list[dict[str, Any]]
-    """Accepted examples, each as a line of `autodata export --format jsonl` has it, in the order of their documents."""
+    """Accepted examples, each as a line of `autodata export --format jsonl` has it, in the order of their documents.
+
+    With a target the first distinct ones that were accepted, as many as it says; without one every one."""
     usage: Usage
     """What the calls of all sessions took, those whose reply was unusable included."""
     usage_by_role: Mapping[str, Usage]
@@ -83,6 +86,7 @@ class GenerationResult:
         split: str | None = None,
         source: bool = False,
         repeats: bool = False,
+        surplus: bool = False,
         licence: str = "",
         name: str = "",
     ) -> int:
@@ -90,7 +94,8 @@ class GenerationResult:
 
         `format` is a name that `autodata plugins` lists; without one a file `.jsonl` has lines, and a folder `hf`.
         `split` is such as `0.9/0.1`; `source` adds the documents' texts; `repeats` keeps a question that several
-        documents led to as often as it was accepted; `name` and `licence` stand on the card.
+        documents led to as often as it was accepted, `surplus` what was accepted beyond the target; `name` and
+        `licence` stand on the card.
 
         Raises UserError for a place that cannot be written to, an unknown format, or a result without a run folder;
         RunFailed when writing fails.
@@ -107,6 +112,7 @@ class GenerationResult:
                 shares=split,
                 source=source,
                 repeats=repeats,
+                surplus=surplus,
                 licence=licence,
                 name=name,
             )
@@ -127,7 +133,7 @@ async def read_result(
     ledger: Reader, run_folder: Path | None, *, stopped: str = "", failed: bool = False, notes: tuple[str, ...] = ()
 ) -> GenerationResult:
     """Return what a run's ledger holds so far, with what only its last session knows."""
-    summary = await summarise(ledger)
+    summary, chosen = await summarise(ledger), await read_chosen(ledger)
     by_role = {row["role"]: Usage.of_row(row) for row in await usage_by_role(ledger)}
     counts = {name: summary[name] for name in ("accepted", "rejected", "skipped", "errored", "pending", "waiting")}
     status: Status = "complete"
@@ -136,7 +142,7 @@ async def read_result(
     elif counts["pending"] or counts["waiting"]:
         status = "stopped"
     return GenerationResult(
-        examples=[dict(row) for row in await read_rows(ledger)],
+        examples=[dict(row) for row in await read_rows(ledger) if chosen.results(row["id"])],
         usage=replace(sum(by_role.values(), Usage()), tokens_in=summary["tokens_in"], tokens_out=summary["tokens_out"]),
         usage_by_role=by_role,
         status=status,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autodata.checkpoints.errors import RunFailed
+from autodata.checkpoints.queries.chosen import read_chosen
 from autodata.checkpoints.queries.documents import count_usable, examples
 from autodata.checkpoints.queries.standing import statuses_of
 from autodata.checkpoints.queries.usage import usage_of_all
@@ -95,5 +96,7 @@ async def work(
                 endpoints=runner.endpoints,
             )
             outcome = await runner.run()
-            made = [json.loads(text) for text in await examples(runner.ledger)]
+            chosen = await read_chosen(runner.ledger)
+            every = [json.loads(text) for text in await examples(runner.ledger)]
+            made = [one for one in every if chosen.results(one["example_id"])]
             return Session(outcome, await summarise(runner.ledger), made, notes)

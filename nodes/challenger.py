@@ -10,11 +10,11 @@ from typing import Any
 from langgraph.runtime import Runtime
 from pydantic import BaseModel
 
+from autodata.checkpoints.asked import question_key
 from autodata.checkpoints.errors import UnusableReply
 from autodata.checkpoints.records import Candidate, DocumentStatus, FailureMode
 from autodata.checkpoints.writes import record_opened, record_skipped
 from autodata.domains.tasks.passages import pick
-from autodata.domains.tasks.questions import question_key
 from autodata.models.seeds import seed_for
 from autodata.models.structured import schema_text
 from autodata.nodes.code_checks import noted, rejection_by_code

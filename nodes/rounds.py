@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from autodata.checkpoints.asked import question_key
 from autodata.checkpoints.records import FailureMode, Round, RubricFigures, Verdict
 from autodata.checkpoints.texts import preview
 from autodata.domains.acceptance.rubric_score import rubric_figures
-from autodata.domains.tasks.questions import question_key
 from autodata.nodes.step import Step
 
 

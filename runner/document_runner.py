@@ -53,6 +53,7 @@ from autodata.runner.events import (
 from autodata.runner.outcome import InARow, Outcome, first_failure
 from autodata.runner.pending_reviews import answer_to
 from autodata.runner.run_folder import open_run_folder
+from autodata.runner.target import Target
 from autodata.tracing.tracer import Tracer
 
 
@@ -76,7 +77,7 @@ class Runner:
         self._controls: set[RunControl] = set()
         self._in_a_row = InARow(config.retries.pause_after_documents)
         self._unanswered: dict[str, str] = {}  # errored for want of a reply: document_id -> its line in outcome.errored
-        self._accepted = 0
+        self._target = Target(config.target)
         self.outcome = Outcome(notes=tracer.notes)
         self.on_event: Callable[[RunEvent], None] = lambda event: None
         self.only: Collection[str] | None = None
@@ -114,9 +115,9 @@ class Runner:
 
     async def run(self) -> Outcome:
         """Run all open documents, `concurrency` at a time."""
-        self._accepted = await self._queue.accepted()
-        if self._config.target and self._accepted >= self._config.target:
-            self.drain(f"target of {self._config.target} accepted reached")
+        await self._target.begin(self.ledger, latest=self.only is None)
+        if reached := self._target.reached:
+            self.drain(reached)
         self._rounds_before = await rounds_before(self.ledger)
         rows = await self._queue.open(self._config.limit)
         rows += await answered_documents(self.ledger)
@@ -294,9 +295,9 @@ class Runner:
         if isinstance(event, ReviewEvent) and (wrong := event.question["error"]):
             self.outcome.errored.append(f"{event.question['document']}: the answer cannot be used: {wrong}")
         if isinstance(event, AcceptedEvent):
-            self._accepted += 1
-            if self._config.target and self._accepted >= self._config.target:
-                self.drain(f"target of {self._config.target} accepted reached")
+            self._target.count(event.example.candidate)
+            if reached := self._target.reached:
+                self.drain(reached)
 
     async def _errored(self, row: Mapping[str, Any], error: Exception) -> None:
         document_id, epoch = row["document_id"], row["epoch"] + (row["status"] == DocumentStatus.ERRORED)

@@ -22,6 +22,7 @@ from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import APIStatusError, ConflictError
 
+from autodata.checkpoints.asked import question_key
 from autodata.checkpoints.document_queue import DocumentQueue
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ids import digest
@@ -31,13 +32,13 @@ from autodata.checkpoints.queries.meta import meta
 from autodata.checkpoints.records import DocumentStatus
 from autodata.checkpoints.usage import Usage
 from autodata.checkpoints.writes import Failure, record_collected, record_failure, record_meta
-from autodata.domains.tasks.questions import question_key
 from autodata.models.faults import describe
 from autodata.runner.config import require_kind, write_resolved
 from autodata.runner.events import CollectedEvent, DrainedEvent, EndedEvent, ErroredEvent, RunEvent, StartedEvent
 from autodata.runner.fingerprint import changed_since, kept_of
 from autodata.runner.outcome import InARow, Outcome
 from autodata.runner.run_folder import open_ledger
+from autodata.runner.target import Target
 
 KIND = "run --server"
 WAIT_SECONDS = 300.0
@@ -82,7 +83,7 @@ class RemoteRunner:
         self._run, self.ledger, self._client, self._folder_id, self._url = run, ledger, client, folder_id, url
         self._queue = DocumentQueue(ledger)
         self._stop = asyncio.Event()
-        self._accepted = 0
+        self._target = Target(run.target)
         self._in_a_row = InARow(run.pause_after_documents)
         self.outcome = Outcome()
         self.usage = Usage()
@@ -100,7 +101,7 @@ class RemoteRunner:
 
     async def run(self) -> Outcome:
         """Take every open document to its end, `concurrency` at a time. Raises UserError for what is refused."""
-        self._accepted = await self._queue.accepted()
+        await self._target.begin(self.ledger)
         self._look_at_target()
         rows = await self._queue.open(self._run.limit)
         waiting = iter(rows)
@@ -127,8 +128,8 @@ class RemoteRunner:
         return self.outcome
 
     def _look_at_target(self) -> None:
-        if self._run.target and self._accepted >= self._run.target:
-            self.drain(f"target of {self._run.target} accepted reached")
+        if reached := self._target.reached:
+            self.drain(reached)
 
     async def _document(self, row: Mapping[str, Any]) -> None:
         document_id, name = row["document_id"], row["name"]
@@ -236,7 +237,8 @@ class RemoteRunner:
             self.usage += Usage.of_row(entry)
         self.on_event(CollectedEvent(document_id, len(history), DocumentStatus(values["status"])))
         self.on_event(EndedEvent(document_id))
-        self._accepted += values["status"] == "accepted"
+        if example:
+            self._target.count(example["candidate"])
         self._look_at_target()
 
 

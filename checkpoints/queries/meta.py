@@ -9,6 +9,8 @@ from autodata.checkpoints.ledger import Reader
 
 ENDPOINT = "endpoint:"
 """What the names of the rows begin with that hold how requests to an endpoint were adjusted."""
+TARGET = "target"
+"""The name of the row with the target of the latest session; missing or empty where it had none."""
 
 
 async def meta(ledger: Reader) -> dict[str, str]:

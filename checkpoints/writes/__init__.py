@@ -29,7 +29,7 @@ from autodata.checkpoints.writes.forks import (
 )
 from autodata.checkpoints.writes.labels import record_answer, record_question
 from autodata.checkpoints.writes.lessons import record_batch, record_lessons, record_taught, record_walked
-from autodata.checkpoints.writes.meta import record_meta
+from autodata.checkpoints.writes.meta import record_meta, record_target
 from autodata.checkpoints.writes.rounds import (
     Marked,
     OpenRound,
@@ -118,6 +118,7 @@ __all__ = [
     "record_splits",
     "record_status",
     "record_taken_in",
+    "record_target",
     "record_taught",
     "record_trials",
     "record_unanswered",

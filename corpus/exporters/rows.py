@@ -128,6 +128,10 @@ class RunFacts:
     """Whether answers are compared by code first."""
     repeated: int = 0
     """Accepted examples left out, for an earlier one asks the same over the same context."""
+    surplus: int = 0
+    """Distinct accepted examples left out, for they are beyond `target`."""
+    target: int | None = None
+    """How many distinct examples the latest session wanted; None where it wanted all."""
     figures: Mapping[str, Any] = field(default_factory=dict)
     """What `autodata status --json` prints."""
     usage: Sequence[Mapping[str, Any]] = ()
@@ -226,14 +230,6 @@ def best(row: ExampleRow, stage: Stage) -> Attempted | None:
 def worst(row: ExampleRow, stage: Stage) -> Attempted | None:
     """Return the attempt of a solver with the lowest score, the first of equals; None without a marked answer."""
     return min(_marked(row, stage), key=lambda attempt: attempt["score"] or 0.0, default=None)
-
-
-def without_repeats(rows: Sequence[ExampleRow]) -> list[ExampleRow]:
-    """Return rows without those that ask what an earlier one asks, over the same context; white space is no matter."""
-    first: dict[str, ExampleRow] = {}
-    for row in rows:
-        first.setdefault(" ".join(prompt_text(row).split()), row)
-    return list(first.values())
 
 
 def source_of(row: ExampleRow | TurnRow) -> str:

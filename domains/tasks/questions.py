@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable
 
-from autodata.checkpoints.ids import digest
+from autodata.checkpoints.asked import asked
 
 _POINTERS = re.compile(
     r"\b(?:the|this|that|given|above|provided|following) "
@@ -31,42 +30,15 @@ _DEMONSTRATIVES = re.compile(r"\b(?:this|these|those)\b", re.IGNORECASE)
 _WORD = re.compile(r"(?:(?<![\w)])-(?=\d))?\w+(?:[.,]\d+)*|[%°$€£]")
 """Words and numbers; a minus before a number and the signs that make it another quantity count too."""
 
-_TOKEN = re.compile(
-    r"\w+(?:[.,]\w+)*|(?<!\w)[.,](?=\w)|(?<!\w):|:(?=\S)|(?<=[\d)\]}])!|!(?==)|(?<![\w\s])!(?=[\w(])|(?<=\s)!(?=[\w(])|(?<=\s)\.(?=\s)|(?<=\b\w)(?:!|['’]+(?!\w))"
-    r"|[^\w\s.,;:?!\"'“”‘’]"
-)
-"""Words, numbers and every sign but the marks of prose: a factorial, a negation, a prime and a ratio are signs."""
-
 
 def normalised(question: str) -> str:
     """Return a question's words in lower case, for comparing."""
     return " ".join(_WORD.findall(question.lower().replace("\N{MINUS SIGN}", "-")))
 
 
-def question_key(question: str) -> str:
-    """Return the hash by which a repeated question is known.
-
-    Case, spacing and the marks of prose do not matter; a sign that may be an operator, a unit or part of a name does.
-    """
-    return digest(_asked(question))
-
-
 def tried_before(question: str, earlier: Iterable[str]) -> bool:
-    """Whether a question is one of the earlier ones, by the same measure as `question_key`."""
-    return _asked(question) in {_asked(other) for other in earlier}
-
-
-def _asked(question: str) -> str:
-    """Return a question's words and signs in order. Single letters, symbols as Δx, and words in mixed case keep it."""
-    tokens = _TOKEN.findall(unicodedata.normalize("NFC", question).replace("\N{MINUS SIGN}", "-"))
-    return " ".join(
-        t.lower() if len(t) > 1 and (t.istitle() or t.isupper()) and not _is_symbol(t) else t for t in tokens
-    )
-
-
-def _is_symbol(token: str) -> bool:
-    """Whether a word is a Greek letter before Latin ones, as Δx or ΣF."""
-    return "\u0370" <= token[0] <= "\u03ff" and token[1:2].isascii()
+    """Whether a question is one of the earlier ones, by the same measure as `checkpoints.asked.question_key`."""
+    return asked(question) in {asked(other) for other in earlier}
 
 
 def not_standing_alone(question: str) -> str | None:

@@ -105,7 +105,8 @@ def read_tables(folder: Path) -> Tables:
             columns = ", ".join(f'"{column}"' for column in sorted(kept))
             tables[name] = sorted(db.execute(f'select {columns} from "{name}"'), key=repr)
     # What was found out about a server is of that server, not of the run's results.
-    tables["meta"] = [row for row in tables["meta"] if not str(row[0]).startswith("endpoint:")]
+    # The target is the latest session's, and none of them either.
+    tables["meta"] = [row for row in tables["meta"] if row[0] != "target" and not str(row[0]).startswith("endpoint:")]
     return tables
 
 

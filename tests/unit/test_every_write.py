@@ -67,6 +67,10 @@ WRITES: dict[str, tuple[Callable[[Any], Awaitable[None]], Expected]] = {
         lambda s: writes.record_meta(s, {"kind": "run", "domain": "cs"}),
         {"meta": [{"key": "kind", "value": "run"}, {"key": "domain", "value": "cs"}]},
     ),
+    "record_target": (
+        lambda s: writes.record_target(s, 3),
+        {"meta": [{"key": "target", "value": "3"}]},
+    ),
     "record_taken_in": (
         lambda s: writes.record_taken_in(
             s, [Document(document_id="n", name="n.md", title="N", text="Text."), Skipped("o.bin", "binary")]

@@ -26,7 +26,6 @@ from autodata.corpus.exporters.rows import (
     RunFacts,
     example_row,
     plain_row,
-    without_repeats,
 )
 from autodata.corpus.exporters.splits import parse_shares, split
 from autodata.corpus.exporters.turns import TURNS, TurnRow
@@ -342,13 +341,3 @@ def test_a_format_with_a_reward_needs_a_judge(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="no prompt of a judge"):
             EXPORTERS[name](bare, tmp_path / name)
     assert not any(tmp_path.iterdir())
-
-
-def test_a_question_that_several_documents_led_to_is_kept_once_whatever_its_white_space() -> None:
-    found = [
-        rich(1),
-        rich(2, document_name="b.md"),
-        rich(3, candidate={"question": "Why\u2028 so  “high”?", "context": "At sea."}),
-    ]
-    other = rich(4, candidate={"question": "Why\u2028so “high”?", "context": "On land."})
-    assert [row["id"] for row in without_repeats([*found, other])] == ["e1", "e4"]

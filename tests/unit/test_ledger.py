@@ -26,6 +26,7 @@ from autodata.checkpoints.document_queue import DocumentQueue
 from autodata.checkpoints.errors import DiskFailed, RunFailed, UserError
 from autodata.checkpoints.ledger import Ledger, MemoryLedger, open_readonly, run_lock
 from autodata.checkpoints.protocols import Blobs, Journal, Store
+from autodata.checkpoints.queries.chosen import read_chosen
 from autodata.checkpoints.records import Stage
 from autodata.checkpoints.schema import SCHEMA, SCHEMA_VERSION, TABLES, schema_sql
 from autodata.corpus.summary import summarise
@@ -204,7 +205,7 @@ async def test_a_document_is_counted_and_listed_without_its_text(path: Path, mon
     async with Ledger.open(path) as ledger:
         await ledger.documents()
         await DocumentQueue(ledger).open(3)
-        await DocumentQueue(ledger).accepted()
+        await read_chosen(ledger)
         await summarise(ledger)
         columns = [row["name"] for row in await ledger.read("PRAGMA table_info(documents)")]
     assert "status" in read

@@ -27,6 +27,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
+from autodata.checkpoints.asked import question_key
 from autodata.checkpoints.errors import cause_of
 from autodata.checkpoints.records import Document
 from autodata.checkpoints.texts import is_blank, json_text, preview
@@ -34,7 +35,7 @@ from autodata.corpus.documents import fit, read_documents
 from autodata.domains.tasks.answers import final_answer, says_answer
 from autodata.domains.tasks.maths import compare, evaluate
 from autodata.domains.tasks.passages import anchors, pick
-from autodata.domains.tasks.questions import not_standing_alone, paper_references, question_key
+from autodata.domains.tasks.questions import not_standing_alone, paper_references
 from autodata.domains.tasks.same_fact import same
 from autodata.jobs.printable import printable
 from autodata.models.dialect import Dialect

@@ -92,6 +92,8 @@ async def test_every_number(ledger: Ledger, tmp_path: Path) -> None:
         "pending": 1,
         "waiting": 0,
         "dropped": 0,
+        "target": None,
+        "surplus": 0,
         "errors": [{"cause": "", "documents": ["6.md"]}],
         "rounds": 4,
         "calls": 5,
@@ -149,7 +151,7 @@ async def test_an_empty_ledger(ledger: Ledger) -> None:
     nulls = {key for key, value in summary.items() if value is None}
     means = {"weak_mean", "strong_mean", "gap_mean"}
     reported = {"tokens_cached", "tokens_reasoning", "cached_share"}
-    assert nulls == means | reported | {"cost_usd", "rounds_per_accepted", "calls_per_accepted"}
+    assert nulls == means | reported | {"cost_usd", "rounds_per_accepted", "calls_per_accepted", "target"}
     assert summary["cached_share_by_role"] == {}
     assert summary["calls_by_role"] == {}
     assert summary["failure_modes"] == dict.fromkeys([mode.value for mode in FailureMode], 0)
@@ -159,15 +161,8 @@ async def test_an_empty_ledger(ledger: Ledger) -> None:
     assert summary["shared_questions"] == []
     assert summary["errors"] == []
     assert summary["endpoints"] == {}
-    tables = {
-        "endpoints",
-        "calls_by_role",
-        "cached_share_by_role",
-        "failure_modes",
-        "labels",
-        "shared_questions",
-        "errors",
-    }
+    tables = {"calls_by_role", "cached_share_by_role", "failure_modes", "labels", "shared_questions", "errors"}
+    tables |= {"endpoints"}
     assert all(summary[key] == 0 for key in summary.keys() - nulls - tables - found.keys())
 
 

@@ -8,11 +8,12 @@ from time import process_time
 import pytest
 from pydantic import ValidationError
 
+from autodata.checkpoints.asked import question_key
 from autodata.domains.domain import SCIENCE
 from autodata.domains.tasks.answers import final_answer, says_answer
 from autodata.domains.tasks.base import vote_of as vote
 from autodata.domains.tasks.passages import pick, sentences
-from autodata.domains.tasks.questions import not_standing_alone, question_key
+from autodata.domains.tasks.questions import not_standing_alone
 from autodata.domains.tasks.registry import TASK_TYPES
 from autodata.domains.tasks.schemas import screening_schema
 from autodata.domains.tasks.verifiable import ScienceDraft, VerifiableTask, answer_problems, question_problems
