@@ -196,17 +196,29 @@ async def test_a_defect_surfaces_as_it_is() -> None:
 
 
 class Hanging(Scripted):
+    """Never replies; the time that its request has runs out once it hangs."""
+
+    limits: list[asyncio.Timeout] = Field(default_factory=list)
+
     async def _agenerate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
         self.asked.append(([], kwargs))
+        self.limits[-1].reschedule(asyncio.get_running_loop().time())
         await asyncio.Event().wait()
         raise AssertionError("never")
 
 
-async def test_a_request_that_hangs_is_given_up_and_made_again() -> None:
-    chat = Hanging(script=[])
-    words = r"no reply in 2 attempts: timed out: no whole reply within 0\.001 s \(models\.solver\.timeout\)"
+async def test_a_request_that_hangs_is_given_up_and_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    chat, real = Hanging(script=[]), asyncio.timeout
+
+    def limited(seconds: float) -> asyncio.Timeout:
+        assert seconds == 7
+        chat.limits.append(real(None))
+        return chat.limits[-1]
+
+    monkeypatch.setattr(asyncio, "timeout", limited)
+    words = r"no reply in 2 attempts: timed out: no whole reply within 7 s \(models\.solver\.timeout\)"
     with pytest.raises(CallFailed, match=words):
-        await caller_of(chat, timeout=0.001, max_attempts=2).text(SITE, ASK)
+        await caller_of(chat, timeout=7, max_attempts=2).text(SITE, ASK)
     assert len(chat.asked) == 2
 
 

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autodata.checkpoints.asked import question_key
 from autodata.domains.tasks.questions import (
     contains_tokens,
     normalised,
     not_standing_alone,
     paper_references,
-    question_key,
     tried_before,
 )
 
