@@ -90,6 +90,21 @@ def test_reasoning_of_other_dialects_is_no_part_of_an_answer(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("<think>a</think>The tag </think> ends it.", ""),
+        ("<think>it says </think> here</think>B", ""),
+        ("<think>a</think> <think>b</think>B", "B"),
+        ("<think>a</think></think>B", "B"),
+        ("it says </think> here</think>B", "B"),
+        ("<|channel|>analysis<|message|>a<|channel|>final<|message|>A<|channel|>final<|message|>B", "B"),
+    ],
+)
+def test_reasoning_that_seems_to_close_twice_leaves_nothing_to_score(text: str, answer: str) -> None:
+    assert scoring.final_answer(text) == answer
+
+
+@pytest.mark.parametrize(
     ("said", "seconds"),
     [(None, 2.0), ("3", 3.0), ("soon", 2.0), ("inf", 60.0), ("-1", 0.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0)],
 )

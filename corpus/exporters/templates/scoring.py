@@ -20,6 +20,7 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ _REASONING_END = re.compile(
     rf"</{_NAMES}>|\[/THINK\]|\u25c1/think\u25b7|<\|END_THINKING\|>|<\|channel\|>final<\|message\|>", re.IGNORECASE
 )
 _OBJECT_BEGINS = re.compile(r"\s*\"")
+_FINAL = "<|message|>"
+"""The end of a mark of channels: a later final channel takes the place of an earlier one."""
 LONGEST_WAIT = 60.0
 WORDS = {"true": True, "yes": True, "false": False, "no": False}
 """What a judge may say that is asked for its verdict alone."""
@@ -63,11 +66,20 @@ def judge_prompt(folder: Path | None = None) -> dict[str, Any]:
 
 
 def final_answer(text: str) -> str:
-    """Return what stands behind a model's reasoning; nothing where the reasoning was cut off."""
-    ends = [mark.end() for mark in _REASONING_END.finditer(text)]
-    if ends:
-        return text[ends[-1] :].strip()
-    return "" if _REASONING_BEGIN.match(text) else text.strip()
+    """Return what stands behind a model's reasoning; nothing where it was cut off, or where it is not clear what does.
+
+    Where a text begins with reasoning, and a closing mark comes again with a text before it, nobody can say whether the
+    reasoning or the answer mentions it.
+    """
+    begun, ends = _REASONING_BEGIN.match(text), [*_REASONING_END.finditer(text)]
+    if not ends:
+        return "" if begun else text.strip()
+    for mark, after in pairwise(ends):
+        between = text[mark.end() : after.start()].strip()
+        opens = _REASONING_BEGIN.match(between) or after[0].endswith(_FINAL)
+        if begun and between and not opens:
+            return ""
+    return text[ends[-1].end() :].strip()
 
 
 def messages(row: Mapping[str, Any], answer: str, prompt: Mapping[str, Any]) -> list[dict[str, str]]:
