@@ -350,9 +350,10 @@ class RetryConfig(Settings):
     """Replies asked for until one can be read; each request says what was wrong with the reply before."""
     pause_after: int = Field(default=3, ge=1)
     """Given-up calls to one endpoint in a row after which the whole run pauses."""
-    probes: int = Field(default=6, ge=1)
+    probes: int | None = Field(default=None, ge=1)
     """Requests in a row after which an endpoint without a reply is given up, and the whole run pauses. They are sent
-    one at a time, once several calls in a row had no reply; raise it to wait longer for an endpoint that comes back."""
+    one at a time, once several calls in a row had no reply; raise it to wait longer for an endpoint that comes back.
+    None: four times max_attempts."""
     pause_after_documents: int = Field(default=5, ge=1)
     """Documents in a row that end errored for the same cause after which the whole run pauses."""
 

@@ -34,7 +34,8 @@ _FORMATS: tuple[WireFormat, ...] = ("json_schema", "json_object", "none")
 
 
 PROBE_AFTER = 4
-"""Calls in a row without a reply after which requests go out one at a time."""
+"""Calls in a row without a reply after which requests go out one at a time, in turn: then it takes as many requests as
+these calls may have each before the endpoint is given up, for some calls fail several times and are answered then."""
 
 
 @dataclass(frozen=True)

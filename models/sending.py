@@ -18,7 +18,7 @@ from autodata.models.call import Call
 from autodata.models.config import RetryConfig
 from autodata.models.dialect import names_a_field
 from autodata.models.endings import ANSWERS, PROMPT_CUT, reason_with
-from autodata.models.endpoint import Endpoint
+from autodata.models.endpoint import PROBE_AFTER, Endpoint
 from autodata.models.faults import Fault, classify
 from autodata.models.prompt_length import counted, cut_short
 from autodata.models.reply import PLAIN, Reply, to_reply
@@ -229,13 +229,14 @@ class Sender:
         if fault.kind == "refused":
             endpoint.responded()
             raise CallFailed(f"{endpoint.name} refused the request: {fault.message}", refused=True) from error
-        endpoint.failed(call.key, fault, call.left, retries.probes)
+        most = retries.probes or PROBE_AFTER * retries.max_attempts
+        endpoint.failed(call.key, fault, call.left, most)
         if tried == retries.max_attempts:
             endpoint.exhausted(fault.message, retries.pause_after)
             endpoint.raise_if_down()
             raise CallFailed(f"{endpoint.name}: no reply in {tried} attempts: {fault.message}") from error
-        alone = call.left.alone and endpoint.probes
-        wait = self._wait(alone or tried)
+        alone = call.left.alone and endpoint.probes is not None
+        wait = self._wait(tried)
         with endpoint.health.retry():
             asked = min(fault.retry_after or 0.0, retries.retry_after_max_seconds)
             if asked or alone:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -86,8 +87,25 @@ async def test_a_dead_server_gets_a_few_requests_however_many_calls_wait() -> No
     caller = caller_at(server, 8)
     results = await ask_all(caller, 100)
     assert {type(result) for result in results} == {EndpointDown}
-    assert "6 requests in a row, sent one at a time, got no reply: status 500" in str(results[0])
-    assert len(server.crowd) <= AT_FIRST + 6  # and the probes
+    assert "24 requests in a row, sent one at a time, got no reply: status 500" in str(results[0])
+    assert len(server.crowd) <= AT_FIRST + 24  # and the probes
+
+
+async def test_calls_that_fail_several_times_do_not_give_a_server_up() -> None:
+    """All calls under way fail in all their attempts but the last, and no other call is there to show that it lives."""
+
+    class Stubborn(Crowded):
+        async def _agenerate(self, *args: Any, **kwargs: Any) -> ChatResult:
+            self.room = 9 if self.failures[kwargs["seed"]] == 5 else 0
+            self.failures[kwargs["seed"]] += 1
+            return await super()._agenerate(*args, **kwargs)
+
+        failures: Counter[int] = Field(default_factory=Counter)
+
+    server = Stubborn(room=0, status=500)
+    results = await ask_all(caller_at(server, 8), 4)
+    assert not [result for result in results if isinstance(result, BaseException)]
+    assert set(server.failures.values()) == {6}
 
 
 async def test_a_server_that_comes_back_is_asked_side_by_side_again() -> None:
