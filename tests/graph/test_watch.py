@@ -38,17 +38,33 @@ async def look(folder: Path, now: float | None = None) -> Standing:
         return await standing_of(ledger, worker, now or worker.since + 60)
 
 
-async def test_what_is_seen_from_outside_is_what_the_run_does(tmp_path: Path) -> None:
+async def test_what_is_seen_from_outside_is_what_the_run_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One attempt gets no reply until somebody has seen from outside that it is on its way."""
     folder, seen = tmp_path / "run", list[tuple[str, Standing]]()
-    documents = generated(3)
+    documents, send = generated(3), RoleModel.send
+    noticed, held = asyncio.Event(), list[str]()
 
+    async def slow(model: RoleModel, messages: Any, seed: int, schema: Any, metadata: Any, **more: Any) -> Any:
+        if metadata["role"] == "weak_solver" and not held:
+            held.append(metadata["attempt"])
+            async with asyncio.timeout(300):
+                await noticed.wait()
+        return await send(model, messages, seed, schema, metadata, **more)
+
+    async def noting() -> Standing:
+        found = await look(folder)
+        if held and any(one.in_flight for one in found.endpoints):
+            noticed.set()
+        return found
+
+    monkeypatch.setattr(RoleModel, "send", slow)
     async with open_runner(CONFIG, folder) as runner:
         await add_documents(runner.ledger, documents)
         looks: list[asyncio.Task[Standing]] = []
 
         def on_event(event: RunEvent) -> None:
             if isinstance(event, CallEvent | AcceptedEvent) and len(looks) < 40:
-                looks.append(asyncio.create_task(look(folder)))
+                looks.append(asyncio.create_task(noting()))
 
         runner.on_event = on_event
         await runner.run()
