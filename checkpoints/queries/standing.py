@@ -24,9 +24,9 @@ SELECT count(*) AS calls, coalesce(sum(tokens_in), 0) AS tokens_in, coalesce(sum
 """
 _CALLS_OF_SESSION = """
 SELECT model, sum(status = 'open') AS in_flight, sum(status = 'error') AS errors,
-    (SELECT error FROM spans l WHERE l.kind = 'call' AND l.model = s.model AND l.status = 'error' AND l.started >= ?1
-        ORDER BY l.ended DESC LIMIT 1) AS last_error
-FROM spans s WHERE kind = 'call' AND started >= ?1 GROUP BY model ORDER BY model
+    (SELECT error FROM spans l WHERE l.kind = 'call' AND l.model = s.model AND l.status = 'error'
+        AND l.started >= :since ORDER BY l.ended DESC LIMIT 1) AS last_error
+FROM spans s WHERE kind = 'call' AND started >= :since GROUP BY model ORDER BY model
 """
 
 
@@ -57,4 +57,4 @@ async def used_since(ledger: Reader, moment: str) -> dict[str, Any]:
 
 async def calls_by_model(ledger: Reader, moment: str) -> list[dict[str, Any]]:
     """Return (model, in_flight, errors, last_error) of the traced calls since a moment, in ISO 8601."""
-    return await ledger.read(_CALLS_OF_SESSION, (moment,))
+    return await ledger.read(_CALLS_OF_SESSION, {"since": moment})
