@@ -15,8 +15,9 @@ from autodata.checkpoints.usage import Usage
 from autodata.checkpoints.writes import PaidCall, UnansweredRequest
 from autodata.checkpoints.writes.calls import Cause
 from autodata.models.config import ModelSettings
-from autodata.models.endpoint import Leaving, RoleModel
+from autodata.models.endpoint import Leaving
 from autodata.models.reply import Messages, Reply
+from autodata.models.role_model import RoleModel
 
 _SERVER = frozenset({"provider", "base_url"})
 

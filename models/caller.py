@@ -24,8 +24,8 @@ from autodata.models.budget import Budget, ceiling, charged
 from autodata.models.call import Call, CallSite, NoWatch, Watch, replayed
 from autodata.models.coerce import ReplyModel
 from autodata.models.config import BudgetConfig, RetryConfig
-from autodata.models.endpoint import RoleModel
 from autodata.models.reply import Messages, Reply, repaired
+from autodata.models.role_model import RoleModel
 from autodata.models.scan import Unusable
 from autodata.models.seeds import seed_for
 from autodata.models.sending import FIRST_REFUSAL, Sender

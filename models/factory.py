@@ -15,10 +15,12 @@ from langchain_core.language_models import BaseChatModel
 
 from autodata.checkpoints.errors import UserError
 from autodata.models.config import ModelSettings, variables_in
-from autodata.models.endpoint import Endpoint, RoleModel, address_of
+from autodata.models.endpoint import Endpoint
 from autodata.models.faults import by_class
+from autodata.models.role_model import RoleModel
 from autodata.models.simulated.chat_model import SimulatedChatModel
 from autodata.models.simulated.world import World
+from autodata.models.slots import address_of
 
 if TYPE_CHECKING:
     import openai

@@ -17,9 +17,9 @@ from autodata.models.call import CallSite
 from autodata.models.caller import Caller
 from autodata.models.coerce import ReplyModel
 from autodata.models.config import ModelSettings, RetryConfig, variables_in
-from autodata.models.endpoint import Fault as Refusal
 from autodata.models.endpoint import RoleModel
 from autodata.models.factory import Serving, connect
+from autodata.models.faults import Fault as Refusal
 from autodata.models.faults import classify
 from autodata.models.local.weights import KNOWN_MODELS, default_cache, known_hash
 from autodata.models.markers import Flag, Integer

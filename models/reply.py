@@ -15,8 +15,8 @@ from autodata.models.beside import only_beside, whole_value
 from autodata.models.budget import reported_details, reported_usage
 from autodata.models.coerce import ReplyModel
 from autodata.models.endings import ANSWERS, Ending, ending_of, explained, reason_with
-from autodata.models.endpoint import RoleModel
 from autodata.models.reasoning import strip_reasoning
+from autodata.models.role_model import RoleModel
 from autodata.models.scan import Unusable
 from autodata.models.structured import parse_reply
 from autodata.models.texts import clean

@@ -151,7 +151,7 @@ TABLE = (
     ),
     Role(
         "lessons",
-        help="What a challenger is told of the lessons in force, in a run with lessons.",
+        help="What a challenger is shown of the lessons in force, in a run with lessons.",
         placeholders=_names("lessons"),
         needed=_names("lessons"),
         calls_model=False,

@@ -10,8 +10,9 @@ from langchain_core.language_models import BaseChatModel
 
 from autodata.checkpoints.errors import UserError
 from autodata.models.config import OWN, ModelSettings
-from autodata.models.endpoint import Endpoint, RoleModel
+from autodata.models.endpoint import Endpoint
 from autodata.models.factory import Serving, connect
+from autodata.models.role_model import RoleModel
 from autodata.models.simulated.world import World
 
 Model = BaseChatModel | ModelSettings | Mapping[str, Any] | str

@@ -25,10 +25,10 @@ from autodata.models.budget import Budget, price
 from autodata.models.call import Watch
 from autodata.models.caller import Caller
 from autodata.models.config import ModelSettings
-from autodata.models.endpoint import RoleModel
 from autodata.models.factory import require_keys
 from autodata.models.local.serving import LocalServing, Progress
 from autodata.models.local.weights import require_weights
+from autodata.models.role_model import RoleModel
 from autodata.nodes.context import Services
 from autodata.nodes.solver_modes import require_ready
 from autodata.prompts import PromptPack

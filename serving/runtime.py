@@ -32,9 +32,9 @@ from autodata.domains.domain import Domain
 from autodata.models.budget import Budget
 from autodata.models.caller import Caller
 from autodata.models.config import ModelsConfig, ModelSettings
-from autodata.models.endpoint import RoleModel
 from autodata.models.factory import Pool, connect, require_keys
 from autodata.models.local.serving import LocalServing
+from autodata.models.role_model import RoleModel
 from autodata.models.validation import problems
 from autodata.nodes.context import Services
 from autodata.nodes.solver_modes import cautions, require_ready

@@ -22,7 +22,7 @@ from autodata.checkpoints.queries.meta import meta, meta_value
 from autodata.checkpoints.writes import record_meta
 from autodata.models.budget import Budget
 from autodata.models.caller import Caller
-from autodata.models.endpoint import RoleModel
+from autodata.models.role_model import RoleModel
 from autodata.nodes.optimizer.events import SearchEvent
 from autodata.nodes.optimizer.state import Search
 from autodata.prompts import PromptPack

@@ -31,7 +31,8 @@ from autodata.graphs.self_instruct import build_self_instruct, steps_for
 from autodata.models.budget import Budget
 from autodata.models.caller import Caller
 from autodata.models.config import BudgetConfig, ModelSettings, RetryConfig
-from autodata.models.endpoint import Endpoint, RoleModel
+from autodata.models.endpoint import Endpoint
+from autodata.models.role_model import RoleModel
 from autodata.nodes.context import Context, Services
 from autodata.nodes.state import new_state
 from autodata.prompts.roles import ROLES

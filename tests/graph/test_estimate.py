@@ -22,7 +22,7 @@ from autodata.jobs.estimate import Estimate, estimate_of
 from autodata.jobs.forecast import CONFIDENCE, Range
 from autodata.jobs.inputs import Inputs
 from autodata.jobs.watching import LOG_EVERY_SECONDS
-from autodata.models.endpoint import RoleModel
+from autodata.models.role_model import RoleModel
 from autodata.runner.config import RunConfig
 from benchmarks import known, tables
 from docs import make

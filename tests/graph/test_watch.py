@@ -16,7 +16,7 @@ from autodata.cli import status as status_command
 from autodata.cli import watch
 from autodata.jobs.standing import Standing
 from autodata.jobs.watch import Worker, standing_of, worker_of
-from autodata.models.endpoint import RoleModel
+from autodata.models.role_model import RoleModel
 from autodata.nodes.events import AcceptedEvent
 from autodata.runner.config import RunConfig
 from autodata.runner.document_runner import open_runner

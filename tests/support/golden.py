@@ -30,7 +30,8 @@ from autodata.checkpoints.records import Document
 from autodata.graphs.self_instruct import build_self_instruct, steps_for
 from autodata.models.caller import Caller
 from autodata.models.config import ModelSettings
-from autodata.models.endpoint import Endpoint, RoleModel
+from autodata.models.endpoint import Endpoint
+from autodata.models.role_model import RoleModel
 from autodata.models.simulated.chat_model import SimulatedChatModel
 from autodata.nodes.context import Context, Services
 from autodata.nodes.state import new_state

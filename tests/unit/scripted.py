@@ -16,7 +16,8 @@ from autodata.models.budget import Budget
 from autodata.models.call import CallSite
 from autodata.models.caller import Caller
 from autodata.models.config import BudgetConfig, ModelSettings, RetryConfig
-from autodata.models.endpoint import Endpoint, RoleModel
+from autodata.models.endpoint import Endpoint
+from autodata.models.role_model import RoleModel
 
 ASK = [{"role": "user", "content": "How long is the header?"}]
 SITE = CallSite("main/d", "d", 1, "solver", "solver")

@@ -18,7 +18,8 @@ from autodata.checkpoints.ledger import Ledger, MemoryLedger
 from autodata.models.budget import ceiling, reported_details, reported_usage
 from autodata.models.caller import Caller, Reply
 from autodata.models.config import ModelSettings
-from autodata.models.endpoint import Endpoint, RoleModel
+from autodata.models.endpoint import Endpoint
+from autodata.models.role_model import RoleModel
 from autodata.runner.config import RunConfig
 from autodata.runner.run_folder import spent_budget
 from tests.unit.scripted import ASK, SITE, Scripted, Status, bench, calls, usage

@@ -19,10 +19,11 @@ from autodata.checkpoints.errors import UserError
 from autodata.cli.app import app
 from autodata.domains.domain import DOMAINS
 from autodata.models.config import ModelSettings, RetryConfig
-from autodata.models.endpoint import Endpoint, RoleModel
+from autodata.models.endpoint import Endpoint
 from autodata.models.local.serving import LocalServing
 from autodata.models.local.weights import KNOWN_MODELS
 from autodata.models.probe import probe
+from autodata.models.role_model import RoleModel
 from autodata.prompts.roles import ROLES
 from tests.support.stages import first_quick
 

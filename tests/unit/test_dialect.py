@@ -18,9 +18,9 @@ from autodata.checkpoints.ledger import MemoryLedger
 from autodata.models.caller import Caller
 from autodata.models.config import ModelSettings, RetryConfig
 from autodata.models.dialect import Dialect
-from autodata.models.endpoint import RoleModel
 from autodata.models.factory import Pool, connect
 from autodata.models.prompt_length import Prompts, counted, cut_short, least_tokens
+from autodata.models.role_model import RoleModel
 from tests.support.quirks import PROFILES, Answer, Profile, Quirky, in_process, openai_error, when
 from tests.unit.scripted import SITE
 

@@ -21,8 +21,10 @@ from autodata.checkpoints.errors import CallFailed, Drained, EndpointDown
 from autodata.checkpoints.ledger import MemoryLedger
 from autodata.models.caller import Caller
 from autodata.models.config import ModelSettings, RetryConfig
-from autodata.models.endpoint import Endpoint, RoleModel, Slots, address_of
+from autodata.models.endpoint import Endpoint
 from autodata.models.faults import classify, describe
+from autodata.models.role_model import RoleModel
+from autodata.models.slots import Slots, address_of
 from tests.support.stages import first_quick
 from tests.unit.scripted import ASK, SITE, Script, Scripted, Status
 

@@ -15,8 +15,9 @@ from autodata.checkpoints.errors import EndpointDown
 from autodata.checkpoints.ledger import MemoryLedger
 from autodata.models.caller import Caller
 from autodata.models.config import ModelSettings, RetryConfig
-from autodata.models.endpoint import PROBE_AFTER, Endpoint, RoleModel
+from autodata.models.endpoint import PROBE_AFTER, Endpoint
 from autodata.models.faults import Fault
+from autodata.models.role_model import RoleModel
 from autodata.models.slots import Slots
 from tests.unit.scripted import ASK, SITE, Scripted, Status
 

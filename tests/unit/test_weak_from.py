@@ -106,8 +106,8 @@ def test_other_weights_under_the_same_path_are_another_run(tmp_path: Path) -> No
     begun = resolved(str(folder))
     meta = kept_of(fingerprint(begun))
     assert changed_since(meta, fingerprint(begun), "run") == []
-    bearing = {name: value for name, value in fingerprint(begun).items() if not name.endswith(".weights")}
-    assert changed_since(kept_of(bearing), fingerprint(begun), "run", later=at_defaults(begun)) == [], "an older folder"
+    before = {name: value for name, value in fingerprint(begun).items() if not name.endswith(".weights")}
+    assert changed_since(kept_of(before), fingerprint(begun), "run", later=at_defaults(begun)) == [], "an older folder"
     (folder / "model.safetensors").write_bytes(b"trained on")
     again = resolved(str(folder))
     [change] = changed_since(meta, fingerprint(again), "run")
