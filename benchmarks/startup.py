@@ -87,7 +87,7 @@ def rendered(figures: Mapping[str, Any]) -> str:
     took = figures["seconds"]
     base, libraries = took["python -c pass"], took[LIBRARIES]
     rows = "".join(
-        f"| `{name}` | {seconds:.2f} s | {seconds / base:.1f} | {seconds / libraries:.2f} |\n"
+        f"| {name} | {seconds:.2f} s | {seconds / base:.1f} | {seconds / libraries:.2f} |\n"
         for name, seconds in took.items()
     )
     return (

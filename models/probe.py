@@ -17,13 +17,13 @@ from autodata.models.call import CallSite
 from autodata.models.caller import Caller
 from autodata.models.coerce import ReplyModel
 from autodata.models.config import ModelSettings, RetryConfig, variables_in
-from autodata.models.endpoint import RoleModel
 from autodata.models.factory import Serving, connect
 from autodata.models.faults import Fault as Refusal
 from autodata.models.faults import classify
 from autodata.models.local.weights import KNOWN_MODELS, default_cache, known_hash
 from autodata.models.markers import Flag, Integer
 from autodata.models.reply import Messages
+from autodata.models.role_model import RoleModel
 from autodata.models.structured import schema_text
 from autodata.prompts.roles import READERS_OF_SOURCE, STRUCTURED_ROLES
 
