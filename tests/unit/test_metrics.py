@@ -33,6 +33,6 @@ def test_what_is_counted_is_found() -> None:
 def test_frames_lead_from_the_command_to_the_model() -> None:
     found = metrics.frames()
     assert found[:2] == ["autodata.cli.app:Commands.invoke", "autodata.cli.run:run"]
-    assert found[-1].startswith("autodata.models.endpoint:")
+    assert found[-1].startswith("autodata.models.role_model:")
     assert any(frame.startswith("autodata.nodes.") for frame in found)
     assert len(found) == len(set(found))
