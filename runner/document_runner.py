@@ -40,7 +40,7 @@ from autodata.nodes.state import Output, State, new_state
 from autodata.nodes.step import Step
 from autodata.runner.collector import calm_collector
 from autodata.runner.config import BaselineConfig, RunConfig
-from autodata.runner.dataset import DatasetLoop, dataset_pack
+from autodata.runner.dataset import DatasetLoop
 from autodata.runner.events import (
     CallEvent,
     DrainedEvent,
@@ -356,7 +356,7 @@ async def open_runner(
         )
         caller.on_call = runner.note_call
         if config.lessons.enabled:
-            runner.loop = DatasetLoop(runner, config.lessons, caller, dataset_pack())
+            runner.loop = DatasetLoop(runner, config.lessons, caller, await asyncio.to_thread(config.lessons_pack))
         run_folder.budget.on_spent = partial(runner.drain, keep_reserved=True)
         yield runner
 
