@@ -11,7 +11,6 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
-
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
