@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import httpx
 import openai
 
 from autodata.checkpoints.errors import CallFailed, DiskFailed, EndpointDown
@@ -140,7 +141,7 @@ class Embedder:
 def embedder(
     settings: ModelSettings,
     base_url: str,
-    http: openai.DefaultAioHttpClient,
+    http: httpx.AsyncClient,
     budget: Budget,
     keep: Callable[[Embedded], None],
     retries: RetryConfig | None = None,

@@ -59,6 +59,10 @@ _ABOUT_PARAMETERS = re.compile(r"\b(?:requested|all|given|these) parameters\b|re
 """Words of a 404 that is about what was asked for, not about the model: OpenRouter's "No endpoints found that ..."."""
 
 
+_WRAPPING = ("openai.APIConnectionError", "autodata.ConnectionFailed", "httpx.HTTPError")
+"""Errors whose own words say less than those of what caused them."""
+
+
 class TimedOut(TimeoutError):
     """A request got no whole reply within the seconds that the role's setting allows."""
 
@@ -138,7 +142,7 @@ def by_class(error: BaseException, *names: str) -> bool:
 def _of_client(error: Exception) -> bool:
     """Whether a client library or the system raised it; OpenAI's has an HTTP library of its own, of another name."""
     known = isinstance(error, OSError | TimeoutError) or by_class(
-        error, "openai.OpenAIError", "httpx.HTTPError", "aiohttp.ClientError"
+        error, "openai.OpenAIError", *_WRAPPING, "autodata.RequestRefused", "aiohttp.ClientError"
     )
     return known or type(error).__module__.partition(".")[0] in {
         "httpx",
@@ -162,7 +166,7 @@ def describe(error: BaseException) -> str:
             else _own(error)
         )
     found = next((words for cause in chain if (words := _what(cause))), "")
-    innermost = _own(chain[-1]) if by_class(error, "openai.APIConnectionError", "httpx.HTTPError") else _own(error)
+    innermost = _own(chain[-1]) if by_class(error, *_WRAPPING) else _own(error)
     if found and innermost and innermost not in found:
         found = f"{found} ({innermost})"
     return _short(found or innermost)
