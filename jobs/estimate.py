@@ -15,6 +15,7 @@ from typing import Any
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Reader, open_readonly
 from autodata.checkpoints.lessons import Batch
+from autodata.checkpoints.queries.chosen import accepted_keys
 from autodata.checkpoints.queries.documents import status_of
 from autodata.checkpoints.queries.lessons import batches
 from autodata.checkpoints.queries.measured import documents_by_length
@@ -142,10 +143,13 @@ async def _survey(config: RunConfig, inputs: Inputs, ledger: Reader | None) -> _
             waiting.append(len(item.text))
     if not known:
         raise UserError("no document to estimate: give --documents PATH")
+    accepted = sum(row["status"] == "accepted" for row in rows)
+    if ledger is not None and config.target is not None:
+        accepted = len(await accepted_keys(ledger))
     return _Found(
         waiting,
         len(skipped),
-        sum(row["status"] == "accepted" for row in rows),
+        accepted,
         len(known) - len(waiting),
         Usage.of_row(await usage_of_all(ledger)) if ledger else Usage(),
         {row["role"]: Usage.of_row(row) for row in await usage_by_role(ledger)} if ledger else {},

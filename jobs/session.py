@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autodata.checkpoints.errors import RunFailed
-from autodata.checkpoints.queries.chosen import read_chosen
+from autodata.checkpoints.queries.chosen import accepted_keys, read_chosen
 from autodata.checkpoints.queries.documents import count_usable, examples
 from autodata.checkpoints.queries.standing import statuses_of
 from autodata.checkpoints.queries.usage import usage_of_all
@@ -94,6 +94,7 @@ async def work(
                 spent=Usage.of_row(await usage_of_all(runner.ledger)),
                 quality=config.chosen_domain.quality_check,
                 endpoints=runner.endpoints,
+                asked=await accepted_keys(runner.ledger) if config.target else None,
             )
             outcome = await runner.run()
             chosen = await read_chosen(runner.ledger)
