@@ -66,6 +66,7 @@ async def work(
     from autodata.runner.destinations import destinations
     from autodata.runner.document_runner import open_runner
     from autodata.runner.ingest import ingest
+    from autodata.runner.side_by_side import side_by_side
 
     notes: list[str] = []
 
@@ -75,6 +76,7 @@ async def work(
 
     with progress:
         progress.say(destinations(config.roles().values(), config.tracing))
+        progress.say(side_by_side(config))
         async with open_runner(config, out, progress=progress.preparing, models=models) as runner:
             begun(runner)
             runner.on_event = progress.on_event

@@ -54,6 +54,7 @@ from autodata.runner.events import (
 from autodata.runner.outcome import InARow, Outcome, first_failure
 from autodata.runner.pending_reviews import answer_to
 from autodata.runner.run_folder import open_run_folder
+from autodata.runner.side_by_side import documents_at_once
 from autodata.runner.target import Target
 from autodata.tracing.tracer import Tracer
 
@@ -117,7 +118,7 @@ class Runner:
             found.report_to(say)
 
     async def run(self) -> Outcome:
-        """Run all open documents, `concurrency` at a time."""
+        """Run all open documents, `documents_at_once` at a time."""
         await self._target.begin(self.ledger, latest=self.only is None)
         if reached := self._target.reached:
             self.drain(reached)
@@ -162,7 +163,7 @@ class Runner:
             await record_opened(self._services.store, step.opening())
 
     async def walk_all(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Take documents through the loop, `concurrency` at a time, until all have ended or something says stop."""
+        """Take documents through the loop, so many at a time, until all have ended or something says stop."""
         waiting = iter(rows)
 
         async def work() -> None:
@@ -172,7 +173,7 @@ class Runner:
                 await self._document(row)
 
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(self._config.concurrency, len(rows))):
+            for _ in range(min(documents_at_once(self._config), len(rows))):
                 group.create_task(work())
 
     async def _document(self, row: Mapping[str, Any]) -> None:
