@@ -82,7 +82,7 @@ def may_be_billed(used: Mapping[str, Any]) -> str:
 
 def unanswered(timed_out: int, cancelled: int) -> str:
     """Return the same of two counts."""
-    late = f"{_requests(timed_out)} timed out" if timed_out else ""
+    late = f"{_requests(timed_out)} got no reply in time, or none that can be read," if timed_out else ""
     off = f"{_requests(cancelled)} {'was' if cancelled == 1 else 'were'} called off" if cancelled else ""
     if late and off:
         return f"{late} and {off}: all {MAY_BE_BILLED}"

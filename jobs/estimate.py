@@ -15,6 +15,7 @@ from typing import Any
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Reader, open_readonly
 from autodata.checkpoints.lessons import Batch
+from autodata.checkpoints.queries.chosen import accepted_keys
 from autodata.checkpoints.queries.documents import status_of
 from autodata.checkpoints.queries.lessons import batches
 from autodata.checkpoints.queries.measured import documents_by_length
@@ -30,6 +31,7 @@ from autodata.jobs.measured import measured
 from autodata.models.budget import price
 from autodata.models.config import BudgetConfig, ModelSettings
 from autodata.runner.config import RunConfig
+from autodata.runner.side_by_side import documents_at_once, side_by_side
 
 FEWEST_MEASURED = 2
 """Documents that must have ended before a folder's own figures are used: one says nothing of how they differ."""
@@ -142,14 +144,17 @@ async def _survey(config: RunConfig, inputs: Inputs, ledger: Reader | None) -> _
             waiting.append(len(item.text))
     if not known:
         raise UserError("no document to estimate: give --documents PATH")
+    accepted = sum(row["status"] == "accepted" for row in rows)
+    if ledger is not None and config.target is not None:
+        accepted = len(await accepted_keys(ledger))
     return _Found(
         waiting,
         len(skipped),
-        sum(row["status"] == "accepted" for row in rows),
+        accepted,
         len(known) - len(waiting),
         Usage.of_row(await usage_of_all(ledger)) if ledger else Usage(),
         {row["role"]: Usage.of_row(row) for row in await usage_by_role(ledger)} if ledger else {},
-        tuple(inputs.lines(skipped, None)),
+        (*inputs.lines(skipped, None), side_by_side(config)),
         await batches(ledger) if ledger and config.lessons.enabled else (),
     )
 
@@ -161,7 +166,7 @@ def _estimate(config: RunConfig, found: _Found, measured_here: list[Measured]) -
     if len(rows) < FEWEST_MEASURED:
         rows, source = known_documents(config, chars)
     target = None if config.target is None else max(0, config.target - found.accepted)
-    plan = Plan(len(found.waiting), config.concurrency, config.max_rounds, target)
+    plan = Plan(len(found.waiting), documents_at_once(config), config.max_rounds, target)
     price_of = partial(priced, roles)
     reported = forecast(rows, plan, price_of, config.seed)
     if config.lessons.enabled:

@@ -22,6 +22,7 @@ from autodata.jobs.known import known_documents
 from autodata.nodes.optimizer.settings import OptimizeConfig
 from autodata.prompts.roles import OPTIMIZER_ROLES
 from autodata.runner.optimization.session import OptimizeRunConfig
+from autodata.runner.side_by_side import documents_at_once
 
 EDITOR_TURNS = (1, 2)
 """Turns of the editor in an iteration: at least, and as a rule."""
@@ -92,7 +93,7 @@ def estimate_search(
         return priced(roles, role, tokens_in, tokens_out)
 
     least, likely, most = (
-        forecast(rows, Plan(count, config.concurrency, settings.max_rounds), price, config.seed)
+        forecast(rows, Plan(count, documents_at_once(config), settings.max_rounds), price, config.seed)
         for count in (counts.least, counts.likely, counts.most)
     )
     left = max(0, settings.iterations - done)

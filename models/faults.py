@@ -7,7 +7,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Literal
@@ -82,7 +82,9 @@ class Fault:
     about_input: bool = False
     """Refused for this very input: another one may be taken."""
     may_be_billed: bool = False
-    """No reply came in time, though the model may have worked."""
+    """No reply came in time, or one that cannot be read, though the model may have worked."""
+    unreadable: bool = False
+    """A reply came that is no chat completion, and does not say that it is an error."""
     used_up: bool = False
     """The account has nothing left: credit, or the requests of a day."""
 
@@ -108,9 +110,12 @@ def classify(error: Exception, *, answered: bool = False) -> Fault | None:
     if isinstance(status, int) and status >= 400:  # below it, the reply came but could not be read
         return _of_status(error, status, message, answered=answered)
     if _of_client(error):
-        return Fault("retry", message, may_be_billed=timed_out(error))
+        unreadable = isinstance(status, int)
+        return Fault("retry", message, may_be_billed=unreadable or timed_out(error), unreadable=unreadable)
     if isinstance(error, ValueError | LookupError | TypeError | AttributeError):  # a body that is no chat completion
-        return Fault("retry", f"unreadable response: {message}")
+        unreadable = not (error.args and isinstance(error.args[0], Mapping))  # an `error` sent as if all were well
+        message = f"unreadable response: {message}"
+        return Fault("retry", message, may_be_billed=unreadable, unreadable=unreadable)
     return None
 
 

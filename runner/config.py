@@ -125,8 +125,8 @@ class RunConfig(Settings):
     """Rounds after which a document is rejected."""
     seed: int = 0
     """Seed of everything random in a run."""
-    concurrency: int = Field(default=8, ge=1, le=1000)
-    """Documents in work at once."""
+    concurrency: int | None = Field(default=None, ge=1, le=1000)
+    """Documents in work at once. None: one and a half for each request that the endpoints take at once."""
     review: ReviewMode = "none"
     """Which candidates wait for a person, who approves, edits or rejects them: none, accepted (all that pass every
     gate), borderline (those that nearly failed, or failed nearly) or all (every one with a verdict)."""

@@ -65,7 +65,7 @@ def test_requests_that_timed_out_are_reported(folder: Path, tmp_path: Path) -> N
     with closing(sqlite3.connect(tmp_path / "OPT" / "run.db")) as db, db:
         db.execute("INSERT INTO timeouts (timeout_id, role, model, created_at) VALUES ('t', 'r', 'm', '2030-01-01')")
     said = invoke("optimize", "status", tmp_path / "OPT").output
-    assert "1 request timed out and may be billed" in said
+    assert "1 request got no reply in time, or none that can be read, and may be billed" in said
     assert "timed out" not in invoke("optimize", "status", folder / "OPT").output
 
 
