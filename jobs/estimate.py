@@ -70,6 +70,8 @@ class Estimate:
     """What a person must know of the documents."""
     beyond: tuple[str, ...] = ()
     """Budgets that would end the run before its end, one line each."""
+    proposals: int | None = None
+    """Of a search: how many of its iterations, each with one proposed edit, the budgets are likely to pay for."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values, for JSON: a range as `[low, value, high]`."""
@@ -88,6 +90,7 @@ class Estimate:
             "measured": self.measured,
             "unpriced": list(self.unpriced),
             "beyond": list(self.beyond),
+            **({"proposals": self.proposals} if self.of_search else {}),
         }
 
 
@@ -177,16 +180,29 @@ def _estimate(config: RunConfig, found: _Found, measured_here: list[Measured]) -
     return replace(whole, measured=own, beyond=beyond(whole, config.budget))
 
 
+def counted(totals: Mapping[str, Range | None], seconds: Range) -> dict[str, float]:
+    """Return what budgets count, by the name of the budget: the likely figures, 0 for what is not known."""
+    values = {name: figure.value if figure else 0.0 for name, figure in totals.items()}
+    return {
+        "max_calls": values["calls"],
+        "max_tokens": values["tokens_in"] + values["tokens_out"],
+        "max_usd": values["usd"],
+        "max_seconds": seconds.value,
+    }
+
+
+_COUNTED = {
+    "max_calls": "{:,.0f} calls",
+    "max_tokens": "{:,.0f} tokens",
+    "max_usd": "{:,.2f} US dollars",
+    "max_seconds": "{:,.0f} seconds",
+}
+
+
 def beyond(whole: Estimate, budget: BudgetConfig) -> tuple[str, ...]:
     """Return which budgets the run is likely to reach before its end."""
-    both = [whole.totals[name] for name in ("tokens_in", "tokens_out")]
-    tokens = sum(one.value for one in both if one is not None)
-    bounds: list[tuple[str, float | None, float, str]] = [
-        ("max_calls", budget.max_calls, whole.totals["calls"].value if whole.totals["calls"] else 0.0, "{:,.0f} calls"),
-        ("max_tokens", budget.max_tokens, tokens, "{:,.0f} tokens"),
-        ("max_usd", budget.max_usd, whole.totals["usd"].value if whole.totals["usd"] else 0.0, "{:,.2f} US dollars"),
-        ("max_seconds", budget.max_seconds, whole.seconds.value, "{:,.0f} seconds"),
-    ]
+    needs = counted(whole.totals, whole.seconds)
+    bounds = [(name, getattr(budget, name), needs[name], text) for name, text in _COUNTED.items()]
     return tuple(
         f"the budget --{name.replace('_', '-')} {bound:g} is likely to end the run early: about {text.format(needed)}"
         " are needed"
