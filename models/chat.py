@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import aiohttp
 import httpx
@@ -291,7 +291,7 @@ class Chat(BaseChatModel):
         bound: Runnable[LanguageModelInput, AIMessage] = self._library_now().bind_tools(tools, **kwargs)
         return bound
 
-    def with_structured_output(self, schema: Any, **kwargs: Any) -> Runnable[LanguageModelInput, Any]:  # type: ignore[override]
+    def with_structured_output(self, schema: Any, **kwargs: Any) -> Runnable[LanguageModelInput, Any]:
         """Return the library's model with structured output."""
         bound: Runnable[LanguageModelInput, Any] = self._library_now().with_structured_output(schema, **kwargs)
         return bound
@@ -376,6 +376,6 @@ def _counted(usage: Mapping[str, Any]) -> UsageMetadata:
         input_tokens=usage["prompt_tokens"],
         output_tokens=usage["completion_tokens"],
         total_tokens=usage["total_tokens"],
-        input_token_details=InputTokenDetails(**given),
-        output_token_details=OutputTokenDetails(**said),
+        input_token_details=cast("InputTokenDetails", given),
+        output_token_details=cast("OutputTokenDetails", said),
     )
