@@ -23,7 +23,8 @@ _OF_TRIALS = """trials t JOIN documents d USING (document_id)
 _USE_OF_TRIALS = f"""
 SELECT c.thread_id AS document_id, t.status = 'accepted' AS accepted, t.rounds, d.chars, c.role, count(*) AS calls,
     total(coalesce(c.tokens_in, c.charged_in)) AS tokens_in, total(coalesce(c.tokens_out, c.charged_out)) AS tokens_out
-FROM {_OF_TRIALS} WHERE {_TRIED} GROUP BY c.thread_id, c.role ORDER BY t.evaluation, t.position
+FROM {_OF_TRIALS} WHERE {_TRIED}
+GROUP BY c.thread_id, c.role, t.evaluation, t.position, t.status, t.rounds, d.chars ORDER BY t.evaluation, t.position
 """  # noqa: S608 - constants alone
 _TIMES_OF_TRIALS = f"""
 SELECT c.thread_id AS document_id, julianday(c.created_at) * 86400 AS ended, c.latency_s AS seconds

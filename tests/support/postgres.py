@@ -40,6 +40,14 @@ class Server:
     dsn: str
     """Address of the database `postgres`, with the password of the one user there is."""
 
+    def database(self, name: str) -> str:
+        """Make a new, empty database; return its address."""
+        import psycopg
+
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        return self.dsn.replace("/postgres?", f"/{name}?")
+
 
 def programs() -> Path:
     """Return the folder of the server's programs, the newest there are on this machine."""
