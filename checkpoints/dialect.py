@@ -113,7 +113,7 @@ _FUNCTIONS = (
     "CREATE OR REPLACE FUNCTION RUN.json(source json) RETURNS json LANGUAGE sql IMMUTABLE AS 'SELECT source'",
     """
     CREATE OR REPLACE FUNCTION RUN.julianday(moment text) RETURNS double precision LANGUAGE sql STABLE AS $$
-        SELECT extract(epoch FROM moment::timestamptz)::double precision / 86400 + 2440587.5
+        SELECT round(extract(epoch FROM moment::timestamptz) * 1000 + 210866760000000)::double precision / 86400000
     $$""",
     """
     CREATE OR REPLACE FUNCTION RUN._added(so_far double precision, value double precision) RETURNS double precision

@@ -119,7 +119,8 @@ async def count_usable(ledger: Reader) -> int:
 async def rows_of_documents(ledger: Reader, wanted: Collection[str]) -> list[dict[str, Any]]:
     """Return the whole rows of some documents."""
     return await ledger.read(
-        "SELECT * FROM documents WHERE document_id IN (SELECT value FROM json_each(?))", (json.dumps(list(wanted)),)
+        "SELECT * FROM documents WHERE document_id IN (SELECT value FROM json_each(?)) ORDER BY rowid",
+        (json.dumps(list(wanted)),),
     )
 
 

@@ -54,10 +54,12 @@ _WEAK_SCORES = """
 SELECT e.document_id, a.score_value FROM examples e JOIN attempts a USING (round_id)
 JOIN documents d USING (document_id)
 WHERE d.status != 'dropped' AND a.stage = 'weak' AND e.weak_mean IS NOT NULL AND a.score_value IS NOT NULL
+ORDER BY e.rowid, a.rowid
 """
 _FAILED = """
 SELECT document_id, failure_mode, count(*) AS n FROM rounds
 WHERE outcome != 'open' AND failure_mode IS NOT NULL GROUP BY document_id, failure_mode
+ORDER BY document_id, failure_mode
 """
 _CLOSED = """
 SELECT n, count(*) AS closed, count(*) FILTER (WHERE failure_mode = ?) AS failed FROM rounds
@@ -66,7 +68,7 @@ GROUP BY n ORDER BY n
 """
 _CUT = """
 SELECT a.stage, r.n, a.truncated, count(*) AS attempts, count(a.score_value) AS marked, total(a.score_value) AS score
-FROM attempts a JOIN rounds r USING (round_id) GROUP BY a.stage, r.n, a.truncated ORDER BY r.n
+FROM attempts a JOIN rounds r USING (round_id) GROUP BY a.stage, r.n, a.truncated ORDER BY r.n, a.stage, a.truncated
 """
 _QUESTIONS = """
 SELECT e.document_id, e.tied, c.question FROM examples e
@@ -106,7 +108,9 @@ async def failed_by_round(ledger: Reader, failure_mode: str) -> list[dict[str, A
 
 async def reasons(ledger: Reader, one: str, other: str) -> list[dict[str, Any]]:
     """Return (failure_mode, reason) of the rounds that ended in one of two failure modes."""
-    return await ledger.read("SELECT failure_mode, reason FROM rounds WHERE failure_mode IN (?, ?)", (one, other))
+    return await ledger.read(
+        "SELECT failure_mode, reason FROM rounds WHERE failure_mode IN (?, ?) ORDER BY rowid", (one, other)
+    )
 
 
 async def truncation(ledger: Reader) -> list[dict[str, Any]]:
@@ -119,7 +123,7 @@ async def attempts_by_length(ledger: Reader, bands: Sequence[int]) -> list[dict[
     band = " + ".join(f"CASE WHEN chars >= {int(bound)} THEN 1 ELSE 0 END" for bound in bands)
     return await ledger.read(
         f"SELECT stage, {band} AS band, count(*) AS attempts, count(score_value) AS marked,"  # noqa: S608 - whole numbers
-        " total(score_value) AS score FROM attempts GROUP BY stage, band ORDER BY band"
+        " total(score_value) AS score FROM attempts GROUP BY stage, band ORDER BY band, stage"
     )
 
 

@@ -33,11 +33,11 @@ SELECT role, sum(calls) AS calls, coalesce(sum(charged_in), 0) AS tokens_in,
     coalesce(sum(charged_out), 0) AS tokens_out, sum(charged_usd) AS usd, charged_usd IS NULL AS unpriced
 FROM (SELECT role, 1 AS calls, charged_in, charged_out, charged_usd FROM calls
     UNION ALL SELECT role, 0, charged_in, charged_out, charged_usd FROM timeouts) AS used
-GROUP BY role, charged_usd IS NULL
+GROUP BY role, charged_usd IS NULL ORDER BY role, charged_usd IS NULL
 """
 _BY_DOCUMENT = """
 SELECT document_id, count(*) AS calls, total(tokens_in) + total(tokens_out) AS tokens FROM calls
-WHERE document_id IS NOT NULL GROUP BY document_id
+WHERE document_id IS NOT NULL GROUP BY document_id ORDER BY document_id
 """
 
 
