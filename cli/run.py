@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol
 import typer
 
 from autodata.checkpoints.errors import RunFailed, UserError, cause_of
+from autodata.checkpoints.places import has_ledger
 from autodata.checkpoints.queries.usage import usage_of_all
 from autodata.checkpoints.texts import json_text
 from autodata.cli.figures import cause_line, may_be_billed, repeated_questions, summary_table
@@ -233,7 +234,7 @@ def execute(
     from autodata.jobs.progress import Progress
     from autodata.jobs.session import work
 
-    if not paths and not (out / "run.db").exists():
+    if not paths and not has_ledger(out):
         raise UserError(f"{out} holds no documents yet: give --documents PATH")
     config = asyncio.run(as_folder_began(config, out))
     whole = asyncio.run(as_folder_began(whole, out)) if whole else config
@@ -313,7 +314,7 @@ def _split(line: str) -> tuple[str, str]:
 
 def prompts_folder(given: Path) -> Path:
     """Return a folder of prompts as it is, and for a search the folder of its winner's, which is written if need be."""
-    if not (given / "run.db").exists():
+    if not has_ledger(given):
         return given.absolute()
     from autodata.cli.optimize_report import SearchReport
     from autodata.prompts import load_pack
