@@ -24,6 +24,9 @@ class Engine(Protocol):
     alone: bool
     """Whether nobody else writes calls while a session does: what it knows of them then stays true."""
 
+    lease: int | None
+    """The lease of a worker that every transaction is written under; None, and always of a file, without one."""
+
     @property
     def folder(self) -> Path:
         """The run's folder."""

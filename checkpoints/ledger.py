@@ -157,6 +157,10 @@ class Ledger(Reader):
         self._ids: tuple[int, list[str]] = (-1, [])
         """The ids of the documents, and how many texts had been saved when they were read."""
 
+    def write_under(self, lease: int) -> None:
+        """Let nothing be written any more once a worker's lease is ended. Only at a server there are leases."""
+        self._engine.lease = lease
+
     async def documents(self) -> list[str]:
         """Return the ids of all documents that have a text, in order. Read again only after a text was saved."""
         saved = self._texts_saved

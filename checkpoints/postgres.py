@@ -29,11 +29,13 @@ from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
-from autodata.checkpoints.errors import RunFailed, UserError
+from autodata.checkpoints.errors import LeaseLost, RunFailed, UserError
 from autodata.checkpoints.saver import ROUND_KEY, Row, last_of_each, unneeded
 from autodata.checkpoints.server import (
+    LEASE_LOST,
     LONGEST_PAUSE,
     RECONNECT_SECONDS,
+    REQUIRE_LEASE,
     connection_arguments,
     passes,
     text_of,
@@ -80,6 +82,8 @@ class PostgresSaver(AsyncPostgresSaver):
         self._pool = pool
         self._writes = WholeWrites("the pool of connections")
         self.prefix = prefix
+        self.lease: int | None = None
+        """The lease of a worker that every write is made under; None without one."""
 
     async def aclose(self) -> None:
         """Finish the writes that have begun, and refuse all others; the pool stays open."""
@@ -281,17 +285,26 @@ class PostgresSaver(AsyncPostgresSaver):
                         yield cursor
                 elif self.supports_pipeline:
                     async with connection.pipeline(), cursor:
+                        await self._require_lease(connection)
                         yield cursor
                 else:
                     async with connection.transaction(), cursor:
+                        await self._require_lease(connection)
                         yield cursor
         except psycopg.DataError:
             raise  # a value's fault, not the server's
         except psycopg.Error as error:
+            if error.sqlstate == LEASE_LOST:
+                raise LeaseLost(text_of(error)) from None
             raise (_Away if passes(error) else RunFailed)(
                 f"the checkpoints in Postgres cannot be used any more ({text_of(error)}): see to the server, then type"
                 " the same command again to go on: nothing paid for is lost"
             ) from None
+
+    async def _require_lease(self, connection: AsyncConnection[DictRow]) -> None:
+        """Let what follows in this transaction fail where the worker's lease was ended."""
+        if self.lease is not None:
+            await connection.execute(REQUIRE_LEASE, (self.lease,))
 
 
 @asynccontextmanager

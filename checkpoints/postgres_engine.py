@@ -23,12 +23,14 @@ from psycopg.types.string import TextLoader
 from psycopg_pool import ConnectionPool
 
 from autodata.checkpoints.dialect import creation, read_back, stored, translated
-from autodata.checkpoints.errors import RunFailed, UserError
+from autodata.checkpoints.errors import LeaseLost, RunFailed, UserError
 from autodata.checkpoints.places import Shared
 from autodata.checkpoints.schema import SCHEMA_VERSION, TABLES, Rows
 from autodata.checkpoints.server import (
+    LEASE_LOST,
     LONGEST_PAUSE,
     RECONNECT_SECONDS,
+    REQUIRE_LEASE,
     connection_arguments,
     passes,
     text_of,
@@ -75,6 +77,8 @@ class PostgresEngine:
         self._writer = uuid4().hex
         self._batch = 0
         self._writers = f'"{place.schema}".writers'
+        self.lease: int | None = None
+        """The lease that every transaction is written under, None without one: see `checkpoints/workers/leases.py`."""
 
     @property
     def folder(self) -> Path:
@@ -205,6 +209,8 @@ class PostgresEngine:
         try:
             with connection.pipeline():
                 connection.execute("BEGIN")
+                if self.lease is not None:
+                    connection.execute(REQUIRE_LEASE, (self.lease,))
                 numbered = connection.execute(_NUMBERED.format(self._writers), (self._writer, number))
                 if any("examples" in rows for rows in saves):
                     # Whoever reads examples behind a place must find all before it: they are written one by one.
@@ -250,6 +256,8 @@ class PostgresEngine:
             except (psycopg.DataError, psycopg.IntegrityError):
                 raise
             except psycopg.Error as error:
+                if error.sqlstate == LEASE_LOST:
+                    raise LeaseLost(text_of(error)) from None
                 if not passes(error) or time.monotonic() > given_up:
                     raise RunFailed(
                         f"the ledger in Postgres cannot be used any more ({text_of(error, self._arguments)}): see to"

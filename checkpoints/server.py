@@ -23,6 +23,12 @@ RECONNECT_SECONDS: Final = 120.0
 LONGEST_PAUSE: Final = 2.0
 """Seconds between two tries at most."""
 
+REQUIRE_LEASE: Final = "SELECT autodata.require_lease(%s)"
+"""What a worker's transaction begins with: it fails where the worker's lease was ended."""
+
+LEASE_LOST: Final = "ADLST"
+"""The SQLSTATE of that failure."""
+
 SHAPE: Final = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 
 # The pool tries again by itself and says so on stderr, where progress is shown; what fails for good is raised.

@@ -34,6 +34,7 @@ class SqliteEngine:
     def __init__(self, path: Path) -> None:
         """Name the file; nothing is opened yet."""
         self.place = path
+        self.lease: int | None = None
         self.read_db: sqlite3.Connection
         self.write_db: sqlite3.Connection
         self._read_files = ExitStack()

@@ -106,6 +106,10 @@ def run(
     max_tokens: MaxTokens = None,
     max_usd: MaxUsd = None,
     max_seconds: MaxSeconds = None,
+    queue: Annotated[
+        str | None,
+        typer.Option(help="Let workers do the work: a Postgres server's address, or the variable that holds it."),
+    ] = None,
     server: Annotated[str | None, typer.Option(help="Let the LangGraph server at this address do the work.")] = None,
     graph: Annotated[
         str | None, typer.Option(help="With --server: its graph.", show_default="self_instruct_DOMAIN")
@@ -135,6 +139,13 @@ def run(
         **bounds(max_calls, max_tokens, max_usd, max_seconds),
     }
     paths = [*(documents or []), *(more or [])]
+    if queue is not None:
+        if server is not None or dry_run or pilot:
+            raise UserError("--queue goes without --server, --dry-run and --pilot: leave them out, or --queue")
+        from autodata.cli.queued import at_server, run_in_queue
+
+        settings = find_settings(config, out, at_server(flags))
+        conclude(run_in_queue(queue, settings, paths, out), out, as_json=as_json)
     if server is not None:
         if dry_run or pilot:
             raise UserError("--dry-run: what a server's models take is not known here: leave it out, or --server")

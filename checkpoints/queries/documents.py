@@ -168,6 +168,30 @@ async def open_documents(ledger: Reader, limit: int | None = None) -> list[dict[
     )
 
 
+async def document_to_take(ledger: Reader, document_id: str) -> dict[str, Any] | None:
+    """Return (document_id, name, title, status, epoch, settled, asked) of one, None for an unknown one.
+
+    `asked` is 1 while a person has a question about it to answer.
+    """
+    rows = await ledger.read(
+        "SELECT document_id, name, title, status, epoch, settled, EXISTS (SELECT 1 FROM labels"
+        " WHERE document_id = d.document_id AND decision IS NULL) AS asked FROM documents d WHERE document_id = ?",
+        (document_id,),
+    )
+    return rows[0] if rows else None
+
+
+async def count_examples(ledger: Reader) -> int:
+    """Return how many examples were accepted, those that ask the same included."""
+    return int((await ledger.read("SELECT count(*) AS n FROM examples"))[0]["n"])
+
+
+async def errored_lines(ledger: Reader) -> list[str]:
+    """Return `NAME: REASON` of every document that is errored."""
+    rows = await ledger.read("SELECT name, status_reason FROM documents WHERE status = 'errored' ORDER BY rowid")
+    return [f"{row['name']}: {row['status_reason']}" for row in rows]
+
+
 async def unsettled_documents(ledger: Reader) -> list[dict[str, Any]]:
     """Return (document_id, epoch) of documents whose end is recorded, but perhaps not their thread's."""
     return await ledger.read(
