@@ -60,6 +60,12 @@ class Site:
     async def work(self, name: str) -> asyncio.subprocess.Process:
         return await self.start(name, "worker", "--lease", str(LEASE), "--concurrency", "3")
 
+    async def put_in(self) -> None:
+        """Wait until the documents are in the queue."""
+        async with asyncio.timeout(SECONDS):
+            while "put into the queue" not in self.said("watch"):  # noqa: ASYNC110 - another process's file
+                await asyncio.sleep(0.1)
+
     def said(self, name: str) -> str:
         return (self.folder / f"stderr-{name}").read_text()
 
