@@ -113,11 +113,12 @@ class Database:
             try:
                 return await work()
             except (psycopg.Error, ConnectorException) as error:
-                cause = error.__cause__ if isinstance(error, ConnectorException) else error
+                found = error.__cause__ if isinstance(error, ConnectorException) else error
+                cause = found if isinstance(found, psycopg.Error) else error
                 gone = isinstance(cause, PoolTimeout) or (isinstance(cause, psycopg.Error) and passes(cause))
                 if not gone or time.monotonic() > given_up:
                     raise RunFailed(
-                        f"the queue in Postgres cannot be used any more ({text_of(cause or error, self._arguments)}):"
+                        f"the queue in Postgres cannot be used any more ({text_of(cause, self._arguments)}):"
                         " see to the server, then type the same command again to go on: nothing paid for is lost"
                     ) from None
             await asyncio.sleep(pause)
@@ -153,7 +154,7 @@ async def open_database(dsn: str, variable: str) -> AsyncIterator[Database]:
     )
     async with pool:
         database = Database(pool, arguments)
-        await database.app.connector.open_async(pool)  # type: ignore[attr-defined]
+        await database.app.connector.open_async(pool)
         yield database
 
 

@@ -59,7 +59,8 @@ async def fetch(database: Database, run: str, worker: int) -> DocumentJob | None
     found = await database.insist(lambda: database.app.job_manager.fetch_job([queue_of(run)], worker))
     if found is None or found.id is None:
         return None
-    return DocumentJob(str(found.task_kwargs["document"]), int(found.task_kwargs["epoch"]), found.id)
+    arguments: dict[str, Any] = found.task_kwargs
+    return DocumentJob(arguments["document"], arguments["epoch"], found.id)
 
 
 async def done(database: Database, job: DocumentJob, worker: int) -> None:

@@ -125,5 +125,13 @@ def _state(row: dict[str, Any]) -> RunState:
         None if usd is None else float(usd),
         row["max_seconds"],
     )
-    names = ("run", "version", "state", "reason", "failed", "session", "since")
-    return RunState(*(row[name] for name in names), bounds)
+    return RunState(
+        row["run"],
+        row["version"],
+        row["state"],
+        row["reason"],
+        row["failed"],
+        row["session"],
+        row["since"],
+        bounds,
+    )

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ import tomli_w
 from psycopg.rows import dict_row
 
 from tests.kill.test_kill import KEY, CountingServer, Line
-from tests.support.postgres import Server, postgres
+from tests.support.postgres import PASSWORD, Server, postgres
 from tests.support.runs import generated, identity, settings
 
 VARIABLE = "AUTODATA_POSTGRES_DSN"
@@ -280,3 +281,40 @@ async def test_an_endpoint_is_asked_no_more_at_once_than_its_limit(tmp_path: Pat
         await stop(one, "first", "second")
         assert most == {"strong": LIMIT, "weak": LIMIT}
         assert all(one.chat.asked[name] for name in ("first", "second"))
+
+
+async def test_a_target_holds_across_workers_and_no_password_is_written(tmp_path: Path) -> None:
+    async with site(tmp_path / "target", target=3) as one:
+        watching = await one.watch()
+        for name in ("first", "second"):
+            await one.work(name)
+        assert await ended(watching) == 0, one.said("watch")
+        await stop(one, "first", "second")
+        assert "target of 3 accepted reached" in one.said("watch")
+        made = len(examples_of(one))
+        assert 3 <= made < DOCUMENTS
+        exported = await one.start("export", "export", "run", "--format", "jsonl", "--out", "examples.jsonl")
+        assert await ended(exported) == 0, one.said("export")
+        assert len((one.folder / "examples.jsonl").read_text().splitlines()) == 3
+        written = [path for path in one.folder.rglob("*") if path.is_file()]
+        assert not [path for path in written if PASSWORD.encode() in path.read_bytes()]
+        kept = one.rows("SELECT value FROM RUN.meta")
+        assert not [row for row in kept if PASSWORD in str(row["value"])]
+
+
+async def test_a_worker_refuses_a_run_that_it_would_do_otherwise(tmp_path: Path) -> None:
+    async with site(tmp_path / "refused") as one:
+        watching = await one.watch()
+        await one.put_in()
+        one.rows("UPDATE autodata.runs SET version = '9.9.9' RETURNING run")
+        assert await ended(await one.start("newer", "worker", "--once")) == 2
+        assert "begun by version 9.9.9" in one.said("newer")
+        one.rows(f"UPDATE autodata.runs SET version = '{version('autodata-langgraph')}' RETURNING run")
+        one.rows('UPDATE RUN.meta SET value = replace(value, \'"seed":"0"\', \'"seed":"1"\') RETURNING key')
+        assert await ended(await one.start("other", "worker", "--once")) == 2
+        assert "seed: 1 -> 0" in one.said("other")
+        assert one.rows("SELECT * FROM autodata.workers") == []
+        assert not one.chat.asked
+        watching.terminate()
+        assert await ended(watching) == 1, one.said("watch")
+        assert "stopped: interrupted" in one.said("watch")
