@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from autodata.models.local.transformers_server import Abandoned, server_of
+from autodata.models.local.transformers_server import Abandoned, Checkpoint, server_of
 
 pytestmark = pytest.mark.enable_socket
 
@@ -19,10 +19,10 @@ PATIENCE_SECONDS = 30.0
 BODY = json.dumps({"messages": [{"role": "user", "content": "Why?"}]}).encode()
 
 
-class Endless:
+class Endless(Checkpoint):
     """Writes token by token until nobody waits any more, or until `enough` is set."""
 
-    def __init__(self) -> None:
+    def __init__(self) -> None:  # no model is loaded
         self.began, self.enough, self.abandoned = threading.Event(), threading.Event(), threading.Event()
         self.tokens = 0
 
@@ -62,7 +62,12 @@ def test_nothing_more_is_written_for_whoever_is_gone(served: tuple[Endless, int]
 
 def test_whoever_waits_is_answered(served: tuple[Endless, int]) -> None:
     checkpoint, port = served
-    threading.Thread(target=lambda: checkpoint.began.wait(PATIENCE_SECONDS) and checkpoint.enough.set()).start()
+
+    def until_begun() -> None:
+        checkpoint.began.wait(PATIENCE_SECONDS)
+        checkpoint.enough.set()
+
+    threading.Thread(target=until_begun).start()
     reply = httpx.post(f"http://127.0.0.1:{port}/v1/chat/completions", content=BODY, timeout=PATIENCE_SECONDS)
     assert reply.status_code == 200
     assert reply.json()["model"] == "tiny"
