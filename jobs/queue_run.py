@@ -118,7 +118,7 @@ class QueueRun:
         with self.progress:
             self.progress.say(f"{destinations(config.roles().values(), config.tracing)}, from the workers' machines")
             async with (
-                open_ledger(self.out, config=config.ledger) as ledger,
+                open_ledger(self.out, config=config.ledger, together=True) as ledger,
                 open_database(address_in(config.ledger.dsn_env), config.ledger.dsn_env) as database,
             ):
                 state = await self._begin(ledger, database)
