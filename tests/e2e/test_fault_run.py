@@ -61,7 +61,10 @@ async def weak() -> AsyncIterator[Rough]:
 
 
 def values(judge: Rough, weak: Rough, **budget: Any) -> dict[str, Any]:
-    models = {"default": {"timeout": 1.0, "max_tokens": 2048}, "weak_solver": {"base_url": weak.base_url}}
+    models: dict[str, dict[str, Any]] = {
+        "default": {"timeout": 1.0, "max_tokens": 2048},
+        "weak_solver": {"base_url": weak.base_url},
+    }
     retries = {"base_seconds": 0, "max_attempts": 10, "pause_after": 4, "probes": 12}
     return settings(judge.base_url, models, retries=retries, max_rounds=3, budget=budget, concurrency=6)
 
@@ -79,7 +82,7 @@ async def require_sums(folder: Path, session: Session, *servers: Rough) -> int:
     reported = tuple(sum(row[name] for row in session.calls) for name in ("tokens_in", "tokens_out"))
     assert (used["tokens_in"], used["tokens_out"]) == (summary["tokens_in"], summary["tokens_out"]) == reported
     assert used["calls"] == summary["calls"] == replies
-    tokens = sum(row["tokens_in"] + row["tokens_out"] for row in counted)
+    tokens: int = sum(row["tokens_in"] + row["tokens_out"] for row in counted)
     assert tokens == sum(reported) + late["tokens"]
     return tokens
 

@@ -59,13 +59,18 @@ def test_what_happened_is_reported_in_plain_words(error: Exception, words: str, 
     assert (fault.kind, fault.may_be_billed) == ("retry", billed)
 
 
+def invalid() -> Exception:
+    answer: Any = httpx.Response(200, request=httpx.Request("POST", "http://x"))
+    return openai.APIResponseValidationError(answer, None)
+
+
 @pytest.mark.parametrize(
     ("error", "billed"),
     [
         (ValueError("No JSON in it"), True),
         (TypeError("Received response with null value for 'choices'."), True),
         (KeyError("choices"), True),
-        (openai.APIResponseValidationError(httpx.Response(200, request=REQUEST), None), True),
+        (invalid(), True),
         (ValueError({"code": 429, "message": "slow down"}), False),
         (openai.APIConnectionError(request=REQUEST), False),
     ],
