@@ -56,7 +56,7 @@ async def read_chosen(ledger: Reader) -> Chosen:
 async def accepted_keys(ledger: Reader, moment: str = "") -> set[str]:
     """Return `asked_key` of every accepted example that was not dropped.
 
-    With a moment, in ISO 8601, only of those whose document has had no call since.
+    With `moment`, in ISO 8601, only of those whose document has had no call since.
     """
     rows = await ledger.read(_ASKED.format(_EARLIER if moment else ""), (moment,) if moment else ())
     return {asked_key(row["question"] or "", row["context"] or "") for row in rows}
