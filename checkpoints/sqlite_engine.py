@@ -21,7 +21,8 @@ from autodata.checkpoints.ledger_file import (
     upgrade,
     version_of,
 )
-from autodata.checkpoints.schema import MIGRATIONS, Rows, create_tables
+from autodata.checkpoints.migrations import MIGRATIONS
+from autodata.checkpoints.schema import Rows, create_tables
 from autodata.checkpoints.upserts import upsert
 
 

@@ -23,7 +23,7 @@ from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.checkpoints.ledger import Ledger, Reader, open_readonly
 from autodata.checkpoints.places import POINTER, begin_shared, ledger_place, place_of
 from autodata.checkpoints.postgres_engine import PostgresEngine
-from autodata.checkpoints.schema import TABLES
+from autodata.checkpoints.schema import TABLES, Table
 from autodata.runner.config import LedgerConfig, RunConfig
 from autodata.runner.run_folder import open_ledger, open_run_folder
 from autodata.runner.shared import attach
@@ -222,10 +222,14 @@ async def test_a_session_that_was_silent_for_too_long_writes_no_more(
 # What is asked
 
 
+def order_of(table: Table) -> str:
+    return ", ".join(table.pk) if table.by_key else "rowid"
+
+
 async def copied(source: Reader, target: Ledger) -> None:
     for name, table in TABLES.items():
         columns = ", ".join(f'"{column}"' for column in table.columns)
-        rows = await source.read(f"SELECT {columns} FROM {name} ORDER BY rowid")
+        rows = await source.read(f"SELECT {columns} FROM {name} ORDER BY {order_of(table)}")
         await target.save(**{name: [row for row in rows if row.get("key") != "schema_version"]})
 
 
@@ -292,7 +296,10 @@ async def test_every_question_has_the_answer_that_a_file_gives(database: str, tm
         Ledger.open(begin_shared(tmp_path / "shared", VARIABLE)) as target,
     ):
         await copied(source, target)
-        rows = {name: await source.read(f"SELECT * FROM {name} ORDER BY rowid") for name in TABLES}
+        rows = {
+            name: await source.read(f"SELECT * FROM {name} ORDER BY {order_of(table)}")
+            for name, table in TABLES.items()
+        }
         values = values_for(rows)
         count = 0
         for function, taken in asked(values):
