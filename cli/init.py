@@ -45,6 +45,7 @@ _SAID: Mapping[str, str] = {
 _EXAMPLES: Mapping[str, Any] = {
     "langsmith": True,
     "prompts": "runs/optimised/winner",
+    "curtail": "off",
     "limit": 100,
     "target": 20,
     "probes": 60,

@@ -132,6 +132,7 @@ async def test_every_number(ledger: Ledger, tmp_path: Path) -> None:
         "gap_mean": 0.5,
         "rounds_per_accepted": pytest.approx(7 / 3),
         "calls_per_accepted": pytest.approx(5 / 3),
+        "stopping": None,
         "awaiting_review": 0,
         "shared_questions": [],
         "labels": {"approve": 0, "edit": 0, "reject": 0},
