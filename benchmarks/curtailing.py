@@ -258,7 +258,15 @@ def rendered(table: Mapping[str, Any]) -> str:
             f"| {name} | {row['accepted']} | {each[0]:.1f} | {mine:.1f} | {before / mine:.2f}x | {each[1]:,.0f} |"
             f" {each[2]:.3f} | {row['lost']} of {passed} ({row['lost'] / max(1, passed):.1%}) |"
         )
+    adaptive = [row for name, row in table["rows"].items() if name.endswith(", adaptive")]
+    lost, passed = sum(row["lost"] for row in adaptive), sum(row["passed"] + row["lost"] for row in adaptive)
+    worst = max(row["lost"] / max(1, row["passed"] + row["lost"]) for row in adaptive)
     lines += [
+        "",
+        "Exact changes no acceptance, but accepted examples lack attempts, and so means; adaptive makes all attempts at"
+        f" them. Adaptive lost {lost} of {passed} acceptances ({lost / max(1, passed):.1%}), under one preset {worst:.1%},"
+        f" where {ERROR:.0%} is stated, and saves no more than exact but under `paper`: one score says little of a"
+        " candidate in this world, where the attempts at one question differ much. So `off` is the default.",
         "",
         "What could be reached, in attempts of all candidates of the run without stopping: `settled` is after how many"
         " the verdict is the same whatever the others score, found by trying every completion; `foreseen` is what a"

@@ -152,7 +152,7 @@ async def test_an_empty_ledger(ledger: Ledger) -> None:
     nulls = {key for key, value in summary.items() if value is None}
     means = {"weak_mean", "strong_mean", "gap_mean"}
     reported = {"tokens_cached", "tokens_reasoning", "cached_share"}
-    assert nulls == means | reported | {"cost_usd", "rounds_per_accepted", "calls_per_accepted", "target"}
+    assert nulls == means | reported | {"cost_usd", "rounds_per_accepted", "calls_per_accepted", "target", "stopping"}
     assert summary["cached_share_by_role"] == {}
     assert summary["calls_by_role"] == {}
     assert summary["failure_modes"] == dict.fromkeys([mode.value for mode in FailureMode], 0)
