@@ -66,10 +66,9 @@ class AdaptiveStopping:
 
     async def _current(self) -> Fit:
         async with self._fitting:
-            count = await finished_count(self._ledger)
-            if self._fit is None or due(self._fit.candidates, count):
-                rows = await finished_candidates(self._ledger)
-                found = [Finished(**row) for row in rows]
+            rests_on = due(await finished_count(self._ledger))
+            if self._fit is None or self._fit.candidates != rests_on:
+                found = [Finished(**row) for row in (await finished_candidates(self._ledger))[:rests_on]]
                 one = (self._policy, self._planned, found)
                 self._fit = await asyncio.to_thread(lambda: fitted(*one, error=self._error, walked=self._walked))
             return self._fit
