@@ -12,7 +12,7 @@ from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.saver import FileSaver
 from autodata.runner.checkpointer import describe_saver, known_prefix, open_kept, open_run_saver, run_prefix
-from autodata.runner.config import CheckpointsConfig, read_config
+from autodata.runner.places import CheckpointsConfig, read_config
 from autodata.runner.fingerprint import fingerprint
 from tests.support.commands import parsed, printed
 
