@@ -31,7 +31,7 @@ from autodata.nodes.optimizer.settings import OptimizeConfig
 from autodata.prompts import PromptPack
 from autodata.prompts.roles import DATASET_ROLES
 from autodata.runner.fingerprint import LESSONS_VERSION, READER, fingerprint
-from autodata.runner.places import CheckpointsConfig, LocalConfig
+from autodata.runner.places import CheckpointsConfig, LedgerConfig, LocalConfig
 from autodata.runner.rooms import LEAST_CHARS, MOST_CHARS, most_chars
 from autodata.runner.serve_config import ServeConfig
 from autodata.runner.weak_from import with_weak
@@ -119,11 +119,24 @@ class RunConfig(Settings):
     retries: RetryConfig = RetryConfig()
     budget: BudgetConfig = BudgetConfig()
     documents: DocumentsConfig = DocumentsConfig()
+    ledger: LedgerConfig = LedgerConfig()
     checkpoints: CheckpointsConfig = CheckpointsConfig()
     tracing: TracingConfig = TracingConfig()
     lessons: LessonsConfig = LessonsConfig()
     optimize: OptimizeConfig = OptimizeConfig()
     serve: ServeConfig = ServeConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_server(cls, values: Any) -> Any:
+        """Put checkpoints where the ledger is, unless they are said to be elsewhere."""
+        ledger = values.get("ledger") if isinstance(values, dict) else None
+        chosen = ledger if isinstance(ledger, dict) else {}
+        checkpoints = values.get("checkpoints") or {} if isinstance(values, dict) else {}
+        if chosen.get("store") != "postgres" or not isinstance(checkpoints, dict) or "saver" in checkpoints:
+            return values
+        variable = {"dsn_env": chosen["dsn_env"]} if "dsn_env" in chosen else {}
+        return {**values, "checkpoints": {"saver": "postgres", **variable, **checkpoints}}
 
     @model_validator(mode="after")
     def _possible(self) -> RunConfig:
