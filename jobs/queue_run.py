@@ -27,7 +27,7 @@ from autodata.corpus.summary import summarise
 from autodata.jobs.session import Session, accepted_examples
 from autodata.jobs.standing import Standing
 from autodata.jobs.watch import Worker, standing_of
-from autodata.runner.config import DSN_ENV
+from autodata.runner.places import DSN_ENV
 
 if TYPE_CHECKING:
     from autodata.checkpoints.ledger import Ledger

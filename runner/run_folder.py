@@ -36,8 +36,9 @@ from autodata.nodes.solver_modes import require_ready
 from autodata.prompts import PromptPack
 from autodata.runner.chat_models import connect_all, require_chat_models
 from autodata.runner.checkpointer import CHECKPOINTS, open_run_saver
-from autodata.runner.config import LedgerConfig, RunConfig, as_begun, at_defaults, require_kind, write_resolved
+from autodata.runner.config import RunConfig, as_begun, at_defaults, require_kind, write_resolved
 from autodata.runner.fingerprint import changed_since, fingerprint, kept_of, more_rounds
+from autodata.runner.places import LedgerConfig
 from autodata.runner.rooms import CHARS_PER_TOKEN, LEAST_CHARS, contexts
 from autodata.tracing.config import TracingConfig
 from autodata.tracing.setup import open_tracing

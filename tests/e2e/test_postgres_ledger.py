@@ -288,8 +288,9 @@ def values_for(rows: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
 
 async def test_every_question_has_the_answer_that_a_file_gives(database: str, tmp_path: Path) -> None:
     file = tmp_path / "file"
-    await run_session(file, {**SIMULATED, "review": "accepted"}, DOCUMENTS)
-    await run_session(file, {**SIMULATED, "review": "accepted"}, generated(6))
+    source_run = {**SIMULATED, "review": "accepted", "curtail": "adaptive"}
+    await run_session(file, source_run, DOCUMENTS)
+    await run_session(file, source_run, generated(6))
     (tmp_path / "shared").mkdir()
     async with (
         open_readonly(ledger_place(file)) as source,
