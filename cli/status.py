@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.queries.usage import usage_by_role
 from autodata.checkpoints.usage import Usage
-from autodata.cli.figures import cause_line, figure, may_be_billed, percent, repeated_questions
+from autodata.cli.figures import cause_line, confirmed_table, figure, may_be_billed, percent, repeated_questions
 from autodata.cli.signals import signal_rows
 from autodata.cli.terminal import AsJson, RunArgument, console, print_json
 from autodata.corpus.summary import summarise
@@ -75,7 +75,7 @@ def _show(
     out.print()
     out.print(_calls(summary, roles))
     out.print()
-    out.print(_scores(summary))
+    out.print(Group(*_scores(summary)))
     if any(summary["failure_modes"].values()):
         out.print()
         out.print(_failures(summary["failure_modes"]))
@@ -143,7 +143,7 @@ def _calls(summary: Mapping[str, Any], roles: Iterable[Mapping[str, Any]]) -> Ta
     return table
 
 
-def _scores(summary: Mapping[str, Any]) -> Table:
+def _scores(summary: Mapping[str, Any]) -> list[Table]:
     table = Table(title="Accepted examples, means", title_justify="left", title_style="bold")
     names = {
         "weak": figure(summary["weak_mean"]),
@@ -159,7 +159,7 @@ def _scores(summary: Mapping[str, Any]) -> Table:
     if summary["accepted"] and None in (summary["weak_mean"], summary["strong_mean"]):
         table.caption = "- no mean: attempts stopped once the verdict was settled"
         table.caption_justify = "left"
-    return table
+    return [table, *([confirmed_table(summary["confirmed"])] if summary["confirmed"] else [])]
 
 
 def _failures(modes: Mapping[str, int]) -> Table:

@@ -42,13 +42,30 @@ def known_documents(config: RunConfig, chars: float) -> tuple[list[Measured], st
     readers = readers_of(domain)
     found = []
     for accepted, rounds, calls in rows:
+        fresh = _fresh(calls, config.confirm.attempts) if accepted else {}
         uses = {
-            role: _use(role, count * (1 if role in _ONCE else stretch), tokens, chars if role in readers else 0)
+            role: _use(
+                role,
+                count * (1 if role in _ONCE else stretch) + fresh.get(role, 0),
+                tokens,
+                chars if role in readers else 0,
+            )
             for role, count in calls.items()
         }
         seconds = 0.0 if simulated else _seconds(uses, domain, roles)
         found.append(_bounded(Measured(bool(accepted), rounds * stretch, seconds, uses), config.max_rounds))
     return found, _origin(name, domain, table, simulated=simulated, paper=paper)
+
+
+def _fresh(calls: Mapping[str, float], attempts: int) -> dict[str, float]:
+    """Return the calls that so many fresh attempts of each solver at one example take, by role.
+
+    Code marks the same share of them as of the selecting ones. Where fresh attempts must pass, candidates that they
+    refuse are not known beforehand: their attempts are not counted.
+    """
+    selecting = sum(calls.get(role, 0) for role in SOLVERS)
+    marks = calls.get("verifier", 0) / selecting if selecting else 1.0
+    return {**dict.fromkeys(SOLVERS, attempts), "verifier": 2 * attempts * marks} if attempts else {}
 
 
 def readers_of(domain: Domain) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from autodata.nodes.events import (
     AcceptedEvent,
     AttemptEvent,
     CandidateEvent,
+    ConfirmingEvent,
     DraftsEvent,
     ExtractEvent,
     FeedbackEvent,
@@ -63,6 +64,8 @@ _WORDS = {
     "mark": "marking",
     "verdict": "judged",
     "judgement": "pattern judged",
+    "confirming": "confirming",
+    "confirmed": "confirmed",
     "feedback": "new question",
     "review": "waiting for a person",
     "reviewed": "answered",
@@ -258,6 +261,8 @@ def _place_of_solvers(event: GraphEvent) -> str:
             return "strong"
         case ReviewEvent():
             return "review"
+        case ConfirmingEvent():
+            return "confirm"
     return ""
 
 

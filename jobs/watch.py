@@ -86,6 +86,8 @@ def _stage(row: dict[str, Any]) -> str:
     if row["outcome"] not in {None, "open"}:
         return "challenge"  # its latest round is closed, and another one begins
     role, node, index = (row["latest"] or "  ").split(" ", 2)
+    if node == "confirm":
+        return "confirm"
     if node == "accept":  # the last check before an example counts
         return "strong"
     if role == "verifier":

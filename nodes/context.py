@@ -11,6 +11,7 @@ from autodata.checkpoints.records import Document
 from autodata.checkpoints.texts import is_blank
 from autodata.checkpoints.writes import record_document
 from autodata.domains.acceptance.borderline import NO_REVIEW, Reviewing
+from autodata.domains.acceptance.confirming import NO_CONFIRMING, ConfirmConfig
 from autodata.domains.acceptance.policies import AcceptancePolicy
 from autodata.domains.domain import Domain
 from autodata.models.caller import Caller
@@ -35,6 +36,8 @@ class Services:
     """The pack whose quality verifier makes the final check, where another one is being tried out. None: `pack`."""
     review: Reviewing = NO_REVIEW
     """Which candidates wait for a person, in a graph that has the node for it."""
+    confirm: ConfirmConfig = NO_CONFIRMING
+    """Fresh attempts at accepted examples, in a graph that has the node for it."""
     novelty: AcceptedQuestions | None = None
     """What near-duplicates of accepted questions are known by; None where they are not refused."""
 

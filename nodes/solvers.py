@@ -50,7 +50,7 @@ async def _solve(step: Step, stage: Stage) -> dict[str, Any]:
     made = sum(attempt.stage is stage for attempt in known)
     indices = range(made, made + step.ruling().more)
     mode = mode_of(step, stage)
-    results = await asyncio.gather(*(_attempt(step, stage, index, mode) for index in indices), return_exceptions=True)
+    results = await asyncio.gather(*(attempted(step, stage, index, mode) for index in indices), return_exceptions=True)
     done = all_of(results)
     model = step.services.caller.roles[f"{stage.value}_solver"].settings.model
     await record_attempts(step.services.store, step.round_id, done, model=model, mode=mode.recorded())
@@ -60,9 +60,13 @@ async def _solve(step: Step, stage: Stage) -> dict[str, Any]:
     return {"attempts": [plain(attempt) for attempt in [*known, *new]]}
 
 
-async def _attempt(step: Step, stage: Stage, index: int, mode: Mode) -> tuple[Attempt, str]:
+async def attempted(step: Step, stage: Stage, index: int, mode: Mode) -> tuple[Attempt, str]:
+    """Make attempt `index` (0-based) of a solver at the current candidate; return it, unmarked, with its answer.
+
+    Raises the errors of a call, and UnusableReply where nothing was found out.
+    """
     reply, task_type = await _answer(step, stage, index, mode), step.services.domain.scorer
-    identity = attempt_id(step.round_id, stage, index)
+    identity = attempt_id(step.attempts_of, stage, index)
     attempt = Attempt(
         attempt_id=identity,
         candidate_id=step.candidate_id,

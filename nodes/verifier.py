@@ -53,10 +53,15 @@ async def verifier(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 
 async def _mark(step: Step, attempt: Attempt) -> tuple[Scored, Decider]:
     """Score one attempt: by rule when it has no answer or code can decide, else by the judge."""
+    answer = await step.services.blobs.get(attempt.answer_ref) if attempt.answered else ""
+    return await marked(step, attempt, answer)
+
+
+async def marked(step: Step, attempt: Attempt, answer: str) -> tuple[Scored, Decider]:
+    """Score an attempt with this answer at the current candidate, and say who decided. Raises the errors of a call."""
     task_type, candidate = step.services.domain.scorer, step.candidate
     if not attempt.answered:
         return Scored(Fraction(0), (), ()), "truncated" if attempt.truncated else "probe"
-    answer = await step.services.blobs.get(attempt.answer_ref)
     if by_code := await asyncio.to_thread(task_type.scored_by_code, candidate, answer):
         return by_code, "code"
     return await marked_by_judge(step, answer, f"{attempt.stage.value}/{attempt.index}"), "judge"

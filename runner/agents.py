@@ -174,7 +174,7 @@ class _Loop:
         self.config, self.domain = config, config.chosen_domain
         self._folder = folder
         # The agent's own checkpoints and step limit are no business of the loop: its journal keeps what was paid for.
-        self._graph = build_self_instruct(self.domain).compile(checkpointer=False)
+        self._graph = build_self_instruct(self.domain, confirm=config.confirm.attempts > 0).compile(checkpointer=False)
         self._steps = steps_for(config.max_rounds, self.domain.weak_attempts + self.domain.strong_attempts)
         self._open: WeakKeyDictionary[asyncio.AbstractEventLoop, _Shared] = WeakKeyDictionary()
         self._waiting = Lock()

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from autodata.checkpoints.errors import DiskFailed, UserError
 from autodata.domains.acceptance.borderline import Reviewing, ReviewMode
+from autodata.domains.acceptance.confirming import ConfirmConfig, require_confirmable
 from autodata.domains.acceptance.parse import policy_of
 from autodata.domains.acceptance.policies import PRESETS, AcceptancePolicy, LoopJudge, Measure
 from autodata.domains.domain import Domain, one_shot
@@ -144,6 +145,7 @@ class RunConfig(Settings):
     documents: DocumentsConfig = DocumentsConfig()
     checkpoints: CheckpointsConfig = CheckpointsConfig()
     tracing: TracingConfig = TracingConfig()
+    confirm: ConfirmConfig = ConfirmConfig()
     lessons: LessonsConfig = LessonsConfig()
     optimize: OptimizeConfig = OptimizeConfig()
     serve: ServeConfig = ServeConfig()
@@ -163,6 +165,10 @@ class RunConfig(Settings):
             policy.require_possible(domain.planned)
         except ValueError as error:
             raise ValueError(f"acceptance: {error}") from error
+        try:
+            require_confirmable(self.confirm, policy, domain.planned)
+        except ValueError as error:
+            raise ValueError(f"confirm.require: {error}") from error
         if self.review == "borderline" and domain.loop_judge:
             raise ValueError("review: 'borderline' needs gates to be near to, and a judge decides here: choose another")
         return self
@@ -380,7 +386,7 @@ class BaselineConfig(RunConfig):
         """Return the baseline of a run: its bounds and its number of rounds take no part."""
         return cls.model_validate(
             {**config.model_dump(exclude_unset=True), "acceptance": None, "max_rounds": 1, "review": "none"}
-            | {"lessons": {}}
+            | {"lessons": {}, "confirm": {}}
         )
 
     @property
