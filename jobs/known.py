@@ -17,6 +17,7 @@ from autodata.domains.domain import DOMAINS, Domain
 from autodata.jobs.forecast import Measured, RoleUse
 from autodata.jobs.measured import lengthened
 from autodata.models.config import ModelSettings
+from autodata.models.judges import LARGER, JudgesConfig
 from autodata.prompts.roles import READERS_OF_SOURCE, SOLVERS
 from autodata.runner.config import BaselineConfig, RunConfig
 
@@ -25,6 +26,8 @@ REPLY_SHARE = 0.25
 _ONCE = frozenset({"extractor"})  # roles that a document is read by once, however many rounds follow
 TOKENS_PER_SECOND = 50.0
 """How fast a model is taken to write where nothing was measured."""
+LARGER_SHARE = 0.5
+"""The share of attempts that a larger judge is taken to be asked about."""
 SECONDS_PER_CALL = 1.0
 """How long a call is taken to last before the first token of its reply."""
 
@@ -52,6 +55,7 @@ def known_documents(config: RunConfig, chars: float) -> tuple[list[Measured], st
             )
             for role, count in calls.items()
         }
+        uses |= _further(uses["verifier"], config.judges) if "verifier" in uses else {}
         seconds = 0.0 if simulated else _seconds(uses, domain, roles)
         found.append(_bounded(Measured(bool(accepted), rounds * stretch, seconds, uses), config.max_rounds))
     return found, _origin(name, domain, table, simulated=simulated, paper=paper)
@@ -66,6 +70,15 @@ def _fresh(calls: Mapping[str, float], attempts: int) -> dict[str, float]:
     selecting = sum(calls.get(role, 0) for role in SOLVERS)
     marks = calls.get("verifier", 0) / selecting if selecting else 1.0
     return {**dict.fromkeys(SOLVERS, attempts), "verifier": 2 * attempts * marks} if attempts else {}
+
+
+def _further(verifier: RoleUse, judges: JudgesConfig) -> dict[str, RoleUse]:
+    """Return what further judges take, and the verifier when it is asked often.
+
+    The larger one is taken to be asked about a share of the attempts: how often the others differ is not known.
+    """
+    found = {"verifier": verifier * judges.asked, **dict.fromkeys(judges.panel_roles, verifier)}
+    return {**found, LARGER: verifier * LARGER_SHARE} if judges.larger else found
 
 
 def readers_of(domain: Domain) -> tuple[str, ...]:

@@ -90,6 +90,6 @@ def _stage(row: dict[str, Any]) -> str:
         return "confirm"
     if node == "accept":  # the last check before an example counts
         return "strong"
-    if role == "verifier":
+    if "verifier" in {role, node}:
         return "strong" if index.startswith("strong") else "weak"
     return ROLE[role].answered if role in ROLE else "challenge"

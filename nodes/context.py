@@ -15,6 +15,7 @@ from autodata.domains.acceptance.confirming import NO_CONFIRMING, ConfirmConfig
 from autodata.domains.acceptance.policies import AcceptancePolicy
 from autodata.domains.domain import Domain
 from autodata.models.caller import Caller
+from autodata.models.judges import VERIFIER_ALONE, JudgesConfig
 from autodata.nodes.novelty import AcceptedQuestions
 from autodata.nodes.state import State, new_state
 from autodata.prompts import PromptPack
@@ -36,6 +37,8 @@ class Services:
     """The pack whose quality verifier makes the final check, where another one is being tried out. None: `pack`."""
     review: Reviewing = NO_REVIEW
     """Which candidates wait for a person, in a graph that has the node for it."""
+    judges: JudgesConfig = VERIFIER_ALONE
+    """Who marks attempts beside the verifier."""
     confirm: ConfirmConfig = NO_CONFIRMING
     """Fresh attempts at accepted examples, in a graph that has the node for it."""
     novelty: AcceptedQuestions | None = None

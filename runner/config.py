@@ -25,6 +25,7 @@ from autodata.domains.loader import find_domain, require_fitting
 from autodata.domains.tasks.plugin import hashed
 from autodata.domains.tasks.registry import code_of
 from autodata.models.config import BudgetConfig, ModelsConfig, ModelSettings, RetryConfig, Settings
+from autodata.models.judges import LARGER, PREFIX, JudgesConfig
 from autodata.models.local.weights import with_weights
 from autodata.models.simulated.world import World
 from autodata.models.validation import problems
@@ -145,6 +146,7 @@ class RunConfig(Settings):
     documents: DocumentsConfig = DocumentsConfig()
     checkpoints: CheckpointsConfig = CheckpointsConfig()
     tracing: TracingConfig = TracingConfig()
+    judges: JudgesConfig = JudgesConfig()
     confirm: ConfirmConfig = ConfirmConfig()
     lessons: LessonsConfig = LessonsConfig()
     optimize: OptimizeConfig = OptimizeConfig()
@@ -229,7 +231,11 @@ class RunConfig(Settings):
         roles: Sequence[str] = self.chosen_domain.roles
         if self.lessons.enabled:
             defaults, roles = {**DATASET_DEFAULTS, **defaults}, (*roles, *DATASET_ROLES)
-        return {role: with_weights(settings) for role, settings in self.models.resolve(defaults, roles).items()}
+        resolved = self.models.resolve(defaults, roles)
+        for role, settings in self.judges.roles.items():
+            alone = self.models.model_copy(update={"verifier": settings})
+            resolved[role] = alone.resolve(defaults, ["verifier"])["verifier"]
+        return {role: with_weights(settings) for role, settings in resolved.items()}
 
     def resolved(self, prompt_version: str) -> dict[str, Any]:
         """Return everything as plain values, defaults filled in and roles resolved: what `RUN/config.toml` holds."""
@@ -249,6 +255,12 @@ class RunConfig(Settings):
         plain["models"] = {
             role: settings.model_dump(mode="json", exclude_none=True) for role, settings in self.roles().items()
         }
+        if self.judges == JudgesConfig():
+            del plain["judges"]
+        else:  # a member alone no longer knows what it took from models.default
+            further = {role: settings for role, settings in plain["models"].items() if role.startswith(PREFIX)}
+            plain["judges"] |= {"panel": [further[role] for role in self.judges.panel_roles]}
+            plain["judges"] |= {"larger": further[LARGER]} if LARGER in further else {}
         own = {LESSONS_VERSION: load_pack("dataset").version} if self.lessons.enabled else {}
         return {"kind": self.kind, "prompt_version": prompt_version, **own, **plain}
 
@@ -340,6 +352,8 @@ def stored_config(path: Path, flags: Mapping[str, Any] | None = None, kind: str 
     values.pop("prompt_version", None)
     values.pop(LESSONS_VERSION, None)
     values.pop("domain_settings", None)
+    if isinstance(models := values.get("models"), dict):  # those of further judges stand in their own table
+        values["models"] = {role: settings for role, settings in models.items() if not role.startswith(PREFIX)}
     if isinstance(tracing := values.get("tracing"), dict) and tracing.get("langsmith"):
         del tracing["langsmith"]  # it was the default once: what is sent is asked for anew
     return read_config(tomli_w.dumps(values), str(path), flags)

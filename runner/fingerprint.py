@@ -92,6 +92,7 @@ TABLE = (
     Bears("max_rounds", optional=False),
     Bears("review", optional=False),
     Bears("review_margin", optional=False),
+    Bears("judges", only=frozenset({"rule", "asks"})),
     Bears("confirm", switch="attempts"),
     Bears("seed", optional=False),
     Bears("documents", optional=False, but=_OF_INPUTS | {"chunk", "reader"}),

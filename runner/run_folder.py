@@ -75,6 +75,7 @@ class Resources:
             max_rounds=config.max_rounds,
             run_seed=config.seed,
             review=config.reviewing,
+            judges=config.judges,
             confirm=config.confirm,
             frozen=frozen,
         )

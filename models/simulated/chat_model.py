@@ -133,7 +133,9 @@ class SimulatedChatModel(BaseChatModel):
             if cut < faults.truncated:
                 return "", "length"
             return ("" if cut < faults.truncated + faults.empty else self._solve(prompt, rng)), "stop"
-        text = json.dumps(_ROLES[schemas[-1]](self.world, prompt, rng), ensure_ascii=False)
+        noise = self.world.judge_noises.get(self.solver, self.world.judge_noise)
+        world = self.world if noise == self.world.judge_noise else self.world.model_copy(update={"judge_noise": noise})
+        text = json.dumps(_ROLES[schemas[-1]](world, prompt, rng), ensure_ascii=False)
         if malformed < faults.malformed:
             return (
                 (text[: len(text) // 2], "length")

@@ -62,6 +62,8 @@ class World(Settings):
     """Share of sound questions that the quality verifier fails."""
     judge_noise: float = Field(default=0.03, ge=0, le=0.5)
     """Share of criteria that the judge gets wrong."""
+    judge_noises: dict[str, float] = Field(default_factory=lambda: {"small-judge": 0.1, "large-judge": 0.005})
+    """The same for a judge by the name of its model, where it is not `judge_noise`."""
     document_bonus: float = 4.0
     """Ability that seeing the source adds."""
     criterion_spread: float = Field(default=0.6, ge=0)
@@ -99,14 +101,18 @@ META_WORLD = World(
 )
 """The world in which the meta-optimiser is measured (docs/optimizer-world.md)."""
 
-_LATER = ("rulebook", "sloppy", "stubborn", "skills", "habit", "heeds", "misled")
+_LATER = ("rulebook", "sloppy", "stubborn", "skills", "habit", "heeds", "misled", "judge_noises")
 
 
 def key_of(world: World) -> dict[str, Any]:
     """Return what of a world its replies depend on, so that a constant added later changes none while it is unset."""
     plain = world.model_dump(mode="json", exclude={"faults"}) | {"faults": Faults().model_dump(mode="json")}
     fields = World.model_fields
-    return {name: value for name, value in plain.items() if name not in _LATER or value != fields[name].default}
+    return {
+        name: value
+        for name, value in plain.items()
+        if name not in _LATER or value != fields[name].get_default(call_default_factory=True)
+    }
 
 
 @dataclass(frozen=True, slots=True)
