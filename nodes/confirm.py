@@ -27,7 +27,7 @@ from autodata.nodes.solver_modes import Mode, mode_of
 from autodata.nodes.solvers import attempted
 from autodata.nodes.state import State, plain
 from autodata.nodes.step import Step, all_of
-from autodata.nodes.verifier import marked
+from autodata.nodes.verifier import mark_of
 
 NODE = "confirm"
 """The node that fresh calls stand in: it gives them keys and seeds that no selecting call has."""
@@ -81,7 +81,7 @@ async def confirm(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 
 async def _scored(step: Step, stage: Stage, index: int, mode: Mode) -> Fraction:
     attempt, answer = await attempted(step, stage, index, mode)
-    scored, _ = await marked(step, attempt, answer)
+    scored, _ = await mark_of(step, attempt, answer)
     return scored.score
 
 

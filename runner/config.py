@@ -25,15 +25,16 @@ from autodata.domains.loader import find_domain, require_fitting
 from autodata.domains.tasks.plugin import hashed
 from autodata.domains.tasks.registry import code_of
 from autodata.models.config import BudgetConfig, ModelsConfig, ModelSettings, RetryConfig, Settings
-from autodata.models.judges import LARGER, PREFIX, JudgesConfig
+from autodata.models.judges import JudgesConfig
 from autodata.models.local.weights import with_weights
 from autodata.models.simulated.world import World
 from autodata.models.validation import problems
 from autodata.nodes.dataset.settings import DATASET_DEFAULTS, LessonsConfig
 from autodata.nodes.optimizer.settings import OptimizeConfig
-from autodata.prompts import PromptPack, load_pack
+from autodata.prompts import PromptPack
 from autodata.prompts.roles import DATASET_ROLES
 from autodata.runner.fingerprint import LESSONS_VERSION, READER, fingerprint
+from autodata.runner.judges import judges_of, resolved_judges, without_judges
 from autodata.runner.rooms import LEAST_CHARS, MOST_CHARS, most_chars
 from autodata.runner.serve_config import ServeConfig
 from autodata.runner.weak_from import with_weak
@@ -127,8 +128,8 @@ class RunConfig(Settings):
     """Rounds after which a document is rejected."""
     seed: int = 0
     """Seed of everything random in a run."""
-    concurrency: int = Field(default=8, ge=1, le=1000)
-    """Documents in work at once."""
+    concurrency: int | None = Field(default=None, ge=1, le=1000)
+    """Documents in work at once. None: one and a half for each request that the endpoints take at once."""
     review: ReviewMode = "none"
     """Which candidates wait for a person, who approves, edits or rejects them: none, accepted (all that pass every
     gate), borderline (those that nearly failed, or failed nearly) or all (every one with a verdict)."""
@@ -194,6 +195,10 @@ class RunConfig(Settings):
         require_fitting(self.chosen_domain, pack, folder)
         return pack
 
+    def lessons_pack(self) -> PromptPack:
+        """Load the prompts of the outer loop: those in the folder of prompts take the place of the shipped ones."""
+        return self.chosen_domain.lessons_pack(Path(self.prompts).expanduser() if self.prompts else None)
+
     @property
     def max_chars(self) -> int:
         """The longest document in characters that is used whole; below 1 where a model's context has no room for any.
@@ -231,10 +236,7 @@ class RunConfig(Settings):
         roles: Sequence[str] = self.chosen_domain.roles
         if self.lessons.enabled:
             defaults, roles = {**DATASET_DEFAULTS, **defaults}, (*roles, *DATASET_ROLES)
-        resolved = self.models.resolve(defaults, roles)
-        for role, settings in self.judges.roles.items():
-            alone = self.models.model_copy(update={"verifier": settings})
-            resolved[role] = alone.resolve(defaults, ["verifier"])["verifier"]
+        resolved = {**self.models.resolve(defaults, roles), **judges_of(self.judges, self.models, defaults)}
         return {role: with_weights(settings) for role, settings in resolved.items()}
 
     def resolved(self, prompt_version: str) -> dict[str, Any]:
@@ -255,13 +257,8 @@ class RunConfig(Settings):
         plain["models"] = {
             role: settings.model_dump(mode="json", exclude_none=True) for role, settings in self.roles().items()
         }
-        if self.judges == JudgesConfig():
-            del plain["judges"]
-        else:  # a member alone no longer knows what it took from models.default
-            further = {role: settings for role, settings in plain["models"].items() if role.startswith(PREFIX)}
-            plain["judges"] |= {"panel": [further[role] for role in self.judges.panel_roles]}
-            plain["judges"] |= {"larger": further[LARGER]} if LARGER in further else {}
-        own = {LESSONS_VERSION: load_pack("dataset").version} if self.lessons.enabled else {}
+        resolved_judges(self.judges, plain)
+        own = {LESSONS_VERSION: self.lessons_pack().version} if self.lessons.enabled else {}
         return {"kind": self.kind, "prompt_version": prompt_version, **own, **plain}
 
 
@@ -352,8 +349,7 @@ def stored_config(path: Path, flags: Mapping[str, Any] | None = None, kind: str 
     values.pop("prompt_version", None)
     values.pop(LESSONS_VERSION, None)
     values.pop("domain_settings", None)
-    if isinstance(models := values.get("models"), dict):  # those of further judges stand in their own table
-        values["models"] = {role: settings for role, settings in models.items() if not role.startswith(PREFIX)}
+    without_judges(values)
     if isinstance(tracing := values.get("tracing"), dict) and tracing.get("langsmith"):
         del tracing["langsmith"]  # it was the default once: what is sent is asked for anew
     return read_config(tomli_w.dumps(values), str(path), flags)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -13,6 +15,7 @@ import pytest
 from autodata.checkpoints.errors import UserError
 from autodata.domains.domain import CS
 from autodata.models import factory, openai_chat
+from autodata.models.chat import Chat
 from autodata.models.config import ModelSettings
 from autodata.models.direct import Direct
 from autodata.models.faults import classify
@@ -46,13 +49,18 @@ def given(value: Any) -> Any:
     return {k: given(v) for k, v in value.items() if v is not None} if isinstance(value, dict) else value
 
 
+def meant(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return headers but for those by which OpenAI's library says what it is and what it runs on, and ours its name."""
+    return sorted((k, v) for k, v in headers if k.lower() != "user-agent" and not k.lower().startswith("x-stainless"))
+
+
 async def asked(settings: dict[str, Any], client: str, replies: int = 2) -> list[Any]:
     """Return what a role's model answers to a few requests: messages with their replies, or what an error means."""
     found: list[Any] = []
     async with AsyncExitStack() as stack:
         roles = {"challenger": ModelSettings.model_validate({**settings, "client": client})}
         model = (await factory.connect(roles, stack))["challenger"]
-        assert isinstance(model.chat, Direct) == (client == "direct")
+        assert isinstance(model.chat, Chat | Direct) == (client == "direct")
         for number in range(replies):
             for schema in (None, SCHEMA):
                 try:
@@ -77,7 +85,8 @@ async def test_every_quirk_is_met_alike(name: str, monkeypatch: pytest.MonkeyPat
         outcomes.append(await asked(settings, client))
         requests.append(server.requests)
     assert outcomes[0] == outcomes[1]
-    assert requests[0] == requests[1]
+    stock, ours = [[replace(one, headers=dict(meant(one.headers.items()))) for one in sent] for sent in requests]
+    assert ours == stock
 
 
 ANSWERS: dict[str, Any] = {
@@ -205,7 +214,12 @@ async def test_headers_query_and_body_are_those_of_the_library(monkeypatch: pyte
         )
         await asked(settings, client)
     stock, ours = seen["langchain"], seen["direct"]
-    assert ours == stock
+    assert [(url, meant(headers), body) for url, headers, body in ours] == [
+        (url, meant(headers), body) for url, headers, body in stock
+    ]
+    for _, headers, _ in ours:
+        assert [v.partition("/")[0] for k, v in headers if k == "user-agent"] == ["autodata"]
+        assert not [k for k, _ in headers if k.startswith("x-stainless")]
     assert "private" not in json.dumps(ours)
     assert ("x-gateway", "Bearer g-1") in ours[0][1]
 
