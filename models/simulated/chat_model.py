@@ -218,11 +218,13 @@ def _rubric_review(world: World, prompt: str, rng: random.Random) -> dict[str, A
 
 
 def _rubric_marks(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
-    found = _LEVEL.search(_fenced(prompt).get("answer", ""))
+    answer = _fenced(prompt).get("answer", "")
+    found = _LEVEL.search(answer)
     logit = logit_of(float(found["p"]) if found else 0.02)
     marks = []
     for number, text, b in _CRITERION.findall(prompt):
-        met = draw_met(world, logit, float(b), text.startswith("Commits"), rng)
+        truth = random.Random(digest([answer, text])) if world.steady else None  # noqa: S311 - a reproducible world
+        met = draw_met(world, logit, float(b), text.startswith("Commits"), rng, truth)
         marks.append({"number": int(number), "reason": "simulated", "met": met})
     return {"marks": marks}
 

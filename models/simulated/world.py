@@ -62,6 +62,9 @@ class World(Settings):
     """Share of sound questions that the quality verifier fails."""
     judge_noise: float = Field(default=0.03, ge=0, le=0.5)
     """Share of criteria that the judge gets wrong."""
+    steady: bool = False
+    """Whether a criterion is met in an answer or not for good, so that judges differ by their noise alone. Otherwise
+    each judge finds for itself, with the chance that answer and criterion give."""
     judge_noises: dict[str, float] = Field(default_factory=lambda: {"small-judge": 0.1, "large-judge": 0.005})
     """The same for a judge by the name of its model, where it is not `judge_noise`."""
     document_bonus: float = 4.0
@@ -101,7 +104,7 @@ META_WORLD = World(
 )
 """The world in which the meta-optimiser is measured (docs/optimizer-world.md)."""
 
-_LATER = ("rulebook", "sloppy", "stubborn", "skills", "habit", "heeds", "misled", "judge_noises")
+_LATER = ("rulebook", "sloppy", "stubborn", "skills", "habit", "heeds", "misled", "judge_noises", "steady")
 
 
 def key_of(world: World) -> dict[str, Any]:
@@ -177,11 +180,16 @@ def logit_of(level: float) -> float:
     return math.log(level / (1 - level))
 
 
-def draw_met(world: World, logit: float, b: float, negative: bool, rng: random.Random) -> bool:
-    """Draw a judge's finding on one criterion of an answer whose level has this logit."""
+def draw_met(
+    world: World, logit: float, b: float, negative: bool, rng: random.Random, truth: random.Random | None = None
+) -> bool:
+    """Draw a judge's finding on one criterion of an answer whose level has this logit.
+
+    Whether it is met is drawn from `truth`, where that is given; the judge's error always from `rng`.
+    """
     right = logistic(logit - b)
     chance = 0.4 * (1 - right) if negative else right
-    return (rng.random() < chance) != (rng.random() < world.judge_noise)
+    return ((truth or rng).random() < chance) != (rng.random() < world.judge_noise)
 
 
 def draw_finding(world: World, fault: str, rng: random.Random, effects: Effects = NOTHING) -> str:

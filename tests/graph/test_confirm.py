@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -107,11 +109,10 @@ async def test_a_failed_fresh_call_errors_the_document_and_nothing_is_paid_twice
 
 async def test_only_the_exact_candidate_that_was_confirmed_can_be_accepted() -> None:
     bench = confirming(1)
-    stream = bench.stream()
-    async for event in stream:
-        if event["event"] == "confirmed":
-            break
-    await stream.aclose()
+    async with aclosing(cast("AsyncGenerator[dict[str, Any]]", bench.stream())) as stream:
+        async for event in stream:
+            if event["event"] == "confirmed":
+                break
     edited = {"confirmation": {**json.loads(json.dumps(event["confirmation"])), "candidate_id": "another"}}
     await bench.graph.aupdate_state(bench.config, edited, as_node="confirm")
     with pytest.raises(BadState, match="fresh attempts confirmed"):

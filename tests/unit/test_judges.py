@@ -67,7 +67,7 @@ def test_the_larger_judge_is_heard_on_what_is_in_doubt_alone() -> None:
 def test_findings_alike_are_one_finding(rows: list[tuple[bool, bool, bool]]) -> None:
     alike = [finding(*rows[0])] * len(rows)
     for rule in ("majority", "mean"):
-        found = agreed(alike, CRITERIA, rule)  # type: ignore[arg-type]
+        found = agreed(alike, CRITERIA, rule)
         assert (found.scored, found.doubtful) == (alike[0], ())
     assert 0 <= agreed([finding(*row) for row in rows], CRITERIA, "mean").scored.score <= 1
 
