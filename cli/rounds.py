@@ -105,7 +105,7 @@ class _Page:
         quotes = quality.get("quotes_not_in_source") or []
         facts, texts = [], []
         for name, value in quality.items():
-            if name in {"passed", "candidate_id", "quotes_not_in_source"}:
+            if name in {"passed", "candidate_id", "quotes_not_in_source", "leakage", "audit"}:
                 continue
             words = name.replace("_", " ")
             if isinstance(value, bool):
@@ -120,6 +120,13 @@ class _Page:
         if quotes:
             lines = (f"{quote['where']}: {quote['quote']!r}" for quote in quotes)
             self._block("Quoted, but not in the document", Text(printable("\n".join(lines))))
+        if leakage := quality.get("leakage"):
+            lines = (f"{leak['check']}, {leak['where']}: {leak['evidence']!r}" for leak in leakage)
+            self._block("Told beforehand", Text(printable("\n".join(lines))))
+        if audit := quality.get("audit"):
+            tried = {**(audit.get("canaries") or {}), "the context alone": audit.get("closed_context")}
+            said = "; ".join(f"{name} scores {score}" for name, score in tried.items() if score is not None)
+            self._block(Text.assemble("Audit ", _yes_no(audit["passed"], "passed", "failed")), Text(printable(said)))
 
     def _attempt(self, attempt: Mapping[str, Any], *, numbered: bool) -> None:
         head = Text(f"{attempt['stage'].capitalize()} attempt {attempt['idx'] + 1}", style="bold")

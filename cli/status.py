@@ -140,6 +140,11 @@ def _scores(summary: Mapping[str, Any]) -> list[Table]:
     if summary["accepted"] and None in (summary["weak_mean"], summary["strong_mean"]):
         table.caption = "- no mean: attempts stopped once the verdict was settled"
         table.caption_justify = "left"
+    if audited := summary["audited"]:
+        counts = f"{audited['candidates']:,} candidates audited, {audited['refused']:,} refused"
+        tried = f"{audited['canaries']:,} canaries and {audited['closed_contexts']:,} closed contexts tried"
+        table.caption = "\n".join(filter(None, (str(table.caption or ""), f"{counts}: {tried}")))
+        table.caption_justify = "left"
     return [table, *([confirmed_table(summary["confirmed"])] if summary["confirmed"] else [])]
 
 

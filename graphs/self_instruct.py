@@ -16,6 +16,7 @@ from autodata.checkpoints.records import Decision, Stage
 from autodata.domains.domain import CS, Domain
 from autodata.graphs.frame import Frame
 from autodata.nodes.accept import accept
+from autodata.nodes.audit import audit as audit_node
 from autodata.nodes.challenger import challenger
 from autodata.nodes.confirm import confirm as confirm_node
 from autodata.nodes.context import Context
@@ -78,6 +79,11 @@ def after_judge(state: State) -> str:
     return "feedback" if state.get("rejection") else "accept"
 
 
+def after_audit(state: State) -> str:
+    """Go on with what is to be trusted."""
+    return "feedback" if state.get("rejection") else "go_on"
+
+
 def after_confirm(state: State) -> str:
     """Accept what fresh attempts bore out, or where they were only to be measured."""
     return "feedback" if state.get("rejection") else "accept"
@@ -98,7 +104,7 @@ def after_review(state: State) -> str:
 
 
 def build_self_instruct(
-    domain: Domain = CS, *, review: bool = False, confirm: bool = False, frame: Frame | None = None
+    domain: Domain = CS, *, review: bool = False, confirm: bool = False, audit: bool = False, frame: Frame | None = None
 ) -> StateGraph[State, Context, State, Output]:
     """Return a domain's uncompiled graph: only the nodes that the domain has are drawn.
 
@@ -107,7 +113,8 @@ def build_self_instruct(
     graph needs a checkpointer: it stops with an interrupt, and goes on with `Command(resume=...)`.
 
     With `confirm`, what is to be accepted passes the node `confirm`, where fresh attempts are made, as many as the
-    services say (`Services.confirm`).
+    services say (`Services.confirm`); with `audit`, it passes the node `audit` before, where canaries and the closed
+    context are tried (`Services.checks`).
 
     The edge from the verifier back to the weak solver is there for every domain: a domain that stops attempts early
     makes them in batches, and in any domain a person who edits the candidate before the verifier makes all missing.
@@ -123,6 +130,10 @@ def build_self_instruct(
         frame.add_node("confirm", checked(confirm_node))
         frame.add_conditional_edges("confirm", after_confirm, ["accept", "feedback"])
         ends["accept"] = "confirm"
+    if audit:
+        frame.add_node("audit", checked(audit_node))
+        frame.add_conditional_edges("audit", after_audit, {"go_on": ends["accept"], "feedback": "feedback"})
+        ends["accept"] = "audit"
     if review:
         frame.add_node("human_review", checked(human_review))
         anew = "quality_verifier" if domain.quality_check else "weak_solver"

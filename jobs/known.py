@@ -13,6 +13,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from autodata.domains.acceptance.checks import ChecksConfig
 from autodata.domains.domain import DOMAINS, Domain
 from autodata.jobs.forecast import Measured, RoleUse
 from autodata.jobs.measured import lengthened
@@ -26,6 +27,8 @@ REPLY_SHARE = 0.25
 _ONCE = frozenset({"extractor"})  # roles that a document is read by once, however many rounds follow
 TOKENS_PER_SECOND = 50.0
 """How fast a model is taken to write where nothing was measured."""
+CANARIES = 7
+"""Answers worth nothing that an audit marks."""
 LARGER_SHARE = 0.5
 """The share of attempts that a larger judge is taken to be asked about."""
 SECONDS_PER_CALL = 1.0
@@ -46,10 +49,11 @@ def known_documents(config: RunConfig, chars: float) -> tuple[list[Measured], st
     found = []
     for accepted, rounds, calls in rows:
         fresh = _fresh(calls, config.confirm.attempts) if accepted else {}
+        audited = _audited(config.checks) if accepted else {}
         uses = {
             role: _use(
                 role,
-                count * (1 if role in _ONCE else stretch) + fresh.get(role, 0),
+                count * (1 if role in _ONCE else stretch) + fresh.get(role, 0) + audited.get(role, 0),
                 tokens,
                 chars if role in readers else 0,
             )
@@ -70,6 +74,13 @@ def _fresh(calls: Mapping[str, float], attempts: int) -> dict[str, float]:
     selecting = sum(calls.get(role, 0) for role in SOLVERS)
     marks = calls.get("verifier", 0) / selecting if selecting else 1.0
     return {**dict.fromkeys(SOLVERS, attempts), "verifier": 2 * attempts * marks} if attempts else {}
+
+
+def _audited(checks: ChecksConfig) -> dict[str, float]:
+    """Return the calls that the audit of one candidate takes, by role."""
+    tried = {"off": 0.0, "sample": checks.canary_share, "always": 1.0}[checks.canaries]
+    closed = 1.0 if checks.closed_context else 0.0
+    return {"weak_solver": closed, "verifier": CANARIES * tried + closed}
 
 
 def _further(verifier: RoleUse, judges: JudgesConfig) -> dict[str, RoleUse]:

@@ -65,6 +65,7 @@ _WORDS = {
     "mark": "marking",
     "verdict": "judged",
     "judgement": "pattern judged",
+    "audit": "audited",
     "confirming": "confirming",
     "confirmed": "confirmed",
     "feedback": "new question",

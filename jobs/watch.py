@@ -97,7 +97,7 @@ def _stage(row: dict[str, Any]) -> str:
     role, node, index = (row["latest"] or "  ").split(" ", 2)
     if node == "confirm":
         return "confirm"
-    if node == "accept":  # the last check before an example counts
+    if node in {"audit", "accept"}:  # the last check before an example counts
         return "strong"
     if "verifier" in {role, node}:
         return "strong" if index.startswith("strong") else "weak"

@@ -12,6 +12,7 @@ from autodata.checkpoints.ids import digest
 from autodata.checkpoints.numbers import tied_to_numbers
 from autodata.checkpoints.records import Confirmation, Decision, DocumentStatus, Example, FailureMode, Stage, Verdict
 from autodata.checkpoints.writes import record_accepted, record_rejected
+from autodata.nodes.audit import require_audited
 from autodata.nodes.code_checks import rejection_by_code, rejection_of
 from autodata.nodes.context import Context
 from autodata.nodes.events import AcceptedEvent, RejectedEvent
@@ -36,6 +37,7 @@ async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         raise BadState("only the exact candidate that the verdict is about can be accepted")
     if verdict.decision is Decision.JUDGE:
         require_accepted_by_judge(step)
+    require_audited(step)
     confirmation = _confirmation(step)
     if by_code := await rejection_by_code(step, step.candidate):
         return {"rejection": rejection_of(*by_code)}

@@ -11,6 +11,7 @@ from autodata.checkpoints.records import Document
 from autodata.checkpoints.texts import is_blank
 from autodata.checkpoints.writes import record_document
 from autodata.domains.acceptance.borderline import NO_REVIEW, Reviewing
+from autodata.domains.acceptance.checks import NO_CHECKS, ChecksConfig
 from autodata.domains.acceptance.confirming import NO_CONFIRMING, ConfirmConfig
 from autodata.domains.acceptance.policies import AcceptancePolicy
 from autodata.domains.domain import Domain
@@ -40,6 +41,8 @@ class Services:
     """Which candidates wait for a person, in a graph that has the node for it."""
     judges: JudgesConfig = VERIFIER_ALONE
     """Who marks attempts beside the verifier."""
+    checks: ChecksConfig = NO_CHECKS
+    """What is looked at besides the gates; what is paid for, in a graph that has the node for it."""
     confirm: ConfirmConfig = NO_CONFIRMING
     """Fresh attempts at accepted examples, in a graph that has the node for it."""
     novelty: AcceptedQuestions | None = None

@@ -126,6 +126,15 @@ class JudgementEvent(_Event):
     rejection: Rejection | None
 
 
+class AuditEvent(_Event):
+    """What passed every gate was looked at once more, by calls that are paid for."""
+
+    event: Literal["audit"] = "audit"
+    audit: dict[str, Any]
+    """Scores of canaries by name and of the answer from the context alone, as fractions; and whether it `passed`."""
+    rejection: Rejection | None
+
+
 class ConfirmingEvent(_Event):
     """Fresh attempts at an accepted candidate begin."""
 
@@ -194,6 +203,7 @@ GraphEvent = Annotated[
     | MarkEvent
     | VerdictEvent
     | JudgementEvent
+    | AuditEvent
     | ConfirmingEvent
     | ConfirmedEvent
     | ReviewEvent

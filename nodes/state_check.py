@@ -31,6 +31,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "verifier": _OF_CANDIDATE,
     "loop_judge": _OF_VERDICT,
     "human_review": _OF_VERDICT,
+    "audit": _OF_VERDICT,
     "confirm": _OF_VERDICT,
     "accept": _OF_VERDICT,
     "feedback": ("rejection",),
@@ -138,7 +139,7 @@ async def workable(name: str, state: Mapping[str, Any], runtime: Runtime[Context
     _require_candidates(services, read)
     _require_extract(services, read)
     _require_judgement(services, read, name)
-    if name in {"loop_judge", "confirm", "accept"}:
+    if name in {"loop_judge", "audit", "confirm", "accept"}:
         _require_marked(Step(read, runtime))
     await _require_known(services, read)
     return read
@@ -177,7 +178,7 @@ def _require_judgement(services: Services, state: State, name: str) -> None:
     if not services.domain.loop_judge:
         raise BadState("state.judgement: this domain has no loop judge: set it to null")
     said = {key: value for key, value in judgement.items() if key not in {"layer", "candidate_id"}}
-    if judgement.get("layer") == 1 and name not in {"confirm", "accept"}:
+    if judgement.get("layer") == 1 and name not in {"audit", "confirm", "accept"}:
         return
     schema = services.domain.judgement
     try:

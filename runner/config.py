@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from autodata.checkpoints.errors import DiskFailed, UserError
 from autodata.domains.acceptance.borderline import Reviewing, ReviewMode
+from autodata.domains.acceptance.checks import NO_CHECKS, ChecksConfig
 from autodata.domains.acceptance.confirming import ConfirmConfig, require_confirmable
 from autodata.domains.acceptance.parse import policy_of
 from autodata.domains.acceptance.policies import PRESETS, AcceptancePolicy, LoopJudge, Measure
@@ -148,6 +149,7 @@ class RunConfig(Settings):
     checkpoints: CheckpointsConfig = CheckpointsConfig()
     tracing: TracingConfig = TracingConfig()
     judges: JudgesConfig = JudgesConfig()
+    checks: ChecksConfig = ChecksConfig()
     confirm: ConfirmConfig = ConfirmConfig()
     lessons: LessonsConfig = LessonsConfig()
     optimize: OptimizeConfig = OptimizeConfig()
@@ -258,6 +260,8 @@ class RunConfig(Settings):
             role: settings.model_dump(mode="json", exclude_none=True) for role, settings in self.roles().items()
         }
         resolved_judges(self.judges, plain)
+        if self.checks == NO_CHECKS:
+            del plain["checks"]
         own = {LESSONS_VERSION: self.lessons_pack().version} if self.lessons.enabled else {}
         return {"kind": self.kind, "prompt_version": prompt_version, **own, **plain}
 
@@ -396,7 +400,7 @@ class BaselineConfig(RunConfig):
         """Return the baseline of a run: its bounds and its number of rounds take no part."""
         return cls.model_validate(
             {**config.model_dump(exclude_unset=True), "acceptance": None, "max_rounds": 1, "review": "none"}
-            | {"lessons": {}, "confirm": {}}
+            | {"lessons": {}, "confirm": {}, "checks": {}}
         )
 
     @property

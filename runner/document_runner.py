@@ -371,5 +371,8 @@ def graph_of(config: RunConfig) -> StateGraph[State, Context, State, Output]:
     if config.kind == BaselineConfig.kind:
         return build_cot_baseline(config.chosen_domain)
     return build_self_instruct(
-        config.chosen_domain, review=config.review != "none", confirm=config.confirm.attempts > 0
+        config.chosen_domain,
+        review=config.review != "none",
+        confirm=config.confirm.attempts > 0,
+        audit=config.checks.paid,
     )

@@ -92,6 +92,7 @@ TABLE = (
     Bears("max_rounds", optional=False),
     Bears("review", optional=False),
     Bears("review_margin", optional=False),
+    Bears("checks"),
     Bears("judges", only=frozenset({"rule", "asks"})),
     Bears("confirm", switch="attempts"),
     Bears("seed", optional=False),

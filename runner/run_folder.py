@@ -76,6 +76,7 @@ class Resources:
             run_seed=config.seed,
             review=config.reviewing,
             judges=config.judges,
+            checks=config.checks,
             confirm=config.confirm,
             frozen=frozen,
         )

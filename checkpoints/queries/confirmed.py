@@ -1,4 +1,4 @@
-"""What fresh attempts scored, beside the attempts that selected."""
+"""What was looked at once more before candidates were trusted: fresh attempts, and audits."""
 
 from __future__ import annotations
 
@@ -15,6 +15,13 @@ FROM verdicts v JOIN rounds r USING (round_id) JOIN documents d USING (document_
     LEFT JOIN verdicts s ON s.round_id = r.round_id AND s.stage = 'strong'
 WHERE v.stage = 'confirm' AND d.status != 'dropped' AND r.outcome != 'edited' ORDER BY r.rowid
 """
+_AUDITED = """
+SELECT count(*) AS candidates, coalesce(sum(NOT json_extract(quality, '$.audit.passed')), 0) AS refused,
+    coalesce(sum((SELECT count(*) FROM json_each(quality, '$.audit.canaries'))), 0) AS canaries,
+    coalesce(sum(json_extract(quality, '$.audit.closed_context') IS NOT NULL), 0) AS closed_contexts
+FROM rounds JOIN documents USING (document_id)
+WHERE json_extract(quality, '$.audit') IS NOT NULL AND outcome != 'edited' AND documents.status != 'dropped'
+"""
 
 
 async def confirmed_rounds(ledger: Reader) -> list[dict[str, Any]]:
@@ -25,3 +32,9 @@ async def confirmed_rounds(ledger: Reader) -> list[dict[str, Any]]:
     attempts stopped early.
     """
     return await ledger.read(_CONFIRMED)
+
+
+async def audited_rounds(ledger: Reader) -> dict[str, int]:
+    """Return (candidates, refused, canaries, closed_contexts): how many were audited, and what was tried at them."""
+    [row] = await ledger.read(_AUDITED)
+    return row
