@@ -75,7 +75,7 @@ kill: $(READY)
 
 # Exports are tried by the libraries that they are for, each in an environment of its own: a gigabyte to fetch, so it is
 # no part of `make check`.
-LIBRARIES := trl verifiers inspect
+LIBRARIES := trl verifiers inspect ray
 exports: $(READY) $(LIBRARIES:%=.venvs/%/.ready)
 	$(RUN) -m pytest tests/exports
 

@@ -3,7 +3,8 @@
     AutodataError                    anything that is raised on purpose
     ├── UserError                    the user's mistake, said in one line               exit code 2
     ├── RunFailed                    the command could not do its work                  exit code 1
-    │   └── DiskFailed               a full, read-only or failing disk                  exit code 2
+    │   ├── DiskFailed               a full, read-only or failing disk                  exit code 2
+    │   └── LeaseLost                another worker has the documents now               they stay pending
     ├── BadState                     a graph's state that a node cannot work on         exit code 2
     ├── PatchError                   a diff of a prompt pack that cannot be applied     exit code 1
     └── InfrastructureError                a call could not be completed: never a score, a refinement or a rejection
@@ -49,6 +50,10 @@ class DiskFailed(RunFailed):
     """A full, read-only or failing disk: the run stops and loses nothing. Exit code 2, for the user must see to it."""
 
     exit_code = 2
+
+
+class LeaseLost(RunFailed):
+    """A worker was silent for longer than its lease: others have its documents, and nothing more of it is written."""
 
 
 class BadState(AutodataError, ValueError):
@@ -150,7 +155,7 @@ def effect_of(error: BaseException) -> Effect:
     from langgraph.errors import GraphDrained  # noqa: PLC0415 - commands that only look start without LangGraph
 
     effects: dict[type[BaseException] | tuple[type[BaseException], ...], Effect] = {
-        (GraphDrained, Drained): Effect.DRAINED,
+        (GraphDrained, Drained, LeaseLost): Effect.DRAINED,
         BudgetSpent: Effect.BUDGET_SPENT,
         Stopped: Effect.STOPPED,
         EndpointDown: Effect.PAUSED,

@@ -1,8 +1,9 @@
-"""The ledger: what a run did, in one SQLite file, durable before anybody goes on.
+"""The ledger: what a run did, durable before anybody goes on.
 
-`Ledger` is the file `RUN/run.db` of a running command, `Reader` the same file for a command that only looks,
-`MemoryLedger` the same Protocols without a file. Rows are mappings from column to value; the tables stand in
-`schema.py`. Times are texts in ISO 8601, latencies seconds, costs US dollars, exact scores fractions in 0..1.
+`Ledger` is the ledger of a running command, `Reader` the same for a command that only looks, `MemoryLedger` the same
+Protocols without a file. An `Engine` keeps the rows, in the file `RUN/run.db` or at a Postgres server. Rows are
+mappings from column to value; the tables stand in `schema.py`. Times are texts in ISO 8601, latencies seconds, costs
+US dollars, exact scores fractions in 0..1.
 """
 
 from __future__ import annotations
@@ -10,57 +11,71 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-import sqlite3
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, closing, contextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any, Self
 
+from autodata.checkpoints.engine import Engine
 from autodata.checkpoints.errors import DiskFailed, RunFailed, UserError
 from autodata.checkpoints.known_calls import KnownCalls
-from autodata.checkpoints.ledger_file import (
-    connect,
-    damage,
-    is_new,
-    read_rows,
-    refusal,
-    reported_error,
-    reporting,
-    upgrade,
-    version_of,
-)
-from autodata.checkpoints.schema import MIGRATIONS, TABLES, Rows, create_tables, encode
-from autodata.checkpoints.upserts import incomplete, upsert
+from autodata.checkpoints.places import Place, Shared
+from autodata.checkpoints.schema import TABLES, Rows, encode
+from autodata.checkpoints.sqlite_engine import SqliteEngine
+from autodata.checkpoints.upserts import incomplete
 
 _TEXTS = {"document": ("documents", "text"), "answer": ("attempts", "answer")}
+
+
+def engine_of(place: Place) -> Engine:
+    """Return what keeps the ledger of a place. Raises UserError where its libraries are missing."""
+    if isinstance(place, Path):
+        return SqliteEngine(place)
+    try:
+        from autodata.checkpoints.postgres_engine import PostgresEngine  # noqa: PLC0415 - an extra, and few runs need it
+    except ImportError as error:
+        raise UserError(
+            f"{place}: a ledger at a server needs libraries that are missing ({error}):"
+            " pip install 'autodata-langgraph[postgres]'"
+        ) from error
+    return PostgresEngine(place)
 
 
 class Reader:
     """A ledger that another process may be writing to; the owner's side of it is `Ledger`.
 
-    All SQLite work is done by a thread of its own, never on the event loop. Every method raises RunFailed when the
-    disk fails and UserError when the file turns out to be spoilt.
+    All that waits for a file or a server is done by threads of its own, never on the event loop. Every method raises
+    RunFailed when disk or server fail and UserError when a file turns out to be spoilt.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Name the file; `open` opens it."""
-        self.path = path
-        self._reading = ThreadPoolExecutor(1, "ledger-read")
-        self._read_files = ExitStack()
-        self._read_db: sqlite3.Connection
+    def __init__(self, place: Place) -> None:
+        """Name the place; `open` opens it."""
+        self._engine = engine_of(place)
+        self._reading = ThreadPoolExecutor(self._engine.readers, "ledger-read")
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self._engine.folder
+
+    @property
+    def shared(self) -> Shared | None:
+        """The run at a server that this is, None for a file."""
+        place = self._engine.place
+        return place if isinstance(place, Shared) else None
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, path: Path) -> AsyncIterator[Self]:
+    async def open(cls, place: Place) -> AsyncIterator[Self]:
         """Open a ledger for as long as the context lasts.
 
-        Raises UserError when there is none at `path`, or one that is corrupt, another program's or of another schema
-        version, and RunFailed when the file cannot be opened or (`Ledger`) written. `Ledger` creates a missing file.
+        Raises UserError when there is none at `place`, or one that is corrupt, another program's or of another schema
+        version, and RunFailed when it cannot be opened or (`Ledger`) written. `Ledger` creates a missing one.
         """
-        ledger = cls(path)
+        ledger = cls(place)
         try:
             await ledger._start()
             yield ledger
@@ -69,7 +84,7 @@ class Reader:
 
     async def read(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> list[dict[str, Any]]:
         """Return the rows of a SELECT. Everything that a `save` of this process has returned for is seen."""
-        return await asyncio.get_running_loop().run_in_executor(self._reading, self._query, sql, params)
+        return await asyncio.get_running_loop().run_in_executor(self._reading, self._engine.query, sql, params)
 
     async def get(self, ref: str) -> str:
         """Return the text behind a reference. Raises KeyError when there is none."""
@@ -88,39 +103,16 @@ class Reader:
         return [row["document_id"] for row in rows]
 
     async def _start(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._reading, self._open_reading)
+        await asyncio.get_running_loop().run_in_executor(self._reading, self._engine.open_reading)
 
     def _stop(self) -> None:
-        self._reading.submit(self._read_files.close).result()
+        self._reading.submit(self._engine.close_reading).result()
         self._reading.shutdown()
 
-    def _open_reading(self) -> None:
-        if not self.path.is_file():
-            raise UserError(f"there is no ledger {self.path}: name a folder that `autodata run --out` made")
-        with reporting(self.path):
-            # A connection that may not write leaves the file's side files lying about when it closes. In a folder that
-            # nobody may write to SQLite cannot make them: there the file is read as one that does not change.
-            frozen = not os.access(self.path.parent, os.W_OK) and not Path(f"{self.path}-wal").exists()
-            mode = "ro&immutable=1" if frozen else "rw"
-            if not frozen:
-                upgrade(self.path)
-            self._read_db = self._read_files.enter_context(closing(connect(self.path, mode)))
-            if frozen and version_of(self._read_db) in MIGRATIONS:
-                raise UserError(
-                    f"{self.path} was made by an earlier version: make its folder writable, or look at a copy of it"
-                )
-            self._read_db.execute("PRAGMA query_only = ON")
-            if is_new(self._read_db, self.path):
-                raise refusal(self.path, "it holds no tables")
 
-    def _query(self, sql: str, params: Sequence[Any] | dict[str, Any]) -> list[dict[str, Any]]:
-        with reporting(self.path):
-            return list(read_rows(self._read_db, sql, params))
-
-
-def open_readonly(path: Path) -> AbstractAsyncContextManager[Reader]:
+def open_readonly(place: Place) -> AbstractAsyncContextManager[Reader]:
     """Open a ledger to look into it, also while another process writes to it. Raises as `Reader.open`."""
-    return Reader.open(path)
+    return Reader.open(place)
 
 
 class _Save:
@@ -141,20 +133,19 @@ class _Save:
 
 
 class Ledger(Reader):
-    """The ledger of a running command: Store, Blobs and Journal in one file. Only one process may have it open.
+    """The ledger of a running command: Store, Blobs and Journal in one place.
 
-    One thread owns the connection that writes. Whatever was asked to be saved while it was busy goes into the next
-    transaction together, so that many waiting coroutines cost one flush of the disk.
+    Of a file only one process may have it open; of a run at a server several may. One thread writes: whatever was asked
+    to be saved while it was busy goes into the next transaction together, so that many waiting coroutines cost one
+    flush of the disk.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Name the file; `open` opens it."""
-        super().__init__(path)
+    def __init__(self, place: Place) -> None:
+        """Name the place; `open` opens it."""
+        super().__init__(place)
         self.commits = 0
-        """Transactions written since the file was opened."""
+        """Transactions written since it was opened."""
         self._writing = ThreadPoolExecutor(1, "ledger-write")
-        self._write_files = ExitStack()
-        self._write_db: sqlite3.Connection
         self._pending: deque[_Save] = deque()
         self._called = False
         """Whether the writer was called and has not begun yet."""
@@ -165,6 +156,10 @@ class Ledger(Reader):
         self._texts_saved = 0
         self._ids: tuple[int, list[str]] = (-1, [])
         """The ids of the documents, and how many texts had been saved when they were read."""
+
+    def write_under(self, lease: int) -> None:
+        """Let nothing be written any more once a worker's lease is ended. Only at a server there are leases."""
+        self._engine.lease = lease
 
     async def documents(self) -> list[str]:
         """Return the ids of all documents that have a text, in order. Read again only after a text was saved."""
@@ -178,8 +173,9 @@ class Ledger(Reader):
 
         Only the columns given change. A row that exists may be given in part; a new row needs its table's `required`
         columns. Tables may come in any order. A cancelled call still saves its rows. Raises ValueError or TypeError
-        for rows that do not fit their tables, sqlite3.IntegrityError for a foreign key that leads nowhere, and
-        RunFailed when the disk is full, read-only or failing: then every other save fails with it.
+        for rows that do not fit their tables, IntegrityError of sqlite3 or psycopg for a foreign key that leads
+        nowhere, and RunFailed when the disk is full, read-only or failing, or the server gone: then every other save
+        fails with it.
         """
         rows = encode(tables)
         if not rows:
@@ -210,50 +206,24 @@ class Ledger(Reader):
     async def find_call(self, key: str, thread: str | None = None) -> Mapping[str, Any] | None:
         """Return the stored row of table `calls` with this key, or None.
 
-        With the `thread` that the call is of, a row that is not there costs nothing but one look at each thread's keys.
+        With the `thread` that the call is of, a row that is not there costs nothing but one look at each thread's keys;
+        where other machines write calls too, each is looked for.
         """
-        if thread is not None and not await self._known.hold(key, thread):
+        if self._engine.alone and thread is not None and not await self._known.hold(key, thread):
             return None
         rows = await self.read("SELECT * FROM calls WHERE key = ?", (key,))
         return rows[0] if rows else None
 
     async def _start(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._writing, self._open_writing)
+        await asyncio.get_running_loop().run_in_executor(self._writing, self._engine.open_writing)
         await super()._start()
 
     def _stop(self) -> None:
-        # The writer closes last: the last connection to close is the one that tidies the side files away.
+        # The writer closes last: the last connection to close is the one that tidies a file's side files away.
         super()._stop()
         self._writing.submit(self._commit, closing=True).result()
-        self._writing.submit(self._write_files.close).result()
+        self._writing.submit(self._engine.close_writing).result()
         self._writing.shutdown()
-
-    def _open_writing(self) -> None:
-        with reporting(self.path):
-            if self.path.is_file():
-                upgrade(self.path)
-            db = self._write_db = self._write_files.enter_context(closing(connect(self.path, "rwc")))
-            is_new(db, self.path)
-            problem = damage(db, self.path)
-            if problem != "ok":
-                raise refusal(self.path, " ".join(problem.split()))
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
-            db.execute("PRAGMA foreign_keys = ON")
-            with self._transaction():
-                if is_new(db, self.path):  # another process may have begun it meanwhile
-                    create_tables(db)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """Hold the write lock, commit at the end."""
-        db = self._write_db
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            db.execute("COMMIT")
-        finally:
-            db.rollback()  # after a commit there is nothing left to undo
 
     def _commit(self, *, closing: bool = False) -> None:
         self._called = False  # before anything is taken: what is pending from here on calls the writer again
@@ -263,10 +233,8 @@ class Ledger(Reader):
         try:
             if batch and self._broken is None:
                 self._write(batch)
-        except sqlite3.Error as error:
-            self._broken = reported_error(self.path, error)
-            for item in batch:
-                item.error = error
+        except (UserError, RunFailed) as error:
+            self._broken = error
         finally:
             for item in batch:
                 if self._broken is not None:
@@ -283,37 +251,13 @@ class Ledger(Reader):
         return rows
 
     def _write(self, batch: Sequence[_Save]) -> None:
-        with self._transaction():
-            outcomes = [self._write_one(item.rows) for item in batch]
+        outcomes = self._engine.write([item.rows for item in batch])
         self.commits += 1
         for item, outcome in zip(batch, outcomes, strict=True):
             item.error = outcome
             if outcome is None:
                 for row in item.rows.get("calls", ()):
                     self._known.note(row["key"], row.get("thread_id", ""))
-
-    def _write_one(self, rows: Rows) -> Exception | None:
-        """Write one save within the open transaction; return its own fault, which must not touch its neighbours."""
-        connection = self._write_db
-        try:
-            connection.execute("SAVEPOINT one_save")
-            try:
-                upsert(connection, rows)
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK TO one_save")
-                raise
-            finally:
-                if connection.in_transaction:
-                    connection.execute("RELEASE one_save")
-        except (ValueError, OverflowError) as error:
-            return error
-        except sqlite3.Error as error:
-            lost = not connection.in_transaction  # SQLite may roll all of it back by itself
-            if lost or reported_error(self.path, error) is not None:
-                raise
-            return error
-        return None
 
 
 class MemoryLedger:

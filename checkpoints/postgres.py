@@ -8,9 +8,10 @@ may hold a password, is in memory only: no error text, log or row contains it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from langchain_core.runnables import RunnableConfig
@@ -25,19 +26,27 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from psycopg import AsyncConnection, AsyncCursor
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
-from autodata.checkpoints.errors import RunFailed, UserError
+from autodata.checkpoints.errors import LeaseLost, RunFailed, UserError
 from autodata.checkpoints.saver import ROUND_KEY, Row, last_of_each, unneeded
+from autodata.checkpoints.server import (
+    LEASE_LOST,
+    LONGEST_PAUSE,
+    RECONNECT_SECONDS,
+    REQUIRE_LEASE,
+    connection_arguments,
+    passes,
+    text_of,
+    unreachable,
+)
 from autodata.checkpoints.whole_writes import WholeWrites
-
-CONNECT_SECONDS = 10
-"""How long to wait for the server before it is said to be out of reach, where the address does not say."""
 
 CONNECTIONS = 4
 """Connections that one run holds at most."""
+
+_T = TypeVar("_T")
 
 _SETTING_UP = 0x6175746F64617461
 """Key of the advisory lock under which the tables are made: two runs may start at once."""
@@ -45,7 +54,6 @@ _SETTING_UP = 0x6175746F64617461
 _TABLES = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
 _ROUND_LABEL = f"coalesce((checkpoint -> 'channel_values' ->> '{ROUND_KEY}')::int, 0)"
 _RUN_LABEL = "metadata ->> 'run_id'"
-_SHAPE = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 
 
 class _Text:
@@ -55,12 +63,17 @@ class _Text:
         self.text = text
 
 
+class _Away(RunFailed):
+    """The server cannot be reached just now."""
+
+
 class PostgresSaver(AsyncPostgresSaver):
     """LangGraph's Postgres saver for one run among others, with thinning by rounds, deleting by run and copying added.
 
     Thread ids begin with `prefix` in the database, and without it everywhere else: runs over the same documents do not
     meet, and no namespace is needed, which LangGraph keeps for subgraphs. Values are stored as the file saver does:
-    nothing is ever pickled. Every method raises RunFailed when the server cannot be reached any more.
+    nothing is ever pickled. No lock is held: operations wait for each other only where the pool's connections are all
+    in use. A server that went away is waited for; RunFailed is raised when it does not come back.
     """
 
     def __init__(self, pool: AsyncConnectionPool[AsyncConnection[DictRow]], prefix: str) -> None:
@@ -69,6 +82,8 @@ class PostgresSaver(AsyncPostgresSaver):
         self._pool = pool
         self._writes = WholeWrites("the pool of connections")
         self.prefix = prefix
+        self.lease: int | None = None
+        """The lease of a worker that every write is made under; None without one."""
 
     async def aclose(self) -> None:
         """Finish the writes that have begun, and refuse all others; the pool stays open."""
@@ -101,7 +116,25 @@ class PostgresSaver(AsyncPostgresSaver):
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Return a checkpoint of this run by thread, namespace and perhaps id; the latest without an id."""
-        return await super().aget_tuple(self._inside(config))
+        inherited = super().aget_tuple
+        return await self._again(lambda: inherited(self._inside(config)))
+
+    async def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,  # noqa: A002 - the base class's name
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        """Yield checkpoints of this run, the newest first."""
+        inherited = super().alist
+
+        async def found() -> list[CheckpointTuple]:
+            return [item async for item in inherited(config, filter=filter, before=before, limit=limit)]
+
+        for item in await self._again(found):
+            yield item
 
     async def aput(
         self,
@@ -114,8 +147,10 @@ class PostgresSaver(AsyncPostgresSaver):
         values = checkpoint["channel_values"]
         # A short text stands in the checkpoint's JSON, where the database refuses a NUL; a reply may hold one.
         boxed = {name: _Text(v) if isinstance(v, str) and "\0" in v else v for name, v in values.items()}
+        inherited = super().aput
+        whole: Checkpoint = {**checkpoint, "channel_values": boxed}
         saved = await self._writes.whole(
-            super().aput(self._inside(config), {**checkpoint, "channel_values": boxed}, metadata, new_versions)
+            self._again(lambda: inherited(self._inside(config), whole, metadata, new_versions))
         )
         known: dict[str, Any] = {**saved["configurable"], "thread_id": config["configurable"]["thread_id"]}
         return {**saved, "configurable": known}
@@ -130,7 +165,8 @@ class PostgresSaver(AsyncPostgresSaver):
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
         """Save what a task wrote before its step's checkpoint is there, whole even if the caller is cancelled."""
-        await self._writes.whole(super().aput_writes(self._inside(config), writes, task_id, task_path))
+        inherited, inside = super().aput_writes, self._inside(config)
+        await self._writes.whole(self._again(lambda: inherited(inside, writes, task_id, task_path)))
 
     async def aget_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
@@ -141,17 +177,20 @@ class PostgresSaver(AsyncPostgresSaver):
             if found is None:
                 return {channel: {"writes": []} for channel in channels}
             config = found.config
-        return await super().aget_delta_channel_history(config=self._inside(config), channels=channels)
+        inherited, inside = super().aget_delta_channel_history, self._inside(config)
+        return await self._again(lambda: inherited(config=inside, channels=channels))
 
     # Deleting and copying
 
     async def adelete_thread(self, thread_id: str) -> None:
         """Delete a thread of this run."""
-        await super().adelete_thread(self._own(thread_id))
+        inherited = super().adelete_thread
+        await self._again(lambda: inherited(self._own(thread_id)))
 
     async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
         """Delete old checkpoints of threads of this run, as the base class does."""
-        await super().aprune([self._own(thread_id) for thread_id in thread_ids], strategy=strategy)
+        inherited, own = super().aprune, [self._own(thread_id) for thread_id in thread_ids]
+        await self._again(lambda: inherited(own, strategy=strategy))
 
     async def akeep_rounds(self, thread_id: str) -> None:
         """Delete every checkpoint of the thread that is not its round's last one, with its writes and values."""
@@ -160,14 +199,17 @@ class PostgresSaver(AsyncPostgresSaver):
     async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
         """Delete the checkpoints, and their writes, whose metadata names one of the LangGraph runs."""
         doomed = set(run_ids)
-        async with self._cursor() as cursor:
-            await cursor.execute(
-                "SELECT DISTINCT thread_id FROM checkpoints"  # noqa: S608 - an expression of this module
-                f" WHERE starts_with(thread_id, %s) AND {_RUN_LABEL} = ANY(%s)",
-                (self.prefix, sorted(doomed)),
-            )
-            threads = [row["thread_id"] for row in await cursor.fetchall()]
-        for thread_id in threads:
+
+        async def of_these() -> list[str]:
+            async with self._cursor() as cursor:
+                await cursor.execute(
+                    "SELECT DISTINCT thread_id FROM checkpoints"  # noqa: S608 - an expression of this module
+                    f" WHERE starts_with(thread_id, %s) AND {_RUN_LABEL} = ANY(%s)",
+                    (self.prefix, sorted(doomed)),
+                )
+                return [row["thread_id"] for row in await cursor.fetchall()]
+
+        for thread_id in await self._again(of_these):
             await self._thin(thread_id, _RUN_LABEL, lambda rows: [row for row in rows if row.label not in doomed])
 
     async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
@@ -178,16 +220,23 @@ class PostgresSaver(AsyncPostgresSaver):
             "checkpoint_writes": "checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob",
         }
         source, target = self._own(source_thread_id), self._own(target_thread_id)
-        async with self._cursor() as cursor, cursor.connection.transaction():
-            for table, names in columns.items():
-                await cursor.execute(
-                    f"INSERT INTO {table} (thread_id, {names}) SELECT %s, {names} FROM {table}"  # noqa: S608 - names of this function
-                    " WHERE thread_id = %s ON CONFLICT DO NOTHING",
-                    (target, source),
-                )
+
+        async def copy() -> None:
+            async with self._cursor() as cursor, cursor.connection.transaction():
+                for table, names in columns.items():
+                    await cursor.execute(
+                        f"INSERT INTO {table} (thread_id, {names}) SELECT %s, {names} FROM {table}"  # noqa: S608 - names of this function
+                        " WHERE thread_id = %s ON CONFLICT DO NOTHING",
+                        (target, source),
+                    )
+
+        await self._again(copy)
 
     async def _thin(self, own_id: str, label: str, choose: Callable[[Sequence[Row]], list[Row]]) -> None:
         """Delete a thread's checkpoints but the chosen ones and those these lean on. `label` is an SQL expression."""
+        await self._again(lambda: self._thinned(own_id, label, choose))
+
+    async def _thinned(self, own_id: str, label: str, choose: Callable[[Sequence[Row]], list[Row]]) -> None:
         async with self._cursor() as cursor, cursor.connection.transaction():
             await cursor.execute(
                 "SELECT checkpoint_ns, checkpoint_id, parent_checkpoint_id,"  # noqa: S608 - an expression of this module
@@ -214,28 +263,49 @@ class PostgresSaver(AsyncPostgresSaver):
                 (own_id, list(doomed)),
             )
 
+    async def _again(self, work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+        """Do work that changes nothing when it is done twice, again where the server went away, for a while."""
+        given_up, pause = time.monotonic() + RECONNECT_SECONDS, 0.05
+        while True:
+            try:
+                return await work()
+            except _Away:
+                if time.monotonic() > given_up:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(LONGEST_PAUSE, 2 * pause)
+
     @asynccontextmanager
     async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[AsyncCursor[DictRow]]:
         """Lend a cursor on a connection of its own; with `pipeline` its statements are one transaction."""
         try:
-            async with self._pool.connection() as connection:
+            async with self._pool.connection(timeout=LONGEST_PAUSE) as connection:
                 cursor = connection.cursor(binary=True, row_factory=dict_row)
                 if not pipeline:
                     async with cursor:
                         yield cursor
                 elif self.supports_pipeline:
                     async with connection.pipeline(), cursor:
+                        await self._require_lease(connection)
                         yield cursor
                 else:
                     async with connection.transaction(), cursor:
+                        await self._require_lease(connection)
                         yield cursor
         except psycopg.DataError:
             raise  # a value's fault, not the server's
         except psycopg.Error as error:
-            raise RunFailed(
-                f"the checkpoints in Postgres cannot be used any more ({_text_of(error)}): see to the server, then type"
+            if error.sqlstate == LEASE_LOST:
+                raise LeaseLost(text_of(error)) from None
+            raise (_Away if passes(error) else RunFailed)(
+                f"the checkpoints in Postgres cannot be used any more ({text_of(error)}): see to the server, then type"
                 " the same command again to go on: nothing paid for is lost"
             ) from None
+
+    async def _require_lease(self, connection: AsyncConnection[DictRow]) -> None:
+        """Let what follows in this transaction fail where the worker's lease was ended."""
+        if self.lease is not None:
+            await connection.execute(REQUIRE_LEASE, (self.lease,))
 
 
 @asynccontextmanager
@@ -245,17 +315,17 @@ async def open_postgres(dsn: str, variable: str, prefix: str = "") -> AsyncItera
     `variable` is the name of the environment variable that `dsn` came from, for error texts. Raises UserError when it
     is no address, the server cannot be reached, or the tables can neither be used nor made.
     """
-    arguments = _arguments(dsn, variable)
+    arguments = connection_arguments(dsn, variable)
     async with _connected(arguments, variable) as connection:
         try:
             await _set_up(connection)
         except psycopg.Error as error:
             raise UserError(
-                f"{variable}: the checkpoint tables cannot be made ({_text_of(error, arguments)}): let the database's"
+                f"{variable}: the checkpoint tables cannot be made ({text_of(error, arguments)}): let the database's"
                 " owner grant CREATE on its schema, or name another database"
             ) from None
     pool = AsyncConnectionPool[AsyncConnection[DictRow]](
-        kwargs={**arguments, "autocommit": True, "prepare_threshold": None, "row_factory": dict_row},
+        kwargs={**arguments, "row_factory": dict_row},
         min_size=1,
         max_size=CONNECTIONS,
         name="autodata",
@@ -271,7 +341,7 @@ async def open_postgres(dsn: str, variable: str, prefix: str = "") -> AsyncItera
 
 async def describe(dsn: str, variable: str) -> str:
     """Reach the server and say what is there. Nothing is changed. Raises UserError as `open_postgres`."""
-    arguments = _arguments(dsn, variable)
+    arguments = connection_arguments(dsn, variable)
     async with _connected(arguments, variable) as connection:
         found = await connection.execute(
             "SELECT current_setting('server_version') AS version, current_database() AS name,"
@@ -291,33 +361,14 @@ async def describe(dsn: str, variable: str) -> str:
     return f"Postgres {server['version'].split()[0]}, database {server['name']}, {tables}"
 
 
-def _arguments(dsn: str, variable: str) -> dict[str, Any]:
-    """Return an address in parts. The library's own complaint quotes the address, so it is not passed on."""
-    try:
-        parts = conninfo_to_dict(dsn)
-    except psycopg.Error:
-        raise UserError(f"{variable}: this is no Postgres address: use one like {_SHAPE}") from None
-    return {"connect_timeout": CONNECT_SECONDS, "application_name": "autodata", **parts}
-
-
 @asynccontextmanager
 async def _connected(arguments: Mapping[str, Any], variable: str) -> AsyncIterator[AsyncConnection[DictRow]]:
     try:
-        connection = await AsyncConnection.connect(**arguments, autocommit=True, row_factory=dict_row)
+        connection = await AsyncConnection.connect(**arguments, row_factory=dict_row)
     except psycopg.Error as error:
-        raise UserError(
-            f"{variable}: the Postgres server cannot be reached ({_text_of(error, arguments)}): see that it runs, and"
-            f" that {variable} names it: {_SHAPE}"
-        ) from None
+        raise unreachable(error, arguments, variable) from None
     async with connection:
         yield connection
-
-
-def _text_of(error: Exception, arguments: Mapping[str, Any] | None = None) -> str:
-    """Return an error's text on one line, without the password."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    password = str((arguments or {}).get("password") or "")
-    return text.replace(password, "***") if password else text
 
 
 async def _ready(connection: AsyncConnection[DictRow]) -> bool:

@@ -21,10 +21,10 @@ def upsert(connection: sqlite3.Connection, rows: Rows) -> None:
         # Rows of one statement share its columns: a column that one row lacks would be set to null by another's.
         for columns, group in groupby(of_table, key=tuple):
             if spec.required <= set(columns):
-                connection.executemany(_insert(name, columns), [tuple(row.values()) for row in group])
+                connection.executemany(insert_statement(name, columns), [tuple(row.values()) for row in group])
                 continue
             # SQLite looks at NOT NULL before it looks for the row to update, so a part of a row is not an upsert.
-            statement, changed = _update(name, columns)
+            statement, changed = update_statement(name, columns)
             for row in group:
                 values = [*(row[column] for column in changed), *spec.key(row)]
                 if not connection.execute(statement, values).rowcount:
@@ -38,24 +38,26 @@ def incomplete(name: str, row: Mapping[str, Any]) -> ValueError:
 
 
 @lru_cache(maxsize=512)
-def _insert(name: str, columns: tuple[str, ...]) -> str:
+def insert_statement(name: str, columns: tuple[str, ...]) -> str:
+    """Return the upsert of whole rows with these columns."""
     spec = TABLES[name]
-    changed = ", ".join(f"[{column}] = excluded.[{column}]" for column in columns if column not in spec.pk)
+    changed = ", ".join(f'"{column}" = excluded."{column}"' for column in columns if column not in spec.pk)
     values = ", ".join("?" * len(columns))
     return (
-        f"INSERT INTO [{name}] ({_listed(columns)}) VALUES ({values})"  # noqa: S608 - of the schema
+        f'INSERT INTO "{name}" ({_listed(columns)}) VALUES ({values})'  # noqa: S608 - of the schema
         f" ON CONFLICT ({_listed(spec.pk)}) DO " + (f"UPDATE SET {changed}" if changed else "NOTHING")
     )
 
 
 @lru_cache(maxsize=512)
-def _update(name: str, columns: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+def update_statement(name: str, columns: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Return the update of a part of a row, and the columns that it changes: their values come first, then the key."""
     spec = TABLES[name]
     changed = tuple(column for column in columns if column not in spec.pk) or spec.pk[:1]
-    found = " AND ".join(f"[{column}] = ?" for column in spec.pk)
-    assigned = ", ".join(f"[{column}] = ?" for column in changed)
-    return f"UPDATE [{name}] SET {assigned} WHERE {found}", changed  # noqa: S608 - of the schema
+    found = " AND ".join(f'"{column}" = ?' for column in spec.pk)
+    assigned = ", ".join(f'"{column}" = ?' for column in changed)
+    return f'UPDATE "{name}" SET {assigned} WHERE {found}', changed  # noqa: S608 - of the schema
 
 
 def _listed(columns: Sequence[str]) -> str:
-    return ", ".join(f"[{column}]" for column in columns)
+    return ", ".join(f'"{column}"' for column in columns)

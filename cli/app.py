@@ -23,6 +23,8 @@ from autodata.jobs.printable import printable, take_any_text
 
 COMMANDS: Mapping[str, str] = {
     "run": "Make examples from documents. The same command again resumes.",
+    "worker": "Work on runs that 'autodata run --queue' put into a queue, beside any number of other workers.",
+    "plan": "Say what many documents take: requests at once, workers, database, money. Nothing is sent.",
     "review": "Look at the candidates that wait for a person: approve, edit or reject each with a key.",
     "retry": "Ask again about documents that ended errored or rejected, in a new epoch of their calls.",
     "drop": "Leave documents or examples out of exports and counts; they stay in the folder, marked.",

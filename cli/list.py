@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autodata.checkpoints.errors import AutodataError, UserError
+from autodata.checkpoints.places import LEDGER, POINTER, has_ledger, ledger_place
 from autodata.cli.terminal import AsJson, console, print_json
 from autodata.jobs.printable import printable
 
@@ -53,7 +54,7 @@ def list(  # noqa: A001 - a command's function has the command's name
 def _runs(folder: Path, depth: int) -> Iterator[Path]:
     """Yield the run folders at and below a folder, by name; a link is not followed."""
     with suppress(OSError):
-        if (folder / "run.db").is_file():
+        if has_ledger(folder):
             yield folder
         inner = sorted(one for one in folder.iterdir() if one.is_dir() and not one.is_symlink())
         for one in inner if depth < DEEPEST else ():
@@ -74,7 +75,7 @@ async def _row(folder: Path) -> dict[str, Any]:
     row: dict[str, Any] = {"run": str(folder), "kind": "run", "domain": None, "state": "unreadable", "problem": ""}
     row |= dict.fromkeys(("documents", "accepted", "calls", "cost_usd", "last_call", "age_seconds"))
     try:
-        async with open_readonly(folder / "run.db") as ledger:
+        async with open_readonly(ledger_place(folder)) as ledger:
             found, known = await glance(ledger), await meta(ledger)
     except AutodataError as error:
         return row | {"problem": str(error)}
@@ -122,7 +123,8 @@ def _age(last_call: str | None, folder: Path) -> int:
     with suppress(ValueError):
         if last_call:
             return max(0, int((now - datetime.fromisoformat(last_call)).total_seconds()))
-    return max(0, int(now.timestamp() - os.stat(folder / "run.db").st_mtime))
+    file = folder / (LEDGER if (folder / LEDGER).exists() else POINTER)
+    return max(0, int(now.timestamp() - os.stat(file).st_mtime))
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Table:

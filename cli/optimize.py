@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.places import has_ledger
 from autodata.checkpoints.queries.measured import lengths_by_split
 from autodata.checkpoints.queries.searches import count_ended, iterations
 from autodata.checkpoints.queries.usage import usage_by_role, usage_of_all
@@ -134,7 +135,7 @@ async def foresee(config: OptimizeRunConfig, paths: Mapping[str, list[Path]], ou
     config = await as_folder_began(config, out)
     splits = {split: _documents(Inputs(config, files), split)[0] for split, files in paths.items() if files}
     lengths = lengths_of(splits)
-    if not (out / "run.db").exists():
+    if not has_ledger(out):
         if not splits:
             raise UserError(f"{out} holds no search yet: give --train PATH and --validate PATH")
         require_splits(splits)
@@ -183,7 +184,7 @@ def execute(
     warnings = [f"--{split}: {line}" for split, inputs in read.items() for line in inputs.lines(found[split][1], out)]
     for warning in cautions(config.chosen_domain, config.roles()):
         warnings.insert(0, f"warning: {warning}")
-    if not (out / "run.db").exists():
+    if not has_ledger(out):
         if not splits:
             raise UserError(f"{out} holds no search yet: give --train PATH and --validate PATH")
         require_splits(splits)

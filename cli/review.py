@@ -23,6 +23,7 @@ from rich.text import Text
 
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Ledger, Reader
+from autodata.checkpoints.places import ledger_place
 from autodata.checkpoints.queries.rounds import label_of, open_labels
 from autodata.checkpoints.queries.whole import whole_round
 from autodata.checkpoints.records import Candidate
@@ -114,7 +115,7 @@ class _Queue:
 
     async def _answers(self) -> int:
         """Go through the queue; return how many candidates are left in it."""
-        async with Ledger.open(self.run / "run.db") as ledger:
+        async with Ledger.open(ledger_place(self.run)) as ledger:
             rows = await open_labels(ledger)
             for position, row in enumerate(rows, 1):
                 item = await _item(ledger, row)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol
 import typer
 
 from autodata.checkpoints.errors import RunFailed, UserError, cause_of
+from autodata.checkpoints.places import has_ledger
 from autodata.checkpoints.queries.usage import usage_of_all
 from autodata.checkpoints.texts import json_text
 from autodata.cli.figures import cause_line, may_be_billed, repeated_questions, summary_table
@@ -111,6 +112,10 @@ def run(
     max_tokens: MaxTokens = None,
     max_usd: MaxUsd = None,
     max_seconds: MaxSeconds = None,
+    queue: Annotated[
+        str | None,
+        typer.Option(help="Let workers do the work: a Postgres server's address, or the variable that holds it."),
+    ] = None,
     server: Annotated[str | None, typer.Option(help="Let the LangGraph server at this address do the work.")] = None,
     graph: Annotated[
         str | None, typer.Option(help="With --server: its graph.", show_default="self_instruct_DOMAIN")
@@ -142,6 +147,13 @@ def run(
         **bounds(max_calls, max_tokens, max_usd, max_seconds),
     }
     paths = [*(documents or []), *(more or [])]
+    if queue is not None:
+        if server is not None or dry_run or pilot:
+            raise UserError("--queue goes without --server, --dry-run and --pilot: leave them out, or --queue")
+        from autodata.cli.queued import at_server, run_in_queue
+
+        settings = find_settings(config, out, at_server(flags))
+        conclude(run_in_queue(queue, settings, paths, out), out, as_json=as_json)
     if server is not None:
         if dry_run or pilot:
             raise UserError("--dry-run: what a server's models take is not known here: leave it out, or --server")
@@ -243,7 +255,7 @@ def execute(
     from autodata.jobs.progress import Progress
     from autodata.jobs.session import work
 
-    if not paths and not (out / "run.db").exists():
+    if not paths and not has_ledger(out):
         raise UserError(f"{out} holds no documents yet: give --documents PATH")
     config = asyncio.run(as_folder_began(config, out))
     whole = asyncio.run(as_folder_began(whole, out)) if whole else config
@@ -323,7 +335,7 @@ def _split(line: str) -> tuple[str, str]:
 
 def prompts_folder(given: Path) -> Path:
     """Return a folder of prompts as it is, and for a search the folder of its winner's, which is written if need be."""
-    if not (given / "run.db").exists():
+    if not has_ledger(given):
         return given.absolute()
     from autodata.cli.optimize_report import SearchReport
     from autodata.prompts import load_pack

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from autodata.checkpoints.errors import RunFailed, UserError
+from autodata.checkpoints.places import has_ledger
 from autodata.checkpoints.queries.chosen import read_chosen
 from autodata.checkpoints.queries.documents import count_documents, count_usable, examples
 from autodata.checkpoints.usage import MAY_BE_BILLED
@@ -63,7 +64,7 @@ def run_on_server(
             f"--graph {run.graph}: it takes all documents in one run: name a graph that takes one, or leave it out"
         )
     key = _key(key_env)
-    if not paths and not (out / "run.db").exists():
+    if not paths and not has_ledger(out):
         raise UserError(f"{out} holds no documents yet: give --documents PATH")
     inputs = Inputs(settings, paths)
     with suppress(asyncio.CancelledError):

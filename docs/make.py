@@ -8,9 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from typer.testing import CliRunner
 
 from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.checkpoints.records import FailureMode
+from autodata.cli.app import app
 from autodata.cli.draw import draw
 from autodata.cli.init import configuration
 from autodata.corpus.loaders.registry import FORMATS
@@ -27,7 +31,8 @@ from autodata.serving.exports import EXPORTS, compiled
 PAGE = Path(__file__).with_name("configuration.md")
 DOMAINS_PAGE = Path(__file__).with_name("domains.md")
 DOCUMENTS_PAGE = Path(__file__).with_name("documents.md")
-PAGES = (PAGE, DOMAINS_PAGE, DOCUMENTS_PAGE)
+SCALING_PAGE = Path(__file__).with_name("scaling.md")
+PAGES = (PAGE, DOMAINS_PAGE, DOCUMENTS_PAGE, SCALING_PAGE)
 """The pages with parts that are written here."""
 PICTURES = Path(__file__).with_name("graphs")
 
@@ -112,6 +117,20 @@ def _formats() -> str:
     return _table(("format", "suffixes", "one document is", "parted at", "extra"), rows)
 
 
+def _plan() -> str:
+    """Return what the plan of the page on scaling prints, for the configuration that stands there."""
+    page = SCALING_PAGE.read_text("utf-8")
+    [settings] = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    [command] = re.findall(r"`autodata (plan [^`]*)`", page)
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "autodata.toml"
+        file.write_text(settings, "utf-8")
+        said = CliRunner(env={"COLUMNS": "100"}).invoke(app, [*command.split(), "--config", str(file)])
+    assert said.exit_code == 0, said.output
+    lines = [line.rstrip() for line in said.output.strip().splitlines()]
+    return "\n".join(["```text", *lines, "```"])
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "fingerprint": _fingerprinted,
     "configuration": lambda: f"```toml\n{configuration(CS)}```",
@@ -120,6 +139,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "exit-codes": _exit_codes,
     "roles": _roles,
     "formats": _formats,
+    "plan": _plan,
 }
 """The generated parts by name."""
 

@@ -15,6 +15,7 @@ from typing import Any
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Reader, open_readonly
 from autodata.checkpoints.lessons import Batch
+from autodata.checkpoints.places import has_ledger, ledger_place
 from autodata.checkpoints.queries.chosen import accepted_keys
 from autodata.checkpoints.queries.documents import status_of
 from autodata.checkpoints.queries.lessons import batches
@@ -121,9 +122,9 @@ async def estimate_of(config: RunConfig, inputs: Inputs, out: Path | None) -> Es
     `inputs` are the documents given; those of the folder `out`, if it holds a run, come before them. Raises UserError
     when there is no document at all.
     """
-    if out is None or not (out / "run.db").is_file():
+    if out is None or not has_ledger(out):
         return _estimate(config, await _survey(config, inputs, None), [])
-    async with open_readonly(out / "run.db") as ledger:
+    async with open_readonly(ledger_place(out)) as ledger:
         found = await _survey(config, inputs, ledger)
         domain = config.chosen_domain
         readers = readers_of(domain)

@@ -15,6 +15,7 @@ from typing_extensions import Unpack
 
 from autodata.checkpoints.errors import DiskFailed, UserError
 from autodata.checkpoints.ledger import open_readonly
+from autodata.checkpoints.places import has_ledger, ledger_place
 from autodata.jobs.arguments import Options, configuration_of, models_of, sources_of
 from autodata.jobs.blocking import run_blocking
 from autodata.jobs.console import PlainConsole
@@ -135,7 +136,7 @@ def _folder(out: Path | str | None) -> Path | None:
 def _inputs(settings: RunConfig, documents: Documents | None, folder: Path | None) -> Inputs:
     """Look at the documents before a run folder is made. Raises UserError."""
     sources = sources_of(documents)
-    if not sources and (folder is None or not (folder / "run.db").exists()):
+    if not sources and (folder is None or not has_ledger(folder)):
         raise UserError("generate: no documents were given, and there is no run folder that holds some")
     if folder is None and settings.review != "none":
         raise UserError("generate: review needs a run folder, where a person answers: give out=")
@@ -154,7 +155,7 @@ async def _job(
     session = await work(settings, inputs, folder, progress, models=chats, kept=shown is not None)
     outcome = session.outcome
     notes = [*session.notes, *outcome.notes, *(f"errored: {line}" for line in outcome.errored)]
-    async with open_readonly(folder / "run.db") as ledger:
+    async with open_readonly(ledger_place(folder)) as ledger:
         result = await read_result(
             ledger,
             shown,

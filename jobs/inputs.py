@@ -8,6 +8,7 @@ from pathlib import Path
 
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import open_readonly
+from autodata.checkpoints.places import has_ledger, ledger_place
 from autodata.checkpoints.queries.meta import meta
 from autodata.checkpoints.records import Document, DocumentStatus, Skipped
 from autodata.corpus.documents import fit, read_documents
@@ -25,9 +26,9 @@ SHOWN_CUT = 3
 
 async def as_folder_began(config: Configured, folder: Path | None) -> Configured:
     """Return a configuration as the run folder was begun, where there is one: what it read is read in the same way."""
-    if folder is None or not (folder / "run.db").exists():
+    if folder is None or not has_ledger(folder):
         return config
-    async with open_readonly(folder / "run.db") as ledger:
+    async with open_readonly(ledger_place(folder)) as ledger:
         return as_begun(config, await meta(ledger))
 
 

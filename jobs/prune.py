@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autodata.checkpoints.errors import DiskFailed, UserError
+from autodata.checkpoints.places import LEDGER
 from autodata.checkpoints.queries.documents import settled_documents
 from autodata.checkpoints.records import DocumentStatus
 from autodata.jobs.run_ledger import ledger_of
@@ -16,7 +17,7 @@ from autodata.runner.checkpointer import CHECKPOINTS, open_run_saver
 from autodata.runner.config import stored_config
 from autodata.runner.run_folder import open_ledger
 
-FILES = ("run.db", CHECKPOINTS)
+FILES = (LEDGER, CHECKPOINTS)
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ async def prune_run(run: Path) -> Pruned:
                         await saver.adelete_thread(thread)
         if config.checkpoints.saver == "sqlite":
             await asyncio.to_thread(_give_back, run / CHECKPOINTS)
-    await asyncio.to_thread(_give_back, run / "run.db")
+    await asyncio.to_thread(_give_back, run / LEDGER)
     return Pruned(len(rows), before, await asyncio.to_thread(_size, run))
 
 

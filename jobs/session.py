@@ -19,6 +19,7 @@ from autodata.corpus.summary import summarise
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
+    from autodata.checkpoints.ledger import Reader
     from autodata.jobs.inputs import Inputs
     from autodata.jobs.progress import Progress
     from autodata.runner.config import RunConfig
@@ -45,6 +46,13 @@ class Session:
         """Raise RunFailed when it did not end as asked."""
         if self.exit_code:
             raise RunFailed(self.outcome.stopped or self.outcome.errored[0])
+
+
+async def accepted_examples(ledger: Reader) -> list[dict[str, Any]]:
+    """Return the examples that are results of a run, in the order of their acceptance."""
+    chosen = await read_chosen(ledger)
+    every = [json.loads(text) for text in await examples(ledger)]
+    return [one for one in every if chosen.results(one["example_id"])]
 
 
 async def work(
@@ -99,7 +107,5 @@ async def work(
                 asked=await accepted_keys(runner.ledger) if config.target else None,
             )
             outcome = await runner.run()
-            chosen = await read_chosen(runner.ledger)
-            every = [json.loads(text) for text in await examples(runner.ledger)]
-            made = [one for one in every if chosen.results(one["example_id"])]
+            made = await accepted_examples(runner.ledger)
             return Session(outcome, await summarise(runner.ledger), made, notes)

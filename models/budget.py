@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from autodata.checkpoints.errors import BudgetSpent
 from autodata.checkpoints.usage import Usage
@@ -88,6 +88,19 @@ def charged(tokens_in: int | None, tokens_out: int | None, most: Usage, settings
     return Usage(known_in, known_out, price(settings, known_in, known_out))
 
 
+class Reservations(Protocol):
+    """Where several processes that spend one budget reserve what their requests take."""
+
+    async def hold(self, call: Any, most: Usage) -> str:
+        """Reserve one request of a `models.call.Call`; return by what it is settled, empty when it must wait.
+
+        Raises BudgetSpent when no request of this size can be sent any more, Drained when none is to be sent.
+        """
+
+    async def settle(self, held: str, used: Usage | None, *, paid: bool) -> None:
+        """Return a reservation, as `Budget.settle`."""
+
+
 @dataclass
 class Budget:
     """What may still be spent. What is `spent` starts at what the run folder's journal already holds."""
@@ -101,6 +114,8 @@ class Budget:
     reserved_usd: float = 0.0
     reserved_tokens: int = 0
     on_spent: Callable[[str], None] = lambda reason: None
+    shared: Reservations | None = None
+    """Where other processes spend of the same budget; None where this one is alone."""
     _waiting: list[asyncio.Future[None]] = field(default_factory=list)
 
     def require(self, most: Usage) -> None:

@@ -59,6 +59,8 @@ class Call:
     """How its endpoint stood when its latest request left."""
     in_flight: bool = False
     """Whether a request has left and its reply has not come."""
+    held: str = ""
+    """By what its reply's reservation is settled, where other processes spend of the budget; empty without one."""
     unanswered: int = 0
     """Requests among them that got no reply and may be billed."""
     reply: Reply | None = None

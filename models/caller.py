@@ -200,6 +200,7 @@ class Caller:
             call.reply, seconds = await self._sender.send_with_retries(call, most)
             used = charged(call.reply.tokens_in, call.reply.tokens_out, most, call.settings)
             await record_call(self._journal, call.paid(call.reply, used, seconds), call.model.endpoint.to_keep())
+            await self._sender.settle_paid(call, used)
         except BaseException as error:  # reported to the tracer, and raised as it is
             call.error = error
             self.watch.call_ended(call)

@@ -9,12 +9,17 @@ answers that are no plain completion, which it is handed as if it had received t
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport, HttpxAiohttpClient
+from httpx_aiohttp.transport import map_aiohttp_exceptions
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.language_models.base import LangSmithParams
@@ -32,6 +37,8 @@ _ROLES: Final = {"system": "system", "human": "user", "ai": "assistant"}
 """LangChain's types of a message with the names that servers know."""
 _WRITTEN: Final = frozenset({"seed", "extra_body"})
 """What of a request is written here besides the fields of the model."""
+_OF_THE_BYTES: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+"""Headers of an answer that no longer hold once its body is unpacked."""
 _PRICED: Final = frozenset({"priority", "flex"})
 """Tiers of service whose tokens the library counts by themselves."""
 
@@ -83,6 +90,10 @@ class Connection:
     async def send(self, content: bytes) -> Any:
         """Send a body; return the answer, whole. Raises ConnectionFailed."""
         try:
+            if isinstance(self.client, RunClient) and (session := self.client.session()) is not None:
+                answer = await _posted(session, self, content)
+                if not 300 <= answer.status_code < 400:  # where it leads is followed below
+                    return answer
             request = self.client.build_request(
                 "POST",
                 self.url,
@@ -96,6 +107,48 @@ class Connection:
             if by_class(error, "httpx.HTTPError", "httpx2.HTTPError"):
                 raise ConnectionFailed from error
             raise
+
+
+class RunClient(HttpxAiohttpClient):
+    """The HTTP client of a run's models, whose plain requests need not go through all of `httpx`."""
+
+    def session(self) -> aiohttp.ClientSession | None:
+        """Return what it sends with; None where a proxy stands between, which `httpx` chooses by the address."""
+        transport = self._transport
+        if any(self._mounts.values()) or not isinstance(transport, AiohttpTransport):
+            return None
+        if not isinstance(transport.client, aiohttp.ClientSession):
+            transport.client = transport.get_client()
+        return transport.client
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """An answer as it came, with the names that `httpx` has for its parts."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    def whole(self) -> httpx.Response:
+        """Return it as a response of `httpx`."""
+        headers = [(name, value) for name, value in self.headers.items() if name.lower() not in _OF_THE_BYTES]
+        return httpx.Response(self.status_code, headers=headers, content=self.content)
+
+
+async def _posted(session: aiohttp.ClientSession, to: Connection, content: bytes) -> _Answer:
+    """Post a body without more of `httpx` than its errors."""
+    timeout = aiohttp.ClientTimeout(sock_connect=to.timeout, sock_read=to.timeout, connect=to.timeout)
+    with map_aiohttp_exceptions():
+        async with session.post(
+            to.url,
+            params=to.query or None,
+            headers=to.headers,
+            data=content,
+            timeout=timeout,
+            allow_redirects=False,
+        ) as response:
+            return _Answer(response.status, response.headers, await response.read())
 
 
 class Chat(BaseChatModel):
@@ -135,6 +188,8 @@ class Chat(BaseChatModel):
         completion = plain_completion(answer)
         if completion is not None and completion["service_tier"] not in _PRICED:
             return self._result(completion)
+        if isinstance(answer, _Answer):
+            answer = answer.whole()
         if answer.status_code >= 400:
             raise RequestRefused(answer)
         library = await self._library()
@@ -236,7 +291,7 @@ class Chat(BaseChatModel):
         bound: Runnable[LanguageModelInput, AIMessage] = self._library_now().bind_tools(tools, **kwargs)
         return bound
 
-    def with_structured_output(self, schema: Any, **kwargs: Any) -> Runnable[LanguageModelInput, Any]:  # type: ignore[override]
+    def with_structured_output(self, schema: Any, **kwargs: Any) -> Runnable[LanguageModelInput, Any]:
         """Return the library's model with structured output."""
         bound: Runnable[LanguageModelInput, Any] = self._library_now().with_structured_output(schema, **kwargs)
         return bound
@@ -302,6 +357,10 @@ class Chat(BaseChatModel):
         return ["langchain", "chat_models", "openai"]
 
 
+# LangChain looks for a parameter of this method before every call: what is found once is not worked out again.
+Chat._agenerate.__signature__ = inspect.signature(Chat._agenerate)  # type: ignore[attr-defined]
+
+
 def _counted(usage: Mapping[str, Any]) -> UsageMetadata:
     """Return a completion's token counts in LangChain's names."""
     read, written = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}
@@ -317,6 +376,6 @@ def _counted(usage: Mapping[str, Any]) -> UsageMetadata:
         input_tokens=usage["prompt_tokens"],
         output_tokens=usage["completion_tokens"],
         total_tokens=usage["total_tokens"],
-        input_token_details=InputTokenDetails(**given),
-        output_token_details=OutputTokenDetails(**said),
+        input_token_details=cast("InputTokenDetails", given),
+        output_token_details=cast("OutputTokenDetails", said),
     )

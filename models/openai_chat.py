@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx
-from httpx_aiohttp import HttpxAiohttpClient
 from langchain_core.language_models import BaseChatModel
 from pydantic import SecretStr
 
 from autodata.checkpoints.errors import UserError
-from autodata.models.chat import Chat, Connection
+from autodata.models.chat import Chat, Connection, RunClient
 from autodata.models.config import ModelSettings
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ CONNECTIONS = 1000
 def new_client() -> httpx.AsyncClient:
     """Return the HTTP client that all models of a run share."""
     limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-    return HttpxAiohttpClient(timeout=600, limits=limits, follow_redirects=True)
+    return RunClient(timeout=600, limits=limits, follow_redirects=True)
 
 
 def openai_chat(

@@ -29,6 +29,9 @@ FIRST_REFUSAL = "first_refusal"
 """The node of the trivial question that is asked when the first request of an endpoint was refused."""
 
 
+SHARED_PAUSE = 0.5
+"""Seconds until a budget that other processes' requests hold is asked again."""
+
 _OF_TEMPLATES = frozenset({400, 422, 500})
 """Statuses with which servers answer when the model's template fails."""
 
@@ -85,6 +88,15 @@ class Sender:
                 call.model.endpoint.succeeded()
             return reply, seconds
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def settle_paid(self, call: Call, used: Usage) -> None:
+        """Settle the reservation of a reply that is in the journal, where other processes spend of the budget.
+
+        Not before: what a dead process had reserved is either found in the journal or may have been billed.
+        """
+        if call.held and self.budget.shared is not None:
+            held, call.held = call.held, ""
+            await self.budget.shared.settle(held, used, paid=True)
 
     async def pause_after(self, call: Call, reply: Reply, message: str, tried: int, tries: int) -> None:
         """Wait before a call whose reply ended badly is made again; after the last try count it as one without reply.
@@ -193,7 +205,7 @@ class Sender:
         A request without a reply counts as the most it can have taken: its endpoint may bill it. Raises BudgetSpent,
         EndpointDown and Drained.
         """
-        await self._reserve(call, most)
+        held = await self._reserve(call, most)
         spending = _Spending()
         try:
             yield spending
@@ -204,8 +216,13 @@ class Sender:
             raise
         finally:
             self.budget.settle(most, spending.used, paid=spending.paid)
+            if spending.paid:
+                call.held = held
+            elif held and self.budget.shared is not None:
+                await self.budget.shared.settle(held, spending.used, paid=False)
 
-    async def _reserve(self, call: Call, most: Usage) -> None:
+    async def _reserve(self, call: Call, most: Usage) -> str:
+        """Reserve a request; return by what it is settled where other processes spend of the budget, else nothing."""
         endpoint: Endpoint = call.model.endpoint
         held_back = not _asks_trivial(call)
         while True:
@@ -214,10 +231,22 @@ class Sender:
             endpoint.raise_if_stopped()
             change = self.budget.reserve(most)
             if change is None:
-                return
+                return await self._reserve_shared(call, most)
             if not held_back:  # what it would wait for may wait for it
                 raise CallFailed(f"{endpoint.name}: no budget for a trivial question", refused=True)
             await endpoint.until(change)
+
+    async def _reserve_shared(self, call: Call, most: Usage) -> str:
+        """Reserve a request where other processes spend of the same budget, once their requests leave room for it."""
+        if self.budget.shared is None:
+            return ""
+        try:
+            while not (held := await self.budget.shared.hold(call, most)):
+                await call.model.endpoint.pause(SHARED_PAUSE)
+        except BaseException:
+            self.budget.settle(most, None, paid=False)
+            raise
+        return held
 
     async def _after_fault(self, call: Call, fault: Fault, tried: int, error: Exception) -> None:
         """Wait before the next attempt, or raise what the fault means: CallFailed or EndpointDown."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import urlencode, urlsplit
 
@@ -42,10 +42,30 @@ class Slots:
         """The number for now."""
         self.reductions = 0
         """How often the number was lowered because the server was asked too much."""
+        self.granted: Callable[[], int] | None = None
+        """How many of the number other processes leave to this one at this moment; None where it has no others."""
         self._taken = 0
         self._answered = 0
         self._before = 0
         self._queue: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def taken(self) -> int:
+        """How many are held."""
+        return self._taken
+
+    @property
+    def wanted(self) -> int:
+        """How many are held or waited for."""
+        return self._taken + len(self._queue)
+
+    @property
+    def _room(self) -> int:
+        return self.limit if self.granted is None else min(self.limit, self.granted())
+
+    def look_again(self) -> None:
+        """Hand slots on, for `granted` may be higher now."""
+        self._hand_on()
 
     def narrow(self, most: int) -> None:
         """Lower the number that was asked for to `most`, if it is higher."""
@@ -86,7 +106,7 @@ class Slots:
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
         """Hold a slot for as long as the context lasts."""
-        if self._queue or self._taken >= self.limit:
+        if self._queue or self._taken >= self._room:
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._queue.append(turn)
             try:
@@ -107,7 +127,7 @@ class Slots:
             self._hand_on()
 
     def _hand_on(self) -> None:
-        while self._queue and self._taken < self.limit:
+        while self._queue and self._taken < self._room:
             turn = self._queue.popleft()
             if not turn.done():
                 self._taken += 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Ledger, Reader
+from autodata.checkpoints.places import LEDGER, address_in
 from autodata.checkpoints.queries.meta import meta_value
 from autodata.checkpoints.saver import open_saver
 from autodata.checkpoints.writes import record_meta
@@ -33,7 +33,7 @@ async def open_run_saver(
         async with open_saver(folder / CHECKPOINTS) as file:
             yield file
         return
-    dsn = _dsn(config)
+    dsn = address_in(config.dsn_env)
     library = await asyncio.to_thread(_postgres)  # a server lets nothing read files on its event loop
     async with library.open_postgres(dsn, config.dsn_env, await run_prefix(ledger)) as saver:
         yield saver
@@ -58,7 +58,7 @@ async def open_kept(
     if prefix is None:
         yield None
         return
-    dsn = _dsn(config)
+    dsn = address_in(config.dsn_env)
     library = await asyncio.to_thread(_postgres)
     async with library.open_postgres(dsn, config.dsn_env, prefix) as saver:
         yield saver
@@ -69,7 +69,7 @@ async def describe_saver(config: CheckpointsConfig) -> str:
     if config.saver == "sqlite":
         return ""
     library = await asyncio.to_thread(_postgres)
-    found: str = await library.describe(_dsn(config), config.dsn_env)
+    found: str = await library.describe(address_in(config.dsn_env), config.dsn_env)
     return found
 
 
@@ -82,19 +82,24 @@ async def run_prefix(ledger: Ledger) -> str:
     known = await known_prefix(ledger)
     if known is not None:
         return known
-    new = {"run_id": uuid4().hex, "run_file": await _file(ledger)}
+    new = {"run_id": uuid4().hex, "run_file": await asyncio.to_thread(_file, ledger.folder)}
     await record_meta(ledger, new)
     return f"{new['run_id']}/"
 
 
 async def known_prefix(ledger: Reader) -> str | None:
-    """Return what `run_prefix` made for this very file; None when it has made nothing yet."""
+    """Return what `run_prefix` made for this very file; None when it has made nothing yet.
+
+    A run whose ledger is at a server has the name that it has there.
+    """
+    if ledger.shared is not None:
+        return f"{ledger.shared.run}/"
     made_for, run_id = await meta_value(ledger, "run_file"), await meta_value(ledger, "run_id")
-    return f"{run_id}/" if made_for == await _file(ledger) else None
+    return f"{run_id}/" if made_for == await asyncio.to_thread(_file, ledger.folder) else None
 
 
-async def _file(ledger: Reader) -> str:
-    return str((await asyncio.to_thread(ledger.path.stat)).st_ino)
+def _file(folder: Path) -> str:
+    return str((folder / LEDGER).stat().st_ino)
 
 
 def _postgres() -> Any:
@@ -105,12 +110,3 @@ def _postgres() -> Any:
             f'checkpoints.saver = "postgres" needs libraries that are missing ({error}):'
             " pip install 'autodata-langgraph[postgres]'"
         ) from error
-
-
-def _dsn(config: CheckpointsConfig) -> str:
-    if not (dsn := os.environ.get(config.dsn_env)):
-        raise UserError(
-            f"checkpoints.saver: the environment variable {config.dsn_env} is not set:"
-            f" export {config.dsn_env}=postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
-        )
-    return dsn

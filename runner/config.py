@@ -47,6 +47,16 @@ SESSION = frozenset({"limit", "target", "budget"})
 """What holds for one session only, and is not kept with the run."""
 
 
+DSN_ENV = "AUTODATA_POSTGRES_DSN"
+"""The environment variable with a Postgres server's address, unless a setting names another."""
+
+
+def _name_of_a_variable(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+        raise ValueError("this is the name of an environment variable that holds the address, never the address")
+    return name
+
+
 class DocumentsConfig(Settings):
     """What to do with documents before use."""
 
@@ -89,15 +99,22 @@ class CheckpointsConfig(Settings):
     """The last one of each round, all of them, or none."""
     saver: Literal["sqlite", "postgres"] = "sqlite"
     """A file in the run folder, or a Postgres server that many runs may share (`autodata-langgraph[postgres]`)."""
-    dsn_env: str = "AUTODATA_POSTGRES_DSN"
+    dsn_env: str = DSN_ENV
     """Name of the environment variable that holds the server's address, which itself never stands here."""
 
-    @field_validator("dsn_env")
-    @classmethod
-    def _name_of_a_variable(cls, name: str) -> str:
-        if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
-            raise ValueError("this is the name of an environment variable that holds the address, never the address")
-        return name
+    _named = field_validator("dsn_env")(_name_of_a_variable)
+
+
+class LedgerConfig(Settings):
+    """Where a run's ledger is, with the journal of its calls."""
+
+    store: Literal["sqlite", "postgres"] = "sqlite"
+    """A file in the run folder, or a Postgres server where several machines may work on one run
+    (`autodata-langgraph[postgres]`); checkpoints then go there too, unless checkpoints.saver says otherwise."""
+    dsn_env: str = DSN_ENV
+    """Name of the environment variable that holds the server's address, which itself never stands here."""
+
+    _named = field_validator("dsn_env")(_name_of_a_variable)
 
 
 class LocalConfig(Settings):
@@ -146,6 +163,7 @@ class RunConfig(Settings):
     retries: RetryConfig = RetryConfig()
     budget: BudgetConfig = BudgetConfig()
     documents: DocumentsConfig = DocumentsConfig()
+    ledger: LedgerConfig = LedgerConfig()
     checkpoints: CheckpointsConfig = CheckpointsConfig()
     tracing: TracingConfig = TracingConfig()
     judges: JudgesConfig = JudgesConfig()
@@ -154,6 +172,18 @@ class RunConfig(Settings):
     lessons: LessonsConfig = LessonsConfig()
     optimize: OptimizeConfig = OptimizeConfig()
     serve: ServeConfig = ServeConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_server(cls, values: Any) -> Any:
+        """Put checkpoints where the ledger is, unless they are said to be elsewhere."""
+        ledger = values.get("ledger") if isinstance(values, dict) else None
+        chosen = ledger if isinstance(ledger, dict) else {}
+        checkpoints = values.get("checkpoints") or {} if isinstance(values, dict) else {}
+        if chosen.get("store") != "postgres" or not isinstance(checkpoints, dict) or "saver" in checkpoints:
+            return values
+        variable = {"dsn_env": chosen["dsn_env"]} if "dsn_env" in chosen else {}
+        return {**values, "checkpoints": {"saver": "postgres", **variable, **checkpoints}}
 
     @model_validator(mode="after")
     def _possible(self) -> RunConfig:

@@ -13,7 +13,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
@@ -57,6 +57,8 @@ from autodata.runner.run_folder import open_run_folder
 from autodata.runner.side_by_side import documents_at_once
 from autodata.runner.target import Target
 from autodata.tracing.tracer import Tracer
+
+_R = TypeVar("_R", bound="Runner")
 
 
 class Runner:
@@ -261,11 +263,13 @@ class Runner:
     async def _settle_ended(self) -> None:
         """Finish the threads of documents whose end is recorded: a kill came in between. Replies are all replayed."""
         for row in await self._queue.unsettled():
-            thread = self._thread(row["document_id"])
-            if (await self._graph.aget_state(thread)).next:
-                context = self._context(row["document_id"], row["epoch"])
-                await self._graph.ainvoke(None, thread, context=context, durability="sync")
-            await self._settled(row["document_id"])
+            await self._settle(row["document_id"], row["epoch"])
+
+    async def _settle(self, document_id: str, epoch: int) -> None:
+        thread = self._thread(document_id)
+        if (await self._graph.aget_state(thread)).next:
+            await self._graph.ainvoke(None, thread, context=self._context(document_id, epoch), durability="sync")
+        await self._settled(document_id)
 
     async def _settled(self, document_id: str) -> None:
         await self._keep(self._thread_id(document_id))
@@ -347,6 +351,20 @@ async def open_runner(
     progress: Progress | None = None,
 ) -> AsyncIterator[Runner]:
     """Open or create a run folder and the runner of a session. `models` and errors: as `open_run_folder`."""
+    async with open_runner_of(Runner, config, folder, models=models, progress=progress) as runner:
+        yield runner
+
+
+@asynccontextmanager
+async def open_runner_of(
+    kind: type[_R],
+    config: RunConfig,
+    folder: Path,
+    *,
+    models: Mapping[str, BaseChatModel] | None = None,
+    progress: Progress | None = None,
+) -> AsyncIterator[_R]:
+    """Open a runner of some kind, as `open_runner`."""
     async with open_run_folder(config, folder, models=models, progress=progress) as run_folder:
         queue = DocumentQueue(run_folder.ledger)
         caller = run_folder.caller(config)
@@ -356,7 +374,7 @@ async def open_runner(
             services = replace(services, novelty=novelty)
         graph = graph_of(config).compile(checkpointer=run_folder.saver)
         keep = partial(keep_rounds, run_folder.saver, keep=config.checkpoints.keep)
-        runner = Runner(
+        runner = kind(
             config, queue, graph, services, checkpoints=run_folder.checkpoints, keep=keep, tracer=run_folder.tracer
         )
         caller.on_call = runner.note_call

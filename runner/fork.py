@@ -20,6 +20,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ids import canonical_json
 from autodata.checkpoints.ledger import Ledger, Reader, open_readonly
+from autodata.checkpoints.places import ledger_place
 from autodata.checkpoints.queries.documents import rows_of_documents
 from autodata.checkpoints.queries.rounds import before_round, latest_round, round_numbers
 from autodata.checkpoints.records import Candidate
@@ -82,7 +83,7 @@ async def find_moment(config: RunConfig, run: Path, document_id: str, n: int) ->
     thread: RunnableConfig = {"configurable": {"thread_id": f"main/{document_id}"}}
     found: dict[str, Any] | None = None
     async with AsyncExitStack() as stack:
-        ledger = await stack.enter_async_context(open_readonly(run / "run.db"))
+        ledger = await stack.enter_async_context(open_readonly(ledger_place(run)))
         numbers = await round_numbers(ledger, f"main/{document_id}")
         if n not in numbers:
             known = f"its rounds are 1 to {max(numbers)}" if numbers else "it has none yet"
@@ -137,7 +138,7 @@ async def make_fork(config: RunConfig, moment: Moment, change: Change) -> Path:
     config = config.model_copy(update={"lessons": LessonsConfig()})
     folder = _new_folder(moment.run / FORKS)
     async with AsyncExitStack() as stack:
-        source = await stack.enter_async_context(Ledger.open(moment.run / "run.db"))
+        source = await stack.enter_async_context(Ledger.open(ledger_place(moment.run)))
         round_row = await latest_round(source, moment.thread_id, moment.n)
         assert round_row is not None, "a moment is one of a round"
         reported = change.feedback if change.candidate is None else canonical_json(dict(change.candidate))

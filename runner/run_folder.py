@@ -16,9 +16,11 @@ from langsmith.run_helpers import tracing_context
 from autodata.checkpoints.corrections import record_more_rounds
 from autodata.checkpoints.document_queue import DocumentQueue
 from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.ids import canonical_json
 from autodata.checkpoints.ledger import Ledger, MemoryLedger, Reader, run_lock
+from autodata.checkpoints.places import LEDGER, Place, begin_shared, place_of
 from autodata.checkpoints.queries.corrections import ended_for_rounds
-from autodata.checkpoints.queries.meta import is_answered, meta
+from autodata.checkpoints.queries.meta import CONFIG, is_answered, meta
 from autodata.checkpoints.queries.usage import answered_models, charged
 from autodata.checkpoints.writes import record_meta
 from autodata.models.budget import Budget, price
@@ -34,7 +36,7 @@ from autodata.nodes.solver_modes import require_ready
 from autodata.prompts import PromptPack
 from autodata.runner.chat_models import connect_all, require_chat_models
 from autodata.runner.checkpointer import CHECKPOINTS, open_run_saver
-from autodata.runner.config import RunConfig, as_begun, at_defaults, require_kind, write_resolved
+from autodata.runner.config import LedgerConfig, RunConfig, as_begun, at_defaults, require_kind, write_resolved
 from autodata.runner.fingerprint import changed_since, fingerprint, kept_of, more_rounds
 from autodata.runner.rooms import CHARS_PER_TOKEN, LEAST_CHARS, contexts
 from autodata.tracing.config import TracingConfig
@@ -115,15 +117,19 @@ class RunFolder(Resources):
 
 
 @asynccontextmanager
-async def open_ledger(folder: Path, hint: str = "choose another --out") -> AsyncIterator[Ledger]:
+async def open_ledger(
+    folder: Path, hint: str = "choose another --out", *, config: LedgerConfig | None = None
+) -> AsyncIterator[Ledger]:
     """Take the lock of a folder, made if need be, and open its ledger. Every writer of a folder begins here.
 
+    A new folder's ledger is where `config` says, in a file without it.
     Raises UserError, with the hint, for a folder that cannot be made, and for one in use; RunFailed for a failing disk.
     """
     async with AsyncExitStack() as stack:
         await asyncio.to_thread(make_folder, folder, hint)
         await asyncio.to_thread(stack.enter_context, run_lock(folder))
-        yield await stack.enter_async_context(Ledger.open(folder / "run.db"))
+        place = await asyncio.to_thread(_place, folder, config or LedgerConfig())
+        yield await stack.enter_async_context(Ledger.open(place))
 
 
 @asynccontextmanager
@@ -143,7 +149,7 @@ async def open_resources(
         ledger: Ledger | MemoryLedger = MemoryLedger()
         budget = Budget(config.budget)
         if folder is not None:
-            ledger = await stack.enter_async_context(open_ledger(folder))
+            ledger = await stack.enter_async_context(open_ledger(folder, config=config.ledger))
             config = as_begun(config, await meta(ledger))
             await bind(ledger, folder, config.resolved(pack.version))
             budget = await spent_budget(config, ledger, roles)
@@ -169,7 +175,7 @@ async def open_run_folder(
     async with AsyncExitStack() as stack:
         # LangChain's own tracing would send all twice, unredacted, and where the configuration says no.
         stack.enter_context(tracing_context(enabled=False))
-        ledger = await stack.enter_async_context(open_ledger(folder))
+        ledger = await stack.enter_async_context(open_ledger(folder, config=config.ledger))
         config = as_begun(config, await meta(ledger))
         note = await bind(ledger, folder, config.resolved(pack.version))
         saver = await stack.enter_async_context(open_run_saver(config.checkpoints, folder, ledger))
@@ -284,6 +290,13 @@ def make_folder(folder: Path, hint: str) -> None:
         raise UserError(f"{folder}: cannot be made: {error.strerror}: {hint}") from error
 
 
+def _place(folder: Path, config: LedgerConfig) -> Place:
+    """Return where the ledger of a folder is, said in the folder for one at a server. Raises UserError, DiskFailed."""
+    if config.store == "postgres":
+        return begin_shared(folder, config.dsn_env)
+    return place_of(folder) or folder / LEDGER
+
+
 async def bind(ledger: Ledger, folder: Path, resolved: Mapping[str, Any]) -> str:
     """Tie a run folder to its configuration, or refuse another. The ledger keeps it; `config.toml` is for people.
 
@@ -305,6 +318,8 @@ async def bind(ledger: Ledger, folder: Path, resolved: Mapping[str, Any]) -> str
     if more:
         await record_more_rounds(ledger, await ended_for_rounds(ledger, int(now["max_rounds"])))
     values = {**kept_of(now), "kind": resolved["kind"], "domain": resolved["domain_settings"]["name"]}
+    if ledger.shared is not None:
+        values[CONFIG] = canonical_json(dict(resolved))  # for the folders of other machines
     await record_meta(ledger, values)
     await asyncio.to_thread(write_resolved, folder / "config.toml", resolved)
     return f"{folder} goes on with the changed configuration: nothing had been answered under the old" * bool(changed)

@@ -13,8 +13,8 @@ DROPPED = "dropped/"
 
 _GLANCE = """
 SELECT
-    (SELECT json_group_object(status, n) FROM (SELECT status, count(*) AS n FROM documents GROUP BY status))
-        AS statuses,
+    (SELECT coalesce(json_group_object(status, n), '{}') FROM
+        (SELECT status, count(*) AS n FROM documents GROUP BY status) AS by_status) AS statuses,
     (SELECT count(*) FROM calls) AS calls,
     (SELECT sum(cost_usd) FROM calls) AS cost_usd,
     (SELECT created_at FROM calls ORDER BY rowid DESC LIMIT 1) AS last_call

@@ -14,6 +14,7 @@ _WITH_EXAMPLES = """
 SELECT d.document_id, d.name, d.title, d.status, d.status_reason, d.note, d.chars, d.rounds, d.epoch, e.example
 FROM documents d LEFT JOIN examples e USING (document_id) ORDER BY d.rowid
 """
+_ALL = 2**62  # more documents than there are
 _COUNT = "SELECT count(*) AS n FROM documents"
 _COUNT_OF_STATUS = "SELECT count(*) AS n FROM documents WHERE status IN (SELECT value FROM json_each(?))"
 _EXAMPLES = (
@@ -28,7 +29,7 @@ _EXAMPLES_BY_DOCUMENT = (
 _ATTEMPTS_OF_EXAMPLES = """
 SELECT e.example_id, a.stage, a.idx, a.answer, a.score_value, a.truncated,
   (SELECT c.response FROM calls c WHERE c.thread_id = r.thread_id AND c.n = r.n AND c.node = a.stage || '_solver'
-   AND c.idx = a.idx ORDER BY c.epoch DESC, c.try DESC LIMIT 1) AS response
+   AND c.idx = CAST(a.idx AS TEXT) ORDER BY c.epoch DESC, c.try DESC LIMIT 1) AS response
 FROM examples e JOIN rounds r USING (round_id) JOIN attempts a USING (round_id)
 ORDER BY e.rowid, a.stage = 'strong', a.idx
 """
@@ -118,7 +119,8 @@ async def count_usable(ledger: Reader) -> int:
 async def rows_of_documents(ledger: Reader, wanted: Collection[str]) -> list[dict[str, Any]]:
     """Return the whole rows of some documents."""
     return await ledger.read(
-        "SELECT * FROM documents WHERE document_id IN (SELECT value FROM json_each(?))", (json.dumps(list(wanted)),)
+        "SELECT * FROM documents WHERE document_id IN (SELECT value FROM json_each(?)) ORDER BY rowid",
+        (json.dumps(list(wanted)),),
     )
 
 
@@ -162,8 +164,32 @@ async def open_documents(ledger: Reader, limit: int | None = None) -> list[dict[
         " AND document_id IN"
         " (SELECT document_id FROM documents WHERE chars > 0 AND replaced_by = '' ORDER BY rowid LIMIT ?)"
         " ORDER BY rowid",
-        (limit or -1,),
+        (limit or _ALL,),
     )
+
+
+async def document_to_take(ledger: Reader, document_id: str) -> dict[str, Any] | None:
+    """Return (document_id, name, title, status, epoch, settled, asked) of one, None for an unknown one.
+
+    `asked` is 1 while a person has a question about it to answer.
+    """
+    rows = await ledger.read(
+        "SELECT document_id, name, title, status, epoch, settled, EXISTS (SELECT 1 FROM labels"
+        " WHERE document_id = d.document_id AND decision IS NULL) AS asked FROM documents d WHERE document_id = ?",
+        (document_id,),
+    )
+    return rows[0] if rows else None
+
+
+async def count_examples(ledger: Reader) -> int:
+    """Return how many examples were accepted, those that ask the same included."""
+    return int((await ledger.read("SELECT count(*) AS n FROM examples"))[0]["n"])
+
+
+async def errored_lines(ledger: Reader) -> list[str]:
+    """Return `NAME: REASON` of every document that is errored."""
+    rows = await ledger.read("SELECT name, status_reason FROM documents WHERE status = 'errored' ORDER BY rowid")
+    return [f"{row['name']}: {row['status_reason']}" for row in rows]
 
 
 async def unsettled_documents(ledger: Reader) -> list[dict[str, Any]]:

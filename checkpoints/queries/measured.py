@@ -10,11 +10,11 @@ _ENDED = "d.status IN ('accepted', 'rejected', 'skipped')"
 _USE = f"""
 SELECT d.document_id, d.status = 'accepted' AS accepted, d.rounds, d.chars, c.role, count(*) AS calls,
     total(coalesce(c.tokens_in, c.charged_in)) AS tokens_in, total(coalesce(c.tokens_out, c.charged_out)) AS tokens_out
-FROM documents d JOIN calls c USING (document_id) WHERE {_ENDED} GROUP BY d.document_id, c.role ORDER BY d.rowid
+FROM documents d JOIN calls c USING (document_id) WHERE {_ENDED} GROUP BY d.document_id, c.role ORDER BY d.rowid, c.role
 """  # noqa: S608 - constants alone
 _TIMES = f"""
 SELECT c.document_id, julianday(c.created_at) * 86400 AS ended, c.latency_s AS seconds
-FROM documents d JOIN calls c USING (document_id) WHERE {_ENDED} ORDER BY c.document_id, c.created_at
+FROM documents d JOIN calls c USING (document_id) WHERE {_ENDED} ORDER BY c.document_id, c.created_at, c.rowid
 """  # noqa: S608 - constants alone
 
 _TRIED = "t.status IN ('accepted', 'rejected', 'skipped')"
@@ -23,11 +23,13 @@ _OF_TRIALS = """trials t JOIN documents d USING (document_id)
 _USE_OF_TRIALS = f"""
 SELECT c.thread_id AS document_id, t.status = 'accepted' AS accepted, t.rounds, d.chars, c.role, count(*) AS calls,
     total(coalesce(c.tokens_in, c.charged_in)) AS tokens_in, total(coalesce(c.tokens_out, c.charged_out)) AS tokens_out
-FROM {_OF_TRIALS} WHERE {_TRIED} GROUP BY c.thread_id, c.role ORDER BY t.evaluation, t.position
+FROM {_OF_TRIALS} WHERE {_TRIED}
+GROUP BY c.thread_id, c.role, t.evaluation, t.position, t.status, t.rounds, d.chars ORDER BY t.evaluation, t.position,
+    c.role
 """  # noqa: S608 - constants alone
 _TIMES_OF_TRIALS = f"""
 SELECT c.thread_id AS document_id, julianday(c.created_at) * 86400 AS ended, c.latency_s AS seconds
-FROM {_OF_TRIALS} WHERE {_TRIED} ORDER BY c.thread_id, c.created_at
+FROM {_OF_TRIALS} WHERE {_TRIED} ORDER BY c.thread_id, c.created_at, c.rowid
 """  # noqa: S608 - constants alone
 
 

@@ -13,6 +13,10 @@ TARGET = "target"
 """The name of the row with the target of the latest session; missing or empty where it had none."""
 
 
+CONFIG = "config"
+"""The name of the row with the whole configuration, as JSON, of a run whose ledger is at a server."""
+
+
 async def meta(ledger: Reader) -> dict[str, str]:
     """Return all of it."""
     return {row["key"]: row["value"] for row in await ledger.read("SELECT key, value FROM meta")}

@@ -15,7 +15,7 @@ from spans s left join calls c on c.key = s.call_key where s.thread_id = ? order
 """
 _SCORES = """
 select r.n, a.stage, a.idx, a.score_value from attempts a join rounds r using (round_id) where r.thread_id = ?
-order by r.rowid
+order by r.rowid, a.rowid
 """
 _OPEN_LABELS = """
 SELECT l.*, d.name FROM labels l JOIN documents d USING (document_id) WHERE l.decision IS NULL AND d.replaced_by = ''
@@ -53,12 +53,12 @@ async def round_of(ledger: Reader, round_id: str) -> dict[str, Any] | None:
 
 async def rejected_rounds(ledger: Reader, thread: str) -> list[dict[str, Any]]:
     """Return a thread's rejected rounds, in order."""
-    return await _rounds(ledger, "WHERE r.thread_id = ? AND r.outcome = 'rejected' ORDER BY r.n", thread)
+    return await _rounds(ledger, "WHERE r.thread_id = ? AND r.outcome = 'rejected' ORDER BY r.n, r.rowid", thread)
 
 
 async def rounds_by_id(ledger: Reader, ids: Sequence[str]) -> list[dict[str, Any]]:
     """Return some rounds in order of their numbers, each with its `candidate` and the candidate's `kind`."""
-    chosen = "WHERE r.round_id IN (SELECT value FROM json_each(?)) ORDER BY r.n"
+    chosen = "WHERE r.round_id IN (SELECT value FROM json_each(?)) ORDER BY r.n, r.rowid"
     return await _rounds(ledger, chosen, json.dumps(list(ids)), kind=True)
 
 
@@ -147,7 +147,7 @@ async def parts_of_rounds(ledger: Reader, table: str, ids: Sequence[str]) -> lis
 async def failures_of_document(ledger: Reader, document_id: str) -> list[dict[str, Any]]:
     """Return (epoch, kind, message, created_at) of what errored a document."""
     return await ledger.read(
-        "SELECT epoch, kind, message, created_at FROM failures WHERE document_id = ? ORDER BY created_at",
+        "SELECT epoch, kind, message, created_at FROM failures WHERE document_id = ? ORDER BY created_at, rowid",
         (document_id,),
     )
 

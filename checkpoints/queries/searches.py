@@ -131,7 +131,8 @@ async def latest_ended(ledger: Reader, most: int) -> list[int]:
 async def summaries(ledger: Reader, numbers: Sequence[int]) -> list[str]:
     """Return what the log says of some iterations, in order."""
     rows = await ledger.read(
-        "SELECT summary FROM iterations WHERE iteration IN (SELECT value FROM json_each(?)) ORDER BY iteration",
+        "SELECT summary FROM iterations WHERE iteration IN (SELECT CAST(value AS INTEGER) FROM json_each(?))"
+        " ORDER BY iteration",
         (json.dumps(list(numbers)),),
     )
     return [row["summary"] for row in rows]

@@ -23,7 +23,8 @@ SELECT count(*) AS calls, coalesce(sum(tokens_in), 0) AS tokens_in, coalesce(sum
     sum(cost_usd) AS cost_usd FROM calls WHERE created_at >= ?
 """
 _CALLS_OF_SESSION = """
-SELECT model, sum(status = 'open') AS in_flight, sum(status = 'error') AS errors,
+SELECT model, count(*) FILTER (WHERE status = 'open') AS in_flight,
+    count(*) FILTER (WHERE status = 'error') AS errors,
     (SELECT error FROM spans l WHERE l.kind = 'call' AND l.model = s.model AND l.status = 'error'
         AND l.started >= :since ORDER BY l.ended DESC LIMIT 1) AS last_error
 FROM spans s WHERE kind = 'call' AND started >= :since GROUP BY model ORDER BY model

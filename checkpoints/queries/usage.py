@@ -14,7 +14,8 @@ _CALLS = """
     FROM calls {0} GROUP BY role
 """
 _UNANSWERED = """
-    SELECT role, 0, NULL, NULL, NULL, NULL, NULL, NULL, sum(cause != 'cancelled'), sum(cause = 'cancelled')
+    SELECT role, 0, NULL, NULL, NULL, NULL, NULL, NULL, count(*) FILTER (WHERE cause != 'cancelled'),
+        count(*) FILTER (WHERE cause = 'cancelled')
     FROM timeouts {0} GROUP BY role
 """
 _SUMS = """
@@ -24,19 +25,19 @@ _SUMS = """
     1.0 * sum(tokens_cached) / nullif(sum(cache_known_in), 0) AS cached_share, sum(cost_usd) AS cost_usd,
     coalesce(sum(timed_out), 0) AS timed_out, coalesce(sum(cancelled), 0) AS cancelled
 """
-BY_ROLE = f"SELECT role, {_SUMS} FROM ({_CALLS} UNION ALL {_UNANSWERED}) GROUP BY role ORDER BY role"  # noqa: S608 - of texts above
+BY_ROLE = f"SELECT role, {_SUMS} FROM ({_CALLS} UNION ALL {_UNANSWERED}) AS used GROUP BY role ORDER BY role"  # noqa: S608 - of texts above
 """What `usage_by_role` reads; in its braces stands what chooses calls and requests."""
-_ALL = f"SELECT {_SUMS} FROM ({_CALLS} UNION ALL {_UNANSWERED})".format("")  # noqa: S608 - of texts above
+_ALL = f"SELECT {_SUMS} FROM ({_CALLS} UNION ALL {_UNANSWERED}) AS used".format("")  # noqa: S608 - of texts above
 _CHARGED = """
 SELECT role, sum(calls) AS calls, coalesce(sum(charged_in), 0) AS tokens_in,
     coalesce(sum(charged_out), 0) AS tokens_out, sum(charged_usd) AS usd, charged_usd IS NULL AS unpriced
 FROM (SELECT role, 1 AS calls, charged_in, charged_out, charged_usd FROM calls
-    UNION ALL SELECT role, 0, charged_in, charged_out, charged_usd FROM timeouts)
-GROUP BY role, charged_usd IS NULL
+    UNION ALL SELECT role, 0, charged_in, charged_out, charged_usd FROM timeouts) AS used
+GROUP BY role, charged_usd IS NULL ORDER BY role, charged_usd IS NULL
 """
 _BY_DOCUMENT = """
 SELECT document_id, count(*) AS calls, total(tokens_in) + total(tokens_out) AS tokens FROM calls
-WHERE document_id IS NOT NULL GROUP BY document_id
+WHERE document_id IS NOT NULL GROUP BY document_id ORDER BY document_id
 """
 
 

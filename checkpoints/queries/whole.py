@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autodata.checkpoints.ledger import Reader, open_readonly
+from autodata.checkpoints.places import place_of
 from autodata.checkpoints.queries.documents import extract_of, status_of
 from autodata.checkpoints.queries.rounds import (
     attempts_of_round,
@@ -41,9 +43,9 @@ async def _forks(ledger: Reader, document_id: str) -> list[dict[str, Any]]:
     """Return a document's forks, each with the status that its own folder gives, `unknown` where it is gone."""
     forks = await forks_of_document(ledger, document_id)
     for row in forks:
-        row["status"], path = "unknown", ledger.path.parent / row["folder"] / "run.db"
-        if path.is_file():
-            async with open_readonly(path) as own:
+        row["status"], place = "unknown", await asyncio.to_thread(place_of, ledger.folder / row["folder"])
+        if place is not None:
+            async with open_readonly(place) as own:
                 row["status"] = await status_of(own, document_id) or "unknown"
     return forks
 

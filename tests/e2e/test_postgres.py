@@ -15,6 +15,7 @@ import pytest
 import tomli_w
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
+from autodata.checkpoints import postgres as postgres_saver
 from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.checkpoints.ledger import Ledger, open_readonly
 from autodata.checkpoints.postgres import PostgresSaver, describe, open_postgres
@@ -300,9 +301,10 @@ async def test_what_a_run_keeps(database: str, tmp_path: Path, keep: str) -> Non
     assert (max(row[0] for row in per_round) == 1) is (keep == "rounds")
 
 
-async def test_a_server_that_cuts_its_connections_fails_the_run_and_the_same_command_goes_on(
-    database: str, tmp_path: Path
+async def test_a_run_outlives_the_connections_of_its_saver(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The server cuts them; only one that stays away for too long ends the session, and the same command goes on."""
     reference = await run_session(tmp_path / "reference", SHARED, DOCUMENTS)
 
     def cut(runner: Any, event: Any) -> None:
@@ -313,12 +315,15 @@ async def test_a_server_that_cuts_its_connections_fails_the_run_and_the_same_com
                 " AND datname = current_database()",
             )
 
+    outlived = await run_session(tmp_path / "outlived", SHARED, DOCUMENTS, cut)
+    monkeypatch.setattr(postgres_saver, "RECONNECT_SECONDS", 0.0)
     with pytest.raises(RunFailed, match="the checkpoints in Postgres cannot be used any more") as failed:
         await run_session(tmp_path / "cut", SHARED, DOCUMENTS, cut)
     assert PASSWORD not in str(failed.value)
     again = await run_session(tmp_path / "cut", SHARED, DOCUMENTS)
-    del reference.tables["meta"], again.tables["meta"]
-    assert again.tables == reference.tables
+    for session in (reference, outlived, again):
+        del session.tables["meta"]
+    assert outlived.tables == again.tables == reference.tables
 
 
 def test_a_server_that_is_killed_goes_on_from_a_shared_database(database: str, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 from autodata_launch import main as command
 
 import autodata.checkpoints.postgres
+import autodata.checkpoints.postgres_engine
 import autodata.cli.run  # noqa: F401 - what every life needs
 
 

@@ -26,9 +26,10 @@ import pytest
 import tomli_w
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
+from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.saver import ROUND_KEY, open_saver
 from autodata.runner.ingest import BATCH
-from tests.support.runs import Tables, generated, identity, read_tables, settings
+from tests.support.runs import Tables, generated, identity, read_only, read_tables, settings
 
 COMMAND = ["run", "--config", "autodata.toml", "--documents", "documents", "--out", "run"]
 DOCUMENTS = 40
@@ -130,8 +131,8 @@ class Campaign:
     def run(self) -> Path:
         return self.folder / "run"
 
-    async def live(self, name: str, plan: Plan | None = None) -> Life:
-        """Start the command and wait for its end, its own or the one that the plan gives it."""
+    async def live(self, name: str, plan: Plan | None = None, seen: Callable[[Line], None] = lambda line: None) -> Life:
+        """Start the command and wait for its end, its own or the one that the plan gives it; `seen` sees its log."""
         before, stderr = self.journal(), self.folder / f"stderr-{name}"
         order = {
             "folder": str(self.folder),
@@ -144,6 +145,7 @@ class Campaign:
         pid = json.loads(await answers.readline())["pid"]
 
         def watch(line: Line) -> None:
+            seen(line)
             if plan and plan.due(line):
                 self.server.watch = lambda line: None
                 os.kill(pid, signal.SIGKILL)
@@ -161,11 +163,11 @@ class Campaign:
 
         Leaves the file as a dead process left it, for the next one to find.
         """
-        if not (self.run / "run.db").exists():
+        try:
+            with read_only(self.run) as read:
+                return Counter(identity(row) for row in read("select * from calls"))
+        except UserError:  # a life was too short for a ledger
             return Counter()
-        with closing(sqlite3.connect(f"file:{self.run / 'run.db'}?mode=ro", uri=True)) as db:
-            db.row_factory = sqlite3.Row
-            return Counter(identity(dict(row)) for row in db.execute("select * from calls"))
 
 
 Campaigning = Callable[[Path], AbstractAsyncContextManager[Campaign]]
@@ -229,9 +231,8 @@ async def undisturbed(campaigning: Campaigning, folder: Path) -> Reference:
     async with campaigning(folder) as whole:
         life = await whole.live("reference")
     assert not life.killed
-    with closing(sqlite3.connect(whole.run / "run.db")) as db:
-        db.row_factory = sqlite3.Row
-        rows = [dict(row) for row in db.execute("select * from calls order by rowid")]
+    with read_only(whole.run) as read:
+        rows = read("select * from calls order by rowid")
     steps = {identity(row): (row["document_id"], row["n"], row["node"]) for row in rows}
     last_calls = frozenset({row["document_id"]: identity(row) for row in rows}.values())
     calls = Counter(identity(row) for row in rows)

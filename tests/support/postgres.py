@@ -13,20 +13,29 @@ import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 PASSWORD = f"only-the-tests-know-{secrets.token_hex(4)}"
 UNPRIVILEGED = "nobody"
 
-# The server is asked to end when the shell's standard input is closed, which death of this process does as well.
+# The server is asked to end when the shell's standard input is closed, which death of this process does as well. A line
+# there restarts it: it is away for so many seconds.
 _KEEPER = """
 "$@" 0</dev/null &
 server=$!
-read -r _
+while read -r away; do
+    kill -INT $server
+    wait $server
+    sleep $away
+    "$@" 0</dev/null &
+    server=$!
+done
 kill -INT $server
 wait $server
 """
@@ -39,6 +48,28 @@ class Server:
     folder: Path
     dsn: str
     """Address of the database `postgres`, with the password of the one user there is."""
+    restart: Callable[[float], None]
+    """Ends the server with all its connections, and starts it again after so many seconds. Returns at once."""
+
+    def database(self, name: str) -> str:
+        """Make a new, empty database; return its address."""
+        import psycopg
+
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        return self.dsn.replace("/postgres?", f"/{name}?")
+
+    def cut(self, database: str = "postgres") -> int:
+        """End every connection of a session to a database; return how many there were."""
+        import psycopg
+
+        with psycopg.connect(self.dsn) as connection:
+            found = connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'autodata' AND datname = %s",
+                (database,),
+            )
+            return len(found.fetchall())
 
 
 def programs() -> Path:
@@ -90,11 +121,21 @@ def postgres() -> Iterator[Server]:
                     break
             else:
                 raise AssertionError("".join(lines))
+            # What it says of connections that are cut would fill the pipe, and then it would wait.
+            drained = threading.Thread(target=keeper.stderr.read)
+            drained.start()
             try:
-                yield Server(folder, f"postgresql://autodata:{PASSWORD}@/postgres?host={folder}")
+                dsn = f"postgresql://autodata:{PASSWORD}@/postgres?host={folder}"
+                yield Server(folder, dsn, partial(_restart, keeper))
             finally:
                 keeper.stdin.close()
-                keeper.stderr.read()
+                drained.join()
+
+
+def _restart(keeper: subprocess.Popen[str], away: float) -> None:
+    assert keeper.stdin
+    keeper.stdin.write(f"{away}\n")
+    keeper.stdin.flush()
 
 
 def _reachable(programs: Path, folder: Path) -> Path:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from autodata.checkpoints.ids import document_id
+from autodata.checkpoints.ledger import engine_of
+from autodata.checkpoints.places import ledger_place
 from autodata.checkpoints.records import Document
 from autodata.checkpoints.schema import TABLES
 from autodata.runner.config import RunConfig
@@ -97,17 +99,35 @@ async def run_session(
 def read_tables(folder: Path) -> Tables:
     """Return the rows of every table of a ledger, without times and addresses, in an order that is always the same."""
     tables: Tables = {}
-    with closing(sqlite3.connect(f"file:{folder / 'run.db'}?mode=ro", uri=True)) as db:
+    with read_only(folder) as read:
         for name, table in TABLES.items():
             if name == "spans":  # times and random ids: tests/graph/test_tracing.py looks at them
                 continue
             kept = {column for column in table.columns if column not in CLOCK and (name, column) not in ADDRESSED}
             columns = ", ".join(f'"{column}"' for column in sorted(kept))
-            tables[name] = sorted(db.execute(f'select {columns} from "{name}"'), key=repr)
+            rows = read(f'select {columns} from "{name}"')
+            tables[name] = sorted((tuple(row.values()) for row in rows), key=repr)
     # What was found out about a server is of that server, not of the run's results.
     # The target is the latest session's, and none of them either.
     tables["meta"] = [row for row in tables["meta"] if row[0] != "target" and not str(row[0]).startswith("endpoint:")]
     return tables
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[Callable[[str], list[dict[str, Any]]]]:
+    """Give what reads a folder's ledger, and leaves a file as a dead process left it."""
+    place = ledger_place(folder)
+    if isinstance(place, Path):
+        with closing(sqlite3.connect(f"file:{place}?mode=ro", uri=True)) as db:
+            db.row_factory = sqlite3.Row
+            yield lambda sql: [dict(row) for row in db.execute(sql)]
+        return
+    engine = engine_of(place)
+    engine.open_reading()
+    try:
+        yield lambda sql: engine.query(sql, ())
+    finally:
+        engine.close_reading()
 
 
 def journalled(calls: Sequence[Mapping[str, Any]]) -> set[str]:

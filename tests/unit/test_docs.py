@@ -272,8 +272,9 @@ def test_help_holds_an_example_that_is_real(name: str) -> None:
 
 
 def needs_a_model(words: Sequence[str]) -> bool:
-    """Whether a real model or server must answer: those commands are run in tests/e2e."""
-    return list(words) == ["autodata", "demo"] or "--server" in words or "--embeddings" in words
+    """Whether a real model or server must answer: those commands are run in tests/e2e, with a queue in tests/kill."""
+    alone = list(words) == ["autodata", "demo"] or words[1] == "worker"
+    return alone or not {"--server", "--embeddings", "--queue"}.isdisjoint(words)
 
 
 def simulated(path: Path) -> None:

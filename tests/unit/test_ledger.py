@@ -20,15 +20,15 @@ from typing import Any
 
 import pytest
 
-from autodata.checkpoints import known_calls, ledger_file
-from autodata.checkpoints import ledger as ledger_module
+from autodata.checkpoints import known_calls, ledger_file, sqlite_engine
 from autodata.checkpoints.document_queue import DocumentQueue
 from autodata.checkpoints.errors import DiskFailed, RunFailed, UserError
-from autodata.checkpoints.ledger import Ledger, MemoryLedger, open_readonly, run_lock
+from autodata.checkpoints.ledger import Ledger, MemoryLedger, Reader, open_readonly, run_lock
 from autodata.checkpoints.protocols import Blobs, Journal, Store
 from autodata.checkpoints.queries.chosen import read_chosen
 from autodata.checkpoints.records import Stage
 from autodata.checkpoints.schema import SCHEMA, SCHEMA_VERSION, TABLES, schema_sql
+from autodata.checkpoints.sqlite_engine import SqliteEngine
 from autodata.corpus.summary import summarise
 from tests.support.commands import invoke
 
@@ -37,6 +37,12 @@ ROUND = {"round_id": "r1", "document_id": "d1", "thread_id": "main/d1", "n": 1}
 ATTEMPT = {"attempt_id": "r1/weak/0", "round_id": "r1", "candidate_id": "c1", "stage": Stage.WEAK, "idx": 0}
 ATTEMPT |= {"answer": "Forty-two.", "chars": 10, "truncated": False, "answered": True, "mode": {"max_tokens": 64}}
 CALL = {"key": "k1", "role": "challenger", "model": "m", "response": "{}", "created_at": "2030-01-01T00:00:00Z"}
+
+
+def engine_of(ledger: Reader) -> SqliteEngine:
+    engine = ledger._engine
+    assert isinstance(engine, SqliteEngine)
+    return engine
 
 
 def call(key: str, **more: Any) -> dict[str, Any]:
@@ -198,7 +204,7 @@ async def test_a_document_is_counted_and_listed_without_its_text(path: Path, mon
         db.set_authorizer(note)
         return db
 
-    monkeypatch.setattr(ledger_module, "connect", watched)
+    monkeypatch.setattr(sqlite_engine, "connect", watched)
     for command in (["status"], ["status", "--json"], ["show"], ["show", "--json"], ["compare"], ["compare", "--json"]):
         result = await asyncio.to_thread(invoke, command[0], path.parent, *command[1:])
         assert result.exit_code == 0, result.output
@@ -219,14 +225,14 @@ async def test_the_file_is_written_as_promised(path: Path) -> None:
 
         def settings() -> list[Any]:
             names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
-            return [ledger._write_db.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
+            return [engine_of(ledger).write_db.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
 
         assert ledger._writing.submit(settings).result() == ["wal", 2, 1, 30_000]
 
 
 async def test_sqlite_refuses_to_be_called_on_the_event_loop(path: Path) -> None:
     async with Ledger.open(path) as ledger:
-        for db in (ledger._write_db, ledger._read_db):
+        for db in (engine_of(ledger).write_db, engine_of(ledger).read_db):
             with pytest.raises(sqlite3.ProgrammingError, match="thread"):
                 db.execute("SELECT 1")
 
@@ -472,7 +478,7 @@ async def test_calls_not_in_the_journal_cost_no_query(path: Path) -> None:
         assert await ledger.find_call("k3", "") is None  # the keys of a thread are read once
         await ledger.save(calls=[call("k2")])
         queries: list[str] = []
-        ledger._reading.submit(ledger._read_db.set_trace_callback, queries.append).result()
+        ledger._reading.submit(engine_of(ledger).read_db.set_trace_callback, queries.append).result()
         assert await ledger.find_call("k3", "") is None
         assert queries == []
         assert await ledger.find_call("k1", "") is not None
@@ -715,7 +721,7 @@ async def test_a_disk_that_fails_in_the_middle_of_a_run(path: Path, pragma: str,
     large = [DOCUMENT | {"document_id": f"large{i}", "text": "x" * 100_000} for i in range(20)]
     async with Ledger.open(path) as ledger:
         await ledger.save(documents=[DOCUMENT])
-        ledger._writing.submit(lambda: ledger._write_db.execute(f"PRAGMA {pragma}").fetchall()).result()
+        ledger._writing.submit(lambda: engine_of(ledger).write_db.execute(f"PRAGMA {pragma}").fetchall()).result()
         gate = threading.Event()
         ledger._writing.submit(gate.wait)
         saves = [
@@ -727,7 +733,7 @@ async def test_a_disk_that_fails_in_the_middle_of_a_run(path: Path, pragma: str,
         gate.set()
         outcomes = await asyncio.gather(*saves, return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [DiskFailed] * 3
-        ledger._writing.submit(lambda: ledger._write_db.execute("PRAGMA query_only = OFF")).result()
+        ledger._writing.submit(lambda: engine_of(ledger).write_db.execute("PRAGMA query_only = OFF")).result()
         with pytest.raises(RunFailed, match=words) as failed:
             await ledger.save(calls=[call("later")])
         assert "\n" not in str(failed.value)
@@ -740,7 +746,6 @@ async def test_a_disk_that_fails_in_the_middle_of_a_run(path: Path, pragma: str,
 
 
 async def test_a_full_disk_at_the_start(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from autodata.checkpoints import ledger as module
 
     connect = ledger_file.connect
 
@@ -750,7 +755,7 @@ async def test_a_full_disk_at_the_start(path: Path, monkeypatch: pytest.MonkeyPa
         return db
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "connect", on_a_small_disk)
+        patch.setattr(sqlite_engine, "connect", on_a_small_disk)
         with pytest.raises(RunFailed, match="full: free some space"):
             async with Ledger.open(path):
                 pass

@@ -1,0 +1,70 @@
+"""A Postgres server as ledger and checkpoints reach it (extra `postgres`): its address in parts, its errors in a line.
+
+The address, which may hold a password, is in memory only: no error text, log or row contains it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from autodata.checkpoints.errors import UserError
+
+CONNECT_SECONDS: Final = 10
+"""How long to wait for the server before it is said to be out of reach, where the address does not say."""
+
+RECONNECT_SECONDS: Final = 120.0
+"""How long a session waits for a server that went away before it gives up: a restart takes less."""
+
+LONGEST_PAUSE: Final = 2.0
+"""Seconds between two tries at most."""
+
+REQUIRE_LEASE: Final = "SELECT autodata.require_lease(%s)"
+"""What a worker's transaction begins with: it fails where the worker's lease was ended."""
+
+LEASE_LOST: Final = "ADLST"
+"""The SQLSTATE of that failure."""
+
+SHAPE: Final = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+
+# The pool tries again by itself and says so on stderr, where progress is shown; what fails for good is raised.
+logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())
+
+
+def connection_arguments(dsn: str, variable: str) -> dict[str, Any]:
+    """Return an address in parts. Raises UserError where it is none.
+
+    The library's own complaint quotes the address, so it is not passed on. Statements are never prepared: a pool
+    between here and the server may give each transaction another session.
+    """
+    try:
+        parts = conninfo_to_dict(dsn)
+    except psycopg.Error:
+        raise UserError(f"{variable}: this is no Postgres address: use one like {SHAPE}") from None
+    own = {"connect_timeout": CONNECT_SECONDS, "application_name": "autodata"}
+    return {**own, **parts, "autocommit": True, "prepare_threshold": None}
+
+
+def text_of(error: Exception, arguments: Mapping[str, Any] | None = None) -> str:
+    """Return an error's text on one line, without the password."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    password = str((arguments or {}).get("password") or "")
+    return text.replace(password, "***") if password else text
+
+
+def unreachable(error: Exception, arguments: Mapping[str, Any], variable: str) -> UserError:
+    """Return what the user reads of a server that could not be reached."""
+    return UserError(
+        f"{variable}: the Postgres server cannot be reached ({text_of(error, arguments)}): see that it runs, and that"
+        f" {variable} names it: {SHAPE}"
+    )
+
+
+def passes(error: psycopg.Error) -> bool:
+    """Whether an error is one that the same statements may not meet again: a lost connection, a restart, a deadlock."""
+    lasting = (psycopg.errors.InsufficientPrivilege, psycopg.errors.DiskFull, psycopg.errors.ConfigurationLimitExceeded)
+    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and not isinstance(error, lasting)
