@@ -49,8 +49,8 @@ def calibrate(
     from autodata.jobs.calibration.calibrate import calibrate as work
     from autodata.jobs.calibration.labels import read_labels
 
-    if not (run / "run.db").is_file():
-        raise UserError(f"{run} holds no run: give the folder of one")
+    if not run.is_dir():
+        raise UserError(f"{run}: no such folder: give the folder of a run")
     if plot is not None:
         require_picture(plot)
     settings = find_settings(run / "config.toml", run, bounds(max_calls, max_tokens, max_usd, None))

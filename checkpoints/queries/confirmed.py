@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from autodata.checkpoints.ledger import Reader
 
 _CONFIRMED = """
-SELECT r.document_id, v.planned AS attempts, v.decision = 'accept' AS passed,
-    v.weak_mean AS weak, v.strong_mean AS strong, v.gap,
-    s.weak_mean AS selecting_weak, s.strong_mean AS selecting_strong, s.gap AS selecting_gap,
-    EXISTS (SELECT 1 FROM examples e WHERE e.round_id = r.round_id) AS accepted
-FROM verdicts v JOIN rounds r USING (round_id) JOIN documents d USING (document_id)
+SELECT r.document_id, v.planned AS attempts, v.decision, v.weak_mean AS weak, v.strong_mean AS strong, v.gap,
+    s.weak_mean AS selecting_weak, s.strong_mean AS selecting_strong, s.gap AS selecting_gap, e.example_id
+FROM verdicts v JOIN rounds r ON r.round_id = v.round_id JOIN documents d ON d.document_id = r.document_id
     LEFT JOIN verdicts s ON s.round_id = r.round_id AND s.stage = 'strong'
+    LEFT JOIN examples e ON e.round_id = r.round_id
 WHERE v.stage = 'confirm' AND d.status != 'dropped' AND r.outcome != 'edited' ORDER BY r.rowid
 """
 _AUDITED = """
-SELECT count(*) AS candidates, coalesce(sum(NOT json_extract(quality, '$.audit.passed')), 0) AS refused,
-    coalesce(sum((SELECT count(*) FROM json_each(quality, '$.audit.canaries'))), 0) AS canaries,
-    coalesce(sum(json_extract(quality, '$.audit.closed_context') IS NOT NULL), 0) AS closed_contexts
-FROM rounds JOIN documents USING (document_id)
-WHERE json_extract(quality, '$.audit') IS NOT NULL AND outcome != 'edited' AND documents.status != 'dropped'
+SELECT r.quality FROM rounds r JOIN documents d ON d.document_id = r.document_id
+WHERE r.quality LIKE '%"audit":%' AND r.outcome != 'edited' AND d.status != 'dropped'
 """
 
 
@@ -31,10 +28,19 @@ async def confirmed_rounds(ledger: Reader) -> list[dict[str, Any]]:
     `attempts` are the fresh ones of each solver, `weak`, `strong` and `gap` their means, the selecting ones None where
     attempts stopped early.
     """
-    return await ledger.read(_CONFIRMED)
+    rows = await ledger.read(_CONFIRMED)
+    for row in rows:
+        row["passed"], row["accepted"] = row.pop("decision") == "accept", row.pop("example_id") is not None
+    return rows
 
 
 async def audited_rounds(ledger: Reader) -> dict[str, int]:
     """Return (candidates, refused, canaries, closed_contexts): how many were audited, and what was tried at them."""
-    [row] = await ledger.read(_AUDITED)
-    return row
+    found = [json.loads(row["quality"]).get("audit") for row in await ledger.read(_AUDITED)]
+    audits = [audit for audit in found if isinstance(audit, dict)]
+    return {
+        "candidates": len(audits),
+        "refused": sum(not audit.get("passed") for audit in audits),
+        "canaries": sum(len(audit.get("canaries") or ()) for audit in audits),
+        "closed_contexts": sum(audit.get("closed_context") is not None for audit in audits),
+    }

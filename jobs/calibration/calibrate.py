@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from autodata.checkpoints.errors import RunFailed, UserError
-from autodata.checkpoints.ledger import open_readonly
 from autodata.checkpoints.queries.calibration import judged_attempts, reviewed_verdicts, scored_attempts
 from autodata.checkpoints.records import Stage
 from autodata.domains.acceptance.policies import Measure
@@ -25,6 +24,7 @@ from autodata.jobs.calibration.flips import Marked, attempts_for, guard_band, pl
 from autodata.jobs.calibration.labels import Label, agreement_with
 from autodata.jobs.calibration.remark import EVALUATION, Remarked, calls_of, remarked
 from autodata.jobs.calibration.sample import Sampled, sampled
+from autodata.jobs.run_ledger import ledger_of
 from autodata.nodes.context import Context
 from autodata.runner.config import RunConfig
 from autodata.runner.run_folder import open_run_folder
@@ -58,7 +58,7 @@ class Plan:
 
 async def plan(run: Path, config: RunConfig, wanted: Wanted) -> Plan:
     """Return which attempts would be marked again, and the calls. Raises UserError where no judge marked any."""
-    async with open_readonly(run / "run.db") as ledger:
+    async with ledger_of(run) as ledger:
         rows = await judged_attempts(ledger)
     if not rows:
         raise UserError(f"{run}: no attempt of a closed round was marked by a judge: there is nothing to calibrate")
@@ -121,7 +121,7 @@ def _rounds(rows: Sequence[Mapping[str, Any]], domain: Domain) -> list[dict[Stag
     for row in rows:
         candidate = domain.scorer.candidate(json.loads(row["candidate"]))
         weights = tuple(weight for _, weight in domain.scorer.criteria(candidate))
-        met = tuple(map(bool, json.loads(row["met"]))) if row["decided_by"] == "judge" else ()
+        met = row["met"] if row["decided_by"] == "judge" else ()
         one = Marked(Fraction(row["score"]), weights, met if len(met) == len(weights) else ())
         rounds.setdefault(row["round_id"], {stage: [] for stage in Stage})[Stage(row["stage"])].append(one)
     return [{stage: tuple(made) for stage, made in one.items()} for one in rounds.values()]

@@ -60,6 +60,6 @@ def _sampled(row: Mapping[str, Any], stratum: str) -> Sampled:
         document_id=row["document_id"],
         answer=row["answer"],
         candidate=json.loads(row["candidate"]),
-        met=tuple(map(bool, json.loads(row["met"]))),
+        met=row["met"],
         stratum=stratum,
     )

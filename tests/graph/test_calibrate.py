@@ -12,9 +12,10 @@ from typer.testing import CliRunner
 
 from autodata.checkpoints.ledger import open_readonly
 from autodata.checkpoints.queries.measured import use_by_document
+from autodata.checkpoints.records import Document
 from autodata.cli.app import app
 from autodata.jobs.calibration import agreement, flips
-from tests.graph.test_confirm import QUICK, Document, settings
+from tests.graph.test_runner import QUICK, settings
 from tests.support.runs import read_tables, run_session
 
 NOISE = 0.1

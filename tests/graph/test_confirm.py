@@ -139,7 +139,7 @@ async def test_a_run_confirms_resumes_and_reports(tmp_path: Path) -> None:
     async with open_readonly(tmp_path / "run.db") as ledger:
         [row] = await confirmed_rounds(ledger)
         found = (await summarise(ledger))["confirmed"]
-    assert (row["attempts"], row["passed"], row["accepted"]) == (2, 1, 1)
+    assert (row["attempts"], row["passed"], row["accepted"]) == (2, True, True)
     assert (found["attempts"], found["candidates"], found["refused"]) == (2, 1, 0)
     assert found["gap"]["confirmed"] == pytest.approx(row["gap"])
     assert found["shrinkage"]["value"] == pytest.approx(row["selecting_gap"] - row["gap"])

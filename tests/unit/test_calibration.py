@@ -37,7 +37,7 @@ def row(number: int, stage: str, score: float) -> dict[str, Any]:
         "answer": "x",
         "n": 1,
     }
-    return {**about, "stage": stage, "score_value": score, "document_id": "d", "candidate": "{}", "met": "[1,0]"}
+    return {**about, "stage": stage, "score_value": score, "document_id": "d", "candidate": "{}", "met": (True, False)}
 
 
 def test_a_sample_has_every_stratum_and_a_larger_one_holds_a_smaller() -> None:
