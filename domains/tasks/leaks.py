@@ -36,7 +36,7 @@ class Leak:
 
 
 def leaks(task_type: TaskType, candidate: Candidate) -> list[Leak]:
-    """Return the leaks of a candidate, the longest of each check and part.
+    """Return the leaks of a candidate, of each check the one with the longest evidence.
 
     Criteria that describe errors are left out: to name an error tells nothing of the answer. A text of fewer than `RUN`
     words counts where all of it stands there, from five words on.
@@ -48,7 +48,11 @@ def leaks(task_type: TaskType, candidate: Candidate) -> list[Leak]:
     found = [*_told("answer", {"reference answer": candidate.reference_answer}, shown), *_told("rubric", rubric, shown)]
     for where, text in rubric.items():
         found += [Leak("source_in_rubric", where, phrase) for phrase in paper_references(text)[:1]]
-    return found
+    longest: dict[str, Leak] = {}
+    for leak in found:  # a round's notes travel in its state
+        if leak.check not in longest or len(leak.evidence) > len(longest[leak.check].evidence):
+            longest[leak.check] = leak
+    return list(longest.values())
 
 
 def _told(what: str, parts: Mapping[str, str], shown: Mapping[str, str]) -> list[Leak]:
