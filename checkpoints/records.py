@@ -258,5 +258,6 @@ class Example(Record):
     """How much a trainer can learn from it, as the loop judge sees it, where a domain has one."""
     judgement: dict[str, Any] | None = None
     """What the loop judge found, whole."""
-    confirmed: Confirmation | None = None
+    # Left out where there is none, so that an example of any other run is written as it was before there were any.
+    confirmed: Confirmation | None = Field(default=None, exclude_if=lambda found: found is None)
     """What fresh attempts scored, in a run that confirms its examples."""

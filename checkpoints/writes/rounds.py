@@ -193,7 +193,7 @@ async def record_accepted(store: Store, closed: Round, example: Example, *, tied
                 "example_id": example.example_id,
                 "document_id": example.document_id,
                 "round_id": closed.round_id,
-                "example": canonical_json(_kept(example)),
+                "example": canonical_json(_plain(example)),
                 **_means(example),
                 "rounds": example.rounds,
                 "question_key": closed.question_key,
@@ -201,11 +201,6 @@ async def record_accepted(store: Store, closed: Round, example: Example, *, tied
             }
         ],
     )
-
-
-def _kept(example: Example) -> dict[str, Any]:
-    """Return an example as its row holds it: without fresh attempts as it was held before there were any."""
-    return {name: value for name, value in _plain(example).items() if name != "confirmed" or value is not None}
 
 
 def _open_row(opened: OpenRound) -> dict[str, Any]:
