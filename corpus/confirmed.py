@@ -34,11 +34,3 @@ def _side(rows: Sequence[Mapping[str, Any]], both: Sequence[Mapping[str, Any]], 
     fresh = mean_interval([row[side] for row in rows])
     selecting = fmean([row[f"selecting_{side}"] for row in both]) if both else None
     return {"selecting": selecting, "confirmed": fresh.value, "low": fresh.low, "high": fresh.high}
-
-
-def said(side: Mapping[str, float | None]) -> str:
-    """Return a confirmed figure with its interval in words, for instance `0.21 [0.18, 0.24]`."""
-    if side["confirmed"] is None:
-        return "-"
-    bounds = "" if side["low"] is None else f" [{side['low']:.2f}, {side['high']:.2f}]"
-    return f"{side['confirmed']:.2f}{bounds}"
