@@ -1,8 +1,8 @@
 """The checkpoint saver of a shared deployment: Postgres (extra `postgres`), one database for many runs.
 
 Only this module imports the database's libraries; import it through `autodata.runner.checkpointer`. What goes into the
-database is what the file saver keeps, and no more: a run's ledger and journal stay in its folder. The address, which
-may hold a password, is in memory only: no error text, log or row contains it.
+database is what the file saver keeps, and no more; where a run's ledger is, `[ledger]` says. The address, which may
+hold a password, is in memory only: no error text, log or row contains it.
 """
 
 from __future__ import annotations
