@@ -21,6 +21,7 @@ from autodata.cli.figures import (
     figure,
     may_be_billed,
     repeated_questions,
+    stopping_line,
 )
 from autodata.cli.signals import signal_rows
 from autodata.cli.terminal import AsJson, RunArgument, console, print_json
@@ -92,8 +93,7 @@ def _show(
     if rows := {label: text for label, text in signal_rows(summary).items() if text}:
         out.print()
         out.print(_signals(rows))
-    if repeated := summary["shared_questions"]:
-        out.print("\n" + repeated_questions(repeated), soft_wrap=True)
+    _show_examples(out, summary)
     if any(summary["labels"].values()):
         counted = ", ".join(f"{decision} {count:,}" for decision, count in summary["labels"].items())
         out.print(f"\nReviewed by people: {counted}", highlight=False)
@@ -113,6 +113,14 @@ def _show(
         if len(errors) > SHOWN_ERRORS:
             left = sum(len(one["documents"]) for one in errors[SHOWN_ERRORS:])
             out.print(f"and {left:,} more, for other causes: autodata show {run} --errored", soft_wrap=True)
+
+
+def _show_examples(out: Console, summary: Mapping[str, Any]) -> None:
+    """Print what accepted examples share, and what adaptive stopping loses of them."""
+    if repeated := summary["shared_questions"]:
+        out.print("\n" + repeated_questions(repeated), soft_wrap=True)
+    if stopping := summary["stopping"]:
+        out.print("\n" + stopping_line(stopping), highlight=False, soft_wrap=True)
 
 
 def _show_adjustments(out: Console, endpoints: Mapping[str, Any]) -> None:

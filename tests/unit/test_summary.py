@@ -135,6 +135,7 @@ async def test_every_number(ledger: Ledger, tmp_path: Path) -> None:
         "audited": None,
         "rounds_per_accepted": pytest.approx(7 / 3),
         "calls_per_accepted": pytest.approx(5 / 3),
+        "stopping": None,
         "awaiting_review": 0,
         "shared_questions": [],
         "labels": {"approve": 0, "edit": 0, "reject": 0},
@@ -161,6 +162,7 @@ async def test_an_empty_ledger(ledger: Ledger) -> None:
         "target",
         "confirmed",
         "audited",
+        "stopping",
     }
     assert summary["cached_share_by_role"] == {}
     assert summary["calls_by_role"] == {}
