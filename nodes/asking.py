@@ -7,6 +7,7 @@ from dataclasses import replace
 from autodata.checkpoints.records import Candidate
 from autodata.domains.tasks.base import Scored, marks_of
 from autodata.models.structured import schema_text
+from autodata.nodes.context import FENCED_BY_PLACE
 from autodata.nodes.step import Step
 from autodata.prompts import fence
 
@@ -22,15 +23,16 @@ async def marked_by_judge(
     task_type, shown = step.services.domain.scorer, candidate or step.candidate
     prompt = step.services.pack["verifier"]
     schema = marks_of(task_type, shown, verdict_alone=prompt.front.verdict_alone)
+    site = replace(step.site("verifier", index=index), role=role)
+    place = [step.candidate_id, site.thread_id, site.n, site.node, site.role, site.index]
     messages = prompt.render(
         {
             "context": fence("context", shown.context),
             "question": fence("question", shown.question),
-            "answer": fence("answer", answer),
+            "answer": fence("answer", answer, *(place if step.services.fences == FENCED_BY_PLACE else ())),
             "schema": schema_text(schema),
             **task_type.judged_by(shown),
         }
     )
-    site = replace(step.site("verifier", index=index), role=role)
     found, _ = await step.services.caller.parsed(site, messages, schema)
     return task_type.scored(shown, found)

@@ -23,6 +23,11 @@ from autodata.nodes.novelty import AcceptedQuestions
 from autodata.nodes.state import State, new_state
 from autodata.prompts import PromptPack
 
+FENCED_BY_TEXT = 1
+"""Answers are fenced for judges by the hash of their text alone, as in run folders from before there was another."""
+FENCED_BY_PLACE = 2
+"""By the hash of the text, the candidate and the place of the call."""
+
 
 @dataclass(frozen=True)
 class Services:
@@ -46,6 +51,8 @@ class Services:
     """What is looked at besides the gates; what is paid for, in a graph that has the node for it."""
     confirm: ConfirmConfig = NO_CONFIRMING
     """Fresh attempts at accepted examples, in a graph that has the node for it."""
+    fences: int = FENCED_BY_PLACE
+    """How answers are fenced for judges: `FENCED_BY_TEXT` or `FENCED_BY_PLACE`."""
     novelty: AcceptedQuestions | None = None
     """What near-duplicates of accepted questions are known by; None where they are not refused."""
     stopping: AdaptiveStopping | None = None

@@ -42,6 +42,7 @@ from autodata.prompts import PromptPack
 from autodata.runner.checkpointer import open_run_saver
 from autodata.runner.config import RunConfig, load_config, read_config
 from autodata.runner.destinations import destinations
+from autodata.runner.fences import fences_of
 from autodata.runner.ingest import add_documents
 from autodata.runner.outcome import InARow
 from autodata.runner.run_folder import note_known, open_ledger, require_prices, spent_budget
@@ -102,6 +103,8 @@ class ServerRuntime:
     serving: LocalServing
     simulated: bool
     searches: Searches
+    fences: int
+    """How the server's folder fences answers for judges."""
     pool: Pool = field(default_factory=Pool)
     in_a_row: dict[str, InARow] = field(default_factory=dict)
     """By thread: its latest documents, as long as they errored for the same cause."""
@@ -201,6 +204,7 @@ class ServerRuntime:
             max_rounds=pinned.max_rounds,
             run_seed=pinned.seed,
             review=pinned.review,
+            fences=self.fences,
         )
 
     def reviewing(self, domain: Domain, context: ServedContext) -> Reviewing:
@@ -247,7 +251,8 @@ async def open_server_runtime() -> AsyncIterator[ServerRuntime]:
         logger.info(destinations(_all_models(config), server_traces))
         for warning in cautions(config.chosen_domain, config.roles()):
             logger.warning(warning)
-        yield ServerRuntime(config, folder, ledger, saver, budget, stack, serving, simulated, searches)
+        fences = await fences_of(ledger)
+        yield ServerRuntime(config, folder, ledger, saver, budget, stack, serving, simulated, searches, fences)
 
 
 def _all_models(config: RunConfig) -> list[ModelSettings]:

@@ -31,7 +31,7 @@ from pydantic import Field, PrivateAttr
 
 from autodata.checkpoints.ids import digest
 from autodata.models.simulated import legal, optimizer, science, variety
-from autodata.models.simulated.fences import fenced
+from autodata.models.simulated.fences import fenced, named_by_text
 from autodata.models.simulated.rules import effects_on_review, effects_on_writing
 from autodata.models.simulated.world import (
     META_WORLD,
@@ -117,7 +117,9 @@ class SimulatedChatModel(BaseChatModel):
     def reply(self, turns: Sequence[Mapping[str, str]], seed: int) -> tuple[str, str]:
         """Return the reply's text and finish reason. Raises SimulatedError where the world injects one."""
         prompt = "\n\n".join(turn["content"] for turn in turns)
-        key = digest([[turn["content"] for turn in turns], seed, key_of(self.world), self.solver], 64)
+        key = digest(
+            [[named_by_text(turn["content"], "answer") for turn in turns], seed, key_of(self.world), self.solver], 64
+        )
         rng = random.Random(key)  # noqa: S311 - a reproducible world
         faults = self.world.faults
         if faults.outage:
