@@ -24,7 +24,8 @@ from autodata.checkpoints.ledger import Ledger, Reader, open_readonly
 from autodata.checkpoints.places import POINTER, begin_shared, ledger_place, place_of
 from autodata.checkpoints.postgres_engine import PostgresEngine
 from autodata.checkpoints.schema import TABLES, Table
-from autodata.runner.config import LedgerConfig, RunConfig
+from autodata.runner.config import RunConfig
+from autodata.runner.places import LedgerConfig
 from autodata.runner.run_folder import open_ledger, open_run_folder
 from autodata.runner.shared import attach
 from tests.support.commands import invoke, parsed
