@@ -84,7 +84,8 @@ class World(Settings):
     document_spread: float = Field(default=0.0, ge=0)
     """Standard deviation of what a document itself adds to the difficulty of its questions, in logits."""
     document_rules: float = Field(default=0.0, ge=0)
-    """Standard deviation of the factor, 1 on average and never below 0, by which a rule's effects differ by document."""
+    """Standard deviation of the factor, 1 on average and never below 0, by which a rule's effects differ by document.
+    """
     faults: Faults = Faults()
 
 

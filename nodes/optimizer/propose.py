@@ -15,6 +15,7 @@ from autodata.nodes.optimizer.checks import Check, checker
 from autodata.nodes.optimizer.edit_sandbox import EditSandbox
 from autodata.nodes.optimizer.editor import edit_session
 from autodata.nodes.optimizer.events import AnalysedEvent, EditedEvent
+from autodata.nodes.optimizer.select import merge_of, plan_of
 from autodata.nodes.optimizer.state import OptContext, OptState, Search
 from autodata.prompts import PromptPack
 
@@ -63,7 +64,8 @@ async def edit(state: OptState, runtime: Runtime[OptContext]) -> dict[str, Any]:
     refusals = [f"{one.action} {one.file}: {one.reason}" for one in session.refusals]
     mutant = session.pack
     made = None if mutant.version == parent.version else await _new_pack(search, state, mutant, session.summary)
-    await record_edit(search.archive.store, n, session.recorded(), made)
+    plan = plan_of(await search.archive.iteration(n))
+    await record_edit(search.archive.store, n, {**plan, **session.recorded()}, made)
     search.on_event(EditedEvent(n=n, summary=session.summary, refusals=refusals))
     return {
         "mutant": mutant.version,
@@ -71,6 +73,20 @@ async def edit(state: OptState, runtime: Runtime[OptContext]) -> dict[str, Any]:
         "refusals": refusals[:20],
         "problems": session.problems,
     }
+
+
+async def merge(state: OptState, runtime: Runtime[OptContext]) -> dict[str, Any]:
+    """Combine the parent's edits with those of its partner. No model is asked."""
+    search, n, partner = runtime.context.search, state["n"], state["partner"]
+    mutant = await merge_of(search, await search.archive.evidence(), state["parent"], partner)
+    if mutant is None:
+        return {"outcome": "unchanged", "reason": f"what pack {partner} changed touches the same lines"}
+    made_by = {one.pack: one.iteration for one in await search.archive.evidence()}
+    summary = f"merged with the pack of iteration {made_by[partner]}"
+    made = await _new_pack(search, state, mutant, summary)
+    await record_edit(search.archive.store, n, {"merged": partner, "summary": summary}, made)
+    search.on_event(EditedEvent(n=n, summary=summary, refusals=[]))
+    return {"mutant": mutant.version, "summary": summary}
 
 
 async def _new_pack(search: Search, state: OptState, mutant: PromptPack, summary: str) -> NewPack | None:

@@ -31,6 +31,7 @@ from autodata.nodes.optimizer.evaluator import EvaluationRequest, Evaluator, Tri
 from autodata.nodes.optimizer.ngrams import Shingles
 from autodata.nodes.optimizer.settings import OPTIMIZER_DEFAULTS
 from autodata.nodes.optimizer.state import OptContext, Result, Search
+from autodata.nodes.optimizer.strategies import acceptance_of, estimator_of, selector_of
 from autodata.nodes.optimizer.trajectories import Trajectories
 from autodata.prompts import load_pack
 from autodata.prompts.roles import OPTIMIZER_ROLES
@@ -92,7 +93,7 @@ class Optimization:
     ) -> None:
         self._config, self._run_folder = config, run_folder
         self.ledger, self.outcome = run_folder.ledger, Outcome(notes=run_folder.tracer.notes)
-        self.archive = LedgerArchive(run_folder.ledger, run_folder.pack, run_folder.ledger)
+        self.archive = LedgerArchive(run_folder.ledger, run_folder.pack, run_folder.ledger, batch=config.optimize.wave)
         self._evaluator = evaluator or self._documents_evaluator()
         self._trajectories = trajectories or _trajectories(config, run_folder)
         self._graph: Any = build_optimizer().compile(checkpointer=run_folder.saver)
@@ -221,8 +222,8 @@ class Optimization:
     async def search(self) -> Search:
         """Return what the optimiser's nodes share in this session."""
         settings = self._config.optimize
-        held_out = [*await self.archive.documents("validate"), *await self.archive.documents("test")]
-        texts = [await self.ledger.get(f"document/{document}") for document in held_out]
+        documents = [document for split in SPLITS for document in await self.archive.documents(split)]
+        texts = [await self.ledger.get(f"document/{document}") for document in documents]
         return Search(
             settings=settings,
             archive=self.archive,
@@ -233,6 +234,9 @@ class Optimization:
             baseline=self._run_folder.pack,
             protected=await asyncio.to_thread(Shingles, texts, settings.ngram),
             run_seed=self._config.seed,
+            estimator=estimator_of(settings),
+            selector=selector_of(settings),
+            acceptance=acceptance_of(settings),
             on_event=self._report,
         )
 
@@ -254,7 +258,7 @@ class Optimization:
             return
         winner = await meta_value(self.ledger, "sealed")
         if winner is None:
-            winner = await self.archive.winner(confirmed=bool(search.settings.confirm))
+            winner = await self.archive.winner(search.settings)
             await record_meta(self.ledger, {"sealed": winner})
         for version in dict.fromkeys([self._run_folder.pack.version, winner]):
             await examine(search, await self.archive.pack(version), "test", 0, iteration=0)
