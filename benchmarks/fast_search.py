@@ -26,12 +26,11 @@ from autodata.models.simulated.rules import Effects
 from autodata.models.simulated.world import World
 from autodata.nodes.optimizer.edit_sandbox import EditSandbox, Refused
 from autodata.nodes.optimizer.estimate import Evidence
-from autodata.nodes.optimizer.evaluate import training_id
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Trial
 from autodata.nodes.optimizer.population import CONFIRM, Member
 from autodata.nodes.optimizer.propose import merge
 from autodata.nodes.optimizer.schemas import Edit
-from autodata.nodes.optimizer.select import evaluate_parent, plan_of, select_parent
+from autodata.nodes.optimizer.select import evaluate_parent, merge_of, plan_of, select_parent
 from autodata.nodes.optimizer.settings import OptimizeConfig
 from autodata.nodes.optimizer.state import OptContext, OptState, Result, Search
 from autodata.nodes.optimizer.strategies import acceptance_of, estimator_of, selector_of
@@ -301,7 +300,9 @@ class Point:
     reported: float
 
 
-async def search_in(worlds: Worlds, settings: OptimizeConfig, seed: int, budget: int, *, best_of: bool = False) -> list[Point]:
+async def search_in(
+    worlds: Worlds, settings: OptimizeConfig, seed: int, budget: int, *, best_of: bool = False
+) -> list[Point]:
     """Run one search until its calls are spent; return the leader after each iteration.
 
     `best_of`: no population; every edit is one of the baseline.
@@ -333,7 +334,9 @@ async def search_in(worlds: Worlds, settings: OptimizeConfig, seed: int, budget:
         if state.get("over"):
             break
         if not state["outcome"]:
-            state |= cast("Any", await (merge(state, runtime) if state["partner"] else _proposed(search, state)))
+            state |= cast(
+                "Any", await (_merging(search, state, runtime) if state["partner"] else _proposed(search, state))
+            )
         if not state["outcome"]:
             state |= cast("Any", await validate(state, runtime))
             state |= cast("Any", await decide(state, runtime))
@@ -360,6 +363,15 @@ async def _point(search: Search, archive: MemoryArchive, worlds: Worlds, evaluat
     members = [one for one in evidence if one.member and one.validated]
     leader = max(members, key=lambda one: (estimates.rate(one.pack), -one.iteration)).pack
     return Point(evaluator.calls, worlds.rate(evaluator.rules(archive.texts[leader])), estimates.rate(leader))
+
+
+async def _merging(search: Search, state: OptState, runtime: Any) -> dict[str, Any]:
+    archive = cast("MemoryArchive", search.archive)
+    mutant = await merge_of(search, await archive.evidence(), state["parent"], state["partner"])
+    made = await merge(state, runtime)
+    if mutant is not None:
+        archive.texts[mutant.version] = mutant
+    return made
 
 
 async def _proposed(search: Search, state: OptState) -> dict[str, Any]:
@@ -394,4 +406,6 @@ async def _proposed(search: Search, state: OptState) -> dict[str, Any]:
     row = await archive.iteration(n)
     await record_edit(archive.store, n, {**plan_of(row), "summary": turn["summary"]}, made)
     unchanged = mutant.version == parent.version
-    return {"mutant": mutant.version, "summary": turn["summary"]} | ({"outcome": "unchanged", "reason": ""} if unchanged else {})
+    return {"mutant": mutant.version, "summary": turn["summary"]} | (
+        {"outcome": "unchanged", "reason": ""} if unchanged else {}
+    )
