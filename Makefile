@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # What one stage or worker has compiled, the next need not compile again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo studio test slow check lint types e2e kill exports browser wheel docs tables bench golden lock clean
+.PHONY: help demo studio test slow check lint types e2e kill exports exports-small browser wheel docs tables bench golden lock clean
 
 help:
 	@echo "make demo   the main job on a real model, no key, no server"
@@ -78,6 +78,11 @@ kill: $(READY)
 LIBRARIES := trl verifiers inspect
 exports: $(READY) $(LIBRARIES:%=.venvs/%/.ready)
 	$(RUN) -m pytest tests/exports
+
+# The part of it that CI runs: two minutes and 0.9 GB from nothing. Torch alone would bring gigabytes.
+SMALL := verifiers inspect
+exports-small: $(READY) $(SMALL:%=.venvs/%/.ready)
+	$(RUN) -m pytest tests/exports/test_libraries.py -k "inspect_runs or verifiers_validates or llama_factory"
 
 .venvs/%/.ready: tests/exports/%.txt
 	@if command -v uv >/dev/null 2>&1; then \

@@ -30,9 +30,7 @@ from statistics import NormalDist
 from typing import Any
 
 import aiohttp
-import openai
 from aiohttp import web
-from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
 from autodata.domains.domain import CS
@@ -141,6 +139,8 @@ Ask = Callable[[int], Awaitable[object]]
 
 async def clients(root: str, stack: AsyncExitStack) -> dict[str, Ask]:
     """Return what sends one request, by client; what they open is closed with `stack`."""
+    import openai  # noqa: PLC0415 - a run that is measured starts without what it does not need
+    from langchain_openai import ChatOpenAI  # noqa: PLC0415 - the same
 
     url = f"{root}/flat/v1"
     schema = CS.scorer.draft

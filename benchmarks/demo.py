@@ -1,9 +1,12 @@
 """How fast `autodata demo` makes examples, beside an earlier version: writes docs/demo.json and a part of a page.
 
-`python -m benchmarks.demo [REVISION] [--seconds N]`. Both versions run at the same time, on the same documents and with
-the same model, so that whatever else the machine does meets both alike: what counts is the ratio. What the machine's
-other work does not change stands beside it: tokens, calls, and the processor time of the run with its server. Meanwhile
-both versions' judges are asked about `demo_answers.tsv`, whose verdicts are known.
+`python -m benchmarks.demo --alone N` measures this version alone, N times one after the other, on a machine that does
+nothing else: its seconds are what a user waits.
+
+`python -m benchmarks.demo [REVISION] [--seconds N]` compares: both versions run at the same time, on the same documents
+and with the same model, so that whatever else the machine does meets both alike: what counts is the ratio. What the
+machine's other work does not change stands beside it: tokens, calls, and the processor time of the run with its server.
+Meanwhile both versions' judges are asked about `demo_answers.tsv`, whose verdicts are known.
 """
 
 from __future__ import annotations
@@ -171,6 +174,24 @@ def side_by_side(before: Path, place: Path, longest: int) -> dict[str, dict[str,
     return {name: run.figures() for name, run in runs.items()}
 
 
+def alone(place: Path, times: int, longest: int) -> dict[str, Any]:
+    """Run this version alone, one run after the other; return when, where, and the figures of each run."""
+    asyncio.run(find_weights(MODEL))
+    said = {"date": today(), "commit": commit_of_now(), "machine": machine(), "load": round(os.getloadavg()[0], 1)}
+    found = []
+    for number in range(times):
+        run = Run(None, place / f"alone-{number}", DOCS.parent / "examples" / "documents", longest)
+        while run.look():
+            time.sleep(0.5)
+        found.append({name: figure for name, figure in run.figures().items() if not name.endswith("cpu_s")})
+    return {**said, "runs": found}
+
+
+def today() -> str:
+    """Return the date in UTC."""
+    return datetime.now(UTC).date().isoformat()
+
+
 def answers() -> list[tuple[str, str, str, bool]]:
     """Return (question, reference, answer, whether it is right), as a person reads them."""
     with ANSWERS.open(encoding="utf-8", newline="") as file:
@@ -239,7 +260,7 @@ def rendered(figures: Mapping[str, Any]) -> str:
         for name, what in FIGURES.items()
     )
     judged = figures["judges"]
-    whole, alone = judged["before"], judged["now"]
+    whole, brief = judged["before"], judged["now"]
     return (
         "# The demo\n\n"
         f"How `autodata demo` does beside the version of commit `{figures['before']}`. Written by"
@@ -250,9 +271,26 @@ def rendered(figures: Mapping[str, Any]) -> str:
         f"| what | before | now | ratio |\n| --- | ---: | ---: | ---: |\n{lines}\n"
         f"Both judges read {judged['answers']} answers whose verdicts a person gave (`benchmarks/demo_answers.tsv`):"
         f" the one before was right about {whole['right']}, and took {whole['wrong_accepted']} wrong answers for right;"
-        f" the one of now was right about {alone['right']}, and took {alone['wrong_accepted']} wrong ones for right."
+        f" the one of now was right about {brief['right']}, and took {brief['wrong_accepted']} wrong ones for right."
         f" They agreed on {judged['agree']}. The one before wrote {whole['tokens_out'] / judged['answers']:.1f} tokens"
-        f" an answer, the one of now {alone['tokens_out'] / judged['answers']:.1f}.\n"
+        f" an answer, the one of now {brief['tokens_out'] / judged['answers']:.1f}.\n"
+        + (_rendered_alone(figures["alone"]) if "alone" in figures else "")
+    )
+
+
+def _rendered_alone(figures: Mapping[str, Any]) -> str:
+    runs = figures["runs"]
+    lines = "".join(
+        f"| {number} | {run['first_s']} s | {run['all_s']} s | {run['accepted']} | {run['calls']} |"
+        f" {run['tokens_in']:,} | {run['tokens_out']:,} |\n"
+        for number, run in enumerate(runs, 1)
+    )
+    return (
+        f"\nAlone on the machine (load {figures['load']} when it began), the weights on the disk, measured by"
+        f" `python -m benchmarks.demo --alone {len(runs)}` on {figures['date']}, commit `{figures['commit']}`,"
+        f" {figures['machine']}:\n\n"
+        "| run | first example after | last after | examples | calls | prompt tokens | tokens written |\n"
+        f"| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n{lines}"
     )
 
 
@@ -265,14 +303,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.demo")
     parser.add_argument("revision", nargs="?", default=BEFORE)
     parser.add_argument("--seconds", type=int, default=LONGEST)
+    parser.add_argument("--alone", type=int, default=0, metavar="N")
     given = parser.parse_args()
+    known = json.loads((DOCS / "demo.json").read_text("utf-8"))
+    if given.alone:
+        with tempfile.TemporaryDirectory() as name:
+            known["alone"] = alone(Path(name), given.alone, given.seconds)
+        save(known)
+        return
     commit, load = commit_of_now(), f"{os.getloadavg()[1]:.0f}"
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         tree = tree_of(given.revision, place / "tree")
         runs, judged = asyncio.run(measured(tree, place, given.seconds))
     figures = {
-        "date": datetime.now(UTC).date().isoformat(),
+        "date": today(),
         "before": given.revision,
         "commit": commit,
         "machine": machine(),
@@ -281,7 +326,13 @@ def main() -> None:
         "longest": given.seconds,
         "runs": runs,
         "judges": judged,
+        **({"alone": known["alone"]} if "alone" in known else {}),
     }
+    save(figures)
+
+
+def save(figures: Mapping[str, Any]) -> None:
+    """Write docs/demo.json, and the part of the page that says what is in it."""
     (DOCS / "demo.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
     write("demo", rendered(figures))
 

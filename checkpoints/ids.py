@@ -9,16 +9,29 @@ import hashlib
 import json
 import re
 import unicodedata
+from collections.abc import Mapping
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def canonical_json(value: object) -> str:
     """Return the one JSON text of a value: sorted keys, no spaces, non-ASCII kept."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _CANONICAL.encode(value)
+
+
+def joined_json(parts: Mapping[str, str]) -> str:
+    """Return the canonical JSON of an object whose values are given as canonical JSON, by their keys."""
+    return "{" + ",".join(f"{canonical_json(name)}:{parts[name]}" for name in sorted(parts)) + "}"
 
 
 def digest(value: object, length: int = 16) -> str:
     """Return the first `length` hex digits of the SHA-256 of a value's canonical JSON."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:length]
+    return digest_of_json(canonical_json(value), length)
+
+
+def digest_of_json(text: str, length: int = 16) -> str:
+    """Return the first `length` hex digits of the SHA-256 of a canonical JSON text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
 
 
 def normalise_text(text: str) -> str:

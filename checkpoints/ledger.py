@@ -156,6 +156,8 @@ class Ledger(Reader):
         self._write_files = ExitStack()
         self._write_db: sqlite3.Connection
         self._pending: deque[_Save] = deque()
+        self._called = False
+        """Whether the writer was called and has not begun yet."""
         self._carried: dict[tuple[str, tuple[Any, ...]], dict[str, Any]] = {}
         self._carrying = Lock()
         self._known = KnownCalls(self.read)
@@ -186,7 +188,9 @@ class Ledger(Reader):
         if any("text" in row for row in rows.get("documents", ())):
             item.done.add_done_callback(self._text_saved)
         self._pending.append(item)
-        self._writing.submit(self._commit)
+        if not self._called:  # else the writer has not begun to take what is pending, and takes this, too
+            self._called = True
+            self._writing.submit(self._commit)
         await asyncio.wrap_future(item.done)
 
     def _text_saved(self, _: Future[None]) -> None:
@@ -252,6 +256,7 @@ class Ledger(Reader):
             db.rollback()  # after a commit there is nothing left to undo
 
     def _commit(self, *, closing: bool = False) -> None:
+        self._called = False  # before anything is taken: what is pending from here on calls the writer again
         batch = [self._pending.popleft() for _ in range(len(self._pending))]
         if (batch or closing) and (carried := self._taken()):
             batch.append(_Save(carried))

@@ -11,6 +11,7 @@ import asyncio
 import json
 import shlex
 import sqlite3
+import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
@@ -51,6 +52,10 @@ _PUT_WRITES = (
     " (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, value)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+_COMPRESSED = "+zlib"
+"""Behind the type of a stored value: its bytes are compressed."""
+_WORTH_COMPRESSING = 256
+"""Bytes from which a value is compressed."""
 _NO_LABEL = "NULL"
 _ROUND_LABEL = "round_of(type, checkpoint)"
 _RUN_LABEL = "json_extract(CAST(metadata AS TEXT), '$.run_id')"
@@ -76,11 +81,35 @@ class KeepsRounds(Protocol):
         ...
 
 
+class CompressedSerializer(JsonPlusSerializer):
+    """LangGraph's serializer with zlib behind it: states are mostly text, and repeat themselves. Reads both forms.
+
+    Stored values are plain data and the few types that LangGraph itself lists as safe; an object of any other type
+    comes back as the data it was made from, and nothing is ever pickled.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(pickle_fallback=False, allowed_msgpack_modules=None)
+
+    def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
+        """Return a value's type and bytes."""
+        kind, data = super().dumps_typed(obj)
+        if len(data) < _WORTH_COMPRESSING:
+            return kind, data
+        return kind + _COMPRESSED, zlib.compress(data, 1)
+
+    def loads_typed(self, data: tuple[str, bytes]) -> Any:
+        """Return the value of a type and bytes."""
+        kind, stored = data
+        if kind.endswith(_COMPRESSED):
+            kind, stored = kind.removesuffix(_COMPRESSED), zlib.decompress(stored)
+        return super().loads_typed((kind, stored))
+
+
 class FileSaver(AsyncSqliteSaver):
     """LangGraph's asynchronous SQLite saver with pruning, deleting by run and copying added.
 
-    Stored values are plain data and the few types that LangGraph itself lists as safe; an object of any other type
-    comes back as the data it was made from, and nothing is ever pickled. All deletions are one transaction each.
+    Values are stored as `CompressedSerializer` has them. All deletions are one transaction each.
 
     A write that has begun is finished, whoever waits for it being cancelled or not: half a transaction would keep the
     file locked for everybody. Checkpoints and writes that come while another transaction is on its way are committed
@@ -89,7 +118,7 @@ class FileSaver(AsyncSqliteSaver):
 
     def __init__(self, conn: aiosqlite.Connection) -> None:
         """Wrap an aiosqlite connection as `open_saver` prepares it. Must be called on the running event loop."""
-        super().__init__(conn, serde=JsonPlusSerializer(pickle_fallback=False, allowed_msgpack_modules=None))
+        super().__init__(conn, serde=CompressedSerializer())
         self._writes = WholeWrites("the checkpoint file")
         self._together = Together(self._writes, self._commit)
 

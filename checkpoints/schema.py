@@ -139,7 +139,7 @@ TABLES: dict[str, Table] = {
         ),
     ),
     # Requests without a reply, which their endpoint may bill all the same: the most each can have taken. `cause` is
-    # `timeout`, or `cancelled` where their work was called off first.
+    # `timeout`, `unreadable` where what came was no chat completion, or `cancelled` where their work was called off.
     "timeouts": Table(
         _columns(
             "timeout_id call_key document_id thread_id role model cause created_at",

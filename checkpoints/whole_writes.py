@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from itertools import groupby
-from operator import itemgetter
-from typing import Any, TypeVar
+from operator import attrgetter
+from typing import Any, NamedTuple, TypeVar
 
 _T = TypeVar("_T")
 
@@ -45,29 +45,64 @@ Statements = Sequence[tuple[str, Sequence[tuple[Any, ...]]]]
 """Statements with the rows that each is run with, in order."""
 
 
+class _Save(NamedTuple):
+    statement: str
+    rows: Sequence[tuple[Any, ...]]
+    done: asyncio.Future[None]
+
+
 class Together:
     """Rows that are written together: whatever came while a transaction was on its way goes into the next one."""
 
     def __init__(self, writes: WholeWrites, commit: Callable[[Statements], Coroutine[Any, Any, None]]) -> None:
-        """Commit with this; `writes` finishes what has begun."""
+        """Commit with this, all or nothing; `writes` finishes what has begun."""
         self._writes, self._commit = writes, commit
-        self._waiting: list[tuple[str, Sequence[tuple[Any, ...]]]] = []
-        self._next: Awaitable[None] | None = None
+        self._waiting: list[_Save] = []
+        self._on_its_way = False
         self._turn = asyncio.Lock()
 
     async def save(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Write rows; return once they are committed. Raises what their transaction raised."""
-        self._waiting.append((statement, rows))
-        if self._next is None:
-            self._next = self._writes.begun(self._written())
-        await asyncio.shield(self._next)
+        """Write rows; return once they are committed. Raises what these rows raised, not what others did."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if not self._on_its_way:
+            self._writes.begun(self._written())
+            self._on_its_way = True
+        self._waiting.append(_Save(statement, rows, done))
+        await asyncio.shield(done)
 
     async def _written(self) -> None:
         async with self._turn:
-            taken, self._waiting, self._next = self._waiting, [], None
+            taken, self._waiting, self._on_its_way = self._waiting, [], False
+            outcomes: list[BaseException | None] = [asyncio.CancelledError()] * len(taken)
+            try:
+                outcomes = await self._outcomes(taken)
+            finally:
+                for save, error in zip(taken, outcomes, strict=True):
+                    _resolve(save.done, error)
+
+    async def _outcomes(self, taken: Sequence[_Save]) -> list[BaseException | None]:
+        """Commit saves and return what became of each. Where not all can be, each is a transaction of its own."""
+        try:
             await self._commit(
                 [
-                    (statement, [row for _, rows in group for row in rows])
-                    for statement, group in groupby(taken, key=itemgetter(0))
+                    (statement, [row for save in group for row in save.rows])
+                    for statement, group in groupby(taken, key=attrgetter("statement"))
                 ]
             )
+        except Exception as error:  # noqa: BLE001 - raised for whoever's rows it was
+            if len(taken) == 1:
+                return [error]
+            return [outcome for save in taken for outcome in await self._outcomes([save])]
+        return [None] * len(taken)
+
+
+def _resolve(done: asyncio.Future[None], error: BaseException | None) -> None:
+    if done.done():
+        return
+    if error is None:
+        done.set_result(None)
+    elif isinstance(error, asyncio.CancelledError):
+        done.cancel()
+    else:
+        done.set_exception(error)
+        done.exception()  # whoever waited for it may have been cancelled

@@ -14,6 +14,7 @@ from rich.table import Table
 from autodata.checkpoints.texts import json_text
 from autodata.cli.terminal import console
 from autodata.jobs.estimate import Estimate
+from autodata.jobs.estimate_search import few_proposals
 from autodata.jobs.forecast import CONFIDENCE, Range
 from autodata.jobs.progress import duration
 
@@ -54,6 +55,8 @@ def show_estimate(output: Console, err: Console, estimate: Estimate, out: Path, 
         )
     for line in estimate.beyond:
         output.print(line, soft_wrap=True)
+    if warning := few_proposals(estimate):
+        err.print(warning, soft_wrap=True)
     if pilot:
         err.print(f"the pilot is kept: the same command without --dry-run goes on from it ({out})", soft_wrap=True)
     elif not estimate.spent.calls:
@@ -83,7 +86,11 @@ def summary_lines(estimate: Estimate) -> list[str]:
     made = f"; {spent:,} of the calls are made, and paid" if spent else ""
     time = f"time {'still to come ' if spent else ''}{_hours(estimate.seconds)}{made}"
     if estimate.of_search:
-        return [f"iterations {estimate.waiting:,}; documents in all evaluations {ranged(estimate.documents)}", time]
+        affordable = f"; the budget pays for about {estimate.proposals:,} proposals"
+        return [
+            f"iterations {estimate.waiting:,}{affordable}; documents in all evaluations {ranged(estimate.documents)}",
+            time,
+        ]
     skipped = f", {estimate.skipped:,} skipped" if estimate.skipped else ""
     return [
         f"documents {ranged(estimate.documents)} of {estimate.known:,}{skipped}; accepted {ranged(estimate.accepted)}",

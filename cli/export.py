@@ -34,6 +34,9 @@ def export(
         typer.Option("--split", help="Shares of train, validation and test, of whole documents: 0.9/0.1 or 80/10/10."),
     ] = None,
     source: Annotated[bool, typer.Option("--source", help="Add the documents' texts.")] = False,
+    answers: Annotated[
+        bool, typer.Option("--answers", help="Add every answer of both solvers; jsonl and hf have them always.")
+    ] = False,
     repeats: Annotated[
         bool,
         typer.Option("--repeats", help="Keep a question as often as documents led to it."),
@@ -58,6 +61,7 @@ def export(
             format_name=format_name,
             shares=shares,
             source=source,
+            answers=answers,
             repeats=repeats,
             surplus=surplus,
             licence=licence,

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autodata.checkpoints.records import Check
-from autodata.checkpoints.usage import MAY_BE_BILLED
+from autodata.checkpoints.usage import MAY_BE_BILLED, Usage
 
 SHOWN_REPEATED = SHOWN_DOCUMENTS = 3
 """Repeated questions that are shown, and documents of each."""
@@ -82,7 +82,7 @@ def may_be_billed(used: Mapping[str, Any]) -> str:
 
 def unanswered(timed_out: int, cancelled: int) -> str:
     """Return the same of two counts."""
-    late = f"{_requests(timed_out)} timed out" if timed_out else ""
+    late = f"{_requests(timed_out)} got no reply in time, or none that can be read," if timed_out else ""
     off = f"{_requests(cancelled)} {'was' if cancelled == 1 else 'were'} called off" if cancelled else ""
     if late and off:
         return f"{late} and {off}: all {MAY_BE_BILLED}"
@@ -155,3 +155,38 @@ def _number(value: str | None) -> float | None:
         return None
     above, _, below = value.partition("/")
     return int(above) / int(below or 1)
+
+
+def calls_table(summary: Mapping[str, Any], roles: Sequence[Mapping[str, Any]]) -> Table:
+    """Return what each role's calls took, and all in all; `roles` as `usage_by_role` has them."""
+    table = Table(title="Model calls", title_justify="left", title_style="bold", show_footer=True)
+    total = "no prices set" if summary["cost_usd"] is None else f"${summary['cost_usd']:,.4f}"
+    totals = [f"{summary[name]:,}" for name in ("calls", "tokens_in", "tokens_out")]
+    table.add_column("role", footer="all")
+    for name, footer in zip(("calls", "tokens in", "tokens out"), totals, strict=True):
+        table.add_column(name, footer=footer, justify="right")
+    # Few endpoints report what they cached and what was reasoning: without any there is nothing to show.
+    reported = {name: summary[name] is not None for name in ("tokens_cached", "tokens_reasoning")}
+    if reported["tokens_cached"]:
+        table.add_column("cached", footer=percent(summary["cached_share"]), justify="right")
+    if reported["tokens_reasoning"]:
+        table.add_column("reasoning", footer=f"{summary['tokens_reasoning']:,}", justify="right")
+    table.add_column("cost", footer=total, justify="right")
+    for row in roles:
+        cost = "-" if row["cost_usd"] is None else f"${row['cost_usd']:,.4f}"
+        tokens = ["unknown" if row[name] is None else f"{row[name]:,}" for name in ("tokens_in", "tokens_out")]
+        if reported["tokens_cached"]:
+            tokens.append(percent(Usage.of_row(row).cached_share))
+        if reported["tokens_reasoning"]:
+            tokens.append("-" if row["tokens_reasoning"] is None else f"{row['tokens_reasoning']:,}")
+        table.add_row(row["role"], f"{row['calls']:,}", *tokens, cost)
+    table.caption = _unpriced(roles) or None
+    return table
+
+
+def _unpriced(roles: Sequence[Mapping[str, Any]]) -> str:
+    """Return a line that names the roles whose calls have no price while others' have; nothing where all are alike."""
+    without = [row["role"] for row in roles if row["cost_usd"] is None]
+    if not without or len(without) == len(roles):
+        return ""
+    return f"no price is set for {', '.join(without)}: the cost of all lacks their calls"

@@ -43,6 +43,7 @@ _SAID: Mapping[str, str] = {
 """What the models' own docstrings do not say."""
 
 _EXAMPLES: Mapping[str, Any] = {
+    "concurrency": 24,
     "langsmith": True,
     "prompts": "runs/optimised/winner",
     "limit": 100,

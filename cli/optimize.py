@@ -105,7 +105,7 @@ def search(
     if pilot and not outcome.failed:
         _foretell(settings, paths, out, as_json=as_json, pilot=True)
     if as_json:
-        print_json(report.summary)
+        print_json(report.as_dict())
     else:
         show_search(console(), out, report)
     for line in closing_lines(outcome, report, out):
@@ -133,7 +133,7 @@ async def foresee(config: OptimizeRunConfig, paths: Mapping[str, list[Path]], ou
 
     config = await as_folder_began(config, out)
     splits = {split: _documents(Inputs(config, files), split)[0] for split, files in paths.items() if files}
-    lengths = {split: [len(document.text) for document in found] for split, found in splits.items()}
+    lengths = lengths_of(splits)
     if not (out / "run.db").exists():
         if not splits:
             raise UserError(f"{out} holds no search yet: give --train PATH and --validate PATH")
@@ -153,6 +153,11 @@ async def foresee(config: OptimizeRunConfig, paths: Mapping[str, list[Path]], ou
         )
 
 
+def lengths_of(splits: Mapping[str, Sequence[Document]]) -> dict[str, list[int]]:
+    """Return the lengths of each split's documents, in characters."""
+    return {split: [len(document.text) for document in found] for split, found in splits.items()}
+
+
 def execute(
     config: OptimizeRunConfig,
     paths: Mapping[str, list[Path]],
@@ -166,6 +171,7 @@ def execute(
     The first Ctrl-C or SIGTERM drains, the second stops at once.
     """
     from autodata.cli.optimize_progress import OptimizeProgress
+    from autodata.jobs.estimate_search import estimate_search, few_proposals
     from autodata.jobs.inputs import Inputs, as_folder_began
     from autodata.nodes.solver_modes import cautions
     from autodata.runner.optimization.session import require_splits
@@ -181,6 +187,8 @@ def execute(
         if not splits:
             raise UserError(f"{out} holds no search yet: give --train PATH and --validate PATH")
         require_splits(splits)
+        if few := few_proposals(estimate_search(config, lengths_of(splits))):
+            warnings.append(few)
     with suppress(asyncio.CancelledError):
         return asyncio.run(
             _run_session(config, splits, warnings, out, OptimizeProgress(terminal, config.optimize.iterations), pilot)
@@ -247,7 +255,10 @@ def closing_lines(outcome: Outcome, report: SearchReport, out: Path) -> list[str
     if outcome.errored:
         lines += [*by_cause(outcome.errored), "errored documents are left out of their scores"]
     lines += outcome.notes
-    lines.append(f"next: autodata optimize export {out} --out prompts   autodata run --prompts {out} ...")
+    if summary["winner"]["iteration"]:
+        lines.append(f"next: autodata optimize export {out} --out prompts   autodata run --prompts {out} ...")
+    elif summary["iterations_ended"]:
+        lines.append(f"no edit won yet, so there is nothing to export; what was tried: autodata optimize show {out}")
     return lines
 
 
@@ -270,9 +281,37 @@ def status(
         draw(report, picture)
         typer.echo(f"drawn: {picture}", err=True)
     if as_json:
-        print_json(report.summary)
+        print_json(report.as_dict())
     else:
         show_search(console(), folder, report)
+
+
+@optimize.command("show")
+def show(
+    folder: Searched,
+    iteration: Annotated[
+        int | None, typer.Argument(metavar="[ITERATION]", help="One iteration whole.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the iterations of a search, or show one: parent, analysis with its evidence, edit, documents, decision.
+
+    Example: autodata optimize show OPT 2
+    """
+    from autodata.cli.optimize_show import read_iteration, read_iterations, show_iteration, show_iterations
+
+    if iteration is None:
+        rows = asyncio.run(read_iterations(folder))
+        if as_json:
+            print_json(rows)
+        else:
+            show_iterations(console(), folder, rows)
+        return
+    found = asyncio.run(read_iteration(folder, iteration))
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        show_iteration(console(), found)
 
 
 @optimize.command("blame")

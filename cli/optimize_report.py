@@ -16,8 +16,8 @@ from rich.text import Text
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Reader
 from autodata.checkpoints.queries.searches import iterations
-from autodata.checkpoints.queries.usage import usage_of_all
-from autodata.cli.figures import may_be_billed, percent
+from autodata.checkpoints.queries.usage import usage_by_role, usage_of_all
+from autodata.cli.figures import calls_table, may_be_billed
 from autodata.jobs.run_ledger import ledger_of
 from autodata.nodes.optimizer.blame import Version, blame
 from autodata.nodes.optimizer.settings import as_before
@@ -28,6 +28,8 @@ from autodata.runner.optimization.session import OptimizeRunConfig, held_out_res
 
 SHOWN = 12
 """Latest iterations that the terminal shows."""
+_JSON = ("probabilities", "minibatch", "history", "analysis", "edits", "confirmed")
+"""Columns of table `iterations` that hold JSON."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,15 @@ class SearchReport:
     """A search as it stands."""
 
     summary: dict[str, Any]
+    """Its figures; `roles` holds a row a role, as `usage_by_role` has it."""
     iterations: list[dict[str, Any]]
     """Rows of table `iterations`, in order."""
     winner_pack: PromptPack
     winner_iteration: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON values: the summary, and every iteration as `log`."""
+        return {**self.summary, "log": [parsed(row) for row in self.iterations]}
 
     @classmethod
     async def of(cls, folder: Path) -> Self:
@@ -69,9 +76,15 @@ class SearchReport:
                 len(json.loads(row["edits"]).get("refusals", ())) for row in rows if row["edits"] != "[]"
             ),
             **await usage_of_all(ledger),
+            "roles": await usage_by_role(ledger),
             "test": [await archive.held_out_figures(result) for result in await held_out_results(archive, ledger)],
         }
         return cls(summary, rows, await archive.pack(winner), member.iteration)
+
+
+def parsed(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of table `iterations` with its JSON columns read."""
+    return {name: json.loads(value) if name in _JSON and value else value for name, value in row.items()}
 
 
 def search_config(folder: Path) -> OptimizeRunConfig:
@@ -98,11 +111,10 @@ async def blamed(folder: Path, role: str = "") -> list[str]:
     async with ledger_of(folder, search=True) as ledger:
         archive = await LedgerArchive.of(ledger, str(folder))
         winner = await archive.winner(config.optimize)
-        scores = {row["mutant"]: row["mutant_score"] for row in await iterations(ledger) if row["mutant"] is not None}
-        versions = [
-            Version(row["iteration"], scores.get(row["pack"]), await archive.pack(row["pack"]))
-            for row in await archive.lineage(winner)
-        ]
+        versions = []
+        for row in await archive.lineage(winner):
+            score = (await archive.figures(row["pack"], config.optimize))["score"]
+            versions.append(Version(row["iteration"], score, await archive.pack(row["pack"])))
     found = blame(versions)
     if role and role not in found:
         raise UserError(f"{folder}: no prompt for {role!r}: it has {', '.join(found)}")
@@ -128,26 +140,21 @@ def show_search(out: Console, folder: Path, report: SearchReport) -> None:
     out.print(Text(f"{folder}: {summary['iterations_ended']} of {summary['iterations']} iterations done", style="bold"))
     counted = ", ".join(f"{name} {count}" for name, count in summary["outcomes"].items()) or "nothing yet"
     out.print(f"{counted}; population {summary['population']}, refused edits {summary['refused_edits']}")
-    out.print(
-        f"calls {summary['calls']:,}, tokens {summary['tokens_in'] + summary['tokens_out']:,}"
-        + (f", ${summary['cost_usd']:,.2f}" if summary["cost_usd"] else "")
-    )
-    if (share := summary["cached_share"]) is not None:
-        out.print(f"{percent(share)} of the prompt tokens were read from caches")
+    out.print(calls_table(summary, summary["roles"]))
     if billed := may_be_billed(summary):
         out.print(billed)
     table = Table(box=None, pad_edge=False)
     for name in ("", "pack", "iteration", "validation", "blocks"):
         table.add_column(name)
     for name, row in (("baseline", baseline), ("winner", winner)):
-        table.add_row(name, row["pack"], str(row["iteration"]), _rate(row["score"]), str(row["blocks"]))
+        table.add_row(name, row["pack"], str(row["iteration"]), rate(row["score"]), str(row["blocks"]))
     out.print(table)
     if not winner["confirmed"] and winner["iteration"]:
         out.print("not confirmed: the best of many noisy scores flatters itself; see --confirm and --test")
     for row in summary["test"]:
         low, high = row["interval"] or (0.0, 1.0)
         name = "baseline" if row["pack"] == baseline["pack"] else f"winner of iteration {row['iteration']}"
-        passed = f"{row['passed']} of {row['documents']}, {_rate(row['rate'])}"
+        passed = f"{row['passed']} of {row['documents']}, {rate(row['rate'])}"
         out.print(f"held-out test, {name}: {passed}, 95% interval {low:.3f} to {high:.3f}")
     if summary["test"] and winner["pack"] not in {row["pack"] for row in summary["test"]}:
         out.print("the present winner was not tested: the test split was opened before, and is opened once")
@@ -156,8 +163,9 @@ def show_search(out: Console, folder: Path, report: SearchReport) -> None:
 
 
 def _scores(row: Mapping[str, Any]) -> str:
-    return f"{_rate(row['parent_score'])} -> {_rate(row['mutant_score'])}"
+    return f"{rate(row['parent_score'])} -> {rate(row['mutant_score'])}"
 
 
-def _rate(value: float | None) -> str:
+def rate(value: float | None) -> str:
+    """Return a rate of 0..1 with three digits, a dash for none."""
     return "    -" if value is None else f"{value:.3f}"

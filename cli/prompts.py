@@ -69,5 +69,5 @@ def export(
 
 def find_pack(name_or_path: str) -> PromptPack:
     """Return a shipped pack by its name, or the one of a folder. Raises UserError when there is none."""
-    shipped = {*shipped_packs(), "optimizer"}
+    shipped = {*shipped_packs(), "optimizer", "dataset"}
     return load_pack(name_or_path if name_or_path in shipped else Path(name_or_path).expanduser())

@@ -35,7 +35,10 @@ More = Annotated[list[Path] | None, typer.Argument(help="More of them.", show_de
 Out = Annotated[Path, typer.Option("--out", help="The run's folder.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file; see 'autodata init'.")]
 DomainName = Annotated[str | None, typer.Option("--domain", help="A shipped domain, or the folder of one of your own.")]
-Concurrency = Annotated[int | None, typer.Option(help="Documents in work at once.")]
+Concurrency = Annotated[
+    int | None,
+    typer.Option(help="Documents in work at once; by default 1.5 times the requests at once."),
+]
 Limit = Annotated[int | None, typer.Option(help="Documents to take at most.")]
 TextField = Annotated[str | None, typer.Option(help="Key or column that holds a document's text.")]
 TitleField = Annotated[str | None, typer.Option(help="The one that holds its title.")]

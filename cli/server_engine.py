@@ -52,7 +52,7 @@ def run_on_server(
     run = RemoteRun(
         graph or f"self_instruct_{settings.chosen_domain.name}",
         context_of(settings, profiles),
-        concurrency=settings.concurrency,
+        concurrency=settings.concurrency or RemoteRun.concurrency,  # the slots are the server's
         limit=settings.limit,
         target=settings.target,
         pause_after_documents=settings.retries.pause_after_documents,

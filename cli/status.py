@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,8 +14,7 @@ from rich.text import Text
 
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.queries.usage import usage_by_role
-from autodata.checkpoints.usage import Usage
-from autodata.cli.figures import cause_line, figure, may_be_billed, percent, repeated_questions
+from autodata.cli.figures import calls_table, cause_line, figure, may_be_billed, repeated_questions
 from autodata.cli.signals import signal_rows
 from autodata.cli.terminal import AsJson, RunArgument, console, print_json
 from autodata.corpus.summary import summarise
@@ -64,7 +63,7 @@ def _show(
     out: Console,
     run: Path,
     summary: Mapping[str, Any],
-    roles: Iterable[Mapping[str, Any]],
+    roles: Sequence[Mapping[str, Any]],
 ) -> None:
     out.print(Text(f"{run}: {summary['accepted']:,} of {summary['documents']:,} documents accepted", style="bold"))
     others = ("rejected", "skipped", "errored", "pending", *(name for name in ("waiting", "dropped") if summary[name]))
@@ -73,7 +72,7 @@ def _show(
         what = "1 example" if surplus == 1 else f"{surplus:,} examples"
         out.print(f"{what} beyond the target of {summary['target']:,}: kept, and exported with --surplus")
     out.print()
-    out.print(_calls(summary, roles))
+    out.print(calls_table(summary, roles))
     out.print()
     out.print(_scores(summary))
     if any(summary["failure_modes"].values()):
@@ -116,31 +115,6 @@ def _show_adjustments(out: Console, endpoints: Mapping[str, Any]) -> None:
         out.print(Text("\nFound out about endpoints, and kept for the run", style="bold"))
     for line in adjusted:
         out.print(Text(printable(f"  {line}")), soft_wrap=True)
-
-
-def _calls(summary: Mapping[str, Any], roles: Iterable[Mapping[str, Any]]) -> Table:
-    table = Table(title="Model calls", title_justify="left", title_style="bold", show_footer=True)
-    total = "no prices set" if summary["cost_usd"] is None else f"${summary['cost_usd']:,.4f}"
-    totals = [f"{summary[name]:,}" for name in ("calls", "tokens_in", "tokens_out")]
-    table.add_column("role", footer="all")
-    for name, footer in zip(("calls", "tokens in", "tokens out"), totals, strict=True):
-        table.add_column(name, footer=footer, justify="right")
-    # Few endpoints report what they cached and what was reasoning: without any there is nothing to show.
-    reported = {name: summary[name] is not None for name in ("tokens_cached", "tokens_reasoning")}
-    if reported["tokens_cached"]:
-        table.add_column("cached", footer=percent(summary["cached_share"]), justify="right")
-    if reported["tokens_reasoning"]:
-        table.add_column("reasoning", footer=f"{summary['tokens_reasoning']:,}", justify="right")
-    table.add_column("cost", footer=total, justify="right")
-    for row in roles:
-        cost = "-" if row["cost_usd"] is None else f"${row['cost_usd']:,.4f}"
-        tokens = ["unknown" if row[name] is None else f"{row[name]:,}" for name in ("tokens_in", "tokens_out")]
-        if reported["tokens_cached"]:
-            tokens.append(percent(Usage.of_row(row).cached_share))
-        if reported["tokens_reasoning"]:
-            tokens.append("-" if row["tokens_reasoning"] is None else f"{row['tokens_reasoning']:,}")
-        table.add_row(row["role"], f"{row['calls']:,}", *tokens, cost)
-    return table
 
 
 def _scores(summary: Mapping[str, Any]) -> Table:

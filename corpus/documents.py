@@ -16,7 +16,7 @@ from autodata.checkpoints.texts import cut_position, is_blank
 from autodata.corpus.away import data_set, fetched, require_away, shown
 from autodata.corpus.loaders.base import File, Loader, Raw, Reading, Unreadable, one_line
 from autodata.corpus.loaders.records import raw_of
-from autodata.corpus.sources import Away, Finder, Found, Item, Record, Source, Unfit
+from autodata.corpus.sources import Away, Finder, Item, Readable, Record, Source, Unfit
 
 __all__ = ["Source", "fit", "read_documents"]
 
@@ -103,7 +103,7 @@ def _read(items: Sequence[Item], reading: Reading) -> Iterator[Document | Skippe
 
 
 def _name_of(item: Item) -> str:
-    if isinstance(item, Found):
+    if isinstance(item, Readable):
         return item.file.name
     if isinstance(item, Away):
         return shown(item.address)
@@ -129,8 +129,8 @@ def _texts(item: Item, reading: Reading) -> Iterator[tuple[Raw | Skipped, str, s
             yield raw, stem, _known_by(source, raw)
 
 
-def _opened(item: Found | Away) -> tuple[File, Loader, str]:
-    if isinstance(item, Found):
+def _opened(item: Readable | Away) -> tuple[File, Loader, str]:
+    if isinstance(item, Readable):
         return item.file, item.loader, item.source
     return *fetched(item.address), shown(item.address)
 

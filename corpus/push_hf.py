@@ -24,6 +24,8 @@ NEEDED: Final = "pushing to the Hugging Face Hub needs huggingface_hub: pip inst
 
 _OURS: Final = re.compile(r"data/(train|test|validation)-00000-of-00001\.parquet")
 """Files of an earlier push, which had other splits."""
+MOVED_ON: Final = 412
+"""What the Hub answers to a commit whose parent is no longer the latest."""
 _MADE_WITH_A_REPOSITORY: Final = frozenset({".gitattributes"})
 
 
@@ -45,7 +47,8 @@ def push_hf(
 ) -> Pushed:
     """Make a dataset hold exactly these files, made if need be; what is there already is not sent again.
 
-    One commit: readers see all of it or none. Raises UserError without HF_TOKEN or huggingface_hub, for a name that is
+    One commit upon what was there as the push began: readers see all of it or none, and two pushes do not mix.
+    Raises UserError without HF_TOKEN or huggingface_hub, for a name that is
     none, and for a dataset that is public or holds something else; RunFailed when the Hub does not answer or refuses.
     """
     try:
@@ -71,6 +74,8 @@ def push_hf(
                 f"the Hub at {address} refuses the token in {TOKEN} for {dataset} (HTTP {status}): use one that may"
                 " write there"
             ) from error
+        if status == MOVED_ON:
+            raise RunFailed(f"{dataset}: somebody else pushed meanwhile, and nothing was sent: push again") from error
         what = error.server_message or f"HTTP {status}"
         raise RunFailed(_reported(address, str(clean(what)))) from error
     except (OSError, ValueError, LookupError, RuntimeError, TransportError) as error:
@@ -81,12 +86,13 @@ def _push(api: HfApi, files: Mapping[str, bytes], rows: int, dataset: str, *, pr
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, RepoFile  # noqa: PLC0415 - an extra
 
     name = api.create_repo(dataset, repo_type="dataset", private=private, exist_ok=True).repo_id
-    hidden = bool(api.repo_info(name, repo_type="dataset").private)
+    head = api.repo_info(name, repo_type="dataset")
+    hidden = bool(head.private)
     if private and not hidden:
         raise UserError(f"{name} is there already and public: push with --public, or choose another --dataset")
     there = {
         entry.path: entry.lfs.sha256 if entry.lfs else entry.blob_id
-        for entry in api.list_repo_tree(name, repo_type="dataset", recursive=True)
+        for entry in api.list_repo_tree(name, repo_type="dataset", recursive=True, revision=head.sha)
         if isinstance(entry, RepoFile)
     }
     if MANIFEST not in there and (others := sorted(there.keys() - _MADE_WITH_A_REPOSITORY)):
@@ -98,7 +104,14 @@ def _push(api: HfApi, files: Mapping[str, bytes], rows: int, dataset: str, *, pr
         return Pushed(0, rows, where)
     operations: list[Any] = [CommitOperationAdd(path, files[path]) for path in sorted(changed)]
     operations += [CommitOperationDelete(path) for path in sorted(stale)]
-    api.create_commit(name, operations, commit_message=f"{rows:,} examples of Autodata", repo_type="dataset")
+    # Of two pushes at once the second is refused: what it would have left alone is no longer what is there.
+    api.create_commit(
+        name,
+        operations,
+        commit_message=f"{rows:,} examples of Autodata",
+        repo_type="dataset",
+        parent_commit=head.sha,
+    )
     return Pushed(rows, 0, where)
 
 

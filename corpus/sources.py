@@ -25,7 +25,7 @@ _ADDRESS: Final = re.compile(r"(https?|hf):/{1,2}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Found:
+class Readable:
     """A file that was found, how it is read, and what it is known by in later sessions; empty when by nothing."""
 
     file: File
@@ -55,7 +55,7 @@ class Away:
     address: str
 
 
-Item = Found | Unfit | Record | Away
+Item = Readable | Unfit | Record | Away
 
 
 def address_of(source: object) -> str:
@@ -118,14 +118,14 @@ class Finder:
             return Unfit(Skipped(name, "not a regular file"))
         loader = LOADERS[suffix[1:]]
         loader.require(str(path))
-        return Found(file_at(path, name), loader, os.path.realpath(path))
+        return Readable(file_at(path, name), loader, os.path.realpath(path))
 
     def _of_stdin(self) -> Item:
         data = self._standard_input()
         suffix = sniffed(data)
         loader = LOADERS[suffix]
         loader.require("standard input")
-        return Found(file_of(data, "stdin", f".{suffix}"), loader)
+        return Readable(file_of(data, "stdin", f".{suffix}"), loader)
 
     def _walk(self, root: Path) -> Iterator[tuple[Path, str]]:
         """Yield the files of a folder, each folder once: real ones under their own name, then those behind links."""

@@ -48,8 +48,8 @@ MEANINGS: Mapping[tuple[str, ...], str] = {
     ("cached_share_by_role",): "The same by role, roles in alphabetical order.",
     ("cost_usd",): "US dollars over the calls that carry a price; null when none does.",
     ("timed_out",): (
-        "Requests that got no reply in time, tried again or not: their endpoint may bill them. They are no calls, but a"
-        " budget counts the most that each can have taken."
+        "Requests that got no reply in time, or one that could not be read, tried again or not: their endpoint may bill"
+        " them. They are no calls, but a budget counts the most that each can have taken."
     ),
     ("cancelled",): (
         "Requests that were called off before their reply came, for instance when a run was stopped: they count as"

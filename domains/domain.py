@@ -16,7 +16,7 @@ from autodata.domains.tasks.plugin import SPEC
 from autodata.domains.tasks.registry import TASK_TYPES, find_task_type
 from autodata.models.config import Settings
 from autodata.prompts import PromptPack, load_pack
-from autodata.prompts.roles import PROMPTED, ROLE
+from autodata.prompts.roles import DATASET_PROMPTED, PROMPTED, ROLE
 
 
 class Domain(Settings):
@@ -121,7 +121,21 @@ class Domain(Settings):
             )
         if not self.privileged_strong and "source" in pack["strong_solver"].front.placeholders:
             raise UserError(f"prompt pack {pack.name}: strong_solver may not see {{{{source}}}}: it is not privileged")
-        return pack
+        return PromptPack(pack.name, {k: v for k, v in pack.prompts.items() if k not in DATASET_PROMPTED})
+
+    def lessons_pack(self, folder: Path | None = None) -> PromptPack:
+        """Load the prompts of the outer loop: the shipped ones, but for those that the domain's or a folder has.
+
+        Raises UserError for one that lacks a placeholder it cannot do without.
+        """
+        shipped = load_pack("dataset")
+        if (own := folder or self._folder) is None:
+            return shipped
+        found = {role: prompt for role, prompt in load_pack(own).prompts.items() if role in DATASET_PROMPTED}
+        for role, prompt in found.items():
+            if missing := {*ROLE[role].needed} - {*prompt.front.placeholders}:
+                raise UserError(f"{own / f'{role}.md'}: {{{{{min(missing)}}}}} is missing: {role} cannot do without it")
+        return PromptPack(shipped.name, {**shipped.prompts, **found})
 
 
 _FREE = {"temperature": 1.0, "max_tokens": 4096}

@@ -17,7 +17,7 @@ from autodata.domains.tasks.registry import judge_sees
 from autodata.models.config import ModelSettings
 from autodata.models.validation import problems
 from autodata.prompts import PromptPack, load_pack
-from autodata.prompts.roles import NEEDED
+from autodata.prompts.roles import DATASET_PROMPTED, NEEDED
 
 FILE = "domain.toml"
 
@@ -126,7 +126,7 @@ def require_fitting(domain: Domain, pack: PromptPack, folder: Path) -> None:
             raise UserError(f"{folder / f'{role}.md'}: no such prompt: the domain uses the role {role}")
     for role, prompt in pack.prompts.items():
         file = folder / f"{role}.md"
-        if role not in roles:
+        if role not in roles and role not in DATASET_PROMPTED:
             raise UserError(f"{file}: the domain does not use the role {role}: remove the file, or see to {FILE}")
         named = {*prompt.front.placeholders}
         if missing := NEEDED[role] - named:

@@ -36,7 +36,7 @@ from autodata.nodes.extractor import shown_extract
 from autodata.nodes.grounding import grounding_of, shown
 from autodata.prompts import PromptPack
 from autodata.runner.config import RunConfig, stored_config
-from autodata.runner.dataset import dataset_pack, shown_by_document
+from autodata.runner.dataset import shown_by_document
 
 Row = Mapping[str, Any]
 
@@ -73,7 +73,10 @@ async def challenger_turns(run: Path, *, source: bool = False) -> Turns:
         for row in await rounds_of_evaluation(ledger, MAIN):
             rounds.setdefault(row["document_id"], []).append(row)
         lessons = config.lessons
-        shown = await shown_by_document(ledger, lessons, dataset_pack()) if lessons.enabled else {}
+        shown: dict[str, ShownLessons] = {}
+        if lessons.enabled:
+            own = await asyncio.to_thread(config.lessons_pack)
+            shown = await shown_by_document(ledger, lessons, own)
         reader = _Reader(config, pack, await run_id(ledger), source, await _grounding(ledger, config, calls), shown)
     found = [reader.turn(list(same), rounds) for _, same in groupby(calls, _place)]
     turns = [turn for turn in found if turn is not None]

@@ -13,7 +13,7 @@ from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.vectors import Spent, embedded_text, hash_of, vector_file
 from autodata.models.budget import Budget
 from autodata.models.config import BudgetConfig, ModelSettings, RetryConfig
-from autodata.models.embeddings import BATCH, Batch, embedder
+from autodata.models.embeddings import BATCH, Embedded, embedder
 from autodata.models.openai_chat import new_client
 from autodata.models.slots import address_of
 
@@ -32,7 +32,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Found:
+class Vectors:
     """The vectors that were asked for."""
 
     name: str
@@ -70,7 +70,7 @@ def asked_model(
     return Asked(settings, budget)
 
 
-async def vectors_of(run: Path, texts: Sequence[str], asked: Asked, say: Callable[[str], None]) -> Found:
+async def vectors_of(run: Path, texts: Sequence[str], asked: Asked, say: Callable[[str], None]) -> Vectors:
     """Return the vectors of texts: those that are kept in the run folder, and the rest from the model.
 
     `say` is given where texts go, before any is sent. Raises UserError, CallFailed, EndpointDown and BudgetSpent; what
@@ -92,7 +92,7 @@ async def vectors_of(run: Path, texts: Sequence[str], asked: Asked, say: Callabl
                 spent_tokens=spent.charged,
             )
 
-            def keep(batch: Batch) -> None:
+            def keep(batch: Embedded) -> None:
                 used = batch.used
                 kept.keep(model, name, batch.vectors, tokens=batch.tokens, charged=used.tokens, usd=used.usd)
 
@@ -104,7 +104,7 @@ async def vectors_of(run: Path, texts: Sequence[str], asked: Asked, say: Callabl
             raise UserError(
                 f"{name}: its vectors had another length before: remove {run / 'embeddings.db'}, and type this again"
             )
-        return Found(name, {text: found[hash_of(text)] for text in texts}, kept.spent())
+        return Vectors(name, {text: found[hash_of(text)] for text in texts}, kept.spent())
 
 
 def _where(settings: ModelSettings, texts: Sequence[str], kept: int) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Reader, open_readonly
 from autodata.checkpoints.lessons import Batch
+from autodata.checkpoints.queries.chosen import accepted_keys
 from autodata.checkpoints.queries.documents import status_of
 from autodata.checkpoints.queries.lessons import batches
 from autodata.checkpoints.queries.measured import documents_by_length
@@ -30,6 +31,7 @@ from autodata.jobs.measured import measured
 from autodata.models.budget import price
 from autodata.models.config import BudgetConfig, ModelSettings
 from autodata.runner.config import RunConfig
+from autodata.runner.side_by_side import documents_at_once, side_by_side
 
 FEWEST_MEASURED = 2
 """Documents that must have ended before a folder's own figures are used: one says nothing of how they differ."""
@@ -68,6 +70,8 @@ class Estimate:
     """What a person must know of the documents."""
     beyond: tuple[str, ...] = ()
     """Budgets that would end the run before its end, one line each."""
+    proposals: int | None = None
+    """Of a search: how many of its iterations, each with one proposed edit, the budgets are likely to pay for."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values, for JSON: a range as `[low, value, high]`."""
@@ -86,6 +90,7 @@ class Estimate:
             "measured": self.measured,
             "unpriced": list(self.unpriced),
             "beyond": list(self.beyond),
+            **({"proposals": self.proposals} if self.of_search else {}),
         }
 
 
@@ -142,14 +147,17 @@ async def _survey(config: RunConfig, inputs: Inputs, ledger: Reader | None) -> _
             waiting.append(len(item.text))
     if not known:
         raise UserError("no document to estimate: give --documents PATH")
+    accepted = sum(row["status"] == "accepted" for row in rows)
+    if ledger is not None and config.target is not None:
+        accepted = len(await accepted_keys(ledger))
     return _Found(
         waiting,
         len(skipped),
-        sum(row["status"] == "accepted" for row in rows),
+        accepted,
         len(known) - len(waiting),
         Usage.of_row(await usage_of_all(ledger)) if ledger else Usage(),
         {row["role"]: Usage.of_row(row) for row in await usage_by_role(ledger)} if ledger else {},
-        tuple(inputs.lines(skipped, None)),
+        (*inputs.lines(skipped, None), side_by_side(config)),
         await batches(ledger) if ledger and config.lessons.enabled else (),
     )
 
@@ -161,7 +169,7 @@ def _estimate(config: RunConfig, found: _Found, measured_here: list[Measured]) -
     if len(rows) < FEWEST_MEASURED:
         rows, source = known_documents(config, chars)
     target = None if config.target is None else max(0, config.target - found.accepted)
-    plan = Plan(len(found.waiting), config.concurrency, config.max_rounds, target)
+    plan = Plan(len(found.waiting), documents_at_once(config), config.max_rounds, target)
     price_of = partial(priced, roles)
     reported = forecast(rows, plan, price_of, config.seed)
     if config.lessons.enabled:
@@ -172,16 +180,29 @@ def _estimate(config: RunConfig, found: _Found, measured_here: list[Measured]) -
     return replace(whole, measured=own, beyond=beyond(whole, config.budget))
 
 
+def counted(totals: Mapping[str, Range | None], seconds: Range) -> dict[str, float]:
+    """Return what budgets count, by the name of the budget: the likely figures, 0 for what is not known."""
+    values = {name: figure.value if figure else 0.0 for name, figure in totals.items()}
+    return {
+        "max_calls": values["calls"],
+        "max_tokens": values["tokens_in"] + values["tokens_out"],
+        "max_usd": values["usd"],
+        "max_seconds": seconds.value,
+    }
+
+
+_COUNTED = {
+    "max_calls": "{:,.0f} calls",
+    "max_tokens": "{:,.0f} tokens",
+    "max_usd": "{:,.2f} US dollars",
+    "max_seconds": "{:,.0f} seconds",
+}
+
+
 def beyond(whole: Estimate, budget: BudgetConfig) -> tuple[str, ...]:
     """Return which budgets the run is likely to reach before its end."""
-    both = [whole.totals[name] for name in ("tokens_in", "tokens_out")]
-    tokens = sum(one.value for one in both if one is not None)
-    bounds: list[tuple[str, float | None, float, str]] = [
-        ("max_calls", budget.max_calls, whole.totals["calls"].value if whole.totals["calls"] else 0.0, "{:,.0f} calls"),
-        ("max_tokens", budget.max_tokens, tokens, "{:,.0f} tokens"),
-        ("max_usd", budget.max_usd, whole.totals["usd"].value if whole.totals["usd"] else 0.0, "{:,.2f} US dollars"),
-        ("max_seconds", budget.max_seconds, whole.seconds.value, "{:,.0f} seconds"),
-    ]
+    needs = counted(whole.totals, whole.seconds)
+    bounds = [(name, getattr(budget, name), needs[name], text) for name, text in _COUNTED.items()]
     return tuple(
         f"the budget --{name.replace('_', '-')} {bound:g} is likely to end the run early: about {text.format(needed)}"
         " are needed"

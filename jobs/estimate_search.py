@@ -16,12 +16,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from autodata.checkpoints.usage import Usage
-from autodata.jobs.estimate import FEWEST_MEASURED, Estimate, beyond, priced
+from autodata.jobs.estimate import FEWEST_MEASURED, Estimate, beyond, counted, priced
 from autodata.jobs.forecast import FIGURES, Forecast, Measured, Plan, Price, Range, RoleUse, forecast
 from autodata.jobs.known import known_documents
 from autodata.nodes.optimizer.settings import OptimizeConfig
 from autodata.prompts.roles import OPTIMIZER_ROLES
 from autodata.runner.optimization.session import OptimizeRunConfig
+from autodata.runner.side_by_side import documents_at_once
 
 EDITOR_TURNS = (1, 2)
 """Turns of the editor in an iteration: at least, and as a rule."""
@@ -31,6 +32,10 @@ REPLY_TOKENS = 1_200
 """Tokens of an analysis or an edit, about."""
 
 
+FEW_PROPOSALS = 10
+"""Below so many proposed edits there is a warning: most edits help little or not at all, so few find one that does."""
+
+
 @dataclass(frozen=True)
 class Evaluated:
     """Documents that a search evaluates: at least, as a rule, and at most."""
@@ -38,6 +43,8 @@ class Evaluated:
     least: int
     likely: int
     most: int
+    besides: int = 0
+    """Those of `likely` that no iteration takes: the baseline's first evaluation and the held-out test."""
 
 
 def evaluated(
@@ -59,7 +66,7 @@ def evaluated(
     most = first + left * (batch + validate + again + block + confirmed)
     # As a rule half of the races are run to their end, and one mutant in five would lead.
     likely = first + left * (batch + (wave + validate) // 2 + again + block // 2 + confirmed // 5)
-    return Evaluated(least + held_out // 2, likely + held_out, most + held_out)
+    return Evaluated(least + held_out // 2, likely + held_out, most + held_out, first + held_out)
 
 
 def estimate_search(
@@ -92,7 +99,7 @@ def estimate_search(
         return priced(roles, role, tokens_in, tokens_out)
 
     least, likely, most = (
-        forecast(rows, Plan(count, config.concurrency, settings.max_rounds), price, config.seed)
+        forecast(rows, Plan(count, documents_at_once(config), settings.max_rounds), price, config.seed)
         for count in (counts.least, counts.likely, counts.most)
     )
     left = max(0, settings.iterations - done)
@@ -118,7 +125,28 @@ def estimate_search(
         source=f"{source}; {left} iterations of {len(lengths.get('validate', []))} validation documents",
         unpriced=tuple(role for role in figures if price(role, 1, 1) is None),
     )
-    return replace(whole, beyond=beyond(whole, config.budget))
+    costs = counted(likely.totals, likely.seconds)
+    own_costs = counted({name: _sum([of_role[name] for of_role in own.values()]) for name in FIGURES}, Range(0.0))
+    paid = {"max_calls": spent.calls, "max_tokens": spent.tokens, "max_usd": spent.usd or 0.0, "max_seconds": 0.0}
+    affordable = left
+    for name, cost in costs.items():
+        bound = getattr(config.budget, name)
+        besides = cost * counts.besides / counts.likely if counts.likely else 0.0
+        an_iteration = (cost - besides + own_costs[name]) / left if left else 0.0
+        if bound is not None and an_iteration:
+            affordable = min(affordable, max(0, int((bound - paid[name] - besides) / an_iteration)))
+    return replace(whole, beyond=beyond(whole, config.budget), proposals=affordable)
+
+
+def few_proposals(estimate: Estimate) -> str:
+    """Return a warning where a search can pay for few proposals only, else nothing."""
+    if estimate.proposals is None or not estimate.waiting or estimate.proposals >= FEW_PROPOSALS:
+        return ""
+    how = "raise the budget" if estimate.proposals < estimate.waiting else "give more --iterations"
+    return (
+        f"warning: only about {estimate.proposals} proposed edits are paid for; with fewer than {FEW_PROPOSALS} a"
+        f" search seldom finds one that helps: {how}, or validate on fewer documents"
+    )
 
 
 def _own(role: str, left: int, settings: OptimizeConfig, price: Price) -> dict[str, Range | None]:

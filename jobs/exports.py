@@ -53,6 +53,7 @@ async def export_run(
     format_name: str | None = None,
     shares: str | None = None,
     source: bool = False,
+    answers: bool = False,
     repeats: bool = False,
     surplus: bool = False,
     licence: str = "",
@@ -60,14 +61,15 @@ async def export_run(
 ) -> Exported:
     """Export a run's accepted examples and return how many rows were written, and how many questions left out.
 
-    `shares` is a text such as `0.9/0.1`; `source` adds the documents' texts; a question that several documents led to
-    is written once unless `repeats`, and what was accepted beyond the target only with `surplus`. `name` and
-    `licence` stand on the card.
+    `shares` is a text such as `0.9/0.1`; `source` adds the documents' texts, `answers` those of the solvers in formats
+    that leave them out; a question that several documents led to is written once unless `repeats`, and what was
+    accepted beyond the target only with `surplus`. `name` and `licence` stand on the card.
     Raises UserError and RunFailed as the format does, and for a folder that holds no run.
     """
     exporter = EXPORTERS.find(format_name or format_of(out), "--format")
     wanted = parse_shares(shares) if shares else (Fraction(1),)
     data = await read_export_set(run, wanted, source=source, repeats=repeats, surplus=surplus)
+    data = replace(data, answers=answers)
     turns, unknown = wants_turns(exporter), 0
     if turns:
         from autodata.jobs.challenger_turns import challenger_turns  # what calls models need, which no other asks for

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
@@ -13,6 +13,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from autodata.checkpoints.asked import asked_key
 from autodata.checkpoints.errors import cause_of
 from autodata.checkpoints.records import Decision, DocumentStatus
 from autodata.checkpoints.usage import Usage
@@ -88,6 +89,8 @@ class Progress(Watching):
         self.total = total
         """Documents that this session is to work on."""
         self._before: Mapping[str, int] = {}
+        self._asked: set[str] = set()
+        self._repeated = [0, 0]  # accepted examples that repeat another one, of earlier sessions and of this one
         self._spent_before = Usage()
         self._quality = True
         self._endpoints: Sequence[Endpoint] = ()
@@ -109,12 +112,22 @@ class Progress(Watching):
         return self._used.calls
 
     def began(
-        self, *, statuses: Mapping[str, int], spent: Usage, quality: bool = True, endpoints: Sequence[Endpoint] = ()
+        self,
+        *,
+        statuses: Mapping[str, int],
+        spent: Usage,
+        quality: bool = True,
+        endpoints: Sequence[Endpoint] = (),
+        asked: Collection[str] | None = None,
     ) -> None:
         """Note what earlier sessions did, by status of documents, and that the work begins.
 
-        `quality`: whether the domain checks questions before they are attempted.
+        `quality`: whether the domain checks questions before they are attempted. `asked` are the `asked_key` of what
+        earlier sessions accepted, given where a target counts distinct examples.
         """
+        if asked is not None:
+            self._asked = set(asked)
+            self._repeated[0] = statuses.get("accepted", 0) - len(self._asked)
         self._before = {name: statuses.get(name, 0) for name in ("accepted", "rejected", "skipped")}
         self._spent_before, self._quality, self._endpoints = spent, quality, endpoints
         self._begun = self._clock()
@@ -144,6 +157,8 @@ class Progress(Watching):
             used=self._used,
             spent=self._spent_before + self._used,
             target=self._target,
+            repeated=sum(self._repeated),
+            repeated_made=self._repeated[1],
             endpoints=endpoint_standings(self._endpoints),
         )
 
@@ -163,10 +178,15 @@ class Progress(Watching):
                 self._working[event.document_id] = {"name": event.name, "n": 0, "stage": stage, "place": "challenge"}
             case EndedEvent() | DrainedEvent() | ErroredEvent() | WaitingEvent():
                 self._left(self._working.pop(event.document_id, {}), event)
-            case AcceptedEvent() | RejectedEvent():
+            case AcceptedEvent(example=example):
+                self._accepted(asked_key(example.candidate["question"], example.candidate.get("context") or ""))
+                self._closed(work, event.event)
+            case RejectedEvent():
                 self._closed(work, event.event)
             case CollectedEvent():
                 work.update(n=event.n, stage=event.event, detail="")
+                if event.asked:
+                    self._accepted(event.asked)
                 if event.status in {DocumentStatus.ACCEPTED, DocumentStatus.REJECTED}:
                     self._closed(work, event.status.value)
             case FeedbackEvent():
@@ -203,6 +223,12 @@ class Progress(Watching):
         except Exception:  # noqa: BLE001 - a caller's own function may raise anything
             LOG.warning("the progress function failed, and is not called again", exc_info=True)
             self._reported = None
+
+    def _accepted(self, asked: str) -> None:
+        """Count an accepted example by its `asked_key`; where there is a target, one that repeats another as such."""
+        if self._target is not None and asked in self._asked:
+            self._repeated[1] += 1
+        self._asked.add(asked)
 
     def _closed(self, work: dict[str, Any], outcome: str) -> None:
         work["outcome"] = outcome

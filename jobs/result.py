@@ -85,6 +85,7 @@ class GenerationResult:
         format: str | None = None,  # noqa: A002 - the option's name on the command line
         split: str | None = None,
         source: bool = False,
+        answers: bool = False,
         repeats: bool = False,
         surplus: bool = False,
         licence: str = "",
@@ -93,7 +94,8 @@ class GenerationResult:
         """Write the examples to a file or folder, as `autodata export` does, and return how many there were.
 
         `format` is a name that `autodata plugins` lists; without one a file `.jsonl` has lines, and a folder `hf`.
-        `split` is such as `0.9/0.1`; `source` adds the documents' texts; `repeats` keeps a question that several
+        `split` is such as `0.9/0.1`; `source` adds the documents' texts, `answers` every
+        answer of both solvers (`jsonl` and `hf` have them always); `repeats` keeps a question that several
         documents led to as often as it was accepted, `surplus` what was accepted beyond the target; `name` and
         `licence` stand on the card.
 
@@ -111,6 +113,7 @@ class GenerationResult:
                 format_name=format,
                 shares=split,
                 source=source,
+                answers=answers,
                 repeats=repeats,
                 surplus=surplus,
                 licence=licence,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autodata.checkpoints.errors import RunFailed
-from autodata.checkpoints.queries.chosen import read_chosen
+from autodata.checkpoints.queries.chosen import accepted_keys, read_chosen
 from autodata.checkpoints.queries.documents import count_usable, examples
 from autodata.checkpoints.queries.standing import statuses_of
 from autodata.checkpoints.queries.usage import usage_of_all
@@ -66,6 +66,7 @@ async def work(
     from autodata.runner.destinations import destinations
     from autodata.runner.document_runner import open_runner
     from autodata.runner.ingest import ingest
+    from autodata.runner.side_by_side import side_by_side
 
     notes: list[str] = []
 
@@ -75,6 +76,7 @@ async def work(
 
     with progress:
         progress.say(destinations(config.roles().values(), config.tracing))
+        progress.say(side_by_side(config))
         async with open_runner(config, out, progress=progress.preparing, models=models) as runner:
             begun(runner)
             runner.on_event = progress.on_event
@@ -94,6 +96,7 @@ async def work(
                 spent=Usage.of_row(await usage_of_all(runner.ledger)),
                 quality=config.chosen_domain.quality_check,
                 endpoints=runner.endpoints,
+                asked=await accepted_keys(runner.ledger) if config.target else None,
             )
             outcome = await runner.run()
             chosen = await read_chosen(runner.ledger)

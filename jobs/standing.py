@@ -74,12 +74,20 @@ class Standing:
     spent: Usage
     """What the calls of all sessions took, these included."""
     target: int | None = None
+    repeated: int = 0
+    """Accepted examples that ask what an earlier one asks: they do not count for a target."""
+    repeated_made: int = 0
+    """Those among them of this session."""
     endpoints: tuple[EndpointStanding, ...] = field(default=())
 
     @property
     def accepted(self) -> int:
-        """Examples accepted in all sessions."""
-        return self.funnel.get("accepted", 0)
+        """Examples accepted in all sessions, but for repeats where there is a target."""
+        return self.funnel.get("accepted", 0) - self.repeated
+
+    @property
+    def _counted(self) -> int:
+        return self.made - self.repeated_made
 
     @property
     def left(self) -> int:
@@ -89,7 +97,7 @@ class Standing:
     @property
     def accepted_per_hour(self) -> float | None:
         """At this session's pace; None before it has accepted one."""
-        return self.made / self.elapsed * 3600 if self.made and self.elapsed > 0 else None
+        return self._counted / self.elapsed * 3600 if self._counted and self.elapsed > 0 else None
 
     @property
     def seconds_left(self) -> float | None:
@@ -110,8 +118,8 @@ class Standing:
         shares = []
         if self.ended:
             shares.append(self.left / self.ended)
-        if self.target is not None and self.made:
-            shares.append(max(0, self.target - self.accepted) / self.made)
+        if self.target is not None and self._counted:
+            shares.append(max(0, self.target - self.accepted) / self._counted)
         return min(shares, default=None)
 
     def lines(self) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from autodata.checkpoints.ledger import Reader
+from autodata.checkpoints.queries.chosen import accepted_keys
 from autodata.checkpoints.queries.standing import (
     calls_by_model,
     documents_in_work,
@@ -75,11 +76,19 @@ async def standing_of(ledger: Reader, worker: Worker, now: float, target: int | 
         used=Usage.of_row(await used_since(ledger, moment)),
         spent=Usage.of_row(await usage_of_all(ledger)),
         target=target,
+        **(await _repeated(ledger, moment, statuses.get("accepted", 0), ended.get("accepted", 0)) if target else {}),
         endpoints=tuple(
             EndpointStanding(row["model"], row["in_flight"], 0, row["errors"], row["last_error"] or "")
             for row in (await calls_by_model(ledger, moment) if worker.alive else [])
         ),
     )
+
+
+async def _repeated(ledger: Reader, moment: str, accepted: int, made: int) -> dict[str, int]:
+    """Return how many of the examples accepted, and made since a moment, repeat another one."""
+    found = await accepted_keys(ledger)
+    new = found - await accepted_keys(ledger, before=moment)
+    return {"repeated": accepted - len(found), "repeated_made": made - len(new)}
 
 
 def _stage(row: dict[str, Any]) -> str:

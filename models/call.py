@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
-from autodata.checkpoints.ids import digest
+from autodata.checkpoints.ids import canonical_json, digest, digest_of_json, joined_json
 from autodata.checkpoints.usage import Usage
 from autodata.checkpoints.writes import PaidCall, UnansweredRequest
 from autodata.checkpoints.writes.calls import Cause
@@ -74,7 +74,7 @@ class Call:
         """
         site, schema = self.site, self.schema
         self.params = {**self.model.params, "seed": self.seed, "schema": schema.__name__ if schema else None}
-        identity = {
+        whole = {
             "thread": site.thread_id,
             "round": site.n,
             "node": site.node,
@@ -87,8 +87,9 @@ class Call:
             "params": self.params,
             "messages": self.messages,
         }
-        self.key = digest(identity, 64)
-        self._identity = identity
+        # The messages are most of it: their JSON is written once, for both keys and the hash that the journal keeps.
+        self._identity = {name: canonical_json(value) for name, value in whole.items()}
+        self.key = digest_of_json(joined_json(self._identity), 64)
 
     def sent(self) -> None:
         """Note that a request leaves now."""
@@ -100,7 +101,9 @@ class Call:
 
         Only replies from such a folder are found by it: there the folder and the model's name vouch for them, as ever.
         """
-        return digest({name: value for name, value in self._identity.items() if name not in _SERVER}, 64)
+        return digest_of_json(
+            joined_json({name: text for name, text in self._identity.items() if name not in _SERVER}), 64
+        )
 
     @property
     def settings(self) -> ModelSettings:
@@ -139,7 +142,7 @@ class Call:
             epoch=self.epoch,
             model=self.settings.model,
             params=self.params,
-            messages_hash=digest(self.messages, 64),
+            messages_hash=digest_of_json(self._identity["messages"], 64),
             prompt_version=site.prompt_version,
             response=reply.text,
             finish_reason=reply.finish_reason,

@@ -1,4 +1,4 @@
-"""A chat model's requests sent and read below OpenAI's library, which takes most of a call's processor time.
+"""Requests of a deployment of Azure sent and read below OpenAI's library, which takes most of a call's processor time.
 
 OpenAI's library says where a request goes and with which headers, once a model. From then on the body is written, sent
 by the same HTTP client, and a plain completion is read, all here. Whatever else comes back, an error, a body that is no
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,14 +20,13 @@ from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatResult
 
+from autodata.models.plain_answers import plain_completion
+
 _OF_ITS_OWN: Final = frozenset({"extra_headers", "extra_query", "timeout", "response_format", "input"})
 """Fields of a request that only OpenAI's library knows how to send."""
 _OF_THE_CONNECTION: Final = frozenset({"host", "content-length"})
 _OF_THE_BYTES: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 """Headers of an answer that no longer hold once its body is unpacked."""
-_READ: Final = frozenset({"role", "content", "refusal", "reasoning", "reasoning_content"})
-"""What of a message is read here, besides what is empty."""
-_LEFT_OUT: Final[Mapping[str, Any]] = {"system_fingerprint": None, "service_tier": None}
 
 
 @dataclass(frozen=True)
@@ -72,14 +70,18 @@ class Direct:
             received: Any = error
         else:
             received = answer
-            if (completion := _plain(answer)) is not None:
+            if (completion := plain_completion(answer)) is not None:
                 result: ChatResult = self._create_chat_result(completion)
                 refusal = completion["choices"][0]["message"].get("refusal")
                 result.generations[0].message.additional_kwargs["refusal"] = refusal
                 return result
-        again = _as_received(root, received)
-        library = self.model_copy(update={"root_async_client": again, "async_client": again.chat.completions})
-        return await _stock(library, messages, stop, run_manager, **kwargs)
+        return await _stock(having_received(self, received), messages, stop, run_manager, **kwargs)
+
+
+def having_received(model: Any, received: Any) -> Any:
+    """Return a copy of a model of the library's whose next request ends in this answer or error."""
+    again = _as_received(model.root_async_client, received)
+    return model.model_copy(update={"root_async_client": again, "async_client": again.chat.completions})
 
 
 async def _stock(model: Any, *args: Any, **kwargs: Any) -> ChatResult:
@@ -124,40 +126,3 @@ def _answered_by(root: openai.AsyncOpenAI, answer: Any) -> Any:
     made.__dict__.pop("chat", None)
     made._client = library.AsyncClient(transport=transport, headers=root._client.headers, trust_env=False)
     return made
-
-
-def _plain(answer: Any) -> dict[str, Any] | None:
-    """Return a whole completion as OpenAI's library would read it; None for any other answer."""
-    kind = answer.headers.get("content-type", "").split(";")[0]
-    if answer.status_code != 200 or not kind.endswith("json"):
-        return None
-    try:
-        body = json.loads(answer.content)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(body, dict) or body.get("error"):
-        return None
-    choices, usage = body.get("choices"), body.get("usage")
-    if not isinstance(choices, list) or not choices or not all(map(_is_plain, choices)):
-        return None
-    if usage is not None and not (
-        isinstance(usage, dict) and all(isinstance(usage.get(name), int) for name in _COUNTED)
-    ):
-        return None
-    return {**_LEFT_OUT, **body, "choices": [{"logprobs": None, **choice} for choice in choices]}
-
-
-_COUNTED: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
-
-
-def _is_plain(choice: Any) -> bool:
-    message = choice.get("message") if isinstance(choice, dict) else None
-    return (
-        isinstance(message, dict)
-        and message.get("role") == "assistant"
-        and isinstance(message.get("content"), str | None)
-        and isinstance(message.get("refusal"), str | None)
-        and isinstance(choice.get("finish_reason"), str | None)
-        and not choice.get("error")
-        and not any(value for name, value in message.items() if name not in _READ)
-    )

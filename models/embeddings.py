@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import httpx
 import openai
 
 from autodata.checkpoints.errors import CallFailed, DiskFailed, EndpointDown
@@ -28,7 +29,7 @@ BATCH = 32
 
 
 @dataclass(frozen=True)
-class Batch:
+class Embedded:
     """What one request brought."""
 
     vectors: Mapping[str, Sequence[float]]
@@ -48,7 +49,7 @@ class Embedder:
     endpoint: Endpoint
     budget: Budget
     retries: RetryConfig
-    keep: Callable[[Batch], None]
+    keep: Callable[[Embedded], None]
 
     async def embed(self, texts: Sequence[str]) -> None:
         """Ask for the vectors of texts, each once, and hand them to `keep`, request by request.
@@ -82,7 +83,7 @@ class Embedder:
                     self.endpoint.succeeded()
                     return
 
-    async def _reserved(self, texts: Mapping[str, str]) -> Batch:
+    async def _reserved(self, texts: Mapping[str, str]) -> Embedded:
         """Send one request with the most it can take reserved. Raises BudgetSpent where that is not left."""
         size = sum(len(text.encode(errors="replace")) for text in texts.values())
         tokens = math.ceil(size / BYTES_PER_TOKEN) + len(texts)
@@ -103,7 +104,7 @@ class Embedder:
         finally:
             self.budget.settle(most, used, paid=used is not None)
 
-    async def _sent(self, texts: Mapping[str, str], most: Usage) -> Batch:
+    async def _sent(self, texts: Mapping[str, str], most: Usage) -> Embedded:
         reply = await self.client.embeddings.create(
             model=self.settings.model, input=list(texts.values()), encoding_format="float"
         )
@@ -117,7 +118,7 @@ class Embedder:
             raise ValueError("its vectors have no length, differing ones, or numbers that are infinite or none")
         counted = getattr(reply.usage, "prompt_tokens", None) or None
         used = charged(counted, 0, most, self.settings)
-        return Batch(dict(zip(texts, vectors, strict=True)), counted, used)
+        return Embedded(dict(zip(texts, vectors, strict=True)), counted, used)
 
     async def _after(self, fault: Fault, tried: int, error: Exception) -> None:
         """Wait before the next try, or raise what the fault means."""
@@ -140,9 +141,9 @@ class Embedder:
 def embedder(
     settings: ModelSettings,
     base_url: str,
-    http: openai.DefaultAioHttpClient,
+    http: httpx.AsyncClient,
     budget: Budget,
-    keep: Callable[[Batch], None],
+    keep: Callable[[Embedded], None],
     retries: RetryConfig | None = None,
 ) -> Embedder:
     """Return an embedder of the model at an address. Raises UserError where a variable that holds a key is not set."""

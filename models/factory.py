@@ -23,6 +23,7 @@ from autodata.models.simulated.world import World
 from autodata.models.slots import address_of
 
 if TYPE_CHECKING:
+    import httpx
     import openai
 
 OPENAI_LIKE = frozenset({"openai", "local"})
@@ -73,7 +74,7 @@ def require_keys(roles: Mapping[str, ModelSettings]) -> None:
 class Pool:
     """What several calls of `connect` may share: one HTTP client, and the endpoints known so far."""
 
-    clients: list[openai.DefaultAioHttpClient] = field(default_factory=list)
+    clients: list[httpx.AsyncClient] = field(default_factory=list)
     endpoints: dict[tuple[str, str, str], Endpoint] = field(default_factory=dict)
 
     def forget_down(self) -> None:
@@ -151,9 +152,7 @@ def _headers(role: str, settings: ModelSettings) -> dict[str, str]:
     return found
 
 
-def openai_client(
-    role: str, settings: ModelSettings, base_url: str, http: openai.DefaultAioHttpClient
-) -> openai.AsyncOpenAI:
+def openai_client(role: str, settings: ModelSettings, base_url: str, http: httpx.AsyncClient) -> openai.AsyncOpenAI:
     """Return a client of an address for what is no chat, with the keys and headers of the settings and no others.
 
     Raises UserError for a variable that is not set.

@@ -7,7 +7,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Literal
@@ -59,6 +59,10 @@ _ABOUT_PARAMETERS = re.compile(r"\b(?:requested|all|given|these) parameters\b|re
 """Words of a 404 that is about what was asked for, not about the model: OpenRouter's "No endpoints found that ..."."""
 
 
+_WRAPPING = ("openai.APIConnectionError", "autodata.ConnectionFailed", "httpx.HTTPError")
+"""Errors whose own words say less than those of what caused them."""
+
+
 class TimedOut(TimeoutError):
     """A request got no whole reply within the seconds that the role's setting allows."""
 
@@ -78,7 +82,9 @@ class Fault:
     about_input: bool = False
     """Refused for this very input: another one may be taken."""
     may_be_billed: bool = False
-    """No reply came in time, though the model may have worked."""
+    """No reply came in time, or one that cannot be read, though the model may have worked."""
+    unreadable: bool = False
+    """A reply came that is no chat completion, and does not say that it is an error."""
     used_up: bool = False
     """The account has nothing left: credit, or the requests of a day."""
 
@@ -104,9 +110,12 @@ def classify(error: Exception, *, answered: bool = False) -> Fault | None:
     if isinstance(status, int) and status >= 400:  # below it, the reply came but could not be read
         return _of_status(error, status, message, answered=answered)
     if _of_client(error):
-        return Fault("retry", message, may_be_billed=timed_out(error))
+        unreadable = isinstance(status, int)
+        return Fault("retry", message, may_be_billed=unreadable or timed_out(error), unreadable=unreadable)
     if isinstance(error, ValueError | LookupError | TypeError | AttributeError):  # a body that is no chat completion
-        return Fault("retry", f"unreadable response: {message}")
+        unreadable = not (error.args and isinstance(error.args[0], Mapping))  # an `error` sent as if all were well
+        message = f"unreadable response: {message}"
+        return Fault("retry", message, may_be_billed=unreadable, unreadable=unreadable)
     return None
 
 
@@ -138,7 +147,7 @@ def by_class(error: BaseException, *names: str) -> bool:
 def _of_client(error: Exception) -> bool:
     """Whether a client library or the system raised it; OpenAI's has an HTTP library of its own, of another name."""
     known = isinstance(error, OSError | TimeoutError) or by_class(
-        error, "openai.OpenAIError", "httpx.HTTPError", "aiohttp.ClientError"
+        error, "openai.OpenAIError", *_WRAPPING, "autodata.RequestRefused", "aiohttp.ClientError"
     )
     return known or type(error).__module__.partition(".")[0] in {
         "httpx",
@@ -162,7 +171,7 @@ def describe(error: BaseException) -> str:
             else _own(error)
         )
     found = next((words for cause in chain if (words := _what(cause))), "")
-    innermost = _own(chain[-1]) if by_class(error, "openai.APIConnectionError", "httpx.HTTPError") else _own(error)
+    innermost = _own(chain[-1]) if by_class(error, *_WRAPPING) else _own(error)
     if found and innermost and innermost not in found:
         found = f"{found} ({innermost})"
     return _short(found or innermost)

@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
@@ -134,7 +135,7 @@ class RoleModel:
                 body = dict(getattr(self.chat, "extra_body", None) or {})
                 sent = sent_by(self.chat, messages, body, seed=self.sends_seed) - set(dialect.without)
                 if schema is not None and wire_format != "none":
-                    body["response_format"] = response_format(schema, wire_format, text_limits=endpoint.text_limits)
+                    body["response_format"] = _format(schema, wire_format, endpoint.text_limits)
                 chat = dialect.chat(self.chat, body)
                 kwargs: dict[str, Any] = {"seed": seed} if "seed" in sent else {}
                 if body or getattr(self.chat, "extra_body", None):
@@ -180,6 +181,12 @@ class RoleModel:
             if not timed_out(error):
                 raise
             raise TimedOut(self.settings.timeout, str(notices.config.get("run_name", ""))) from error
+
+
+@lru_cache(maxsize=256)
+def _format(schema: type[BaseModel], wire_format: Literal["json_schema", "json_object"], text_limits: bool) -> Any:
+    """Return a schema's `response_format`, made once: it goes into bodies that are only written down."""
+    return response_format(schema, wire_format, text_limits=text_limits)
 
 
 def _without_usage(chat: BaseChatModel) -> BaseChatModel:

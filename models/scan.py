@@ -73,7 +73,7 @@ class Unusable(ValueError):
 
 
 @dataclass(frozen=True)
-class Found:
+class JsonValue:
     """A bracketed value of a text: its place, and its value or what is wrong with it."""
 
     start: int
@@ -82,7 +82,7 @@ class Found:
     error: Unusable | None
 
 
-def values_in(text: str) -> tuple[list[Found], bool]:
+def values_in(text: str) -> tuple[list[JsonValue], bool]:
     """Return the outermost objects (and lists of objects) of a text, in order, and whether the text ends inside one.
 
     Raises Unusable when there are more than `MAX_VALUES` of them.
@@ -91,7 +91,7 @@ def values_in(text: str) -> tuple[list[Found], bool]:
     never closes ends with the text, for its quotes or brackets are off: what stands at the start of a line within it is
     a value of its own, and in a brace of prose (`{x: x > 0`) whatever does.
     """
-    found: list[Found] = []
+    found: list[JsonValue] = []
     position = 0
     while match := _START.search(text, position):
         if len(found) == MAX_VALUES:
@@ -100,7 +100,7 @@ def values_in(text: str) -> tuple[list[Found], bool]:
         if value.cut_off:
             return found, True
         if value.closed:
-            found.append(Found(value.start, value.end, *_loaded(value)))
+            found.append(JsonValue(value.start, value.end, *_loaded(value)))
             position = value.end
             continue
         inner, position = _after_break(text, value)
@@ -186,7 +186,7 @@ class _Value:
         self.end = newline if newline >= 0 else position
 
 
-def _after_break(text: str, value: _Value) -> tuple[list[Found], int]:
+def _after_break(text: str, value: _Value) -> tuple[list[JsonValue], int]:
     """Follow a broken value by its brackets; return what was found from its start on, and where to go on."""
     whole = _not_json(text[value.start : value.end + 30])
     depth, prose = len(value.stack), not _QUOTED.match(text, value.start)
@@ -203,17 +203,17 @@ def _after_break(text: str, value: _Value) -> tuple[list[Found], int]:
                 if prose or text[start - 1] == "\n":
                     loose.append((start, token.end()))
             if not depth:
-                return [Found(value.start, token.end(), None, whole)], token.end()
-    found = [Found(value.start, value.end, None, whole)]
+                return [JsonValue(value.start, token.end(), None, whole)], token.end()
+    found = [JsonValue(value.start, value.end, None, whole)]
     done = 0
     for start, end in sorted(loose)[:MAX_VALUES]:
         if start >= done and _START.match(text, start):
             inner = _Value(text[start:end], 0)
             done = end
             if inner.closed:
-                found.append(Found(start, start + inner.end, *_loaded(inner)))
+                found.append(JsonValue(start, start + inner.end, *_loaded(inner)))
             else:
-                found.append(Found(start, end, None, whole))
+                found.append(JsonValue(start, end, None, whole))
     return found, len(text)
 
 

@@ -73,7 +73,7 @@ class Sender:
                     elif call.model.endpoint.found.dialect != before:
                         continue
                 if fault.may_be_billed:
-                    await self.note_unanswered(call, "timeout", most)
+                    await self.note_unanswered(call, "unreadable" if fault.unreadable else "timeout", most)
                 last = fault.kind == "refused" or tried == self.retries.max_attempts
                 sent = await self._without_system(call, fault, most) if last else None
                 if sent is None:

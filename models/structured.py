@@ -18,7 +18,7 @@ from pydantic import BaseModel, RootModel, ValidationError
 
 from autodata.models.coerce import ReplyModel, attempts, key_of, knows, lenient
 from autodata.models.reasoning import strip_reasoning
-from autodata.models.scan import Found, Kind, Unusable, clip, load, values_in
+from autodata.models.scan import JsonValue, Kind, Unusable, clip, load, values_in
 from autodata.models.schemas import inlined, wire_form
 
 __all__ = [
@@ -125,7 +125,7 @@ def repair_message(error: Unusable, schema: type[BaseModel], replies: int = 1) -
     )
 
 
-def _answer(item: Found, schema: type[T]) -> T:
+def _answer(item: JsonValue, schema: type[T]) -> T:
     if item.error is not None:
         raise item.error
     return _validate(item.value, schema)

@@ -14,6 +14,7 @@ from autodata.domains.acceptance.borderline import NO_REVIEW, Reviewing
 from autodata.domains.acceptance.policies import AcceptancePolicy
 from autodata.domains.domain import Domain
 from autodata.models.caller import Caller
+from autodata.nodes.early_marks import EarlyMarks
 from autodata.nodes.novelty import AcceptedQuestions
 from autodata.nodes.state import State, new_state
 from autodata.prompts import PromptPack
@@ -68,6 +69,8 @@ class Context:
     """Rounds that the document had when it was asked about again: they do not count against `max_rounds`."""
     shown_lessons: ShownLessons = NOTHING
     """Lessons that its batch was begun with, in a run with lessons."""
+    early_marks: EarlyMarks | None = None
+    """Marks that solvers may begin; None where a person can edit the state before the verifier: then it marks all."""
 
     async def take(self, text: str, *, title: str = "", name: str = "") -> State:
         """Store a document and return the input of its thread, for a graph that is run without a document runner.

@@ -6,6 +6,7 @@ The exception is a privileged mode, which a domain or a configuration names.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from langgraph.runtime import Runtime
@@ -22,6 +23,7 @@ from autodata.nodes.events import AttemptEvent
 from autodata.nodes.solver_modes import Mode, answered, mode_of
 from autodata.nodes.state import State, plain
 from autodata.nodes.step import Step, all_of
+from autodata.nodes.verifier import mark_of
 
 
 async def weak_solver(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -44,13 +46,29 @@ async def strong_solver(state: State, runtime: Runtime[Context]) -> dict[str, An
 
 
 async def _solve(step: Step, stage: Stage) -> dict[str, Any]:
-    """Every attempt runs to its end before an error of one is raised: a paid reply is never thrown away."""
+    """Every attempt runs to its end before an error of one is raised: a paid reply is never thrown away.
+
+    Where nobody can come in between, each is marked as soon as its answer is in, and the verifier takes the mark up.
+    """
     step.require_passed()
     known = step.attempts
     made = sum(attempt.stage is stage for attempt in known)
     indices = range(made, made + step.ruling().more)
     mode = mode_of(step, stage)
-    results = await asyncio.gather(*(_attempt(step, stage, index, mode) for index in indices), return_exceptions=True)
+    early = step.context.early_marks
+    failed: list[BaseException] = []
+
+    async def attempted(index: int) -> tuple[Attempt, str]:
+        try:
+            attempt, answer = await _attempt(step, stage, index, mode)
+        except BaseException as error:
+            failed.append(error)
+            raise
+        if early and not failed:  # once one failed the verifier has no turn in this session
+            early.begin(attempt, partial(mark_of, step, attempt, answer))
+        return attempt, answer
+
+    results = await asyncio.gather(*map(attempted, indices), return_exceptions=True)
     done = all_of(results)
     model = step.services.caller.roles[f"{stage.value}_solver"].settings.model
     await record_attempts(step.services.store, step.round_id, done, model=model, mode=mode.recorded())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any
 
 from langgraph.runtime import Runtime
 
@@ -15,12 +15,11 @@ from autodata.domains.acceptance.rubric_score import mean
 from autodata.domains.tasks.base import Scored, marks_of
 from autodata.models.structured import schema_text
 from autodata.nodes.context import Context
+from autodata.nodes.early_marks import Found
 from autodata.nodes.events import MarkEvent, VerdictEvent
 from autodata.nodes.state import State, plain
 from autodata.nodes.step import Step, all_of
 from autodata.prompts import fence
-
-Decider = Literal["judge", "code", "truncated", "probe"]
 
 
 async def verifier(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -28,7 +27,7 @@ async def verifier(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     step = Step(state, runtime)
     attempts = step.attempts
     new = [attempt for attempt in attempts if attempt.mark is None]
-    results = await asyncio.gather(*(_mark(step, attempt) for attempt in new), return_exceptions=True)
+    results = await asyncio.gather(*(_marked(step, attempt) for attempt in new), return_exceptions=True)
     found: list[Marked] = []
     for attempt, (scored, decider) in zip(new, all_of(results), strict=True):
         mark = Mark(attempt_id=attempt.attempt_id, score=scored.score, met=scored.met, decided_by=decider)
@@ -51,12 +50,21 @@ async def verifier(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     return {"attempts": [plain(attempt) for attempt in attempts], "verdict": plain(verdict), "rejection": rejection}
 
 
-async def _mark(step: Step, attempt: Attempt) -> tuple[Scored, Decider]:
+async def _marked(step: Step, attempt: Attempt) -> Found:
+    """Return what is found in an attempt: by the mark that is on its way, where one is, else by one begun now."""
+    if early := step.context.early_marks:
+        begun = early.take(attempt)
+        if begun is not None:
+            return await begun
+    answer = await step.services.blobs.get(attempt.answer_ref) if attempt.answered else ""
+    return await mark_of(step, attempt, answer)
+
+
+async def mark_of(step: Step, attempt: Attempt, answer: str) -> Found:
     """Score one attempt: by rule when it has no answer or code can decide, else by the judge."""
     task_type, candidate = step.services.domain.scorer, step.candidate
     if not attempt.answered:
         return Scored(Fraction(0), (), ()), "truncated" if attempt.truncated else "probe"
-    answer = await step.services.blobs.get(attempt.answer_ref)
     if by_code := await asyncio.to_thread(task_type.scored_by_code, candidate, answer):
         return by_code, "code"
     return await marked_by_judge(step, answer, f"{attempt.stage.value}/{attempt.index}"), "judge"

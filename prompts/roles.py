@@ -146,6 +146,7 @@ TABLE = (
         "dataset_analyst",
         help="Reads each batch of a run with lessons and says what the next questions should do: `--lessons` only.",
         placeholders=_names("figures coverage lessons material schema"),
+        needed=_names("material schema"),
         of_dataset=True,
         nodes=("analyse_batch",),
     ),
@@ -175,6 +176,9 @@ OPTIMIZER_ROLES = tuple(role.name for role in TABLE if role.of_optimizer)
 
 DATASET_ROLES = tuple(role.name for role in TABLE if role.of_dataset and role.calls_model)
 """The roles of the outer loop that call a model: one, which reads batches. Its prompts stand in the pack `dataset`."""
+
+DATASET_PROMPTED = tuple(role.name for role in TABLE if role.of_dataset)
+"""The roles of the outer loop that have a prompt: the analyst, and the section of lessons."""
 
 MODEL_ROLES = (*ROLES, *OPTIMIZER_ROLES, *DATASET_ROLES)
 """All roles that call a model, in the order of the configuration."""

@@ -29,7 +29,7 @@ from autodata.models.simulated.world import World
 from autodata.models.validation import problems
 from autodata.nodes.dataset.settings import DATASET_DEFAULTS, LessonsConfig
 from autodata.nodes.optimizer.settings import BEFORE, OptimizeConfig, as_before
-from autodata.prompts import PromptPack, load_pack
+from autodata.prompts import PromptPack
 from autodata.prompts.roles import DATASET_ROLES
 from autodata.runner.fingerprint import LESSONS_VERSION, READER, fingerprint
 from autodata.runner.rooms import LEAST_CHARS, MOST_CHARS, most_chars
@@ -125,8 +125,8 @@ class RunConfig(Settings):
     """Rounds after which a document is rejected."""
     seed: int = 0
     """Seed of everything random in a run."""
-    concurrency: int = Field(default=8, ge=1, le=1000)
-    """Documents in work at once."""
+    concurrency: int | None = Field(default=None, ge=1, le=1000)
+    """Documents in work at once. None: one and a half for each request that the endpoints take at once."""
     review: ReviewMode = "none"
     """Which candidates wait for a person, who approves, edits or rejects them: none, accepted (all that pass every
     gate), borderline (those that nearly failed, or failed nearly) or all (every one with a verdict)."""
@@ -186,6 +186,10 @@ class RunConfig(Settings):
         require_fitting(self.chosen_domain, pack, folder)
         return pack
 
+    def lessons_pack(self) -> PromptPack:
+        """Load the prompts of the outer loop: those in the folder of prompts take the place of the shipped ones."""
+        return self.chosen_domain.lessons_pack(Path(self.prompts).expanduser() if self.prompts else None)
+
     @property
     def max_chars(self) -> int:
         """The longest document in characters that is used whole; below 1 where a model's context has no room for any.
@@ -243,7 +247,7 @@ class RunConfig(Settings):
         plain["models"] = {
             role: settings.model_dump(mode="json", exclude_none=True) for role, settings in self.roles().items()
         }
-        own = {LESSONS_VERSION: load_pack("dataset").version} if self.lessons.enabled else {}
+        own = {LESSONS_VERSION: self.lessons_pack().version} if self.lessons.enabled else {}
         return {"kind": self.kind, "prompt_version": prompt_version, **own, **plain}
 
 

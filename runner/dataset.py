@@ -19,7 +19,7 @@ from autodata.nodes.context import NOTHING, ShownLessons
 from autodata.nodes.dataset.lessons import section_of
 from autodata.nodes.dataset.settings import LessonsConfig
 from autodata.nodes.dataset.state import DatasetContext
-from autodata.prompts import PromptPack, load_pack
+from autodata.prompts import PromptPack
 
 if TYPE_CHECKING:
     from autodata.runner.document_runner import Runner
@@ -101,8 +101,3 @@ async def shown_by_document(ledger: Reader, settings: LessonsConfig, prompts: Pr
 
 def _in_force(batch: Batch, versions: Mapping[str, Lesson]) -> list[Lesson]:
     return [versions[ref] for ref in batch.lessons if ref in versions]
-
-
-def dataset_pack() -> PromptPack:
-    """Return the prompts of the outer loop: the analyst's, and the section of a challenger's prompt."""
-    return load_pack("dataset")

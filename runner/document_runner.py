@@ -34,13 +34,14 @@ from autodata.models.caller import Reply
 from autodata.models.endpoint import Endpoint
 from autodata.models.local.serving import Progress
 from autodata.nodes.context import NOTHING, Context, Services
+from autodata.nodes.early_marks import EarlyMarks
 from autodata.nodes.events import AcceptedEvent, GraphEvent, ReviewEvent, parse_event
 from autodata.nodes.novelty import AcceptedQuestions
 from autodata.nodes.state import Output, State, new_state
 from autodata.nodes.step import Step
 from autodata.runner.collector import calm_collector
 from autodata.runner.config import BaselineConfig, RunConfig
-from autodata.runner.dataset import DatasetLoop, dataset_pack
+from autodata.runner.dataset import DatasetLoop
 from autodata.runner.events import (
     CallEvent,
     DrainedEvent,
@@ -53,6 +54,7 @@ from autodata.runner.events import (
 from autodata.runner.outcome import InARow, Outcome, first_failure
 from autodata.runner.pending_reviews import answer_to
 from autodata.runner.run_folder import open_run_folder
+from autodata.runner.side_by_side import documents_at_once
 from autodata.runner.target import Target
 from autodata.tracing.tracer import Tracer
 
@@ -85,6 +87,8 @@ class Runner:
         self._rounds_before: dict[str, int] = {}
         self.loop: DatasetLoop | None = None
         """The outer loop, in a run with lessons."""
+        self.marks_early = True
+        """Whether an attempt is marked while others are being made; else the verifier begins once all are made."""
 
     def drain(self, reason: str, *, failed: bool = False, keep_reserved: bool = False) -> None:
         """Take up nothing more and let every document in work stop at its next checkpoint.
@@ -114,7 +118,7 @@ class Runner:
             found.report_to(say)
 
     async def run(self) -> Outcome:
-        """Run all open documents, `concurrency` at a time."""
+        """Run all open documents, `documents_at_once` at a time."""
         await self._target.begin(self.ledger, latest=self.only is None)
         if reached := self._target.reached:
             self.drain(reached)
@@ -159,7 +163,7 @@ class Runner:
             await record_opened(self._services.store, step.opening())
 
     async def walk_all(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Take documents through the loop, `concurrency` at a time, until all have ended or something says stop."""
+        """Take documents through the loop, so many at a time, until all have ended or something says stop."""
         waiting = iter(rows)
 
         async def work() -> None:
@@ -169,7 +173,7 @@ class Runner:
                 await self._document(row)
 
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(self._config.concurrency, len(rows))):
+            for _ in range(min(documents_at_once(self._config), len(rows))):
                 group.create_task(work())
 
     async def _document(self, row: Mapping[str, Any]) -> None:
@@ -234,17 +238,18 @@ class Runner:
         self.on_event(StartedEvent(document_id, row["name"], resumed=bool(snapshot.next)))
         version = self._services.pack.version
         with self._tracer.document(self._thread_id(document_id), document, epoch, version) as callbacks:
-            stream = self._graph.astream(
-                start,
-                {**thread, "callbacks": callbacks},
-                context=self._context(document_id, epoch),
-                stream_mode="custom",
-                durability="sync",
-                control=control,
-            )
-            async with aclosing(stream) as events:
-                async for event in events:
-                    self._on_event(parse_event(event))
+            async with EarlyMarks() as early:
+                stream = self._graph.astream(
+                    start,
+                    {**thread, "callbacks": callbacks},
+                    context=replace(self._context(document_id, epoch), early_marks=early if self.marks_early else None),
+                    stream_mode="custom",
+                    durability="sync",
+                    control=control,
+                )
+                async with aclosing(stream) as events:
+                    async for event in events:
+                        self._on_event(parse_event(event))
         self._in_a_row.ended()
         if self._services.review.mode != "none" and (await self._graph.aget_state(thread)).next:
             await self._queue.record_status(document_id, DocumentStatus.WAITING)
@@ -356,7 +361,7 @@ async def open_runner(
         )
         caller.on_call = runner.note_call
         if config.lessons.enabled:
-            runner.loop = DatasetLoop(runner, config.lessons, caller, dataset_pack())
+            runner.loop = DatasetLoop(runner, config.lessons, caller, await asyncio.to_thread(config.lessons_pack))
         run_folder.budget.on_spent = partial(runner.drain, keep_reserved=True)
         yield runner
 

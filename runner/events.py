@@ -49,6 +49,8 @@ class CollectedEvent(_OfDocument):
     event: ClassVar = "collected"
     n: int
     status: DocumentStatus
+    asked: str = ""
+    """`asked_key` of its example; empty without one."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from autodata.nodes.solver_modes import answered, mode_of
 from autodata.nodes.state import State, plain
 from autodata.nodes.step import Step
 from autodata.nodes.verifier import marked_by_judge
-from autodata.prompts import load_pack
+from autodata.prompts import PromptPack
 from autodata.prompts.roles import DATASET_ROLES
 from autodata.runner.config import CheckpointsConfig, RunConfig
 from autodata.runner.run_folder import open_run_folder
@@ -93,7 +93,7 @@ async def rehearse(config: RunConfig, document: Document, progress: Progress | N
             }
             context = Context(replace(services, domain=domain), evaluation="rehearsal")
             state = await context.take(document.text, title=document.title, name=document.name)
-            stage = _Stage(Runtime(context=context), state, config.lessons)
+            stage = _Stage(Runtime(context=context), state, config.lessons, config.lessons_pack())
             analysts = DATASET_ROLES if config.lessons.enabled and config.lessons.new else ()
             parts = [await stage.part(role) for role in (*config.chosen_domain.roles, *analysts)]
             founds = {id(model.endpoint): model.endpoint.found for model in caller.roles.values()}
@@ -104,8 +104,9 @@ async def rehearse(config: RunConfig, document: Document, progress: Progress | N
 class _Stage:
     """The state of one document as the roles take their turns."""
 
-    def __init__(self, runtime: Runtime[Context], state: State, lessons: LessonsConfig) -> None:
+    def __init__(self, runtime: Runtime[Context], state: State, lessons: LessonsConfig, own: PromptPack) -> None:
         self._runtime, self._state, self._lessons = runtime, state, lessons
+        self._own = own
         self._answer = ""
         self._paid = runtime.context.services.caller.budget
         self._plays: dict[str, Callable[[], Awaitable[str]]] = {
@@ -207,7 +208,7 @@ class _Stage:
         }
         figures = figures_of(1, [row], self._paid.spent_calls)
         batch = Batch(batch=1, documents=(step.document_id,), state="walked", figures=figures)
-        caller, pack = self._runtime.context.services.caller, load_pack("dataset")
+        caller, pack = self._runtime.context.services.caller, self._own
         try:
             await asked(caller, pack, self._lessons, [batch], batch, [row], [])
         except UnusableReply as error:

@@ -22,7 +22,7 @@ from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import APIStatusError, ConflictError
 
-from autodata.checkpoints.asked import question_key
+from autodata.checkpoints.asked import asked_key, question_key
 from autodata.checkpoints.document_queue import DocumentQueue
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ids import digest
@@ -235,7 +235,8 @@ class RemoteRunner:
         await record_collected(self.ledger, document_id, thread, values, question_key=key, tied=tied)
         for entry in values.get("usage") or []:
             self.usage += Usage.of_row(entry)
-        self.on_event(CollectedEvent(document_id, len(history), DocumentStatus(values["status"])))
+        asked = asked_key(question, example["candidate"].get("context") or "") if example else ""
+        self.on_event(CollectedEvent(document_id, len(history), DocumentStatus(values["status"]), asked))
         self.on_event(EndedEvent(document_id))
         if example:
             self._target.count(example["candidate"])

@@ -16,6 +16,9 @@ from autodata.tracing.spans import Score, Span, SpanKind, SpanSink, SpanStatus, 
 OPENS_A_ROUND = "challenger"
 """The node that begins round `n + 1` of the state it is given."""
 
+BEGUN_AHEAD = "verifier"
+"""The node whose calls may be begun while the one before it works: its span begins with the first of them."""
+
 _SHOWN = ("candidate", "quality", "verdict", "judgement", "rejection", "feedback", "status", "status_reason", "extract")
 """What of a node's update is exported: small, and texts that a person wants to see."""
 
@@ -30,13 +33,30 @@ class DocumentTrace(BaseCallbackHandler):
         self._sink, self._root = sink, root
         self._round: Span | None = None
         self._nodes: dict[UUID, Span] = {}
+        self._ahead: Span | None = None  # of the node that is to come, where calls of it were begun
         self._marked: dict[UUID, set[str]] = {}  # verifier's run -> attempts that had a mark before
         self._attempts: dict[tuple[int, str, str], Span] = {}  # round, role, index -> the call that made the attempt
 
     def parent_of(self, call: Call) -> Span:
         """Return the span that a call belongs under: its node's, which is the latest that is open."""
         of_name = [span for span in self._nodes.values() if span.name == call.site.node]
+        if not of_name and call.site.node == BEGUN_AHEAD and self._round is not None:
+            return self._begun_ahead(self._round)
         return (of_name or [*self._nodes.values()] or [self._round or self._root])[-1]
+
+    def _begun_ahead(self, parent: Span) -> Span:
+        if self._ahead is None:
+            before = next(reversed(self._nodes.values()), None)
+            self._ahead = self._node(BEGUN_AHEAD, parent, before.inputs if before else {})
+        return self._ahead
+
+    def _node(self, name: str, parent: Span, inputs: Any) -> Span:
+        """Begin a node's span. `parent` is its round's, or the document's before the first."""
+        n = parent.n if parent is self._round else 0
+        span = Span(SpanKind.NODE, name, parent.thread_id, parent.document_id, parent, n=n, epoch=self._root.epoch)
+        span.metadata, span.inputs = {"node": name}, inputs
+        self._sink.start(span)
+        return span
 
     def answered(self, span: Span, call: Call) -> None:
         """Remember which call made an attempt: its last one, where there are several."""
@@ -64,13 +84,13 @@ class DocumentTrace(BaseCallbackHandler):
             self._round = Span(SpanKind.ROUND, f"round {n}", self._root.thread_id, self._root.document_id, self._root)
             self._round.n, self._round.epoch = n, self._root.epoch
             self._sink.start(self._round)
-        parent = self._round or self._root
-        span = Span(SpanKind.NODE, name, parent.thread_id, parent.document_id, parent, n=n, epoch=self._root.epoch)
-        span.metadata = {"node": name}
-        span.inputs = without_empty({"round": n, "question": (inputs.get("candidate") or {}).get("question")})
+        if name == BEGUN_AHEAD and self._ahead is not None:
+            span, self._ahead = self._ahead, None
+        else:
+            shown = without_empty({"round": n, "question": (inputs.get("candidate") or {}).get("question")})
+            span = self._node(name, self._round or self._root, shown)
         self._nodes[run_id] = span
         self._marked[run_id] = {a["attempt_id"] for a in inputs.get("attempts") or () if a.get("mark")}
-        self._sink.start(span)
 
     @never_raises
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **more: Any) -> None:
@@ -112,6 +132,10 @@ class DocumentTrace(BaseCallbackHandler):
     @never_raises
     def close(self, error: BaseException | None) -> None:
         """Close whatever is open, the document's span last."""
+        if self._ahead is not None:
+            if error is None:
+                self._ahead.status = SpanStatus.STOPPED
+            self._sink.end(self._ahead, error)
         for span in reversed(self._nodes.values()):
             self._sink.end(span, error)
         self._leave_round(error)

@@ -13,8 +13,9 @@ from autodata.checkpoints.queries.meta import TARGET, meta_value
 _ASKED = """
 SELECT e.example_id, json_extract(e.example, '$.candidate.question') AS question,
     json_extract(e.example, '$.candidate.context') AS context
-FROM examples e JOIN documents d USING (document_id) WHERE d.status != 'dropped' ORDER BY e.rowid
+FROM examples e JOIN documents d USING (document_id) WHERE d.status != 'dropped' {0} ORDER BY e.rowid
 """
+_EARLIER = "AND (SELECT max(created_at) FROM calls c WHERE c.document_id = e.document_id) < ?"
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,16 @@ async def read_target(ledger: Reader) -> int | None:
 
 async def read_chosen(ledger: Reader) -> Chosen:
     """Return which of the accepted examples count."""
-    return choose(await ledger.read(_ASKED), await read_target(ledger))
+    return choose(await ledger.read(_ASKED.format("")), await read_target(ledger))
 
 
-async def accepted_keys(ledger: Reader) -> set[str]:
-    """Return `asked_key` of every accepted example that was not dropped."""
-    return {asked_key(row["question"] or "", row["context"] or "") for row in await ledger.read(_ASKED)}
+async def accepted_keys(ledger: Reader, before: str = "") -> set[str]:
+    """Return `asked_key` of every accepted example that was not dropped.
+
+    With `before`, a moment in ISO 8601, only of those whose document has had no call since.
+    """
+    rows = await ledger.read(_ASKED.format(_EARLIER if before else ""), (before,) if before else ())
+    return {asked_key(row["question"] or "", row["context"] or "") for row in rows}
 
 
 def choose(rows: Iterable[Mapping[str, Any]], target: int | None) -> Chosen:

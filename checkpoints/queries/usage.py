@@ -14,7 +14,7 @@ _CALLS = """
     FROM calls {0} GROUP BY role
 """
 _UNANSWERED = """
-    SELECT role, 0, NULL, NULL, NULL, NULL, NULL, NULL, sum(cause = 'timeout'), sum(cause = 'cancelled')
+    SELECT role, 0, NULL, NULL, NULL, NULL, NULL, NULL, sum(cause != 'cancelled'), sum(cause = 'cancelled')
     FROM timeouts {0} GROUP BY role
 """
 _SUMS = """

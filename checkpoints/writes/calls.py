@@ -11,8 +11,9 @@ from autodata.checkpoints.protocols import Journal
 from autodata.checkpoints.usage import Usage
 from autodata.checkpoints.writes.documents import now
 
-Cause = Literal["timeout", "cancelled"]
-"""Why a request that was sent got no reply: none came in time, or its work was called off while it was under way."""
+Cause = Literal["timeout", "unreadable", "cancelled"]
+"""Why a request that was sent got no reply: none came in time, or one that is no chat completion, or its work was
+called off while it was under way."""
 
 
 @dataclass(frozen=True)

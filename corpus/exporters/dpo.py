@@ -13,7 +13,7 @@ from autodata.corpus.exporters.provenance import provenance
 from autodata.corpus.exporters.rows import ExampleRow, ExportSet, best, prompt_text, worst
 
 
-def pair(row: ExampleRow) -> dict[str, Any] | None:
+def pair(row: ExampleRow, *, answers: bool = False) -> dict[str, Any] | None:
     """Return a row's pair, None where nothing is to be preferred; `margin` is the difference of the scores, in 0..1."""
     chosen, rejected = best(row, Stage.STRONG), worst(row, Stage.WEAK)
     if chosen is None or rejected is None or chosen["answer"] == rejected["answer"]:
@@ -31,13 +31,16 @@ def pair(row: ExampleRow) -> dict[str, Any] | None:
         "margin": margin,
         "chosen_reasoning": chosen["reasoning"],
         "rejected_reasoning": rejected["reasoning"],
-        **provenance(row),
+        **provenance(row, answers=answers),
     }
 
 
 def export_dpo(data: ExportSet, out: Path | None) -> int:
     """Write a file of pairs for each split, and a card. Returns how many pairs there were; raises as `write_folder`."""
-    splits = {name: [found for row in rows if (found := pair(row))] for name, rows in data.splits.items()}
+    splits = {
+        name: [found for row in rows if (found := pair(row, answers=data.answers))]
+        for name, rows in data.splits.items()
+    }
     files = split_files(splits)
     files["README.md"] = card(data, {name: [f"{name}.jsonl"] for name in splits})
     write_folder(out, "dpo", files)

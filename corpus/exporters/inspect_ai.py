@@ -13,7 +13,7 @@ from autodata.corpus.exporters.provenance import provenance
 from autodata.corpus.exporters.rows import ExampleRow, ExportSet, prompt_text
 
 
-def sample(row: ExampleRow) -> dict[str, Any]:
+def sample(row: ExampleRow, *, answers: bool = False) -> dict[str, Any]:
     """Return a row as `json_dataset` reads it."""
     return {
         "id": row["id"],
@@ -22,7 +22,7 @@ def sample(row: ExampleRow) -> dict[str, Any]:
         "rubric": rubric_text(row),
         "domain": row["domain"],
         **asked_about(row),
-        **provenance(row),
+        **provenance(row, answers=answers),
     }
 
 
@@ -31,7 +31,7 @@ def export_inspect(data: ExportSet, out: Path | None) -> int:
 
     Raises UserError and RunFailed as `write_folder`.
     """
-    splits = {name: [sample(row) for row in rows] for name, rows in data.splits.items()}
+    splits = {name: [sample(row, answers=data.answers) for row in rows] for name, rows in data.splits.items()}
     contents = split_files(splits, "data/") | scorer_files(data) | {"task.py": template("task.py")}
     contents["README.md"] = card(data, {name: [f"data/{name}.jsonl"] for name in splits})
     write_folder(out, "inspect", contents)

@@ -26,8 +26,14 @@ def export_llama_factory(data: ExportSet, out: Path | None) -> int:
 
     Raises UserError and RunFailed as `write_folder`.
     """
-    chats = {f"sft_{name}": [one for row in rows if (one := chat(row))] for name, rows in data.splits.items()}
-    pairs = {f"dpo_{name}": [_ranked(row) for row in map(pair, rows) if row] for name, rows in data.splits.items()}
+    chats = {
+        f"sft_{name}": [one for row in rows if (one := chat(row, answers=data.answers))]
+        for name, rows in data.splits.items()
+    }
+    pairs = {
+        f"dpo_{name}": [_ranked(one) for row in rows if (one := pair(row, answers=data.answers))]
+        for name, rows in data.splits.items()
+    }
     info: dict[str, Any] = {}
     for name in chats:
         columns = {"messages": "messages"}

@@ -15,7 +15,7 @@ from autodata.corpus.exporters.rows import ExampleRow, ExportSet, best, prompt_t
 HALF = 0.5
 
 
-def chat(row: ExampleRow) -> dict[str, Any] | None:
+def chat(row: ExampleRow, *, answers: bool = False) -> dict[str, Any] | None:
     """Return a row's chat. The answer is the strong solver's best one that scored more than 0.5, else the reference.
 
     `answer_from` says which, `score` is the attempt's, null for a reference. None where there is neither.
@@ -35,13 +35,16 @@ def chat(row: ExampleRow) -> dict[str, Any] | None:
         "answer_from": origin,
         "score": score,
         "reasoning": reasoning,
-        **provenance(row),
+        **provenance(row, answers=answers),
     }
 
 
 def export_messages(data: ExportSet, out: Path | None) -> int:
     """Write a file of chats for each split, and a card. Returns how many chats there were; raises as `write_folder`."""
-    splits = {name: [found for row in rows if (found := chat(row))] for name, rows in data.splits.items()}
+    splits = {
+        name: [found for row in rows if (found := chat(row, answers=data.answers))]
+        for name, rows in data.splits.items()
+    }
     files = split_files(splits)
     files["README.md"] = card(data, {name: [f"{name}.jsonl"] for name in splits})
     write_folder(out, "messages", files)

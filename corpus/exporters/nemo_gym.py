@@ -13,15 +13,17 @@ from autodata.corpus.exporters.provenance import provenance
 from autodata.corpus.exporters.rows import ExampleRow, ExportSet
 
 
-def request(row: ExampleRow) -> dict[str, Any]:
+def request(row: ExampleRow, *, answers: bool = False) -> dict[str, Any]:
     """Return a row's line."""
     known = {"id": row["id"], "domain": row["domain"], "rubric": row["rubric"], **asked_about(row)}
-    return {"responses_create_params": {"input": asked(row)}, **known, **provenance(row)}
+    return {"responses_create_params": {"input": asked(row)}, **known, **provenance(row, answers=answers)}
 
 
 def export_nemo_gym(data: ExportSet, out: Path | None) -> int:
     """Write `SPLIT.jsonl`, `scoring.py` and a card. Returns how many there were; raises as `write_folder`."""
-    contents = split_files({name: [request(row) for row in rows] for name, rows in data.splits.items()})
+    contents = split_files(
+        {name: [request(row, answers=data.answers) for row in rows] for name, rows in data.splits.items()}
+    )
     contents |= scorer_files(data)
     contents["README.md"] = card(data, {name: [f"{name}.jsonl"] for name in data.splits})
     write_folder(out, "nemo-gym", contents)

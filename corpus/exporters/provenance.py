@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing_extensions import TypedDict
 
-from autodata.corpus.exporters.rows import ExampleRow, Played
+from autodata.corpus.exporters.rows import Attempted, ExampleRow, Played
 
 
 class Provenance(TypedDict):
@@ -18,15 +18,19 @@ class Provenance(TypedDict):
     round: int
     prompt_version: str
     models: list[Played]
+    weak_scores: list[float]
+    strong_scores: list[float]
     weak_mean: float | None
     strong_mean: float | None
     gap: float | None
     run: str
     source: str
+    attempts: list[Attempted]
+    """Every answer of both solvers, where they were asked for; else none."""
 
 
-def provenance(row: ExampleRow) -> Provenance:
-    """Return a row's origin."""
+def provenance(row: ExampleRow, *, answers: bool = False) -> Provenance:
+    """Return a row's origin; with `answers`, what the solvers answered too."""
     return {
         "document_id": row["document_id"],
         "document_name": row["document_name"],
@@ -36,9 +40,12 @@ def provenance(row: ExampleRow) -> Provenance:
         "round": row["round"],
         "prompt_version": row["prompt_version"],
         "models": row["models"],
+        "weak_scores": row["weak_scores"],
+        "strong_scores": row["strong_scores"],
         "weak_mean": row["weak_mean"],
         "strong_mean": row["strong_mean"],
         "gap": row["gap"],
         "run": row["run"],
         "source": row["source"],
+        "attempts": row["attempts"] if answers else [],
     }

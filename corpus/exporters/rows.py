@@ -150,6 +150,8 @@ class ExportSet:
     facts: RunFacts = RunFacts()
     turns: Mapping[str, Sequence[TurnRow]] = field(default_factory=dict)
     """The challenger's turns by split, for a format that asks for them: see `registry.wants_turns`."""
+    answers: bool = False
+    """Whether rows of every format hold the solvers' answers; `jsonl` and `hf` hold them always."""
 
     @property
     def rows(self) -> list[ExampleRow]:

@@ -25,7 +25,7 @@ class GrpoRow(Provenance):
     """JSON: a list of {criterion, weight}; `[]` where a reference answer decides."""
 
 
-def grpo_row(row: ExampleRow) -> GrpoRow:
+def grpo_row(row: ExampleRow, *, answers: bool = False) -> GrpoRow:
     """Return the row of a prompt."""
     return {
         "prompt": asked(row),
@@ -35,7 +35,7 @@ def grpo_row(row: ExampleRow) -> GrpoRow:
         "context": row["context"],
         "reference_answer": row["reference_answer"],
         "rubric": rubric_text(row),
-        **provenance(row),
+        **provenance(row, answers=answers),
     }
 
 
@@ -46,7 +46,8 @@ def export_trl_grpo(data: ExportSet, out: Path | None) -> int:
     """
     paths = {name: f"data/{name}-00000-of-00001.parquet" for name in data.splits}
     contents: dict[str, str | bytes] = {
-        paths[name]: parquet_bytes([grpo_row(row) for row in rows], GrpoRow) for name, rows in data.splits.items()
+        paths[name]: parquet_bytes([grpo_row(row, answers=data.answers) for row in rows], GrpoRow)
+        for name, rows in data.splits.items()
     }
     contents |= scorer_files(data) | {"reward.py": template("reward.py")}
     contents["README.md"] = card(data, {name: [path] for name, path in paths.items()})

@@ -18,7 +18,10 @@ def export_verifiers(data: ExportSet, out: Path | None) -> int:
     """Write the package, named after the folder. Returns how many tasks there were; raises as `write_folder`."""
     module = package_name(out)
     inner = f"{module}/"
-    contents = split_files({name: [sample(row) for row in rows] for name, rows in data.splits.items()}, f"{inner}data/")
+    contents = split_files(
+        {name: [sample(row, answers=data.answers) for row in rows] for name, rows in data.splits.items()},
+        f"{inner}data/",
+    )
     contents |= scorer_files(data, inner) | {
         f"{inner}taskset.py": template("taskset.py"),
         f"{inner}__init__.py": template("taskset_init.py"),

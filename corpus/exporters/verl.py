@@ -41,7 +41,7 @@ class VerlRow(TypedDict):
     extra_info: ExtraInfo
 
 
-def verl_row(row: ExampleRow, index: int, split: str) -> VerlRow:
+def verl_row(row: ExampleRow, index: int, split: str, *, answers: bool = False) -> VerlRow:
     """Return the row of a prompt."""
     truth = json_text({**asked_about(row), "rubric": rubric_text(row)})
     return {
@@ -49,7 +49,7 @@ def verl_row(row: ExampleRow, index: int, split: str) -> VerlRow:
         "prompt": asked(row),
         "ability": row["domain"],
         "reward_model": {"style": "rule", "ground_truth": truth},
-        "extra_info": {"index": index, "split": split, "example_id": row["id"], **provenance(row)},
+        "extra_info": {"index": index, "split": split, "example_id": row["id"], **provenance(row, answers=answers)},
     }
 
 
@@ -59,7 +59,9 @@ def export_verl(data: ExportSet, out: Path | None) -> int:
     Raises UserError and RunFailed as `write_folder`.
     """
     contents: dict[str, str | bytes] = {
-        f"{name}.parquet": parquet_bytes([verl_row(row, n, name) for n, row in enumerate(rows)], VerlRow)
+        f"{name}.parquet": parquet_bytes(
+            [verl_row(row, n, name, answers=data.answers) for n, row in enumerate(rows)], VerlRow
+        )
         for name, rows in data.splits.items()
     }
     contents |= scorer_files(data) | {"compute_score.py": template("compute_score.py")}

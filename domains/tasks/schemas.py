@@ -125,13 +125,13 @@ class Finding(ReplyModel):
     number: Annotated[int, Field(ge=1), Ordinal()]
 
 
-Found = TypeVar("Found", bound=Finding)
+FindingT = TypeVar("FindingT", bound=Finding)
 
 
-def each_once(n: int, of: str) -> Callable[[tuple[Found, ...]], tuple[Found, ...]]:
+def each_once(n: int, of: str) -> Callable[[tuple[FindingT, ...]], tuple[FindingT, ...]]:
     """Return a validator of findings: one for each thing 1..n. `of` says what is wanted of which."""
 
-    def complete(found: tuple[Found, ...]) -> tuple[Found, ...]:
+    def complete(found: tuple[FindingT, ...]) -> tuple[FindingT, ...]:
         numbers = sorted(finding.number for finding in found)
         if numbers != list(range(1, n + 1)):
             raise ValueError(f"one {of} 1 to {n} is needed, got numbers {numbers}")

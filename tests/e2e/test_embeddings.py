@@ -12,7 +12,7 @@ import pytest
 
 from autodata.checkpoints.errors import BudgetSpent, CallFailed, EndpointDown, UserError
 from autodata.checkpoints.vectors import vector_file
-from autodata.jobs.embeddings import Asked, Found, asked_model, vectors_of
+from autodata.jobs.embeddings import Asked, Vectors, asked_model, vectors_of
 from autodata.models.config import BudgetConfig, RetryConfig
 from tests.support.commands import invoke
 from tests.support.embeddings import EmbeddingsServer
@@ -39,7 +39,7 @@ def asked(server: EmbeddingsServer, budget: BudgetConfig | None = None, **change
     return Asked(made.settings, made.budget, QUICK)
 
 
-async def found(run: Path, server: EmbeddingsServer, texts: list[str] = TEXTS, **changes: Any) -> tuple[Found, str]:
+async def found(run: Path, server: EmbeddingsServer, texts: list[str] = TEXTS, **changes: Any) -> tuple[Vectors, str]:
     said: list[str] = []
     vectors = await vectors_of(run, texts, asked(server, **changes), said.append)
     return vectors, "\n".join(said)

@@ -34,6 +34,7 @@ from autodata.models.config import BudgetConfig, ModelSettings, RetryConfig
 from autodata.models.endpoint import Endpoint
 from autodata.models.role_model import RoleModel
 from autodata.nodes.context import Context, Services
+from autodata.nodes.early_marks import EarlyMarks
 from autodata.nodes.state import new_state
 from autodata.prompts.roles import ROLES
 from autodata.runner.config import RunConfig
@@ -251,6 +252,8 @@ class Bench:
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Model settings of single roles."""
     review: ReviewMode = "none"
+    early: bool = False
+    """Whether attempts are marked while others are being made, as the document runner has it."""
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     retries: RetryConfig = field(default_factory=lambda: RetryConfig(base_seconds=0, max_attempts=2, unusable_tries=2))
 
@@ -302,15 +305,16 @@ class Bench:
         document = self.document
         columns = {"document_id": document.document_id, "name": document.name, "title": document.title}
         await self.ledger.save(documents=[columns | {"text": document.text}])
-        context = Context(self.services, epoch=epoch)
         start: Any = None if resume else new_state(document)
         if answer is not None:
             start = Command(resume=answer)
-        async for event in self.graph.astream(
-            start, self.config, context=context, stream_mode="custom", durability="sync"
-        ):
-            self.events.append(event)
-            yield event
+        async with EarlyMarks() as early:
+            context = Context(self.services, epoch=epoch, early_marks=early if self.early else None)
+            async for event in self.graph.astream(
+                start, self.config, context=context, stream_mode="custom", durability="sync"
+            ):
+                self.events.append(event)
+                yield event
 
     async def run(self, *, resume: bool = False, epoch: int = 0) -> dict[str, Any]:
         """Run to the end and return the final state. Raises what the graph raises."""

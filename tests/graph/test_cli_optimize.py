@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
+import io
 import json
 import re
 import shutil
@@ -15,11 +17,15 @@ from typing import Any
 
 import pytest
 import tomli_w
+from rich.console import Console
 
 from autodata.cli import optimize_picture
+from autodata.cli.optimize import closing_lines
 from autodata.cli.optimize_report import SearchReport
+from autodata.cli.optimize_show import read_iteration, show_iteration
 from autodata.models.simulated.world import META_WORLD
 from autodata.prompts import load_pack
+from autodata.runner.outcome import Outcome
 from tests.support.commands import invoke, refusal
 from tests.support.runs import generated
 
@@ -65,7 +71,7 @@ def test_requests_that_timed_out_are_reported(folder: Path, tmp_path: Path) -> N
     with closing(sqlite3.connect(tmp_path / "OPT" / "run.db")) as db, db:
         db.execute("INSERT INTO timeouts (timeout_id, role, model, created_at) VALUES ('t', 'r', 'm', '2030-01-01')")
     said = invoke("optimize", "status", tmp_path / "OPT").output
-    assert "1 request timed out and may be billed" in said
+    assert "1 request got no reply in time, or none that can be read, and may be billed" in said
     assert "timed out" not in invoke("optimize", "status", folder / "OPT").output
 
 
@@ -177,6 +183,9 @@ def test_the_same_command_goes_on_and_a_budget_is_reported(folder: Path) -> None
     one, other = (
         json.loads(invoke("optimize", "status", folder / name, "--json").output) for name in ("OPT", "halted")
     )
+    for status in (one, other):
+        for row in status["log"]:
+            del row["created_at"], row["ended_at"]
     assert one == other
 
 
@@ -263,3 +272,83 @@ def test_every_domain_can_be_searched(folder: Path, tmp_path: Path, domain: str)
     summary = json.loads(result.stdout)
     assert summary["iterations_ended"] == 2
     assert "errored" not in summary["outcomes"]
+
+
+def test_show_lists_the_iterations(folder: Path) -> None:
+    result = invoke("optimize", "show", folder / "OPT")
+    assert result.exit_code == 0
+    rows = json.loads(invoke("optimize", "show", folder / "OPT", "--json").output)
+    assert [row["iteration"] for row in rows] == [1, 2, 3]
+    shown = {int(line.split()[0]): line.split()[1] for line in result.output.splitlines()}
+    assert shown == {row["iteration"]: row["outcome"] for row in rows}
+    status = json.loads(invoke("optimize", "status", folder / "OPT", "--json").output)
+    assert status["log"] == rows
+
+
+def test_show_prints_an_iteration_whole(folder: Path) -> None:
+    rows = json.loads(invoke("optimize", "show", folder / "OPT", "--json").output)
+    [n, *_] = [row["iteration"] for row in rows if row["outcome"] in {"accepted", "rejected"}]
+    found = json.loads(invoke("optimize", "show", folder / "OPT", n, "--json").output)
+    assert found["parent_probability"] == found["probabilities"][found["parent"]]
+    assert {row["name"] for row in found["documents"]} == {document.name for document in SPLITS["validate"]}
+    assert {row["parent"] for row in found["documents"]} <= {"accepted", "rejected"}
+    text = " ".join(invoke("optimize", "show", folder / "OPT", n).output.split())
+    added = [line for line in found["diff"].splitlines() if line.startswith("+") and not line.startswith("+++")]
+    assert added
+    for said in (found["analysis"]["summary"], found["reason"], *added, *(row["name"] for row in found["documents"])):
+        assert " ".join(said.split()) in text
+    for cause in found["analysis"]["causes"]:
+        assert f"[{', '.join(cause['evidence'])}]" in text
+
+
+def test_an_edit_is_shown_in_colours(folder: Path) -> None:
+    rows = json.loads(invoke("optimize", "show", folder / "OPT", "--json").output)
+    [n, *_] = [row["iteration"] for row in rows if row["outcome"] in {"accepted", "rejected"}]
+    shown = Console(file=io.StringIO(), force_terminal=True, color_system="standard", width=80)
+    show_iteration(shown, asyncio.run(read_iteration(folder / "OPT", n)))
+    assert isinstance(shown.file, io.StringIO)
+    assert "\x1b[32m+" in shown.file.getvalue()
+    assert "\x1b[36m@@" in shown.file.getvalue()
+
+
+def test_show_of_no_such_iteration(folder: Path) -> None:
+    assert refusal("optimize", "show", folder / "OPT", "9") == f"{folder / 'OPT'} has no iteration 9: they are 1 to 3"
+
+
+def test_status_blame_and_picture_say_the_same_score(folder: Path) -> None:
+    summary = json.loads(invoke("optimize", "status", folder / "OPT", "--json").output)
+    if not (iteration := summary["winner"]["iteration"]):
+        pytest.fail("nothing won: choose a longer search for this test")
+    lines = invoke("optimize", "blame", folder / "OPT").output.splitlines()
+    origins = {tuple(line.partition("|")[0].split()) for line in lines if line.startswith(f"#{iteration} ")}
+    assert origins == {(f"#{iteration}", f"{summary['winner']['score']:.3f}")}
+
+
+def test_an_iteration_that_changed_nothing_takes_no_score_from_a_line(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "OPT", tmp_path / "OPT")
+    before = invoke("optimize", "blame", tmp_path / "OPT").output
+    with closing(sqlite3.connect(tmp_path / "OPT" / "run.db")) as db, db:
+        db.execute(
+            "INSERT INTO iterations (iteration, parent, probabilities, mutant, outcome, lane)"
+            " SELECT 4, mutant, '{}', mutant, 'unchanged', 0 FROM iterations WHERE mutant IS NOT NULL LIMIT 1"
+        )
+    assert invoke("optimize", "blame", tmp_path / "OPT").output == before
+
+
+def test_status_shows_what_each_role_took(folder: Path) -> None:
+    summary = json.loads(invoke("optimize", "status", folder / "OPT", "--json").output)
+    roles = {row["role"]: row["calls"] for row in summary["roles"]}
+    assert {"analyst", "editor", "challenger"} <= set(roles)
+    assert sum(roles.values()) == summary["calls"]
+    output = invoke("optimize", "status", folder / "OPT").output
+    assert all(role in output for role in roles)
+
+
+@pytest.mark.parametrize(
+    ("won", "said"),
+    [(2, "next: autodata optimize export OPT"), (0, "no edit won yet, so there is nothing to export")],
+)
+def test_an_export_is_advised_only_where_something_won(won: int, said: str) -> None:
+    summary = {"iterations": 3, "iterations_ended": 3, "winner": {"iteration": won}}
+    report = SearchReport(summary, [], load_pack("cs"), won)
+    assert said in closing_lines(Outcome(), report, Path("OPT"))[-1]

@@ -19,11 +19,13 @@ from autodata.domains.domain import DOMAINS
 from autodata.examples import documents_folder
 from autodata.jobs import known as known_figures
 from autodata.jobs.estimate import Estimate, estimate_of
+from autodata.jobs.estimate_search import estimate_search, few_proposals
 from autodata.jobs.forecast import CONFIDENCE, Range
 from autodata.jobs.inputs import Inputs
 from autodata.jobs.watching import LOG_EVERY_SECONDS
 from autodata.models.role_model import RoleModel
 from autodata.runner.config import RunConfig
+from autodata.runner.optimization.session import OptimizeRunConfig
 from benchmarks import known, tables
 from docs import make
 from tests.support.commands import invoke, parsed, printed, refusal
@@ -318,7 +320,8 @@ def test_a_pilot_of_a_search_is_its_first_evaluation_and_paid_once(here: Path) -
 
 
 def without_times(summary: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in summary.items() if not name.endswith("seconds")}
+    log = [{name: value for name, value in row.items() if not name.endswith("_at")} for row in summary["log"]]
+    return {name: value for name, value in summary.items() if not name.endswith("seconds")} | {"log": log}
 
 
 @pytest.mark.slow
@@ -332,6 +335,41 @@ def test_a_dry_run_of_a_search_sends_nothing(here: Path) -> None:
     assert found["usd"] is None
     assert {"analyst", "editor"} <= set(found["roles"])
     assert not (here / "optimized").exists()
+
+
+def proposals(iterations: int, max_calls: int | None = None) -> Estimate:
+    """Return what a search on 20 documents a split is to take."""
+    values: dict[str, Any] = {"budget": {"max_calls": max_calls}, "optimize": {"iterations": iterations}}
+    config = OptimizeRunConfig.model_validate({**values, "models": {"default": {"provider": "simulated"}}})
+    return estimate_search(config, {split: [3_000] * 20 for split in ("train", "validate")})
+
+
+def test_how_many_proposals_a_budget_pays_for() -> None:
+    free = proposals(40)
+    calls = free.totals["calls"]
+    assert free.proposals == 40
+    assert calls is not None
+    assert few_proposals(free) == ""
+    assert proposals(40, int(calls.value) + 1).proposals in {39, 40}
+    half = proposals(40, int(calls.value / 2))
+    assert 15 <= (half.proposals or 0) <= 20, "the first evaluation is paid for by no proposal"
+    assert few_proposals(half) == ""
+    few = proposals(40, int(calls.value / 8))
+    assert 0 < (few.proposals or 0) < 5
+    assert few_proposals(few).startswith(f"warning: only about {few.proposals} proposed edits are paid for")
+    assert "raise the budget" in few_proposals(few)
+    assert "give more --iterations" in few_proposals(proposals(9))
+    assert proposals(40, 1).proposals == 0
+
+
+def test_few_proposals_are_said_before_a_search(here: Path) -> None:
+    (here / "papers" / "short.txt").unlink()
+    (here / "one").mkdir()
+    (here / "papers" / "concrete-curing.md").rename(here / "one" / "concrete-curing.md")
+    shared = ("optimize", "--config", "sim.toml", "--train", "one", "--validate", "papers", "--iterations", "4")
+    result = invoke(*shared, "--dry-run")
+    assert "iterations 4; the budget pays for about 4 proposals" in " ".join(result.stdout.split())
+    assert "warning: only about 4 proposed edits" in result.stderr
 
 
 # From Python

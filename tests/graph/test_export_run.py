@@ -127,7 +127,7 @@ def test_turns_are_known_in_every_domain(domain: str, tmp_path: Path) -> None:
 
 
 def test_every_format_says_of_each_row_where_it_comes_from(cs: Path, tmp_path: Path) -> None:
-    names = set(Provenance.__annotations__)
+    names = set(Provenance.__annotations__) - {"attempts"}
     rows = open_run(cs).examples
     for name in sorted(set(EXPORTERS.shipped) - {"jsonl", "hf", "challenger"}):
         out = tmp_path / name
@@ -143,6 +143,11 @@ def test_every_format_says_of_each_row_where_it_comes_from(cs: Path, tmp_path: P
         for row in found:
             whole = by_document[row["document_id"]]
             assert {key: row[key] for key in names} == {key: whole[key] for key in names}, name
+            assert row["attempts"] == [], "an option"
+    answered = tmp_path / "answered"
+    assert invoke("export", cs, "--format", "messages", "--out", answered, "--answers").exit_code == 0
+    chats = [json.loads(line) for line in (answered / "train.jsonl").read_text("utf-8").splitlines()]
+    assert [chat["attempts"] for chat in chats] == [row["attempts"] for row in rows]
     assert names <= set(rows[0])
 
 

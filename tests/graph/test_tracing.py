@@ -77,6 +77,7 @@ async def test_the_tree_has_every_round_and_every_call(run: Path) -> None:
         if span["kind"] == "call":
             assert parent
             assert (span["n"], span["thread_id"]) == (parent["n"], parent["thread_id"])
+            assert (parent["name"] == "verifier") == (span["role"] == "verifier")
     calls = {row["key"]: row for row in await query(run, "select * from calls")}
     of_calls = {span["call_key"]: span for span in spans.values() if span["kind"] == "call"}
     assert set(of_calls) == set(calls)

@@ -31,9 +31,17 @@ class Dataset:
     files: dict[str, bytes] = field(default_factory=lambda: {".gitattributes": b"*.parquet filter=lfs\n"})
     commits: list[tuple[str, list[str], list[str]]] = field(default_factory=list)
 
+    @property
+    def head(self) -> str:
+        """The name of the latest commit."""
+        return f"{len(self.commits):040x}"
+
 
 class Hub:
-    """The service; `fails` is the HTTP status of every commit, where one is set."""
+    """The service; `fails` is the HTTP status of every commit, where one is set.
+
+    With `meanwhile` somebody else commits just before the next commit arrives.
+    """
 
     def __init__(self) -> None:
         self.datasets: dict[str, Dataset] = {}
@@ -41,6 +49,7 @@ class Hub:
         self.stored: dict[str, bytes] = {}
         self.fails = 0
         self.down = False
+        self.meanwhile = False
 
     @contextmanager
     def connected(self) -> Iterator[Self]:
@@ -76,13 +85,14 @@ class Hub:
             return 200, {"errors": [], "warnings": []}
         if found := re.fullmatch(r"/datasets/(.+)\.git/info/lfs/objects/batch", path):
             return 200, {"transfer": "basic", "objects": [_upload(one) for one in json.loads(body)["objects"]]}
-        found = re.fullmatch(r"/api/datasets/([^/]+/[^/]+)(?:/(tree|preupload|commit)/main)?", path)
+        found = re.fullmatch(r"/api/datasets/([^/]+/[^/]+)(?:/(tree|preupload|commit)/(?:main|[0-9a-f]{40}))?", path)
         if not found or found[1] not in self.datasets:
             return 404, {"error": "Repository not found"}
         dataset = self.datasets[found[1]]
         match found[2]:
             case None:
-                return 200, {"id": found[1], "private": dataset.private, "tags": [], "downloads": 0, "likes": 0}
+                about = {"id": found[1], "sha": dataset.head, "private": dataset.private}
+                return 200, {**about, "tags": [], "downloads": 0, "likes": 0}
             case "tree":
                 return 200, [_entry(name, content) for name, content in dataset.files.items()]
             case "preupload":
@@ -101,6 +111,11 @@ class Hub:
     def _commit(self, dataset: Dataset, lines: list[dict[str, Any]]) -> tuple[int, Any]:
         if self.fails:
             return self.fails, {"error": f"no room, token {TOKEN}"}
+        if self.meanwhile:
+            self.meanwhile = False
+            dataset.commits.append(("somebody else's", [], []))
+        if lines[0]["value"].get("parentCommit") not in {None, dataset.head}:
+            return 412, {"error": "A commit has happened since. Please refresh and try again."}
         message, wrote, deleted = "", [], []
         for line in lines:
             value = line["value"]

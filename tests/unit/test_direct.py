@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import httpx2
 import pytest
+from langchain_core.callbacks import BaseCallbackHandler
 
 from autodata.checkpoints.errors import UserError
 from autodata.domains.domain import CS
 from autodata.models import factory, openai_chat
+from autodata.models.chat import Chat, RunClient
 from autodata.models.config import ModelSettings
 from autodata.models.direct import Direct
 from autodata.models.faults import classify
@@ -46,13 +50,18 @@ def given(value: Any) -> Any:
     return {k: given(v) for k, v in value.items() if v is not None} if isinstance(value, dict) else value
 
 
+def meant(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return headers but for those by which OpenAI's library says what it is and what it runs on, and ours its name."""
+    return sorted((k, v) for k, v in headers if k.lower() != "user-agent" and not k.lower().startswith("x-stainless"))
+
+
 async def asked(settings: dict[str, Any], client: str, replies: int = 2) -> list[Any]:
     """Return what a role's model answers to a few requests: messages with their replies, or what an error means."""
     found: list[Any] = []
     async with AsyncExitStack() as stack:
         roles = {"challenger": ModelSettings.model_validate({**settings, "client": client})}
         model = (await factory.connect(roles, stack))["challenger"]
-        assert isinstance(model.chat, Direct) == (client == "direct")
+        assert isinstance(model.chat, Chat | Direct) == (client == "direct")
         for number in range(replies):
             for schema in (None, SCHEMA):
                 try:
@@ -77,7 +86,8 @@ async def test_every_quirk_is_met_alike(name: str, monkeypatch: pytest.MonkeyPat
         outcomes.append(await asked(settings, client))
         requests.append(server.requests)
     assert outcomes[0] == outcomes[1]
-    assert requests[0] == requests[1]
+    stock, ours = [[replace(one, headers=dict(meant(one.headers.items()))) for one in sent] for sent in requests]
+    assert ours == stock
 
 
 ANSWERS: dict[str, Any] = {
@@ -205,7 +215,12 @@ async def test_headers_query_and_body_are_those_of_the_library(monkeypatch: pyte
         )
         await asked(settings, client)
     stock, ours = seen["langchain"], seen["direct"]
-    assert ours == stock
+    assert [(url, meant(headers), body) for url, headers, body in ours] == [
+        (url, meant(headers), body) for url, headers, body in stock
+    ]
+    for _, headers, _ in ours:
+        assert [v.partition("/")[0] for k, v in headers if k == "user-agent"] == ["autodata"]
+        assert not [k for k, _ in headers if k.startswith("x-stainless")]
     assert "private" not in json.dumps(ours)
     assert ("x-gateway", "Bearer g-1") in ours[0][1]
 
@@ -220,3 +235,92 @@ async def test_a_client_of_httpx_serves_as_well(monkeypatch: pytest.MonkeyPatch)
 def test_another_client_is_refused_by_name() -> None:
     with pytest.raises((UserError, ValueError), match="client"):
         ModelSettings.model_validate({"model": "m", "client": "curl"})
+
+
+# What watches, binds or streams finds LangChain's model
+
+PLAIN_SETTINGS = {"model": "big", "base_url": "https://quirky.test/v1", "temperature": 0.5, "extra_body": {"top_k": 3}}
+
+
+class Seen(BaseCallbackHandler):
+    """Keeps what LangChain's callbacks are given of a call."""
+
+    def __init__(self) -> None:
+        self.found: list[Any] = []
+
+    def on_chat_model_start(self, serialized: Any, messages: Any, **more: Any) -> None:
+        kept = {name: more[name] for name in ("tags", "metadata", "invocation_params", "name")}
+        del kept["metadata"]["lc_versions"]  # of the packages at work, which differ
+        self.found.append((serialized["id"][:-1], messages, kept))
+
+    def on_llm_end(self, response: Any, **more: Any) -> None:
+        output = {**response.llm_output, "token_usage": given(response.llm_output["token_usage"])}
+        self.found.append(([of(one.message) for [one] in response.generations], output))
+
+
+async def models_of(stack: AsyncExitStack) -> list[Any]:
+    found = []
+    for client in ("langchain", "direct"):
+        roles = {"challenger": ModelSettings.model_validate({**PLAIN_SETTINGS, "client": client})}
+        found.append((await factory.connect(roles, stack))["challenger"].chat)
+    return found
+
+
+async def test_callbacks_and_traces_are_given_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openai_chat, "new_client", lambda: answering(WHOLE))
+    seen = []
+    async with AsyncExitStack() as stack:
+        for chat in await models_of(stack):
+            watch = Seen()
+            await chat.ainvoke(MESSAGES, {"callbacks": [watch], "run_name": "challenger", "tags": ["t"]}, seed=7)
+            seen.append((watch.found, chat._llm_type, chat._identifying_params, chat._get_ls_params(stop=["x"])))
+    stock, ours = seen
+    assert len(ours[0]) == 2
+    assert ours == stock
+
+
+async def test_tools_and_streams_are_the_librarys(monkeypatch: pytest.MonkeyPatch) -> None:
+    chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "big"}
+    lines = [{**chunk, "choices": [{"index": 0, "delta": {"role": "assistant", "content": text}}]} for text in "ab"]
+    text = "".join(f"data: {json.dumps(line)}\n\n" for line in lines) + "data: [DONE]\n\n"
+    bodies: list[Any] = []
+
+    def of_request(request: httpx2.Request) -> httpx2.Response:
+        bodies.append(json.loads(request.content))
+        if bodies[-1].get("stream"):
+            return httpx2.Response(200, text=text, headers={"content-type": "text/event-stream"})
+        return httpx2.Response(200, json=ANSWERS["tool call"])
+
+    transport = httpx2.MockTransport(of_request)
+    monkeypatch.setattr(openai_chat, "new_client", lambda: httpx2.AsyncClient(transport=transport))
+    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
+    found = []
+    async with AsyncExitStack() as stack:
+        for chat in await models_of(stack):
+            called = await chat.bind_tools([tool]).ainvoke(MESSAGES)
+            found.append((called.tool_calls, [part.content async for part in chat.astream(MESSAGES)]))
+    assert found[0] == found[1]
+    assert found[1][0][0]["name"] == "look"
+    assert "".join(found[1][1]) == "ab"
+    assert bodies[:2] == bodies[2:]
+
+
+async def test_a_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    async with openai_chat.new_client() as client:
+        assert isinstance(client, RunClient)
+        assert client.session() is not None
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    async with openai_chat.new_client() as client:
+        assert isinstance(client, RunClient)
+        assert client.session() is None
+
+
+def test_accounts_go_to_openai_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_ORG_ID", "o-1")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "p-1")
+    assert "OpenAI-Organization" not in openai_chat._headers("https://quirky.test/v1", "k", {})
+    found = openai_chat._headers(openai_chat.OPENAI, "k", {"authorization": "Basic x"})
+    assert (found["OpenAI-Organization"], found["OpenAI-Project"]) == ("o-1", "p-1")
+    assert [value for name, value in found.items() if name.lower() == "authorization"] == ["Basic x"]

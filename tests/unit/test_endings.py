@@ -13,7 +13,7 @@ from pydantic import BaseModel, SecretStr
 from autodata.checkpoints.errors import CallFailed, EndpointDown
 from autodata.checkpoints.ledger import MemoryLedger
 from autodata.models.endings import ending_of
-from autodata.models.openai_chat import Chat as _Chat
+from autodata.models.openai_library import StockChat as _Chat
 from tests.unit.scripted import ASK, SITE, bench, calls, said
 
 WHOLE = [

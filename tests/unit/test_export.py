@@ -286,6 +286,29 @@ def test_the_same_run_gives_the_same_bytes_and_a_new_export_replaces_an_old_one(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder1", "folder2"]
 
 
+def test_solver_answers_are_an_option_of_every_format(tmp_path: Path) -> None:
+    """The column is there with and without them; what a model reasoned is never in an answer."""
+    wanted, asked = rich()["attempts"], replace(data(rich()), answers=True)
+    assert any(one["reasoning"] for one in wanted)
+    for name in [name for name in EXPORTERS.shipped if name not in {"jsonl", "challenger"}]:
+        for folder, found, expected in (("bare", data(rich()), []), ("whole", asked, wanted)):
+            out = tmp_path / folder / name
+            out.parent.mkdir(exist_ok=True)
+            EXPORTERS[name](found, out)
+            for row in (one.get("extra_info", one) for one in rows_of(out)):
+                assert row["attempts"] == (wanted if name == "hf" else expected), name
+                assert not any("<think>" in one["answer"] for one in row["attempts"])
+                assert (row["weak_scores"], row["strong_scores"]) == (rich()["weak_scores"], rich()["strong_scores"])
+
+
+def rows_of(folder: Path) -> list[dict[str, Any]]:
+    """Return every row of a folder, whatever its files are."""
+    found = [row for path in folder.rglob("*.jsonl") for row in rows(path)]
+    found += [row for path in folder.rglob("*.parquet") for row in pq.read_table(path).to_pylist()]
+    assert found
+    return found
+
+
 def test_a_chat_is_the_best_answer_and_a_pair_the_widest(tmp_path: Path) -> None:
     poor = example_row(ExampleSource(example(2), "", "", [attempt("strong", 0, 0.2), attempt("weak", 0, 0.2)]))
     EXPORTERS["messages"](data(rich(), poor), tmp_path / "sft")

@@ -59,6 +59,24 @@ def test_what_happened_is_reported_in_plain_words(error: Exception, words: str, 
     assert (fault.kind, fault.may_be_billed) == ("retry", billed)
 
 
+@pytest.mark.parametrize(
+    ("error", "billed"),
+    [
+        (ValueError("No JSON in it"), True),
+        (TypeError("Received response with null value for 'choices'."), True),
+        (KeyError("choices"), True),
+        (openai.APIResponseValidationError(httpx.Response(200, request=REQUEST), None), True),
+        (ValueError({"code": 429, "message": "slow down"}), False),
+        (openai.APIConnectionError(request=REQUEST), False),
+    ],
+    ids=["no JSON", "no choices", "a key lacks", "not as it should be", "an error in its place", "no answer"],
+)
+def test_a_reply_that_cannot_be_read_may_be_billed_and_an_error_is_not(error: Exception, billed: bool) -> None:
+    fault = classify(error)
+    assert fault is not None
+    assert (fault.kind, fault.may_be_billed, fault.unreadable) == ("retry", billed, billed)
+
+
 def test_a_chain_of_exceptions_that_runs_in_a_circle_ends() -> None:
     one, other = OSError("one"), OSError("other")
     one.__cause__, other.__cause__ = other, one

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from autodata.checkpoints.errors import UserError
 from autodata.domains.domain import DOMAINS
 from autodata.prompts import PromptPack, fence, load_pack
-from autodata.prompts.pack import parse_prompt, shipped_packs
+from autodata.prompts.pack import Prompt, parse_prompt, shipped_packs
+from autodata.prompts.patch import write_pack
 from autodata.prompts.roles import (
     EDITABLE,
     NEEDED,
@@ -24,7 +25,9 @@ from autodata.prompts.roles import (
     STRUCTURED_ROLES,
     TABLE,
 )
+from autodata.runner.config import RunConfig
 
+MODELS = {"default": {"provider": "simulated", "model": "m"}}
 SOLVERS = ("weak_solver", "strong_solver")
 GOOD = '+++\nplaceholders = ["question"]\n+++\n# system\nBe brief.\n# user\nNow: {{question}}\n'
 HOSTILE = [
@@ -109,6 +112,48 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "weak_solver.md").write_bytes(b"+++\n\xff\xfe")
     with pytest.raises(UserError, match=r"weak_solver\.md: cannot be read"):
         load_pack(tmp_path)
+
+
+def test_a_folder_of_prompts_may_hold_those_of_the_outer_loop(tmp_path: Path) -> None:
+    """They take the shipped ones' place, and a run without lessons is not bound to them."""
+    shipped, cs = load_pack("dataset"), DOMAINS["cs"]
+    write_pack(load_pack("cs"), tmp_path)
+    config = RunConfig(prompts=str(tmp_path))
+    before = config.pack().version
+    assert config.lessons_pack().version == shipped.version
+    (tmp_path / "lessons.md").write_text(shipped["lessons"].text.replace("taught", "has taught"), "utf-8")
+    own = config.lessons_pack()
+    assert "has taught" in own["lessons"].text
+    assert own["dataset_analyst"] == shipped["dataset_analyst"]
+    assert config.pack().version == before == cs.pack().version
+    learning = RunConfig.model_validate({"prompts": str(tmp_path), "lessons": {"enabled": True}, "models": MODELS})
+    assert learning.resolved(before)["lessons_version"] == own.version != shipped.version
+    (tmp_path / "lessons.md").write_text(f"{front('[]')}# user\nNothing.\n", "utf-8")
+    with pytest.raises(UserError, match=r"lessons\.md: \{\{lessons\}\} is missing"):
+        config.lessons_pack()
+
+
+def test_the_stable_part_of_a_prompt_comes_first() -> None:
+    """So a prompt cache has it: of two calls of a role the common beginning holds instructions and schema.
+
+    The roles of `facts` that are shown a passage begin with it instead: they share it among themselves (demo), and
+    their instructions are shorter than what providers cache. The long instructions of `cs` stand in its system section.
+    """
+    prompts = [(name, *one) for name in ("legal", "science") for one in load_pack(name).prompts.items()]
+    for name, role, prompt in prompts:
+        if role == "feedback":
+            continue
+        one, other = (
+            "".join(message["content"] + "\n" for message in prompt.render(_values(prompt, k))) for k in ("a", "b")
+        )
+        stable = "".join(message["content"] for message in prompt.render(_values(prompt, "")))
+        assert next(k for k in range(len(one)) if one[k] != other[k]) >= 0.8 * len(stable), (name, role)
+
+
+def _values(prompt: Prompt, mark: str) -> dict[str, str]:
+    """Return values that differ from document to document, but for the schema."""
+    values = {name: f"{mark} {name}" if mark else "" for name in prompt.front.placeholders}
+    return values | ({"schema": '{"title": "S"}'} if "schema" in values else {})
 
 
 def test_no_such_pack(tmp_path: Path) -> None:

@@ -77,6 +77,18 @@ def test_a_push_that_failed_is_done_by_the_next(hub: Hub) -> None:
         push_hf(files, 1, NAME)
 
 
+def test_of_two_pushes_at_once_the_second_is_refused_and_changes_nothing(hub: Hub) -> None:
+    files = pushed_files(data(rich()), keep)
+    push_hf(files, 1, NAME)
+    before = dict(hub.datasets[NAME].files)
+    hub.meanwhile = True
+    more = pushed_files(data(rich(), rich(2)), keep)
+    with pytest.raises(RunFailed, match="somebody else pushed meanwhile, and nothing was sent: push again"):
+        push_hf(more, 2, NAME)
+    assert hub.datasets[NAME].files == before
+    assert push_hf(more, 2, NAME).new == 2
+
+
 def test_what_is_not_ours_and_what_everybody_sees_is_left_alone(hub: Hub) -> None:
     files = pushed_files(data(rich()), keep)
     hub.datasets["ann/thesis"] = Dataset(private=True, files={"thesis.tex": b"mine"})

@@ -17,6 +17,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.channels import DeltaChannel
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.graph import END, START, StateGraph
 from typing_extensions import TypedDict
 
@@ -506,3 +507,33 @@ async def test_a_failed_transaction_fails_all_that_it_held_and_no_other(saver: F
     assert [type(one) for one in failed] == [sqlite3.IntegrityError] * 3
     await saver.conn.execute("DROP TRIGGER no")
     assert (await run(graph, "again"))["n"] == ROUNDS
+
+
+async def test_a_row_that_cannot_be_written_fails_its_own_caller_alone(saver: FileSaver) -> None:
+    await saver.conn.execute(
+        "CREATE TRIGGER bad BEFORE INSERT ON checkpoints WHEN NEW.thread_id = 't1'"
+        " BEGIN SELECT RAISE(ABORT, 'a bad row'); END"
+    )
+    graph = rounds_graph(saver)
+    ended = await asyncio.gather(*(run(graph, f"t{i}") for i in range(4)), return_exceptions=True)
+    assert isinstance(ended[1], sqlite3.IntegrityError)
+    assert [one["n"] for one in ended if isinstance(one, dict)] == [ROUNDS] * 3
+    for i in (0, 2, 3):
+        assert len(await history(graph, f"t{i}")) == 1 + 1 + 3 * ROUNDS
+
+
+async def test_states_are_stored_compressed_and_older_ones_are_read(saver: FileSaver) -> None:
+    graph = rounds_graph(saver)
+    long = {"log": ["the same words again " * 500]}
+    await graph.ainvoke(long, thread("t"), durability="sync")
+    stored = [(row[4], row[5]) for row in await rows(saver, "checkpoints")]
+    whole = [JsonPlusSerializer().dumps_typed(saver.serde.loads_typed(one)) for one in stored]
+    assert sum(len(data) for _, data in stored) < sum(len(data) for _, data in whole) / 10
+    before = [one.values for one in await history(graph, "t")]
+    for (_, data), (kind, old) in zip(stored, whole, strict=True):
+        await saver.conn.execute(
+            "UPDATE checkpoints SET type = ?, checkpoint = ? WHERE checkpoint = ?", (kind, old, data)
+        )
+    assert [one.values for one in await history(graph, "t")] == before
+    await saver.akeep_rounds("t")
+    assert len(await history(graph, "t")) == ROUNDS + 1

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from autodata.checkpoints.records import Attempt, Decision, FailureMode, Mark, Stage, Verdict
+from autodata.checkpoints.records import Attempt, Decision, DocumentStatus, FailureMode, Mark, Stage, Verdict
 from autodata.checkpoints.usage import Usage
 from autodata.jobs.progress import Progress
 from autodata.jobs.standing import STAGES, EndpointStanding, Standing
@@ -30,6 +30,7 @@ from autodata.nodes.events import (
 from autodata.prompts.roles import ROLE, TABLE
 from autodata.runner.events import (
     CallEvent,
+    CollectedEvent,
     DrainedEvent,
     EndedEvent,
     ErroredEvent,
@@ -167,6 +168,21 @@ def test_a_document_is_in_one_stage_at_a_time_from_its_start_to_its_end() -> Non
     progress.on_event(ErroredEvent("f", "c.md", "call_failed: no reply"))
     shown = {stage: count for stage, count in progress.standing().funnel.items() if count}
     assert shown == {"review": 1, "rejected": 1, "errored": 1}
+
+
+@pytest.mark.parametrize(("target", "counted"), [(9, 3), (None, 5)])
+def test_with_a_target_an_example_that_repeats_another_is_not_counted(target: int | None, counted: int) -> None:
+    progress, clock, _ = watched(4, target=target)
+    progress.began(statuses={"accepted": 2}, spent=Usage(), asked=["one"] if target else None)
+    for document_id, asked in (("a", "one"), ("b", "two"), ("c", "three")):
+        progress.on_event(StartedEvent(document_id, "a.md", resumed=False))
+        progress.on_event(CollectedEvent(document_id, 1, DocumentStatus.ACCEPTED, asked))
+        progress.on_event(EndedEvent(document_id))
+    clock.now += 3600
+    now = progress.standing()
+    assert now.accepted == counted
+    assert now.accepted_per_hour == (2 if target else 3)
+    assert now.funnel["accepted"] == 5
 
 
 def test_without_a_quality_check_a_question_goes_straight_to_the_weak_solver() -> None:

@@ -18,7 +18,7 @@ from inspect_ai.solver import TaskState, generate
 COLUMNS = ["question", "context", "reference_answer", "rubric", "domain"]
 ORIGIN = [
     *("document_id", "document_name", "document_sha256", "chunk", "chunks", "round", "prompt_version", "models"),
-    *("weak_mean", "strong_mean", "gap", "run"),
+    *("weak_scores", "strong_scores", "weak_mean", "strong_mean", "gap", "run"),
 ]
 
 

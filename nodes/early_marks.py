@@ -1,0 +1,60 @@
+"""Marks on their way while other attempts are still being made: the verifier takes them up where it has its turn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from autodata.checkpoints.records import Attempt
+from autodata.domains.tasks.base import Scored
+
+Decider = Literal["judge", "code", "truncated", "probe"]
+Found = tuple[Scored, Decider]
+"""What was found in an answer, and who found it."""
+
+
+class EarlyMarks:
+    """The marks of one document's attempts that were begun before the verifier's turn; as a context, it ends them.
+
+    The calls are the verifier's own, by key: what is lost with the process is replayed, and nothing is paid twice. Only
+    where nobody can edit the state between a solver and the verifier may there be one, or marks would be paid for that
+    nobody needs.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._marking: dict[str, tuple[Attempt, asyncio.Task[Found]]] = {}
+
+    def begin(self, attempt: Attempt, mark: Callable[[], Coroutine[Any, Any, Found]]) -> None:
+        """Begin to mark an attempt that was just made. One of the same id that is on its way goes on."""
+        if attempt.attempt_id not in self._marking:
+            self._marking[attempt.attempt_id] = attempt, asyncio.create_task(mark())
+
+    def take(self, attempt: Attempt) -> asyncio.Task[Found] | None:
+        """Return the mark on its way of exactly this attempt; None where there is none."""
+        begun = self._marking.get(attempt.attempt_id)
+        if begun is None or begun[0] != attempt:
+            return None
+        del self._marking[attempt.attempt_id]
+        return begun[1]
+
+    async def __aenter__(self) -> Self:
+        """Hold the marks of a document's walk."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wait for what nobody took: it may be paid for. A walk that was cancelled cancels it."""
+        left = [task for _, task in self._marking.values()]
+        self._marking.clear()
+        if isinstance(error, asyncio.CancelledError | KeyboardInterrupt | GeneratorExit):
+            for task in left:
+                task.cancel()
+        try:
+            await asyncio.gather(*left, return_exceptions=True)
+        finally:
+            for task in left:  # cancelled while it waited
+                task.cancel()
