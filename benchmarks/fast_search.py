@@ -7,7 +7,6 @@ of prompts an editor with the simulated one's tastes, and documents are drawn fr
 
 from __future__ import annotations
 
-import json
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,6 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, cast
 
-import numpy as np
 from langgraph.runtime import Runtime
 
 from autodata.checkpoints.records import DocumentStatus
