@@ -321,7 +321,7 @@ async def search_in(
         run_seed=seed,
         estimator=estimator_of(settings),
         selector=First() if best_of else selector_of(settings),
-        acceptance=acceptance_of(settings),
+        acceptance=acceptance_of(settings, SIZES["validate"]),
     )
     runtime: Any = Runtime(context=OptContext(search))
     points: list[Point] = []

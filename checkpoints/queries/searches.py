@@ -170,6 +170,15 @@ async def count_ended(ledger: Reader) -> int:
     return int((await ledger.read("SELECT count(*) AS n FROM iterations WHERE outcome != 'open'"))[0]["n"])
 
 
+async def count_errored_last(ledger: Reader) -> int:
+    """Return how many iterations at the end of the ended ones errored, one after another."""
+    rows = await ledger.read(
+        "SELECT count(*) AS n FROM iterations WHERE outcome = 'errored' AND iteration >"
+        " (SELECT coalesce(max(iteration), 0) FROM iterations WHERE outcome NOT IN ('open', 'errored'))"
+    )
+    return int(rows[0]["n"])
+
+
 async def count_sampled(ledger: Reader, pack: str) -> int:
     """Return how often a pack was sampled as parent, for failures of its own to be read."""
     rows = await ledger.read(

@@ -39,7 +39,7 @@ class OptimizeConfig(Settings):
     reuse_parent: bool = True
     """Whether a parent's stored validation result is used again; otherwise it is evaluated anew in every iteration."""
     max_blocks: int = Field(default=5, ge=1)
-    """Seed blocks a pack is validated on at most: a parent buys a further one every second time it is sampled."""
+    """Seed blocks of a comparison at most. `strict`: those of a pack; a parent buys a further one every second time."""
     accept: Literal["strict", "sequential"] = "sequential"
     """When a mutant joins: strictly better on one shared block (the paper), or as soon as it is likely enough."""
     accept_above: float = Field(default=0.8, ge=0.5, lt=1)
@@ -47,7 +47,7 @@ class OptimizeConfig(Settings):
     reject_below: float = Field(default=0.35, gt=0, le=0.5)
     """`sequential`: rejected once that probability is below this."""
     most_documents: int = Field(default=200, ge=1)
-    """`sequential`: validation documents, with repetitions under other seeds, that settle a comparison at most."""
+    """`sequential`: validation documents, with repetitions under other seeds, that a mutant is tried on at most."""
     racing: Literal["off", "exact", "paired"] = "exact"
     """`strict`: stop a mutant that can no longer win (`exact`), or that a sign test gives up (`paired`)."""
     racing_error: float = Field(default=0.05, gt=0, lt=0.5)

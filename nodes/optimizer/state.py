@@ -138,6 +138,12 @@ class Archive(Protocol):
     async def member(self, pack: str) -> Member:
         """Return any pack with its scores, whether it is one of the population or not."""
 
+    async def errored_in_a_row(self) -> int:
+        """Return how many of the iterations that ended last errored, with none that did not between them."""
+
+    async def text(self, document: str) -> str:
+        """Return a document's text. Raises KeyError for an unknown one."""
+
     async def leads(self) -> int:
         """Return how often the lead was taken."""
 

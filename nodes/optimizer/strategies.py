@@ -24,8 +24,12 @@ def selector_of(settings: OptimizeConfig) -> Selector:
     return Boltzmann(settings.temperature) if settings.select == "boltzmann" else Thompson()
 
 
-def acceptance_of(settings: OptimizeConfig) -> Acceptance:
-    """Return the acceptance that `optimize.accept` names."""
+def acceptance_of(settings: OptimizeConfig, documents: int) -> Acceptance:
+    """Return the acceptance that `optimize.accept` names, where so many documents are validated on.
+
+    A comparison goes on for `max_blocks` blocks at most: the same few documents again and again say little of others.
+    """
     if settings.accept == "strict":
         return Strict(settings.racing, settings.wave, settings.racing_error)
-    return Sequential(settings.accept_above, settings.reject_below, settings.wave, settings.most_documents)
+    most = min(settings.most_documents, settings.max_blocks * documents)
+    return Sequential(settings.accept_above, settings.reject_below, settings.wave, most)

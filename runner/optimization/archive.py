@@ -170,6 +170,14 @@ class LedgerArchive:
             raise KeyError(n)
         return row
 
+    async def errored_in_a_row(self) -> int:
+        """Return how many of the iterations that ended last errored, with none that did not between them."""
+        return await queries.count_errored_last(self._ledger)
+
+    async def text(self, document: str) -> str:
+        """Return a document's text. Raises KeyError for an unknown one."""
+        return await self._ledger.get(f"document/{document}")
+
     async def leads(self) -> int:
         """Return how often the lead was taken."""
         return max((led for led, _ in await queries.leaders(self._ledger)), default=0)

@@ -19,6 +19,7 @@ from autodata.checkpoints.queries.meta import meta_value
 from autodata.checkpoints.queries.searches import count_ended, open_workers, tests_done
 from autodata.checkpoints.records import Document
 from autodata.checkpoints.saver import checkpoint_error, keep_rounds
+from autodata.checkpoints.shingles import ShingleIndex
 from autodata.checkpoints.writes import record_meta, record_splits
 from autodata.domains.domain import Domain
 from autodata.graphs.optimizer import STEPS, build_optimizer
@@ -133,6 +134,7 @@ class Optimization:
         await add_documents(self.ledger, [document for documents in splits.values() for document in documents])
         ids = {split: [document.document_id for document in documents] for split, documents in splits.items()}
         await record_splits(self.ledger, ids)
+        self.outcome.notes += await asyncio.to_thread(near_copies, splits)
 
     async def pilot(self, documents: int) -> Outcome:
         """Evaluate the baseline on the first so many validation documents, all that there are at most.
@@ -236,7 +238,7 @@ class Optimization:
             run_seed=self._config.seed,
             estimator=estimator_of(settings),
             selector=selector_of(settings),
-            acceptance=acceptance_of(settings),
+            acceptance=acceptance_of(settings, len(await self.archive.documents("validate"))),
             on_event=self._report,
         )
 
@@ -327,6 +329,24 @@ def require_splits(splits: Mapping[str, Sequence[Document]]) -> None:
                 raise UserError(
                     f"{document.name} is in --{other} (as {name}) and in --{split}: keep held-out documents out"
                 )
+
+
+def near_copies(splits: Mapping[str, Sequence[Document]]) -> list[str]:
+    """Return a line for every document that is nearly one of another split: what is held back must not be known."""
+    index: ShingleIndex[tuple[str, str]] = ShingleIndex()
+    found = []
+    for split, documents in splits.items():
+        for document in documents:
+            other = index.nearest(document.text)
+            if other is not None:
+                name, of = other[1], other[0]
+                found.append(
+                    f"{document.name} of --{split} is nearly the same as {name} of --{of}: a held-out score that rests"
+                    " on it flatters; leave one of them out"
+                )
+        for document in documents:
+            index.add((split, document.name), document.text)
+    return found
 
 
 def _require_same(known: Mapping[str, Sequence[str]], splits: Mapping[str, Sequence[Document]]) -> None:
