@@ -22,13 +22,15 @@ from autodata.models.simulated.optimizer import MODES as NAMED
 from autodata.models.simulated.optimizer import TASTES, editor_turn
 from autodata.models.simulated.rules import Effects
 from autodata.models.simulated.world import World
+from autodata.nodes.optimizer.acceptance import Acceptance, Ask, Comparison, Ruling
 from autodata.nodes.optimizer.edit_sandbox import EditSandbox, Refused
-from autodata.nodes.optimizer.estimate import Evidence
+from autodata.nodes.optimizer.estimate import Estimator, Evidence, NormalEstimates
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Trial
 from autodata.nodes.optimizer.population import CONFIRM, Member
 from autodata.nodes.optimizer.propose import merge
 from autodata.nodes.optimizer.schemas import Edit
 from autodata.nodes.optimizer.select import evaluate_parent, merge_of, plan_of, select_parent
+from autodata.nodes.optimizer.selectors import Selector
 from autodata.nodes.optimizer.settings import OptimizeConfig
 from autodata.nodes.optimizer.state import OptContext, OptState, Result, Search
 from autodata.nodes.optimizer.strategies import acceptance_of, estimator_of, selector_of
@@ -60,6 +62,10 @@ class Worlds:
             many = play(self.world, rules, Effects(), [f"true/{k}" for k in range(TRUE)], 1)
             self._rates[key] = float(many.passed.mean())
         return self._rates[key]
+
+    def forget(self) -> None:
+        """Forget the plays of a search that is over. True rates are kept."""
+        self._plays.clear()
 
     def plays(self, rules: Obeyed, seed: int, documents: Sequence[str]) -> Many:
         """Return PLAYS plays of each of a search's documents, in their order."""
@@ -298,13 +304,52 @@ class Point:
     reported: float
 
 
-async def search_in(
-    worlds: Worlds, settings: OptimizeConfig, seed: int, budget: int, *, best_of: bool = False
-) -> list[Point]:
-    """Run one search until its calls are spent; return the leader after each iteration.
+@dataclass(frozen=True)
+class Blind:
+    """An acceptance that takes every sound edit after one batch, whatever came of it."""
 
-    `best_of`: no population; every edit is one of the baseline.
-    """
+    name: str = "blind"
+    shared: bool = False
+
+    def rule(self, seen: Comparison) -> Ask | Ruling:
+        """Ask for a batch, then accept."""
+        return Ruling("accepted", "blind") if seen.mutant else Ask("mutant", documents=5)
+
+
+@dataclass(frozen=True)
+class At:
+    """A selector that always takes the first pack of the population, or the last."""
+
+    place: int
+
+    def probabilities(self, packs: Sequence[str], estimates: Any, seed: int) -> list[float]:
+        """Return 1 for that pack."""
+        return [float(at == self.place % len(packs)) for at in range(len(packs))]
+
+
+class Latest:
+    """An estimator by which the youngest pack is the best: that of a search which accepts blindly."""
+
+    name = "latest"
+
+    def estimate(self, evidence: Sequence[Evidence]) -> NormalEstimates:
+        """Return rates that rise with the iteration, around 0: nothing is known, so nothing is reported."""
+        places = range(len(evidence))
+        square = [[float(a == b) for b in places] for a in places]
+        return NormalEstimates(tuple(one.pack for one in evidence), [one.iteration / 1e6 for one in evidence], square)
+
+
+async def search_in(
+    worlds: Worlds,
+    settings: OptimizeConfig,
+    seed: int,
+    budget: int,
+    *,
+    selector: Selector | None = None,
+    acceptance: Acceptance | None = None,
+    estimator: Estimator | None = None,
+) -> list[Point]:
+    """Run one search until its calls are spent; return the leader after each iteration."""
     documents = {split: tuple(f"{seed}/{split}/{k}" for k in range(count)) for split, count in SIZES.items()}
     baseline = load_pack("cs")
     archive = MemoryArchive(baseline, documents, settings.wave)
@@ -319,9 +364,9 @@ async def search_in(
         baseline=baseline,
         protected=cast("Any", None),
         run_seed=seed,
-        estimator=estimator_of(settings),
-        selector=First() if best_of else selector_of(settings),
-        acceptance=acceptance_of(settings, SIZES["validate"]),
+        estimator=estimator or estimator_of(settings),
+        selector=selector or selector_of(settings),
+        acceptance=acceptance or acceptance_of(settings, SIZES["validate"]),
     )
     runtime: Any = Runtime(context=OptContext(search))
     points: list[Point] = []
@@ -341,14 +386,6 @@ async def search_in(
         await record(state, runtime)
         points.append(await _point(search, archive, worlds, evaluator))
     return points
-
-
-class First:
-    """The selector of a search without a population: always the baseline."""
-
-    def probabilities(self, packs: Sequence[str], estimates: Any, seed: int) -> list[float]:
-        """Return 1 for the first."""
-        return [float(at == 0) for at in range(len(packs))]
 
 
 async def _point(search: Search, archive: MemoryArchive, worlds: Worlds, evaluator: PlayedEvaluator) -> Point:
@@ -388,8 +425,21 @@ async def _proposed(search: Search, state: OptState) -> dict[str, Any]:
         named = {"summary": ", ".join(dict.fromkeys(said)), "causes": []}
         await record_analysis(archive.store, n, named)
     evaluator.calls += OWN_CALLS["edit"]
+    mutant, summary = edited(parent, named["summary"], rng)
+    made = None if mutant.version in archive.texts else NewPack(mutant.version, parent.version, n, "", summary)
+    archive.texts.setdefault(mutant.version, mutant)
+    row = await archive.iteration(n)
+    await record_edit(archive.store, n, {**plan_of(row), "summary": summary}, made)
+    unchanged = mutant.version == parent.version
+    return {"mutant": mutant.version, "summary": summary} | (
+        {"outcome": "unchanged", "reason": ""} if unchanged else {}
+    )
+
+
+def edited(parent: PromptPack, analysis: str, rng: random.Random) -> tuple[PromptPack, str]:
+    """Return what the simulated editor makes of a pack and an analysis, and its summary."""
     sandbox = EditSandbox(parent)
-    prompt = "\n\n".join(sandbox.view(file) for file in sandbox.files) + "\n" + fence("analysis", named["summary"])
+    prompt = "\n\n".join(sandbox.view(file) for file in sandbox.files) + "\n" + fence("analysis", analysis)
     turn = editor_turn(prompt, rng)
     if not turn["done"]:  # something forbidden, which code refuses; its next turn is an edit
         turn = editor_turn(prompt + '\n"thought": "simulated: trying', rng)
@@ -398,12 +448,4 @@ async def _proposed(search: Search, state: OptState) -> dict[str, Any]:
             sandbox.act(Edit.model_validate(edit))
         except Refused:
             continue
-    mutant = sandbox.pack()
-    made = None if mutant.version in archive.texts else NewPack(mutant.version, parent.version, n, "", turn["summary"])
-    archive.texts.setdefault(mutant.version, mutant)
-    row = await archive.iteration(n)
-    await record_edit(archive.store, n, {**plan_of(row), "summary": turn["summary"]}, made)
-    unchanged = mutant.version == parent.version
-    return {"mutant": mutant.version, "summary": turn["summary"]} | (
-        {"outcome": "unchanged", "reason": ""} if unchanged else {}
-    )
+    return sandbox.pack(), str(turn["summary"])
