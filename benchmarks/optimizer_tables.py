@@ -130,9 +130,11 @@ def rendered(tables: Mapping[str, Any]) -> str:
         "**SIMULATION. No language model took part**, and nothing here is evidence about one. Choices, estimates,",
         "comparisons and acceptances are the product's own functions; documents are those of",
         "[two statistical worlds](optimizer-world.md), which also know the true pass rate of every prompt, and the",
-        "editor has the simulated one's tastes. Written by `make tables` from [optimizer-tables.json](optimizer-tables.json).\n",
+        "editor has the simulated one's tastes. Written by `make tables` from",
+        "[optimizer-tables.json](optimizer-tables.json).\n",
         f"{len(seeds)} seeds ({min(seeds)} to {max(seeds)}), 50 training and 25 validation documents,",
-        f"{budget:,} calls a search. Every choice, of defaults too, was made on other seeds. *True*: measured by the world on 4,000 fresh",
+        f"{budget:,} calls a search. Every choice, of defaults too, was made on other seeds. *True*:",
+        "measured by the world on 4,000 fresh",
         "documents. *Flattered by*: what the search reports of its leader, above what is true. *Calls to*: until the",
         "leader is truly so good, median over all seeds; behind it how many never got there.\n",
     ]

@@ -36,7 +36,8 @@ def test_insertions_in_one_place_stand_one_behind_the_other_and_the_same_once() 
     both = merged(CS, one, other)
     assert both is not None
     assert "First.\nSecond.\n" in both["challenger"].text
-    again = merged(CS, one, changed("feedback", (9, 9, "Third.\n"), pack=one))
+    more = changed("challenger", (20, 21, "Fourth.\n"), pack=one)
+    again = merged(CS, more, changed("feedback", (9, 9, "Third.\n"), pack=one))
     assert again is not None
     assert again["challenger"].text.count("First.\n") == 1
 
