@@ -85,7 +85,7 @@ async def _begin(search: Search, worker: int, n: int) -> BegunIteration:
         parent=parent,
         probabilities={pack: round(p, 6) for pack, p in zip(packs, probabilities, strict=True)},
         draw=draw,
-        sampled=await search.archive.sampled(parent) + (not partner),
+        sampled=await search.archive.sampled(parent) + 1,
         history=history,
         plan={"merged": partner} if partner else {},
     )

@@ -89,7 +89,7 @@ def test_a_line_counts_the_same_wherever_it_stands() -> None:
 
 
 def test_documents_that_differ_are_told_from_packs_that_do() -> None:
-    """A pack that was tried on the easy documents alone is not much better for that: 0.45 without the documents' part."""
+    """A pack that was tried on the easy documents alone is not much better for that."""
     easy, hard = DOCUMENTS[:12], DOCUMENTS[12:]
     base = Evidence("base", counts={d: (19 if d in easy else 1, 20) for d in DOCUMENTS}, validated=500)
     child = Evidence("a", 1, ("base",), counts=dict.fromkeys(easy, (19, 20)), validated=240)
