@@ -182,6 +182,8 @@ class MemoryArchive:
         rows = sorted(self.memory.packs.items(), key=lambda item: item[1]["iteration"])
         for pack, row in rows:
             _, counts, validated, member = self._counts(pack)
+            if pack not in self._lines:
+                self._lines[pack] = changed_lines(self.baseline, self.texts[pack])
             plan = plan_of(self.memory.iterations[row["iteration"]]) if row["iteration"] else {}
             found.append(
                 Evidence(
@@ -189,7 +191,7 @@ class MemoryArchive:
                     iteration=row["iteration"],
                     parents=tuple(name for name in (row["parent"], plan.get("merged")) if name),
                     member=row["state"] in {"baseline", "member"},
-                    lines=self._lines.setdefault(pack, changed_lines(self.baseline, self.texts[pack])),
+                    lines=self._lines[pack],
                     counts=counts,
                     score=member.score,
                     validated=validated,

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autodata.checkpoints.records import FailureMode
-from autodata.models.simulated.rules import Effects
-from autodata.models.simulated.world import World, effects_on
+from autodata.models.simulated.rules import Effects, Rule
+from autodata.models.simulated.world import World, document_normal, effects_on
 from benchmarks.world_twin import TRIES, Obeyed
 
 Floats = NDArray[np.float64]
@@ -73,12 +74,23 @@ def play(world: World, rules: Obeyed, frozen: Effects, documents: Sequence[str],
     return Many(passed, calls, settled, modes)
 
 
-def _arrays(world: World, rules: Any, documents: Sequence[str]) -> dict[str, Floats]:
+def _arrays(world: World, rules: Sequence[Rule], documents: Sequence[str]) -> dict[str, Floats]:
     if not (world.document_spread or world.document_rules):
         same = effects_on(world, rules, "")
         return {name: np.full(len(documents), getattr(same, name)) for name in Effects.model_fields}
-    each = [effects_on(world, rules, document) for document in documents]
-    return {name: np.array([getattr(one, name) for one in each]) for name in Effects.model_fields}
+    each = tuple(documents)
+    found = {name: np.zeros(len(each)) for name in Effects.model_fields}
+    for rule in rules:
+        factor = np.maximum(0.0, 1 + world.document_rules * _normals(each, rule.name))
+        for name, values in found.items():
+            values += factor * getattr(rule, name)
+    found["difficulty"] += world.document_spread * _normals(each, "")
+    return found
+
+
+@lru_cache(maxsize=64)
+def _normals(documents: tuple[str, ...], name: str) -> Floats:
+    return np.array([document_normal(document, name) for document in documents])
 
 
 def _round(

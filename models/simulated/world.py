@@ -145,14 +145,14 @@ def effects_on(world: World, rules: Iterable[Rule], document: str) -> Effects:
     found = tuple(rules)
     if not (world.document_spread or world.document_rules):
         return summed(found)
-    factors = [max(0.0, 1 + world.document_rules * _normal(document, rule.name)) for rule in found]
+    factors = [max(0.0, 1 + world.document_rules * document_normal(document, rule.name)) for rule in found]
     effects = summed(found, factors)
-    own = world.document_spread * _normal(document, "")
+    own = world.document_spread * document_normal(document, "")
     return effects.model_copy(update={"difficulty": effects.difficulty + own})
 
 
-def _normal(document: str, name: str) -> float:
-    """Return a draw from the standard normal distribution that depends on these two texts alone."""
+def document_normal(document: str, name: str) -> float:
+    """Return a draw from the standard normal distribution for a document and a rule, or its own difficulty."""
     return random.Random(f"{document}\x1f{name}").gauss(0, 1)  # noqa: S311 - a reproducible world
 
 

@@ -108,8 +108,8 @@ class Sequential:
     after `most` documents is accepted if it is rather better than not.
     """
 
-    above: float = 0.8
-    below: float = 0.35
+    above: float = 0.65
+    below: float = 0.45
     batch: int = 5
     most: int = 200
     name: str = "sequential"

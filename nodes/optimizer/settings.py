@@ -22,7 +22,7 @@ class OptimizeConfig(Settings):
     relatives say, by lineage (`posterior`) or by inserted lines (`lines`)."""
     effect: float = Field(default=0.05, gt=0, le=1)
     """`posterior` and `lines`: standard deviation of what an edit, or a line, is expected to do to the pass rate."""
-    select: Literal["boltzmann", "thompson"] = "boltzmann"
+    select: Literal["boltzmann", "thompson"] = "thompson"
     """How parents are sampled from the estimates: the paper's distribution, or the chance that a pack is the best."""
     temperature: float = Field(default=0.1, gt=0)
     """`boltzmann`: T of the distribution over estimated rates that parents are sampled from."""
@@ -42,9 +42,9 @@ class OptimizeConfig(Settings):
     """Seed blocks of a comparison at most. `strict`: those of a pack; a parent buys a further one every second time."""
     accept: Literal["strict", "sequential"] = "sequential"
     """When a mutant joins: strictly better on one shared block (the paper), or as soon as it is likely enough."""
-    accept_above: float = Field(default=0.8, ge=0.5, lt=1)
+    accept_above: float = Field(default=0.65, ge=0.5, lt=1)
     """`sequential`: accepted once it is better than its parent with a probability above this."""
-    reject_below: float = Field(default=0.35, gt=0, le=0.5)
+    reject_below: float = Field(default=0.45, gt=0, le=0.5)
     """`sequential`: rejected once that probability is below this."""
     most_documents: int = Field(default=200, ge=1)
     """`sequential`: validation documents, with repetitions under other seeds, that a mutant is tried on at most."""
@@ -89,8 +89,8 @@ BEFORE: Mapping[str, Any] = {
     "contrast": 0,
     "excerpt": 0,
     "effect": 0.05,
-    "accept_above": 0.8,
-    "reject_below": 0.35,
+    "accept_above": 0.65,
+    "reject_below": 0.45,
     "most_documents": 200,
 }
 """Settings that searches from before them do not have: values that say what was done then, or play no part in it."""
