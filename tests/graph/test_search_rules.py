@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from autodata.checkpoints.errors import Stopped
+from autodata.checkpoints.errors import CallFailed, Stopped
 from autodata.models import factory
 from autodata.models.simulated.chat_model import SimulatedChatModel
 from autodata.nodes.optimizer.estimate import PosteriorEstimator
@@ -142,6 +142,27 @@ async def test_a_dead_editor_pauses_the_search_and_the_same_command_asks_it_agai
     ending, rows = await searched(tmp_path / "opt", config(4), Scripted(half))
     assert ending.stopped == ""
     assert [row["outcome"] for row in rows][:3] == ["errored", "errored", "rejected"]
+
+
+@pytest.mark.parametrize(("refused", "outcomes"), [(False, ["open"]), (True, ["errored", "errored", "open"])])
+async def test_an_editor_that_cannot_be_reached_pauses_the_search_at_once(
+    tmp_path: Path, editor: Any, refused: bool, outcomes: list[str]
+) -> None:
+    """One that refuses a request may take the next one: it has three iterations."""
+
+    def gone(prompt: str) -> str:
+        raise CallFailed("the editor gave no reply", refused=refused)
+
+    editor(gone)
+    ending, rows = await searched(tmp_path / "opt", config(6), Scripted(half))
+    assert ending.failed
+    assert ending.stopped == "editor: the editor gave no reply"
+    assert [row["outcome"] for row in rows] == outcomes
+    editor(edits(turn(insert("Prefer short sentences."))))
+    ending, rows = await searched(tmp_path / "opt", config(4), Scripted(half))
+    assert ending.stopped == ""
+    assert rows[len(outcomes) - 1]["outcome"] == "rejected"
+    assert len(rows) == 4
 
 
 async def test_nothing_is_analysed_where_no_mutant_could_be_accepted(tmp_path: Path, editor: Any) -> None:
