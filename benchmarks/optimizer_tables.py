@@ -332,6 +332,8 @@ def _verdicts(tables: Mapping[str, Any]) -> list[str]:
         share = _share(median(of), median(plain), tables["budget"])
         met = share <= 0.5 and never * 20 <= len(of) and flattered <= 0.03
         shown = "never" if math.isinf(share) else f"{share:.2f}"
+        if len(plains) < len(tables["seeds"]):
+            shown += f" (plain on {len(plains)} seeds)"
         verdict = "yes" if met else "no; nothing was tuned to meet it"
         lines.append(f"| {world} | {shown} | {never} of {len(of)} | {flattered:.3f} | {verdict} |")
     lines.append("")
