@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def test_a_miss_is_reported(stored: Any) -> None:
     missed = json.loads(json.dumps(stored))
     for row in missed["figures"]["alike"]["the defaults"].values():
         row["to"] = [None, None, None]
-    assert "| alike | never | 20 of 20 |" in tables.rendered(missed)
+    assert re.search(r"\| alike \| never[^|]*\| 20 of 20 \|", tables.rendered(missed))
     assert "no; nothing was tuned to meet it" in tables.rendered(missed)
 
 
