@@ -29,7 +29,7 @@ from autodata.models.local.weights import with_weights
 from autodata.models.simulated.world import World
 from autodata.models.validation import problems
 from autodata.nodes.dataset.settings import DATASET_DEFAULTS, LessonsConfig
-from autodata.nodes.optimizer.settings import OptimizeConfig
+from autodata.nodes.optimizer.settings import BEFORE, OptimizeConfig, as_before
 from autodata.prompts import PromptPack
 from autodata.prompts.roles import DATASET_ROLES
 from autodata.runner.documents_config import DocumentsConfig
@@ -266,9 +266,11 @@ def as_begun(config: Configured, known: Mapping[str, str]) -> Configured:
     """Return a configuration as a folder was begun that holds `known` in its table `meta`.
 
     One from before documents were parted, and more formats were read, goes on without, unless the
-    configuration asks for it.
+    configuration asks for it. A search from before its rules could be chosen goes on by those of then.
     """
     before: dict[str, str] = json.loads(known.get("bearing", "{}"))
+    if "optimize.temperature" in before and not any(f"optimize.{name}" in before for name in BEFORE):
+        config = config.model_copy(update={"optimize": as_before(config.optimize)})
     if not before or READER in before:
         return config
     unset: dict[str, int | bool] = {"reader": 1, "chunk": False}

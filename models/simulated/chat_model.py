@@ -32,7 +32,7 @@ from pydantic import Field, PrivateAttr
 from autodata.checkpoints.ids import digest
 from autodata.models.simulated import legal, optimizer, science, variety
 from autodata.models.simulated.fences import fenced, named_by_text
-from autodata.models.simulated.rules import effects_on_review, effects_on_writing
+from autodata.models.simulated.rules import Effects, effects_on_review, rules_of_writing
 from autodata.models.simulated.world import (
     META_WORLD,
     TOO_HARD,
@@ -45,6 +45,7 @@ from autodata.models.simulated.world import (
     draw_met,
     draw_rubric,
     draw_sloppy,
+    effects_on,
     key_of,
     logit_of,
 )
@@ -169,11 +170,16 @@ def _challenger(world: World, prompt: str, rng: random.Random) -> tuple[str, str
     easier = legal.hints_for_easier(prompt)
     easier -= variety.shift(prompt) if world.skills else 0
     easy, hard = easy + max(0, -easier), hard + max(0, easier)
-    item = draw_item(world, effects_on_writing(world.rulebook, prompt), easy, hard, rng)
+    item = draw_item(world, _effects(world, prompt), easy, hard, rng)
     seen = _fenced(prompt)
     words = _WORDS.findall(seen.get("sentence") or seen.get("document", "")) or ["subject"]
     subject = " ".join(rng.sample(words, min(3, len(words)))).lower()
     return subject, f"[item d={item.d:+.3f} a={item.a:.3f} fault={item.fault}]"
+
+
+def _effects(world: World, prompt: str) -> Effects:
+    document = _fenced(prompt).get("document", "") if world.document_spread or world.document_rules else ""
+    return effects_on(world, rules_of_writing(world.rulebook, prompt), document)
 
 
 def _rubric_candidate(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
@@ -186,7 +192,7 @@ def _rubric_candidate(world: World, prompt: str, rng: random.Random) -> dict[str
         }
         for k, row in enumerate(draw_rubric(world, rng), 1)
     ]
-    if draw_sloppy(world, effects_on_writing(world.rulebook, prompt), LOOSE_WEIGHT in prompt, rng):
+    if draw_sloppy(world, _effects(world, prompt), LOOSE_WEIGHT in prompt, rng):
         rubric[0]["weight"] = 7.5
     asked = {
         "question_type": "counterfactual analysis",
