@@ -112,7 +112,8 @@ docs: $(READY)
 	$(RUN) docs/example.py
 	$(RUN) docs/metrics.py
 
-# The simulated tables in docs; tests say when they are out of date. The last takes an hour of two cores.
+# The simulated tables in docs; tests say when they are out of date. The last takes an hour of two cores, and goes on where
+# it was stopped.
 tables: $(READY)
 	$(RUN) benchmarks/tables.py
 	$(RUN) -m benchmarks.curtailing
