@@ -130,7 +130,7 @@ async def foresee(config: OptimizeRunConfig, paths: Mapping[str, list[Path]], ou
     from autodata.jobs.known import readers_of
     from autodata.jobs.measured import measured
     from autodata.jobs.run_ledger import ledger_of
-    from autodata.runner.optimization.session import require_splits
+    from autodata.runner.optimization.splits import require_splits
 
     config = await as_folder_began(config, out)
     splits = {split: _documents(Inputs(config, files), split)[0] for split, files in paths.items() if files}
@@ -175,7 +175,7 @@ def execute(
     from autodata.jobs.estimate_search import estimate_search, few_proposals
     from autodata.jobs.inputs import Inputs, as_folder_began
     from autodata.nodes.solver_modes import cautions
-    from autodata.runner.optimization.session import require_splits
+    from autodata.runner.optimization.splits import require_splits
 
     config = asyncio.run(as_folder_began(config, out))
     read = {split: Inputs(config, files) for split, files in paths.items() if files}

@@ -39,7 +39,8 @@ from autodata.prompts import load_pack
 from autodata.prompts.roles import OPTIMIZER_ROLES
 from autodata.runner.brief import SIMULATED_NOTE
 from autodata.runner.config import RunConfig
-from autodata.runner.optimization.session import SPLITS, OptimizeRunConfig, held_out_results
+from autodata.runner.optimization.session import OptimizeRunConfig, held_out_results
+from autodata.runner.optimization.splits import SPLITS
 from autodata.serving.context import SearchContext, optimizer_pack_for, read_context, search_schema
 from autodata.serving.errors import in_server_errors
 from autodata.serving.nodes import Paste, parted_note, read_parts, thread_of

@@ -23,7 +23,7 @@ from autodata.domains.acceptance.bounds import decimal
 from autodata.domains.acceptance.rubric_score import mean
 from autodata.nodes.optimizer.acceptance import Ruling, Side, Strict, exact
 from autodata.nodes.optimizer.compare import compared
-from autodata.nodes.optimizer.estimate import leader_of
+from autodata.nodes.optimizer.estimate import MeanEstimator, leader_of
 from autodata.nodes.optimizer.evaluate import evaluation_id, examine
 from autodata.nodes.optimizer.events import RecordedEvent
 from autodata.nodes.optimizer.population import CONFIRM
@@ -166,7 +166,7 @@ async def _take_the_lead(search: Search, n: int, pack: str, score: Fraction) -> 
     """Note that a mutant leads from now on, if its score is above every mean of the population, or its estimate is."""
     archive = search.archive
     async with search.leading:
-        if isinstance(search.acceptance, Strict) and search.settings.estimator == "mean":
+        if isinstance(search.acceptance, Strict) and isinstance(search.estimator, MeanEstimator):
             members = [member for member in await archive.members() if member.pack != pack]
             leads = all(member.score is None or score > member.score for member in members)
         else:

@@ -15,7 +15,7 @@ from autodata.models.simulated.chat_model import SimulatedChatModel
 from autodata.nodes.optimizer.estimate import PosteriorEstimator
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Trial
 from autodata.nodes.optimizer.validate import compared_of
-from autodata.runner.optimization.session import near_copies
+from autodata.runner.optimization.splits import near_copies
 from tests.graph.test_optimizer import (
     DOCUMENTS,
     A,
