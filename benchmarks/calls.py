@@ -265,6 +265,13 @@ RUNS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 """Whole runs by name: in words, and what is set of `models.default`."""
 
 
+def shipped(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `autodata plan` reckons with: the part of docs/calls.json that is shipped as jobs/machine.json."""
+    run = figures["runs"]["run"]
+    kept = {name: run[name] for name in ("cpu_ms", "rounds", "run_kib", "checkpoints_kib")}
+    return {name: figures[name] for name in ("date", "machine", "in_flight")} | kept
+
+
 def rendered(figures: Mapping[str, Any]) -> str:
     """Return the part of docs/benchmarks.md for the content of docs/calls.json."""
     base = figures["clients"]["aiohttp"]
@@ -341,6 +348,7 @@ def main(arguments: Sequence[str]) -> None:
         case _:
             figures = bench(int(arguments[0]) if arguments else DOCUMENTS)
             (DOCS / "calls.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+            (DOCS.parent / "jobs" / "machine.json").write_text(json.dumps(shipped(figures), indent=1) + "\n", "utf-8")
             write("calls", rendered(figures))
 
 

@@ -1,6 +1,6 @@
 """What documents of each domain take: writes jobs/known.json, which estimates before any call are made from.
 
-`python benchmarks/known.py [DOMAIN=RUN ...]`. Rounds and calls are those of the simulated world, over the made-up
+`python -m benchmarks.known [DOMAIN=RUN ...]`. Rounds and calls are those of the simulated world, over the made-up
 documents of `benchmarks/tables.py`; the tokens of a call are those of the same runs, and for real models those of the
 run folders that are named. Where some are named only they are measured; all else stays as the file has it.
 """
@@ -92,9 +92,11 @@ async def simulated(domain: str) -> dict[str, Any]:
 async def real(domain: str, folder: Path) -> tuple[dict[str, list[float]], str]:
     """Return the tokens of a call by role in a run on a real model, and what to say of it."""
     async with open_readonly(folder / "run.db") as ledger:
-        calls = await ledger.read("SELECT count(*) AS n, group_concat(DISTINCT model) AS models FROM calls")
-        measured_by = f"{calls[0]['n']:,} calls of {' and '.join(calls[0]['models'].split(','))}"
-        return await tokens_of(ledger, readers_of(DOMAINS[domain])), measured_by
+        models = await ledger.read("SELECT DISTINCT model FROM calls ORDER BY model")
+        count = sum(row["calls"] for row in await use_by_document(ledger))
+        tokens = await tokens_of(ledger, readers_of(DOMAINS[domain]))
+        # A run none of whose documents has ended gives no figures, whatever it sent.
+        return tokens, f"{count:,} calls of {' and '.join(row['model'] for row in models)}" if count else ""
 
 
 def main(named: Mapping[str, Path]) -> None:

@@ -18,7 +18,6 @@ class Engine(Protocol):
     for what a person must see to.
     """
 
-    place: Place
     readers: int
     """How many statements may be read at once."""
     alone: bool
@@ -26,6 +25,10 @@ class Engine(Protocol):
 
     lease: int | None
     """The lease of a worker that every transaction is written under; None, and always of a file, without one."""
+
+    @property
+    def place(self) -> Place:
+        """Where the rows are."""
 
     @property
     def folder(self) -> Path:

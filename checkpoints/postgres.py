@@ -1,8 +1,8 @@
 """The checkpoint saver of a shared deployment: Postgres (extra `postgres`), one database for many runs.
 
 Only this module imports the database's libraries; import it through `autodata.runner.checkpointer`. What goes into the
-database is what the file saver keeps, and no more: a run's ledger and journal stay in its folder. The address, which
-may hold a password, is in memory only: no error text, log or row contains it.
+database is what the file saver keeps, and no more; where a run's ledger is, `[ledger]` says. The address, which may
+hold a password, is in memory only: no error text, log or row contains it.
 """
 
 from __future__ import annotations
@@ -116,8 +116,8 @@ class PostgresSaver(AsyncPostgresSaver):
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Return a checkpoint of this run by thread, namespace and perhaps id; the latest without an id."""
-        base = super()
-        return await self._again(lambda: base.aget_tuple(self._inside(config)))
+        inherited = super().aget_tuple
+        return await self._again(lambda: inherited(self._inside(config)))
 
     async def alist(
         self,
@@ -128,10 +128,10 @@ class PostgresSaver(AsyncPostgresSaver):
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
         """Yield checkpoints of this run, the newest first."""
-        base = super()
+        inherited = super().alist
 
         async def found() -> list[CheckpointTuple]:
-            return [item async for item in base.alist(config, filter=filter, before=before, limit=limit)]
+            return [item async for item in inherited(config, filter=filter, before=before, limit=limit)]
 
         for item in await self._again(found):
             yield item
@@ -147,9 +147,10 @@ class PostgresSaver(AsyncPostgresSaver):
         values = checkpoint["channel_values"]
         # A short text stands in the checkpoint's JSON, where the database refuses a NUL; a reply may hold one.
         boxed = {name: _Text(v) if isinstance(v, str) and "\0" in v else v for name, v in values.items()}
-        base, whole = super(), {**checkpoint, "channel_values": boxed}
+        inherited = super().aput
+        whole: Checkpoint = {**checkpoint, "channel_values": boxed}
         saved = await self._writes.whole(
-            self._again(lambda: base.aput(self._inside(config), whole, metadata, new_versions))
+            self._again(lambda: inherited(self._inside(config), whole, metadata, new_versions))
         )
         known: dict[str, Any] = {**saved["configurable"], "thread_id": config["configurable"]["thread_id"]}
         return {**saved, "configurable": known}
@@ -164,8 +165,8 @@ class PostgresSaver(AsyncPostgresSaver):
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
         """Save what a task wrote before its step's checkpoint is there, whole even if the caller is cancelled."""
-        base, inside = super(), self._inside(config)
-        await self._writes.whole(self._again(lambda: base.aput_writes(inside, writes, task_id, task_path)))
+        inherited, inside = super().aput_writes, self._inside(config)
+        await self._writes.whole(self._again(lambda: inherited(inside, writes, task_id, task_path)))
 
     async def aget_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
@@ -176,20 +177,20 @@ class PostgresSaver(AsyncPostgresSaver):
             if found is None:
                 return {channel: {"writes": []} for channel in channels}
             config = found.config
-        base, inside = super(), self._inside(config)
-        return await self._again(lambda: base.aget_delta_channel_history(config=inside, channels=channels))
+        inherited, inside = super().aget_delta_channel_history, self._inside(config)
+        return await self._again(lambda: inherited(config=inside, channels=channels))
 
     # Deleting and copying
 
     async def adelete_thread(self, thread_id: str) -> None:
         """Delete a thread of this run."""
-        base = super()
-        await self._again(lambda: base.adelete_thread(self._own(thread_id)))
+        inherited = super().adelete_thread
+        await self._again(lambda: inherited(self._own(thread_id)))
 
     async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
         """Delete old checkpoints of threads of this run, as the base class does."""
-        base, own = super(), [self._own(thread_id) for thread_id in thread_ids]
-        await self._again(lambda: base.aprune(own, strategy=strategy))
+        inherited, own = super().aprune, [self._own(thread_id) for thread_id in thread_ids]
+        await self._again(lambda: inherited(own, strategy=strategy))
 
     async def akeep_rounds(self, thread_id: str) -> None:
         """Delete every checkpoint of the thread that is not its round's last one, with its writes and values."""

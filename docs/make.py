@@ -5,6 +5,7 @@ A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`; a
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ from autodata.cli.draw import draw
 from autodata.cli.init import configuration
 from autodata.corpus.loaders.registry import FORMATS
 from autodata.corpus.summary import MEANINGS
-from autodata.domains.domain import CS
+from autodata.domains.domain import CS, DOMAINS
 from autodata.jobs.session import Session
 from autodata.models.config import ModelSettings, Settings
 from autodata.models.simulated.world import Faults
@@ -34,6 +35,8 @@ DOCUMENTS_PAGE = Path(__file__).with_name("documents.md")
 SCALING_PAGE = Path(__file__).with_name("scaling.md")
 PAGES = (PAGE, DOMAINS_PAGE, DOCUMENTS_PAGE, SCALING_PAGE)
 """The pages with parts that are written here."""
+RECORDED = Path(__file__).resolve().parents[1] / "tests" / "golden"
+"""The recorded runs, a file a domain."""
 PICTURES = Path(__file__).with_name("graphs")
 
 _PART = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -130,6 +133,42 @@ def _plan() -> str:
     return "\n".join(["```text", *lines, "```"])
 
 
+def _prompts_of(domain: str) -> dict[str, list[str]]:
+    """Return the prompts of a domain's recorded run by role, in their order."""
+    recorded = json.loads((RECORDED / f"{domain}.json").read_text("utf-8"))
+    found: dict[str, list[str]] = {}
+    for call in recorded["calls"]:
+        lines = [
+            line
+            for turn in call["messages"]
+            for text in (turn["role"], *turn["text"])
+            for line in ([text] if isinstance(text, str) else recorded["shared"][text["see"]])
+        ]
+        found.setdefault(call["role"], []).append("\n".join(lines))
+    return found
+
+
+def _common(one: str, other: str) -> int:
+    """Return how many characters two texts have in common at their beginning."""
+    return next((k for k, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def _shared_beginnings() -> str:
+    """Return the table of how much of a prompt is the beginning of an earlier one of its role, by role and domain."""
+    shares: dict[str, dict[str, str]] = {}
+    for domain in DOMAINS:
+        for role, prompts in _prompts_of(domain).items():
+            each = [
+                max(_common(prompt, earlier) for earlier in prompts[:k]) / len(prompt)
+                for k, prompt in enumerate(prompts)
+                if k
+            ]
+            if each:
+                shares.setdefault(role, {})[domain] = f"{sum(each) / len(each):.0%}"
+    rows = ((role, *(of_role.get(domain, "") for domain in DOMAINS)) for role, of_role in sorted(shares.items()))
+    return _table(("role", *DOMAINS), rows)
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "fingerprint": _fingerprinted,
     "configuration": lambda: f"```toml\n{configuration(CS)}```",
@@ -139,6 +178,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "roles": _roles,
     "formats": _formats,
     "plan": _plan,
+    "shared-beginnings": _shared_beginnings,
 }
 """The generated parts by name."""
 

@@ -166,7 +166,7 @@ def require_known(options: Mapping[str, Any]) -> None:
     for name in options:
         if name not in KEYS:
             near = get_close_matches(name, known, 1)
-            meant = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+            meant = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}."
             raise UserError(f"generate: unknown keyword {name!r}: {meant} Any other setting goes into config={{...}}")
 
 

@@ -97,6 +97,8 @@ async def vectors_of(run: Path, texts: Sequence[str], asked: Asked, say: Callabl
                 kept.keep(model, name, batch.vectors, tokens=batch.tokens, charged=used.tokens, usd=used.usd)
 
             say(_where(asked.settings, missing, len(by_hash) - len(missing)))
+            if await _lacks_pooling(asked.settings):
+                say(f"{name} names no pooling, as embedding models do: a chat model's vectors say little of meaning")
             async with _address(asked.settings) as base_url, new_client() as http:
                 await embedder(asked.settings, base_url, http, budget, keep, asked.retries).embed(missing)
         found = kept.found(model, texts)
@@ -125,6 +127,17 @@ async def _identity(settings: ModelSettings) -> tuple[str, str]:
 
     path = await find_weights(settings.model)
     return f"local {await asyncio.to_thread(_hash, path)}", Path(settings.model).name
+
+
+async def _lacks_pooling(settings: ModelSettings) -> bool:
+    """Whether a model is a file of this machine that does not say how one vector is made of a text."""
+    if settings.provider != "local":
+        return False
+    from autodata.models.local.llama_server import names_pooling
+    from autodata.models.local.weights import find_weights
+
+    path = await find_weights(settings.model)
+    return path.is_file() and not await asyncio.to_thread(names_pooling, path)
 
 
 def _hash(path: Path) -> str:

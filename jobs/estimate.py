@@ -32,6 +32,7 @@ from autodata.jobs.measured import measured
 from autodata.models.budget import price
 from autodata.models.config import BudgetConfig, ModelSettings
 from autodata.runner.config import RunConfig
+from autodata.runner.run_folder import require_room
 from autodata.runner.side_by_side import documents_at_once, side_by_side
 
 FEWEST_MEASURED = 2
@@ -120,8 +121,9 @@ async def estimate_of(config: RunConfig, inputs: Inputs, out: Path | None) -> Es
     """Return what a run will take. Nothing is sent, nothing is written.
 
     `inputs` are the documents given; those of the folder `out`, if it holds a run, come before them. Raises UserError
-    when there is no document at all.
+    when there is no document at all, and where a document has no room in a model's context, as the run would.
     """
+    require_room(config, config.roles())
     if out is None or not has_ledger(out):
         return _estimate(config, await _survey(config, inputs, None), [])
     async with open_readonly(ledger_place(out)) as ledger:
@@ -147,6 +149,8 @@ async def _survey(config: RunConfig, inputs: Inputs, ledger: Reader | None) -> _
             known.add(item.document_id)
             waiting.append(len(item.text))
     if not known:
+        if skipped:
+            raise inputs.nothing_usable(skipped)
         raise UserError("no document to estimate: give --documents PATH")
     accepted = sum(row["status"] == "accepted" for row in rows)
     if ledger is not None and config.target is not None:

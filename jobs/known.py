@@ -114,6 +114,7 @@ def _origin(name: str, domain: Domain, table: Mapping[str, Any], *, simulated: b
         parts.append(f"tokens of {measured}")
     if missing:
         whose = f" of {', '.join(sorted(missing))}" if measured else ""
+        parts.append(f"prompts{whose} as long as in these")
         parts.append(f"replies{whose} taken as {REPLY_SHARE:.0%} of max_tokens, for no real model was measured")
     parts.append(f"hours at {TOKENS_PER_SECOND:g} tokens a second")
     return _reported(name, domain, parts)

@@ -162,6 +162,10 @@ class Progress(Watching):
             endpoints=endpoint_standings(self._endpoints),
         )
 
+    def share_done(self) -> float:
+        """Return how much of the work is done, from 0 to 1."""
+        return self.standing().share_done
+
     def figures(self) -> list[str]:
         """Return how the run stands, in lines."""
         return self.standing().lines()

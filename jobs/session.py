@@ -84,9 +84,9 @@ async def work(
 
     with progress:
         progress.say(destinations(config.roles().values(), config.tracing))
-        progress.say(side_by_side(config))
         async with open_runner(config, out, progress=progress.preparing, models=models) as runner:
             begun(runner)
+            progress.say(side_by_side(config))
             runner.on_event = progress.on_event
             runner.report_findings(progress.say)
             for warning in cautions(config.chosen_domain, config.roles()):

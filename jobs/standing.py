@@ -95,6 +95,15 @@ class Standing:
         return sum(count for stage, count in self.funnel.items() if stage not in ENDED)
 
     @property
+    def share_done(self) -> float:
+        """How much of the work is done, from 0 to 1: of the documents, or of the target where more of it is."""
+        documents = sum(self.funnel.values())
+        shares = [(documents - self.left) / documents if documents else 0.0]
+        if self.target:
+            shares.append(self.accepted / self.target)
+        return min(1.0, max(shares))
+
+    @property
     def accepted_per_hour(self) -> float | None:
         """At this session's pace; None before it has accepted one."""
         return self._counted / self.elapsed * 3600 if self._counted and self.elapsed > 0 else None
@@ -149,6 +158,12 @@ class Standing:
         ]
         open_, closed = ([one for one in stages if (one.split()[0] in ENDED) is ended] for ended in (False, True))
         return f"{' > '.join(open_)} > {' / '.join(closed)}"
+
+
+def bar(share: float, width: int = 40) -> str:
+    """Return a share, from 0 to 1, as a bar of text `width` signs long; it is full only when all is done."""
+    full = int(share * width)
+    return f"{'█' * full}{'░' * (width - full)} {int(share * 100)}%"
 
 
 def duration(seconds: float) -> str:

@@ -87,7 +87,7 @@ async def standing_of(ledger: Reader, worker: Worker, now: float, target: int | 
 async def _repeated(ledger: Reader, moment: str, accepted: int, made: int) -> dict[str, int]:
     """Return how many of the examples accepted, and made since a moment, repeat another one."""
     found = await accepted_keys(ledger)
-    new = found - await accepted_keys(ledger, before=moment)
+    new = found - await accepted_keys(ledger, moment=moment)
     return {"repeated": accepted - len(found), "repeated_made": made - len(new)}
 
 

@@ -15,7 +15,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from autodata.jobs.printable import printable
-from autodata.jobs.standing import duration
+from autodata.jobs.standing import bar, duration
 
 LOG = logging.getLogger("autodata")
 LOG_EVERY_SECONDS = 30.0
@@ -49,7 +49,7 @@ class Watching(ABC):
             self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=8, transient=True)
             self._live.__enter__()
         elif self._console is not None and self._console.is_jupyter:
-            self._board = Board.shown(self.figures())
+            self._board = Board.shown(self._board_lines())
         if self._live is None:
             self._ticking = asyncio.get_running_loop().create_task(self._tick_on())
         return self
@@ -58,7 +58,7 @@ class Watching(ABC):
         if self._ticking:
             self._ticking.cancel()
         if self._board:
-            self._board.show(self.figures())
+            self._board.show(self._board_lines())
         if self._live:
             self._live.__exit__(kind, error, at)
 
@@ -77,7 +77,7 @@ class Watching(ABC):
             return
         self._last_figures = self._clock()
         if self._board is not None:
-            self._board.show(self.figures())
+            self._board.show(self._board_lines())
         else:
             self._say_figures("; ".join(self.figures()))
 
@@ -89,8 +89,16 @@ class Watching(ABC):
             await self._sleep(LOG_EVERY_SECONDS if self._board is None else NOTEBOOK_EVERY_SECONDS)
             self.tick()
 
+    def _board_lines(self) -> list[str]:
+        share = self.share_done()
+        return ([] if share is None else [bar(share)]) + self.figures()
+
     def _elapsed(self) -> str:
         return duration(self._clock() - self._started)
+
+    def share_done(self) -> float | None:
+        """Return how much of the work is done, from 0 to 1; None where that is not known."""
+        return None
 
     @abstractmethod
     def figures(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""A runner that is told its documents one by one, by a queue, in place of taking up all that are open."""
+"""A runner that is given its documents one by one, by a queue, in place of taking up all that are open."""
 
 from __future__ import annotations
 

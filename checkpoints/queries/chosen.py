@@ -53,12 +53,12 @@ async def read_chosen(ledger: Reader) -> Chosen:
     return choose(await ledger.read(_ASKED.format("")), await read_target(ledger))
 
 
-async def accepted_keys(ledger: Reader, before: str = "") -> set[str]:
+async def accepted_keys(ledger: Reader, moment: str = "") -> set[str]:
     """Return `asked_key` of every accepted example that was not dropped.
 
-    With `before`, a moment in ISO 8601, only of those whose document has had no call since.
+    With `moment`, in ISO 8601, only of those whose document has had no call since.
     """
-    rows = await ledger.read(_ASKED.format(_EARLIER if before else ""), (before,) if before else ())
+    rows = await ledger.read(_ASKED.format(_EARLIER if moment else ""), (moment,) if moment else ())
     return {asked_key(row["question"] or "", row["context"] or "") for row in rows}
 
 

@@ -208,7 +208,7 @@ def _serve(arguments: argparse.Namespace, ready: IO[str]) -> None:
     if arguments.embedding:
         params.embedding = True
         params.n_batch = params.n_ubatch = arguments.ctx  # a text is read whole, and makes one vector
-        if not _names_pooling(Path(arguments.model)):
+        if not names_pooling(Path(arguments.model)):
             params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     server = xllamacpp.Server(params)
     ready.write(json.dumps({"base_url": f"{server.listening_address}/v1"}) + "\n")
@@ -218,7 +218,7 @@ def _serve(arguments: argparse.Namespace, ready: IO[str]) -> None:
     os._exit(0)
 
 
-def _names_pooling(model: Path) -> bool:
+def names_pooling(model: Path) -> bool:
     """Whether a GGUF file says how one vector is made of a text's many; embedding models do, chat models do not."""
     with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return content.find(b".pooling_type") >= 0

@@ -10,8 +10,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import select
+import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock, Thread
@@ -24,14 +26,18 @@ class Refused(ValueError):
     """A request that cannot be answered as it is."""
 
 
+class Abandoned(Exception):
+    """Whoever asked is gone."""
+
+
 class Checkpoint:
     """A loaded model with its tokenizer; `ctx` is the most tokens of a prompt and its reply together."""
 
     def __init__(self, folder: str, ctx: int) -> None:
         import torch  # noqa: PLC0415 - what it lacks is said in one line, by main
-        from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415 - the same
+        from transformers import AutoModelForCausalLM, AutoTokenizer, StoppingCriteriaList  # noqa: PLC0415 - the same
 
-        self._torch = torch
+        self._torch, self._criteria = torch, StoppingCriteriaList
         adapter = Path(folder) / "adapter_config.json"
         base = json.loads(adapter.read_text("utf-8"))["base_model_name_or_path"] if adapter.is_file() else folder
         own_tokenizer = any(Path(folder).glob("tokenizer*"))
@@ -46,8 +52,11 @@ class Checkpoint:
         self._ctx = min(ctx, longest)
         self._turn = Lock()
 
-    def answer(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the completion of a request. Raises Refused for what is not supported or does not fit."""
+    def answer(self, body: Mapping[str, Any], gone: Callable[[], bool]) -> dict[str, Any]:
+        """Return the completion of a request. `gone` is asked before each token whether nobody waits for it any more.
+
+        Raises Refused for what is not supported or does not fit, Abandoned where nobody waits.
+        """
         if (body.get("response_format") or {}).get("type", "text") != "text":
             raise Refused("response_format is not supported")
         if body.get("stream"):
@@ -58,10 +67,20 @@ class Checkpoint:
             raise Refused(f"the prompt is longer than the context length of {self._ctx} tokens")
         most = min(room, int(body.get("max_completion_tokens") or body.get("max_tokens") or room))
         with self._turn:
+            if gone():  # while others had their turn
+                raise Abandoned
             if body.get("seed") is not None:
                 self._torch.manual_seed(int(body["seed"]))
             with self._torch.inference_mode():
-                made = self._model.generate(**tokens, max_new_tokens=most, **_sampling(body), **self._pad())
+                made = self._model.generate(
+                    **tokens,
+                    max_new_tokens=most,
+                    stopping_criteria=self._criteria([self._stops(gone)]),
+                    **_sampling(body),
+                    **self._pad(),
+                )
+        if gone():
+            raise Abandoned
         new = made[0][tokens["input_ids"].shape[1] :]
         ended = len(new) < most or int(new[-1]) in self._ends()
         text = self._tokenizer.decode(new, skip_special_tokens=True)
@@ -69,6 +88,15 @@ class Checkpoint:
         message = {"role": "assistant", "content": text}
         choice = {"index": 0, "message": message, "finish_reason": "stop" if ended else "length"}
         return {"choices": [choice], "usage": {**usage, "total_tokens": sum(usage.values())}}
+
+    def _stops(self, gone: Callable[[], bool]) -> Callable[..., Any]:
+        """Return a criterion that ends every sequence of a batch once nobody waits for it."""
+        torch = self._torch
+
+        def stops(input_ids: Any, scores: Any, **_: Any) -> Any:
+            return torch.full((input_ids.shape[0],), gone(), dtype=torch.bool, device=input_ids.device)
+
+        return stops
 
     def _tokens(self, messages: Sequence[Mapping[str, str]]) -> Any:
         if self._tokenizer.chat_template:
@@ -115,7 +143,9 @@ def server_of(checkpoint: Checkpoint, alias: str) -> ThreadingHTTPServer:
                 return
             try:
                 said = {"id": "local", "object": "chat.completion", "created": 0, "model": alias}
-                self._send(200, said | checkpoint.answer(json.loads(body)))
+                self._send(200, said | checkpoint.answer(json.loads(body), lambda: _is_gone(self.connection)))
+            except (Abandoned, ConnectionError):
+                self.close_connection = True
             except (ValueError, KeyError, TypeError) as error:
                 self._send(400, _error(str(error)))
             except RuntimeError as error:  # out of memory, say
@@ -133,6 +163,15 @@ def server_of(checkpoint: Checkpoint, alias: str) -> ThreadingHTTPServer:
             """Say nothing."""
 
     return ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+
+def _is_gone(connection: socket.socket) -> bool:
+    """Whether the other side has closed its connection; one that sends more is still there."""
+    try:
+        readable, _, _ = select.select([connection], [], [], 0)
+        return bool(readable) and not connection.recv(1, socket.MSG_PEEK)
+    except (OSError, ValueError):
+        return True
 
 
 def _error(text: str) -> dict[str, Any]:

@@ -143,7 +143,19 @@ def test_on_a_phone_the_list_gives_way_to_the_document(real: Path, opened: Opene
 
 def test_a_real_models_run(real: Path, opened: Opened) -> None:
     page = opened.open(real.as_uri())
-    assert shown(page) == 3
+    counted = status(real)
+    assert shown(page) == 5
+    for title in ("Weak against strong", "Gap of the rounds", "What became of the rounds", "Map of the questions"):
+        assert page.locator(f"article:has(h3:text-is('{title}')) figure > svg").locator("circle, rect").count() > 0
+    page.select_option("[name=outcome]", "accepted")
+    assert shown(page) == counted["accepted"] > 0
+    page.click("#list button")
+    expect(page.locator("#detail")).to_contain_text("strong solver, attempt 1")
+    page.click("button[type=reset]")
+    page.fill("[name=text]", "chlorides")  # one document's word
+    assert shown(page) == 1
+    page.click("button[type=reset]")
+    page.keyboard.press("Escape")
     page.keyboard.press("j")
     assert page.locator("#detail .round").count() > 0
     assert page.locator("#detail .round > div:not(:empty)").count() == 1  # what is not open is not made yet

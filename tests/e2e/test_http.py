@@ -90,7 +90,9 @@ async def test_faults_of_transport_change_no_result(server: ChatServer, faultles
     statuses = server.statuses()
     assert min(statuses[429], statuses[503], statuses[0]) > 0
     assert statuses[200] == len(session.calls) + 2 * statuses[429]  # an html and a null reply for every 429
-    assert session.tables == faultless.tables
+    assert unreadable(session)
+    assert len(session.tables["timeouts"]) == 2 * statuses[429]
+    assert {**session.tables, "timeouts": []} == faultless.tables
 
 
 async def test_faults_of_replies_end_every_document(server: ChatServer, tmp_path: Path) -> None:
@@ -202,7 +204,10 @@ async def test_a_row_of_documents_with_one_cause_pauses_the_run(
     assert len(row) >= 5
     assert row == broken.outcome.errored[-len(row) :]
     assert len(row) == 5 or concurrency > 1
-    assert 5 <= broken.statuses.count("errored") <= 5 + concurrency
+    # A document that had its last reply before the server refused ends well after it, and breaks a row of up to four.
+    late = ended - 2
+    assert late < concurrency
+    assert 5 <= broken.statuses.count("errored") <= 5 + concurrency + 4 * late
     assert broken.statuses.count("pending") >= 30 - 7 - 2 * concurrency
     server.switches = Switches()
     assert set((await run_session(tmp_path, values, generated(30))).statuses) <= ENDED
@@ -447,8 +452,18 @@ def assert_paused(session: Session) -> None:
 
 
 def assert_same_results(session: Session, expected: Session) -> None:
-    """Compare two runs; calls that failed before the endpoint was found down may have left a note in `failures`."""
-    assert {**session.tables, "failures": []} == {**expected.tables, "failures": []}
+    """Compare two runs; calls that failed before the endpoint was found down may have left a note in `failures`.
+
+    A reply that is no chat completion may have been billed: it stands in `timeouts`, and changes nothing else.
+    """
+    assert unreadable(session)
+    noted: dict[str, list[Any]] = {"failures": [], "timeouts": []}
+    assert {**session.tables, **noted} == {**expected.tables, **noted}
+
+
+def unreadable(session: Session) -> bool:
+    """Whether all that a session notes as perhaps billed are replies that were no chat completion."""
+    return all(row[1] == "unreadable" for row in session.tables["timeouts"])
 
 
 def read(folder: Path, sql: str) -> list[dict[str, Any]]:

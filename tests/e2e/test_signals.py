@@ -35,6 +35,7 @@ async def test_a_signal_drains_and_the_same_command_goes_on(number: signal.Signa
         process = await start(tmp_path)
         assert process.stderr is not None
         assert (await process.stderr.readline()).startswith(b"Documents go to: ")
+        assert (await process.stderr.readline()).startswith(b"At once: ")
         first = (await process.stderr.readline()).decode()  # a document has ended: the others are in work
         assert "accepted" in first or "rejected" in first
         process.send_signal(number)

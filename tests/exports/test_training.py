@@ -114,6 +114,7 @@ def test_the_small_server_says_what_it_does_not_do(walked: tuple[Path, dict[str,
     usage, differs = found["adapter"]
     assert usage["completion_tokens"] == 8
     assert differs, "an adapter is laid over its base"
+    assert found["abandoned"] == 5, "asked before, after each of three tokens, and at the end"
     assert found["same seed"]
     assert not found["other seed"]
     assert found["finish"] == "length"

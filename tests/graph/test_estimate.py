@@ -150,6 +150,18 @@ def test_what_goes_together(here: Path) -> None:
     assert not (here / "x").exists()
 
 
+def test_it_says_why_no_document_can_be_used_as_the_run_does(here: Path) -> None:
+    shared = ("run", "--out", "x", "--dry-run", "--config")
+    assert "no document can be used: short.txt: too short" in refusal(*shared, "sim.toml", "papers/short.txt")
+    Path("small.toml").write_text(
+        SIMULATED.replace('"strong"\n', '"strong"\ncontext = 600\nmax_tokens = 500\n'), "utf-8"
+    )
+    said = refusal(*shared, "small.toml", "papers")
+    assert "has no room for a document: models.challenger.context 600 less max_tokens 500" in said
+    assert said == refusal("run", "--out", "x", "--config", "small.toml", "papers")
+    assert not (here / "x").exists()
+
+
 def test_the_page_says_what_the_table_holds() -> None:
     page = " ".join((make.PAGE).read_text("utf-8").partition("## What it will cost")[2].partition("\n## ")[0].split())
     entries = known_figures._tables()

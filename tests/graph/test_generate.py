@@ -148,6 +148,8 @@ def test_in_a_notebook_lines_are_displayed_and_the_figures_in_one_place(monkeypa
     assert "Documents go to: nobody" in notebook.lines[0]
     assert any("after" in line and "round" in line for line in notebook.lines[1:])
     assert "waiting 0 > challenge 0" in notebook.board[0]
+    assert notebook.board[0].startswith("░" * 40 + " 0%\n")
+    assert notebook.board[-1].startswith("█" * 40 + " 100%\n")
     assert "documents 1/1, " in notebook.board[-1]
     assert f"calls {result.usage.calls}, " in notebook.board[-1]
 

@@ -454,7 +454,7 @@ async def simulated(folder: Path, count: int) -> tuple[list[dict[str, Any]], lis
 
 @pytest.mark.slow
 async def test_the_simulated_world_plays_the_domain(tmp_path: Path) -> None:
-    rounds, documents = await simulated(tmp_path / "run", 12)
+    rounds, documents = await simulated(tmp_path / "run", 24)
     assert {row["status"] for row in documents} <= {"accepted", "rejected", "skipped"}
     [skipped] = [row for row in documents if row["status"] == "skipped"]
     assert (skipped["name"], skipped["status_reason"]) == ("order.txt", "it says 'summary disposition'")
@@ -463,7 +463,7 @@ async def test_the_simulated_world_plays_the_domain(tmp_path: Path) -> None:
     first = [json.loads(row["packet"]) for row in rounds if row["n"] == 1 and row["packet"]]
     mean = sum(found["weak"]["mean"]["value"] for found in first) / len(first)
     assert 0.05 < mean < 0.3, "the world starts too hard"
-    again, _ = await simulated(tmp_path / "again", 12)
+    again, _ = await simulated(tmp_path / "again", 24)
     assert [row["judgement"] for row in again] == [row["judgement"] for row in rounds]
 
 

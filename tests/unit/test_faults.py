@@ -17,6 +17,7 @@ from autodata.checkpoints.errors import cause_of
 from autodata.models.faults import TimedOut, classify, describe
 
 REQUEST: Any = httpx.Request("POST", "http://endpoint.test/v1/chat/completions")
+RESPONSE: Any = httpx.Response(200, request=REQUEST)
 
 
 ASKED: Any = SimpleNamespace(real_url="http://endpoint.test")
@@ -65,7 +66,7 @@ def test_what_happened_is_reported_in_plain_words(error: Exception, words: str, 
         (ValueError("No JSON in it"), True),
         (TypeError("Received response with null value for 'choices'."), True),
         (KeyError("choices"), True),
-        (openai.APIResponseValidationError(httpx.Response(200, request=REQUEST), None), True),
+        (openai.APIResponseValidationError(RESPONSE, None), True),
         (ValueError({"code": 429, "message": "slow down"}), False),
         (openai.APIConnectionError(request=REQUEST), False),
     ],

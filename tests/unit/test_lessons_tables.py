@@ -37,7 +37,18 @@ def test_every_arm_had_the_same_calls() -> None:
     assert isinstance(arms, dict)
     assert set(arms) == set(lessons.ARMS)
     assert {row["calls"] for rows in arms.values() for row in rows} == {lessons.CALLS}
-    assert {len(rows) for rows in arms.values()} == {len(lessons.SEEDS)} == {10}
+    assert {len(rows) for rows in arms.values()} == {len(lessons.SEEDS)} == {20}
+
+
+def test_the_text_says_in_how_many_seeds_skills_were_more() -> None:
+    arms = tables()["arms"]
+    assert isinstance(arms, dict)
+    more = [own["skills"] > plain["skills"] for plain, own in zip(arms["plain run"], arms["lessons"], strict=True)]
+    said = " ".join(PAGE.split())
+    assert f"It held in {sum(more[:10])} of the first 10 seeds and in {sum(more[10:])} of the next 10" in said
+    for arm in ("plain run", "lessons"):
+        accepted = sum(row["accepted"] for row in arms[arm]) / len(arms[arm])
+        assert f"{accepted:.1f}" in said.partition("| accepted examples |")[0]
 
 
 def test_numbers_on_the_page_are_the_defaults() -> None:

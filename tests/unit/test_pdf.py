@@ -8,9 +8,10 @@ import pypdf
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pypdf.constants import UserAccessPermissions
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
-from autodata.checkpoints.records import Document
+from autodata.checkpoints.records import Document, Skipped
 from autodata.corpus.documents import read_documents
 from autodata.corpus.loaders.base import Reading
 from autodata.corpus.loaders.pdf import with_ligatures, without_edges
@@ -36,6 +37,17 @@ def write(path: Path, *pages: list[Placed]) -> Path:
     return path
 
 
+ALGORITHMS = ["RC4-40", "RC4-128", "AES-128", "AES-256-R5", "AES-256"]
+
+
+def encrypt(path: Path, algorithm: str, *, user: str, owner: str) -> Path:
+    """Write a PDF again, encrypted: the user's password opens it, the owner's lifts what it restricts."""
+    writer = pypdf.PdfWriter(clone_from=path)
+    writer.encrypt(user, owner, algorithm=algorithm, permissions_flag=UserAccessPermissions(0))
+    writer.write(path)
+    return path
+
+
 def only(path: Path, version: int = 2) -> Document:
     (found,) = read_documents([path], reading=Reading(version=version))
     assert isinstance(found, Document), found
@@ -48,6 +60,21 @@ def page(number: int, *lines: str, head: str = "Annals of Masts", foot: str = "{
 
 
 LINES = ["The mast of Gull Point", "was raised in 1931 and", "painted in 1950."]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_file_with_an_owner_password_alone_is_read_whatever_it_restricts(tmp_path: Path, algorithm: str) -> None:
+    path = write(tmp_path / "a.pdf", page(1, *LINES))
+    plain = only(path)
+    assert pypdf.PdfReader(encrypt(path, algorithm, user="", owner="owner")).is_encrypted
+    assert (only(path).text, only(path).note) == (plain.text, plain.note)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_file_that_a_password_opens_is_skipped_in_one_line(tmp_path: Path, algorithm: str) -> None:
+    path = encrypt(write(tmp_path / "a.pdf", page(1, *LINES)), algorithm, user="secret", owner="owner")
+    (found,) = read_documents([path], reading=Reading(version=2))
+    assert found == Skipped("a.pdf", "encrypted PDF: save a copy without a password")
 
 
 def test_headers_footers_and_page_numbers_are_left_out_and_reported(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 from autodata.checkpoints.records import Attempt, Decision, DocumentStatus, FailureMode, Mark, Stage, Verdict
 from autodata.checkpoints.usage import Usage
 from autodata.jobs.progress import Progress
-from autodata.jobs.standing import STAGES, EndpointStanding, Standing
+from autodata.jobs.standing import STAGES, EndpointStanding, Standing, bar
 from autodata.jobs.watching import LOG_EVERY_SECONDS
 from autodata.models.endpoint import Endpoint
 from autodata.models.reply import Reply
@@ -263,3 +263,29 @@ def test_endpoints_are_shown_as_they_are_now() -> None:
             "gpt at api.example.com: 1 in flight, 1 waiting for a retry, 1 failed, the last: 429: slow down"
         )
     assert progress.standing().endpoints[0].in_flight == 0
+
+
+@pytest.mark.parametrize(
+    ("funnel", "target", "share"),
+    [
+        ({}, None, 0.0),
+        ({"waiting": 3, "accepted": 1}, None, 0.25),
+        ({"waiting": 3, "weak": 1, "rejected": 2, "errored": 2}, None, 0.5),
+        ({"waiting": 8, "accepted": 2}, 4, 0.5),
+        ({"waiting": 1, "rejected": 9}, 4, 0.9),
+        ({"waiting": 1, "accepted": 9}, 4, 1.0),
+    ],
+)
+def test_the_share_done_is_of_documents_or_of_the_target(
+    funnel: dict[str, int], target: int | None, share: float
+) -> None:
+    standing = Standing(funnel, 1.0, ended=0, made=0, used=Usage(), spent=Usage(), target=target)
+    assert standing.share_done == pytest.approx(share)
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"),
+    [(0.0, "░░░░ 0%"), (0.26, "█░░░ 26%"), (0.999, "███░ 99%"), (1.0, "████ 100%")],
+)
+def test_a_bar_is_full_only_at_the_end(share: float, shown: str) -> None:
+    assert bar(share, 4) == shown

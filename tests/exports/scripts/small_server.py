@@ -54,12 +54,18 @@ with tempfile.TemporaryDirectory() as folder:
     get_peft_model(base, lora).save_pretrained(folder)
     adapter = server_module.Checkpoint(folder, 256)
     asked = {"messages": [{"role": "user", "content": "Why?"}], "max_tokens": 8, "temperature": 0}
-    adapted = adapter.answer(asked)
+    adapted = adapter.answer(asked, lambda: False)
+    polled = []
+    try:
+        adapter.answer(asked | {"max_tokens": 200}, lambda: polled.append(1) or len(polled) > 3)
+    except server_module.Abandoned:
+        abandoned = len(polled)
 plain = chat(temperature=0, max_tokens=8)
 print(
     json.dumps(
         {
             "adapter": [adapted["usage"], adapted["choices"][0]["message"]["content"] != text(plain)],
+            "abandoned": abandoned,
             "models": [model["id"] for model in ask("models")[1]["data"]],
             "same seed": text(one) == text(same),
             "other seed": text(one) == text(other),
