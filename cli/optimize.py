@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from autodata.cli.optimize_progress import OptimizeProgress
-    from autodata.cli.optimize_report import SearchReport
     from autodata.jobs.estimate import Estimate
     from autodata.jobs.inputs import Inputs
+    from autodata.jobs.search_report import SearchReport
     from autodata.runner.optimization.session import OptimizeRunConfig
     from autodata.runner.outcome import Outcome
 
@@ -219,7 +219,7 @@ async def _run_session(
     progress: OptimizeProgress,
     pilot: int | None,
 ) -> tuple[Outcome, SearchReport]:
-    from autodata.cli.optimize_report import SearchReport
+    from autodata.jobs.search_report import SearchReport
     from autodata.runner.destinations import destinations
     from autodata.runner.optimization.session import open_optimization
 
@@ -273,7 +273,8 @@ def status(
 
     Example: autodata optimize status OPT --picture search.svg
     """
-    from autodata.cli.optimize_report import SearchReport, show_search
+    from autodata.cli.optimize_report import show_search
+    from autodata.jobs.search_report import SearchReport
 
     report = asyncio.run(SearchReport.of(folder))
     if picture is not None:
@@ -339,7 +340,7 @@ def export(
 
     Example: autodata optimize export OPT --out prompts
     """
-    from autodata.cli.optimize_report import SearchReport
+    from autodata.jobs.search_report import SearchReport
     from autodata.prompts.patch import write_pack
 
     report = asyncio.run(SearchReport.of(folder))

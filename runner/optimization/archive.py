@@ -142,7 +142,7 @@ class LedgerArchive:
             Evidence(
                 pack=row["pack"],
                 iteration=row["iteration"],
-                parents=tuple(name for name in (row["parent"], row["merged"]) if name),
+                parents=parents_of(row),
                 member=row["state"] in {"baseline", "member"},
                 lines=await self._lines_of(row["pack"]),
                 counts=found.counts.get(row["pack"], {}),
@@ -224,14 +224,21 @@ class LedgerArchive:
 
         Under `mean` the score is the mean over confirming blocks where there are any. None before the first trial.
         """
-        found = member_figures(await self.member(pack)) | {"interval": None}
-        evidence = await self.evidence()
-        if not any(one.pack == pack and one.tried for one in evidence):
+        return (await self.figures_of([pack], settings))[pack]
+
+    async def figures_of(self, packs: Sequence[str], settings: OptimizeConfig) -> dict[str, dict[str, Any]]:
+        """Return how some packs stand, each as `figures` does, from one look at the trials."""
+        found = {pack: member_figures(await self.member(pack)) | {"interval": None} for pack in packs}
+        evidence, estimator = await self.evidence(), self._by(settings)
+        tried = [one.pack for one in evidence if one.pack in found and one.tried]
+        if not tried:
             return found
-        estimates = self._by(settings).estimate(evidence)
-        if not isinstance(self._by(settings), MeanEstimator):
-            found["score"] = estimates.rate(pack)
-        return found | {"interval": list(estimates.interval(pack))}
+        estimates = estimator.estimate(evidence)
+        for pack in tried:
+            if not isinstance(estimator, MeanEstimator):
+                found[pack]["score"] = estimates.rate(pack)
+            found[pack]["interval"] = list(estimates.interval(pack))
+        return found
 
     async def held_out_figures(self, result: Result) -> dict[str, Any]:
         """Return a held-out test's figures as plain values, with Wilson's 95% interval."""
@@ -247,14 +254,15 @@ class LedgerArchive:
         }
 
     async def lineage(self, pack: str) -> list[dict[str, Any]]:
-        """Return the rows of table `packs` from the baseline to a pack, each the parent of the next."""
-        rows = await queries.packs(self._ledger)
-        line = []
-        current: str | None = pack
-        while current is not None:
-            line.append(rows[current])
-            current = rows[current]["parent"]
-        return line[::-1]
+        """Return all that a pack descends from and itself, parents before children, as `queries.lineages` has them."""
+        rows = {row["pack"]: row for row in await queries.lineages(self._ledger)}
+        line, left = set[str](), [pack]
+        while left:
+            name = left.pop()
+            if name not in line:
+                line.add(name)
+                left += parents_of(rows[name])
+        return [row for name, row in rows.items() if name in line]
 
     @property
     def store(self) -> Store:
@@ -297,6 +305,11 @@ def whole_batches(positions: Sequence[int], batch: int, size: int) -> int:
     """
     ended = next((at for at, position in enumerate(positions) if at != position), len(positions))
     return ended if ended >= size else ended - ended % batch
+
+
+def parents_of(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the packs that a row of `queries.lineages` came from: none, the one edited, or the two merged."""
+    return tuple(name for name in (row["parent"], row["merged"]) if name)
 
 
 def changed_lines(baseline: PromptPack, pack: PromptPack) -> frozenset[str]:

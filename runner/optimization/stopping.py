@@ -79,7 +79,8 @@ async def standing_of(
     rows = [row for row in await iterations(ledger) if row["outcome"] != "open"]
     led = [at for at, row in enumerate(rows, 1) if row["record"]]
     leader, baseline = await archive.winner(settings), (await archive.members())[0].pack
-    figures = await archive.figures(leader, settings)
+    figures_of = await archive.figures_of([leader, baseline], settings)
+    figures = figures_of[leader]
     low_high = figures["interval"]
     return SearchStanding(
         ended=len(rows),
@@ -89,7 +90,7 @@ async def standing_of(
         leader_iteration=figures["iteration"],
         rate=figures["score"],
         interval=None if low_high is None else (low_high[0], low_high[1]),
-        baseline_rate=(await archive.figures(baseline, settings))["score"],
+        baseline_rate=figures_of[baseline]["score"],
         usage=Usage.of_row(await usage_of_all(ledger)),
         seconds=seconds,
     )

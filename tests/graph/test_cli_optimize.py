@@ -21,8 +21,8 @@ from rich.console import Console
 
 from autodata.cli import optimize_picture
 from autodata.cli.optimize import closing_lines
-from autodata.cli.optimize_report import SearchReport
 from autodata.cli.optimize_show import read_iteration, show_iteration
+from autodata.jobs.search_report import SearchReport
 from autodata.models.simulated.world import META_WORLD
 from autodata.prompts import load_pack
 from autodata.runner.outcome import Outcome
