@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from autodata.checkpoints.ledger import Reader
 from autodata.checkpoints.queries.searches import iterations
@@ -39,11 +39,14 @@ class SearchStanding:
     """Since this session began."""
 
 
-Stopper = Callable[[SearchStanding], str]
-"""A rule by which a search ends. It is asked before each iteration and returns why the search ends, or an empty text.
+class Stopper(Protocol):
+    """A rule by which a search ends: a function of how it stands, asked before each iteration.
 
-A search that ends by it has ended as one whose iterations are all made: its held-out test is opened.
-"""
+    A search that ends by it has ended as one whose iterations are all made: its held-out test is opened.
+    """
+
+    def __call__(self, seen: SearchStanding, /) -> str:
+        """Return why the search ends, or an empty text to go on."""
 
 
 def no_improvement(patience: int) -> Stopper:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from importlib import import_module
@@ -123,6 +123,11 @@ def trackers_of(settings: OptimizeConfig) -> list[Tracker]:
     known: Mapping[TrackerName, Callable[[], Tracker]] = {"mlflow": MLflowTracker, "wandb": WandbTracker}
     assert set(known) == set(get_args(TrackerName))
     return [known[name]() for name in dict.fromkeys(settings.track)]
+
+
+def places_of(settings: OptimizeConfig, own: Sequence[Tracker]) -> str:
+    """Return the names of all trackers of a search, in one text; empty without any."""
+    return ", ".join([*dict.fromkeys(settings.track), *(tracker.name for tracker in own)])
 
 
 class Tracking(SearchCallback):
