@@ -176,6 +176,8 @@ class Optimization:
         """Search until no iteration is left or something says stop; then open the held-out test, once."""
         await self.archive.add_baseline()
         self._look_for_stop_file()
+        if self.outcome.stopped:
+            return self.outcome
         search = await self.search()
         workers = sorted(await open_workers(self.ledger) | {*range(self._config.optimize.parallel)})
         try:
