@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -54,6 +55,7 @@ class MLflowTracker:
 
     def __init__(self, uri: str | None = None, experiment: str = "autodata") -> None:
         """`uri` in place of MLFLOW_TRACKING_URI. Raises UserError without MLflow."""
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         tracking = _imported("mlflow.tracking", "mlflow")
         self._uri, self._experiment, self._run = uri, experiment, ""
         self._client_of: Callable[[], Any] = lambda: tracking.MlflowClient(tracking_uri=self._uri)
@@ -82,6 +84,13 @@ class MLflowTracker:
         self._client.set_terminated(self._run)
 
 
+_BARE = {
+    **{"console": "off", "silent": True, "save_code": False, "disable_git": True, "disable_job_creation": True},
+    **{"x_save_requirements": False, "x_disable_meta": True, "x_disable_stats": True, "x_disable_machine_info": True},
+}
+"""Settings of wandb by which it sends what it is given, and nothing of the program, its packages or the machine."""
+
+
 class WandbTracker:
     """Weights & Biases, by its own settings (WANDB_PROJECT, WANDB_MODE). Needs the extra `wandb`."""
 
@@ -89,6 +98,7 @@ class WandbTracker:
 
     def __init__(self) -> None:
         """Raise UserError without wandb."""
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         self._wandb = _imported("wandb", "wandb")
 
     def begin(self, run: str, settings: Mapping[str, str], earlier: str) -> str:
@@ -98,7 +108,7 @@ class WandbTracker:
             name=run,
             config=dict(settings),
             resume="allow",
-            settings=self._wandb.Settings(console="off", silent=True, save_code=False, disable_git=True),
+            settings=self._wandb.Settings(**_BARE),
         )
         return str(self._run.id)
 
