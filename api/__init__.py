@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from autodata.jobs.forecast import Range
     from autodata.jobs.generate import agenerate, generate, open_run
     from autodata.jobs.optimize import SearchOptions, aoptimize, open_search, optimize
+    from autodata.jobs.prompt_evaluator import PromptEvaluator
     from autodata.jobs.result import GenerationResult
     from autodata.jobs.search_result import OptimizeResult
     from autodata.jobs.standing import EndpointStanding, Standing
@@ -102,6 +103,7 @@ _HOMES = {
     "jobs.forecast": ("Range",),
     "jobs.generate": ("agenerate", "generate", "open_run"),
     "jobs.optimize": ("SearchOptions", "aoptimize", "open_search", "optimize"),
+    "jobs.prompt_evaluator": ("PromptEvaluator",),
     "jobs.result": ("GenerationResult",),
     "jobs.search_result": ("OptimizeResult",),
     "jobs.standing": ("EndpointStanding", "Standing"),
@@ -193,6 +195,7 @@ __all__ = [
     "OptimizeResult",
     "Options",
     "Output",
+    "PromptEvaluator",
     "Proposal",
     "Proposer",
     "QualityEvent",

@@ -178,7 +178,7 @@ async def aoptimize(
     from autodata.runner.optimization.own import Own
 
     folder = _folder(out)
-    settings = await _settings(folder, domain, models, config, options)
+    settings = await configured(folder, domain, models, config, options)
     sources = {"train": sources_of(train), "validate": sources_of(validate), "test": sources_of(test)}
     for split in ("train", "validate"):
         if not sources[split] and not has_ledger(folder):
@@ -196,13 +196,14 @@ async def aoptimize(
     return result_of(report, folder, outcome)
 
 
-async def _settings(
+async def configured(
     folder: Path,
     domain: str | Path | None,
     models: Mapping[str, Model] | Model | None,
     config: RunConfig | Mapping[str, Any] | Path | str | None,
     options: SearchOptions,
 ) -> OptimizeRunConfig:
+    """Return the configuration that a call asks for, as the folder was begun. Raises UserError."""
     from autodata.jobs.inputs import as_folder_began
     from autodata.runner.optimization.session import OptimizeRunConfig
 

@@ -24,7 +24,7 @@ async def proposed(
 ) -> EditSession:
     """Return the parent as a proposer edits it. Raises what a call raises, and whatever the proposer does."""
     made = await proposer.propose(await _material(search, state, parent, check, site)) or Proposal({}, "")
-    mutant, refused = _applied(parent, made.prompts)
+    mutant, refused = applied(parent, made.prompts)
     refusals = tuple(Refusal(1, "replace", file, reason) for file, reason in refused.items())
     return EditSession(mutant, [], refusals, 1, " ".join(made.summary.split()))
 
@@ -39,7 +39,7 @@ async def _material(search: Search, state: OptState, parent: PromptPack, check: 
         return (await search.caller.text(at, [{"role": "user", "content": prompt}])).text
 
     def problems(prompts: Mapping[str, str]) -> list[str]:
-        pack, refused = _applied(parent, prompts)
+        pack, refused = applied(parent, prompts)
         return [*refused.values(), *check(pack)]
 
     return Material(
@@ -54,7 +54,7 @@ async def _material(search: Search, state: OptState, parent: PromptPack, check: 
     )
 
 
-def _applied(parent: PromptPack, prompts: Mapping[str, str]) -> tuple[PromptPack, dict[str, str]]:
+def applied(parent: PromptPack, prompts: Mapping[str, str]) -> tuple[PromptPack, dict[str, str]]:
     """Return the parent with what may be changed of it changed, and why the rest was refused, by file."""
     allowed, edited, refused = editable_roles(parent), dict(parent.prompts), dict[str, str]()
     for role, text in prompts.items():
