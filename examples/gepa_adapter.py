@@ -1,8 +1,8 @@
 """GEPA on Autodata's evaluator: `python examples/gepa_adapter.py openai:gpt-5 openai:gpt-5-nano`.
 
-It needs `pip install gepa litellm`. A score is 1 where a document led to an example that the strong model can do and the
-weak one cannot, else 0. GEPA proposes the prompts and chooses among them; whatever it proposes is checked by code before
-anything is paid for it.
+It needs `pip install gepa litellm`. A score is 1 where a document led to an example that the strong model can do and
+the weak one cannot, else 0. GEPA proposes prompts and chooses among them; code checks what it proposes before anything
+is paid for it.
 """
 
 from __future__ import annotations

@@ -315,13 +315,25 @@ def test_show_of_no_such_iteration(folder: Path) -> None:
     assert refusal("optimize", "show", folder / "OPT", "9") == f"{folder / 'OPT'} has no iteration 9: they are 1 to 3"
 
 
-def test_status_blame_and_picture_say_the_same_score(folder: Path) -> None:
+def test_status_blame_picture_and_report_say_the_same_score(folder: Path, tmp_path: Path) -> None:
     summary = json.loads(invoke("optimize", "status", folder / "OPT", "--json").output)
-    if not (iteration := summary["winner"]["iteration"]):
-        pytest.fail("nothing won: choose a longer search for this test")
+    packs = {row["iteration"]: row for row in summary["packs"]}
+    [won] = [row for row in packs.values() if row["winner"]]
+    assert (won["pack"], won["score"]) == (summary["winner"]["pack"], summary["winner"]["score"])
+    assert packs[0]["score"] == summary["baseline"]["score"]
+    assert [won["low"], won["high"]] == summary["winner"]["interval"]
     lines = invoke("optimize", "blame", folder / "OPT").output.splitlines()
-    origins = {tuple(line.partition("|")[0].split()) for line in lines if line.startswith(f"#{iteration} ")}
-    assert origins == {(f"#{iteration}", f"{summary['winner']['score']:.3f}")}
+    origins = {tuple(line.partition("|")[0].split()) for line in lines if line.startswith("#")}
+    assert origins, "nothing won: choose a longer search for this test"
+    assert origins <= {(f"#{n}", f"{row['score']:.3f}") for n, row in packs.items()}
+    assert invoke("optimize", "status", folder / "OPT", "--picture", tmp_path / "search.svg").exit_code == 0
+    drawn = (tmp_path / "search.svg").read_text("utf-8")
+    assert all(f'id="pack-{row["pack"]}-{row["score"]:.3f}"' in drawn for row in packs.values())
+    assert invoke("report", folder / "OPT", "--out", tmp_path / "report.html").exit_code == 0
+    page = (tmp_path / "report.html").read_text("utf-8")
+    for row in packs.values():
+        assert f"{row['pack']}: {row['score']:.3f} ({row['low']:.3f} to {row['high']:.3f})" in page
+    assert f"iteration {won['iteration']}, {won['score']:.3f} (" in page
 
 
 def test_an_iteration_that_changed_nothing_takes_no_score_from_a_line(folder: Path, tmp_path: Path) -> None:
