@@ -8,10 +8,10 @@ is paid for it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import gepa
+from gepa.api import optimize
 from gepa.core.adapter import EvaluationBatch
 
 from autodata import Failure, PromptEvaluator, Trial
@@ -64,18 +64,16 @@ def _row(failure: Failure) -> dict[str, Any]:
     }
 
 
-def main(
-    strong: str, weak: str, reflect: str | Callable[[Any], str] = "", out: str = "runs/gepa", calls: int = 2_000
-) -> Any:
+def main(strong: str, weak: str, reflect: Any = None, out: str = "runs/gepa", calls: int = 2_000) -> Any:
     """Search on the shipped documents until `calls` model calls are made, and return GEPA's result.
 
-    `reflect` is what writes GEPA's proposals, in GEPA's own notation; without one the strong model does.
+    `reflect` is the model that writes GEPA's proposals, as GEPA names it, or a function; without one the strong model.
     """
     papers = sorted(documents_folder().glob("*.md"))
     models = {"default": strong, "weak_solver": weak}
     with PromptEvaluator(papers[:3], papers[3:], out=out, models=models, max_calls=calls) as evaluator:
         adapter: Any = AutodataAdapter(evaluator)
-        return gepa.optimize(
+        return optimize(
             seed_candidate=evaluator.prompts,
             trainset=[*evaluator.train],
             valset=[*evaluator.validate],
@@ -87,4 +85,4 @@ def main(
 
 
 if __name__ == "__main__":
-    print(main(*sys.argv[1:3]).best_candidate)
+    print(main(sys.argv[1], sys.argv[2]).best_candidate)
