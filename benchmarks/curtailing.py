@@ -158,7 +158,7 @@ class CurtailedTwin(Twin):
             tally.stopped += 1
             tally.lost += whole.decision is Decision.ACCEPT
         self._finished.append(Finished(*scores, walked, would, accepted))
-        if due(fit.candidates, len(self._finished)):
+        if due(len(self._finished)) != fit.candidates:
             self._fit = self._fitted()
         return ruling, weak, strong
 
@@ -264,9 +264,9 @@ def rendered(table: Mapping[str, Any]) -> str:
     lines += [
         "",
         "Exact changes no acceptance, but accepted examples lack attempts, and so means; adaptive makes all attempts at"
-        f" them. Adaptive lost {lost} of {passed} acceptances ({lost / max(1, passed):.1%}), under one preset {worst:.1%},"
-        f" where {ERROR:.0%} is stated, and saves no more than exact but under `paper`: one score says little of a"
-        " candidate in this world, where the attempts at one question differ much. So `off` is the default.",
+        f" them. Adaptive lost {lost} of {passed} acceptances ({lost / max(1, passed):.1%}), under one preset"
+        f" {worst:.1%}, where {ERROR:.0%} is stated, and saves no more than exact but under `paper`: one score says"
+        " little of a candidate in this world, where attempts at one question differ much. So `off` is the default.",
         "",
         "What could be reached, in attempts of all candidates of the run without stopping: `settled` is after how many"
         " the verdict is the same whatever the others score, found by trying every completion; `foreseen` is what a"

@@ -7,11 +7,12 @@ of prompts an editor with the simulated one's tastes, and documents are drawn fr
 
 from __future__ import annotations
 
+import operator
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
+from itertools import accumulate
 from typing import Any, cast
 
 from langgraph.runtime import Runtime
@@ -22,29 +23,30 @@ from autodata.models.simulated.optimizer import MODES as NAMED
 from autodata.models.simulated.optimizer import TASTES, editor_turn
 from autodata.models.simulated.rules import Effects
 from autodata.models.simulated.world import World
-from autodata.nodes.optimizer.acceptance import Acceptance, Ask, Comparison, Ruling
+from autodata.nodes.optimizer.acceptance import Acceptance, Ask, Comparison, Ruling, Side
 from autodata.nodes.optimizer.edit_sandbox import EditSandbox, Refused
-from autodata.nodes.optimizer.estimate import Estimator, Evidence, NormalEstimates
+from autodata.nodes.optimizer.estimate import Estimates, Estimator, Evidence, NormalEstimates, leader_of
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Trial
-from autodata.nodes.optimizer.population import CONFIRM, Member
 from autodata.nodes.optimizer.propose import merge
 from autodata.nodes.optimizer.schemas import Edit
 from autodata.nodes.optimizer.select import evaluate_parent, merge_of, plan_of, select_parent
 from autodata.nodes.optimizer.selectors import Selector
 from autodata.nodes.optimizer.settings import OptimizeConfig
-from autodata.nodes.optimizer.state import OptContext, OptState, Result, Search
+from autodata.nodes.optimizer.state import OptContext, OptState, Search
 from autodata.nodes.optimizer.strategies import acceptance_of, estimator_of, selector_of
 from autodata.nodes.optimizer.validate import decide, record, validate
 from autodata.prompts import PromptPack, fence, load_pack
-from autodata.runner.optimization.archive import changed_lines, gathered
+from benchmarks.memory_archive import MemoryArchive
 from benchmarks.world_fast import MODES, Many, play
 from benchmarks.world_twin import Obeyed
 
-PLAYS = 24
-"""Plays of each document under each set of rules: a trial is one of them, by its seed block."""
-TRUE = 4_000
+PLAYS = {"train": 24, "validate": 96}
+"""Plays of each document under each set of rules, by split: a trial is one of them, by its seed block."""
+TRUE = 8_000
+"""Fresh documents that a true rate is measured on: its standard error is 0.006 at most."""
 SIZES = {"train": 50, "validate": 25}
 OWN_CALLS = {"analyse": 1, "edit": 1}
+SIDES: tuple[Side, Side] = ("mutant", "parent")
 
 
 class Worlds:
@@ -67,11 +69,11 @@ class Worlds:
         """Forget the plays of a search that is over. True rates are kept."""
         self._plays.clear()
 
-    def plays(self, rules: Obeyed, seed: int, documents: Sequence[str]) -> Many:
-        """Return PLAYS plays of each of a search's documents, in their order."""
+    def plays(self, rules: Obeyed, seed: int, documents: Mapping[str, Sequence[str]]) -> Many:
+        """Return PLAYS plays of each of a search's documents, which are given by split, in their order."""
         key = (_key(rules), seed)
         if key not in self._plays:
-            ids = [document for document in documents for _ in range(PLAYS)]
+            ids = [name for split, names in documents.items() for name in names for _ in range(PLAYS[split])]
             own = random.Random(str(key)).getrandbits(40)
             self._plays[key] = play(self.world, rules, Effects(), ids, own)
         return self._plays[key]
@@ -82,184 +84,24 @@ def _key(rules: Obeyed) -> Any:
 
 
 @dataclass
-class MemoryStore:
-    """Tables in memory: rows by their key, later values over earlier ones."""
-
-    iterations: dict[int, dict[str, Any]] = field(default_factory=dict)
-    packs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    evaluations: dict[str, dict[str, Any]] = field(default_factory=dict)
-    trials: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-
-    async def save(self, **tables: Sequence[Mapping[str, Any]]) -> None:
-        """Save rows as a ledger does."""
-        begun = {"outcome": "open", "edits": "[]", "confirmed": None, "analysis": None, "led": None, "leader": None}
-        for row in tables.get("iterations", ()):
-            self.iterations.setdefault(row["iteration"], {**begun, "block": 0, "record": 0}).update(row)
-        for row in tables.get("packs", ()):
-            self.packs.setdefault(row["pack"], {"parent": None}).update(row)
-        for row in tables.get("evaluations", ()):
-            self.evaluations.setdefault(row["evaluation"], {"state": "open", "calls": 0}).update(row)
-        if trials := tables.get("trials"):
-            rows = self.trials.setdefault(str(trials[0]["evaluation"]), [])
-            rows[:] = [dict(row) for row in trials]
-
-
-class MemoryArchive:
-    """`Archive` over tables in memory, one worker."""
-
-    def __init__(self, baseline: PromptPack, documents: Mapping[str, tuple[str, ...]], batch: int) -> None:
-        self.memory = MemoryStore()
-        self.baseline, self._documents, self._batch = baseline, documents, batch
-        self.texts: dict[str, PromptPack] = {baseline.version: baseline}
-        self._lines: dict[str, frozenset[str]] = {}
-        self._done: dict[str, Result] = {}
-        self._counted: dict[str, tuple[int, Mapping[str, tuple[int, int]], int, Member]] = {}
-        self.memory.packs[baseline.version] = {"state": "baseline", "iteration": 0, "parent": None}
-
-    @property
-    def store(self) -> Any:
-        """Where rows go."""
-        return self.memory
-
-    async def members(self) -> list[Member]:
-        """Return the population."""
-        packs = self.memory.packs.items()
-        found = [await self.member(pack) for pack, row in packs if row["state"] in {"baseline", "member"}]
-        return sorted(found, key=lambda one: one.iteration)
-
-    async def member(self, pack: str) -> Member:
-        """Return a pack with its scores."""
-        return self._counts(pack)[3]
-
-    def _counts(self, pack: str) -> tuple[int, Mapping[str, tuple[int, int]], int, Member]:
-        heads = [head for head in self.memory.evaluations.values() if head["pack"] == pack and head["state"] != "open"]
-        size = sum(len(self.memory.trials[head["evaluation"]]) for head in heads)
-        iteration = self.memory.packs[pack]["iteration"]
-        known = self._counted.get(pack)
-        if known is None or known[0] != size or known[3].iteration != iteration:
-            rows = [
-                {**head, **row, "state": head["state"]}
-                for head in heads
-                for row in self.memory.trials[head["evaluation"]]
-            ]
-            found = gathered(rows, self._batch, SIZES)
-            blocks = {
-                head["block"]: Fraction(head["passed"], head["documents"])
-                for head in heads
-                if head["split"] == "validate" and head["state"] == "done"
-            }
-            known = (size, found.counts.get(pack, {}), found.validated.get(pack, 0), Member(pack, iteration, blocks))
-            self._counted[pack] = known
-        return known
-
-    async def pack(self, version: str) -> PromptPack:
-        """Return a pack."""
-        return self.texts[version]
-
-    async def result(self, evaluation: str) -> Result | None:
-        """Return a finished or stopped evaluation."""
-        head = self.memory.evaluations.get(evaluation)
-        if head is None or head["state"] == "open":
-            return None
-        trials = tuple(
-            Trial(row["document_id"], DocumentStatus(row["status"]), row["rounds"], row["calls"])
-            for row in self.memory.trials[evaluation]
-        )
-        done = head["state"] == "done"
-        return Result(evaluation, head["pack"], head["split"], head["block"], trials, complete=done)
-
-    async def open_iteration(self, worker: int) -> dict[str, Any] | None:
-        """Return None: every iteration is gone through to its end."""
-        return None
-
-    async def begun(self) -> int:
-        """Return how many iterations were begun."""
-        return len(self.memory.iterations)
-
-    async def evidence(self) -> list[Evidence]:
-        """Return every pack with its trials."""
-        found = []
-        rows = sorted(self.memory.packs.items(), key=lambda item: item[1]["iteration"])
-        for pack, row in rows:
-            _, counts, validated, member = self._counts(pack)
-            if pack not in self._lines:
-                self._lines[pack] = changed_lines(self.baseline, self.texts[pack])
-            plan = plan_of(self.memory.iterations[row["iteration"]]) if row["iteration"] else {}
-            found.append(
-                Evidence(
-                    pack=pack,
-                    iteration=row["iteration"],
-                    parents=tuple(name for name in (row["parent"], plan.get("merged")) if name),
-                    member=row["state"] in {"baseline", "member"},
-                    lines=self._lines[pack],
-                    counts=counts,
-                    score=member.score,
-                    validated=validated,
-                )
-            )
-        return found
-
-    async def next_block(self, pack: str) -> int:
-        """Return the first block behind a pack's."""
-        heads = self.memory.evaluations.values()
-        blocks = [h["block"] for h in heads if h["pack"] == pack and h["split"] == "validate" and h["block"] < CONFIRM]
-        return max(blocks, default=-1) + 1
-
-    async def last_of(self, worker: int) -> dict[str, Any] | None:
-        """Return the latest iteration."""
-        return self.memory.iterations.get(len(self.memory.iterations))
-
-    async def sharing(self, n: int) -> int:
-        """Return how many iterations use an analysis."""
-        return 1 + sum(plan_of(row).get("analysis_of") == n for row in self.memory.iterations.values())
-
-    async def sampled(self, pack: str) -> int:
-        """Return how often a pack was sampled for failures of its own."""
-        rows = self.memory.iterations.values()
-        return sum(row["parent"] == pack and not plan_of(row) for row in rows)
-
-    async def documents(self, split: str) -> tuple[str, ...]:
-        """Return the documents of a split."""
-        return self._documents[split]
-
-    async def latest(self, most: int) -> list[int]:
-        """Return nothing: the simulated editor reads no history."""
-        return []
-
-    async def history(self, iterations: Sequence[int]) -> list[str]:
-        """Return nothing."""
-        return []
-
-    async def iteration(self, n: int) -> dict[str, Any]:
-        """Return an iteration."""
-        return self.memory.iterations[n]
-
-    async def leads(self) -> int:
-        """Return how often the lead was taken."""
-        return max((row["led"] or 0 for row in self.memory.iterations.values()), default=0)
-
-    async def incumbent(self) -> str:
-        """Return the pack that took the lead last."""
-        led = [row for row in self.memory.iterations.values() if row["led"]]
-        return max(led, key=lambda row: row["led"])["mutant"] if led else self.baseline.version
-
-
-@dataclass
 class PlayedEvaluator:
     """`Evaluator` that draws trials from plays made beforehand."""
 
     worlds: Worlds
     seed: int
-    documents: tuple[str, ...]
+    documents: Mapping[str, tuple[str, ...]]
+    """By split."""
     curtail: bool
     calls: int = 0
     failed: Counter[str] = field(default_factory=Counter)
     """Failure modes of the latest training evaluation."""
 
     def __post_init__(self) -> None:
-        self._place = {document: at for at, document in enumerate(self.documents)}
+        split_of = [(name, split) for split, names in self.documents.items() for name in names]
+        firsts = accumulate((PLAYS[split] for _, split in split_of), initial=0)
+        self._first = {name: first for (name, _), first in zip(split_of, firsts, strict=False)}
         self._rules: dict[str, Obeyed] = {}
-        self._made: dict[tuple[str, int], Trial] = {}
+        self._made: dict[tuple[str, str], Trial] = {}
 
     def rules(self, pack: PromptPack) -> Obeyed:
         """Return what a pack's prompts do."""
@@ -280,13 +122,12 @@ class PlayedEvaluator:
         return tuple(trials)
 
     def _trial(self, request: EvaluationRequest, document: str, many: Many) -> Trial:
-        place = self._place[document]
         key = random.Random(f"{self.seed}/{request.split}/{request.block}/{document}/{request.pack.version}")
-        at = place * PLAYS + key.randrange(PLAYS)
+        at = self._first[document] + key.randrange(PLAYS[request.split])
         if request.split == "train":
             self.failed.update(mode.value for code in many.modes[at] if code > 0 and (mode := MODES[code]))
         calls = int((many.settled if self.curtail else many.calls)[at])
-        paid = (request.evaluation, place)
+        paid = (request.evaluation, document)
         if paid not in self._made:
             self.calls += calls
             status = DocumentStatus.ACCEPTED if many.passed[at] else DocumentStatus.REJECTED
@@ -304,6 +145,35 @@ class Point:
     calls: int
     true: float
     reported: float
+
+
+class Remembering:
+    """An estimator that answers at once where the evidence is what it was asked about last."""
+
+    def __init__(self, estimator: Estimator) -> None:
+        self.name, self._estimator = estimator.name, estimator
+        self._last: tuple[list[Evidence], Estimates] | None = None
+
+    def estimate(self, evidence: Sequence[Evidence]) -> Estimates:
+        """Return what the estimator says."""
+        if self._last is None or not _same(self._last[0], evidence):
+            self._last = list(evidence), self._estimator.estimate(evidence)
+        return self._last[1]
+
+
+def _same(some: Sequence[Evidence], others: Sequence[Evidence]) -> bool:
+    return len(some) == len(others) and all(map(operator.is_, some, others))
+
+
+@dataclass
+class Found:
+    """What a search found, and how it decided."""
+
+    points: list[Point] = field(default_factory=list)
+    interval: tuple[float, float] | None = None
+    """The 95% interval of the last leader's rate, where its estimator gives one."""
+    decided: list[tuple[float, bool]] = field(default_factory=list)
+    """Of each mutant that was compared: its true rate minus its parent's, and whether it was accepted."""
 
 
 @dataclass(frozen=True)
@@ -350,12 +220,12 @@ async def search_in(
     selector: Selector | None = None,
     acceptance: Acceptance | None = None,
     estimator: Estimator | None = None,
-) -> list[Point]:
-    """Run one search until its calls are spent; return the leader after each iteration."""
+) -> Found:
+    """Run one search until its calls are spent; `points` has the leader after each iteration."""
     documents = {split: tuple(f"{seed}/{split}/{k}" for k in range(count)) for split, count in SIZES.items()}
     baseline = load_pack("cs")
     archive = MemoryArchive(baseline, documents, settings.wave)
-    evaluator = PlayedEvaluator(worlds, seed, documents["train"] + documents["validate"], settings.curtail)
+    evaluator = PlayedEvaluator(worlds, seed, documents, settings.curtail)
     search = Search(
         settings=settings,
         archive=archive,
@@ -366,12 +236,12 @@ async def search_in(
         baseline=baseline,
         protected=cast("Any", None),
         run_seed=seed,
-        estimator=estimator or estimator_of(settings),
+        estimator=Remembering(estimator or estimator_of(settings)),
         selector=selector or selector_of(settings),
         acceptance=acceptance or acceptance_of(settings, SIZES["validate"]),
     )
     runtime: Any = Runtime(context=OptContext(search))
-    points: list[Point] = []
+    found = Found()
     while evaluator.calls < budget:
         state = cast("OptState", {"lane": 0})
         for node in (select_parent, evaluate_parent):
@@ -386,20 +256,28 @@ async def search_in(
             state |= cast("Any", await validate(state, runtime))
             state |= cast("Any", await decide(state, runtime))
         await record(state, runtime)
-        points.append(await _point(search, archive, worlds, evaluator))
-    return points
+        if state["outcome"] in {"accepted", "rejected"}:
+            mutant, parent = (worlds.rate(evaluator.rules(archive.texts[state[side]])) for side in SIDES)
+            found.decided.append((mutant - parent, state["outcome"] == "accepted"))
+        await _lead(search, archive, worlds, found)
+    return found
 
 
-async def _point(search: Search, archive: MemoryArchive, worlds: Worlds, evaluator: PlayedEvaluator) -> Point:
+async def _lead(search: Search, archive: MemoryArchive, worlds: Worlds, found: Found) -> None:
+    """Note who leads."""
+    evaluator = cast("PlayedEvaluator", search.evaluator)
     if search.settings.confirm:
         leader = await archive.incumbent()
         reported = (await archive.member(leader)).reported
-        return Point(evaluator.calls, worlds.rate(evaluator.rules(archive.texts[leader])), float(reported or 0))
+        true = worlds.rate(evaluator.rules(archive.texts[leader]))
+        found.points.append(Point(evaluator.calls, true, float(reported or 0)))
+        return
     evidence = await archive.evidence()
     estimates = search.estimator.estimate(evidence)
-    members = [one for one in evidence if one.member and one.validated]
-    leader = max(members, key=lambda one: (estimates.rate(one.pack), -one.iteration)).pack
-    return Point(evaluator.calls, worlds.rate(evaluator.rules(archive.texts[leader])), estimates.rate(leader))
+    leader = leader_of(evidence, estimates)
+    true = worlds.rate(evaluator.rules(archive.texts[leader]))
+    found.points.append(Point(evaluator.calls, true, estimates.rate(leader)))
+    found.interval = estimates.interval(leader)
 
 
 async def _merging(search: Search, state: OptState, runtime: Any) -> dict[str, Any]:

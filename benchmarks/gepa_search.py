@@ -21,7 +21,7 @@ from autodata.nodes.optimizer.edit_sandbox import editable_roles
 from autodata.nodes.optimizer.evaluator import EvaluationRequest
 from autodata.prompts import PromptPack, load_pack
 from autodata.prompts.pack import parse_prompt
-from benchmarks.fast_search import SIZES, PlayedEvaluator, Point, Worlds, edited
+from benchmarks.fast_search import SIZES, Found, PlayedEvaluator, Point, Worlds, edited
 
 
 class Adapter:
@@ -29,7 +29,7 @@ class Adapter:
 
     def __init__(self, worlds: Worlds, seed: int, budget: int) -> None:
         self.documents = {split: tuple(f"{seed}/{split}/{k}" for k in range(n)) for split, n in SIZES.items()}
-        self.played = PlayedEvaluator(worlds, seed, self.documents["train"] + self.documents["validate"], False)
+        self.played = PlayedEvaluator(worlds, seed, self.documents, False)
         self.worlds, self.budget = worlds, budget
         self.points: list[Point] = []
         self._baseline = load_pack("cs")
@@ -79,8 +79,8 @@ class Adapter:
         return {name: pack[name].text for name in components}
 
 
-def search_by_gepa(worlds: Worlds, seed: int, budget: int) -> list[Point]:
-    """Run GEPA until the calls are spent; return its best candidate whenever that changed."""
+def search_by_gepa(worlds: Worlds, seed: int, budget: int) -> Found:
+    """Run GEPA until the calls are spent; `points` has its best candidate whenever that changed."""
 
     class Quiet:
         def log(self, message: str) -> None:
@@ -99,4 +99,4 @@ def search_by_gepa(worlds: Worlds, seed: int, budget: int) -> list[Point]:
         logger=Quiet(),
         seed=seed,
     )
-    return adapter.points
+    return Found(adapter.points)

@@ -82,8 +82,8 @@ def _arrays(world: World, rules: Sequence[Rule], documents: Sequence[str]) -> di
     found = {name: np.zeros(len(each)) for name in Effects.model_fields}
     for rule in rules:
         factor = np.maximum(0.0, 1 + world.document_rules * _normals(each, rule.name))
-        for name, values in found.items():
-            values += factor * getattr(rule, name)
+        for name in found:
+            found[name] += factor * getattr(rule, name)
     found["difficulty"] += world.document_spread * _normals(each, "")
     return found
 
@@ -118,7 +118,11 @@ def _round(
     checked = mode == 0
     mode[checked & _found(world, fault, review, rng)] = _QUALITY
     solving = mode == 0
-    verdict, weak_made, strong_made = _verdicts(world, d, a, rng)
+    verdict, weak_made, strong_made = (np.zeros(n, np.int64) for _ in range(3))
+    for kept, made in zip(
+        (verdict, weak_made, strong_made), _verdicts(world, d[solving], a[solving], rng), strict=True
+    ):
+        kept[solving] = made
     mode[solving] = verdict[solving]
     reaching = mode == 0
     mode[reaching & _found(world, fault, frozen, rng)] = _FINAL
@@ -140,21 +144,33 @@ def _verdicts(world: World, d: Floats, a: Floats, rng: np.random.Generator) -> t
     place = np.arange(14)
     is_positive = place < positive[:, None]
     there = place < (positive + negative)[:, None]
-    b = np.round(rng.normal(0, world.criterion_spread, (n, 14)), 2)
+    b = np.round(world.criterion_spread * rng.standard_normal((n, 14), np.float32), 2)
     weights = np.where(is_positive, rng.integers(3, 11, (n, 14)), -rng.integers(3, 9, (n, 14))) * there
     reachable = np.where(weights > 0, weights, 0).sum(1)
+    # Of an attempt that is right with a chance of p a positive criterion is met with p, a negative one with
+    # 0.4 (1 - p); a judge that errs turns either round. Both in one draw, in single precision: all the time goes here.
+    turned = 1 - 2 * world.judge_noise
+    slope = (turned * np.where(is_positive, 1, -0.4)).astype(np.float32)
+    start = (world.judge_noise + turned * np.where(is_positive, 0, 0.4)).astype(np.float32)
 
-    def scores(theta: float) -> Floats:
-        level = _logistic(a[:, None] * (theta - d[:, None]) + rng.normal(0, world.attempt_noise, (n, ATTEMPTS)))
-        level = np.clip(level, 0.001, 0.999)
-        right = _logistic(np.log(level / (1 - level))[:, :, None] - b[:, None, :])
-        chance = np.where(is_positive[:, None, :], right, 0.4 * (1 - right))
-        met = (rng.random(chance.shape) < chance) != (rng.random(chance.shape) < world.judge_noise)
-        return np.clip((met * weights[:, None, :]).sum(2) / reachable[:, None], 0, 1)
+    def scores(theta: float, of: NDArray[np.int64]) -> Floats:
+        """Return the scores of the attempts at some of the questions, 0 for the others."""
+        noise = world.attempt_noise * rng.standard_normal((len(of), ATTEMPTS))
+        level = np.clip(_logistic(a[of, None] * (theta - d[of, None]) + noise), 0.001, 0.999)
+        odds = np.log(level / (1 - level)).astype(np.float32)
+        right = 1 / (1 + np.exp(b[of, None, :] - odds[:, :, None]))
+        chance = start[of, None, :] + slope[of, None, :] * right
+        met = rng.random(chance.shape, np.float32) < chance
+        found = np.zeros((n, ATTEMPTS))
+        made = np.einsum("nak,nk->na", met, weights[of])
+        found[of] = np.clip(made / reachable[of, None], 0, 1)
+        return found
 
-    weak, strong = scores(world.abilities["weak"]), scores(world.abilities["strong"])
-    mean, top = weak.mean(1), strong.mean(1)
+    weak = scores(world.abilities["weak"], np.arange(n))
+    mean = weak.mean(1)
     easy = (mean > 0.65 + _EPSILON) | (weak.max(1) > 0.75 + _EPSILON)
+    strong = scores(world.abilities["strong"], np.flatnonzero(~easy))
+    top = strong.mean(1)
     over = weak > 0.75 + _EPSILON
     weak_made = np.where(over[:, 0], 1, np.where(over[:, 1], 2, 3))
     mode = np.zeros(n, np.int64)

@@ -63,8 +63,8 @@ class _Text:
         self.text = text
 
 
-class _Away(RunFailed):
-    """The server cannot be reached just now."""
+class _Away(Exception):
+    """The server cannot be reached just now. Inside this module alone: `_again` raises what it stands for."""
 
 
 class PostgresSaver(AsyncPostgresSaver):
@@ -269,9 +269,9 @@ class PostgresSaver(AsyncPostgresSaver):
         while True:
             try:
                 return await work()
-            except _Away:
+            except _Away as away:
                 if time.monotonic() > given_up:
-                    raise
+                    raise RunFailed(str(away)) from None
             await asyncio.sleep(pause)
             pause = min(LONGEST_PAUSE, 2 * pause)
 

@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 from autodata.checkpoints.ids import digest
 from autodata.checkpoints.ledger import Reader
@@ -51,7 +52,7 @@ class AdaptiveStopping:
                 return basis
         lot = int(digest(["walked", self._seed, round_id], 8), 16)
         basis = Basis(candidate_id=candidate_id, walked=lot < self._walked * 16**8, fit=await self._current())
-        await record_stopping(self._store, round_id, basis.model_dump(mode="json"))
+        await record_stopping(self._store, round_id, _recorded(basis))
         return basis
 
     async def note(
@@ -61,15 +62,19 @@ class AdaptiveStopping:
         if decision not in {Decision.ACCEPT, Decision.REJECT}:
             return
         would = basis.walked and would_stop(self._policy, weak, strong, self._planned, basis.fit)
-        ended = {"accepted": decision is Decision.ACCEPT, "would_stop": would}
-        await record_stopping(self._store, round_id, {**basis.model_dump(mode="json"), **ended})
+        ended = {"accepted": int(decision is Decision.ACCEPT), "would_stop": int(would)}
+        await record_stopping(self._store, round_id, {**_recorded(basis), **ended})
 
     async def _current(self) -> Fit:
         async with self._fitting:
-            count = await finished_count(self._ledger)
-            if self._fit is None or due(self._fit.candidates, count):
-                rows = await finished_candidates(self._ledger)
-                found = [Finished(**row) for row in rows]
+            rests_on = due(await finished_count(self._ledger))
+            if self._fit is None or self._fit.candidates != rests_on:
+                found = [Finished(**row) for row in (await finished_candidates(self._ledger))[:rests_on]]
                 one = (self._policy, self._planned, found)
                 self._fit = await asyncio.to_thread(lambda: fitted(*one, error=self._error, walked=self._walked))
             return self._fit
+
+
+def _recorded(basis: Basis) -> dict[str, Any]:
+    """Return a basis as its round records it: flags are 0 or 1, which every database reads alike."""
+    return {**basis.model_dump(mode="json"), "walked": int(basis.walked)}

@@ -13,7 +13,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
@@ -65,6 +65,9 @@ _R = TypeVar("_R", bound="Runner")
 
 class Runner:
     """One session of a run: take up every open document until all have ended or something says stop."""
+
+    together: ClassVar[bool] = False
+    """Whether other sessions may work on the same run."""
 
     def __init__(
         self,
@@ -367,7 +370,7 @@ async def open_runner_of(
     progress: Progress | None = None,
 ) -> AsyncIterator[_R]:
     """Open a runner of some kind, as `open_runner`."""
-    async with open_run_folder(config, folder, models=models, progress=progress) as run_folder:
+    async with open_run_folder(config, folder, models=models, progress=progress, together=kind.together) as run_folder:
         queue = DocumentQueue(run_folder.ledger)
         caller = run_folder.caller(config)
         services = run_folder.services(config, queue, caller)

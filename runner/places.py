@@ -1,4 +1,4 @@
-"""Where a run keeps its ledger and checkpoints, and how its own model server works: tables of its configuration."""
+"""Where a run keeps its ledger and its checkpoints, and how its own model server works: tables of its configuration."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from autodata.models.config import Settings
-
 
 DSN_ENV = "AUTODATA_POSTGRES_DSN"
 """The environment variable with a Postgres server's address, unless a setting names another."""

@@ -9,19 +9,13 @@ from typing import Any
 from autodata.checkpoints.ledger import Reader
 
 _DECIDED = "json_extract(packet, '$.stopping.accepted') IS NOT NULL"
+_FLAGS = ("walked", "would_stop", "accepted")
+_COLUMNS = ", ".join(f"json_extract(packet, '$.stopping.{flag}') AS {flag}" for flag in _FLAGS)
 _FINISHED = f"""
-SELECT json_extract(packet, '$.stopping.walked') AS walked, json_extract(packet, '$.stopping.would_stop') AS would_stop,
-    json_extract(packet, '$.stopping.accepted') AS accepted,
-    (SELECT json_group_array(json_array(stage, idx, score)) FROM attempts a
+SELECT {_COLUMNS},
+    (SELECT json_group_array(json_object('stage', stage, 'idx', idx, 'score', score)) FROM attempts a
      WHERE a.round_id = r.round_id AND score IS NOT NULL) AS scores
 FROM rounds r WHERE {_DECIDED} ORDER BY r.rowid
-"""  # noqa: S608 - of texts of this module
-_LOSSES = f"""
-SELECT count(*) AS candidates, coalesce(sum(walked), 0) AS walked, coalesce(sum(accepted AND walked), 0) AS accepted,
-    coalesce(sum(accepted AND walked AND would_stop), 0) AS lost
-FROM (SELECT json_extract(packet, '$.stopping.walked') AS walked,
-    json_extract(packet, '$.stopping.accepted') AS accepted,
-    json_extract(packet, '$.stopping.would_stop') AS would_stop FROM rounds WHERE {_DECIDED})
 """  # noqa: S608 - of texts of this module
 
 
@@ -43,10 +37,12 @@ async def finished_candidates(ledger: Reader) -> list[dict[str, Any]]:
     """Return (walked, would_stop, accepted, weak, strong) of the decided candidates; scores in order of index."""
     found = []
     for row in await ledger.read(_FINISHED):
-        scores = sorted(json.loads(row["scores"]), key=lambda one: one[1])
-        flags = {name: bool(row[name]) for name in ("walked", "would_stop", "accepted")}
-        weak, strong = (tuple(Fraction(s) for name, _, s in scores if name == of) for of in ("weak", "strong"))
-        found.append({**flags, "weak": weak, "strong": strong})
+        scores = sorted(json.loads(row["scores"]), key=lambda one: int(one["idx"]))
+        of = {
+            stage: tuple(Fraction(one["score"]) for one in scores if one["stage"] == stage)
+            for stage in ("weak", "strong")
+        }
+        found.append({**_flags(row), **of})
     return found
 
 
@@ -55,5 +51,16 @@ async def losses_of_stopping(ledger: Reader) -> dict[str, int]:
 
     Lost are those that would have been stopped.
     """
-    [row] = await ledger.read(_LOSSES)
-    return row
+    rows = [_flags(row) for row in await ledger.read(f"SELECT {_COLUMNS} FROM rounds WHERE {_DECIDED}")]  # noqa: S608 - of this module
+    accepted = [row for row in rows if row["walked"] and row["accepted"]]
+    return {
+        "candidates": len(rows),
+        "walked": sum(row["walked"] for row in rows),
+        "accepted": len(accepted),
+        "lost": sum(row["would_stop"] for row in accepted),
+    }
+
+
+def _flags(row: dict[str, Any]) -> dict[str, bool]:
+    """Return what is recorded as 0 or 1, which a Postgres server gives back as text."""
+    return {flag: bool(int(row[flag])) for flag in _FLAGS}

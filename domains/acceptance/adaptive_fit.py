@@ -148,6 +148,12 @@ def _quantile(weighed: Sequence[tuple[float, float]], share: float) -> float:
     return 0.0
 
 
-def due(fitted_on: int, finished: int) -> bool:
-    """Whether so many finished candidates are enough more than a fit rests on for a new one."""
-    return finished >= fitted_on + max(10, fitted_on // 4)
+def due(finished: int) -> int:
+    """Return on how many of so many finished candidates the fit rests: it is renewed in steps that grow with them.
+
+    The steps are fixed, so that a run that was cut off and goes on has the fit that it would have had.
+    """
+    rests_on = 0
+    while (following := rests_on + max(10, rests_on // 4)) <= finished:
+        rests_on = following
+    return rests_on

@@ -14,6 +14,7 @@ from autodata.models import factory
 from autodata.models.simulated.chat_model import SimulatedChatModel
 from autodata.nodes.optimizer.estimate import PosteriorEstimator
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Trial
+from autodata.nodes.optimizer.settings import OptimizeConfig
 from autodata.nodes.optimizer.validate import compared_of
 from autodata.runner.optimization.splits import near_copies
 from tests.graph.test_optimizer import (
@@ -57,7 +58,7 @@ async def test_a_better_mutant_is_accepted_as_soon_as_that_is_likely(tmp_path: P
     known = compared_of(row)
     assert known is not None
     assert (row["outcome"], row["record"]) == ("accepted", 1)
-    assert known["better"] > 0.7
+    assert known["better"] > OptimizeConfig().accept_above
     assert "better with a probability of" in row["reason"]
     tried = [request for request in evaluator.asked if request.split == "validate"]
     assert row["block"] == 1, "never the block that the parent was chosen by"
