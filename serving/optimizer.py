@@ -229,11 +229,10 @@ def read_splits(server: ServerRuntime, domain: Domain, given: Splits) -> tuple[d
                     )
                 found[document.document_id] = document
         splits[split] = list(found.values())
-    if (total := sum(map(len, splits.values()))) > server.config.serve.max_documents:
-        raise UserError(
-            f"train, held_out, test: {total} documents where the server takes {server.config.serve.max_documents}:"
-            " send fewer, or set serve.max_documents in the server's configuration"
-        )
+    total, most = sum(map(len, splits.values())), server.config.serve.max_documents
+    if total > most:
+        how = "send fewer, or set serve.max_documents in the server's configuration"
+        raise UserError(f"train, held_out, test: {total} documents where the server takes {most}: {how}")
     return splits, list(dict.fromkeys(notes))
 
 

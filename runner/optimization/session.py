@@ -291,7 +291,7 @@ class Optimization:
     def _look_for_stop_file(self) -> None:
         file = self._config.optimize.stop_file
         if file is not None and not self.outcome.stopped and file.exists():
-            self.drain(f"the stop file {file} is there: remove it to go on", keep_reserved=True)
+            self.drain(f"the stop file {file} is there: remove it to go on")
 
     async def _ends(self) -> bool:
         """Show the watchers how the search stands, and return whether one of the stoppers ends it."""

@@ -53,7 +53,8 @@ def no_improvement(patience: int) -> Stopper:
     """Return a rule that ends a search after so many iterations in a row without a new leader."""
 
     def stop(seen: SearchStanding) -> str:
-        return f"no new leader in {seen.since_lead} iterations" if seen.since_lead >= patience else ""
+        counted = f"{seen.since_lead} iteration{'' if seen.since_lead == 1 else 's'}"
+        return f"no new leader in {counted}" if seen.since_lead >= patience else ""
 
     return stop
 

@@ -235,9 +235,12 @@ async def tracking(
 ) -> AsyncIterator[tuple[list[Tracking], dict[str, str]]]:
     """Begin a run at each tracker; yield what feeds them, and each run's id by the tracker's name. End them behind it.
 
-    `earlier` are the ids of an earlier session of the same search.
+    `earlier` are the ids of an earlier session of the same search. Raises UserError for two trackers of one name.
     """
     found = [Tracking(tracker, notes) for tracker in trackers]
+    names = [one.name for one in found]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise UserError(f"two trackers are called {min(twice)!r}: give each a name of its own")
     ids = {one.name: await one.begin(run, settings_of(resolved), earlier.get(one.name, "")) for one in found}
     try:
         yield found, {**earlier, **{name: kept for name, kept in ids.items() if kept}}

@@ -364,3 +364,22 @@ def test_an_export_is_advised_only_where_something_won(won: int, said: str) -> N
     summary = {"iterations": 3, "iterations_ended": 3, "winner": {"iteration": won}}
     report = SearchReport(summary, [], load_pack("cs"), won)
     assert said in closing_lines(Outcome(), report, Path("OPT"))[-1]
+
+
+def test_what_ended_a_search_is_said() -> None:
+    summary = {"iterations": 9, "iterations_ended": 3, "winner": {"iteration": 0}}
+    report = SearchReport(summary, [], load_pack("cs"), 0)
+    assert closing_lines(Outcome(ended="enough"), report, Path("OPT"))[0] == "the search ended: enough"
+
+
+def test_a_search_is_ended_and_paused_by_options(folder: Path, tmp_path: Path) -> None:
+    result = search(folder, "--iterations", "9", "--patience", "1", out="PATIENT")
+    assert result.exit_code == 0
+    assert "the search ended: no new leader in 1 iteration" in result.stderr
+    stop = tmp_path / "stop"
+    stop.touch()
+    result = search(folder, "--iterations", "9", "--stop-file", stop, out="STOPPED")
+    assert result.exit_code == 0
+    assert f"stopped: the stop file {stop} is there: remove it to go on, after 0 of 9 iterations" in result.stderr
+    assert json.loads(invoke("optimize", "status", folder / "STOPPED", "--json").output)["calls"] == 0
+    assert "track.0" in refusal("optimize", "--config", folder / "autodata.toml", "--track", "ledger")

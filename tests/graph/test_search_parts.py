@@ -375,7 +375,12 @@ async def test_a_tracker_is_sent_settings_and_figures_and_goes_on_with_its_run(t
 @pytest.mark.parametrize("broken", ["begin", "log", "end"])
 async def test_a_tracker_that_fails_costs_the_search_nothing(tmp_path: Path, editor: Any, broken: str) -> None:
     editor(edits(one_turn(insert("Better sentences."))))
-    outcome, rows = await run(tmp_path / "opt", config(2), trackers=[Kept(broken=broken), whole := Kept()])
+    outcome, rows = await run(tmp_path / "opt", config(2), trackers=[Kept(broken=broken), whole := Kept("whole")])
     assert len(rows) == 2
     assert outcome.notes == ["kept failed and gets no more figures: ConnectionError: no server"]
     assert whole.sent[-1] == ("end",)
+
+
+async def test_two_trackers_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="two trackers are called 'kept'"):
+        await run(tmp_path / "opt", config(1), trackers=[Kept(), Kept()])
