@@ -48,6 +48,8 @@ def read_splits(config: OptimizeRunConfig, sources: Mapping[str, Sequence[Source
     found = {split: documents_of(inputs, split) for split, inputs in read.items()}
     splits = {split: documents for split, (documents, _) in found.items()}
     warnings = [f"warning: {warning}" for warning in cautions(config.chosen_domain, config.roles())]
+    if config.confirm.attempts or config.checks.paid:
+        warnings.append("a search compares packs by what selects: it confirms and audits no example")
     warnings += [f"--{split}: {line}" for split, inputs in read.items() for line in inputs.lines(found[split][1], out)]
     if not has_ledger(out):
         if not splits:

@@ -63,9 +63,9 @@ async def _solve(step: Step, stage: Stage) -> dict[str, Any]:
     early = step.context.early_marks
     failed: list[BaseException] = []
 
-    async def attempted(index: int) -> tuple[Attempt, str]:
+    async def made_at(index: int) -> tuple[Attempt, str]:
         try:
-            attempt, answer = await _attempt(step, stage, index, mode)
+            attempt, answer = await attempted(step, stage, index, mode)
         except BaseException as error:
             failed.append(error)
             raise
@@ -73,7 +73,7 @@ async def _solve(step: Step, stage: Stage) -> dict[str, Any]:
             early.begin(attempt, partial(mark_of, step, attempt, answer))
         return attempt, answer
 
-    results = await asyncio.gather(*map(attempted, indices), return_exceptions=True)
+    results = await asyncio.gather(*map(made_at, indices), return_exceptions=True)
     done = all_of(results)
     model = step.services.caller.roles[f"{stage.value}_solver"].settings.model
     await record_attempts(step.services.store, step.round_id, done, model=model, mode=mode.recorded())
@@ -83,9 +83,13 @@ async def _solve(step: Step, stage: Stage) -> dict[str, Any]:
     return {"attempts": [plain(attempt) for attempt in [*known, *new]]}
 
 
-async def _attempt(step: Step, stage: Stage, index: int, mode: Mode) -> tuple[Attempt, str]:
+async def attempted(step: Step, stage: Stage, index: int, mode: Mode) -> tuple[Attempt, str]:
+    """Make attempt `index` (0-based) of a solver at the current candidate; return it, unmarked, with its answer.
+
+    Raises the errors of a call, and UnusableReply where nothing was found out.
+    """
     reply, task_type = await _answer(step, stage, index, mode), step.services.domain.scorer
-    identity = attempt_id(step.round_id, stage, index)
+    identity = attempt_id(step.attempts_of, stage, index)
     attempt = Attempt(
         attempt_id=identity,
         candidate_id=step.candidate_id,

@@ -17,6 +17,8 @@ OWN_PARTS = "own_parts"
 """The name of the row with the parts that the caller of a search gave, as JSON: each part's class."""
 TRACKED = "tracked"
 """The name of the row with the run of each tracker of a search, as JSON: its id there by the tracker's name."""
+FENCES = "fences"
+"""The name of the row that says how answers are fenced for judges; `runner/fences.py` reads and writes it."""
 CONFIG = "config"
 """The name of the row with the whole configuration, as JSON, of a run whose ledger is at a server."""
 

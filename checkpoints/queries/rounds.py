@@ -120,8 +120,10 @@ async def marks_of_examples(ledger: Reader) -> list[dict[str, Any]]:
 
 
 async def verdicts_of_round(ledger: Reader, round_id: str) -> list[dict[str, Any]]:
-    """Return a round's verdicts, the weak stage's first."""
-    return await ledger.read("SELECT * FROM verdicts WHERE round_id = ? ORDER BY stage = 'strong'", (round_id,))
+    """Return a round's verdicts, the weak stage's first, one over fresh attempts last."""
+    return await ledger.read(
+        "SELECT * FROM verdicts WHERE round_id = ? ORDER BY stage = 'confirm', stage = 'strong'", (round_id,)
+    )
 
 
 async def labels_of_round(ledger: Reader, round_id: str) -> list[dict[str, Any]]:
