@@ -391,7 +391,7 @@ def test_a_search_is_ended_and_paused_by_options(folder: Path, tmp_path: Path) -
     assert "the search ended: no new leader in 1 iteration" in result.stderr
     stop = tmp_path / "stop"
     stop.touch()
-    result = search(folder, "--iterations", "9", "--stop-file", stop, out="STOPPED")
+    result = search(folder, "--iterations", "9", "--stop-file", str(stop), out="STOPPED")
     assert result.exit_code == 0
     assert f"stopped: the stop file {stop} is there: remove it to go on, after 0 of 9 iterations" in result.stderr
     assert json.loads(invoke("optimize", "status", folder / "STOPPED", "--json").output)["calls"] == 0

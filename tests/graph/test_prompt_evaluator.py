@@ -81,7 +81,7 @@ def test_without_a_with_statement_it_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_gepa_searches_by_our_evaluator(evaluator: PromptEvaluator, calls: list[str]) -> None:
-    import gepa
+    from gepa.api import optimize
 
     from autodata.examples.gepa_adapter import AutodataAdapter
 
@@ -101,7 +101,7 @@ def test_gepa_searches_by_our_evaluator(evaluator: PromptEvaluator, calls: list[
             """Say nothing."""
 
     adapter: Any = AutodataAdapter(evaluator)
-    result = gepa.optimize(
+    result: Any = optimize(
         seed_candidate=evaluator.prompts,
         trainset=[*evaluator.train],
         valset=[*evaluator.validate],
