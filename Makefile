@@ -75,7 +75,7 @@ kill: $(READY)
 
 # Exports are tried by the libraries that they are for, each in an environment of its own: a gigabyte to fetch, so it is
 # no part of `make check`.
-LIBRARIES := trl verifiers inspect ray
+LIBRARIES := trl verifiers inspect ray trackers
 exports: $(READY) $(LIBRARIES:%=.venvs/%/.ready)
 	$(RUN) -m pytest tests/exports
 
@@ -133,8 +133,8 @@ golden: $(READY)
 	$(RUN) -m tests.support.schemas
 	$(RUN) -m tests.support.pinned
 
-# All extras but the one that is gigabytes of a trainer's libraries.
-EXTRAS = $(shell $(PYTHON) -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; print(*(f"--extra {name}" for name in extras if name != "transformers"))')
+# All extras but the one that is gigabytes of a trainer's libraries, and those of trackers, which have environments of their own.
+EXTRAS = $(shell $(PYTHON) -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; print(*(f"--extra {name}" for name in extras if name not in {"transformers", "mlflow", "wandb"}))')
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(EXTRAS) pyproject.toml -o requirements.lock
 
