@@ -21,7 +21,7 @@ from autodata.checkpoints.ledger import Reader, open_readonly, run_lock
 from autodata.checkpoints.places import LEDGER, ledger_place
 from autodata.checkpoints.queries.documents import count_examples, documents
 from autodata.checkpoints.queries.meta import meta
-from autodata.checkpoints.queries.soundness import standing_in_search, standing_of_run
+from autodata.checkpoints.queries.soundness import is_served, standing_in_search, standing_of_run
 from autodata.checkpoints.queries.usage import usage_of_all
 from autodata.checkpoints.records import DocumentStatus
 from autodata.checkpoints.saved_threads import file_damage
@@ -32,7 +32,7 @@ from autodata.jobs.check_checkpoints import checkpoints
 from autodata.jobs.check_problems import Looked, Problem, Repair
 from autodata.runner.checkpointer import CHECKPOINTS, open_kept, open_run_saver
 from autodata.runner.config import RunConfig, read_resolved, stored_config
-from autodata.runner.fingerprint import changed_since, fingerprint
+from autodata.runner.fingerprint import changed_since, fingerprint, more_rounds
 from autodata.runner.run_folder import open_ledger
 
 CONFIG = "config.toml"
@@ -111,7 +111,9 @@ def _configuration(run: Path, known: dict[str, str]) -> list[Problem]:
     if not (run / CONFIG).is_file():
         return []
     try:
-        differ = changed_since(known, fingerprint(read_resolved(run / CONFIG)), run)
+        now = fingerprint(read_resolved(run / CONFIG))
+        # More rounds than the ledger knows of are of a session that died before it could say so, and go on.
+        differ = changed_since({**known, **more_rounds(known, now)}, now, run)
     except (UserError, KeyError, TypeError, ValueError, AttributeError) as error:
         differ = [str(error)]
     return [Problem("other_configuration", CONFIG, "; ".join(differ[:5]))] if differ else []
@@ -120,19 +122,20 @@ def _configuration(run: Path, known: dict[str, str]) -> list[Problem]:
 async def _rows(ledger: Reader, known: dict[str, str], says: Says) -> tuple[list[Problem], Looked]:
     """Return what is wrong with the rows of a ledger, and how many there are."""
     says("references")
-    found = await check_rows.orphans(ledger)
+    search, served = known.get("kind") == "optimize", await is_served(ledger)
+    found = await check_rows.orphans(ledger, search=search)
     says("documents and candidates")
     found += await check_rows.documents(ledger) + await check_rows.candidates(ledger)
     says("rounds, attempts and examples")
     wrong, rounds, attempts = await check_rows.rounds(ledger)
     found += wrong
     says("documents' ends")
-    search = known.get("kind") == "optimize"
-    calls = (await usage_of_all(ledger))["calls"]
-    found += await (check_standing.search_standing(ledger) if search else check_standing.run_standing(ledger))
-    if not search:
-        found += await check_standing.round_order(ledger)
+    if search:
+        found += await check_standing.search_standing(ledger)
+    elif not served:  # a document of a server's stands in each of its threads as that thread left it
+        found += await check_standing.run_standing(ledger) + await check_standing.round_order(ledger)
     says("calls")
+    calls = (await usage_of_all(ledger))["calls"]
     found += await check_standing.journal(ledger, local=bool(calls))
     found += await check_standing.outer_loop(ledger)
     counted = len(await documents(ledger))

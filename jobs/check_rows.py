@@ -28,11 +28,11 @@ def again(row: Row, kind: str, where: str, what: str) -> Problem:
     return Problem(kind, where, what, Repair.WALK_AGAIN, str(row["document_id"]))
 
 
-async def orphans(ledger: Reader) -> list[Problem]:
+async def orphans(ledger: Reader, *, search: bool) -> list[Problem]:
     """Return rows whose references lead nowhere. A round that a known document lacks is made again by walking it."""
     known = await document_ids(ledger)
     found = []
-    for row in await leading_nowhere(ledger):
+    for row in await leading_nowhere(ledger, search=search):
         where, value = f"{row['table']} {row['at']}", str(row["value"])
         what = f"{row['column']} {value} is in no row of {row['other']}"
         document = value.removeprefix(f"{MAIN}/").partition("/")[0] if value.startswith(f"{MAIN}/") else ""

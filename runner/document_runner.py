@@ -144,6 +144,8 @@ class Runner:
 
         try:
             with calm_collector():
+                if self.loop and not rows and self.only is None:
+                    await self.loop.work_on(rows)
                 while rows:
                     await (self.loop.work_on(rows) if self.loop else self.walk_all(rows))
                     # What a person answered meanwhile goes on in this session.

@@ -69,8 +69,7 @@ class Outcome:
 def unbroken(world: World, folder: Path) -> Unbroken:
     """Run a world to its end, and count its boundaries. Raises RuntimeError where it does not end by itself."""
     seams = Seams(folder / "run", folder / "network", canary=CANARY)
-    with seams.instrumented():
-        stopped = asyncio.run(world.session(folder / "run"))
+    stopped = asyncio.run(seams.run(world.session))
     if stopped:
         raise RuntimeError(f"{world.name}: {stopped}")
     return Unbroken(world, dict(seams.passed), read_tables(folder / "run"), _export(folder))
@@ -132,8 +131,7 @@ def _broken(world: World, run: Path, network: Path, plan: Break | None) -> tuple
     """Return how a session ended, and what is wrong with that: only an error that a person can act on may come out."""
     seams = Seams(run, network, plan, CANARY)
     try:
-        with seams.instrumented():
-            stopped = asyncio.run(world.session(run))
+        stopped = asyncio.run(seams.run(world.session))
     except AutodataError as error:
         return type(error).__name__, "" if "\n" not in str(error) else f"an error of several lines: {error}"
     except (asyncio.CancelledError, KeyboardInterrupt):
@@ -227,7 +225,7 @@ def read_tables(run: Path) -> Rows:
     """Return all rows of a ledger's file, by table."""
     with closing(sqlite3.connect(f"file:{run / 'run.db'}?mode=ro", uri=True)) as file:
         file.row_factory = sqlite3.Row
-        return {name: [dict(row) for row in file.execute(f'SELECT * FROM "{name}"')] for name in TABLES}  # noqa: S608 - of the schema
+        return {name: [dict(row) for row in file.execute(f'SELECT * FROM "{name}"')] for name in TABLES}
 
 
 def _journal(run: Path) -> set[str]:
@@ -262,7 +260,7 @@ def _see_secrets(found: Outcome, folder: Path) -> None:
     for file in folder.rglob("checkpoints.db"):
         with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as db:
             for table, column in (("checkpoints", "checkpoint"), ("writes", "value")):
-                for kind, value in db.execute(f"SELECT type, {column} FROM {table}"):  # noqa: S608 - two names
+                for kind, value in db.execute(f"SELECT type, {column} FROM {table}"):
                     whole = zlib.decompress(value) if str(kind).endswith("+zlib") else value
                     if needle in bytes(whole or b""):
                         found.violations.append(f"the key stands in a checkpoint of {file.relative_to(folder)}")
@@ -270,7 +268,7 @@ def _see_secrets(found: Outcome, folder: Path) -> None:
 
 def scenario(seed: int, references: Sequence[Unbroken], room: Path) -> Outcome:
     """Run the scenario of a seed in a folder of its own, which is gone afterwards."""
-    rng = random.Random(seed)  # noqa: S311 - scenarios are drawn anew by their seed
+    rng = random.Random(seed)
     reference = references[seed % len(references)]
     folder = room / f"seed-{seed}"
     folder.mkdir()

@@ -18,7 +18,7 @@ import sqlite3
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -97,6 +97,14 @@ class Seams:
     next_commit: str = ""
     """What is to happen to the commit that a save leads to."""
     hit: bool = False
+    session: asyncio.Task[Any] | None = None
+    """What a second Ctrl-C cancels."""
+
+    async def run(self, session: Callable[[Path], Awaitable[str]]) -> str:
+        """Run a session with the seams in."""
+        self.session = asyncio.current_task()
+        with self.instrumented():
+            return await session(self.root)
 
     def at(self, seam: str) -> str:
         """Note that a boundary is passed; return what is to happen there, empty for nothing."""
@@ -120,9 +128,8 @@ class Seams:
         if fault in CLOCK:
             self.clock.jump(fault)
         elif fault == "cancel":
-            task = asyncio.current_task()
-            assert task is not None
-            raise asyncio.CancelledError
+            assert self.session is not None
+            self.session.cancel()
         elif fault == BEFORE:
             kill()
 
@@ -202,7 +209,7 @@ def _spoilt(message: AIMessage, fault: str) -> AIMessage:
     """Return a reply as a bad line delivers it."""
     text = str(message.text)
     if fault == "corrupted reply":
-        rng = random.Random(text)  # noqa: S311 - the same reply is spoilt in the same way
+        rng = random.Random(text)
         signs = [rng.choice("\x00\ufffd{}\"'\\\u202e \n") if rng.random() < 0.2 else sign for sign in text]
         return message.model_copy(update={"content": "".join(signs)})
     if fault == "truncated reply":

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from autodata.checkpoints.corrections import record_asked_again, record_dropped, record_taken_back
+from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import open_readonly
 from autodata.checkpoints.places import ledger_place
 from autodata.checkpoints.queries.corrections import DROPPED, ROUNDS_BEFORE, standing
+from autodata.checkpoints.queries.lessons import latest, lesson_versions
 from autodata.checkpoints.queries.meta import meta
 from autodata.checkpoints.queries.rounds import forks_of_document, open_labels
 from autodata.checkpoints.records import Document, DocumentStatus
-from autodata.checkpoints.writes import record_answer
+from autodata.checkpoints.writes import record_answer, record_lessons
 from autodata.cli.drop import ended
 from autodata.corpus.documents import read_documents
 from autodata.examples import documents_folder
+from autodata.jobs.check import check_run
 from autodata.jobs.exports import export_run
 from autodata.models.simulated.world import META_WORLD
 from autodata.runner.config import BaselineConfig, RunConfig, stored_config
@@ -105,8 +111,11 @@ async def reviewed(folder: Path) -> str:
 
 
 async def corrected(folder: Path) -> str:
-    """Run, drop what was accepted and take it back, ask again about what was rejected, and go on."""
+    """Run to a target, allow more rounds, drop what was accepted and take it back, ask again about what was rejected."""
+    aimed = RunConfig.model_validate(settings("cs", max_rounds=1, target=9))
     config, documents = RunConfig.model_validate(settings("cs")), examples("write-ahead", "concrete")
+    if not await _has_more_rounds(folder, config.max_rounds) and (stopped := await run_once(aimed, folder, documents)):
+        return stopped
     if stopped := await run_once(config, folder, documents):
         return stopped
     async with open_ledger(folder) as ledger:
@@ -119,6 +128,42 @@ async def corrected(folder: Path) -> str:
         for name, kept in (await meta(ledger)).items():
             if name.startswith(DROPPED) and kept:
                 await record_taken_back(ledger, name.removeprefix(DROPPED), kept)
+    return await run_once(config, folder, documents)
+
+
+async def _has_more_rounds(folder: Path, rounds: int) -> bool:
+    if not (folder / "run.db").exists():
+        return False
+    try:
+        async with open_readonly(ledger_place(folder)) as ledger:
+            bearing = json.loads((await meta(ledger)).get("bearing", "{}"))
+    except UserError:  # cut off before it had its tables
+        return False
+    return bool(bearing.get("max_rounds") == str(rounds))
+
+
+async def taught(folder: Path) -> str:
+    """Run with lessons, one batch after the other; then a person switches a lesson off."""
+    documents = examples("write-ahead", "harmonic", "concrete")
+    stopped = await run_once(RunConfig.model_validate(settings("cs", **_TAUGHT)), folder, documents)
+    if not stopped:
+        async with open_ledger(folder) as ledger:
+            known = [lesson for lesson in latest(await lesson_versions(ledger)) if lesson.active]
+            off = [one.model_copy(update={"version": 2, "active": False, "author": "person"}) for one in known[:1]]
+            await record_lessons(ledger, off, AT)
+    return stopped
+
+
+async def mended(folder: Path) -> str:
+    """Run, mend a folder in which an example was lost, and go on."""
+    config, documents = RunConfig.model_validate(settings("facts")), examples("write-ahead", "concrete")
+    if stopped := await run_once(config, folder, documents):
+        return stopped
+    with closing(sqlite3.connect(folder / "run.db")) as file, file:
+        if not file.execute("SELECT 1 FROM meta WHERE key = 'lost'").fetchall():
+            file.execute("DELETE FROM examples")
+            file.execute("INSERT INTO meta (key, value) VALUES ('lost', '1')")
+    await check_run(folder, repair=True)
     return await run_once(config, folder, documents)
 
 
@@ -171,9 +216,10 @@ WORLDS: Sequence[World] = (
     World("run of domain legal", plain("legal", "write-ahead", max_rounds=1)),
     World("run of domain science", plain("science", "write-ahead", "concrete", max_rounds=1)),
     World("baseline", plain("cs", "write-ahead", "concrete", kind=BaselineConfig)),
-    World("run with lessons", plain("cs", "write-ahead", "harmonic", "concrete", **_TAUGHT), apart=False),
+    World("run with lessons", taught, apart=False),
     World("run with review", reviewed),
     World("run corrected by its owner", corrected),
+    World("run mended by autodata check", mended),
     World("run with a fork", forked, uncompared=frozenset({"forks"})),
     World("search for better prompts", searched, apart=False),
 )

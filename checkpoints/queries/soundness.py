@@ -34,11 +34,12 @@ _ALSO: Sequence[tuple[str, str, str, str]] = (
     ("calls", "document_id", "documents", "document_id"),
     ("timeouts", "document_id", "documents", "document_id"),
     ("packs", "parent", "packs", "pack"),
-    ("trials", "evaluation", "evaluations", "evaluation"),
     ("iterations", "parent", "packs", "pack"),
     ("iterations", "mutant", "packs", "pack"),
 )
 """References that no foreign key keeps: table, column, the other table and its column. Empty ones lead nowhere."""
+_OF_SEARCH = (("trials", "evaluation", "evaluations", "evaluation"),)
+"""The same in a search: of a server's threads table `trials` has rows without evaluations."""
 
 _STANDING = """
 SELECT d.document_id, d.name, d.status, d.rounds, d.epoch, d.settled, d.replaced_by, d.chars,
@@ -126,15 +127,15 @@ async def marks_of(ledger: Reader, attempts: Sequence[str]) -> list[dict[str, An
     return await ledger.read(sql, (json.dumps(list(attempts)),))
 
 
-async def leading_nowhere(ledger: Reader) -> list[dict[str, Any]]:
-    """Return (table, row, column, value, other) of rows whose reference has no row at its end; `row` is its key."""
+async def leading_nowhere(ledger: Reader, *, search: bool) -> list[dict[str, Any]]:
+    """Return (table, at, column, value, other) of rows whose reference has no row at its end; `at` is the row's key."""
     keys = [
         (table, column, other, TABLES[other].pk[0])
         for table, spec in TABLES.items()
         for column, other in spec.foreign.items()
     ]
     found: list[dict[str, Any]] = []
-    for table, column, other, key in dict.fromkeys([*keys, *_ALSO]):
+    for table, column, other, key in dict.fromkeys([*keys, *_ALSO, *(_OF_SEARCH if search else ())]):
         pk = " || ' ' || ".join(f"CAST(t.{name} AS TEXT)" for name in TABLES[table].pk)
         rows = await ledger.read(
             f"SELECT {pk} AS at, t.{column} AS value FROM {table} t WHERE t.{column} IS NOT NULL AND t.{column} != ''"  # noqa: S608 - of the schema
@@ -192,6 +193,11 @@ async def batches(ledger: Reader) -> list[dict[str, Any]]:
 async def lessons_of_no_batch(ledger: Reader) -> list[dict[str, Any]]:
     """Return (lesson_id, version, batch) of lessons whose batch is unknown; those of batch 0 came from outside."""
     return [row for row in await ledger.read(_LESSONS) if row["batch"]]
+
+
+async def is_served(ledger: Reader) -> bool:
+    """Whether the folder is that of a server, whose threads each have a standing of their own in table `trials`."""
+    return bool(await ledger.read("SELECT 1 AS one FROM trials WHERE evaluation LIKE 'server-%' LIMIT 1"))
 
 
 async def fork_folders(ledger: Reader) -> list[dict[str, Any]]:

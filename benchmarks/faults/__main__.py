@@ -1,0 +1,82 @@
+"""Break runs by seed and see whether all holds that must: `python -m benchmarks.faults --scenarios 1000`.
+
+Ends with exit code 1 where anything did not hold. `--write` puts what was found into docs/reliability.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.faults.page import RESULTS, section, write_section
+from benchmarks.faults.scenarios import CANARY, Outcome, Unbroken, scenario, unbroken
+from benchmarks.faults.worlds import KEY, WORLDS, World
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where it can be written; a folder of its own is made there
+
+
+def references(room: Path, worlds: Sequence[World] = WORLDS) -> list[Unbroken]:
+    """Run every world once, unbroken."""
+    found = []
+    for number, world in enumerate(worlds):
+        folder = room / f"unbroken-{number}"
+        folder.mkdir()
+        found.append(unbroken(world, folder))
+    gc.collect()
+    gc.freeze()  # what all scenarios share need not be looked through for garbage by each
+    return found
+
+
+def main() -> None:
+    """Read the arguments, run the scenarios, say what came of them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scenarios", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0, help="the first scenario's; the others follow")
+    parser.add_argument("--seconds", type=float, default=None, help="begin none after so many seconds")
+    parser.add_argument("--list", action="store_true", help="print the boundaries, and break nothing")
+    parser.add_argument("--write", action="store_true", help="write docs/reliability.md and docs/faults.json")
+    parser.add_argument("--json", type=Path, default=None, help="write the outcomes to this file")
+    options = parser.parse_args()
+    os.environ[KEY] = CANARY
+    began, outcomes = time.monotonic(), list[Outcome]()
+    place = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=place) as room:
+        known = references(Path(room))
+        seams = {one.world.name: dict(one.passed) for one in known}
+        if options.list:
+            sys.stdout.write("\n".join(sorted({seam for passed in seams.values() for seam in passed})) + "\n")
+            return
+        for seed in range(options.seed, options.seed + options.scenarios):
+            if options.seconds is not None and time.monotonic() - began > options.seconds:
+                break
+            outcomes.append(scenario(seed, known, Path(room)))
+            _say(outcomes[-1], len(outcomes), options.scenarios)
+    results = {"seams": seams, "outcomes": [asdict(one) for one in outcomes]}
+    if options.json:
+        options.json.write_text(json.dumps(results), "utf-8")
+    if options.write:
+        RESULTS.write_text(json.dumps(results, separators=(",", ":")) + "\n", "utf-8")
+        write_section(results)
+    sys.stdout.write(section(results))
+    if not outcomes or any(one.violations for one in outcomes):
+        sys.exit(1)
+
+
+def _say(one: Outcome, number: int, of: int) -> None:
+    for violation in one.violations:
+        where = f"seed {one.seed}: {one.world}: {one.seam} {one.count}, {one.fault}"
+        sys.stderr.write(f"{where}: {violation}\n")
+    if number % 50 == 0:
+        sys.stderr.write(f"{number} of {of}\n")
+
+
+if __name__ == "__main__":
+    main()
