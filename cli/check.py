@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from autodata.cli.terminal import AsJson, RunArgument, console, print_json
 from autodata.jobs.printable import printable
@@ -68,7 +68,7 @@ def _show(checked: Checked) -> None:
         out.print(note, soft_wrap=True)
     if not checked.problems:
         return
-    table = Table("problem", "where", "what", "repair", title_justify="left")
+    table = Table(Column("problem", no_wrap=True), "where", "what", "repair", title_justify="left")
     shown: Counter[str] = Counter()
     for problem in checked.problems:
         shown[problem.kind] += 1

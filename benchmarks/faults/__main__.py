@@ -20,7 +20,7 @@ from benchmarks.faults.page import RESULTS, section, write_section
 from benchmarks.faults.scenarios import CANARY, Outcome, Unbroken, scenario, unbroken
 from benchmarks.faults.worlds import KEY, WORLDS, World
 
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where it can be written; a folder of its own is made there
+SHARED_MEMORY = Path("/dev/shm")
 
 
 def references(room: Path, worlds: Sequence[World] = WORLDS) -> list[Unbroken]:

@@ -14,7 +14,7 @@ PART = "faults"
 
 
 def section(results: Mapping[str, Any]) -> str:
-    """Return the section as Markdown: what was broken by sort of boundary and fault, how it ended, what did not hold."""
+    """Return the section as Markdown: what was broken, by boundary and fault, how it ended, what did not hold."""
     outcomes = results["outcomes"]
     seams = sorted({seam for passed in results["seams"].values() for seam in passed})
     wrong = [one for one in outcomes if one["violations"]]
