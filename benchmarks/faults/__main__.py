@@ -12,11 +12,12 @@ import os
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.faults.page import RESULTS, section, write_section
+from benchmarks.faults.page import RESULTS, section, summary, write_section
 from benchmarks.faults.scenarios import CANARY, Outcome, Unbroken, scenario, unbroken
 from benchmarks.faults.worlds import KEY, WORLDS, World
 
@@ -35,18 +36,55 @@ def references(room: Path, worlds: Sequence[World] = WORLDS) -> list[Unbroken]:
     return found
 
 
+def side_by_side(
+    seeds: Sequence[int], known: Sequence[Unbroken], room: Path, last: float | None, jobs: int
+) -> list[Outcome]:
+    """Run the scenarios of seeds in so many processes; begin none after the moment `last` of the monotonic clock.
+
+    Raises RuntimeError where one of the processes failed.
+    """
+    children: list[int] = []
+    for job in range(jobs):
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                _share([*seeds][job::jobs], known, room, last, room / f"outcomes-{job}.json")
+                code = 0
+            except BaseException:  # noqa: BLE001 - printed, and then the process ends
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        children.append(pid)
+    failed = [pid for pid in children if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])]
+    if failed:
+        raise RuntimeError(f"{len(failed)} of {jobs} processes failed")
+    found = [Outcome(**one) for job in range(jobs) for one in json.loads((room / f"outcomes-{job}.json").read_text())]
+    return sorted(found, key=lambda one: one.seed)
+
+
+def _share(seeds: Sequence[int], known: Sequence[Unbroken], room: Path, last: float | None, out: Path) -> None:
+    outcomes: list[Outcome] = []
+    for seed in seeds:
+        if last is not None and time.monotonic() > last:
+            break
+        outcomes.append(scenario(seed, known, room))
+        _say(outcomes[-1], len(outcomes), len(seeds))
+    out.write_text(json.dumps([asdict(one) for one in outcomes]), "utf-8")
+
+
 def main() -> None:
     """Read the arguments, run the scenarios, say what came of them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scenarios", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0, help="the first scenario's; the others follow")
     parser.add_argument("--seconds", type=float, default=None, help="begin none after so many seconds")
+    parser.add_argument("--jobs", type=int, default=1, help="processes that share the scenarios")
     parser.add_argument("--list", action="store_true", help="print the boundaries, and break nothing")
     parser.add_argument("--write", action="store_true", help="write docs/reliability.md and docs/faults.json")
     parser.add_argument("--json", type=Path, default=None, help="write the outcomes to this file")
     options = parser.parse_args()
     os.environ[KEY] = CANARY
-    began, outcomes = time.monotonic(), list[Outcome]()
     place = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=place) as room:
         known = references(Path(room))
@@ -54,16 +92,14 @@ def main() -> None:
         if options.list:
             sys.stdout.write("\n".join(sorted({seam for passed in seams.values() for seam in passed})) + "\n")
             return
-        for seed in range(options.seed, options.seed + options.scenarios):
-            if options.seconds is not None and time.monotonic() - began > options.seconds:
-                break
-            outcomes.append(scenario(seed, known, Path(room)))
-            _say(outcomes[-1], len(outcomes), options.scenarios)
-    results = {"seams": seams, "outcomes": [asdict(one) for one in outcomes]}
+        seeds = range(options.seed, options.seed + options.scenarios)
+        last = None if options.seconds is None else time.monotonic() + options.seconds
+        outcomes = side_by_side(seeds, known, Path(room), last, options.jobs)
+    results = summary(outcomes, seams)
     if options.json:
-        options.json.write_text(json.dumps(results), "utf-8")
+        options.json.write_text(json.dumps([asdict(one) for one in outcomes]), "utf-8")
     if options.write:
-        RESULTS.write_text(json.dumps(results, separators=(",", ":")) + "\n", "utf-8")
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
         write_section(results)
     sys.stdout.write(section(results))
     if not outcomes or any(one.violations for one in outcomes):

@@ -22,7 +22,7 @@ from typing import Any
 from autodata.checkpoints.errors import AutodataError, UserError
 from autodata.checkpoints.schema import TABLES
 from autodata.jobs.check import check_run
-from benchmarks.faults.seams import FAULTS, Break, Seams
+from benchmarks.faults.seams import BEHIND, FAULTS, Break, Seams
 from benchmarks.faults.worlds import EXPORT, KEY, World
 
 CANARY = "sk-canary-0123456789abcdef"
@@ -76,7 +76,11 @@ def unbroken(world: World, folder: Path) -> Unbroken:
 
 
 def planned(reference: Unbroken, rng: random.Random) -> Break:
-    """Draw a boundary, which passing of it, and a fault."""
+    """Draw a boundary, which passing of it, and a fault; one in twelve stands behind another fault."""
+    if rng.random() < 1 / 12:
+        seam, first = rng.choice(sorted(BEHIND.items()))
+        call = rng.choice(sorted(name for name in reference.passed if name.startswith("call ")))
+        return Break(seam, 1, rng.choice(FAULTS["save"]), (call, first))
     seam = rng.choice(sorted(reference.passed))
     fault = rng.choice(FAULTS[seam.partition(" ")[0]])
     return Break(seam, rng.randint(1, reference.passed[seam]), fault)

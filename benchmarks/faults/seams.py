@@ -30,10 +30,15 @@ from langchain_core.messages import AIMessage
 from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.saver import FileSaver
 from autodata.checkpoints.sqlite_engine import SqliteEngine
+from autodata.models.faults import TimedOut
 from autodata.models.role_model import RoleModel
 from autodata.models.sending import Sender
 
-CALL = ("no connection", "error that repeats the key", "delay", "corrupted reply", "truncated reply")
+REFUSED, TIME_OUT = "refused", "time-out"
+CALL = (
+    *("no connection", "error that repeats the key", REFUSED, TIME_OUT, "delay"),
+    *("corrupted reply", "truncated reply"),
+)
 DISK = ("disk full", "disk failing")
 BEFORE, BETWEEN, AFTER = "SIGKILL before", "SIGKILL between", "SIGKILL after"
 CLOCK = ("clock back a day", "clock on a day")
@@ -50,6 +55,9 @@ FAULTS = {
 }
 """What can happen at a boundary of each sort."""
 
+BEHIND = {"save record_failure": REFUSED, "save record_unanswered": TIME_OUT}
+"""Boundaries that a session passes only behind a fault of a call."""
+
 SAVER = ("aput", "aput_writes", "adelete_thread", "akeep_rounds", "aprune")
 """The methods of the checkpoint saver that write, as the product calls them."""
 
@@ -63,6 +71,8 @@ class Break:
     seam: str
     count: int
     fault: str
+    behind: tuple[str, str] | None = None
+    """A boundary and a fault that come first, where only they lead to this one."""
 
     @property
     def kills(self) -> bool:
@@ -97,6 +107,8 @@ class Seams:
     next_commit: str = ""
     """What is to happen to the commit that a save leads to."""
     hit: bool = False
+    led: bool = False
+    """Whether what comes before the break has happened."""
     session: asyncio.Task[Any] | None = None
     """What a second Ctrl-C cancels."""
 
@@ -110,6 +122,9 @@ class Seams:
         """Note that a boundary is passed; return what is to happen there, empty for nothing."""
         self.passed[seam] += 1
         plan = self.planned
+        if plan is not None and plan.behind is not None and seam == plan.behind[0] and not self.led:
+            self.led = True
+            return plan.behind[1]
         if plan is None or self.hit or seam != plan.seam or self.passed[seam] != plan.count:
             return ""
         self.hit = True
@@ -164,10 +179,12 @@ def kill() -> None:
 Put = Callable[[Any, str, Callable[[Any], Any]], None]
 
 
-class KeyRepeated(Exception):
-    """What a server answers that refuses a key and repeats it."""
+class Answered(Exception):
+    """What a server answers that takes no request: 401 a key, which it repeats, 413 this very request."""
 
-    status_code = 401
+    def __init__(self, status_code: int, words: str) -> None:
+        super().__init__(words)
+        self.status_code = status_code
 
 
 def _calls(seams: Seams, put: Put) -> None:
@@ -189,7 +206,11 @@ def _calls(seams: Seams, put: Put) -> None:
                 raise ConnectionRefusedError("no connection")
             seams.note(sent=key, body=[messages, {name: str(value) for name, value in kwargs.items()}])
             if fault == "error that repeats the key":
-                raise KeyRepeated(f"Incorrect API key provided: {seams.canary}")
+                raise Answered(401, f"Incorrect API key provided: {seams.canary}")
+            if fault == REFUSED:
+                raise Answered(413, "request too large")
+            if fault == TIME_OUT:
+                raise TimedOut(self.settings.timeout, role)
             if fault == "delay":
                 for _ in range(50):
                     await asyncio.sleep(0)

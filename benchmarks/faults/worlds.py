@@ -35,7 +35,8 @@ from autodata.runner.run_folder import open_ledger
 
 KEY = "AUTODATA_FAULTS_KEY"
 """The variable whose value must be found nowhere."""
-EXPORT = "examples.jsonl"
+EXPORT, EXPORTED = "examples.jsonl", "examples"
+"""The exports of a run, a file and a folder."""
 FEEDBACK = "Ask about a cause."
 AT = "2026-01-01T00:00:00.000+00:00"
 
@@ -94,6 +95,7 @@ def plain(domain: str, *names: str, kind: type[RunConfig] = RunConfig, export: b
         stopped = await run_once(config, folder, documents)
         if export and not stopped:
             await export_run(folder, folder / EXPORT)
+            await export_run(folder, folder / EXPORTED, format_name="hf")
         return stopped
 
     return session
