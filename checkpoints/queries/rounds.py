@@ -35,7 +35,7 @@ _BEFORE: Mapping[str, str] = {
         for table in ("attempts", "verdicts", "labels")
     },
     "marks": "SELECT m.* FROM marks m JOIN attempts a USING (attempt_id) JOIN rounds r USING (round_id)"
-    " WHERE r.thread_id = :thread AND r.n < :before ORDER BY m.rowid",
+    " WHERE r.thread_id = :thread AND r.n < :before ORDER BY m.attempt_id, m.criterion",
     "calls": "SELECT * FROM calls WHERE thread_id = :thread AND n <= :n ORDER BY rowid",
 }
 
@@ -115,8 +115,10 @@ async def marks_of_examples(ledger: Reader) -> list[dict[str, Any]]:
 
 
 async def verdicts_of_round(ledger: Reader, round_id: str) -> list[dict[str, Any]]:
-    """Return a round's verdicts, the weak stage's first."""
-    return await ledger.read("SELECT * FROM verdicts WHERE round_id = ? ORDER BY stage = 'strong'", (round_id,))
+    """Return a round's verdicts, the weak stage's first, one over fresh attempts last."""
+    return await ledger.read(
+        "SELECT * FROM verdicts WHERE round_id = ? ORDER BY stage = 'confirm', stage = 'strong'", (round_id,)
+    )
 
 
 async def labels_of_round(ledger: Reader, round_id: str) -> list[dict[str, Any]]:

@@ -37,10 +37,12 @@ from autodata.checkpoints.writes.rounds import (
     Ruled,
     record_accepted,
     record_attempts,
+    record_confirmation,
     record_judgement,
     record_marks,
     record_opened,
     record_rejected,
+    record_stopping,
 )
 from autodata.checkpoints.writes.searches import (
     BegunIteration,
@@ -90,6 +92,7 @@ __all__ = [
     "record_begun",
     "record_call",
     "record_collected",
+    "record_confirmation",
     "record_copied_documents",
     "record_copied_rounds",
     "record_document",
@@ -118,6 +121,7 @@ __all__ = [
     "record_skipped",
     "record_splits",
     "record_status",
+    "record_stopping",
     "record_taken_in",
     "record_target",
     "record_taught",

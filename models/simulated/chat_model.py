@@ -31,7 +31,7 @@ from pydantic import Field, PrivateAttr
 
 from autodata.checkpoints.ids import digest
 from autodata.models.simulated import legal, optimizer, science, variety
-from autodata.models.simulated.fences import fenced
+from autodata.models.simulated.fences import fenced, named_by_text
 from autodata.models.simulated.rules import effects_on_review, effects_on_writing
 from autodata.models.simulated.world import (
     META_WORLD,
@@ -117,7 +117,9 @@ class SimulatedChatModel(BaseChatModel):
     def reply(self, turns: Sequence[Mapping[str, str]], seed: int) -> tuple[str, str]:
         """Return the reply's text and finish reason. Raises SimulatedError where the world injects one."""
         prompt = "\n\n".join(turn["content"] for turn in turns)
-        key = digest([[turn["content"] for turn in turns], seed, key_of(self.world), self.solver], 64)
+        key = digest(
+            [[named_by_text(turn["content"], "answer") for turn in turns], seed, key_of(self.world), self.solver], 64
+        )
         rng = random.Random(key)  # noqa: S311 - a reproducible world
         faults = self.world.faults
         if faults.outage:
@@ -133,7 +135,9 @@ class SimulatedChatModel(BaseChatModel):
             if cut < faults.truncated:
                 return "", "length"
             return ("" if cut < faults.truncated + faults.empty else self._solve(prompt, rng)), "stop"
-        text = json.dumps(_ROLES[schemas[-1]](self.world, prompt, rng), ensure_ascii=False)
+        noise = self.world.judge_noises.get(self.solver, self.world.judge_noise)
+        world = self.world if noise == self.world.judge_noise else self.world.model_copy(update={"judge_noise": noise})
+        text = json.dumps(_ROLES[schemas[-1]](world, prompt, rng), ensure_ascii=False)
         if malformed < faults.malformed:
             return (
                 (text[: len(text) // 2], "length")
@@ -216,11 +220,13 @@ def _rubric_review(world: World, prompt: str, rng: random.Random) -> dict[str, A
 
 
 def _rubric_marks(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
-    found = _LEVEL.search(_fenced(prompt).get("answer", ""))
+    answer = _fenced(prompt).get("answer", "")
+    found = _LEVEL.search(answer)
     logit = logit_of(float(found["p"]) if found else 0.02)
     marks = []
     for number, text, b in _CRITERION.findall(prompt):
-        met = draw_met(world, logit, float(b), text.startswith("Commits"), rng)
+        truth = random.Random(digest([answer, text])) if world.steady else None  # noqa: S311 - a reproducible world
+        met = draw_met(world, logit, float(b), text.startswith("Commits"), rng, truth)
         marks.append({"number": int(number), "reason": "simulated", "met": met})
     return {"marks": marks}
 
