@@ -14,6 +14,7 @@ from autodata.checkpoints.ids import attempt_id, canonical_json, digest, documen
 from autodata.checkpoints.ledger import Reader
 from autodata.checkpoints.queries.documents import document_ids
 from autodata.checkpoints.queries.soundness import leading_nowhere, marks_of, of_rounds, pages
+from autodata.checkpoints.writes.rounds import CONFIRMING
 from autodata.domains.acceptance.rubric_score import mean, rubric_score
 from autodata.jobs.check_problems import Problem, Repair
 
@@ -87,6 +88,7 @@ async def rounds(ledger: Reader) -> tuple[list[Problem], int, int]:
             found += _attempts(row, attempts[key], marks)
             found += _means(row, attempts[key], verdicts[key])
             found += _examples(row, attempts[key], examples[key])
+            found += _confirmed(row, verdicts[key], examples[key])
             made += len(attempts[key])
         looked += len(page)
     return found, looked, made
@@ -120,7 +122,9 @@ def _means(row: Row, attempts: Sequence[Row], verdicts: Sequence[Row]) -> Iterat
     real = {f"{stage}_mean": float(mean(of)) if of else None for stage, of in scores.items()}
     both = None not in real.values()
     real["gap"] = real["strong_mean"] - real["weak_mean"] if both else None  # type: ignore[operator] # both are there
-    for what, one in [("round", row), *(("verdict", verdict) for verdict in verdicts)]:
+    fresh = [verdict for verdict in verdicts if verdict["stage"] == CONFIRMING]
+    selecting = [verdict for verdict in verdicts if verdict["stage"] != CONFIRMING]
+    for what, one in [("round", row), *(("verdict", verdict) for verdict in selecting)]:
         for name in _MEANS:
             if one[name] is not None and attempts and (real[name] is None or not _equal(real[name], one[name])):
                 yield again(
@@ -129,7 +133,11 @@ def _means(row: Row, attempts: Sequence[Row], verdicts: Sequence[Row]) -> Iterat
                     f"{what} {row['round_id']}",
                     f"{name} is {one[name]:g}, its attempts come to {_shown(real[name])}",
                 )
-    for verdict in verdicts:
+    for verdict in fresh:  # of attempts that only the journal holds
+        if not _equal(verdict["strong_mean"] - verdict["weak_mean"], verdict["gap"]):
+            what = f"gap is {verdict['gap']:g}, its means are {verdict['weak_mean']:g} and {verdict['strong_mean']:g}"
+            yield again(row, "altered_mean", f"confirmation {row['round_id']}", what)
+    for verdict in selecting:
         there = sum(one["stage"] == verdict["stage"] for one in own)
         if attempts and verdict["made"] > there:
             what = f"{verdict['made']} attempts stood behind it, {there} are there"
@@ -147,6 +155,24 @@ def _examples(row: Row, attempts: Sequence[Row], examples: Sequence[Row]) -> Ite
             yield again(row, "altered_example", f"example {example['example_id']}", what)
 
 
+def _confirmed(row: Row, verdicts: Sequence[Row], examples: Sequence[Row]) -> Iterator[Problem]:
+    """Yield examples whose confirmed figures are not those of their round's confirmation."""
+    fresh = next((verdict for verdict in verdicts if verdict["stage"] == CONFIRMING), None)
+    for example in examples:
+        content = _json(example["example"])
+        stated = content.get("confirmed") if isinstance(content, dict) else None
+        figures = [None if stated is None else _number(stated.get(name)) for name in _MEANS]
+        real = [None if fresh is None else fresh[name] for name in _MEANS]
+        if not all(_same(one, other) for one, other in zip(figures, real, strict=True)):
+            what = "its confirmed figures are not its round's"
+            yield again(row, "altered_example", f"example {example['example_id']}", what)
+
+
+def _number(value: object) -> float | None:
+    fraction = _fraction(value)
+    return None if fraction is None else float(fraction)
+
+
 def _differs(row: Row, attempts: Sequence[Row], example: Row) -> Iterator[str]:
     """Yield where an example is not what its round says."""
     content = _json(example["example"])
@@ -162,8 +188,7 @@ def _differs(row: Row, attempts: Sequence[Row], example: Row) -> Iterator[str]:
     ):
         yield "its candidate is not its round's"
     for name in _MEANS:
-        stated = None if content.get(name) is None else _fraction(content[name])
-        if not _same(example[name], row[name]) or not _same(None if stated is None else float(stated), example[name]):
+        if not _same(example[name], row[name]) or not _same(_number(content.get(name)), example[name]):
             yield f"its {name} is not its round's"
     for stage in ("weak", "strong"):
         own = [

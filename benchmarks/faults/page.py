@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.faults.breaks import BEHIND
 from benchmarks.faults.scenarios import Outcome
-from benchmarks.faults.seams import BEHIND
 from benchmarks.page import DOCS, put
 
 PAGE = DOCS / "reliability.md"

@@ -22,7 +22,8 @@ from typing import Any
 from autodata.checkpoints.errors import AutodataError, UserError
 from autodata.checkpoints.schema import TABLES
 from autodata.jobs.check import check_run
-from benchmarks.faults.seams import BEHIND, FAULTS, Break, Seams
+from benchmarks.faults.breaks import BEHIND, FAULTS, Break
+from benchmarks.faults.seams import Seams
 from benchmarks.faults.worlds import EXPORT, KEY, World
 
 CANARY = "sk-canary-0123456789abcdef"

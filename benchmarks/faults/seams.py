@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import errno
 import json
 import os
 import random
-import signal
 import sqlite3
 import sys
 import time
@@ -33,64 +31,22 @@ from autodata.checkpoints.sqlite_engine import SqliteEngine
 from autodata.models.faults import TimedOut
 from autodata.models.role_model import RoleModel
 from autodata.models.sending import Sender
-
-REFUSED, TIME_OUT = "refused", "time-out"
-CALL = (
-    *("no connection", "error that repeats the key", REFUSED, TIME_OUT, "delay"),
-    *("corrupted reply", "truncated reply"),
+from benchmarks.faults.breaks import (
+    AFTER,
+    BEFORE,
+    BETWEEN,
+    CLOCK,
+    DISK,
+    REFUSED,
+    SAVER,
+    TIME_OUT,
+    Break,
+    Clock,
+    kill,
 )
-DISK = ("disk full", "disk failing")
-BEFORE, BETWEEN, AFTER = "SIGKILL before", "SIGKILL between", "SIGKILL after"
-CLOCK = ("clock back a day", "clock on a day")
-FAULTS = {
-    "call": (*CALL, *CLOCK, "cancel", BEFORE, AFTER),
-    "save": (*DISK, *CLOCK, "delay", "cancel", BEFORE, AFTER),
-    "carry": (*CLOCK, BEFORE, AFTER),
-    "commit": (*DISK, "delay", BEFORE, BETWEEN, AFTER),
-    "checkpoint": (*DISK, *CLOCK, "delay", "cancel", BEFORE, AFTER),
-    "write": (*DISK, "half written", BEFORE, BETWEEN, AFTER),
-    "rename": (*DISK, BEFORE, AFTER),
-    "fsync": (*DISK, BEFORE, AFTER),
-    "open": (*DISK, BEFORE),
-}
-"""What can happen at a boundary of each sort."""
-
-BEHIND = {"save record_failure": REFUSED, "save record_unanswered": TIME_OUT}
-"""Boundaries that a session passes only behind a fault of a call."""
-
-SAVER = ("aput", "aput_writes", "adelete_thread", "akeep_rounds", "aprune")
-"""The methods of the checkpoint saver that write, as the product calls them."""
+from benchmarks.faults.seams_files import put_files
 
 _CALL: contextvars.ContextVar[str] = contextvars.ContextVar("call")
-
-
-@dataclass(frozen=True)
-class Break:
-    """Where a session is broken: at the `count`th passing of a boundary, from 1, and by what."""
-
-    seam: str
-    count: int
-    fault: str
-    behind: tuple[str, str] | None = None
-    """A boundary and a fault that come first, where only they lead to this one."""
-
-    @property
-    def kills(self) -> bool:
-        """Whether it ends the process."""
-        return self.fault.startswith("SIGKILL")
-
-
-@dataclass
-class Clock:
-    """A wall clock that jumps, and with it the monotonic one, which never goes back."""
-
-    wall: float = 0.0
-    monotonic: float = 0.0
-
-    def jump(self, fault: str) -> None:
-        """Jump by a day; a machine that was asleep for an hour has a monotonic clock that went on."""
-        self.wall += -86400 if "back" in fault else 86400
-        self.monotonic += 3600
 
 
 @dataclass
@@ -163,17 +119,12 @@ class Seams:
             _ledger(self, put)
             for method in SAVER:
                 put(FileSaver, method, lambda original, name=method: _checkpoint(self, name, original))
-            _files(self, put)
+            put_files(self, put)
             _clocks(self, put)
             yield
         finally:
             for step in reversed(undo):
                 step()
-
-
-def kill() -> None:
-    """End this process as the kernel does."""
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 Put = Callable[[Any, str, Callable[[Any], Any]], None]
@@ -339,84 +290,6 @@ def _checkpoint(seams: Seams, name: str, original: Any) -> Any:
         return result
 
     return checkpointing
-
-
-def _os_error(fault: str) -> OSError:
-    number = errno.ENOSPC if fault == "disk full" else errno.EIO
-    return OSError(number, os.strerror(number))
-
-
-def _files(seams: Seams, put: Put) -> None:
-    """Files of the folder: written whole, renamed, flushed, opened to be written."""
-
-    def inside(path: Any) -> bool:
-        return str(path).startswith(str(seams.root))
-
-    def write(original: Any) -> Any:
-        def writing(self: Path, data: Any, *args: Any, **kwargs: Any) -> Any:
-            if not inside(self):
-                return original(self, data, *args, **kwargs)
-            fault = seams.at(f"write {named(self)}")
-            seams.general(fault)
-            if fault in {*DISK, "half written", BETWEEN}:
-                original(self, data[: len(data) // 2], *args, **kwargs)
-                if fault == BETWEEN:
-                    kill()
-                raise _os_error("disk full" if fault == "half written" else fault)
-            result = original(self, data, *args, **kwargs)
-            if fault == AFTER:
-                kill()
-            return result
-
-        return writing
-
-    def move(original: Any) -> Any:
-        def moving(self: Path, target: Any) -> Any:
-            fault = seams.at(f"rename {named(self)}") if inside(self) else ""
-            seams.general(fault)
-            if fault in DISK:
-                raise _os_error(fault)
-            result = original(self, target)
-            if fault == AFTER:
-                kill()
-            return result
-
-        return moving
-
-    def flush(original: Any) -> Any:
-        def flushing(file: int) -> None:
-            fault = seams.at("fsync") if inside(os.readlink(f"/proc/self/fd/{file}")) else ""
-            seams.general(fault)
-            if fault in DISK:
-                raise _os_error(fault)
-            original(file)
-            if fault == AFTER:
-                kill()
-
-        return flushing
-
-    def opened(original: Any) -> Any:
-        def opening(self: Path, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
-            writes = inside(self) and set(mode) & set("wax+")
-            fault = seams.at(f"open {named(self)}") if writes else ""
-            seams.general(fault)
-            if fault in DISK:
-                raise _os_error(fault)
-            return original(self, mode, *args, **kwargs)
-
-        return opening
-
-    put(Path, "write_bytes", write)
-    put(Path, "write_text", write)
-    put(Path, "replace", move)
-    put(Path, "rename", move)
-    put(Path, "open", opened)
-    put(os, "fsync", flush)
-
-
-def named(path: Path) -> str:
-    """Return a file's name without what is of this process alone."""
-    return path.name.replace(str(os.getpid()), "PID")
 
 
 def _clocks(seams: Seams, put: Put) -> None:

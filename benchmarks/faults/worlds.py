@@ -214,8 +214,16 @@ _TAUGHT = {
     "lessons": {"enabled": True, "batch": 1},
 }
 
+_TRUSTED = {
+    "confirm": {"attempts": 1},
+    "checks": {"canaries": "always", "closed_context": True},
+    "judges": {"asks": 2},
+    "max_rounds": 1,
+}
+
 WORLDS: Sequence[World] = (
     World("run of domain cs, with its export", plain("cs", "write-ahead", "harmonic", export=True)),
+    World("run with confirmed gaps, canaries and two judges", plain("cs", "write-ahead", "harmonic", **_TRUSTED)),
     World("run of domain facts", plain("facts", "write-ahead", "concrete")),
     World("run of domain legal", plain("legal", "write-ahead", max_rounds=1)),
     World("run of domain science", plain("science", "write-ahead", "concrete", max_rounds=1)),
