@@ -33,6 +33,7 @@ from autodata.graphs.self_instruct import build_self_instruct, steps_for
 from autodata.models.call import CallSite
 from autodata.models.caller import Reply
 from autodata.models.endpoint import Endpoint
+from autodata.models.known_secrets import without_secrets
 from autodata.models.local.serving import Progress
 from autodata.nodes.adaptive import AdaptiveStopping
 from autodata.nodes.context import NOTHING, Context, Services
@@ -319,8 +320,8 @@ class Runner:
         document_id, epoch = row["document_id"], row["epoch"] + (row["status"] == DocumentStatus.ERRORED)
         known = isinstance(error, InfrastructureError)
         kind = error.kind if isinstance(error, InfrastructureError) else "defect"
-        message = str(error) if known else "".join(traceback.format_exception(error))
-        brief = " ".join(str(error).split())[:300] or type(error).__name__
+        message = without_secrets(str(error) if known else "".join(traceback.format_exception(error)))
+        brief = " ".join(without_secrets(str(error)).split())[:300] or type(error).__name__
         line = f"{row['name']}: {kind}: {brief}"
         # Noted before anything is waited for: whoever finds the endpoint down meanwhile must know of this document.
         self.outcome.errored.append(line)

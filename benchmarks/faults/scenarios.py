@@ -26,7 +26,7 @@ from benchmarks.faults.breaks import BEHIND, FAULTS, Break
 from benchmarks.faults.seams import Seams
 from benchmarks.faults.worlds import EXPORT, KEY, World
 
-CANARY = "sk-canary-0123456789abcdef"
+CANARY = "Qm7xv2Rk9LtW4pZc"
 """The key that must be found nowhere."""
 MOST_SESSIONS = 6
 _TIMES = frozenset({"latency_s", "created_at", "ended_at"})

@@ -159,7 +159,7 @@ def _calls(seams: Seams, put: Put) -> None:
             if fault == "error that repeats the key":
                 raise Answered(401, f"Incorrect API key provided: {seams.canary}")
             if fault == REFUSED:
-                raise Answered(413, "request too large")
+                raise Answered(413, f"request too large for {seams.canary}")
             if fault == TIME_OUT:
                 raise TimedOut(self.settings.timeout, role)
             if fault == "delay":
