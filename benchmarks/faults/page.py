@@ -6,13 +6,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from autodata.jobs.check_problems import KINDS
 from benchmarks.faults.breaks import BEHIND
 from benchmarks.faults.scenarios import Outcome
 from benchmarks.page import DOCS, put
 
 PAGE = DOCS / "reliability.md"
 RESULTS = DOCS / "faults.json"
-PART = "faults"
+PART, CHECKED = "faults", "check kinds"
+"""The parts of the page."""
 
 
 def summary(outcomes: Sequence[Outcome], seams: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
@@ -79,6 +81,13 @@ def _table(broken: Mapping[str, Mapping[str, int]]) -> list[str]:
     return head + rows
 
 
+def kinds() -> str:
+    """Return the table of what `autodata check` finds."""
+    rows = [f"| `{kind}` | {meaning} |" for kind, meaning in KINDS.items()]
+    return "\n".join(["| problem | what it means |", "|---|---|", *rows]) + "\n"
+
+
 def write_section(results: Mapping[str, Any]) -> None:
-    """Write the section into the page."""
-    PAGE.write_text(put(PART, section(results), PAGE.read_text("utf-8")), "utf-8")
+    """Write both parts into the page."""
+    page = put(PART, section(results), PAGE.read_text("utf-8"))
+    PAGE.write_text(put(CHECKED, kinds(), page), "utf-8")

@@ -46,6 +46,8 @@ class Unbroken:
     world: World
     passed: Mapping[str, int]
     tables: Rows
+    fork: Rows
+    """Of the fork that it made, empty without one."""
     export: bytes
 
 
@@ -73,7 +75,7 @@ def unbroken(world: World, folder: Path) -> Unbroken:
     stopped = asyncio.run(seams.run(world.session))
     if stopped:
         raise RuntimeError(f"{world.name}: {stopped}")
-    return Unbroken(world, dict(seams.passed), read_tables(folder / "run"), _export(folder))
+    return Unbroken(world, dict(seams.passed), read_tables(folder / "run"), _fork(folder), _export(folder))
 
 
 def planned(reference: Unbroken, rng: random.Random) -> Break:
@@ -188,8 +190,11 @@ def _see_results(found: Outcome, reference: Unbroken, folder: Path, plan: Break)
     touched = _touched(tables, plan)
     if touched and not reference.world.apart:
         return
-    for table, rows in _differences(reference, tables, touched).items():
+    free = reference.world.uncompared
+    for table, rows in _differences(reference.tables, tables, touched, free).items():
         found.violations.append(f"{table} differs from the unbroken run: {rows}")
+    for table, rows in _differences(reference.fork, _fork(folder), touched, free).items():
+        found.violations.append(f"{table} of the fork differs from the unbroken run's: {rows}")
     if not touched and _export(folder) != reference.export:
         found.violations.append("the export differs from the unbroken run's")
 
@@ -202,12 +207,12 @@ def _touched(tables: Rows, plan: Break) -> set[str]:
     return epochs
 
 
-def _differences(reference: Unbroken, tables: Rows, touched: set[str]) -> dict[str, str]:
+def _differences(reference: Rows, tables: Rows, touched: set[str], free: frozenset[str]) -> dict[str, str]:
     found = {}
-    for name, expected in reference.tables.items():
-        if name in _OF_FAULTS or name in reference.world.uncompared:
+    for name, expected in reference.items():
+        if name in _OF_FAULTS or name in free:
             continue
-        own, theirs = (_comparable(name, rows, touched) for rows in (tables[name], expected))
+        own, theirs = (_comparable(name, rows, touched) for rows in (tables.get(name, []), expected))
         if own != theirs:
             more, fewer = own - theirs, theirs - own
             found[name] = f"{len(more)} more, {len(fewer)} fewer, for instance {str([*more, *fewer][0])[:300]}"
@@ -220,7 +225,7 @@ def _comparable(name: str, rows: Sequence[Mapping[str, Any]], touched: set[str])
     for row in rows:
         if touched and (name not in {"documents", "rounds", "examples", "calls"} or row["document_id"] in touched):
             continue
-        if name == "meta" and str(row["key"]).startswith(("endpoint:", "run_")):
+        if name == "meta" and str(row["key"]).startswith(("endpoint:", "run_", "fork_")):
             continue
         kept = {column: value for column, value in row.items() if column not in _TIMES and (name, column) not in _FREE}
         shown.add(json.dumps(kept, sort_keys=True))
@@ -232,6 +237,13 @@ def read_tables(run: Path) -> Rows:
     with closing(sqlite3.connect(f"file:{run / 'run.db'}?mode=ro", uri=True)) as file:
         file.row_factory = sqlite3.Row
         return {name: [dict(row) for row in file.execute(f'SELECT * FROM "{name}"')] for name in TABLES}
+
+
+def _fork(folder: Path) -> Rows:
+    """Return the tables of the latest fork that was begun: one whose making was cut off has no document to work on."""
+    forks = sorted((folder / "run" / "forks").glob("*/run.db"), key=lambda path: int(path.parent.name), reverse=True)
+    begun = (tables for path in forks if (tables := read_tables(path.parent))["rounds"])
+    return next((tables for tables in begun if any(row["status"] != "skipped" for row in tables["documents"])), {})
 
 
 def _journal(run: Path) -> set[str]:
