@@ -49,7 +49,7 @@ def side_by_side(
         if pid == 0:
             code = 1
             try:
-                _share([*seeds][job::jobs], known, room, last, room / f"outcomes-{job}.json")
+                _share(seeds[job::jobs], known, room, last, room / f"outcomes-{job}.json")
                 code = 0
             except BaseException:  # noqa: BLE001 - printed, and then the process ends
                 traceback.print_exc()
@@ -60,7 +60,12 @@ def side_by_side(
     if failed:
         raise RuntimeError(f"{len(failed)} of {jobs} processes failed")
     found = [Outcome(**one) for job in range(jobs) for one in json.loads((room / f"outcomes-{job}.json").read_text())]
-    return sorted(found, key=lambda one: one.seed)
+    return found
+
+
+def _kept(file: Path | None) -> list[Outcome]:
+    """Return the outcomes that a file holds, none where there is none."""
+    return [Outcome(**one) for one in json.loads(file.read_text("utf-8"))] if file and file.exists() else []
 
 
 def _share(seeds: Sequence[int], known: Sequence[Unbroken], room: Path, last: float | None, out: Path) -> None:
@@ -82,7 +87,9 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="processes that share the scenarios")
     parser.add_argument("--list", action="store_true", help="print the boundaries, and break nothing")
     parser.add_argument("--write", action="store_true", help="write docs/reliability.md and docs/faults.json")
-    parser.add_argument("--json", type=Path, default=None, help="write the outcomes to this file")
+    parser.add_argument(
+        "--json", type=Path, default=None, help="keep outcomes in this file; seeds in it are not run again"
+    )
     options = parser.parse_args()
     os.environ[KEY] = CANARY
     place = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
@@ -92,9 +99,16 @@ def main() -> None:
         if options.list:
             sys.stdout.write("\n".join(sorted({seam for passed in seams.values() for seam in passed})) + "\n")
             return
-        seeds = range(options.seed, options.seed + options.scenarios)
+        before = _kept(options.json)
+        seeds = [
+            seed
+            for seed in range(options.seed, options.seed + options.scenarios)
+            if all(seed != one.seed for one in before)
+        ]
         last = None if options.seconds is None else time.monotonic() + options.seconds
-        outcomes = side_by_side(seeds, known, Path(room), last, options.jobs)
+        outcomes = sorted(
+            [*before, *side_by_side(seeds, known, Path(room), last, options.jobs)], key=lambda one: one.seed
+        )
     results = summary(outcomes, seams)
     if options.json:
         options.json.write_text(json.dumps([asdict(one) for one in outcomes]), "utf-8")

@@ -187,13 +187,14 @@ def _see_results(found: Outcome, reference: Unbroken, folder: Path, plan: Break)
         for row in tables[table]:
             if row["status"] not in ends and not (search and table == "documents"):
                 found.violations.append(f"{table}: {row['document_id']} is {row['status']}")
-    touched = _touched(tables, plan)
+    fork = _fork(folder)
+    touched = _touched(tables, plan) | (_touched(fork, plan) if fork else set())
     if touched and not reference.world.apart:
         return
     free = reference.world.uncompared
     for table, rows in _differences(reference.tables, tables, touched, free).items():
         found.violations.append(f"{table} differs from the unbroken run: {rows}")
-    for table, rows in _differences(reference.fork, _fork(folder), touched, free).items():
+    for table, rows in _differences(reference.fork, fork, touched, free).items():
         found.violations.append(f"{table} of the fork differs from the unbroken run's: {rows}")
     if not touched and _export(folder) != reference.export:
         found.violations.append("the export differs from the unbroken run's")
