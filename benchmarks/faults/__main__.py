@@ -59,8 +59,7 @@ def side_by_side(
     failed = [pid for pid in children if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])]
     if failed:
         raise RuntimeError(f"{len(failed)} of {jobs} processes failed")
-    found = [Outcome(**one) for job in range(jobs) for one in json.loads((room / f"outcomes-{job}.json").read_text())]
-    return found
+    return [Outcome(**one) for job in range(jobs) for one in json.loads((room / f"outcomes-{job}.json").read_text())]
 
 
 def _kept(file: Path | None) -> list[Outcome]:
