@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # What one stage or worker has compiled, the next need not compile again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo studio test slow check lint types e2e kill exports exports-small browser wheel docs tables bench golden lock clean
+.PHONY: help demo studio test slow check lint types e2e kill exports exports-small browser wheel docs tables bench faults golden lock clean
 
 help:
 	@echo "make demo   the main job on a real model, no key, no server"
@@ -14,9 +14,10 @@ help:
 	@echo "make test   unit and graph tests, in under a minute"
 	@echo "make slow   the unit and graph tests that take long, and every property on all its examples"
 	@echo "make bench  processor time a call and a run's time against the least, into docs/benchmarks.md"
+	@echo "make faults runs broken at every boundary by seed, of which CI runs a part"
 	@echo "make exports the exports, read and used by the libraries that they are for"
 	@echo "make browser the report in a headless Chromium, which it installs where it can"
-	@echo "make check  all that CI runs: tests, lint, types, slow tests, end-to-end tests, kill tests"
+	@echo "make check  all that CI runs: tests, lint, types, slow tests, end-to-end tests, kill tests, faults"
 
 # uv where present, else venv + pip; both from the one lock file, which is whole: nothing is resolved.
 $(READY): requirements.lock pyproject.toml
@@ -102,7 +103,7 @@ browser: $(READY)
 	  { echo "make browser needs Chromium or Chrome: install one" >&2; exit 1; }
 	$(RUN) -m pytest tests/browser
 
-check: test lint types slow e2e kill
+check: test lint types slow e2e kill faults
 
 # The generated parts of docs; tests/unit/test_docs.py, test_api.py and test_metrics.py say when they are out of date.
 docs: $(READY)
@@ -123,6 +124,12 @@ tables: $(READY)
 # What a call costs and how close a run comes to the least time, into docs/benchmarks.md: ten minutes of an idle machine.
 bench: $(READY)
 	$(RUN) -m benchmarks.calls
+
+# Runs broken at every boundary by seed. All thousand, into docs/reliability.md: a quarter of an hour of two cores, by
+# `.venv/bin/python -m benchmarks.faults --scenarios 1000 --jobs 2 --write`.
+FAULTS ?= 45
+faults: $(READY)
+	$(RUN) -m benchmarks.faults --scenarios 1000 --seed 10000 --seconds $(FAULTS) --jobs 2
 
 # The recorded runs and served schemas in tests/golden; tests/graph/test_golden.py and test_schemas.py say when a prompt
 # or a schema is no longer the recorded one. What is printed of the run folders in tests/golden/run_folder is written anew

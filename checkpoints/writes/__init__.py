@@ -18,6 +18,7 @@ from autodata.checkpoints.writes.documents import (
     record_status,
     record_taken_in,
     record_trials,
+    record_walked_again,
 )
 from autodata.checkpoints.writes.forks import (
     Fork,
@@ -130,4 +131,5 @@ __all__ = [
     "record_trials",
     "record_unanswered",
     "record_walked",
+    "record_walked_again",
 ]

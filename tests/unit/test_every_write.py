@@ -90,6 +90,10 @@ WRITES: dict[str, tuple[Callable[[Any], Awaitable[None]], Expected]] = {
         lambda s: writes.record_reopened(s, ["d", "e"]),
         {"documents": [{"document_id": name, "status": "pending", "status_reason": ""} for name in ("d", "e")]},
     ),
+    "record_walked_again": (
+        lambda s: writes.record_walked_again(s, ["d", "e"]),
+        {"documents": [{"document_id": name, "status": "pending", "settled": 0} for name in ("d", "e")]},
+    ),
     "record_settled": (
         lambda s: writes.record_settled(s, "d"),
         {"documents": [{"document_id": "d", "settled": 1, "status": "errored"}]},
