@@ -22,8 +22,7 @@ from benchmarks.teaching.decoder import STRONG, WEAK
 from benchmarks.teaching.summary import summed, write
 
 TINY = Scale(
-    documents=6,
-    examples=2,
+    examples=8,
     steps=2,
     held=4,
     curve=2,

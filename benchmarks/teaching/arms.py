@@ -30,13 +30,14 @@ GRPO: Mapping[str, Sequence[str]] = {**{name: [name] for name in MADE}, "both": 
 """Arm -> whose examples it is trained on."""
 SFT = ("one-shot", "agentic", "both")
 SECOND = "second generation"
+SPARE = 4
+"""Examples made beyond those needed, for questions that are held out or asked twice."""
 
 
 @dataclass(frozen=True)
 class Scale:
     """How much of everything."""
 
-    documents: int = 64
     examples: int = 48
     steps: int = 60
     held: int = 64
@@ -86,8 +87,7 @@ def held_out(folder: Path, scale: Scale) -> dict[str, list[Asked]]:
     if not done.exists():
         weak, strong, found = load(folder / "weak"), load(folder / "strong"), {}
         for name, arm in (("one-shot", "one-shot"), ("accepted", "agentic")):
-            documents = max(4, round(scale.held * 1.5))
-            make(folder / "held" / arm, scale.gate(arm), weak, strong, seed=HELD, documents=documents)
+            make(folder / "held" / arm, scale.gate(arm), weak, strong, seed=HELD, wanted=scale.held + SPARE)
             found[name] = examples_of(folder / "held" / arm / "run")[: scale.held]
         rng = random.Random(HELD)
         new = [problem(rng.choice(NEW), rng.randint(1, 6), rng) for _ in range(2 * scale.held)]
@@ -138,7 +138,7 @@ def seed_of(folder: Path, scale: Scale, seed: int, said: Callable[[str], None] =
         place.said("base measured")
     for name in MADE:
         weak, strong = load(folder / "weak"), load(folder / "strong")
-        made = make(place.own / name, scale.gate(name), weak, strong, seed=seed, documents=scale.documents)
+        made = make(place.own / name, scale.gate(name), weak, strong, seed=seed, wanted=scale.examples + SPARE)
         place.said(f"{name}: {made}")
     for name, data in GRPO.items():
         _arm(place, "grpo", name, folder / "weak", data)
@@ -152,9 +152,8 @@ def _second(place: Place) -> None:
     trained = place.own / "agentic" / "model"
     weak, strong = load(trained), load(place.folder / "strong")
     seed = place.seed + 1000  # other documents than those of the first generation
-    made = make(
-        place.own / SECOND, place.scale.gate("agentic"), weak, strong, seed=seed, documents=2 * place.scale.documents
-    )
+    wanted = place.scale.examples + SPARE
+    made = make(place.own / SECOND, place.scale.gate("agentic"), weak, strong, seed=seed, wanted=wanted)
     place.said(f"{SECOND}: {made}")
     _arm(place, "grpo", SECOND, trained, [SECOND])
 

@@ -12,13 +12,15 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from torch.nn.functional import cross_entropy
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, set_seed
 
-from benchmarks.teaching.problems import LEVELS, NEW, TRAINED, problem
+from benchmarks.teaching.problems import LEVELS, MOST, NEW, TRAINED, problem
 
 RATE = 3e-3
 """Highest learning rate of training from scratch."""
-BUDGET = 40
+BUDGET = 22
 """Tokens of an answer at most, its end included."""
-SIGNS = ["<pad>", "<eos>", "<ask>", "Answer: ", "\n", *"0123456789ax+-*/()=,?"]
+LONG_FITS = 3
+"""The highest level at which long working fits the budget."""
+SIGNS = ["<pad>", "<eos>", "<ask>", "Answer: ", "\n", *"0123456789ax+-*/()=,?", *(f"{n}a" for n in range(1, MOST + 1))]
 PAD, EOS = 0, 1
 TEMPLATE = (
     "{% for m in messages %}{{ m['content'] }}{{ '<ask>' if m['role'] == 'user' else '<eos>' }}{% endfor %}"
@@ -40,14 +42,14 @@ class Size:
     """Whether half of the working is long at every level, or only where it fits the budget."""
 
 
-WEAK = Size(width=64, layers=2, steps=1500, batch=48, levels=(25, 25, 20, 12, 8, 5, 3, 2), long=True)
-STRONG = Size(width=80, layers=3, steps=2500, batch=48, levels=(1,) * 8, long=False)
+WEAK = Size(width=64, layers=2, steps=1500, batch=64, levels=(25, 25, 20, 12, 8, 5, 3, 2), long=True)
+STRONG = Size(width=80, layers=3, steps=2500, batch=64, levels=(1,) * 8, long=False)
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
-    """Return the tokenizer of all decoders: one token a sign, but for the mark of an answer."""
+    """Return the tokenizer of all decoders: one token a sign, and one a multiple of `a` and the mark of an answer."""
     raw = Tokenizer(models.WordLevel({sign: n for n, sign in enumerate(SIGNS)}, unk_token="<pad>"))
-    raw.pre_tokenizer = pre_tokenizers.Split(Regex(r"Answer: |[\s\S]"), "isolated")
+    raw.pre_tokenizer = pre_tokenizers.Split(Regex(r"Answer: |\d+a|[\s\S]"), "isolated")
     raw.decoder = decoders.Fuse()
     named = {"pad_token": "<pad>", "eos_token": "<eos>", "additional_special_tokens": ["<ask>"]}
     made = PreTrainedTokenizerFast(tokenizer_object=raw, padding_side="left", **named)
@@ -69,7 +71,7 @@ def corpus(size: Size, rng: random.Random) -> Iterator[tuple[str, str]]:
     while True:
         one = problem(rng.choice(families), rng.choices(LEVELS, size.levels)[0], rng)
         text = one.working(long=rng.random() < 0.5)
-        if not size.long and len(text) - len("Answer: ") + 2 > BUDGET:
+        if not size.long and one.level > LONG_FITS:
             text = one.working(long=False)
         yield one.question, text
 

@@ -18,6 +18,9 @@ from benchmarks.teaching.solver import Solver
 
 SHEETS = Path(__file__).parent / "sheets"
 ROUNDS = 12
+SIDE_BY_SIDE = 64
+"""Documents in work at once."""
+MOST_DOCUMENTS = 600
 GATES: Mapping[str, Any] = {
     "agentic": "paper",
     "gate too easy": {"weak_mean": [">= 0.75"], "strong_mean": [">= 0.65"]},
@@ -41,11 +44,14 @@ class Made:
 
 
 def make(
-    folder: Path, acceptance: Any, weak: LlamaForCausalLM, strong: LlamaForCausalLM, *, seed: int, documents: int
+    folder: Path, acceptance: Any, weak: LlamaForCausalLM, strong: LlamaForCausalLM, *, seed: int, wanted: int
 ) -> Made:
     """Make examples in a run folder, by the loop, or where `acceptance` is None by the baseline, and export them.
 
-    `folder` gets `run`, `trl-grpo`, `messages` and `made.json`; where the last stands there already nothing is done.
+    Every document that was begun is ended, and more are taken until there are `wanted` examples: so which they are does
+    not depend on what was quick. `folder` gets `run`, `trl-grpo`, `messages` and `made.json`; where the last stands
+    there already nothing is done.
+    Raises RuntimeError where MOST_DOCUMENTS do not give enough.
     """
     done = folder / "made.json"
     if done.exists():
@@ -53,7 +59,7 @@ def make(
     values = {
         "domain": str(SHEETS),
         "seed": seed,
-        "concurrency": documents,
+        "concurrency": SIDE_BY_SIDE,
         "checkpoints": {"keep": "none"},
         "tracing": {"local": False},
     }
@@ -67,10 +73,13 @@ def make(
     config = RunConfig.model_validate({**values, **loop})
     if acceptance is None:
         config = BaselineConfig.of(config)
-    began = time.process_time()
-    result = generate(
-        sheets(seed, documents), models=models, out=folder / "run", config=config, progress=False
-    ).raise_for_status()
+    began, documents, result = time.process_time(), 0, None
+    while result is None or len(result) < wanted:
+        if documents >= MOST_DOCUMENTS:
+            raise RuntimeError(f"{folder}: {documents} documents gave {len(result or ())} examples of {wanted}")
+        documents += max(8, wanted // 2) if documents else wanted
+        given = sheets(seed, documents)
+        result = generate(given, models=models, out=folder / "run", config=config, progress=False).raise_for_status()
     spent = time.process_time() - began
     for form in ("trl-grpo", "messages"):
         result.export(folder / form, format=form)

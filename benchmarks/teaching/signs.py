@@ -13,6 +13,9 @@ BOTH_SETS = ("one-shot", "accepted")
 REPAIRED = (0.35, 0.75)
 """Where the share of repaired truncation must lie for the third sign: about half (docs/teaching-plan.md)."""
 
+_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
+"""Student's t at 97.5 %, by degrees of freedom from 1: the forecast's approximation is too small for few."""
+
 Tables = Mapping[str, Any]
 
 
@@ -39,8 +42,10 @@ class Estimate:
 def estimate(values: Sequence[float]) -> Estimate:
     """Return the mean of all seeds' values, with Student's t at 95 %."""
     count = len(values)
-    half = students_t(0.975, count - 1) * stdev(values) / count**0.5 if count > 1 else None
-    return Estimate(mean(values), half)
+    if count == 1:
+        return Estimate(values[0], None)
+    t = _T[count - 2] if count - 1 <= len(_T) else students_t(0.975, count - 1)
+    return Estimate(mean(values), t * stdev(values) / count**0.5)
 
 
 def over_seeds(tables: Tables, value: Callable[[str], float]) -> Estimate:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, load_dataset
+from datasets import Dataset
+from pyarrow.parquet import read_table
 from transformers import LlamaForCausalLM, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
 
@@ -45,12 +46,20 @@ def rows(folders: Sequence[Path], form: str, count: int, without: frozenset[str]
     """
     found: list[dict[str, Any]] = []
     for folder in folders:
-        data = load_dataset(str(folder / form), split="train")
-        kept = [row for row in data if _question(row) not in without]
+        kept = [row for row in _exported(folder / form) if _question(row) not in without]
         if len(kept) < count:
             raise ValueError(f"{folder}: {len(kept)} examples, {count} are needed: take more documents")
         found += kept[:count]
     return found
+
+
+def _exported(folder: Path) -> list[dict[str, Any]]:
+    """Return the rows of an export as they are now: `load_dataset` may give those of an earlier one, from its cache."""
+    chats = folder / "train.jsonl"
+    if chats.exists():
+        return [json.loads(line) for line in chats.read_text("utf-8").splitlines()]
+    (path,) = (folder / "data").glob("train-*.parquet")
+    return read_table(path).to_pylist()
 
 
 def _question(row: Mapping[str, Any]) -> str:
@@ -60,7 +69,7 @@ def _question(row: Mapping[str, Any]) -> str:
 def grpo(
     base: LlamaForCausalLM, data: Sequence[Mapping[str, Any]], scorer: Path, *, seed: int, steps: int, look: Looked
 ) -> tuple[LlamaForCausalLM, list[dict[str, float]]]:
-    """Train a copy of the base by GRPO; return it with its curve.
+    """Train a model by GRPO; return it with its curve.
 
     `scorer` is the trl-grpo export whose scoring is the reward.
     """
@@ -92,14 +101,13 @@ def grpo(
         processing_class=tokenizer(),
         callbacks=[curve],
     )
-    trainer.train()
-    return base.eval(), curve.points
+    return _trained(trainer, base, steps), curve.points
 
 
 def sft(
     base: LlamaForCausalLM, data: Sequence[Mapping[str, Any]], *, seed: int, steps: int, look: Looked
 ) -> tuple[LlamaForCausalLM, list[dict[str, float]]]:
-    """Train a copy of the base on chats; return it with its curve."""
+    """Train a model on chats; return it with its curve."""
     # A prompt apart from its answer: only the answer is learned.
     chats = [{"prompt": row["messages"][:1], "completion": row["messages"][1:]} for row in data]
     settings = SFTConfig(**_common(seed, steps, SFT_RATE), per_device_train_batch_size=CHATS, max_length=256)
@@ -107,8 +115,15 @@ def sft(
     trainer = SFTTrainer(
         base, args=settings, train_dataset=Dataset.from_list(chats), processing_class=tokenizer(), callbacks=[curve]
     )
+    return _trained(trainer, base, steps), curve.points
+
+
+def _trained(trainer: Any, base: LlamaForCausalLM, steps: int) -> LlamaForCausalLM:
+    """Train and return the model. Raises RuntimeError where fewer steps were taken: too few rows make no batch."""
     trainer.train()
-    return base.eval(), curve.points
+    if trainer.state.global_step != steps:
+        raise RuntimeError(f"{trainer.state.global_step} of {steps} steps were taken: there are too few examples")
+    return base.eval()
 
 
 def _common(seed: int, steps: int, rate: float) -> dict[str, Any]:
