@@ -24,11 +24,18 @@ from benchmarks.teaching.signs import (
 from benchmarks.teaching.summary import ARMS, DOCS, SETS, START
 
 FORM = Template((Path(__file__).parent / "page.md").read_text("utf-8"))
+NOTHING = """# Does the data teach?
+
+Not measured yet: no seed of [the plan](teaching-plan.md) is done. `make teach` does what is
+missing and writes this page.
+"""
 MADE = ("one-shot", "agentic", "gate too easy", "gate too hard", "second generation")
 
 
 def rendered(tables: Tables) -> str:
-    """Return the whole page."""
+    """Return the whole page; while no seed is done, one that says so."""
+    if not tables["seeds"]:
+        return NOTHING
     of_solvers = tables["solvers"]
     sizes = (f"{name}: {one['parameters']:,} parameters, {one['steps']:,} steps" for name, one in of_solvers.items())
     return FORM.substitute(
@@ -149,7 +156,8 @@ def write(docs: Path = DOCS) -> None:
     """Write the page and draw its plots."""
     tables = read()
     (docs / "teaching.md").write_text(rendered(tables), "utf-8")
-    plots.draw(tables, docs, digest(tables))
+    if tables["seeds"]:
+        plots.draw(tables, docs, digest(tables))
 
 
 if __name__ == "__main__":

@@ -142,9 +142,8 @@ def test_the_signs_are_the_four_of_the_paper() -> None:
 # The page
 
 
-@pytest.mark.skipif(not PAGE.exists(), reason="no seed is done yet: make teach")
 def test_the_page_and_its_plots_say_what_the_json_holds() -> None:
     found = page.read()
     assert PAGE.read_text("utf-8") == page.rendered(found), STALE
-    for name in ("teaching-curves.svg", "teaching-dial.svg"):
+    for name in ("teaching-curves.svg", "teaching-dial.svg") if found["seeds"] else ():
         assert page.digest(found) in (page.DOCS / name).read_text("utf-8"), STALE
