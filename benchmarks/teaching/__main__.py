@@ -17,7 +17,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from benchmarks.teaching import page
-from benchmarks.teaching.arms import Scale, held_out, seed_of, solver
+from benchmarks.teaching.arms import Scale, held_out, rates, seed_of, solver
 from benchmarks.teaching.decoder import STRONG, WEAK
 from benchmarks.teaching.summary import summed, write
 
@@ -65,6 +65,7 @@ def main() -> None:
         _all(pool.submit(solver, folder, *each) for each in trained)
         pool.submit(held_out, folder, scale).result()
         said("the solvers are trained and the held-out sets made")
+        said(f"learning rates: {pool.submit(rates, folder, scale).result()}")
         _all(pool.submit(seed_of, folder, scale, seed) for seed in seeds)
     if given.tiny:
         (folder / "teaching.json").write_text(json.dumps(summed(folder), indent=1) + "\n", "utf-8")

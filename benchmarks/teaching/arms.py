@@ -28,6 +28,8 @@ MADE = ("one-shot", *GATES)
 """Arms whose examples are made for the base."""
 GRPO: Mapping[str, Sequence[str]] = {**{name: [name] for name in MADE}, "both": ["one-shot", "agentic"]}
 """Arm -> whose examples it is trained on."""
+RATES = {"grpo": (3e-4, 1e-3, 2e-3), "sft": (2e-4, 5e-4, 1e-3)}
+"""Method -> the learning rates among which code chooses."""
 SFT = ("one-shot", "agentic", "both")
 SECOND = "second generation"
 SPARE = 4
@@ -94,6 +96,49 @@ def held_out(folder: Path, scale: Scale) -> dict[str, list[Asked]]:
         found["new families"] = [*{one.question: one.answer for one in new}.items()][: scale.held]
         done.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     return read(done)
+
+
+def rates(folder: Path, scale: Scale) -> dict[str, float]:
+    """Return the learning rate of each method, chosen once by code, into `rates.json`.
+
+    Each of RATES trains the weak solver on problems of every level, of no arm, and is measured on others of that kind:
+    the best is taken. `held_out` must have been done.
+    """
+    done = folder / "rates.json"
+    if not done.exists():
+        rng = random.Random("rates")
+        every = [problem(rng.choice(TRAINED), rng.choice(LEVELS), rng) for _ in range(scale.examples + scale.held)]
+        train, tried = every[: scale.examples], [(one.question, one.answer) for one in every[scale.examples :]]
+        prompts = [
+            {"prompt": _asked(one.question), "question": one.question, "context": "", "rubric": "[]"}
+            | {"reference_answer": one.answer}
+            for one in train
+        ]
+        chats = [
+            {"messages": [*_asked(one.question), {"role": "assistant", "content": one.working(long=False)}]}
+            for one in train
+        ]
+        scorer = folder / "held" / "one-shot" / "trl-grpo"
+        given: dict[str, Any] = {"seed": HELD, "steps": scale.steps, "look": lambda _: {}}
+        found: dict[str, Any] = {"tried": {}}
+        for method, choices in RATES.items():
+            means = {}
+            for rate in choices:
+                model = load(folder / "weak")
+                if method == "grpo":
+                    model, _ = grpo(model, prompts, scorer, rate=rate, **given)
+                else:
+                    model, _ = sft(model, chats, rate=rate, **given)
+                means[rate] = round(answers(model, tried, HELD, 4).mean, 4)
+            found["tried"][method] = means
+            found[method] = max(means, key=lambda rate: means[rate])
+        _write(done, found)
+    chosen = json.loads(done.read_text("utf-8"))
+    return {method: float(chosen[method]) for method in RATES}
+
+
+def _asked(question: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": question}]
 
 
 @dataclass(frozen=True)
@@ -168,7 +213,11 @@ def _arm(place: Place, method: str, name: str, base: Path, data: Sequence[str]) 
     asked = [asked for one in folders for asked in examples_of(one / "run") if asked[0] not in place.taken][:count]
     fresh = answers(model, asked, place.seed + 70, 4)
     began = time.process_time()
-    given: dict[str, Any] = {"seed": place.seed, "steps": place.scale.steps}
+    given: dict[str, Any] = {
+        "seed": place.seed,
+        "steps": place.scale.steps,
+        "rate": rates(place.folder, place.scale)[method],
+    }
     if method == "grpo":
         model, curve = grpo(model, train, folders[0] / "trl-grpo", look=place.look, **given)
     else:

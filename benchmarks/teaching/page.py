@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -44,6 +44,7 @@ def rendered(tables: Tables) -> str:
         sft_signs=_table(("sign", "here", "verdict"), signs(tables, "sft")),
         held=", ".join(f"{name} {count}" for name, count in tables["held"].items()),
         results=_results(tables),
+        rates=_rates(tables["rates"]),
         dial=_table(
             ("arm", "base on its examples", "gain"),
             [(arm, f"{100 * x:.1f}", f"{100 * y:+.1f}") for arm, x, y in plots.dial(tables)],
@@ -113,6 +114,17 @@ def _results(tables: Tables) -> str:
         share = None if arm == "base" else repaired(tables, arm)
         rows.append([arm, *cells, off.text(), "-" if share is None else f"{100 * share:.0f} %"])
     return _table(["arm", *SETS, "cut off", "of answers that turned right, cut off before"], rows)
+
+
+def _rates(rates: Mapping[str, Any]) -> str:
+    said = []
+    for method, means in rates["tried"].items():
+        tried = ", ".join(f"{float(rate):g} {100 * share:.1f}" for rate, share in means.items())
+        said.append(f"{method} {rates[method]:g} ({tried})")
+    return (
+        "Learning rates were chosen by code, on problems of no arm, by what the trained model then did on others of"
+        f" that kind: {'; '.join(said)}."
+    )
 
 
 def _second(tables: Tables) -> str:

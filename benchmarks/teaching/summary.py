@@ -34,6 +34,7 @@ def summed(folder: Path) -> dict[str, Any]:
         **_read(folder / "scale.json"),
         "seeds": seeds,
         "solvers": {name: _read(folder / f"{name}.json") for name in ("weak", "strong")},
+        "rates": _read(folder / "rates.json"),
         "held": {name: len(asked) for name, asked in _read(folder / "held.json").items()},
         "arms": {"base": {}, **{arm: {} for arm in ARMS}},
     }

@@ -19,7 +19,6 @@ PROMPTS, GROUP = 8, 8
 """Prompts of a step of GRPO, and answers to each."""
 CHATS = 16
 """Chats of a step of SFT."""
-GRPO_RATE, SFT_RATE = 1e-3, 5e-4
 LOOK = 15
 """Steps between two points of a learning curve."""
 
@@ -67,7 +66,14 @@ def _question(row: Mapping[str, Any]) -> str:
 
 
 def grpo(
-    base: LlamaForCausalLM, data: Sequence[Mapping[str, Any]], scorer: Path, *, seed: int, steps: int, look: Looked
+    base: LlamaForCausalLM,
+    data: Sequence[Mapping[str, Any]],
+    scorer: Path,
+    *,
+    seed: int,
+    steps: int,
+    rate: float,
+    look: Looked,
 ) -> tuple[LlamaForCausalLM, list[dict[str, float]]]:
     """Train a model by GRPO; return it with its curve.
 
@@ -85,7 +91,7 @@ def grpo(
     columns = ("prompt", "question", "context", "reference_answer", "rubric")
     dataset = Dataset.from_list([{name: row[name] for name in columns} for row in data])
     settings = GRPOConfig(
-        **_common(seed, steps, GRPO_RATE),
+        **_common(seed, steps, rate),
         per_device_train_batch_size=PROMPTS * GROUP,
         num_generations=GROUP,
         max_completion_length=BUDGET,
@@ -105,12 +111,12 @@ def grpo(
 
 
 def sft(
-    base: LlamaForCausalLM, data: Sequence[Mapping[str, Any]], *, seed: int, steps: int, look: Looked
+    base: LlamaForCausalLM, data: Sequence[Mapping[str, Any]], *, seed: int, steps: int, rate: float, look: Looked
 ) -> tuple[LlamaForCausalLM, list[dict[str, float]]]:
     """Train a model on chats; return it with its curve."""
     # A prompt apart from its answer: only the answer is learned.
     chats = [{"prompt": row["messages"][:1], "completion": row["messages"][1:]} for row in data]
-    settings = SFTConfig(**_common(seed, steps, SFT_RATE), per_device_train_batch_size=CHATS, max_length=256)
+    settings = SFTConfig(**_common(seed, steps, rate), per_device_train_batch_size=CHATS, max_length=256)
     curve = _Curve(look)
     trainer = SFTTrainer(
         base, args=settings, train_dataset=Dataset.from_list(chats), processing_class=tokenizer(), callbacks=[curve]
