@@ -1,7 +1,11 @@
-"""docs/teaching.md and its plots, from docs/teaching.json: `python -m benchmarks.teaching.page`."""
+"""docs/teaching.md and its plots, from docs/teaching.json: `python -m benchmarks.teaching.page`.
+
+`--folder runs/teaching` takes the seeds that are done there first, also while others are in work.
+"""
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -9,7 +13,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from benchmarks.teaching import plots
+from benchmarks.teaching import plots, summary
 from benchmarks.teaching.signs import (
     Tables,
     cut,
@@ -172,5 +176,14 @@ def write(docs: Path = DOCS) -> None:
         plots.draw(tables, docs, digest(tables))
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Write the page: of docs/teaching.json as it is, or of the seeds that are done in a folder by now."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, help="where the seeds' work lies: docs/teaching.json is written first")
+    if folder := parser.parse_args().folder:
+        summary.write(folder)
     write()
+
+
+if __name__ == "__main__":
+    main()
