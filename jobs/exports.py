@@ -114,9 +114,9 @@ async def read_export_set(
 def _with_prompts(facts: RunFacts, path: Path) -> RunFacts:
     """Add the prompts, where the run's configuration can be read still: its domain may be a folder that is gone."""
     config: RunConfig | None = None
-    for kind in (RunConfig.kind, BaselineConfig.kind):  # a baseline's examples are trained on as a run's are
+    for made_as in (RunConfig.kind, BaselineConfig.kind):  # a baseline's examples are trained on as a run's are
         with suppress(UserError):
-            config = stored_config(path, kind=kind)
+            config = stored_config(path, kind=made_as)
     if config is None:
         return facts
     pack, kind = config.pack(), config.chosen_domain.scorer

@@ -57,7 +57,7 @@ def _operations(signs: str, value: int, rng: random.Random) -> tuple[str, int]:
 
 def _chain(signs: str, begin: str, value: int, level: int, rng: random.Random) -> tuple[str, list[tuple[str, int]]]:
     """Return an expression of so many operations, from the inside out, and each operation with what it makes."""
-    text, done = begin, []
+    text, done = begin, list[tuple[str, int]]()
     for _ in range(level):
         written, value = _operations(signs, value, rng)
         if written[0] in "*/" and done and done[-1][0][0] in "+-":
@@ -96,7 +96,7 @@ def _equation(family: str, level: int, rng: random.Random) -> Problem:
 def _products(family: str, level: int, rng: random.Random) -> Problem:
     """Return a sum whose terms may be products: each product is a step, and each sum."""
     while True:
-        text, total, steps = "", 0, []
+        text, total, steps = "", 0, list[tuple[str, str]]()
         while len(steps) < level:
             n, of, sign = rng.randint(2, 4), rng.randint(2, 9), rng.choice("++-") if text else ""
             # A product takes a step to work out and, behind the first term, another to add.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
-from autodata.jobs.forecast import students_t
+from autodata.corpus.intervals import students_t
 
 BOTH_SETS = ("one-shot", "accepted")
 REPAIRED = (0.35, 0.75)

@@ -15,9 +15,10 @@ from autodata.prompts import fence
 from benchmarks.teaching import page, signs
 from benchmarks.teaching.challenger import HABIT, Program, knobs, sheets
 from benchmarks.teaching.problems import LEVELS, MOST, NEW, TRAINED, problem
+from benchmarks.teaching.summary import DOCS
 
 STALE = "type: python -m benchmarks.teaching.page"
-PAGE = page.DOCS / "teaching.md"
+PAGE = DOCS / "teaching.md"
 
 
 # Problems
@@ -146,4 +147,4 @@ def test_the_page_and_its_plots_say_what_the_json_holds() -> None:
     found = page.read()
     assert PAGE.read_text("utf-8") == page.rendered(found), STALE
     for name in ("teaching-curves.svg", "teaching-dial.svg") if found["seeds"] else ():
-        assert page.digest(found) in (page.DOCS / name).read_text("utf-8"), STALE
+        assert page.digest(found) in (DOCS / name).read_text("utf-8"), STALE
