@@ -131,7 +131,7 @@ async def evaluate_parent(state: OptState, runtime: Runtime[OptContext]) -> dict
         await examine(search, pack, "train", block, iteration=n, documents=documents)
     block, score, won = await _standing(search, state)
     await record_minibatch(search.archive.store, n, documents, block)
-    made = {"minibatch": list(documents), "training": training_id(parent, n) if documents else ""}
+    made: dict[str, Any] = {"minibatch": list(documents), "training": training_id(parent, n) if documents else ""}
     made |= {"block": block, "scores": {"parent": score}}
     if won:
         reason = f"the parent passed every document of block {block}: nothing could be strictly better there"

@@ -15,7 +15,7 @@ from langgraph.runtime import RunControl
 
 from autodata.checkpoints.errors import Effect, Stopped, UserError, effect_of
 from autodata.checkpoints.ids import whole_id
-from autodata.checkpoints.queries.meta import meta_value
+from autodata.checkpoints.queries.meta import meta, meta_value
 from autodata.checkpoints.queries.searches import count_ended, open_workers, tests_done
 from autodata.checkpoints.records import Document
 from autodata.checkpoints.saver import checkpoint_error, keep_rounds
@@ -36,7 +36,7 @@ from autodata.nodes.optimizer.strategies import acceptance_of, estimator_of, sel
 from autodata.nodes.optimizer.trajectories import Trajectories
 from autodata.prompts import load_pack
 from autodata.prompts.roles import OPTIMIZER_ROLES
-from autodata.runner.config import RunConfig
+from autodata.runner.config import RunConfig, as_begun
 from autodata.runner.events import OptimizationEvent
 from autodata.runner.ingest import add_documents
 from autodata.runner.optimization.archive import LedgerArchive
@@ -278,9 +278,11 @@ async def open_optimization(
     """Open or create an optimisation's folder. Nothing is spent yet. Raises as `open_run_folder`.
 
     Without an evaluator documents go through the inner graph; without trajectories failures are read from the ledger.
+    A search goes on by the rules that it was begun by: settings that were not there then are those of then.
     """
     _require_ready(config)
     async with open_run_folder(config, folder, progress=progress) as run_folder:
+        config = as_begun(config, await meta(run_folder.ledger))
         session = Optimization(config, run_folder, evaluator, trajectories)
         run_folder.budget.on_spent = partial(session.drain, keep_reserved=True)
         yield session
