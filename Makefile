@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # What one stage or worker has compiled, the next need not compile again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo studio test slow check lint types e2e kill exports exports-small browser wheel docs tables bench faults golden lock clean
+.PHONY: help demo studio test slow check lint types e2e kill exports exports-small browser wheel docs tables bench faults teach teach-small golden lock clean
 
 help:
 	@echo "make demo   the main job on a real model, no key, no server"
@@ -15,6 +15,7 @@ help:
 	@echo "make slow   the unit and graph tests that take long, and every property on all its examples"
 	@echo "make bench  processor time a call and a run's time against the least, into docs/benchmarks.md"
 	@echo "make faults runs broken at every boundary by seed, of which CI runs a part"
+	@echo "make teach  models trained on what the loop accepts, and on what it does not, into docs/teaching.md"
 	@echo "make exports the exports, read and used by the libraries that they are for"
 	@echo "make browser the report in a headless Chromium, which it installs where it can"
 	@echo "make check  all that CI runs: tests, lint, types, slow tests, end-to-end tests, kill tests, faults"
@@ -130,6 +131,23 @@ bench: $(READY)
 FAULTS ?= 45
 faults: $(READY)
 	$(RUN) -m benchmarks.faults --scenarios 1000 --seed 10000 --seconds $(FAULTS) --jobs 2
+
+# Does the data teach? Five seeds of every arm, within an hour of two idle cores; what is done already is not done again.
+# The small one takes two steps of every arm in a minute or two and writes no page. Torch brings gigabytes, so neither is part of `make check`;
+# tests/unit/test_teaching.py says when the page is out of date.
+teach: .venvs/teach/.ready
+	.venvs/teach/bin/python -m benchmarks.teaching --folder runs/teaching
+
+teach-small: .venvs/teach/.ready
+	rm -rf runs/teaching-small
+	.venvs/teach/bin/python -m benchmarks.teaching --tiny --processes 1 --folder runs/teaching-small
+
+# The trainer's libraries of tests/exports, and Autodata beside them: the solvers are chat models of one process with the loop.
+.venvs/teach/.ready: tests/exports/trl.txt pyproject.toml
+	$(PYTHON) -m venv .venvs/teach
+	.venvs/teach/bin/python -m pip install --quiet --disable-pip-version-check -r tests/exports/trl.txt
+	.venvs/teach/bin/python -m pip install --quiet --disable-pip-version-check -e '.[export,plot,science]'
+	@touch $@
 
 # The recorded runs and served schemas in tests/golden; tests/graph/test_golden.py and test_schemas.py say when a prompt
 # or a schema is no longer the recorded one. What is printed of the run folders in tests/golden/run_folder is written anew
