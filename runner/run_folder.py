@@ -203,7 +203,7 @@ def require_openable(
 ) -> tuple[PromptPack, dict[str, ModelSettings]]:
     """Return prompts and roles of a configuration. Raises UserError for what would fail once something is spent."""
     pack, roles = config.pack(), config.roles()
-    require_ready(config.chosen_domain, roles)
+    require_ready(config.chosen_domain, roles, pack)
     require_keys(roles)
     require_chat_models(roles, models)
     for role, settings in roles.items():
