@@ -182,13 +182,16 @@ class Twin:
         scores: dict[Stage, list[Fraction]] = {Stage.WEAK: [], Stage.STRONG: []}
         streams = {stage: random.Random(f"{key}/{stage}") for stage in made}
         while True:
-            ruling = self._policy.rule(scores[Stage.WEAK], scores[Stage.STRONG], self._planned)
+            ruling = self._ruling(scores[Stage.WEAK], scores[Stage.STRONG])
             if ruling.decision in {Decision.ACCEPT, Decision.REJECT}:
                 return ruling, made[Stage.WEAK], made[Stage.STRONG]
             stage = Stage.STRONG if ruling.decision is Decision.STRONG else ruling.stage
             for _ in range(ruling.more):
                 made[stage].append(self._attempt(item, rubric, self._theta[stage], streams[stage]))
                 scores[stage].append(made[stage][-1].score)
+
+    def _ruling(self, weak: Sequence[Fraction], strong: Sequence[Fraction]) -> Ruling:
+        return self._policy.rule(weak, strong, self._planned)
 
     def _attempt(self, item: Item, rubric: Sequence[Criterion], theta: float, rng: random.Random) -> Marked:
         level = draw_level(self.world, item, theta, rng)

@@ -1,8 +1,8 @@
 """The checkpoint saver of a shared deployment: Postgres (extra `postgres`), one database for many runs.
 
 Only this module imports the database's libraries; import it through `autodata.runner.checkpointer`. What goes into the
-database is what the file saver keeps, and no more: a run's ledger and journal stay in its folder. The address, which
-may hold a password, is in memory only: no error text, log or row contains it.
+database is what the file saver keeps, and no more; where a run's ledger is, `[ledger]` says. The address, which may
+hold a password, is in memory only: no error text, log or row contains it.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class _Text:
         self.text = text
 
 
-class _Away(RunFailed):
-    """The server cannot be reached just now."""
+class _Away(Exception):
+    """The server cannot be reached just now. Inside this module alone: `_again` raises what it stands for."""
 
 
 class PostgresSaver(AsyncPostgresSaver):
@@ -269,9 +269,9 @@ class PostgresSaver(AsyncPostgresSaver):
         while True:
             try:
                 return await work()
-            except _Away:
+            except _Away as away:
                 if time.monotonic() > given_up:
-                    raise
+                    raise RunFailed(str(away)) from None
             await asyncio.sleep(pause)
             pause = min(LONGEST_PAUSE, 2 * pause)
 

@@ -68,3 +68,10 @@ def passes(error: psycopg.Error) -> bool:
     """Whether an error is one that the same statements may not meet again: a lost connection, a restart, a deadlock."""
     lasting = (psycopg.errors.InsufficientPrivilege, psycopg.errors.DiskFull, psycopg.errors.ConfigurationLimitExceeded)
     return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and not isinstance(error, lasting)
+
+
+def of_the_statement(error: psycopg.Error) -> bool:
+    """Whether an error is the statement's or its values' own fault, and no server's, owner's or vanished run's."""
+    lasting = (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName)
+    own = (psycopg.DataError, psycopg.IntegrityError, psycopg.ProgrammingError, psycopg.NotSupportedError)
+    return isinstance(error, own) and not isinstance(error, lasting)

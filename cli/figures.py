@@ -157,6 +157,17 @@ def _number(value: str | None) -> float | None:
     return int(above) / int(below or 1)
 
 
+def stopping_line(stopping: Mapping[str, Any]) -> str:
+    """Return what adaptive stopping loses, as it is measured on candidates that are walked to the end."""
+    line = (
+        f"Adaptive stopping: {stopping['walked']:,} of {stopping['candidates']:,} candidates walked to the end by lot"
+    )
+    if not stopping["accepted"]:
+        return f"{line}, none accepted yet: what stopping loses is not known"
+    lost = f"{stopping['lost']:,} of {stopping['accepted']:,} accepted would have been lost"
+    return f"{line}; {lost} ({percent(stopping['error'])})"
+
+
 def calls_table(summary: Mapping[str, Any], roles: Sequence[Mapping[str, Any]]) -> Table:
     """Return what each role's calls took, and all in all; `roles` as `usage_by_role` has them."""
     table = Table(title="Model calls", title_justify="left", title_style="bold", show_footer=True)

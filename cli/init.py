@@ -46,6 +46,7 @@ _EXAMPLES: Mapping[str, Any] = {
     "concurrency": 24,
     "langsmith": True,
     "prompts": "runs/optimised/winner",
+    "curtail": "off",
     "limit": 100,
     "target": 20,
     "probes": 60,

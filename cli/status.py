@@ -14,7 +14,7 @@ from rich.text import Text
 
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.queries.usage import usage_by_role
-from autodata.cli.figures import calls_table, cause_line, figure, may_be_billed, repeated_questions
+from autodata.cli.figures import calls_table, cause_line, figure, may_be_billed, repeated_questions, stopping_line
 from autodata.cli.signals import signal_rows
 from autodata.cli.terminal import AsJson, RunArgument, console, print_json
 from autodata.corpus.summary import summarise
@@ -85,8 +85,7 @@ def _show(
     if rows := {label: text for label, text in signal_rows(summary).items() if text}:
         out.print()
         out.print(_signals(rows))
-    if repeated := summary["shared_questions"]:
-        out.print("\n" + repeated_questions(repeated), soft_wrap=True)
+    _show_examples(out, summary)
     if any(summary["labels"].values()):
         counted = ", ".join(f"{decision} {count:,}" for decision, count in summary["labels"].items())
         out.print(f"\nReviewed by people: {counted}", highlight=False)
@@ -106,6 +105,14 @@ def _show(
         if len(errors) > SHOWN_ERRORS:
             left = sum(len(one["documents"]) for one in errors[SHOWN_ERRORS:])
             out.print(f"and {left:,} more, for other causes: autodata show {run} --errored", soft_wrap=True)
+
+
+def _show_examples(out: Console, summary: Mapping[str, Any]) -> None:
+    """Print what accepted examples share, and what adaptive stopping loses of them."""
+    if repeated := summary["shared_questions"]:
+        out.print("\n" + repeated_questions(repeated), soft_wrap=True)
+    if stopping := summary["stopping"]:
+        out.print("\n" + stopping_line(stopping), highlight=False, soft_wrap=True)
 
 
 def _show_adjustments(out: Console, endpoints: Mapping[str, Any]) -> None:

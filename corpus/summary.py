@@ -12,6 +12,7 @@ from autodata.checkpoints.queries.chosen import Chosen, read_chosen, read_target
 from autodata.checkpoints.queries.documents import documents
 from autodata.checkpoints.queries.figures import numbers
 from autodata.checkpoints.queries.meta import adjustments
+from autodata.checkpoints.queries.stopping import losses_of_stopping
 from autodata.checkpoints.records import DocumentStatus, FailureMode
 from autodata.checkpoints.usage import Usage
 from autodata.corpus.signals import signals
@@ -64,6 +65,11 @@ MEANINGS: Mapping[tuple[str, ...], str] = {
     ("rounds_per_accepted",): "Mean number of rounds of the accepted documents; null when there are none.",
     ("calls_per_accepted",): (
         "All calls, those of failed documents too, per accepted document; null when there are none."
+    ),
+    ("stopping",): (
+        "With `curtail` adaptive: `candidates` that were decided, those of them that were `walked` to the end by lot,"
+        " those of these that were `accepted`, and `lost`, which would have been stopped; `error` is lost of accepted"
+        " (0..1), null while there are none. null without adaptive stopping."
     ),
     ("awaiting_review",): "Candidates that a person has been asked about and has not answered yet.",
     ("shared_questions",): (
@@ -139,12 +145,20 @@ async def summarise(ledger: Reader) -> dict[str, Any]:
         "gap_mean": found["gap_mean"],
         "rounds_per_accepted": found["rounds_per_accepted"],
         "calls_per_accepted": used.calls / accepted if accepted else None,
+        "stopping": await _stopping(ledger),
         "awaiting_review": found["awaiting_review"],
         "shared_questions": json.loads(found["shared_questions"]),
         "labels": {decision: labels.get(decision, 0) for decision in ("approve", "edit", "reject")},
         **await signals(ledger),
         "endpoints": await adjustments(ledger),
     }
+
+
+async def _stopping(ledger: Reader) -> dict[str, Any] | None:
+    found = await losses_of_stopping(ledger)
+    if not found["candidates"]:
+        return None
+    return {**found, "error": found["lost"] / found["accepted"] if found["accepted"] else None}
 
 
 def causes(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from autodata.domains.acceptance.borderline import NO_REVIEW, Reviewing
 from autodata.domains.acceptance.policies import AcceptancePolicy
 from autodata.domains.domain import Domain
 from autodata.models.caller import Caller
+from autodata.nodes.adaptive import AdaptiveStopping
 from autodata.nodes.early_marks import EarlyMarks
 from autodata.nodes.novelty import AcceptedQuestions
 from autodata.nodes.state import State, new_state
@@ -38,6 +39,8 @@ class Services:
     """Which candidates wait for a person, in a graph that has the node for it."""
     novelty: AcceptedQuestions | None = None
     """What near-duplicates of accepted questions are known by; None where they are not refused."""
+    stopping: AdaptiveStopping | None = None
+    """What stops candidates that will most likely fail; None where all attempts are made, or exact stopping alone."""
 
 
 @dataclass(frozen=True)

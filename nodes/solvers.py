@@ -38,7 +38,12 @@ async def weak_solver(state: State, runtime: Runtime[Context]) -> dict[str, Any]
         step.require_passed()
         if by_code := await rejection_by_code(step, step.candidate):
             return {"rejection": rejection_of(*by_code)}
-    return {**await _solve(step, Stage.WEAK), "rejection": None}
+    begun: dict[str, Any] = {}
+    if stopping := step.services.stopping:
+        step.require_passed()
+        begun["stopping"] = plain(await stopping.basis_of(step.round_id, step.candidate_id))
+        step = Step({**state, **begun}, runtime)  # type: ignore[typeddict-item]  # the key is one of State's
+    return {**begun, **await _solve(step, Stage.WEAK), "rejection": None}
 
 
 async def strong_solver(state: State, runtime: Runtime[Context]) -> dict[str, Any]:

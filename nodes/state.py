@@ -33,6 +33,8 @@ class State(TypedDict, total=False):
     candidate_id: str
     quality: dict[str, Any] | None
     attempts: list[dict[str, Any]]
+    stopping: dict[str, Any] | None
+    """What adaptive stopping goes by at the current candidate: candidate_id, walked, and the fit."""
     verdict: dict[str, Any] | None
     judgement: dict[str, Any] | None
     """What the loop judge found: its eight fields."""

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 
 from autodata.checkpoints.errors import BadState
 from autodata.checkpoints.records import Attempt, FailureMode, Round, Stage, Verdict
+from autodata.domains.acceptance.adaptive import Basis
 from autodata.models.validation import problems
 from autodata.nodes.context import Context, Services
 from autodata.nodes.state import State
@@ -85,6 +86,7 @@ class _State(BaseModel):
     candidate_id: str
     quality: dict[str, Any] | None = None
     attempts: list[Attempt]
+    stopping: Basis | None = None
     verdict: Verdict | None = None
     judgement: dict[str, Any] | None = None
     rejection: _Rejection | None = None

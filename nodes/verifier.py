@@ -52,6 +52,9 @@ async def verifier(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         step.emit(VerdictEvent(**step.place, verdict=verdict))
     criteria = step.services.domain.scorer.criteria(step.candidate)
     await record_marks(step.services.store, step.round_id, found, criteria, ruled)
+    if ruled and (basis := step.stopping) and step.services.stopping:
+        scores = (step.scores(Stage.WEAK, attempts), step.scores(Stage.STRONG, attempts))
+        await step.services.stopping.note(step.round_id, basis, *scores, verdict.decision)
     rejection = None
     if verdict.failure_mode:
         rejection = {"failure_mode": verdict.failure_mode.value, "reason": verdict.summary}
@@ -128,10 +131,11 @@ def _verdict(step: Step, ruling: Ruling, attempts: list[Attempt]) -> Verdict:
     Where attempts stop early there are none at all: whether all were made depends on how they came out, so the mean of
     those would be a constant of the rule, not a figure of the model.
     """
-    planned = step.services.domain.planned
+    planned, basis = step.services.domain.planned, step.stopping
+    curtailed = planned.curtail or bool(basis and not basis.walked and ruling.decision is Decision.REJECT)
     means = {
         stage: None
-        if planned.curtail or len(scores := step.scores(stage, attempts)) != _planned(planned, stage)
+        if curtailed or len(scores := step.scores(stage, attempts)) != _planned(planned, stage)
         else mean(scores)
         for stage in Stage
     }

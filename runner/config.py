@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import json
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -32,6 +31,7 @@ from autodata.nodes.optimizer.settings import OptimizeConfig
 from autodata.prompts import PromptPack
 from autodata.prompts.roles import DATASET_ROLES
 from autodata.runner.fingerprint import LESSONS_VERSION, READER, fingerprint
+from autodata.runner.places import CheckpointsConfig, LedgerConfig, LocalConfig
 from autodata.runner.rooms import LEAST_CHARS, MOST_CHARS, most_chars
 from autodata.runner.serve_config import ServeConfig
 from autodata.runner.weak_from import with_weak
@@ -41,16 +41,6 @@ Configured = TypeVar("Configured", bound="RunConfig")
 
 SESSION = frozenset({"limit", "target", "budget"})
 """What holds for one session only, and is not kept with the run."""
-
-
-DSN_ENV = "AUTODATA_POSTGRES_DSN"
-"""The environment variable with a Postgres server's address, unless a setting names another."""
-
-
-def _name_of_a_variable(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
-        raise ValueError("this is the name of an environment variable that holds the address, never the address")
-    return name
 
 
 class DocumentsConfig(Settings):
@@ -88,43 +78,6 @@ class DocumentsConfig(Settings):
         return name
 
 
-class CheckpointsConfig(Settings):
-    """Where a run's checkpoints are, and what stays of a document's once it has ended."""
-
-    keep: Literal["rounds", "all", "none"] = "rounds"
-    """The last one of each round, all of them, or none."""
-    saver: Literal["sqlite", "postgres"] = "sqlite"
-    """A file in the run folder, or a Postgres server that many runs may share (`autodata-langgraph[postgres]`)."""
-    dsn_env: str = DSN_ENV
-    """Name of the environment variable that holds the server's address, which itself never stands here."""
-
-    _named = field_validator("dsn_env")(_name_of_a_variable)
-
-
-class LedgerConfig(Settings):
-    """Where a run's ledger is, with the journal of its calls."""
-
-    store: Literal["sqlite", "postgres"] = "sqlite"
-    """A file in the run folder, or a Postgres server where several machines may work on one run
-    (`autodata-langgraph[postgres]`); checkpoints then go there too, unless checkpoints.saver says otherwise."""
-    dsn_env: str = DSN_ENV
-    """Name of the environment variable that holds the server's address, which itself never stands here."""
-
-    _named = field_validator("dsn_env")(_name_of_a_variable)
-
-
-class LocalConfig(Settings):
-    """The embedded model server."""
-
-    n_parallel: int = Field(default=4, ge=1, le=64)
-    """Requests answered at once; of a checkpoint's folder, one."""
-    ctx: int = Field(default=4096, ge=512)
-    """Context of each, in tokens."""
-    python: str = ""
-    """The Python that serves a checkpoint's folder, for instance `.venv-train/bin/python`: it needs torch and
-    transformers, and peft for an adapter. Empty: the one that runs Autodata."""
-
-
 class RunConfig(Settings):
     """The configuration file, with the flags of the command line laid over it."""
 
@@ -149,6 +102,13 @@ class RunConfig(Settings):
     gate), borderline (those that nearly failed, or failed nearly) or all (every one with a verdict)."""
     review_margin: float = Field(default=0.05, ge=0, le=1)
     """How near to a bound a score is borderline. A count is when one attempt made the difference."""
+    curtail: Literal["off", "exact", "adaptive"] | None = None
+    """When a round's attempts stop: off (all are made), exact (once the verdict is settled, whatever the missing ones
+    would score) or adaptive (once acceptance has become most unlikely). None: off or exact, as the domain has it."""
+    curtail_error: float = Field(default=0.01, ge=0, le=0.2)
+    """The share of acceptances that adaptive stopping may lose."""
+    curtail_walked: float = Field(default=0.1, ge=0.01, le=1)
+    """The share of candidates, by lot, that adaptive stopping walks to the end, to measure what it loses."""
     limit: int | None = Field(default=None, ge=1)
     """Documents to take at most."""
     target: int | None = Field(default=None, ge=1)
@@ -193,14 +153,21 @@ class RunConfig(Settings):
             policy.require_possible(domain.planned)
         except ValueError as error:
             raise ValueError(f"acceptance: {error}") from error
+        if self.curtail in {"exact", "adaptive"} and domain.loop_judge:
+            raise ValueError(f"curtail: a loop judge reads all attempts: leave {self.curtail!r} out, or write 'off'")
+        if self.curtail == "adaptive" and self.kind != RunConfig.kind:
+            raise ValueError(f"curtail: 'adaptive' is for runs: of a {self.kind} write 'off' or 'exact'")
         if self.review == "borderline" and domain.loop_judge:
             raise ValueError("review: 'borderline' needs gates to be near to, and a judge decides here: choose another")
         return self
 
     @cached_property
     def chosen_domain(self) -> Domain:
-        """The domain that `domain` names; a folder of one's own is read once."""
-        return find_domain(self.domain)
+        """The domain that `domain` names, curtailed as `curtail` says; a folder of one's own is read once."""
+        domain = find_domain(self.domain)
+        if self.curtail is None or (self.curtail == "exact") is domain.curtail:
+            return domain
+        return domain.curtailed(self.curtail == "exact")
 
     @property
     def policy(self) -> AcceptancePolicy:
@@ -414,7 +381,7 @@ class BaselineConfig(RunConfig):
         """Return the baseline of a run: its bounds and its number of rounds take no part."""
         return cls.model_validate(
             {**config.model_dump(exclude_unset=True), "acceptance": None, "max_rounds": 1, "review": "none"}
-            | {"lessons": {}}
+            | {"lessons": {}, "curtail": None}
         )
 
     @property

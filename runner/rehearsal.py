@@ -38,7 +38,8 @@ from autodata.nodes.together import marked_together, together_of
 from autodata.nodes.verifier import marked_by_judge
 from autodata.prompts import PromptPack
 from autodata.prompts.roles import DATASET_ROLES
-from autodata.runner.config import CheckpointsConfig, RunConfig
+from autodata.runner.config import RunConfig
+from autodata.runner.places import CheckpointsConfig
 from autodata.runner.run_folder import open_run_folder
 from autodata.tracing.config import TracingConfig
 

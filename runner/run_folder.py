@@ -36,8 +36,9 @@ from autodata.nodes.solver_modes import require_ready
 from autodata.prompts import PromptPack
 from autodata.runner.chat_models import connect_all, require_chat_models
 from autodata.runner.checkpointer import CHECKPOINTS, open_run_saver
-from autodata.runner.config import LedgerConfig, RunConfig, as_begun, at_defaults, require_kind, write_resolved
+from autodata.runner.config import RunConfig, as_begun, at_defaults, require_kind, write_resolved
 from autodata.runner.fingerprint import changed_since, fingerprint, kept_of, more_rounds
+from autodata.runner.places import LedgerConfig
 from autodata.runner.rooms import CHARS_PER_TOKEN, LEAST_CHARS, contexts
 from autodata.tracing.config import TracingConfig
 from autodata.tracing.setup import open_tracing
@@ -115,18 +116,21 @@ class RunFolder(Resources):
 
 @asynccontextmanager
 async def open_ledger(
-    folder: Path, hint: str = "choose another --out", *, config: LedgerConfig | None = None
+    folder: Path, hint: str = "choose another --out", *, config: LedgerConfig | None = None, together: bool = False
 ) -> AsyncIterator[Ledger]:
     """Take the lock of a folder, made if need be, and open its ledger. Every writer of a folder begins here.
 
-    A new folder's ledger is where `config` says, in a file without it.
+    A new folder's ledger is where `config` says, in a file without it. One at a server is held for this session, alone
+    or `together` with others, as workers do.
     Raises UserError, with the hint, for a folder that cannot be made, and for one in use; RunFailed for a failing disk.
     """
     async with AsyncExitStack() as stack:
         await asyncio.to_thread(make_folder, folder, hint)
         await asyncio.to_thread(stack.enter_context, run_lock(folder))
         place = await asyncio.to_thread(_place, folder, config or LedgerConfig())
-        yield await stack.enter_async_context(Ledger.open(place))
+        ledger = await stack.enter_async_context(Ledger.open(place))
+        await ledger.hold(together=together)
+        yield ledger
 
 
 @asynccontextmanager
@@ -163,8 +167,11 @@ async def open_run_folder(
     *,
     models: Mapping[str, BaseChatModel] | None = None,
     progress: Progress | None = None,
+    together: bool = False,
 ) -> AsyncIterator[RunFolder]:
     """Open or create a run folder. Nothing is spent yet. `models` are chat models of the caller's own, by role.
+
+    `together`: other sessions may work on the run, which is at a server.
 
     Raises UserError for a folder of another configuration, one in use, a missing key; RunFailed for a failing disk.
     """
@@ -172,7 +179,7 @@ async def open_run_folder(
     async with AsyncExitStack() as stack:
         # LangChain's own tracing would send all twice, unredacted, and where the configuration says no.
         stack.enter_context(tracing_context(enabled=False))
-        ledger = await stack.enter_async_context(open_ledger(folder, config=config.ledger))
+        ledger = await stack.enter_async_context(open_ledger(folder, config=config.ledger, together=together))
         config = as_begun(config, await meta(ledger))
         note = await bind(ledger, folder, config.resolved(pack.version))
         saver = await stack.enter_async_context(open_run_saver(config.checkpoints, folder, ledger))

@@ -35,7 +35,7 @@ _BEFORE: Mapping[str, str] = {
         for table in ("attempts", "verdicts", "labels")
     },
     "marks": "SELECT m.* FROM marks m JOIN attempts a USING (attempt_id) JOIN rounds r USING (round_id)"
-    " WHERE r.thread_id = :thread AND r.n < :before ORDER BY m.rowid",
+    " WHERE r.thread_id = :thread AND r.n < :before ORDER BY m.attempt_id, m.criterion",
     "calls": "SELECT * FROM calls WHERE thread_id = :thread AND n <= :n ORDER BY rowid",
 }
 

@@ -40,6 +40,7 @@ from autodata.checkpoints.writes.rounds import (
     record_marks,
     record_opened,
     record_rejected,
+    record_stopping,
 )
 from autodata.checkpoints.writes.searches import (
     BegunIteration,
@@ -117,6 +118,7 @@ __all__ = [
     "record_skipped",
     "record_splits",
     "record_status",
+    "record_stopping",
     "record_taken_in",
     "record_target",
     "record_taught",

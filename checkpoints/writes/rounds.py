@@ -89,6 +89,11 @@ async def record_judgement(
     await store.save(rounds=[{"round_id": round_id, "judgement": judgement, "packet": packet}])
 
 
+async def record_stopping(store: Store, round_id: str, basis: Mapping[str, Any]) -> None:
+    """Record what adaptive stopping goes by in a round, as its packet, and later what became of its candidate."""
+    await store.save(rounds=[{"round_id": round_id, "packet": {"stopping": basis}}])
+
+
 async def record_attempts(
     store: Store, round_id: str, attempts: Sequence[tuple[Attempt, str]], *, model: str, mode: Mapping[str, Any]
 ) -> None:

@@ -41,6 +41,7 @@ from autodata.checkpoints.writes import (
     record_question,
     record_rejected,
     record_skipped,
+    record_stopping,
 )
 
 ROUND = "main/d/1/c"
@@ -136,6 +137,10 @@ async def answer(store: Store) -> None:
 
 async def judgement(store: Store) -> None:
     await record_judgement(store, ROUND, {"verdict": "accept"}, {"weak": 1})
+
+
+async def stopping(store: Store) -> None:
+    await record_stopping(store, ROUND, {"candidate_id": "c", "walked": True})
 
 
 async def attempts(store: Store) -> None:
