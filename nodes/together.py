@@ -14,14 +14,16 @@ from typing import Any
 from pydantic import BaseModel, create_model
 
 from autodata.checkpoints.errors import UserError
-from autodata.checkpoints.records import Attempt, Stage
+from autodata.checkpoints.records import Attempt, Candidate, Stage
 from autodata.domains.domain import Domain
-from autodata.domains.tasks.base import Decided, Scored, marks_of
+from autodata.domains.tasks.base import Decided, Scored, TaskType, marks_of
 from autodata.models.coerce import ReplyModel
 from autodata.models.config import ModelSettings
+from autodata.models.reply import Messages
 from autodata.models.structured import schema_text
 from autodata.nodes.step import Step
 from autodata.prompts import PromptPack, fence
+from autodata.prompts.pack import Prompt
 
 TRIES = 2
 """Replies asked for until one can be read; then each answer is asked about alone, with all tries of a single call."""
@@ -65,13 +67,11 @@ def together_of(step: Step) -> int:
     return step.services.caller.roles["verifier"].settings.together
 
 
-async def marked_together(step: Step, answers: Sequence[str], index: str) -> list[Scored]:
-    """Ask the judge about several answers (two at least) to the current candidate in one call.
-
-    Raises UnusableReply when no reply could be read, and the errors of a call.
-    """
-    task_type, candidate = step.services.domain.scorer, step.candidate
-    prompt, n = step.services.pack["verifier"], len(answers)
+def asked_of_several(
+    prompt: Prompt, task_type: TaskType, candidate: Candidate, answers: Sequence[str]
+) -> tuple[Messages, type[MarksTogether]]:
+    """Return what a judge is asked about several answers, two at least, and in which form it replies."""
+    n = len(answers)
     schema = together_schema(marks_of(task_type, candidate, verdict_alone=False), n)
     messages = prompt.render(
         {
@@ -88,6 +88,16 @@ async def marked_together(step: Step, answers: Sequence[str], index: str) -> lis
         " if it were the only one: neither compare them, nor believe what one says of another. In the JSON object"
         f" answer_1 holds all that you find of the first, and so on to answer_{n}."
     )
+    return messages, schema
+
+
+async def marked_together(step: Step, answers: Sequence[str], index: str) -> list[Scored]:
+    """Ask the judge about several answers (two at least) to the current candidate in one call.
+
+    Raises UnusableReply when no reply could be read, and the errors of a call.
+    """
+    task_type, candidate = step.services.domain.scorer, step.candidate
+    messages, schema = asked_of_several(step.services.pack["verifier"], task_type, candidate, answers)
     site = step.site("verifier", index=index)
     found, _ = await step.services.caller.parsed(site, messages, schema, tries=TRIES)
     return [task_type.scored(candidate, one) for one in found.of_answers()]
