@@ -173,6 +173,7 @@ def execute(
     """
     from autodata.cli.optimize_progress import OptimizeProgress
     from autodata.jobs.estimate_search import estimate_search, few_proposals
+    from autodata.jobs.event_loop import run_long
     from autodata.jobs.inputs import Inputs, as_folder_began
     from autodata.nodes.solver_modes import cautions
     from autodata.runner.optimization.session import require_splits
@@ -191,7 +192,7 @@ def execute(
         if few := few_proposals(estimate_search(config, lengths_of(splits))):
             warnings.append(few)
     with suppress(asyncio.CancelledError):
-        return asyncio.run(
+        return run_long(
             _run_session(config, splits, warnings, out, OptimizeProgress(terminal, config.optimize.iterations), pilot)
         )
     raise stopped_at_once(out)

@@ -265,6 +265,37 @@ async def test_a_budget_of_calls_holds_across_workers(tmp_path: Path) -> None:
         assert "the budget --max-calls 61 is spent" in one.said("watch")
 
 
+PRICES = {"price_in": 3.0, "price_out": 15.0, "max_tokens": 2048}
+
+
+@pytest.mark.parametrize(
+    ("budget", "bound", "spent"),
+    [
+        ({"max_tokens": 60_000}, 60_000, "sum(charged_in) + sum(charged_out)"),
+        ({"max_usd": 0.4}, 0.4, "sum(charged_usd)"),
+    ],
+)
+async def test_budgets_of_tokens_and_money_hold_across_workers(
+    budget: dict[str, float], bound: float, spent: str, tmp_path: Path
+) -> None:
+    async with site(tmp_path / "bounded", budget=budget, default=PRICES) as one:
+        watching = await one.watch()
+        for name in ("first", "second", "third"):
+            await one.work(name)
+        assert await ended(watching) == 0, one.said("watch")
+        await stop(one, "first", "second", "third")
+        [took] = one.rows(f"SELECT {spent} AS spent, count(*) AS calls FROM RUN.calls")
+        assert bound / 4 < took["spent"] <= bound
+        assert one.asked().total() == journal(one).total() == took["calls"]
+        assert all(one.chat.asked[name] for name in ("first", "second", "third"))
+        [run] = one.rows("SELECT * FROM autodata.runs")
+        assert (run["held_calls"], run["held_tokens"], run["held_usd"]) == (0, 0, 0)
+        left = one.rows("SELECT count(*) AS n FROM RUN.documents WHERE status = 'pending'")
+        assert left[0]["n"] > 0
+        [name] = budget
+        assert f"the budget --{name.replace('_', '-')}" in one.said("watch")
+
+
 async def test_an_endpoint_is_asked_no_more_at_once_than_its_limit(tmp_path: Path) -> None:
     async with site(tmp_path / "slots", default={"max_concurrency": LIMIT}) as one:
         now, most = Counter[str](), Counter[str]()
