@@ -122,6 +122,7 @@ tables: $(READY)
 # What a call costs and how close a run comes to the least time, into docs/benchmarks.md: ten minutes of an idle machine.
 bench: $(READY)
 	$(RUN) -m benchmarks.calls
+	$(RUN) -m benchmarks.call_parts
 
 # The recorded runs and served schemas in tests/golden; tests/graph/test_golden.py and test_schemas.py say when a prompt
 # or a schema is no longer the recorded one. What is printed of the run folders in tests/golden/run_folder is written anew
