@@ -31,11 +31,11 @@ from autodata.checkpoints.schema import SCHEMA_VERSION, TABLES, Rows
 from autodata.checkpoints.server import (
     LEASE_LOST,
     LONGEST_PAUSE,
-    RECONNECT_SECONDS,
     REQUIRE_LEASE,
     connection_arguments,
     of_the_statement,
     passes,
+    pauses,
     text_of,
     unreachable,
 )
@@ -270,7 +270,7 @@ class PostgresEngine:
 
         Raises RunFailed then, and psycopg.Error for what is the work's own fault.
         """
-        given_up, pause = time.monotonic() + RECONNECT_SECONDS, 0.05
+        waits = pauses()
         while True:
             assert self._pool is not None, "a ledger that is read or written is open"
             try:
@@ -281,13 +281,12 @@ class PostgresEngine:
                     raise
                 if error.sqlstate == LEASE_LOST:
                     raise LeaseLost(text_of(error)) from None
-                if not passes(error) or time.monotonic() > given_up:
+                if not passes(error) or (pause := next(waits, None)) is None:
                     raise RunFailed(
                         f"the ledger in Postgres cannot be used any more ({text_of(error, self._arguments)}): see to"
                         " the server, then type the same command again to go on: nothing paid for is lost"
                     ) from None
             time.sleep(pause)
-            pause = min(LONGEST_PAUSE, 2 * pause)
 
 
 def _configure(connection: Connection[_Rows]) -> None:

@@ -6,11 +6,15 @@ The address, which may hold a password, is in memory only: no error text, log or
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import psycopg
+from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import DictRow, dict_row
 
 from autodata.checkpoints.errors import UserError
 
@@ -62,6 +66,25 @@ def unreachable(error: Exception, arguments: Mapping[str, Any], variable: str) -
         f"{variable}: the Postgres server cannot be reached ({text_of(error, arguments)}): see that it runs, and that"
         f" {variable} names it: {SHAPE}"
     )
+
+
+@asynccontextmanager
+async def connected(arguments: Mapping[str, Any], variable: str) -> AsyncIterator[AsyncConnection[DictRow]]:
+    """Open one connection. Raises UserError, which names the variable of the address, when there is no server."""
+    try:
+        connection = await AsyncConnection.connect(**arguments, row_factory=dict_row)
+    except psycopg.Error as error:
+        raise unreachable(error, arguments, variable) from None
+    async with connection:
+        yield connection
+
+
+def pauses() -> Iterator[float]:
+    """Yield the seconds to wait before each next try, from the first failure on; none more once it was too long."""
+    given_up, pause = time.monotonic() + RECONNECT_SECONDS, 0.05
+    while time.monotonic() < given_up:
+        yield pause
+        pause = min(LONGEST_PAUSE, 2 * pause)
 
 
 def passes(error: psycopg.Error) -> bool:

@@ -50,6 +50,7 @@ _EXAMPLES: Mapping[str, Any] = {
     "limit": 100,
     "target": 20,
     "probes": 60,
+    "larger": {"model": "a-larger-model"},
     "weights": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "base_url": "http://127.0.0.1:8000/v1",
     "api_key_env": "OPENAI_API_KEY",

@@ -63,16 +63,16 @@ async def _solve(step: Step, stage: Stage) -> dict[str, Any]:
     mode = mode_of(step, stage)
     handed_over = _HandOver(step, made, len(indices))
 
-    async def attempted(index: int) -> tuple[Attempt, str]:
+    async def made_at(index: int) -> tuple[Attempt, str]:
         try:
-            attempt, answer = await _attempt(step, stage, index, mode)
+            attempt, answer = await attempted(step, stage, index, mode)
         except BaseException:
             handed_over.failed = True
             raise
         handed_over.add(attempt, answer)
         return attempt, answer
 
-    results = await asyncio.gather(*map(attempted, indices), return_exceptions=True)
+    results = await asyncio.gather(*map(made_at, indices), return_exceptions=True)
     done = all_of(results)
     model = step.services.caller.roles[f"{stage.value}_solver"].settings.model
     await record_attempts(step.services.store, step.round_id, done, model=model, mode=mode.recorded())
@@ -111,9 +111,13 @@ class _HandOver:
             early.begin_together([one for one, _ in group], partial(marks_of_group, self._step, group))
 
 
-async def _attempt(step: Step, stage: Stage, index: int, mode: Mode) -> tuple[Attempt, str]:
+async def attempted(step: Step, stage: Stage, index: int, mode: Mode) -> tuple[Attempt, str]:
+    """Make attempt `index` (0-based) of a solver at the current candidate; return it, unmarked, with its answer.
+
+    Raises the errors of a call, and UnusableReply where nothing was found out.
+    """
     reply, task_type = await _answer(step, stage, index, mode), step.services.domain.scorer
-    identity = attempt_id(step.round_id, stage, index)
+    identity = attempt_id(step.attempts_of, stage, index)
     attempt = Attempt(
         attempt_id=identity,
         candidate_id=step.candidate_id,

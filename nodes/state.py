@@ -38,6 +38,8 @@ class State(TypedDict, total=False):
     verdict: dict[str, Any] | None
     judgement: dict[str, Any] | None
     """What the loop judge found: its eight fields."""
+    confirmation: dict[str, Any] | None
+    """What fresh attempts at the candidate scored, in a run that confirms its examples."""
     rejection: dict[str, Any] | None
     """failure_mode and reason of the current round, once it is rejected."""
     feedback: str

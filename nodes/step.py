@@ -60,6 +60,11 @@ class Step:
         return f"{self.thread_id}/{self.n}/{self.candidate_id or 'malformed'}"
 
     @property
+    def attempts_of(self) -> str:
+        """What the ids of this step's attempts begin with."""
+        return self.round_id
+
+    @property
     def candidate(self) -> Candidate:
         """The current candidate."""
         return self._current()[1]

@@ -21,6 +21,7 @@ from autodata.models.coerce import ReplyModel
 from autodata.models.config import ModelSettings
 from autodata.models.reply import Messages
 from autodata.models.structured import schema_text
+from autodata.nodes.context import FENCED_BY_PLACE
 from autodata.nodes.step import Step
 from autodata.prompts import PromptPack, fence
 from autodata.prompts.pack import Prompt
@@ -68,16 +69,19 @@ def together_of(step: Step) -> int:
 
 
 def asked_of_several(
-    prompt: Prompt, task_type: TaskType, candidate: Candidate, answers: Sequence[str]
+    prompt: Prompt, task_type: TaskType, candidate: Candidate, answers: Sequence[str], place: Sequence[object] = ()
 ) -> tuple[Messages, type[MarksTogether]]:
-    """Return what a judge is asked about several answers, two at least, and in which form it replies."""
+    """Return what a judge is asked about several answers, two at least, and in which form it replies.
+
+    `place` is what their fences are made of besides the answers.
+    """
     n = len(answers)
     schema = together_schema(marks_of(task_type, candidate, verdict_alone=False), n)
     messages = prompt.render(
         {
             "context": fence("context", candidate.context),
             "question": fence("question", candidate.question),
-            "answer": "\n\n".join(fence(f"answer-{k}", answer) for k, answer in enumerate(answers, 1)),
+            "answer": "\n\n".join(fence(f"answer-{k}", answer, *place) for k, answer in enumerate(answers, 1)),
             "schema": schema_text(schema),
             **task_type.judged_by(candidate),
         }
@@ -97,8 +101,15 @@ async def marked_together(step: Step, answers: Sequence[str], index: str) -> lis
     Raises UnusableReply when no reply could be read, and the errors of a call.
     """
     task_type, candidate = step.services.domain.scorer, step.candidate
-    messages, schema = asked_of_several(step.services.pack["verifier"], task_type, candidate, answers)
     site = step.site("verifier", index=index)
+    place = [step.candidate_id, site.thread_id, site.n, site.node, site.role, site.index]
+    messages, schema = asked_of_several(
+        step.services.pack["verifier"],
+        task_type,
+        candidate,
+        answers,
+        place if step.services.fences == FENCED_BY_PLACE else (),
+    )
     found, _ = await step.services.caller.parsed(site, messages, schema, tries=TRIES)
     return [task_type.scored(candidate, one) for one in found.of_answers()]
 

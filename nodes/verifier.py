@@ -16,15 +16,14 @@ from autodata.checkpoints.records import Attempt, Decision, Mark, Stage, Verdict
 from autodata.checkpoints.writes import Marked, Ruled, record_marks
 from autodata.domains.acceptance.policies import Planned, Ruling
 from autodata.domains.acceptance.rubric_score import mean
-from autodata.domains.tasks.base import Scored, marks_of
-from autodata.models.structured import schema_text
+from autodata.domains.tasks.base import Scored
 from autodata.nodes.context import Context
 from autodata.nodes.early_marks import Found
 from autodata.nodes.events import MarkEvent, VerdictEvent
+from autodata.nodes.judges import judged
 from autodata.nodes.state import State, plain
 from autodata.nodes.step import Step, all_of
 from autodata.nodes.together import in_groups, marked_together, together_of
-from autodata.prompts import fence
 
 
 async def verifier(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -104,25 +103,7 @@ async def _by_rule(step: Step, attempt: Attempt, answer: str) -> Found | None:
 
 
 async def _by_judge(step: Step, attempt: Attempt, answer: str) -> Found:
-    return await marked_by_judge(step, answer, f"{attempt.stage.value}/{attempt.index}"), "judge"
-
-
-async def marked_by_judge(step: Step, answer: str, index: str) -> Scored:
-    """Ask the judge about one answer to the current candidate; `index` says which call of the round it is."""
-    task_type, candidate = step.services.domain.scorer, step.candidate
-    prompt = step.services.pack["verifier"]
-    schema = marks_of(task_type, candidate, verdict_alone=prompt.front.verdict_alone)
-    messages = prompt.render(
-        {
-            "context": fence("context", candidate.context),
-            "question": fence("question", candidate.question),
-            "answer": fence("answer", answer),
-            "schema": schema_text(schema),
-            **task_type.judged_by(candidate),
-        }
-    )
-    found, _ = await step.services.caller.parsed(step.site("verifier", index=index), messages, schema)
-    return task_type.scored(candidate, found)
+    return await judged(step, answer, f"{attempt.stage.value}/{attempt.index}"), "judge"
 
 
 def _verdict(step: Step, ruling: Ruling, attempts: list[Attempt]) -> Verdict:

@@ -409,4 +409,9 @@ def graph_of(config: RunConfig) -> StateGraph[State, Context, State, Output]:
     """Return the uncompiled graph that documents of a configuration walk."""
     if config.kind == BaselineConfig.kind:
         return build_cot_baseline(config.chosen_domain)
-    return build_self_instruct(config.chosen_domain, review=config.review != "none")
+    return build_self_instruct(
+        config.chosen_domain,
+        review=config.review != "none",
+        confirm=config.confirm.attempts > 0,
+        audit=config.checks.paid,
+    )

@@ -22,6 +22,7 @@ from autodata.checkpoints.records import Attempt, Document, Mark, Stage
 from autodata.domains.tasks.base import Scored
 from autodata.models.config import BudgetConfig
 from autodata.models.local.serving import Progress
+from autodata.nodes.asking import marked_by_judge
 from autodata.nodes.challenger import challenger
 from autodata.nodes.context import Context
 from autodata.nodes.dataset.analyse import asked
@@ -35,7 +36,6 @@ from autodata.nodes.solver_modes import answered, mode_of
 from autodata.nodes.state import State, plain
 from autodata.nodes.step import Step
 from autodata.nodes.together import marked_together, together_of
-from autodata.nodes.verifier import marked_by_judge
 from autodata.prompts import PromptPack
 from autodata.prompts.roles import DATASET_ROLES
 from autodata.runner.config import RunConfig

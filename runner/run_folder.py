@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,13 @@ from autodata.models.factory import require_keys
 from autodata.models.local.serving import LocalServing, Progress
 from autodata.models.local.weights import require_weights
 from autodata.models.role_model import RoleModel
-from autodata.nodes.context import Services
+from autodata.nodes.context import FENCED_BY_PLACE, Services
 from autodata.nodes.solver_modes import require_ready
 from autodata.prompts import PromptPack
 from autodata.runner.chat_models import connect_all, require_chat_models
 from autodata.runner.checkpointer import CHECKPOINTS, open_run_saver
 from autodata.runner.config import RunConfig, as_begun, at_defaults, require_kind, write_resolved
+from autodata.runner.fences import fences_of
 from autodata.runner.fingerprint import changed_since, fingerprint, kept_of, more_rounds
 from autodata.runner.places import LedgerConfig
 from autodata.runner.rooms import CHARS_PER_TOKEN, LEAST_CHARS, contexts
@@ -53,6 +54,8 @@ class Resources:
     ledger: Ledger | MemoryLedger
     models: Mapping[str, RoleModel]
     budget: Budget
+    fences: int = field(default=FENCED_BY_PLACE, kw_only=True)
+    """How the folder fences answers for judges."""
 
     def caller(self, config: RunConfig, block: int = 0) -> Caller:
         """Return what makes calls under the seeds of a block, on this journal, these models and this budget."""
@@ -78,6 +81,10 @@ class Resources:
             max_rounds=config.max_rounds,
             run_seed=config.seed,
             review=config.reviewing,
+            judges=config.judges,
+            checks=config.checks,
+            confirm=config.confirm,
+            fences=self.fences,
             frozen=frozen,
         )
 
@@ -148,16 +155,16 @@ async def open_resources(
     pack, roles = require_openable(config, models or {})
     async with AsyncExitStack() as stack:
         ledger: Ledger | MemoryLedger = MemoryLedger()
-        budget = Budget(config.budget)
+        budget, fences = Budget(config.budget), FENCED_BY_PLACE
         if folder is not None:
             ledger = await stack.enter_async_context(open_ledger(folder, config=config.ledger))
             config = as_begun(config, await meta(ledger))
             await bind(ledger, folder, config.resolved(pack.version))
-            budget = await spent_budget(config, ledger, roles)
+            budget, fences = await spent_budget(config, ledger, roles), await fences_of(ledger)
         connected = await _connected(config, roles, stack, models or {}, progress)
         if isinstance(ledger, Ledger):
             await note_known(connected, ledger)
-        yield Resources(pack, ledger, connected, budget)
+        yield Resources(pack, ledger, connected, budget, fences=fences)
 
 
 @asynccontextmanager
@@ -187,8 +194,8 @@ async def open_run_folder(
         await note_known(connected, ledger)
         tracer = await stack.enter_async_context(traced(config, config.tracing, ledger, folder, pack))
         tracer.notes += filter(None, [note])
-        budget = await spent_budget(config, ledger, roles)
-        yield RunFolder(pack, ledger, connected, budget, folder, saver, tracer)
+        budget, fences = await spent_budget(config, ledger, roles), await fences_of(ledger)
+        yield RunFolder(pack, ledger, connected, budget, folder, saver, tracer, fences=fences)
 
 
 def traced(

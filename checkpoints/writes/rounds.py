@@ -12,8 +12,11 @@ from autodata.checkpoints.protocols import Store
 from autodata.checkpoints.records import (
     Attempt,
     Candidate,
+    Confirmation,
+    Decision,
     DocumentStatus,
     Example,
+    FailureMode,
     Mark,
     Record,
     Round,
@@ -137,6 +140,32 @@ async def record_marks(
     )
 
 
+CONFIRMING = "confirm"
+"""The stage of a verdict over fresh attempts."""
+
+
+async def record_confirmation(
+    store: Store, round_id: str, preset: str, confirmation: Confirmation, summary: str
+) -> None:
+    """Record what fresh attempts at a round's candidate scored, as a verdict of a stage of its own.
+
+    Their answers and marks stand in the journal alone, so that no figure of the selecting attempts counts them.
+    """
+    row = {
+        "round_id": round_id,
+        "stage": CONFIRMING,
+        "preset": preset,
+        "decision": (Decision.ACCEPT if confirmation.passed else Decision.REJECT).value,
+        "failure_mode": None if confirmation.passed else FailureMode.NOT_CONFIRMED.value,
+        "checks": canonical_json([_plain(check) for check in confirmation.checks]),
+        **_means(confirmation),
+        "summary": summary,
+        "planned": len(confirmation.weak_scores),
+        "made": len(confirmation.weak_scores) + len(confirmation.strong_scores),
+    }
+    await store.save(verdicts=[row])
+
+
 async def record_rejected(
     store: Store,
     document_id: str,
@@ -250,7 +279,7 @@ def _closed_row(closed: Round) -> dict[str, Any]:
     }
 
 
-def _means(of: Verdict | Round | Example) -> dict[str, float | None]:
+def _means(of: Verdict | Round | Example | Confirmation) -> dict[str, float | None]:
     return {"weak_mean": _float(of.weak_mean), "strong_mean": _float(of.strong_mean), "gap": _float(of.gap)}
 
 

@@ -18,7 +18,8 @@ import psycopg
 import pytest
 import tomli_w
 
-from autodata.checkpoints import holders, postgres_engine, queries
+from autodata.checkpoints import holders, queries
+from autodata.checkpoints import server as postgres_server
 from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.checkpoints.ledger import Ledger, Reader, open_readonly
 from autodata.checkpoints.places import POINTER, begin_shared, ledger_place, place_of
@@ -163,7 +164,7 @@ async def test_a_transaction_whose_answer_was_lost_is_not_written_again(
 async def test_a_server_that_stays_away_ends_the_session_with_a_line(
     server: Server, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_engine, "RECONNECT_SECONDS", 0.0)
+    monkeypatch.setattr(postgres_server, "RECONNECT_SECONDS", 0.0)
     async with Ledger.open(begin_shared(tmp_path, VARIABLE)) as ledger:
         await ledger.save(documents=[DOCUMENT])
         server.cut(name_of(database))

@@ -216,6 +216,11 @@ async def test_a_judge_of_one_word_is_refused_before_anything_is_spent(tmp_path:
     assert not (tmp_path / "run").exists()
 
 
+def test_several_judges_mark_attempts_one_by_one() -> None:
+    with pytest.raises(UserError, match=r"models\.verifier\.together: one judge .*: leave it or \[judges\] out"):
+        read_config(f"{CONFIG}\n[judges]\nasks = 2\n", "test")
+
+
 def test_other_roles_have_no_such_setting() -> None:
     with pytest.raises(UserError, match=r"weak_solver\.together: a mode of the judge: set it at verifier"):
         read_config(CONFIG.replace("models.verifier", "models.weak_solver"), "test")

@@ -16,6 +16,7 @@ from autodata.checkpoints.ledger import MemoryLedger
 from autodata.checkpoints.records import (
     Attempt,
     Candidate,
+    Confirmation,
     Decision,
     Document,
     DocumentStatus,
@@ -33,6 +34,7 @@ from autodata.checkpoints.writes import (
     record_accepted,
     record_answer,
     record_attempts,
+    record_confirmation,
     record_document,
     record_extract,
     record_judgement,
@@ -152,6 +154,11 @@ async def marks(store: Store) -> None:
     await record_marks(store, ROUND, marked, [("cold", 1), ("feet", 2)], Ruled(VERDICT, planned=3, made=1))
 
 
+async def confirmation(store: Store) -> None:
+    found = Confirmation(candidate_id="c", weak_scores=(HALF,), strong_scores=(Fraction(1),), **MEANS, passed=False)
+    await record_confirmation(store, ROUND, "paper", found, "it did not hold")
+
+
 async def rejected(store: Store) -> None:
     closed = CLOSED.model_copy(update={"failure_mode": FailureMode.TOO_EASY})
     status = DocumentStatus.REJECTED
@@ -163,7 +170,21 @@ async def accepted(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "write", [document, extract, skipped, opening, question, answer, judgement, attempts, marks, rejected, accepted]
+    "write",
+    [
+        document,
+        extract,
+        skipped,
+        opening,
+        question,
+        answer,
+        judgement,
+        attempts,
+        marks,
+        confirmation,
+        rejected,
+        accepted,
+    ],
 )
 async def test_a_step_is_one_transaction_and_twice_is_harmless(write: Callable[[Store], Awaitable[None]]) -> None:
     store = await opened()
@@ -187,6 +208,15 @@ async def test_marks_keep_exact_scores_and_what_is_known_of_the_attempt() -> Non
     verdict = store.only("verdicts")
     assert OF_ROUND.items() <= verdict.items()
     assert (verdict["decision"], verdict["planned"], verdict["made"]) == ("strong", 3, 1)
+
+
+async def test_fresh_attempts_are_a_verdict_of_their_own() -> None:
+    store = await opened()
+    await confirmation(store)
+    row = store.only("verdicts")
+    assert (row["stage"], row["decision"], row["failure_mode"]) == ("confirm", "reject", "not_confirmed")
+    assert (row["planned"], row["made"], row["gap"], row["summary"]) == (1, 2, 0.5, "it did not hold")
+    assert [one["attempt_id"] for one in store.tables["attempts"].values()] == [ATTEMPT.attempt_id]
 
 
 async def test_without_a_verdict_the_marks_stand_alone() -> None:
