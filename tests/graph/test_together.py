@@ -15,12 +15,16 @@ from autodata.checkpoints.ids import document_id
 from autodata.checkpoints.records import Attempt, Document, Stage
 from autodata.domains.tasks.reference import ReferenceTask
 from autodata.domains.tasks.schemas import ReferenceCandidate, ReferenceMark, RubricMarks
+from autodata.jobs.forecast import RoleUse
+from autodata.jobs.known import known_documents
 from autodata.models.config import BudgetConfig
+from autodata.models.simulated.chat_model import SimulatedChatModel
 from autodata.models.structured import parse_reply, schema_text
 from autodata.nodes.together import in_groups, together_schema
-from autodata.runner.config import read_config, stored_config
+from autodata.runner.config import RunConfig, read_config, stored_config
 from autodata.runner.document_runner import open_runner
 from autodata.runner.ingest import add_documents
+from autodata.runner.rehearsal import rehearse
 from tests.graph.support import Answer, Bench, Call, Cut, Script, judge, scored
 from tests.support.stages import first_quick
 
@@ -224,3 +228,36 @@ def test_several_judges_mark_attempts_one_by_one() -> None:
 def test_other_roles_have_no_such_setting() -> None:
     with pytest.raises(UserError, match=r"weak_solver\.together: a mode of the judge: set it at verifier"):
         read_config(CONFIG.replace("models.verifier", "models.weak_solver"), "test")
+
+
+def judge_of(together: int) -> RoleUse:
+    values = {"models": {"default": {"model": "m", "base_url": "http://a/v1"}, "verifier": {"together": together}}}
+    found, _ = known_documents(RunConfig.model_validate(values), 4000)
+    return sum((one.roles["verifier"] for one in found), RoleUse())
+
+
+def test_an_estimate_counts_the_calls_that_are_shared() -> None:
+    one, two, three, many = (judge_of(together) for together in (1, 2, 3, 9))
+    assert three.calls == pytest.approx(one.calls / 3)
+    assert two.calls == pytest.approx(one.calls * 2 / 3)
+    assert many == three
+    assert three.tokens_out == one.tokens_out
+    assert one.tokens_in / 3 < three.tokens_in < two.tokens_in < one.tokens_in
+
+
+@pytest.mark.parametrize(("readable", "note"), [(True, ""), (False, "so each alone: leave together out")])
+async def test_a_rehearsal_marks_as_a_run_does(readable: bool, note: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    reply = SimulatedChatModel.reply
+
+    def unread(self: SimulatedChatModel, turns: Any, seed: int) -> tuple[str, str]:
+        shared = any("RubricMarksTogether" in turn["content"] for turn in turns)
+        return reply(self, turns, seed) if readable or not shared else ("I would rather not.", "stop")
+
+    monkeypatch.setattr(SimulatedChatModel, "reply", unread)
+    text = "A document of momentum, entropy, harmonic boundaries and resonance."
+    document = Document(document_id=document_id(text), name="one", title="", text=text)
+    found = await rehearse(read_config(CONFIG, "test"), document)
+    judge = next(part for part in found.parts if part.role == "verifier")
+    assert judge.problem == ""
+    assert judge.note.endswith(note)
+    assert judge.calls == (1 if readable else 3)
