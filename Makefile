@@ -125,6 +125,7 @@ tables: $(READY)
 # What a call costs and how close a run comes to the least time, into docs/benchmarks.md: ten minutes of an idle machine.
 bench: $(READY)
 	$(RUN) -m benchmarks.calls
+	$(RUN) -m benchmarks.call_parts
 
 # Runs broken at every boundary by seed. All thousand, into docs/reliability.md: a quarter of an hour of two cores, by
 # `.venv/bin/python -m benchmarks.faults --scenarios 1000 --jobs 2 --write`.

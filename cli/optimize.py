@@ -178,6 +178,7 @@ def execute(
 
     The first Ctrl-C or SIGTERM drains, the second stops at once.
     """
+    from autodata.jobs.event_loop import run_long
     from autodata.jobs.inputs import as_folder_began
     from autodata.jobs.search_progress import OptimizeProgress
     from autodata.jobs.search_session import read_splits, work
@@ -186,7 +187,7 @@ def execute(
     inputs = read_splits(config, paths, out)
     progress = OptimizeProgress(terminal, config.optimize.iterations)
     with suppress(asyncio.CancelledError):
-        return asyncio.run(
+        return run_long(
             work(config, inputs, out, progress, begun=lambda session: on_signals(session, progress), pilot=pilot)
         )
     raise stopped_at_once(out)

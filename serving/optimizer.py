@@ -187,7 +187,7 @@ async def order_for(
         config = OptimizeRunConfig.of(RunConfig.model_validate(values))
     except ValidationError as error:
         raise UserError(f"context: {problems(error, RunConfig)}") from None
-    require_ready(config.chosen_domain, config.roles())
+    require_ready(config.chosen_domain, config.roles(), pack)
     EditSandbox(pack)  # a baseline in which nothing can be edited ends here
     return Order(config, pack, optimizer, await server.models(config.roles()))
 
