@@ -74,8 +74,9 @@ class DocumentsConfig(Settings):
     """The one that holds its id, by which it is called and known when its text has changed."""
     encoding: str = ""
     """The encoding of text files that are no Unicode, for instance latin-1. Empty: guessed where there is no doubt."""
-    reader: int = Field(default=2, ge=1, le=2)
-    """How files are read: 1 as the first reader did, of .txt, .md, .pdf and .jsonl alone. Folders begun so go on so."""
+    reader: int = Field(default=3, ge=1, le=3)
+    """How files are read: 1 as the first reader did, of .txt, .md, .pdf and .jsonl alone; 2 without formulas, powers
+    and charts spelled out. A folder goes on as it was begun."""
 
     @field_validator("encoding")
     @classmethod
@@ -318,14 +319,16 @@ def reading_fingerprint(config: RunConfig) -> dict[str, str]:
 def as_begun(config: Configured, known: Mapping[str, str]) -> Configured:
     """Return a configuration as a folder was begun that holds `known` in its table `meta`.
 
-    One from before documents were parted, and more formats were read, goes on without, unless the
-    configuration asks for it.
+    One whose documents were read by earlier rules goes on by them, and one from before documents were parted goes on
+    without, unless the configuration asks for it.
     """
     before: dict[str, str] = json.loads(known.get("bearing", "{}"))
-    if not before or READER in before:
+    if not before or before.get(READER) == str(config.documents.reader):
         return config
     unset: dict[str, int | bool] = {"reader": 1, "chunk": False}
-    if (most := before.get("documents.max_chars", "")).isdigit():
+    if (reader := before.get(READER, "")).isdigit():
+        unset = {"reader": int(reader)}
+    elif (most := before.get("documents.max_chars", "")).isdigit():
         unset["max_chars"] = int(most)
     unset = {name: value for name, value in unset.items() if name not in config.documents.model_fields_set}
     return config.model_copy(update={"documents": config.documents.model_copy(update=unset)})
