@@ -81,9 +81,9 @@ def test_doctor_and_run_come_to_the_same_verdict_over_http(
     profile = PROFILES[name]
     for command in ("doctor", "run"):
         with serving(profile) as server:
-            words = (command, "--config", written(tmp_path, profile, server))
-            words += ("--documents", tmp_path / "d", "--out", tmp_path / "run") if command == "run" else ()
-            result = invoke(*words, columns=1000)
+            path = written(tmp_path, profile, server)
+            more = ("--documents", tmp_path / "d", "--out", tmp_path / "run") if command == "run" else ()
+            result = invoke(command, "--config", path, *more, columns=1000)
             assert result.exit_code == (0 if profile.usable else 1), result.output
             assert profile.said in " ".join(result.output.split())
 
