@@ -1,4 +1,4 @@
-"""A runner that is told its documents one by one, by a queue, in place of taking up all that are open."""
+"""A runner that is given its documents one by one, by a queue, in place of taking up all that are open."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from autodata.runner.document_runner import Runner
 
 class OneByOne(Runner):
     """One session of a worker: `begin`, then `take_up` for each document, any number of them at once."""
+
+    together = True
 
     @property
     def budget(self) -> Budget:
