@@ -266,7 +266,8 @@ def as_begun(config: Configured, known: Mapping[str, str]) -> Configured:
     """Return a configuration as a folder was begun that holds `known` in its table `meta`.
 
     One whose documents were read by earlier rules goes on by them, and one from before documents were parted goes on
-    without, unless the configuration asks for it. A search from before its rules could be chosen goes on by those of then.
+    without, unless the configuration asks for it. A search from before its rules could be chosen goes on by those of
+    then.
     """
     before: dict[str, str] = json.loads(known.get("bearing", "{}"))
     if "optimize.temperature" in before and not any(f"optimize.{name}" in before for name in BEFORE):
