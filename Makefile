@@ -77,14 +77,14 @@ kill: $(READY)
 
 # Exports are tried by the libraries that they are for, each in an environment of its own: a gigabyte to fetch, so it is
 # no part of `make check`.
-LIBRARIES := trl verifiers inspect ray trackers
+LIBRARIES := trl verifiers inspect llama-factory ray trackers
 exports: $(READY) $(LIBRARIES:%=.venvs/%/.ready)
 	$(RUN) -m pytest tests/exports
 
 # The part of it that CI runs: two minutes and 0.9 GB from nothing. Torch alone would bring gigabytes.
 SMALL := verifiers inspect
 exports-small: $(READY) $(SMALL:%=.venvs/%/.ready)
-	$(RUN) -m pytest tests/exports/test_libraries.py -k "inspect_runs or verifiers_validates or llama_factory"
+	$(RUN) -m pytest tests/exports/test_libraries.py -k "inspect_runs or verifiers_validates or llama_factory_finds"
 
 .venvs/%/.ready: tests/exports/%.txt
 	@if command -v uv >/dev/null 2>&1; then \

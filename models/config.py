@@ -357,6 +357,9 @@ class RetryConfig(Settings):
     """Longest of these waits."""
     retry_after_max_seconds: float = Field(default=900.0, ge=0, le=LONGEST)
     """Longest wait that a server's `Retry-After` is obeyed for; all calls to that endpoint are held back meanwhile."""
+    unreached_tries: int = Field(default=3, ge=1, le=1000)
+    """Requests that may find nothing at an address where nothing ever answered in this run (an unknown host, a refused
+    connection) before the run pauses; by default it does within seconds. Raise it where a server is still starting."""
     unusable_tries: int = Field(default=4, ge=2, le=1000)
     """Replies asked for until one can be read; each request says what was wrong with the reply before."""
     pause_after: int = Field(default=3, ge=1)

@@ -403,3 +403,8 @@ def test_what_a_folder_was_begun_with_decides_what_was_left_open() -> None:
     assert (began.chunks, began.documents.reader, began.max_chars) == (False, 1, 30_000)
     asked = as_begun(read_config(f"{MODELS}[documents]\nchunk = true\nmax_chars = 500\n", "test"), old)
     assert (asked.chunks, asked.documents.reader, asked.max_chars) == (True, 1, 500)
+    second = kept_of({**fingerprint(config.resolved("p")), "documents.reader": "2"})
+    assert as_begun(config, second).documents.reader == 2
+    assert fingerprint(as_begun(config, second).resolved("p"))["documents.reader"] == "2"
+    asked = as_begun(read_config(f"{MODELS}[documents]\nreader = 3\n", "test"), second)
+    assert asked.documents.reader == 3
