@@ -152,6 +152,22 @@ def estimate_search(
         source=f"{source}; {left} iterations of {len(lengths.get('validate', []))} validation documents",
         unpriced=tuple(role for role in figures if price(role, 1, 1) is None),
     )
+    proposals = _affordable(config, counts, likely, own, left, spent)
+    return replace(whole, beyond=beyond(whole, config.budget), proposals=proposals)
+
+
+def _affordable(
+    config: OptimizeRunConfig,
+    counts: Evaluated,
+    likely: Forecast,
+    own: Mapping[str, Mapping[str, Range | None]],
+    left: int,
+    spent: Usage,
+) -> int:
+    """Return how many of the iterations that are left the budget pays for, as a rule.
+
+    `likely` is what documents take, `own` what analyst and editor do, all iterations together.
+    """
     costs = counted(likely.totals, likely.seconds)
     own_costs = counted({name: _sum([of_role[name] for of_role in own.values()]) for name in FIGURES}, Range(0.0))
     paid = {"max_calls": spent.calls, "max_tokens": spent.tokens, "max_usd": spent.usd or 0.0, "max_seconds": 0.0}
@@ -162,7 +178,7 @@ def estimate_search(
         an_iteration = (cost - besides + own_costs[name]) / left if left else 0.0
         if bound is not None and an_iteration:
             affordable = min(affordable, max(0, int((bound - paid[name] - besides) / an_iteration)))
-    return replace(whole, beyond=beyond(whole, config.budget), proposals=affordable)
+    return affordable
 
 
 def few_proposals(estimate: Estimate) -> str:

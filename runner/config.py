@@ -133,6 +133,8 @@ class RunConfig(Settings):
             raise ValueError(f"curtail: a loop judge reads all attempts: leave {self.curtail!r} out, or write 'off'")
         if self.curtail == "adaptive" and self.kind != RunConfig.kind:
             raise ValueError(f"curtail: 'adaptive' is for runs: of a {self.kind} write 'off' or 'exact'")
+        if self.models.verifier.together > 1 and self.judges.several:
+            raise ValueError("models.verifier.together: one judge marks several attempts: leave it or [judges] out")
         if self.review == "borderline" and domain.loop_judge:
             raise ValueError("review: 'borderline' needs gates to be near to, and a judge decides here: choose another")
         return self
@@ -265,16 +267,19 @@ def reading_fingerprint(config: RunConfig) -> dict[str, str]:
 def as_begun(config: Configured, known: Mapping[str, str]) -> Configured:
     """Return a configuration as a folder was begun that holds `known` in its table `meta`.
 
-    One from before documents were parted, and more formats were read, goes on without, unless the
-    configuration asks for it. A search from before its rules could be chosen goes on by those of then.
+    One whose documents were read by earlier rules goes on by them, and one from before documents were parted goes on
+    without, unless the configuration asks for it. A search from before its rules could be chosen goes on by those of
+    then.
     """
     before: dict[str, str] = json.loads(known.get("bearing", "{}"))
     if "optimize.temperature" in before and not any(f"optimize.{name}" in before for name in BEFORE):
         config = config.model_copy(update={"optimize": as_before(config.optimize)})
-    if not before or READER in before:
+    if not before or before.get(READER) == str(config.documents.reader):
         return config
     unset: dict[str, int | bool] = {"reader": 1, "chunk": False}
-    if (most := before.get("documents.max_chars", "")).isdigit():
+    if (reader := before.get(READER, "")).isdigit():
+        unset = {"reader": int(reader)}
+    elif (most := before.get("documents.max_chars", "")).isdigit():
         unset["max_chars"] = int(most)
     unset = {name: value for name, value in unset.items() if name not in config.documents.model_fields_set}
     return config.model_copy(update={"documents": config.documents.model_copy(update=unset)})
