@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import gepa
+from gepa.api import optimize
 from gepa.core.adapter import EvaluationBatch
 
 from autodata.models.simulated.optimizer import MODES as NAMED
@@ -88,7 +88,7 @@ def search_by_gepa(worlds: Worlds, seed: int, budget: int) -> Found:
 
     adapter = Adapter(worlds, seed, budget)
     any_adapter: Any = adapter
-    gepa.optimize(
+    optimize(
         seed_candidate=adapter.candidate(),
         trainset=list(adapter.documents["train"]),
         valset=list(adapter.documents["validate"]),

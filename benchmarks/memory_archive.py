@@ -188,9 +188,17 @@ class MemoryArchive:
         """Return an iteration."""
         return self.memory.iterations[n]
 
+    async def errored_in_a_row(self) -> int:
+        """Return 0: nothing errs here."""
+        return 0
+
+    async def text(self, document: str) -> str:
+        """Return nothing: the worlds' documents have no text."""
+        return ""
+
     async def leads(self) -> int:
         """Return how often the lead was taken."""
-        return max((row["led"] or 0 for row in self.memory.iterations.values()), default=0)
+        return max((int(row["led"] or 0) for row in self.memory.iterations.values()), default=0)
 
     async def incumbent(self) -> str:
         """Return the pack that took the lead last."""

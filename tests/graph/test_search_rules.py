@@ -36,7 +36,13 @@ from tests.support.runs import read_tables
 
 __all__ = ["editor"]
 
-DEFAULTS = {"estimator": "posterior", "accept": "sequential", "wave": 5, "merge": 0.5, "select": "thompson"}
+DEFAULTS: dict[str, Any] = {
+    "estimator": "posterior",
+    "accept": "sequential",
+    "wave": 5,
+    "merge": 0.5,
+    "select": "thompson",
+}
 
 
 def rated(request: EvaluationRequest) -> list[Any]:
@@ -211,7 +217,7 @@ async def test_a_search_from_before_goes_on_by_the_rules_of_then(tmp_path: Path,
     editor(numbered())
     folder = tmp_path / "opt"
     _, rows = await searched(folder, config(1, **BEFORE), Scripted(rated))
-    kept = json.loads(dict(read_tables(folder)["meta"])["bearing"])
+    kept = json.loads(next(str(row[1]) for row in read_tables(folder)["meta"] if row[0] == "bearing"))
     assert "optimize.temperature" in kept
     assert not [name for name in BEFORE if f"optimize.{name}" in kept], "a search from before has none of them"
     begun = config(3)
