@@ -170,7 +170,7 @@ class MemoryArchive:
     async def sampled(self, pack: str) -> int:
         """Return how often a pack was sampled for failures of its own."""
         rows = self.memory.iterations.values()
-        return sum(row["parent"] == pack and not plan_of(row) for row in rows)
+        return len([row for row in rows if row["parent"] == pack and not plan_of(row)])
 
     async def documents(self, split: str) -> tuple[str, ...]:
         """Return the documents of a split."""
