@@ -165,7 +165,7 @@ class MemoryArchive:
 
     async def sharing(self, n: int) -> int:
         """Return how many iterations use an analysis."""
-        return 1 + sum(plan_of(row).get("analysis_of") == n for row in self.memory.iterations.values())
+        return 1 + len([n for row in self.memory.iterations.values() if plan_of(row).get("analysis_of") == n])
 
     async def sampled(self, pack: str) -> int:
         """Return how often a pack was sampled for failures of its own."""
