@@ -79,11 +79,6 @@ def noise_of(disagreement: float) -> float:
     return (1 - math.sqrt(max(0.0, 1 - 2 * disagreement))) / 2
 
 
-def cohens_kappa(pairs: Sequence[tuple[bool, bool]]) -> float | None:
-    """Return Cohen's kappa of two raters; None where chance alone would make them agree always."""
-    return _cohens(_pairs(pairs)) if pairs else None
-
-
 def share_alike(votes: Votes) -> float | None:
     """Return the share of pairs of findings on one item that are alike; None without any pair."""
     return _agreement(_sums(votes))

@@ -18,7 +18,7 @@ from autodata.checkpoints.records import Stage
 from autodata.domains.acceptance.policies import PRESETS, Planned
 from autodata.domains.acceptance.rubric_score import rubric_score
 from autodata.jobs.calibration import flips
-from autodata.jobs.calibration.agreement import agreement_of, cohens_kappa, fleiss_kappa, noise_of
+from autodata.jobs.calibration.agreement import agreement_of, alike, fleiss_kappa, noise_of
 from autodata.jobs.calibration.flips import Marked, attempts_for, guard_band, played
 from autodata.jobs.calibration.labels import Label, agreement_with, read_labels, write_sheet
 from autodata.jobs.calibration.sample import sampled, stratum_of
@@ -55,10 +55,10 @@ def test_a_sample_has_every_stratum_and_a_larger_one_holds_a_smaller() -> None:
 
 def test_kappa_as_in_published_tables() -> None:
     pairs = [(True, True)] * 20 + [(True, False)] * 5 + [(False, True)] * 10 + [(False, False)] * 15
-    assert cohens_kappa(pairs) == pytest.approx(0.4)
+    assert alike([pairs]).kappa.value == pytest.approx(0.4)
     # Scott's pi of the same table: p_e = 0.55**2 + 0.45**2.
     assert fleiss_kappa(pairs) == pytest.approx((0.7 - 0.505) / (1 - 0.505))
-    assert cohens_kappa([(True, True)]) is None
+    assert alike([[(True, True)]]).kappa.value is None
     assert fleiss_kappa([(True, True, True)]) is None
 
 
@@ -183,12 +183,13 @@ def test_kappa_is_that_of_a_library(votes: list[tuple[bool, ...]]) -> None:
     else:
         assert fleiss_kappa(votes) == pytest.approx(theirs)
     first, second = ([vote[k] for vote in votes] for k in range(2))
+    cohens = alike([[*zip(first, second, strict=True)]]).kappa.value
     try:
         theirs = raters.cohen_kappa(first, second, [True, False])
     except raters.UndefinedStatistic:
-        assert cohens_kappa([*zip(first, second, strict=True)]) is None
+        assert cohens is None
     else:
-        assert cohens_kappa([*zip(first, second, strict=True)]) == pytest.approx(theirs)
+        assert cohens == pytest.approx(theirs)
 
 
 @pytest.mark.parametrize(
