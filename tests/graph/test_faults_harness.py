@@ -98,9 +98,10 @@ def test_every_function_that_writes_a_file_is_broken_or_left_out_with_a_reason()
     assert set(broken.values()) <= set(results()["seams"])
 
 
-def test_every_fault_is_drawn() -> None:
-    broken = results()["broken"]
-    assert {sort: set(faults) for sort, faults in broken.items()} == {sort: set(of) for sort, of in FAULTS.items()}
+def test_every_fault_and_every_sort_of_boundary_is_drawn() -> None:
+    drawn = results()["broken"]
+    assert set(drawn) == set(FAULTS)
+    assert {fault for faults in drawn.values() for fault in faults} == {fault for of in FAULTS.values() for fault in of}
 
 
 def test_the_page_is_of_the_latest_scenarios_and_nothing_did_not_hold() -> None:
