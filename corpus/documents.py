@@ -91,7 +91,7 @@ def _read(items: Sequence[Item], reading: Reading) -> Iterator[Document | Skippe
         name = _name_of(item)
         try:
             for raw, stem, source in _texts(item, reading):
-                yield raw if isinstance(raw, Skipped) else _document(raw, stem, source, seen)
+                yield raw if isinstance(raw, Skipped) else _document(raw, stem, source, seen, spelled=reading.spelled)
         except Unreadable as error:
             yield Skipped(name=name, reason=str(error))
         except OSError as error:
@@ -142,12 +142,12 @@ def _known_by(source: str, raw: Raw | Skipped) -> str:
     return f"{source}#{raw.key}" if raw.record else source
 
 
-def _document(raw: Raw, stem: str, source: str, seen: dict[str, str]) -> Document | Skipped:
+def _document(raw: Raw, stem: str, source: str, seen: dict[str, str], *, spelled: bool) -> Document | Skipped:
     """Return the document of a text, unless it is empty, not text, or was seen before."""
     if "\0" in raw.text:
         return Skipped(name=raw.name, reason="binary: it holds NUL characters")
     try:
-        text = normalise_text(raw.text)
+        text = normalise_text(_without_unseen(raw.text) if spelled and raw.layout == "prose" else raw.text)
         identity = document_id(text)
     except UnicodeEncodeError:
         return Skipped(name=raw.name, reason="not valid Unicode: it holds half a surrogate pair")
@@ -162,6 +162,15 @@ def _document(raw: Raw, stem: str, source: str, seen: dict[str, str]) -> Documen
     return Document(
         document_id=identity, name=raw.name, title=title, text=text, note=raw.note, source=source, layout=raw.layout
     )
+
+
+_UNSEEN: Final = str.maketrans({0xAD: None, 0x2060: None, 0xFEFF: None})
+"""Where a line may break or must not, within a word: a soft hyphen, a word joiner, a byte order mark."""
+
+
+def _without_unseen(text: str) -> str:
+    """Return a text without signs within its words that nobody sees: a word is the same with them and without."""
+    return text if text.isascii() else text.translate(_UNSEEN)
 
 
 def one_source(source: str) -> str:

@@ -126,12 +126,13 @@ def _means(row: Row, attempts: Sequence[Row], verdicts: Sequence[Row]) -> Iterat
     selecting = [verdict for verdict in verdicts if verdict["stage"] != CONFIRMING]
     for what, one in [("round", row), *(("verdict", verdict) for verdict in selecting)]:
         for name in _MEANS:
-            if one[name] is not None and attempts and (real[name] is None or not _equal(real[name], one[name])):
+            found = real[name]
+            if one[name] is not None and attempts and (found is None or not _equal(found, one[name])):
                 yield again(
                     row,
                     "altered_mean",
                     f"{what} {row['round_id']}",
-                    f"{name} is {one[name]:g}, its attempts come to {_shown(real[name])}",
+                    f"{name} is {one[name]:g}, its attempts come to {_shown(found)}",
                 )
     for verdict in fresh:  # of attempts that only the journal holds
         if not _equal(verdict["strong_mean"] - verdict["weak_mean"], verdict["gap"]):

@@ -22,6 +22,7 @@ from autodata.models.config import ModelSettings, RetryConfig
 from autodata.models.endpoint import Endpoint
 from autodata.models.factory import openai_client
 from autodata.models.faults import Fault, classify
+from autodata.models.reach import where_to_look
 
 ROLE = "embeddings"
 BATCH = 32
@@ -69,6 +70,7 @@ class Embedder:
         async with self.endpoint.slots.slot():
             for tried in range(1, self.retries.max_attempts + 1):
                 self.endpoint.raise_if_stopped()
+                left = self.endpoint.leaving()
                 try:
                     self.keep(await self._reserved(texts))
                 except Exception as error:
@@ -77,7 +79,7 @@ class Embedder:
                         if isinstance(error, DiskFailed):  # what came could not be kept: nothing more is paid for
                             self.endpoint.give_up(str(error))
                         raise
-                    await self._after(fault, tried, error)
+                    await self._after(fault, tried, error, self.endpoint.missed(fault, left))
                 else:
                     self.endpoint.responded()
                     self.endpoint.succeeded()
@@ -120,9 +122,13 @@ class Embedder:
         used = charged(counted, 0, most, self.settings)
         return Embedded(dict(zip(texts, vectors, strict=True)), counted, used)
 
-    async def _after(self, fault: Fault, tried: int, error: Exception) -> None:
-        """Wait before the next try, or raise what the fault means."""
+    async def _after(self, fault: Fault, tried: int, error: Exception, missed: int) -> None:
+        """Wait before the next try, or raise what the fault means; `missed` requests found nothing at the address."""
         name = self.endpoint.name
+        if missed >= self.retries.unreached_tries:
+            advice = where_to_look(fault.message, self.settings)
+            self.endpoint.give_up(f"nothing was reached in {missed} tries: {fault.message}: {advice}")
+            raise EndpointDown(self.endpoint.down or fault.message) from error
         if fault.kind == "down" or fault.doubts_configuration:
             self.endpoint.give_up(fault.message)
             raise EndpointDown(self.endpoint.down or fault.message) from error

@@ -14,6 +14,7 @@ from autodata.models.faults import Fault
 from autodata.models.found import Found
 from autodata.models.health import Health
 from autodata.models.prompt_length import Prompts
+from autodata.models.reach import Reach
 from autodata.models.slots import Slots
 
 WireFormat = Literal["json_schema", "json_object", "none"]
@@ -34,6 +35,8 @@ class Leaving:
     """How often its slots had been lowered."""
     alone: bool = False
     """Whether requests went out one at a time, to see whether it is back."""
+    missed: int = 0
+    """How many requests had found nothing at its address."""
 
 
 class Endpoint:
@@ -45,6 +48,7 @@ class Endpoint:
         """Whether schemas go out with the lengths of texts: llama.cpp keeps to them, other servers may refuse them."""
         self.slots = Slots(max_concurrency)
         self.health = Health()
+        self.reach = Reach()
         self.down: str | None = None
         """Why the endpoint was given up; None while it is in use."""
         self.wire_format: WireFormat | None = None if structured else "none"
@@ -105,8 +109,18 @@ class Endpoint:
             self.give_up(f"{self._failures_in_a_row} calls in a row failed: {message}")
 
     def leaving(self) -> Leaving:
-        """Return how the endpoint stands when a request leaves for it; `failed` asks for it."""
-        return Leaving(self.slots.reductions, alone=self.probes is not None)
+        """Return how the endpoint stands when a request leaves for it; `failed` and `missed` ask for it."""
+        return Leaving(self.slots.reductions, alone=self.probes is not None, missed=self.reach.tries)
+
+    def missed(self, fault: Fault, left: Leaving) -> int:
+        """Return how many requests in a row found nothing at the address, with this one; 0 once anything was there.
+
+        An endpoint that answered before, in this session or an earlier one of the run, may come back: there it is 0.
+        """
+        if self.answered or self.known:
+            return 0
+        self.reach.found = self.reach.found or not fault.nothing_there
+        return 0 if self.reach.found else self.reach.missed(left.missed)
 
     def failed(self, call: str, fault: Fault, left: Leaving, most: int) -> None:
         """Note a request without a reply, by its call's key.

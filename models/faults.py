@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
 import socket
 import ssl
@@ -14,6 +15,7 @@ from typing import Literal
 
 from autodata.models.bodies import seconds_to_wait, spent, words_of
 from autodata.models.known_secrets import without_secrets
+from autodata.models.reach import nothing_there
 
 SHOWN = 300
 """Characters of a server's words that are shown."""
@@ -88,6 +90,8 @@ class Fault:
     """A reply came that is no chat completion, and does not say that it is an error."""
     used_up: bool = False
     """The account has nothing left: credit, or the requests of a day."""
+    nothing_there: bool = False
+    """Nothing was found at the address: an unknown host, or a refused connection."""
 
     @property
     def asked_too_much(self) -> bool:
@@ -112,7 +116,9 @@ def classify(error: Exception, *, answered: bool = False) -> Fault | None:
         return _of_status(error, status, message, answered=answered)
     if _of_client(error):
         unreadable = isinstance(status, int)
-        return Fault("retry", message, may_be_billed=unreadable or timed_out(error), unreadable=unreadable)
+        missed = not unreadable and nothing_there(_chain(error))
+        billed = not missed and (unreadable or timed_out(error))
+        return Fault("retry", message, may_be_billed=billed, unreadable=unreadable, nothing_there=missed)
     if isinstance(error, ValueError | LookupError | TypeError | AttributeError):  # a body that is no chat completion
         unreadable = not (error.args and isinstance(error.args[0], Mapping))  # an `error` sent as if all were well
         message = f"unreadable response: {message}"
@@ -187,6 +193,8 @@ def _what(cause: BaseException) -> str:  # noqa: PLR0911 - one return a kind
         return "the host's name could not be resolved"
     if isinstance(cause, ssl.SSLError | ssl.CertificateError):
         return "no secure connection (TLS)"
+    if isinstance(cause, OSError) and cause.errno in {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN}:
+        return "the host cannot be reached"
     if isinstance(cause, ConnectionRefusedError):
         return "the connection was refused: nothing listens at that address"
     if isinstance(cause, ConnectionResetError | BrokenPipeError | ConnectionAbortedError) or name in {
@@ -225,7 +233,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
         yield cause
-        cause = cause.__cause__ or cause.__context__
+        several = cause.exceptions[0] if isinstance(cause, BaseExceptionGroup) else None
+        cause = cause.__cause__ or cause.__context__ or several
 
 
 def _is_response(error: BaseException) -> bool:

@@ -23,6 +23,7 @@ from autodata.models.faults import classify
 from autodata.models.judges import PREFIX
 from autodata.models.local.weights import KNOWN_MODELS, default_cache, known_hash
 from autodata.models.markers import Flag, Integer
+from autodata.models.reach import where_to_look
 from autodata.models.reply import Messages
 from autodata.models.role_model import RoleModel
 from autodata.models.structured import schema_text
@@ -363,7 +364,7 @@ def _weights(name: str) -> str:
 
 def _advice(refusal: Refusal, settings: ModelSettings) -> str:
     """Return what to do about a request that failed, in a few words."""
-    status, variable, address = refusal.status, settings.key_variable, settings.address
+    status, variable = refusal.status, settings.key_variable
     of_path = "which ends in /v1 as a rule" if settings.azure is None else "the name of the deployment"
     by_status = {
         401: f"check the key in {variable}" if variable else "set api_key_env",
@@ -382,4 +383,4 @@ def _advice(refusal: Refusal, settings: ModelSettings) -> str:
         return by_status[401]
     if status is not None:
         return "look at temperature, top_p, max_tokens and extra_body"
-    return "check the network" if address is None else f"see that a server answers at {address}"
+    return where_to_look(refusal.message, settings)

@@ -21,6 +21,7 @@ from autodata.models.endings import ANSWERS, PROMPT_CUT, reason_with
 from autodata.models.endpoint import PROBE_AFTER, Endpoint
 from autodata.models.faults import Fault, classify
 from autodata.models.prompt_length import counted, cut_short
+from autodata.models.reach import where_to_look
 from autodata.models.reply import PLAIN, Reply, to_reply
 
 logger = logging.getLogger(__name__)
@@ -61,13 +62,19 @@ class Sender:
         Waits between attempts are random, doubling, and end at once when the endpoint is given up or drained. Raises
         CallFailed, EndpointDown, Drained and BudgetSpent.
         """
-        for tried in range(1, self.retries.max_attempts + 1):
+        tried = 0
+        while True:
+            tried += 1
             try:
                 reply, seconds = await self._send(call, most)
             except Exception as error:
                 fault = classify(error, answered=call.model.endpoint.answered)
                 if fault is None:
                     raise
+                if missed := call.model.endpoint.missed(fault, call.left):
+                    await self._after_nothing(call, fault, missed, error)
+                    tried -= 1
+                    continue
                 if fault.doubts_configuration:
                     before = call.model.endpoint.found.dialect
                     if not await self._takes_others(call, error):
@@ -87,7 +94,6 @@ class Sender:
             if reply.ending in ANSWERS:
                 call.model.endpoint.succeeded()
             return reply, seconds
-        raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def settle_paid(self, call: Call, used: Usage) -> None:
         """Settle the reservation of a reply that is in the journal, where other processes spend of the budget.
@@ -273,9 +279,26 @@ class Sender:
             else:
                 await endpoint.pause(wait)
 
+    async def _after_nothing(self, call: Call, fault: Fault, missed: int, error: Exception) -> None:
+        """Hold all requests back for a moment, after `missed` that found nothing at an address where nothing ever was.
+
+        These are no attempts of the call. Raises EndpointDown after the last one: another call would find nothing.
+        """
+        endpoint = call.model.endpoint
+        endpoint.health.failed(fault.message)
+        if missed >= self.retries.unreached_tries:
+            advice = where_to_look(fault.message, call.settings)
+            endpoint.give_up(f"nothing was reached in {missed} tries: {fault.message}: {advice}")
+            raise EndpointDown(endpoint.down or fault.message) from error
+        with endpoint.health.retry():
+            await endpoint.hold(self._longest_wait(missed))
+
+    def _longest_wait(self, tried: int) -> float:
+        return float(min(self.retries.max_seconds, self.retries.base_seconds * 2 ** min(tried - 1, 60)))
+
     def _wait(self, tried: int) -> float:
         """Return the seconds to wait after a failure, the `tried`th in a row."""
-        longest: float = min(self.retries.max_seconds, self.retries.base_seconds * 2 ** min(tried - 1, 60))
+        longest = self._longest_wait(tried)
         return longest * random.random()  # noqa: S311 - jitter
 
 

@@ -29,7 +29,7 @@ from autodata.models.local.weights import with_weights
 from autodata.models.simulated.world import World
 from autodata.models.validation import problems
 from autodata.nodes.dataset.settings import DATASET_DEFAULTS, LessonsConfig
-from autodata.nodes.optimizer.settings import OptimizeConfig
+from autodata.nodes.optimizer.settings import BEFORE, OptimizeConfig, as_before
 from autodata.prompts import PromptPack
 from autodata.prompts.roles import DATASET_ROLES
 from autodata.runner.documents_config import DocumentsConfig
@@ -133,6 +133,8 @@ class RunConfig(Settings):
             raise ValueError(f"curtail: a loop judge reads all attempts: leave {self.curtail!r} out, or write 'off'")
         if self.curtail == "adaptive" and self.kind != RunConfig.kind:
             raise ValueError(f"curtail: 'adaptive' is for runs: of a {self.kind} write 'off' or 'exact'")
+        if self.models.verifier.together > 1 and self.judges.several:
+            raise ValueError("models.verifier.together: one judge marks several attempts: leave it or [judges] out")
         if self.review == "borderline" and domain.loop_judge:
             raise ValueError("review: 'borderline' needs gates to be near to, and a judge decides here: choose another")
         return self
@@ -265,14 +267,19 @@ def reading_fingerprint(config: RunConfig) -> dict[str, str]:
 def as_begun(config: Configured, known: Mapping[str, str]) -> Configured:
     """Return a configuration as a folder was begun that holds `known` in its table `meta`.
 
-    One from before documents were parted, and more formats were read, goes on without, unless the
-    configuration asks for it.
+    One whose documents were read by earlier rules goes on by them, and one from before documents were parted goes on
+    without, unless the configuration asks for it. A search from before its rules could be chosen goes on by those of
+    then.
     """
     before: dict[str, str] = json.loads(known.get("bearing", "{}"))
-    if not before or READER in before:
+    if "optimize.temperature" in before and not any(f"optimize.{name}" in before for name in BEFORE):
+        config = config.model_copy(update={"optimize": as_before(config.optimize)})
+    if not before or before.get(READER) == str(config.documents.reader):
         return config
     unset: dict[str, int | bool] = {"reader": 1, "chunk": False}
-    if (most := before.get("documents.max_chars", "")).isdigit():
+    if (reader := before.get(READER, "")).isdigit():
+        unset = {"reader": int(reader)}
+    elif (most := before.get("documents.max_chars", "")).isdigit():
         unset["max_chars"] = int(most)
     unset = {name: value for name, value in unset.items() if name not in config.documents.model_fields_set}
     return config.model_copy(update={"documents": config.documents.model_copy(update=unset)})

@@ -32,8 +32,9 @@ class DocumentsConfig(Settings):
     """The one that holds its id, by which it is called and known when its text has changed."""
     encoding: str = ""
     """The encoding of text files that are no Unicode, for instance latin-1. Empty: guessed where there is no doubt."""
-    reader: int = Field(default=2, ge=1, le=2)
-    """How files are read: 1 as the first reader did, of .txt, .md, .pdf and .jsonl alone. Folders begun so go on so."""
+    reader: int = Field(default=3, ge=1, le=3)
+    """How files are read: 1 as the first reader did, of .txt, .md, .pdf and .jsonl alone; 2 without formulas, powers
+    and charts spelled out. A folder goes on as it was begun."""
 
     @field_validator("encoding")
     @classmethod

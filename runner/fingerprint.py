@@ -14,8 +14,9 @@ from typing import Any
 
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ids import canonical_json
-from autodata.models.config import SOLVER_MODES
+from autodata.models.config import JUDGE_MODES, SOLVER_MODES
 from autodata.nodes.dataset.settings import FREE as FREE_OF_LESSONS
+from autodata.nodes.optimizer.settings import BEFORE as LATER_OF_SEARCHES
 from autodata.nodes.optimizer.settings import FREE
 
 VERSION = 1
@@ -32,7 +33,7 @@ WEIGHTS = "weights"
 
 MODEL_FIELDS_KEPT = frozenset(
     {"provider", "model", WEIGHTS, "temperature", "top_p", "max_tokens", "send_seed", "extra_body", "reasoning_effort"}
-    | {*SOLVER_MODES}
+    | {*SOLVER_MODES, *JUDGE_MODES}
 )
 """Model settings that shape replies. The others may change between two sessions of a run."""
 
@@ -105,7 +106,8 @@ TABLE = (
     Bears("domain_settings", "domain", but=frozenset({"name", "role_defaults"})),
     Bears("domain_settings.role_defaults.*", "domain.role_defaults.*", only=MODEL_FIELDS_KEPT),
     Bears("models.*", only=MODEL_FIELDS_KEPT),
-    Bears("optimize", but=FREE),
+    Bears("optimize", but=FREE | {*LATER_OF_SEARCHES}),
+    *(Bears(f"optimize.{name}", before=before) for name, before in LATER_OF_SEARCHES.items()),
     Bears("lessons", but=FREE_OF_LESSONS, switch="enabled"),
     Bears(LESSONS_VERSION),
     Bears("local.ctx", provider="local"),

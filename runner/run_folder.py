@@ -216,12 +216,18 @@ def require_openable(
     config: RunConfig, models: Mapping[str, BaseChatModel]
 ) -> tuple[PromptPack, dict[str, ModelSettings]]:
     """Return prompts and roles of a configuration. Raises UserError for what would fail once something is spent."""
-    pack, roles = config.pack(), config.roles()
-    require_ready(config.chosen_domain, roles)
+    pack, roles = require_workable(config)
     require_keys(roles)
     require_chat_models(roles, models)
     for role, settings in roles.items():
         require_weights(role, settings)
+    return pack, roles
+
+
+def require_workable(config: RunConfig) -> tuple[PromptPack, dict[str, ModelSettings]]:
+    """Return prompts and roles of a configuration. Raises UserError for what no machine could work on, keys or not."""
+    pack, roles = config.pack(), config.roles()
+    require_ready(config.chosen_domain, roles, pack)
     require_prices(config, roles)
     require_room(config, roles)
     return pack, roles

@@ -56,6 +56,11 @@ async def rejected_rounds(ledger: Reader, thread: str) -> list[dict[str, Any]]:
     return await _rounds(ledger, "WHERE r.thread_id = ? AND r.outcome = 'rejected' ORDER BY r.n, r.rowid", thread)
 
 
+async def accepted_rounds(ledger: Reader, thread: str) -> list[dict[str, Any]]:
+    """Return a thread's accepted rounds: one at most, but for what people edited."""
+    return await _rounds(ledger, "WHERE r.thread_id = ? AND r.outcome = 'accepted' ORDER BY r.n", thread)
+
+
 async def rounds_by_id(ledger: Reader, ids: Sequence[str]) -> list[dict[str, Any]]:
     """Return some rounds in order of their numbers, each with its `candidate` and the candidate's `kind`."""
     chosen = "WHERE r.round_id IN (SELECT value FROM json_each(?)) ORDER BY r.n, r.rowid"

@@ -28,7 +28,7 @@ from autodata.checkpoints.writes.forks import (
     record_fork_of,
     record_fork_ready,
 )
-from autodata.checkpoints.writes.labels import record_answer, record_question
+from autodata.checkpoints.writes.labels import record_answer, record_findings, record_question
 from autodata.checkpoints.writes.lessons import record_batch, record_lessons, record_taught, record_walked
 from autodata.checkpoints.writes.meta import record_meta, record_target
 from autodata.checkpoints.writes.rounds import (
@@ -54,6 +54,7 @@ from autodata.checkpoints.writes.searches import (
     record_analysis,
     record_baseline,
     record_begun,
+    record_compared,
     record_edit,
     record_ended,
     record_evaluated,
@@ -92,6 +93,7 @@ __all__ = [
     "record_begun",
     "record_call",
     "record_collected",
+    "record_compared",
     "record_confirmation",
     "record_copied_documents",
     "record_copied_rounds",
@@ -102,6 +104,7 @@ __all__ = [
     "record_evaluating",
     "record_extract",
     "record_failure",
+    "record_findings",
     "record_fork",
     "record_fork_of",
     "record_fork_ready",

@@ -45,8 +45,14 @@ class Reading:
     fields: Fields = Fields()
     encoding: str = ""
     """The encoding of text files that are no Unicode; empty: it is guessed where there is little doubt."""
-    version: int = 2
-    """Version of the rules. 1 reads what the first reader read, as it read it, for run folders begun with it."""
+    version: int = 3
+    """Version of the rules. 1 reads what the first reader read, as it read it, for run folders begun with it; 2 reads
+    all formats, without what `spelled` stands for."""
+
+    @property
+    def spelled(self) -> bool:
+        """Whether formulas, powers, charts and cells over several rows are spelled out, and code keeps its signs."""
+        return self.version > 2
 
 
 @dataclass(frozen=True)

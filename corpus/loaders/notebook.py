@@ -12,6 +12,7 @@ from autodata.corpus.loaders.base import File, Loader, Raw, Reading, Unreadable
 
 MOST_OUTPUT: Final = 2_000
 """Characters of what one cell printed that are kept; a note names longer ones."""
+_COLOURS: Final = re.compile(r"\x1b\[[0-9;?]{0,40}[A-Za-z]")
 _TICKS: Final = re.compile("`{3,}")
 
 
@@ -32,7 +33,7 @@ def load_notebook(file: File, reading: Reading) -> Iterator[Raw | Skipped]:
     parts, cut = [], 0
     for cell in cells:
         if isinstance(cell, Mapping):
-            part, was_cut = _cell(cell, language)
+            part, was_cut = _cell(cell, language, shown=reading.spelled)
             parts.append(part)
             cut += was_cut
     notes = [guessed] if guessed else []
@@ -49,17 +50,18 @@ def _language(book: Mapping[str, Any]) -> str:
     return name if isinstance(name, str) and name.isalnum() else "python"
 
 
-def _cell(cell: Mapping[str, Any], language: str) -> tuple[str, bool]:
-    """Return a cell as Markdown, and whether what it printed was cut."""
+def _cell(cell: Mapping[str, Any], language: str, *, shown: bool) -> tuple[str, bool]:
+    """Return a cell as Markdown, and whether what it printed was cut; `shown`: printed as a terminal shows it."""
     source = _joined(cell.get("source", cell.get("input"))).strip("\n")
     if cell.get("cell_type") != "code":
         return source, False
-    printed = "\n".join(filter(None, map(_printed, cell.get("outputs") or []))).strip("\n")
+    outputs = list(filter(None, map(_printed, cell.get("outputs") or [])))
+    printed = "\n".join(map(_as_shown, outputs) if shown else outputs).strip("\n")
     fence = "`" * max(3, 1 + max(map(len, _TICKS.findall(f"{source}\n{printed}")), default=0))
     parts = [f"{fence}{language}\n{source}\n{fence}"] if source.strip() else []
     if printed.strip():
-        shown = printed[:MOST_OUTPUT].rstrip()
-        parts.append(f"Output:\n\n{fence}\n{shown}{' …' if len(printed) > MOST_OUTPUT else ''}\n{fence}")
+        kept = printed[:MOST_OUTPUT].rstrip()
+        parts.append(f"Output:\n\n{fence}\n{kept}{' …' if len(printed) > MOST_OUTPUT else ''}\n{fence}")
     return "\n\n".join(parts), len(printed) > MOST_OUTPUT
 
 
@@ -72,6 +74,12 @@ def _printed(output: object) -> str:
     if output.get("output_type") in {"error", "pyerr"}:
         return f"{output.get('ename', '')}: {output.get('evalue', '')}".strip(": ")
     return _joined(output.get("text"))
+
+
+def _as_shown(printed: str) -> str:
+    """Return what was printed without colours, and of a line that was written over, such as a bar, what came last."""
+    plain = _COLOURS.sub("", printed).replace("\r\n", "\n")
+    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in plain.split("\n"))
 
 
 def _joined(value: object) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from autodata.checkpoints.records import Skipped
 from autodata.corpus.loaders.base import File, Loader, Raw, Reading, Unreadable, as_text, one_line
+from autodata.corpus.loaders.marks import spell_out
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup
@@ -29,7 +30,10 @@ def load_page(file: File, reading: Reading) -> Iterator[Raw | Skipped]:
 
     html, note = _page_text(file.read(), reading)
     try:
-        text, title = _read(BeautifulSoup(html, "lxml"))
+        soup = BeautifulSoup(html, "lxml")
+        if reading.spelled:
+            spell_out(soup)
+        text, title = _read(soup)
     except RecursionError as error:
         raise Unreadable("its elements stand too deep in one another: save it as text") from error
     yield Raw(file.name, text, title, note)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from autodata.checkpoints.records import Skipped
 from autodata.corpus.loaders.base import File, Loader, Raw, Reading, one_line
+from autodata.corpus.loaders.tex import without_comments
 
 CODE_SUFFIXES: Final = (
     *("py", "js", "ts", "jsx", "tsx", "java", "kt", "scala", "c", "h", "cc", "cpp", "hpp", "cs", "go", "rs", "rb"),
@@ -19,6 +20,16 @@ def load_text(file: File, reading: Reading) -> Iterator[Raw | Skipped]:
     """Yield a text as it is."""
     text, note = file.text(reading)
     yield Raw(file.name, text, note=note)
+
+
+_STATED: Final = re.compile(r"\A---[ \t]*\n(?:(?!---)[^\n]*\n){0,50}?title:[ \t]*([^\n]+)\n")
+
+
+def load_markdown(file: File, reading: Reading) -> Iterator[Raw | Skipped]:
+    """Yield Markdown as it is; its title is what its front matter states, where it has some."""
+    text, note = file.text(reading)
+    stated = _STATED.match(text.replace("\r\n", "\n")) if reading.spelled else None
+    yield Raw(file.name, text, stated[1].strip().strip("\"'") if stated else "", note=note)
 
 
 def load_code(file: File, reading: Reading) -> Iterator[Raw | Skipped]:
@@ -53,7 +64,18 @@ def rst_headings(text: str) -> str:
 def load_rst(file: File, reading: Reading) -> Iterator[Raw | Skipped]:
     """Yield reStructuredText with its titles as Markdown has them."""
     text, note = file.text(reading)
-    yield Raw(file.name, rst_headings(text.replace("\r\n", "\n")), note=note)
+    text = text.replace("\r\n", "\n")
+    included = _includes(_RST_INPUT.findall(text)) if reading.spelled else ""
+    yield Raw(file.name, rst_headings(text), note="; ".join(filter(None, (note, included))))
+
+
+_RST_INPUT: Final = re.compile(r"^[ \t]*\.\. (?:literal)?include::[ \t]*(\S[^\n]{0,300})$", re.MULTILINE)
+
+
+def _includes(names: Sequence[str]) -> str:
+    """Return the note on files that a text includes; empty where it includes none."""
+    included = list(dict.fromkeys(map(one_line, names)))
+    return f"the files that it includes are not read with it: {', '.join(included[:5])}" if included else ""
 
 
 _COMMENT: Final = re.compile(r"(?<!\\)((?:\\\\)*)%.*")
@@ -82,15 +104,18 @@ def _braced(text: str, start: int) -> int:
     return -1
 
 
-def tex_text(text: str) -> tuple[str, str, str]:
+def tex_text(text: str, *, verbatim: bool = True) -> tuple[str, str, str]:
     """Return LaTeX without comments and preamble, sections as Markdown headings; its title; and a note.
 
-    Formulas stay as they are: models read them. Files that it includes are not followed, and the note names them.
+    Formulas stay as they are: models read them. Without `verbatim`, a `%` begins a comment even in code and addresses.
+    Files that it includes are not followed, and the note names them.
     """
-    text = _COMMENT.sub(r"\1", text.replace("\r\n", "\n"))
+    text = text.replace("\r\n", "\n")
+    text = without_comments(text) if verbatim else _COMMENT.sub(r"\1", text)
     title = ""
     if (found := _TITLE.search(text)) and (end := _braced(text, found.end())) >= 0:
         title = one_line(_COMMAND.sub(" ", text[found.end() : end]))
+        title = re.sub(r"\\([%&#_$])", r"\1", title) if verbatim else title
     if body := _BODY.search(text):
         text = body[1]
     parts, place = [], 0
@@ -102,20 +127,18 @@ def tex_text(text: str) -> tuple[str, str, str]:
         parts += [text[place : match.start()], f"\n\n{'#' * _DEPTH[match['kind']]} {name}\n\n"]
         place = end + 1
     text = "".join([*parts, text[place:]]).replace("\\maketitle", "")
-    included = list(dict.fromkeys(one_line(name) for name in _INPUT.findall(text)))
-    note = f"the files that it includes are not read with it: {', '.join(included[:5])}" if included else ""
-    return re.sub(r"\n{3,}", "\n\n", text), title, note
+    return re.sub(r"\n{3,}", "\n\n", text), title, _includes(_INPUT.findall(text))
 
 
 def load_tex(file: File, reading: Reading) -> Iterator[Raw | Skipped]:
     """Yield the body of a LaTeX file."""
     text, guessed = file.text(reading)
-    body, title, note = tex_text(text)
+    body, title, note = tex_text(text, verbatim=reading.spelled)
     yield Raw(file.name, body, title, "; ".join(filter(None, (guessed, note))))
 
 
 TEXT = Loader(load_text, "plain text", parts="paragraphs")
-MARKDOWN = Loader(load_text, "Markdown")
+MARKDOWN = Loader(load_markdown, "Markdown")
 RST = Loader(load_rst, "reStructuredText")
 TEX = Loader(load_tex, "LaTeX")
 CODE = Loader(load_code, "code", parts="definitions")

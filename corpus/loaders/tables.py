@@ -17,14 +17,20 @@ from autodata.corpus.loaders.records import raw_of
 SNIFFED = 65_536
 """Characters of a table that are looked at to find what parts its cells."""
 LONGEST_CELL = 2**31 - 1
+_BEYOND = "\0beyond"
+"""Where the cells of a row stand for which the first row has no name."""
 BATCH = 500
 """Rows of a Parquet file in memory at once."""
 
 
-def rows(found: Iterator[tuple[int, Mapping[str, Any]]], file: File, reading: Reading) -> Iterator[Raw | Skipped]:
+def rows(
+    found: Iterator[tuple[int, Mapping[str, Any]]], file: File, reading: Reading, delimiter: str = ""
+) -> Iterator[Raw | Skipped]:
     """Yield numbered rows as records; one that cannot be used is skipped with its number."""
     for number, row in found:
         try:
+            if beyond := row.get(_BEYOND) if reading.spelled else None:
+                _require_empty(beyond, delimiter)
             yield raw_of(row, f"{file.name}:{number}", reading.fields)
         except Unreadable as error:
             yield Skipped(name=f"{file.name}:{number}", reason=f"row {number}: {error}")
@@ -42,10 +48,10 @@ def load_csv(file: File, reading: Reading) -> Iterator[Raw | Skipped]:
         raise Unreadable("empty")
     delimiter = "\t" if file.suffix in {".tsv", ".tab"} else _delimiter(text)
     csv.field_size_limit(LONGEST_CELL)
-    table = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restkey="", restval="")
+    table = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restkey=_BEYOND, restval="")
     try:
         require_text([name for name in table.fieldnames or () if name], reading)
-        for raw in rows(_numbered(table), file, reading):
+        for raw in rows(_numbered(table), file, reading, delimiter):
             # What holds for the whole file is said once.
             yield replace(raw, note=note) if note and isinstance(raw, Raw) else raw
             note = "" if isinstance(raw, Raw) else note
@@ -59,6 +65,13 @@ def _numbered(table: csv.DictReader[str]) -> Iterator[tuple[int, dict[str, Any]]
         row.pop("", None)
         yield start, row
         start = table.line_num + 1
+
+
+def _require_empty(beyond: Sequence[str], delimiter: str) -> None:
+    """Raise Unreadable for cells behind the last column that hold text: what was not quoted would be read in part."""
+    if not is_blank("".join(beyond)):
+        sign = "a tab" if delimiter == "\t" else repr(delimiter)
+        raise Unreadable(f"more cells than the first row names columns: put cells that hold {sign} in quotes")
 
 
 def _delimiter(text: str) -> str:

@@ -32,7 +32,7 @@ from pydantic import Field, PrivateAttr
 from autodata.checkpoints.ids import digest
 from autodata.models.simulated import legal, optimizer, science, variety
 from autodata.models.simulated.fences import fenced, named_by_text
-from autodata.models.simulated.rules import effects_on_review, effects_on_writing
+from autodata.models.simulated.rules import Effects, effects_on_review, rules_of_writing
 from autodata.models.simulated.world import (
     META_WORLD,
     TOO_HARD,
@@ -45,9 +45,11 @@ from autodata.models.simulated.world import (
     draw_met,
     draw_rubric,
     draw_sloppy,
+    effects_on,
     key_of,
     logit_of,
 )
+from autodata.prompts import fence
 
 __all__ = ["META_WORLD", "TOO_HARD", "Faults", "SimulatedChatModel", "SimulatedError", "World"]
 
@@ -61,6 +63,8 @@ _SCHEMA = re.compile(
     r"|ReferenceVerdict|Extract|LegalDraft|LoopJudgement|ScienceDraft|Screening|SampleChoice|Analysis|EditorTurn"
     r'|BatchAnalysis)"'
 )
+_TOGETHER = re.compile(r'"title": ?"(RubricMarks|ReferenceMark|ReferenceVerdict)Together"')
+_ANSWER = re.compile(r"answer-[1-9][0-9]?")
 _WORDS = re.compile(r"[A-Za-z]{6,}")
 LOOSE_WEIGHT = '"weight": 7.5'
 """What a sloppy rubric holds: the challenger that is shown it again is repairing."""
@@ -128,7 +132,7 @@ class SimulatedChatModel(BaseChatModel):
         self._requests[key] += 1
         if unlucky < faults.rate_limited and self._requests[key] == 1:
             raise SimulatedError(429)
-        schemas = _SCHEMA.findall(prompt)
+        schemas = _SCHEMA.findall(prompt) or _TOGETHER.findall(prompt)
         if not schemas:
             if science.PROBE in prompt:
                 return "4", "stop"
@@ -137,7 +141,9 @@ class SimulatedChatModel(BaseChatModel):
             return ("" if cut < faults.truncated + faults.empty else self._solve(prompt, rng)), "stop"
         noise = self.world.judge_noises.get(self.solver, self.world.judge_noise)
         world = self.world if noise == self.world.judge_noise else self.world.model_copy(update={"judge_noise": noise})
-        text = json.dumps(_ROLES[schemas[-1]](world, prompt, rng), ensure_ascii=False)
+        role = _ROLES[schemas[-1]]
+        found = _several(role, world, prompt, rng) if _TOGETHER.search(prompt) else role(world, prompt, rng)
+        text = json.dumps(found, ensure_ascii=False)
         if malformed < faults.malformed:
             return (
                 (text[: len(text) // 2], "length")
@@ -169,11 +175,16 @@ def _challenger(world: World, prompt: str, rng: random.Random) -> tuple[str, str
     easier = legal.hints_for_easier(prompt)
     easier -= variety.shift(prompt) if world.skills else 0
     easy, hard = easy + max(0, -easier), hard + max(0, easier)
-    item = draw_item(world, effects_on_writing(world.rulebook, prompt), easy, hard, rng)
+    item = draw_item(world, _effects(world, prompt), easy, hard, rng)
     seen = _fenced(prompt)
     words = _WORDS.findall(seen.get("sentence") or seen.get("document", "")) or ["subject"]
     subject = " ".join(rng.sample(words, min(3, len(words)))).lower()
     return subject, f"[item d={item.d:+.3f} a={item.a:.3f} fault={item.fault}]"
+
+
+def _effects(world: World, prompt: str) -> Effects:
+    document = _fenced(prompt).get("document", "") if world.document_spread or world.document_rules else ""
+    return effects_on(world, rules_of_writing(world.rulebook, prompt), document)
 
 
 def _rubric_candidate(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
@@ -186,7 +197,7 @@ def _rubric_candidate(world: World, prompt: str, rng: random.Random) -> dict[str
         }
         for k, row in enumerate(draw_rubric(world, rng), 1)
     ]
-    if draw_sloppy(world, effects_on_writing(world.rulebook, prompt), LOOSE_WEIGHT in prompt, rng):
+    if draw_sloppy(world, _effects(world, prompt), LOOSE_WEIGHT in prompt, rng):
         rubric[0]["weight"] = 7.5
     asked = {
         "question_type": "counterfactual analysis",
@@ -229,6 +240,21 @@ def _rubric_marks(world: World, prompt: str, rng: random.Random) -> dict[str, An
         met = draw_met(world, logit, float(b), text.startswith("Commits"), rng, truth)
         marks.append({"number": int(number), "reason": "simulated", "met": met})
     return {"marks": marks}
+
+
+def _several(
+    role: Callable[[World, str, random.Random], dict[str, Any]], world: World, prompt: str, rng: random.Random
+) -> dict[str, Any]:
+    """Mark several answers, each as if it stood alone in the prompt."""
+    answers = [part for part in fenced(prompt) if _ANSWER.fullmatch(part.label)]
+    shared, at = [], 0
+    for part in answers:
+        shared.append(prompt[at : part.start])
+        at = part.end
+    rest = "".join([*shared, prompt[at:]])
+    return {
+        part.label.replace("-", "_"): role(world, f"{rest}\n\n{fence('answer', part.text)}", rng) for part in answers
+    }
 
 
 def _reference_draft(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:

@@ -148,3 +148,24 @@ def test_llama_factory_finds_its_files(exported: Path) -> None:
         for row in rows:
             for message in row["messages"]:
                 assert message[entry["tags"]["role_tag"]] in {entry["tags"]["user_tag"], entry["tags"]["assistant_tag"]}
+
+
+def test_llama_factory_loads_chats_and_pairs(exported: Path) -> None:
+    """By its own loader and template, up to the tokens that it trains on."""
+    folder = exported / "llama-factory"
+    found = script("llama_factory_data.py", "llama-factory", folder)
+    for name, entry in json.loads((folder / "dataset_info.json").read_text("utf-8")).items():
+        rows = [json.loads(line) for line in (folder / entry["file_name"]).read_text("utf-8").splitlines()]
+        assert found[name]["rows"] == len(rows)
+        wanted = {
+            f"{side}_labels": rows[0][side]["content"] for side in ("chosen", "rejected") if entry.get("ranking")
+        } or {"labels": rows[0]["messages"][-1]["content"]}
+        texts = found[name]["texts"]
+        assert texts.keys() == wanted.keys()
+        for side, text in wanted.items():
+            assert plain(text) in plain(texts[side])
+
+
+def plain(text: str) -> str:
+    """Return the signs of a text that the tiny model's tokenizer has, without blanks."""
+    return "".join(sign for sign in text if "!" <= sign <= "~")

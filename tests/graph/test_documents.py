@@ -20,7 +20,7 @@ from autodata.jobs.inputs import Inputs
 from autodata.runner.config import as_begun, read_config
 from autodata.runner.fingerprint import fingerprint, kept_of
 from autodata.runner.ingest import ingest
-from autodata.runner.optimization.session import require_splits
+from autodata.runner.optimization.splits import require_splits
 from autodata.runner.run_folder import require_room
 from tests.support import pinned
 from tests.support.commands import invoke, parsed, printed, refusal
@@ -403,3 +403,8 @@ def test_what_a_folder_was_begun_with_decides_what_was_left_open() -> None:
     assert (began.chunks, began.documents.reader, began.max_chars) == (False, 1, 30_000)
     asked = as_begun(read_config(f"{MODELS}[documents]\nchunk = true\nmax_chars = 500\n", "test"), old)
     assert (asked.chunks, asked.documents.reader, asked.max_chars) == (True, 1, 500)
+    second = kept_of({**fingerprint(config.resolved("p")), "documents.reader": "2"})
+    assert as_begun(config, second).documents.reader == 2
+    assert fingerprint(as_begun(config, second).resolved("p"))["documents.reader"] == "2"
+    asked = as_begun(read_config(f"{MODELS}[documents]\nreader = 3\n", "test"), second)
+    assert asked.documents.reader == 3

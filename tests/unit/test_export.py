@@ -11,6 +11,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming
+from pydantic import TypeAdapter, ValidationError
 
 from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.checkpoints.ids import part_of
@@ -364,3 +366,20 @@ def test_a_format_with_a_reward_needs_a_judge(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="no prompt of a judge"):
             EXPORTERS[name](bare, tmp_path / name)
     assert not any(tmp_path.iterdir())
+
+
+def test_a_line_of_nemo_gym_is_a_request_as_its_servers_take_them(tmp_path: Path) -> None:
+    """Its model of a request is OpenAI's, field for field, and forbids others; what stands beside it is free."""
+    EXPORTERS["nemo-gym"](data(rich(), rich(2)), tmp_path / "nemo-gym")
+    schema = TypeAdapter(ResponseCreateParamsNonStreaming)
+    found = rows(tmp_path / "nemo-gym" / "train.jsonl")
+    assert len(found) == 2
+    for row in found:
+        request = row["responses_create_params"]
+        assert request.keys() <= ResponseCreateParamsNonStreaming.__annotations__.keys()
+        assert schema.validate_python(request, strict=True) == request
+        assert [message["role"] for message in request["input"]] == ["user"]
+        assert row["question"] in request["input"][0]["content"]
+        assert not request.keys() & row.keys()
+    with pytest.raises(ValidationError):
+        schema.validate_python({"input": [{"role": "nobody", "content": 1}]}, strict=True)
