@@ -6,12 +6,16 @@ from collections.abc import Mapping
 
 SAVES: Mapping[str, str] = {
     "record_collected": "results of a LangGraph server: tests/e2e/test_remote.py",
+    "record_compared": "how parent and mutant compared, in a mode that these searches do not use",
+    "record_confirmation": "no candidate of these runs comes to it: tests/graph/test_confirm.py",
     "record_document": "a server's document: tests/e2e/test_studio_kill.py kills one",
+    "record_findings": "what a person finds of single criteria in a review",
     "record_invalid": "an edit that the sandbox refuses, which the editor of the simulated world does not write",
     "record_lead": "a mutant that takes the lead, which takes more iterations than these searches have",
     "record_leader": "as record_lead",
     "record_reopened": "documents that errored before their endpoint was down: two faults of different sorts",
     "record_skipped": "a document that no passage can be taken from",
+    "record_stopping": "adaptive stopping of rounds, which these runs do not use",
 }
 """Functions of `checkpoints/writes` and `checkpoints/corrections`."""
 
@@ -32,6 +36,7 @@ FILES: Mapping[str, str] = {
     "cli/new_domain.py write_domain": _SHOWN,
     "cli/run.py prompts_folder": "the prompts of a search's winner, made again from its ledger",
     "cli/trace.py _write": _SHOWN,
+    "jobs/calibration/labels.py write_sheet": _SHOWN,
     "jobs/check.py _set_aside": "autodata check --repair of a spoilt file: tests/graph/test_check.py",
     "models/local/weights.py _fetch": "weights of local models, verified by their hash: tests/e2e/test_weights.py",
     "models/local/weights.py _unzip_at": "weights, as _fetch",

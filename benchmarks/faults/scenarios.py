@@ -22,7 +22,7 @@ from typing import Any
 from autodata.checkpoints.errors import AutodataError, UserError
 from autodata.checkpoints.schema import TABLES
 from autodata.jobs.check import check_run
-from benchmarks.faults.breaks import BEHIND, FAULTS, Break
+from benchmarks.faults.breaks import BEHIND, FAULTS, REFUSED, Break
 from benchmarks.faults.seams import Seams
 from benchmarks.faults.worlds import EXPORT, KEY, World
 
@@ -189,6 +189,8 @@ def _see_results(found: Outcome, reference: Unbroken, folder: Path, plan: Break)
                 found.violations.append(f"{table}: {row['document_id']} is {row['status']}")
     fork = _fork(folder)
     touched = _touched(tables, plan) | (_touched(fork, plan) if fork else set())
+    if REFUSED in {plan.fault, *(plan.behind or ())} and not reference.world.apart:
+        touched.add("")  # a search goes on without what it was refused
     if touched and not reference.world.apart:
         return
     free = reference.world.uncompared

@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ class Seams:
             _calls(self, put)
             _ledger(self, put)
             for method in SAVER:
-                put(FileSaver, method, lambda original, name=method: _checkpoint(self, name, original))
+                put(FileSaver, method, partial(_checkpoint, self, method))
             put_files(self, put)
             _clocks(self, put)
             yield

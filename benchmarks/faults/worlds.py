@@ -206,7 +206,7 @@ async def searched(folder: Path) -> str:
     return outcome.stopped or "; ".join(outcome.errored)
 
 
-_TAUGHT = {
+_TAUGHT: Mapping[str, Any] = {
     "seed": 2,
     "max_rounds": 1,
     "concurrency": 1,
@@ -214,7 +214,7 @@ _TAUGHT = {
     "lessons": {"enabled": True, "batch": 1},
 }
 
-_TRUSTED = {
+_TRUSTED: Mapping[str, Any] = {
     "confirm": {"attempts": 1},
     "checks": {"canaries": "always", "closed_context": True},
     "judges": {"asks": 2},

@@ -23,6 +23,7 @@ from benchmarks.faults.scenarios import CANARY, Outcome, Unbroken, planned, run_
 from benchmarks.faults.worlds import KEY, World, plain
 from benchmarks.page import part_of
 from tests.support.packages import PACKAGES, ROOT
+from tests.support.stages import first_quick
 
 FACTS = World("facts", plain("facts", "concrete"))
 WHOLE = {"write_text", "write_bytes", "rename", "fsync", "flock"}
@@ -98,9 +99,10 @@ def test_every_function_that_writes_a_file_is_broken_or_left_out_with_a_reason()
     assert set(broken.values()) <= set(results()["seams"])
 
 
-def test_every_fault_is_drawn() -> None:
-    broken = results()["broken"]
-    assert {sort: set(faults) for sort, faults in broken.items()} == {sort: set(of) for sort, of in FAULTS.items()}
+def test_every_fault_and_every_sort_of_boundary_is_drawn() -> None:
+    drawn = results()["broken"]
+    assert set(drawn) == set(FAULTS)
+    assert {fault for faults in drawn.values() for fault in faults} == {fault for of in FAULTS.values() for fault in of}
 
 
 def test_the_page_is_of_the_latest_scenarios_and_nothing_did_not_hold() -> None:
@@ -136,12 +138,12 @@ def skipping(table: str, keep: Callable[[int], bool] = lambda n: False) -> Any:
 
 @pytest.mark.parametrize(
     ("table", "says"),
-    [
-        ("marks", "marks differs"),
+    first_quick(
         ("examples", "lost_example"),
+        ("marks", "marks differs"),
         ("verdicts", "verdicts differs"),
         ("calls", "lost_reply"),
-    ],
+    ),
 )
 def test_a_write_that_is_skipped_is_caught(
     facts: Unbroken, table: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -151,6 +153,7 @@ def test_a_write_that_is_skipped_is_caught(
     assert any(says in violation for violation in found.violations), found.violations
 
 
+@pytest.mark.slow
 def test_what_is_paid_for_twice_is_caught(facts: Unbroken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def unknown(*_: Any) -> None:
         return None
@@ -160,6 +163,7 @@ def test_what_is_paid_for_twice_is_caught(facts: Unbroken, tmp_path: Path, monke
     assert any("paid for again though the journal held it" in violation for violation in found.violations)
 
 
+@pytest.mark.slow
 def test_a_key_in_the_ledger_is_caught(facts: Unbroken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refused = Break("call weak_solver", 1, "refused")
     assert broken(facts, tmp_path, refused).violations == []
@@ -170,6 +174,7 @@ def test_a_key_in_the_ledger_is_caught(facts: Unbroken, tmp_path: Path, monkeypa
     assert found.violations == ["the key stands in run/run.db"]
 
 
+@pytest.mark.slow
 def test_an_error_that_no_person_can_act_on_is_caught(
     facts: Unbroken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,12 +188,12 @@ def test_an_error_that_no_person_can_act_on_is_caught(
 
 @pytest.mark.parametrize(
     "plan",
-    [
+    first_quick(
         Break("checkpoint aput_writes", 5, "disk failing"),
         Break("save record_marks", 2, "cancel"),
         Break("call verifier", 1, "corrupted reply"),
         Break("save record_failure", 1, "disk full", ("call weak_solver", "refused")),
-    ],
+    ),
     ids=lambda plan: plan.seam,
 )
 def test_scenarios_of_one_run_hold(facts: Unbroken, plan: Break, tmp_path: Path) -> None:
