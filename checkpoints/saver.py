@@ -13,7 +13,7 @@ import shlex
 import sqlite3
 import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -316,17 +316,19 @@ async def open_saver(path: Path) -> AsyncIterator[BaseCheckpointSaver[str]]:
     """Open the checkpoint file, creating it where there is none, and close it at the end.
 
     The file is in WAL mode with `synchronous=NORMAL`: what was committed survives the death of the process; a power
-    cut may lose the last steps, never the file. Raises `UserError` if the file cannot be opened or is not a readable
-    SQLite database.
+    cut may lose the last steps, never the file. What it does not need at the end goes back to the disk. Raises
+    `UserError` if the file cannot be opened or is not a readable SQLite database.
     """
     async with AsyncExitStack() as stack:
         try:
             # A connection that aiosqlite fails to open leaves its thread racing the end of the event loop.
             await asyncio.to_thread(_probe, path)
+            stack.push_async_callback(asyncio.to_thread, _give_back, path)
             conn = await stack.enter_async_context(aiosqlite.connect(path, timeout=BUSY_SECONDS))
             saver = FileSaver(conn)
             # Decoding states inside SQL keeps that work on the connection's thread, off the event loop.
             await conn.create_function("round_of", 2, saver.round_of, deterministic=True)
+            await conn.execute("PRAGMA auto_vacuum=INCREMENTAL")  # of a new file: later it changes nothing
             async with conn.execute("PRAGMA synchronous=NORMAL"):
                 await saver.setup()
         except sqlite3.DatabaseError as error:
@@ -361,6 +363,15 @@ async def keep_rounds(saver: BaseCheckpointSaver[str], thread_id: str, keep: Kee
 def _probe(path: Path) -> None:
     with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as conn:
         conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+
+
+def _give_back(path: Path) -> None:
+    """Cut off the file what documents in work took of it and no longer need.
+
+    A file in use by others, one from before pages could be given back, or a failing disk: then they stay.
+    """
+    with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=0)) as conn:
+        conn.executescript("PRAGMA incremental_vacuum")  # gives back a page a step, and this makes all steps
 
 
 def _is_spoilt(error: sqlite3.DatabaseError) -> bool:

@@ -20,7 +20,7 @@ from autodata.domains.acceptance.parse import policy_of
 from autodata.domains.acceptance.policies import PRESETS, Counts, Majority, Thresholds
 from autodata.domains.domain import DOMAINS, Domain
 from autodata.domains.loader import find_domain
-from autodata.models.config import SOLVER_MODES, ModelSettings
+from autodata.models.config import JUDGE, JUDGE_MODES, SOLVER_MODES, ModelSettings
 from autodata.models.local.weights import KNOWN_MODELS
 from autodata.prompts.roles import MODEL_ROLES, ROLE, SOLVERS
 from autodata.runner.config import RunConfig
@@ -64,6 +64,8 @@ _EXAMPLES: Mapping[str, Any] = {
     "privileged": True,
     "context": 32_768,
     "max_chars": 60_000,
+    "reach": 0.8,
+    "stop_file": "stop-search",
     "chunk": True,
     "price_in": 0.5,
     "price_out": 1.5,
@@ -162,11 +164,11 @@ def _models(domain: Domain) -> list[str]:
 
 
 def _modes(role: str) -> Iterator[str]:
-    """Yield the settings that only a solver has, explained at the first of the two."""
-    for name in SOLVER_MODES if role in SOLVERS else ():
+    """Yield the settings that only a solver or the judge has, explained where they come first."""
+    for name in SOLVER_MODES if role in SOLVERS else JUDGE_MODES if role == JUDGE else ():
         info = ModelSettings.model_fields[name]
         default = info.get_default()
-        if role == SOLVERS[0]:
+        if role in {SOLVERS[0], JUDGE}:
             yield from comment(f"{_said(f'models.{role}.{name}', ModelSettings, name)} {allowed(info)}".strip())
         yield f"# {name} = {toml(_EXAMPLES[name] if default is None else default)}"
 
@@ -181,7 +183,7 @@ def _fields(model: type[BaseModel], path: str, domain: Domain) -> Iterator[str]:
         full = f"{path}.{name}" if path else name
         if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
             continue
-        if model is ModelSettings and name in SOLVER_MODES:
+        if model is ModelSettings and name in {*SOLVER_MODES, *JUDGE_MODES}:
             continue
         default = _called(domain) if full == "domain" else info.get_default(call_default_factory=True)
         text = _said(full, model, name)

@@ -26,6 +26,7 @@ def run_in_queue(queue: str, config: RunConfig, paths: list[Path], out: Path) ->
     """Do one session. Raises UserError and RunFailed."""
     from autodata.checkpoints.places import has_ledger
     from autodata.cli.run import on_signals
+    from autodata.jobs.event_loop import run_long
     from autodata.jobs.inputs import Inputs
     from autodata.jobs.queue_run import QueueRun, given_address, put_in_and_watch, require_library
 
@@ -46,4 +47,4 @@ def run_in_queue(queue: str, config: RunConfig, paths: list[Path], out: Path) ->
         on_signals(run, shown)
         return await put_in_and_watch(run)
 
-    return asyncio.run(work())
+    return run_long(work())

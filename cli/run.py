@@ -251,6 +251,7 @@ def execute(
     `only` are the ids of the documents to take up; None for all that are open. `whole` is the configuration that
     documents are added by, where the session works on the first of them alone.
     """
+    from autodata.jobs.event_loop import run_long
     from autodata.jobs.inputs import Inputs, as_folder_began
     from autodata.jobs.progress import Progress
     from autodata.jobs.session import work
@@ -267,7 +268,7 @@ def execute(
             runner.only = only
             on_signals(runner, progress)
 
-        return asyncio.run(work(config, inputs, out, progress, begun=begun))
+        return run_long(work(config, inputs, out, progress, begun=begun))
     raise stopped_at_once(out)
 
 
@@ -337,7 +338,7 @@ def prompts_folder(given: Path) -> Path:
     """Return a folder of prompts as it is, and for a search the folder of its winner's, which is written if need be."""
     if not has_ledger(given):
         return given.absolute()
-    from autodata.cli.optimize_report import SearchReport
+    from autodata.jobs.search_report import SearchReport
     from autodata.prompts import load_pack
     from autodata.prompts.patch import write_pack
 

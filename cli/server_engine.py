@@ -19,6 +19,7 @@ from autodata.checkpoints.usage import MAY_BE_BILLED
 from autodata.cli.figures import percent
 from autodata.cli.terminal import console
 from autodata.corpus.summary import summarise
+from autodata.jobs.event_loop import run_long
 from autodata.jobs.inputs import Inputs, as_folder_began
 from autodata.jobs.progress import Progress
 from autodata.jobs.session import Session
@@ -68,7 +69,7 @@ def run_on_server(
         raise UserError(f"{out} holds no documents yet: give --documents PATH")
     inputs = Inputs(settings, paths)
     with suppress(asyncio.CancelledError):
-        return asyncio.run(_run_session(run, inputs, out, url, key))
+        return run_long(_run_session(run, inputs, out, url, key))
     raise RunFailed(f"stopped at once; the same command goes on: nothing paid for is lost ({out})")
 
 

@@ -134,8 +134,8 @@ def _label(span: Span) -> str:
     first, _, rest = idx.partition("/")
     if span["role"].endswith("_solver") and first.isdigit():
         label = f"attempt {int(first) + 1}" + (f" ({rest})" if rest else "")
-    elif span["role"] == "verifier" and rest.isdigit():
-        label = f"mark {first} {int(rest) + 1}"
+    elif span["role"] == "verifier" and rest.replace("+", "").isdigit():
+        label = f"mark {first} {'+'.join(str(int(number) + 1) for number in rest.split('+'))}"
     else:
         label = "call" if idx == "0" else f"call {idx}"
     return label + (f", try {span['try'] + 1}" if span["try"] else "")

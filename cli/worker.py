@@ -47,11 +47,12 @@ def worker(
 
     Example: autodata worker AUTODATA_POSTGRES_DSN --once
     """
+    from autodata.jobs.event_loop import run_long
     from autodata.jobs.queue_run import given_address, require_library
 
     require_library()
     with suppress(asyncio.CancelledError):
-        failed = asyncio.run(_Serving(given_address(dsn), run, concurrency, once, lease).serve())
+        failed = run_long(_Serving(given_address(dsn), run, concurrency, once, lease).serve())
         if failed:
             raise RunFailed(failed)
         return

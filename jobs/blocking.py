@@ -10,6 +10,8 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from autodata.jobs.event_loop import run_long
+
 T = TypeVar("T")
 
 
@@ -22,7 +24,7 @@ def run_blocking(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(work())
+        return run_long(work())
     done: Future[T] = Future()
     begun: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = Future()
 
@@ -34,7 +36,7 @@ def run_blocking(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
     def elsewhere() -> None:
         try:
-            done.set_result(asyncio.run(noted()))
+            done.set_result(run_long(noted()))
         except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
             done.set_exception(error)
 

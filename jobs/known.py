@@ -8,6 +8,7 @@ and of a run on a real model. `benchmarks/known.py` writes it.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -17,7 +18,7 @@ from autodata.domains.acceptance.checks import ChecksConfig
 from autodata.domains.domain import DOMAINS, Domain
 from autodata.jobs.forecast import Measured, RoleUse
 from autodata.jobs.measured import lengthened
-from autodata.models.config import ModelSettings
+from autodata.models.config import JUDGE, ModelSettings
 from autodata.models.judges import LARGER, JudgesConfig
 from autodata.prompts.roles import READERS_OF_SOURCE, SOLVERS
 from autodata.runner.config import BaselineConfig, RunConfig
@@ -59,6 +60,7 @@ def known_documents(config: RunConfig, chars: float) -> tuple[list[Measured], st
             )
             for role, count in calls.items()
         }
+        uses = _with_groups(uses, config, roles[JUDGE].together, table["tokens"])
         uses |= _further(uses["verifier"], config.judges) if "verifier" in uses else {}
         seconds = 0.0 if simulated else _seconds(uses, domain, roles)
         found.append(_bounded(Measured(bool(accepted), rounds * stretch, seconds, uses), config.max_rounds))
@@ -127,6 +129,28 @@ def _tokens(
 def _use(role: str, calls: float, tokens: Mapping[str, tuple[float, float]], chars: float) -> RoleUse:
     tokens_in, tokens_out = tokens[role]
     return lengthened(RoleUse(calls, calls * tokens_in, calls * tokens_out), chars)
+
+
+def _with_groups(
+    uses: Mapping[str, RoleUse], config: RunConfig, together: int, known: Mapping[str, Any]
+) -> dict[str, RoleUse]:
+    """Return what roles take where the judge marks several attempts in one call, from what it takes with one each.
+
+    All that is asked stands in a prompt once, whatever the number of answers. Where attempts stop early they come in
+    parts of a size that nobody knows beforehand: nothing is taken off.
+    """
+    planned, judge = config.chosen_domain.planned, uses.get(JUDGE)
+    made = [
+        (uses.get(role, RoleUse()).calls, n) for role, n in zip(SOLVERS, (planned.weak, planned.strong), strict=True)
+    ]
+    attempts = sum(calls for calls, _ in made)
+    if together == 1 or planned.curtail or judge is None or not attempts:
+        return dict(uses)
+    left = sum(calls / n * math.ceil(n / together) for calls, n in made) / attempts
+    measured = known["real"] if {JUDGE, SOLVERS[0]} <= {*known["real"]} else known["simulated"]
+    asked = max(0.0, measured[JUDGE][0] - measured[SOLVERS[0]][1])
+    grouped = RoleUse(judge.calls * left, judge.tokens_in - judge.calls * (1 - left) * asked, judge.tokens_out)
+    return {**uses, JUDGE: grouped}
 
 
 def _seconds(uses: Mapping[str, RoleUse], domain: Domain, roles: Mapping[str, ModelSettings]) -> float:

@@ -112,9 +112,10 @@ class QueueRun:
         from autodata.checkpoints.places import address_in
         from autodata.checkpoints.workers.database import open_database
         from autodata.runner.destinations import destinations
-        from autodata.runner.run_folder import open_ledger
+        from autodata.runner.run_folder import open_ledger, require_workable
 
         config = self.config
+        require_workable(config)  # every worker would refuse it, and this process would wait for one
         with self.progress:
             self.progress.say(f"{destinations(config.roles().values(), config.tracing)}, from the workers' machines")
             async with (

@@ -86,9 +86,17 @@ class Caller:
         return (await self._first_usable(site, messages, read, None))[1]
 
     async def parsed(
-        self, site: CallSite, messages: Messages, schema: type[M], *, shape_is_verdict: bool = False
+        self,
+        site: CallSite,
+        messages: Messages,
+        schema: type[M],
+        *,
+        shape_is_verdict: bool = False,
+        tries: int | None = None,
     ) -> tuple[M, Reply]:
-        """Return a reply read into `schema`, after at most `unusable_tries` replies; each repairs the one before.
+        """Return a reply read into `schema`, after at most `tries` replies; each repairs the one before.
+
+        `tries` is `retries.unusable_tries` unless given, always the same for one site.
 
         With `shape_is_verdict`, an epoch whose last reply broke the schema's rules is final: no later one asks again.
         A schema may name a second best, which lacks only a proof: the second reply that fits it and decides the same as
@@ -99,7 +107,7 @@ class Caller:
         def read(reply: Reply) -> M:
             return reply.read(schema)
 
-        return await self._first_usable(site, messages, read, schema, shape_is_verdict=shape_is_verdict)
+        return await self._first_usable(site, messages, read, schema, tries=tries, shape_is_verdict=shape_is_verdict)
 
     async def answers(self, site: CallSite, *, may_pay: bool = True) -> bool:
         """Return whether a role's endpoint answers a trivial question, which is asked once an epoch.

@@ -30,6 +30,12 @@ OWN = "own"
 SOLVER_MODES = ("privileged", "samples", "aggregate", "tools")
 """Model settings that only mean something for a solver; they are recorded with every attempt."""
 
+JUDGE = "verifier"
+"""The role that marks attempts."""
+
+JUDGE_MODES = ("together",)
+"""Model settings that only mean something for the judge of the attempts."""
+
 _SECRET_KEY = re.compile(
     r"api[-_]?key|token|secret|password|credential|bearer|auth(?!or(?!i))|(?<![a-z])sig(?:nature)?(?![a-z])",
     re.IGNORECASE,
@@ -166,6 +172,9 @@ class ModelSettings(Settings):
     answer that it writes from all of them."""
     tools: bool = False
     """Solvers only: whether it may ask for a calculator, by lines `CALC: expression`."""
+    together: int = Field(default=1, ge=1, le=64)
+    """Verifier only: attempts of one solver that one call marks at most, each as if alone. The reply then holds the
+    marks of all: max_tokens must leave room. 1: a call for each attempt."""
     price_in: float | None = Field(default=None, ge=0)
     """US dollars per million input tokens."""
     price_out: float | None = Field(default=None, ge=0)
@@ -263,12 +272,14 @@ class _Models(Settings):
     default: ModelSettings = ModelSettings()
 
     @model_validator(mode="after")
-    def _modes_of_solvers_only(self) -> Self:
+    def _modes_where_they_belong(self) -> Self:
         for role in ("default", *MODEL_ROLES):
             settings: ModelSettings = getattr(self, role)
             for name in SOLVER_MODES:
                 if role not in SOLVERS and getattr(settings, name) != ModelSettings.model_fields[name].default:
                     raise ValueError(f"{role}.{name}: a mode of solvers: set it at {' or '.join(SOLVERS)}")
+            if role != JUDGE and settings.together != 1:
+                raise ValueError(f"{role}.together: a mode of the judge: set it at {JUDGE}")
         return self
 
     def resolve(

@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Literal
 
 from autodata.models.bodies import seconds_to_wait, spent, words_of
+from autodata.models.known_secrets import without_secrets
 from autodata.models.reach import nothing_there
 
 SHOWN = 300
@@ -245,6 +246,7 @@ def _own(error: BaseException) -> str:
 
 
 def _short(text: str) -> str:
+    text = without_secrets(text)
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
 
 

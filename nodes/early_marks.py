@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -26,11 +27,21 @@ class EarlyMarks:
     def __init__(self) -> None:
         """Begin with none."""
         self._marking: dict[str, tuple[Attempt, asyncio.Task[Found]]] = {}
+        self._groups: list[asyncio.Task[list[Found]]] = []
 
     def begin(self, attempt: Attempt, mark: Callable[[], Coroutine[Any, Any, Found]]) -> None:
         """Begin to mark an attempt that was just made. One of the same id that is on its way goes on."""
         if attempt.attempt_id not in self._marking:
             self._marking[attempt.attempt_id] = attempt, asyncio.create_task(mark())
+
+    def begin_together(self, attempts: Sequence[Attempt], mark: Callable[[], Coroutine[Any, Any, list[Found]]]) -> None:
+        """Begin to mark attempts that share a call, now that all of them were made. Nothing where one is on its way."""
+        if any(attempt.attempt_id in self._marking for attempt in attempts):
+            return
+        group = asyncio.create_task(mark())
+        self._groups.append(group)
+        for k, attempt in enumerate(attempts):
+            self.begin(attempt, partial(_one_of, group, k))
 
     def take(self, attempt: Attempt) -> asyncio.Task[Found] | None:
         """Return the mark on its way of exactly this attempt; None where there is none."""
@@ -48,8 +59,9 @@ class EarlyMarks:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Wait for what nobody took: it may be paid for. A walk that was cancelled cancels it."""
-        left = [task for _, task in self._marking.values()]
+        left: list[asyncio.Task[Any]] = [*(task for _, task in self._marking.values()), *self._groups]
         self._marking.clear()
+        self._groups.clear()
         if isinstance(error, asyncio.CancelledError | KeyboardInterrupt | GeneratorExit):
             for task in left:
                 task.cancel()
@@ -58,3 +70,8 @@ class EarlyMarks:
         finally:
             for task in left:  # cancelled while it waited
                 task.cancel()
+
+
+async def _one_of(group: asyncio.Task[list[Found]], k: int) -> Found:
+    """Return what was found of one attempt of a group. Cancelled alone, it leaves the others their call."""
+    return (await asyncio.shield(group))[k]

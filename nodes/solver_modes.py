@@ -28,7 +28,8 @@ from autodata.models.reply import Messages
 from autodata.models.slots import address_of
 from autodata.models.structured import schema_text
 from autodata.nodes.step import Step, all_of
-from autodata.prompts import fence
+from autodata.nodes.together import require_separable
+from autodata.prompts import PromptPack, fence
 from autodata.prompts.roles import SOLVERS
 
 CALCULATOR_TURNS = 4
@@ -93,8 +94,9 @@ def mode_of(step: Step, stage: Stage) -> Mode:
     )
 
 
-def require_ready(domain: Domain, roles: Mapping[str, ModelSettings]) -> None:
+def require_ready(domain: Domain, roles: Mapping[str, ModelSettings], pack: PromptPack) -> None:
     """Raise UserError, before anything is spent, for modes that a domain cannot use and libraries that are missing."""
+    require_separable(domain, roles, pack)
     for role in SOLVERS:
         settings = roles[role]
         if settings.samples > 1 and settings.aggregate == "majority" and vote_of(domain.scorer, "") is None:

@@ -23,7 +23,8 @@ from autodata.nodes.events import AttemptEvent
 from autodata.nodes.solver_modes import Mode, answered, mode_of
 from autodata.nodes.state import State, plain
 from autodata.nodes.step import Step, all_of
-from autodata.nodes.verifier import mark_of
+from autodata.nodes.together import together_of
+from autodata.nodes.verifier import mark_of, marks_of_group
 
 
 async def weak_solver(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -60,17 +61,15 @@ async def _solve(step: Step, stage: Stage) -> dict[str, Any]:
     made = sum(attempt.stage is stage for attempt in known)
     indices = range(made, made + step.ruling().more)
     mode = mode_of(step, stage)
-    early = step.context.early_marks
-    failed: list[BaseException] = []
+    handed_over = _HandOver(step, made, len(indices))
 
     async def made_at(index: int) -> tuple[Attempt, str]:
         try:
             attempt, answer = await attempted(step, stage, index, mode)
-        except BaseException as error:
-            failed.append(error)
+        except BaseException:
+            handed_over.failed = True
             raise
-        if early and not failed:  # once one failed the verifier has no turn in this session
-            early.begin(attempt, partial(mark_of, step, attempt, answer))
+        handed_over.add(attempt, answer)
         return attempt, answer
 
     results = await asyncio.gather(*map(made_at, indices), return_exceptions=True)
@@ -81,6 +80,35 @@ async def _solve(step: Step, stage: Stage) -> dict[str, Any]:
     for attempt in new:
         step.emit(AttemptEvent(**step.place, attempt=attempt))
     return {"attempts": [plain(attempt) for attempt in [*known, *new]]}
+
+
+class _HandOver:
+    """Begins the marks of a solver's attempts as they are made, where nobody can come in between.
+
+    Attempts that share a call of the judge begin once all of them were made.
+    """
+
+    def __init__(self, step: Step, first: int, count: int) -> None:
+        self._step, self._first, self._count = step, first, count
+        self._together = together_of(step)
+        self._made: dict[int, tuple[Attempt, str]] = {}
+        self.failed = False
+        """Whether one failed: the verifier then has no turn in this session, and no mark is begun."""
+
+    def add(self, attempt: Attempt, answer: str) -> None:
+        """Begin what can be begun now that an attempt was made."""
+        early = self._step.context.early_marks
+        if early is None or self.failed:
+            return
+        if self._together == 1:
+            early.begin(attempt, partial(mark_of, self._step, attempt, answer))
+            return
+        self._made[attempt.index] = attempt, answer
+        start = self._first + (attempt.index - self._first) // self._together * self._together
+        numbers = range(start, min(start + self._together, self._first + self._count))
+        if all(number in self._made for number in numbers):
+            group = [self._made[number] for number in numbers]
+            early.begin_together([one for one, _ in group], partial(marks_of_group, self._step, group))
 
 
 async def attempted(step: Step, stage: Stage, index: int, mode: Mode) -> tuple[Attempt, str]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
 from fractions import Fraction
+from itertools import chain
 from typing import Any
 
 from langgraph.runtime import Runtime
 
+from autodata.checkpoints.errors import UnusableReply
 from autodata.checkpoints.records import Attempt, Decision, Mark, Stage, Verdict
 from autodata.checkpoints.writes import Marked, Ruled, record_marks
 from autodata.domains.acceptance.policies import Planned, Ruling
@@ -19,6 +23,7 @@ from autodata.nodes.events import MarkEvent, VerdictEvent
 from autodata.nodes.judges import judged
 from autodata.nodes.state import State, plain
 from autodata.nodes.step import Step, all_of
+from autodata.nodes.together import in_groups, marked_together, together_of
 
 
 async def verifier(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -26,9 +31,12 @@ async def verifier(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     step = Step(state, runtime)
     attempts = step.attempts
     new = [attempt for attempt in attempts if attempt.mark is None]
-    results = await asyncio.gather(*(_marked(step, attempt) for attempt in new), return_exceptions=True)
+    groups = in_groups(new, together_of(step))
+    results = await asyncio.gather(*(_marked(step, group) for group in groups), return_exceptions=True)
+    of_attempt = dict(zip((a.attempt_id for group in groups for a in group), chain(*all_of(results)), strict=True))
     found: list[Marked] = []
-    for attempt, (scored, decider) in zip(new, all_of(results), strict=True):
+    for attempt in new:
+        scored, decider = of_attempt[attempt.attempt_id]
         mark = Mark(attempt_id=attempt.attempt_id, score=scored.score, met=scored.met, decided_by=decider)
         found.append(Marked(mark, scored.reasons))
         step.emit(MarkEvent(**step.place, mark=mark, stage=attempt.stage))
@@ -52,23 +60,49 @@ async def verifier(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     return {"attempts": [plain(attempt) for attempt in attempts], "verdict": plain(verdict), "rejection": rejection}
 
 
-async def _marked(step: Step, attempt: Attempt) -> Found:
-    """Return what is found in an attempt: by the mark that is on its way, where one is, else by one begun now."""
+async def _marked(step: Step, group: Sequence[Attempt]) -> list[Found]:
+    """Return what is found in attempts: by the marks that are on their way, where they are, else by some begun now."""
     if early := step.context.early_marks:
-        begun = early.take(attempt)
-        if begun is not None:
-            return await begun
-    answer = await step.services.blobs.get(attempt.answer_ref) if attempt.answered else ""
-    return await mark_of(step, attempt, answer)
+        begun = [task for attempt in group if (task := early.take(attempt))]
+        results = await asyncio.gather(*begun, return_exceptions=True)
+        if len(begun) == len(group):
+            return all_of(results)
+    answers = [await step.services.blobs.get(one.answer_ref) if one.answered else "" for one in group]
+    return await marks_of_group(step, list(zip(group, answers, strict=True)))
+
+
+async def marks_of_group(step: Step, made: Sequence[tuple[Attempt, str]]) -> list[Found]:
+    """Score attempts of one solver with their answers; those that need the judge share a call.
+
+    Where its reply cannot be read, each is asked about alone.
+    """
+    found = [await _by_rule(step, attempt, answer) for attempt, answer in made]
+    asked = iter(await _by_one_call(step, [one for one, known in zip(made, found, strict=True) if known is None]))
+    return [known or next(asked) for known in found]
+
+
+async def _by_one_call(step: Step, made: Sequence[tuple[Attempt, str]]) -> list[Found]:
+    if len(made) > 1:
+        index = f"{made[0][0].stage.value}/{'+'.join(str(attempt.index) for attempt, _ in made)}"
+        with suppress(UnusableReply):
+            return [(one, "judge") for one in await marked_together(step, [answer for _, answer in made], index)]
+    return all_of(await asyncio.gather(*(_by_judge(step, *one) for one in made), return_exceptions=True))
 
 
 async def mark_of(step: Step, attempt: Attempt, answer: str) -> Found:
     """Score one attempt: by rule when it has no answer or code can decide, else by the judge."""
-    task_type, candidate = step.services.domain.scorer, step.candidate
+    return await _by_rule(step, attempt, answer) or await _by_judge(step, attempt, answer)
+
+
+async def _by_rule(step: Step, attempt: Attempt, answer: str) -> Found | None:
+    """Score an attempt that has no answer, or that code can decide; None for what needs the judge."""
     if not attempt.answered:
         return Scored(Fraction(0), (), ()), "truncated" if attempt.truncated else "probe"
-    if by_code := await asyncio.to_thread(task_type.scored_by_code, candidate, answer):
-        return by_code, "code"
+    by_code = await asyncio.to_thread(step.services.domain.scorer.scored_by_code, step.candidate, answer)
+    return (by_code, "code") if by_code else None
+
+
+async def _by_judge(step: Step, attempt: Attempt, answer: str) -> Found:
     return await judged(step, answer, f"{attempt.stage.value}/{attempt.index}"), "judge"
 
 

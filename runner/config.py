@@ -133,6 +133,8 @@ class RunConfig(Settings):
             raise ValueError(f"curtail: a loop judge reads all attempts: leave {self.curtail!r} out, or write 'off'")
         if self.curtail == "adaptive" and self.kind != RunConfig.kind:
             raise ValueError(f"curtail: 'adaptive' is for runs: of a {self.kind} write 'off' or 'exact'")
+        if self.models.verifier.together > 1 and self.judges.several:
+            raise ValueError("models.verifier.together: one judge marks several attempts: leave it or [judges] out")
         if self.review == "borderline" and domain.loop_judge:
             raise ValueError("review: 'borderline' needs gates to be near to, and a judge decides here: choose another")
         return self

@@ -14,7 +14,7 @@ from typing import Any
 
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ids import canonical_json
-from autodata.models.config import SOLVER_MODES
+from autodata.models.config import JUDGE_MODES, SOLVER_MODES
 from autodata.nodes.dataset.settings import FREE as FREE_OF_LESSONS
 from autodata.nodes.optimizer.settings import BEFORE as LATER_OF_SEARCHES
 from autodata.nodes.optimizer.settings import FREE
@@ -33,7 +33,7 @@ WEIGHTS = "weights"
 
 MODEL_FIELDS_KEPT = frozenset(
     {"provider", "model", WEIGHTS, "temperature", "top_p", "max_tokens", "send_seed", "extra_body", "reasoning_effort"}
-    | {*SOLVER_MODES}
+    | {*SOLVER_MODES, *JUDGE_MODES}
 )
 """Model settings that shape replies. The others may change between two sessions of a run."""
 

@@ -19,6 +19,7 @@ from autodata.checkpoints.errors import CallFailed, InfrastructureError, RunFail
 from autodata.checkpoints.ids import attempt_id, canonical_json
 from autodata.checkpoints.lessons import Batch
 from autodata.checkpoints.records import Attempt, Document, Mark, Stage
+from autodata.domains.tasks.base import Scored
 from autodata.models.config import BudgetConfig
 from autodata.models.local.serving import Progress
 from autodata.nodes.asking import marked_by_judge
@@ -34,6 +35,7 @@ from autodata.nodes.screen import screen
 from autodata.nodes.solver_modes import answered, mode_of
 from autodata.nodes.state import State, plain
 from autodata.nodes.step import Step
+from autodata.nodes.together import marked_together, together_of
 from autodata.prompts import PromptPack
 from autodata.prompts.roles import DATASET_ROLES
 from autodata.runner.config import RunConfig
@@ -173,7 +175,7 @@ class _Stage:
 
     async def _mark(self) -> str:
         step = self._step
-        scored = await marked_by_judge(step, self._answer or "(no answer)", f"{Stage.WEAK.value}/0")
+        scored, note = await _marked(step, self._answer or "(no answer)")
         attempts = []
         for stage in Stage:
             identity = attempt_id(step.round_id, stage, 0)
@@ -191,7 +193,7 @@ class _Stage:
                 )
             )
         self._update({"attempts": [plain(attempt) for attempt in attempts]})
-        return ""
+        return note
 
     async def _judge(self) -> str:
         if not self._step.attempts:
@@ -215,3 +217,16 @@ class _Stage:
         except UnusableReply as error:
             return f"a batch would teach nothing: {' '.join(str(error).split())}"
         return ""
+
+
+async def _marked(step: Step, answer: str) -> tuple[Scored, str]:
+    """Return what the judge finds in an answer, asked as a run asks, and what the run would do besides."""
+    note, domain = "", step.services.domain
+    several = min(together_of(step), max(domain.weak_attempts, domain.strong_attempts))
+    if several > 1:
+        index = f"{Stage.WEAK.value}/{'+'.join(map(str, range(several)))}"
+        try:
+            return (await marked_together(step, [answer] * several, index))[0], ""
+        except UnusableReply:
+            note = f"marks {several} answers in no reply that can be read, so each alone: leave together out"
+    return await marked_by_judge(step, answer, f"{Stage.WEAK.value}/0"), note

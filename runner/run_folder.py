@@ -216,12 +216,18 @@ def require_openable(
     config: RunConfig, models: Mapping[str, BaseChatModel]
 ) -> tuple[PromptPack, dict[str, ModelSettings]]:
     """Return prompts and roles of a configuration. Raises UserError for what would fail once something is spent."""
-    pack, roles = config.pack(), config.roles()
-    require_ready(config.chosen_domain, roles)
+    pack, roles = require_workable(config)
     require_keys(roles)
     require_chat_models(roles, models)
     for role, settings in roles.items():
         require_weights(role, settings)
+    return pack, roles
+
+
+def require_workable(config: RunConfig) -> tuple[PromptPack, dict[str, ModelSettings]]:
+    """Return prompts and roles of a configuration. Raises UserError for what no machine could work on, keys or not."""
+    pack, roles = config.pack(), config.roles()
+    require_ready(config.chosen_domain, roles, pack)
     require_prices(config, roles)
     require_room(config, roles)
     return pack, roles
@@ -331,8 +337,9 @@ async def bind(ledger: Ledger, folder: Path, resolved: Mapping[str, Any]) -> str
     values = {**kept_of(now), "kind": resolved["kind"], "domain": resolved["domain_settings"]["name"]}
     if ledger.shared is not None:
         values[CONFIG] = canonical_json(dict(resolved))  # for the folders of other machines
-    await record_meta(ledger, values)
+    # The file first: what only it says is taken as wanted by the next session, what only the ledger says would not be.
     await asyncio.to_thread(write_resolved, folder / "config.toml", resolved)
+    await record_meta(ledger, values)
     return f"{folder} goes on with the changed configuration: nothing had been answered under the old" * bool(changed)
 
 

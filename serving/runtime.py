@@ -187,11 +187,12 @@ class ServerRuntime:
     async def services(self, domain: Domain, pinned: Pinned, queue: ServedQueue) -> Services:
         """Return what a run's nodes share. Raises UserError for a context that cannot be kept."""
         roles = self.roles(domain, pinned.context)
-        require_ready(domain, roles)
+        pack = await self.pack(domain, pinned.context)
+        require_ready(domain, roles, pack)
         return Services(
             domain=domain,
             policy=pinned.policy,
-            pack=await self.pack(domain, pinned.context),
+            pack=pack,
             caller=Caller(
                 self.ledger,
                 await self.models(roles),

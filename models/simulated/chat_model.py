@@ -49,6 +49,7 @@ from autodata.models.simulated.world import (
     key_of,
     logit_of,
 )
+from autodata.prompts import fence
 
 __all__ = ["META_WORLD", "TOO_HARD", "Faults", "SimulatedChatModel", "SimulatedError", "World"]
 
@@ -62,6 +63,8 @@ _SCHEMA = re.compile(
     r"|ReferenceVerdict|Extract|LegalDraft|LoopJudgement|ScienceDraft|Screening|SampleChoice|Analysis|EditorTurn"
     r'|BatchAnalysis)"'
 )
+_TOGETHER = re.compile(r'"title": ?"(RubricMarks|ReferenceMark|ReferenceVerdict)Together"')
+_ANSWER = re.compile(r"answer-[1-9][0-9]?")
 _WORDS = re.compile(r"[A-Za-z]{6,}")
 LOOSE_WEIGHT = '"weight": 7.5'
 """What a sloppy rubric holds: the challenger that is shown it again is repairing."""
@@ -129,7 +132,7 @@ class SimulatedChatModel(BaseChatModel):
         self._requests[key] += 1
         if unlucky < faults.rate_limited and self._requests[key] == 1:
             raise SimulatedError(429)
-        schemas = _SCHEMA.findall(prompt)
+        schemas = _SCHEMA.findall(prompt) or _TOGETHER.findall(prompt)
         if not schemas:
             if science.PROBE in prompt:
                 return "4", "stop"
@@ -138,7 +141,9 @@ class SimulatedChatModel(BaseChatModel):
             return ("" if cut < faults.truncated + faults.empty else self._solve(prompt, rng)), "stop"
         noise = self.world.judge_noises.get(self.solver, self.world.judge_noise)
         world = self.world if noise == self.world.judge_noise else self.world.model_copy(update={"judge_noise": noise})
-        text = json.dumps(_ROLES[schemas[-1]](world, prompt, rng), ensure_ascii=False)
+        role = _ROLES[schemas[-1]]
+        found = _several(role, world, prompt, rng) if _TOGETHER.search(prompt) else role(world, prompt, rng)
+        text = json.dumps(found, ensure_ascii=False)
         if malformed < faults.malformed:
             return (
                 (text[: len(text) // 2], "length")
@@ -235,6 +240,21 @@ def _rubric_marks(world: World, prompt: str, rng: random.Random) -> dict[str, An
         met = draw_met(world, logit, float(b), text.startswith("Commits"), rng, truth)
         marks.append({"number": int(number), "reason": "simulated", "met": met})
     return {"marks": marks}
+
+
+def _several(
+    role: Callable[[World, str, random.Random], dict[str, Any]], world: World, prompt: str, rng: random.Random
+) -> dict[str, Any]:
+    """Mark several answers, each as if it stood alone in the prompt."""
+    answers = [part for part in fenced(prompt) if _ANSWER.fullmatch(part.label)]
+    shared, at = [], 0
+    for part in answers:
+        shared.append(prompt[at : part.start])
+        at = part.end
+    rest = "".join([*shared, prompt[at:]])
+    return {
+        part.label.replace("-", "_"): role(world, f"{rest}\n\n{fence('answer', part.text)}", rng) for part in answers
+    }
 
 
 def _reference_draft(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:

@@ -36,8 +36,8 @@ async def select_parent(state: OptState, runtime: Runtime[OptContext]) -> dict[s
     async with search.selecting:
         row = await search.archive.open_iteration(worker)
         if row is None:
-            begun = await search.archive.begun()
-            if begun >= search.settings.iterations or worker >= runtime.context.workers:
+            over, begun = await search.over(), await search.archive.begun()
+            if over or begun >= search.settings.iterations or worker >= runtime.context.workers:
                 return {"over": True}
             chosen = await _begin(search, worker, begun + 1)
             await record_begun(search.archive.store, chosen)

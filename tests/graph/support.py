@@ -111,7 +111,8 @@ class ScriptedChat(BaseChatModel):
         seen = tuple((message.type, message.text) for message in messages)
         number = 1 + sum(call.role == self.role for call in self.calls)
         call = Call(self.role, number, seen, kwargs["seed"])
-        titles = set(re.findall(r'"title": ?"(\w+)"', call.prompt)) - {"SampleChoice"}  # a solver may be asked for it
+        found = set(re.findall(r'"title": ?"(\w+)"', call.prompt)) - {"SampleChoice"}  # a solver may be asked for it
+        titles = {title.removesuffix("Together") for title in found}
         assert titles == ({self.schema_title} if self.schema_title else set())
         self.calls.append(call)
         answer = self.script(call)

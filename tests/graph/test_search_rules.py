@@ -16,7 +16,7 @@ from autodata.nodes.optimizer.estimate import PosteriorEstimator
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Trial
 from autodata.nodes.optimizer.settings import BEFORE, OptimizeConfig
 from autodata.nodes.optimizer.validate import compared_of
-from autodata.runner.optimization.session import near_copies
+from autodata.runner.optimization.splits import near_copies
 from tests.graph.test_optimizer import (
     DOCUMENTS,
     A,

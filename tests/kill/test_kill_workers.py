@@ -101,7 +101,8 @@ async def site(folder: Path, **values: Any) -> AsyncIterator[Site]:
         (folder / "documents" / document.name).write_text(document.text, "utf-8")
     async with CountingServer.start() as chat:
         default = {"api_key_env": KEY, **values.pop("default", {})}
-        written = settings(chat.base_url, {"default": default}, acceptance=EASY, max_rounds=3, concurrency=3, **values)
+        models = {"default": default, "weak_solver": values.pop("weak", {})}
+        written = settings(chat.base_url, models, acceptance=EASY, max_rounds=3, concurrency=3, **values)
         (folder / "autodata.toml").write_text(tomli_w.dumps(written), "utf-8")
         with postgres() as server:
             made = Site(folder, chat, server)
@@ -263,6 +264,44 @@ async def test_a_budget_of_calls_holds_across_workers(tmp_path: Path) -> None:
         await stop(one, "first", "second", "third")
         assert one.asked().total() == journal(one).total() == 61
         assert "the budget --max-calls 61 is spent" in one.said("watch")
+
+
+PRICES = {"price_in": 3.0, "price_out": 15.0, "max_tokens": 2048}
+
+
+@pytest.mark.parametrize(
+    ("budget", "bound", "spent"),
+    [
+        ({"max_tokens": 60_000}, 60_000, "sum(charged_in) + sum(charged_out)"),
+        ({"max_usd": 0.4}, 0.4, "sum(charged_usd)"),
+    ],
+)
+async def test_budgets_of_tokens_and_money_hold_across_workers(
+    budget: dict[str, float], bound: float, spent: str, tmp_path: Path
+) -> None:
+    async with site(tmp_path / "bounded", budget=budget, default=PRICES, weak=PRICES) as one:
+        watching = await one.watch()
+        for name in ("first", "second", "third"):
+            await one.work(name)
+        assert await ended(watching) == 0, one.said("watch")
+        await stop(one, "first", "second", "third")
+        [took] = one.rows(f"SELECT {spent} AS spent, count(*) AS calls FROM RUN.calls")
+        assert bound / 4 < took["spent"] <= bound
+        assert one.asked().total() == journal(one).total() == took["calls"]
+        assert all(one.chat.asked[name] for name in ("first", "second", "third"))
+        [run] = one.rows("SELECT * FROM autodata.runs")
+        assert (run["held_calls"], run["held_tokens"], run["held_usd"]) == (0, 0, 0)
+        left = one.rows("SELECT count(*) AS n FROM RUN.documents WHERE status = 'pending'")
+        assert left[0]["n"] > 0
+        [name] = budget
+        assert f"the budget --{name.replace('_', '-')}" in one.said("watch")
+
+
+async def test_what_every_worker_would_refuse_is_refused_before_anything_is_queued(tmp_path: Path) -> None:
+    async with site(tmp_path / "unpriced", budget={"max_usd": 1.0}) as one:
+        assert await ended(await one.watch()) == 2
+        assert "max_usd cannot be kept without prices: set models." in one.said("watch")
+        assert "put into the queue" not in one.said("watch")
 
 
 async def test_an_endpoint_is_asked_no_more_at_once_than_its_limit(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from autodata.cli.app import app
 from autodata.cli.init import configuration
 from autodata.domains.acceptance.policies import PRESETS
 from autodata.domains.domain import DOMAINS
-from autodata.models.config import SOLVER_MODES, ModelsConfig, ModelSettings
+from autodata.models.config import JUDGE, JUDGE_MODES, SOLVER_MODES, ModelsConfig, ModelSettings
 from autodata.models.simulated.world import World
 from autodata.prompts.roles import SOLVERS
 from autodata.runner.config import RunConfig, load_config, read_config
@@ -41,9 +41,10 @@ def test_every_setting_is_there(domain: Any) -> None:
     values = tomllib.loads(uncommented(configuration(domain)))
     assert set(values) == names_of(RunConfig)
     assert set(values["models"]) == names_of(ModelsConfig)
-    assert set(values["models"]["default"]) == names_of(ModelSettings) - {*SOLVER_MODES}
+    assert set(values["models"]["default"]) == names_of(ModelSettings) - {*SOLVER_MODES, *JUDGE_MODES}
     for role in SOLVERS:
         assert set(values["models"][role]) == {"model", *SOLVER_MODES, *domain.role_defaults.get(role, {})}
+    assert set(values["models"][JUDGE]) == {"model", *JUDGE_MODES, *domain.role_defaults.get(JUDGE, {})}
     for table in ("local", "retries", "budget", "documents", "checkpoints", "optimize", "tracing"):
         info = RunConfig.model_fields[table].annotation
         assert isinstance(info, type)

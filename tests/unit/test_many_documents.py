@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import calls, savers, startup
+from benchmarks import call_parts, calls, savers, startup
 from benchmarks import many_documents as bench
 from benchmarks.page import DOCS, PAGE, part_of
 
@@ -27,11 +27,16 @@ def test_the_page_is_what_its_figures_say() -> None:
 
 @pytest.mark.parametrize(
     ("name", "part", "bench"),
-    [("startup", "starting", startup), ("calls", "calls", calls), ("savers", "savers", savers)],
+    [
+        ("startup", "starting", startup),
+        ("calls", "calls", calls),
+        ("call-parts", "call parts", call_parts),
+        ("savers", "savers", savers),
+    ],
 )
 def test_other_parts_are_what_their_figures_say(name: str, part: str, bench: Any) -> None:
     figures = json.loads((DOCS / f"{name}.json").read_text("utf-8"))
-    assert part_of(part, PAGE.read_text("utf-8")) == bench.rendered(figures), f"type: python -m benchmarks.{name}"
+    assert part_of(part, PAGE.read_text("utf-8")) == bench.rendered(figures), f"type: python -m {bench.__name__}"
 
 
 @pytest.mark.slow

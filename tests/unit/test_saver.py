@@ -89,6 +89,39 @@ async def test_file_is_in_wal_mode_with_a_long_busy_timeout(saver: FileSaver) ->
     assert int(str(await pragma("busy_timeout"))) >= 30_000
 
 
+async def test_what_documents_in_work_took_goes_back_to_the_disk(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints.db"
+    async with open_saver(path) as saver:
+        graph = rounds_graph(saver, rounds=12)
+        for name in map(str, range(6)):
+            await run(graph, name)
+        for name in map(str, range(6)):
+            await keep_rounds(saver, name, "rounds")
+        kept = [await history(graph, str(k)) for k in range(6)]
+        with closing(sqlite3.connect(path)) as db:
+            unused, pages = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count"))
+        assert unused > pages / 3
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA freelist_count").fetchone() == (0,)
+        assert (
+            path.stat().st_size == 4096 * db.execute("PRAGMA page_count").fetchone()[0] <= 4096 * (pages - unused + 1)
+        )
+    async with open_saver(path) as saver:
+        graph = rounds_graph(saver, rounds=12)
+        assert [await history(graph, str(k)) for k in range(6)] == kept
+
+
+async def test_a_file_in_use_keeps_what_it_does_not_need(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        async with open_saver(path) as saver:  # as it ends it waits for nobody
+            await run(rounds_graph(saver), "t")
+            await keep_rounds(saver, "t", "none")
+            other.execute("BEGIN IMMEDIATE")
+        assert other.execute("PRAGMA freelist_count").fetchone()[0] > 0
+        other.execute("ROLLBACK")
+
+
 async def test_thread_of_the_connection_ends_with_the_saver(tmp_path: Path) -> None:
     before = set(threading.enumerate())
     async with open_saver(tmp_path / "checkpoints.db") as saver:
