@@ -125,7 +125,8 @@ def test_slides_say_their_powers_charts_and_formulas(tmp_path: Path) -> None:
     line.add_run().text = " newtons"
     math = etree.SubElement(line._p, "{http://schemas.microsoft.com/office/drawing/2010/main}m")
     math.append(etree.fromstring(f"<m:oMathPara {SPACES}>{FORMULA}</m:oMathPara>"))
-    data = CategoryChartData()
+    made_of: Any = CategoryChartData
+    data = made_of()
     data.categories = ["1907", "1911"]
     data.add_series("height", (12, 14.5))
     slide.shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, 0, 0, 9999, 9999, data)
