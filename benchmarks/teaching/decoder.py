@@ -16,7 +16,7 @@ from benchmarks.teaching.problems import LEVELS, MOST, NEW, TRAINED, problem
 
 RATE = 3e-3
 """Highest learning rate of training from scratch."""
-BUDGET = 22
+BUDGET = 48
 """Tokens of an answer at most, its end included."""
 LONG_FITS = 3
 """The highest level at which long working fits the budget."""
@@ -42,8 +42,8 @@ class Size:
     """Whether half of the working is long at every level, or only where it fits the budget."""
 
 
-WEAK = Size(width=64, layers=2, steps=1500, batch=64, levels=(25, 25, 20, 12, 8, 5, 3, 2), long=True)
-STRONG = Size(width=80, layers=3, steps=2500, batch=64, levels=(1,) * 8, long=False)
+WEAK = Size(width=64, layers=2, steps=1500, batch=48, levels=(25, 25, 20, 12, 8, 5, 3, 2), long=True)
+STRONG = Size(width=80, layers=3, steps=3000, batch=48, levels=(1,) * 8, long=False)
 
 
 def tokenizer() -> PreTrainedTokenizerFast:

@@ -18,18 +18,37 @@ NEW = ("halves", "products")
 
 
 @dataclass(frozen=True)
+class Step:
+    """A step of working: what is done to which value, what comes out, and the same backwards."""
+
+    before: str
+    """The value so far; empty where the step begins anew."""
+    operation: str
+    result: str
+    check: str
+
+    @property
+    def whole(self) -> str:
+        """The step as it is written in full."""
+        return f"{self.before}{self.operation}={self.result}"
+
+
+@dataclass(frozen=True)
 class Problem:
-    """A question, its answer, and each step towards it: what is worked out, and what comes out."""
+    """A question, its answer, and each step towards it."""
 
     family: str
     level: int
     question: str
     answer: str
-    steps: tuple[tuple[str, str], ...]
+    steps: tuple[Step, ...]
 
     def working(self, *, long: bool) -> str:
-        """Return a whole answer: short working states what comes out of a step, long working the step itself."""
-        lines = [f"{step}={result}" for step, result in self.steps] if long else [r for _, r in self.steps[:-1]]
+        """Return a whole answer: short working says what is done and what comes out, long working checks each step."""
+        if long:
+            lines = [line for step in self.steps for line in (step.whole, step.check)]
+        else:
+            lines = [f"{step.operation}={step.result}" for step in self.steps]
         return "\n".join([*lines, f"Answer: {self.answer}"])
 
 
@@ -67,20 +86,25 @@ def _chain(signs: str, begin: str, value: int, level: int, rng: random.Random) -
     return text, done
 
 
+_INVERSE = {"+": "-", "-": "+", "*": "/", "/": "*"}
+
+
+def _step(before: int, operation: str, result: int) -> Step:
+    back = f"{_INVERSE[operation[0]]}{operation[1:]}"
+    return Step(f"{before}a", operation, f"{result}a", f"{result}a{back}={before}a")
+
+
 def _forward(signs: str) -> Callable[[str, int, random.Random], Problem]:
     def make(family: str, level: int, rng: random.Random) -> Problem:
         value = rng.randint(2, 20)
         text, done = _chain(signs, f"{value}a", value, level, rng)
         steps = []
         for written, after in done:
-            steps.append((f"{value}a{written}", f"{after}a"))
+            steps.append(_step(value, written, after))
             value = after
         return Problem(family, level, f"{text}=?", f"{value}a", tuple(steps))
 
     return make
-
-
-_INVERSE = {"+": "-", "-": "+", "*": "/", "/": "*"}
 
 
 def _equation(family: str, level: int, rng: random.Random) -> Problem:
@@ -89,14 +113,14 @@ def _equation(family: str, level: int, rng: random.Random) -> Problem:
     value, steps = done[-1][1], []
     before = [unknown, *(after for _, after in done[:-1])]
     for (written, after), result in zip(reversed(done), reversed(before), strict=True):
-        steps.append((f"{after}a{_INVERSE[written[0]]}{written[1:]}", f"{result}a"))
+        steps.append(_step(after, f"{_INVERSE[written[0]]}{written[1:]}", result))
     return Problem(family, level, f"{text}={value}a,x=?", f"{unknown}a", tuple(steps))
 
 
 def _products(family: str, level: int, rng: random.Random) -> Problem:
     """Return a sum whose terms may be products: each product is a step, and each sum."""
     while True:
-        text, total, steps = "", 0, list[tuple[str, str]]()
+        text, total, steps = "", 0, list[Step]()
         while len(steps) < level:
             n, of, sign = rng.randint(2, 4), rng.randint(2, 9), rng.choice("++-") if text else ""
             # A product takes a step to work out and, behind the first term, another to add.
@@ -106,9 +130,9 @@ def _products(family: str, level: int, rng: random.Random) -> Problem:
             if not 1 <= after <= MOST:
                 break
             if product:
-                steps.append((f"{n}*{of}a", f"{term}a"))
+                steps.append(Step("", f"{n}*{of}a", f"{term}a", f"{term}a/{n}={of}a"))
             if text:
-                steps.append((f"{total}a{sign}{term}a", f"{after}a"))
+                steps.append(_step(total, f"{sign}{term}a", after))
             text += f"{sign}{n}*{of}a" if product else f"{sign}{term}a"
             total = after
         else:
