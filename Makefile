@@ -123,6 +123,7 @@ tables: $(READY)
 bench: $(READY)
 	$(RUN) -m benchmarks.calls
 	$(RUN) -m benchmarks.call_parts
+	$(RUN) -m benchmarks.postgres_bytes
 
 # The recorded runs and served schemas in tests/golden; tests/graph/test_golden.py and test_schemas.py say when a prompt
 # or a schema is no longer the recorded one. What is printed of the run folders in tests/golden/run_folder is written anew
