@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # What one stage or worker has compiled, the next need not compile again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo studio test slow check lint types e2e kill exports exports-small browser wheel docs tables bench golden lock clean
+.PHONY: help demo studio test slow check lint types e2e kill exports exports-small browser wheel docs tables bench faults teach teach-small golden lock clean
 
 help:
 	@echo "make demo   the main job on a real model, no key, no server"
@@ -14,9 +14,11 @@ help:
 	@echo "make test   unit and graph tests, in under a minute"
 	@echo "make slow   the unit and graph tests that take long, and every property on all its examples"
 	@echo "make bench  processor time a call and a run's time against the least, into docs/benchmarks.md"
+	@echo "make faults runs broken at every boundary by seed, of which CI runs a part"
+	@echo "make teach  models trained on what the loop accepts, and on what it does not, into docs/teaching.md"
 	@echo "make exports the exports, read and used by the libraries that they are for"
 	@echo "make browser the report in a headless Chromium, which it installs where it can"
-	@echo "make check  all that CI runs: tests, lint, types, slow tests, end-to-end tests, kill tests"
+	@echo "make check  all that CI runs: tests, lint, types, slow tests, end-to-end tests, kill tests, faults"
 
 # uv where present, else venv + pip; both from the one lock file, which is whole: nothing is resolved.
 $(READY): requirements.lock pyproject.toml
@@ -75,7 +77,7 @@ kill: $(READY)
 
 # Exports are tried by the libraries that they are for, each in an environment of its own: a gigabyte to fetch, so it is
 # no part of `make check`.
-LIBRARIES := trl verifiers inspect ray
+LIBRARIES := trl verifiers inspect ray trackers
 exports: $(READY) $(LIBRARIES:%=.venvs/%/.ready)
 	$(RUN) -m pytest tests/exports
 
@@ -102,7 +104,7 @@ browser: $(READY)
 	  { echo "make browser needs Chromium or Chrome: install one" >&2; exit 1; }
 	$(RUN) -m pytest tests/browser
 
-check: test lint types slow e2e kill
+check: test lint types slow e2e kill faults
 
 # The generated parts of docs; tests/unit/test_docs.py, test_api.py and test_metrics.py say when they are out of date.
 docs: $(READY)
@@ -112,7 +114,8 @@ docs: $(READY)
 	$(RUN) docs/example.py
 	$(RUN) docs/metrics.py
 
-# The simulated tables in docs; tests say when they are out of date. The last takes an hour of two cores.
+# The simulated tables in docs; tests say when they are out of date. The last takes an hour of two cores, and goes on where
+# it was stopped.
 tables: $(READY)
 	$(RUN) benchmarks/tables.py
 	$(RUN) -m benchmarks.curtailing
@@ -125,6 +128,29 @@ bench: $(READY)
 	$(RUN) -m benchmarks.call_parts
 	$(RUN) -m benchmarks.postgres_bytes
 
+# Runs broken at every boundary by seed. All thousand, into docs/reliability.md: a quarter of an hour of two cores, by
+# `.venv/bin/python -m benchmarks.faults --scenarios 1000 --jobs 2 --write`.
+FAULTS ?= 45
+faults: $(READY)
+	$(RUN) -m benchmarks.faults --scenarios 1000 --seed 10000 --seconds $(FAULTS) --jobs 2
+
+# Does the data teach? Five seeds of every arm, within an hour of two idle cores; what is done already is not done again.
+# The small one takes two steps of every arm in a minute or two and writes no page. Torch brings gigabytes, so neither is part of `make check`;
+# tests/unit/test_teaching.py says when the page is out of date.
+teach: .venvs/teach/.ready
+	.venvs/teach/bin/python -m benchmarks.teaching --folder runs/teaching
+
+teach-small: .venvs/teach/.ready
+	rm -rf runs/teaching-small
+	.venvs/teach/bin/python -m benchmarks.teaching --tiny --processes 1 --folder runs/teaching-small
+
+# The trainer's libraries of tests/exports, and Autodata beside them: the solvers are chat models of one process with the loop.
+.venvs/teach/.ready: tests/exports/trl.txt pyproject.toml
+	$(PYTHON) -m venv .venvs/teach
+	.venvs/teach/bin/python -m pip install --quiet --disable-pip-version-check -r tests/exports/trl.txt
+	.venvs/teach/bin/python -m pip install --quiet --disable-pip-version-check -e '.[export,plot,science]'
+	@touch $@
+
 # The recorded runs and served schemas in tests/golden; tests/graph/test_golden.py and test_schemas.py say when a prompt
 # or a schema is no longer the recorded one. What is printed of the run folders in tests/golden/run_folder is written anew
 # too (test_pinned.py); the folders are not, for they stand for what people have on their disks.
@@ -134,8 +160,8 @@ golden: $(READY)
 	$(RUN) -m tests.support.schemas
 	$(RUN) -m tests.support.pinned
 
-# All extras but the one that is gigabytes of a trainer's libraries.
-EXTRAS = $(shell $(PYTHON) -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; print(*(f"--extra {name}" for name in extras if name != "transformers"))')
+# All extras but the one that is gigabytes of a trainer's libraries, and those of trackers, which have environments of their own.
+EXTRAS = $(shell $(PYTHON) -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; print(*(f"--extra {name}" for name in extras if name not in {"transformers", "mlflow", "wandb"}))')
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(EXTRAS) pyproject.toml -o requirements.lock
 

@@ -179,6 +179,19 @@ def measure(path: Path, processes: int, seconds: float, run: Callable[[Job], dic
     return len(known(path)) == len(SEEDS) * len(WORLDS) * len(VARIANTS)
 
 
+def taken_over(tables: Mapping[str, Any], path: Path) -> None:
+    """Write the searches of docs/optimizer-tables.json that are not in a partial file into it."""
+    done = known(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        for world, figures in tables["figures"].items():
+            for variant, by_seed in figures.items():
+                for seed, found in by_seed.items():
+                    row = {"world": world, "variant": variant, "seed": int(seed), "of": tables["of"][world][variant]}
+                    if (world, variant, int(seed)) not in done:
+                        file.write(json.dumps({**row, "figures": found}) + "\n")
+
+
 def collected(path: Path) -> dict[str, Any]:
     """Return the content of docs/optimizer-tables.json: rows by world and search, each a figure by seed."""
     done = known(path)
@@ -195,6 +208,7 @@ def collected(path: Path) -> dict[str, Any]:
         "seeds": list(SEEDS),
         "budget": BUDGET,
         "baselines": baselines,
+        "of": {world: {variant: digest(world, variant) for variant in VARIANTS} for world in WORLDS},
         "figures": figures,
         "slice": slice_of(),
     }
@@ -318,6 +332,8 @@ def _verdicts(tables: Mapping[str, Any]) -> list[str]:
         share = _share(median(of), median(plain), tables["budget"])
         met = share <= 0.5 and never * 20 <= len(of) and flattered <= 0.03
         shown = "never" if math.isinf(share) else f"{share:.2f}"
+        if len(plains) < len(tables["seeds"]):
+            shown += f" (plain on {len(plains)} seeds)"
         verdict = "yes" if met else "no; nothing was tuned to meet it"
         lines.append(f"| {world} | {shown} | {never} of {len(of)} | {flattered:.3f} | {verdict} |")
     lines.append("")
@@ -342,9 +358,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=math.inf, help="begin no search after so many")
     parser.add_argument("--processes", type=int, default=2, help="searches at once")
     parser.add_argument("--collect", action="store_true", help="measure nothing, write both from the partial file")
+    parser.add_argument("--go-on", action="store_true", help="keep what the JSON has of the same settings")
     parser.add_argument("--render", action="store_true", help="measure nothing, write the page from the JSON")
     typed = parser.parse_args()
     path = DOCS / "optimizer-tables.json"
+    if typed.go_on:
+        taken_over(json.loads(path.read_text("utf-8")), typed.partial)
     if not (typed.render or typed.collect or measure(typed.partial, typed.processes, typed.seconds)):
         print("not all searches are there: the same command goes on; --collect writes what there is", file=sys.stderr)
         raise SystemExit(1)

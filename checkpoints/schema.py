@@ -163,11 +163,12 @@ TABLES: dict[str, Table] = {
         foreign={"document_id": "documents", "round_id": "rounds"},
         indexes=(("document_id",), ("round_id",)),
     ),
-    # What people were asked of candidates, and what they said: `decision` is null until they have.
+    # What people were asked of candidates, and what they said: `decision` is null until they have. `marks` is what they
+    # found of criteria, a JSON object: by attempt's id and criterion's number, true or false.
     "labels": Table(
         _columns(
             "label_id document_id thread_id round_id candidate_id verdict why decision reason edited edited_id reviewer"
-            " created_at",
+            " created_at marks",
             "n",
         ),
         pk=("label_id",),

@@ -173,6 +173,7 @@ CREATE TABLE "labels" (
    "edited_id" TEXT,
    "reviewer" TEXT NOT NULL DEFAULT '',
    "created_at" TEXT NOT NULL DEFAULT '',
+   "marks" TEXT,
    "n" INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX "idx_labels_document_id"

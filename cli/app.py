@@ -28,6 +28,9 @@ COMMANDS: Mapping[str, str] = {
     "review": "Look at the candidates that wait for a person: approve, edit or reject each with a key.",
     "retry": "Ask again about documents that ended errored or rejected, in a new epoch of their calls.",
     "drop": "Leave documents or examples out of exports and counts; they stay in the folder, marked.",
+    "check": (
+        "Check that a run folder is whole: its files, ledger, journal and checkpoints agree. Nothing is sent anywhere."
+    ),
     "prune": "Make a run's folder smaller: drop checkpoints of documents that have ended, and give free space back.",
     "fork": "Take a document back to a round, change its candidate, rubric or feedback, and go on from there.",
     "baseline": "Write one question a document and measure both solvers on it: what a run is compared with.",

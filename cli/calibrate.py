@@ -30,6 +30,9 @@ def calibrate(
     labels: Annotated[
         Path | None, typer.Option(help="People's findings: a CSV file with attempt_id, criterion, met.")
     ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Only write the sample into this CSV file, for people to mark.")
+    ] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw it into this .svg or .png file.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many calls it takes at most.")] = False,
     max_calls: MaxCalls = None,
@@ -47,6 +50,7 @@ def calibrate(
     """
     from autodata.jobs.calibration.calibrate import Wanted, plan
     from autodata.jobs.calibration.calibrate import calibrate as work
+    from autodata.jobs.calibration.calibrate import sheet as write_sheet
     from autodata.jobs.calibration.labels import read_labels
 
     if not run.is_dir():
@@ -55,6 +59,10 @@ def calibrate(
         require_picture(plot)
     settings = find_settings(run / "config.toml", run, bounds(max_calls, max_tokens, max_usd, None))
     wanted = Wanted(sample, repeats, flip_rate, read_labels(labels) if labels else ())
+    if sheet is not None:
+        lines = asyncio.run(write_sheet(run, settings, wanted, sheet))
+        typer.echo(f"{sheet}: {lines:,} criteria: write yes or no under met, and give the file as --labels")
+        return
     foreseen = asyncio.run(plan(run, settings, wanted))
     line = f"{len(foreseen.attempts):,} attempts, {foreseen.calls:,} calls at most"
     if dry_run:
@@ -93,15 +101,20 @@ def agreement_table(found: Mapping[str, Any]) -> Table:
 def conclusions(found: Mapping[str, Any]) -> list[str]:
     """Return what follows, a line each."""
     lines = [
-        f"{role}, alone, agrees with the run on {row['agreement']:.1%} of {row['findings']:,} findings, kappa"
-        f" {_number(row['kappa'])}"
+        f"{role}, alone, agrees with the run on {_share(row['agreement'])} of {row['findings']:,} findings, kappa"
+        f" {_interval(row['kappa'])}"
         for role, row in found["judges"].items()
     ]
-    if (people := found["labels"]) is not None:
-        agreed = "none" if people["agreement"] is None else f"{people['agreement']:.1%}"
-        more = f"; {people['unknown']:,} labels are of nothing in the sample" if people["unknown"] else ""
-        kappa = _number(people["kappa"])
-        lines.append(f"people agree with the run on {agreed} of {people['findings']:,} findings, kappa {kappa}{more}")
+    for source, people in found["people"].items():
+        where = "in the file" if source == "file" else "as they reviewed"
+        more = f"; {people['unknown']:,} labels are of nothing that a judge marked" if people["unknown"] else ""
+        lines.append(
+            f"people, {where}, agree with the run on {_share(people['agreement'])} of {people['findings']:,} findings"
+            f" in {people['attempts']:,} attempts, kappa {_interval(people['kappa'])}{more}"
+        )
+    if (reviewed := found["reviewed"])["verdicts"]:
+        agreed = _share(reviewed["agreement"])
+        lines.append(f"people agree with {agreed} of {reviewed['verdicts']:,} verdicts that they were asked about")
     lines += [f"least agreed on ({row['agreement']:.0%}): {row['criterion']}" for row in found["worst"][:3]]
     if found["flips"] is None:
         return [*lines, "no gate decides here, so no verdict flips by a score"]
@@ -168,5 +181,8 @@ def _interval(figure: Mapping[str, float | None]) -> str:
     return f"{figure['value']:.3f}{bounds}"
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+def _share(figure: Mapping[str, float | None]) -> str:
+    if figure["value"] is None:
+        return "none"
+    bounds = "" if figure["low"] is None else f" [{figure['low']:.1%}, {figure['high']:.1%}]"
+    return f"{figure['value']:.1%}{bounds}"

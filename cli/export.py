@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from autodata.checkpoints.records import Example
 from autodata.cli.terminal import RunArgument
 from autodata.corpus.exporters.files import STDOUT
 from autodata.corpus.exporters.registry import EXPORTERS
-from autodata.jobs.exports import export_run
+from autodata.jobs.exports import Exported, export_run
 from autodata.jobs.run_ledger import ledger_of
 
 
@@ -68,19 +69,24 @@ def export(
             name=name,
         )
     )
-    where = "standard output" if out == STDOUT else str(out)
+    for line in _said(done, "standard output" if out == STDOUT else str(out)):
+        typer.echo(line, err=True)
+
+
+def _said(done: Exported, where: str) -> Iterator[str]:
+    """Yield what a person must know of an export: how much was written, and what was left out."""
     what = "turn of the challenger" if done.turns else "example"
     shown = what if done.rows == 1 else what.replace("turn", "turns", 1) if done.turns else f"{what}s"
-    typer.echo(f"{done.rows:,} {shown} written to {where}", err=True)
+    yield f"{done.rows:,} {shown} written to {where}"
     if done.unknown:
         turns = "1 turn is" if done.unknown == 1 else f"{done.unknown:,} turns are"
-        typer.echo(f"{turns} left out: nothing came of what was written, or what was asked is not known", err=True)
+        yield f"{turns} left out: nothing came of what was written, or what was asked is not known"
     if done.repeated:
         what = "1 example asks" if done.repeated == 1 else f"{done.repeated:,} examples ask"
-        typer.echo(f"{what} the same as an earlier one: left out (--repeats keeps them)", err=True)
+        yield f"{what} the same as an earlier one: left out (--repeats keeps them)"
     if done.surplus:
         what = "1 example" if done.surplus == 1 else f"{done.surplus:,} examples"
-        typer.echo(f"{what} beyond the target of {done.target:,}: left out (--surplus keeps them)", err=True)
+        yield f"{what} beyond the target of {done.target:,}: left out (--surplus keeps them)"
 
 
 async def read_examples(run: Path) -> list[Example]:

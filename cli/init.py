@@ -64,6 +64,8 @@ _EXAMPLES: Mapping[str, Any] = {
     "privileged": True,
     "context": 32_768,
     "max_chars": 60_000,
+    "reach": 0.8,
+    "stop_file": "stop-search",
     "chunk": True,
     "price_in": 0.5,
     "price_out": 1.5,

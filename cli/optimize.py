@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.places import has_ledger
 from autodata.checkpoints.queries.measured import lengths_by_split
-from autodata.checkpoints.queries.searches import count_ended, iterations
+from autodata.checkpoints.queries.searches import count_ended
 from autodata.checkpoints.queries.usage import usage_by_role, usage_of_all
-from autodata.checkpoints.records import Document, Skipped
 from autodata.checkpoints.usage import Usage
 from autodata.cli.run import (
     ConfigFile,
@@ -41,10 +40,8 @@ from autodata.cli.terminal import AsJson, console, print_json, write_data
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from autodata.cli.optimize_progress import OptimizeProgress
-    from autodata.cli.optimize_report import SearchReport
     from autodata.jobs.estimate import Estimate
-    from autodata.jobs.inputs import Inputs
+    from autodata.jobs.search_report import SearchReport
     from autodata.runner.optimization.session import OptimizeRunConfig
     from autodata.runner.outcome import Outcome
 
@@ -70,6 +67,10 @@ def search(
     iterations: Annotated[int | None, typer.Option(help="Iterations in all.")] = None,
     parallel: Annotated[int | None, typer.Option(help="Iterations at once; only 1 is reproducible to the bit.")] = None,
     confirm: Annotated[int | None, typer.Option(help="Fresh blocks before a new incumbent is believed.")] = None,
+    patience: Annotated[int | None, typer.Option(help="End after so many iterations without a new leader.")] = None,
+    reach: Annotated[float | None, typer.Option(help="End once the leader's pass rate is estimated so high.")] = None,
+    stop_file: Annotated[Path | None, typer.Option(help="Stop, to go on later, once this file is there.")] = None,
+    track: Annotated[list[str] | None, typer.Option(help="Send figures to: mlflow, wandb.")] = None,
     text_field: TextField = None,
     title_field: TitleField = None,
     id_field: IdField = None,
@@ -84,7 +85,6 @@ def search(
     """Search for better prompts. The same command again goes on, and pays for nothing twice."""
     if context.invoked_subcommand is not None:
         return
-    from autodata.cli.optimize_report import show_search
     from autodata.runner.optimization.session import OptimizeRunConfig
 
     flags = {
@@ -92,6 +92,10 @@ def search(
         "optimize.iterations": iterations,
         "optimize.parallel": parallel,
         "optimize.confirm": confirm,
+        "optimize.patience": patience,
+        "optimize.reach": reach,
+        "optimize.stop_file": None if stop_file is None else str(stop_file),
+        "optimize.track": track or None,
         **fields(text_field, title_field, id_field),
         **bounds(max_calls, max_tokens, max_usd, max_seconds),
     }
@@ -105,6 +109,13 @@ def search(
     outcome, report = execute(settings, paths, out, terminal, pilot=pilot)
     if pilot and not outcome.failed:
         _foretell(settings, paths, out, as_json=as_json, pilot=True)
+    _conclude(outcome, report, out, terminal, as_json=as_json)
+
+
+def _conclude(outcome: Outcome, report: SearchReport, out: Path, terminal: Console, *, as_json: bool) -> NoReturn:
+    """Print how a session ended, and exit."""
+    from autodata.cli.optimize_report import show_search
+
     if as_json:
         print_json(report.as_dict())
     else:
@@ -130,10 +141,11 @@ async def foresee(config: OptimizeRunConfig, paths: Mapping[str, list[Path]], ou
     from autodata.jobs.known import readers_of
     from autodata.jobs.measured import measured
     from autodata.jobs.run_ledger import ledger_of
-    from autodata.runner.optimization.session import require_splits
+    from autodata.jobs.search_session import documents_of, lengths_of
+    from autodata.runner.optimization.splits import require_splits
 
     config = await as_folder_began(config, out)
-    splits = {split: _documents(Inputs(config, files), split)[0] for split, files in paths.items() if files}
+    splits = {split: documents_of(Inputs(config, files), split)[0] for split, files in paths.items() if files}
     lengths = lengths_of(splits)
     if not has_ledger(out):
         if not splits:
@@ -154,11 +166,6 @@ async def foresee(config: OptimizeRunConfig, paths: Mapping[str, list[Path]], ou
         )
 
 
-def lengths_of(splits: Mapping[str, Sequence[Document]]) -> dict[str, list[int]]:
-    """Return the lengths of each split's documents, in characters."""
-    return {split: [len(document.text) for document in found] for split, found in splits.items()}
-
-
 def execute(
     config: OptimizeRunConfig,
     paths: Mapping[str, list[Path]],
@@ -171,79 +178,19 @@ def execute(
 
     The first Ctrl-C or SIGTERM drains, the second stops at once.
     """
-    from autodata.cli.optimize_progress import OptimizeProgress
-    from autodata.jobs.estimate_search import estimate_search, few_proposals
     from autodata.jobs.event_loop import run_long
-    from autodata.jobs.inputs import Inputs, as_folder_began
-    from autodata.nodes.solver_modes import cautions
-    from autodata.runner.optimization.session import require_splits
+    from autodata.jobs.inputs import as_folder_began
+    from autodata.jobs.search_progress import OptimizeProgress
+    from autodata.jobs.search_session import read_splits, work
 
     config = asyncio.run(as_folder_began(config, out))
-    read = {split: Inputs(config, files) for split, files in paths.items() if files}
-    found = {split: _documents(inputs, split) for split, inputs in read.items()}
-    splits = {split: documents for split, (documents, _) in found.items()}
-    warnings = [f"--{split}: {line}" for split, inputs in read.items() for line in inputs.lines(found[split][1], out)]
-    for warning in cautions(config.chosen_domain, config.roles()):
-        warnings.insert(0, f"warning: {warning}")
-    if config.confirm.attempts or config.checks.paid:
-        warnings.append("a search compares packs by what selects: it confirms and audits no example")
-    if not has_ledger(out):
-        if not splits:
-            raise UserError(f"{out} holds no search yet: give --train PATH and --validate PATH")
-        require_splits(splits)
-        if few := few_proposals(estimate_search(config, lengths_of(splits))):
-            warnings.append(few)
+    inputs = read_splits(config, paths, out)
+    progress = OptimizeProgress(terminal, config.optimize.iterations)
     with suppress(asyncio.CancelledError):
         return run_long(
-            _run_session(config, splits, warnings, out, OptimizeProgress(terminal, config.optimize.iterations), pilot)
+            work(config, inputs, out, progress, begun=lambda session: on_signals(session, progress), pilot=pilot)
         )
     raise stopped_at_once(out)
-
-
-def _documents(inputs: Inputs, split: str) -> tuple[list[Document], list[Skipped]]:
-    """Return the documents of a split, each once, and what is none. Raises UserError when no input can be used."""
-    found: dict[str, Document] = {}
-    skipped: list[Skipped] = []
-    for item in inputs:
-        if isinstance(item, Skipped):
-            skipped.append(item)
-        else:
-            found[item.document_id] = item
-    if not found:
-        raise UserError(f"--{split}: {inputs.nothing_usable(skipped)}")
-    return [*found.values()], skipped
-
-
-async def _run_session(
-    config: OptimizeRunConfig,
-    splits: Mapping[str, list[Document]],
-    warnings: Sequence[str],
-    out: Path,
-    progress: OptimizeProgress,
-    pilot: int | None,
-) -> tuple[Outcome, SearchReport]:
-    from autodata.cli.optimize_report import SearchReport
-    from autodata.runner.destinations import destinations
-    from autodata.runner.optimization.session import open_optimization
-
-    with progress:
-        progress.say(destinations(config.roles().values(), config.tracing))
-        async with open_optimization(config, out, progress=progress.preparing) as session:
-            on_signals(session, progress)
-            session.on_event = progress.on_event
-            for line in warnings:
-                progress.say(line)
-            session.report_findings(progress.say)
-            await session.add_documents(splits)
-            rows = await iterations(session.ledger)
-            progress.began(
-                ended=sum(row["outcome"] != "open" for row in rows),
-                accepted=sum(row["outcome"] == "accepted" for row in rows),
-                spent=Usage.of_row(await usage_of_all(session.ledger)),
-                endpoints=session.endpoints,
-            )
-            outcome = await (session.pilot(pilot) if pilot else session.run())
-            return outcome, await SearchReport.read(session.ledger, session.archive, config)
 
 
 def closing_lines(outcome: Outcome, report: SearchReport, out: Path) -> list[str]:
@@ -255,7 +202,7 @@ def closing_lines(outcome: Outcome, report: SearchReport, out: Path) -> list[str
             " the same command goes on, and pays for nothing twice"
         ]
     else:
-        lines = [f"the search ended: all {summary['iterations']} iterations are done"]
+        lines = [f"the search ended: {outcome.ended or _all_done(summary)}"]
     if outcome.errored:
         lines += [*by_cause(outcome.errored), "errored documents are left out of their scores"]
     lines += outcome.notes
@@ -264,6 +211,10 @@ def closing_lines(outcome: Outcome, report: SearchReport, out: Path) -> list[str
     elif summary["iterations_ended"]:
         lines.append(f"no edit won yet, so there is nothing to export; what was tried: autodata optimize show {out}")
     return lines
+
+
+def _all_done(summary: Mapping[str, Any]) -> str:
+    return f"all {summary['iterations']} iterations are done"
 
 
 @optimize.command("status")
@@ -276,7 +227,8 @@ def status(
 
     Example: autodata optimize status OPT --picture search.svg
     """
-    from autodata.cli.optimize_report import SearchReport, show_search
+    from autodata.cli.optimize_report import show_search
+    from autodata.jobs.search_report import SearchReport
 
     report = asyncio.run(SearchReport.of(folder))
     if picture is not None:
@@ -342,7 +294,7 @@ def export(
 
     Example: autodata optimize export OPT --out prompts
     """
-    from autodata.cli.optimize_report import SearchReport
+    from autodata.jobs.search_report import SearchReport
     from autodata.prompts.patch import write_pack
 
     report = asyncio.run(SearchReport.of(folder))

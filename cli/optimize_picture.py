@@ -1,4 +1,4 @@
-"""The picture of a search: scores over iterations, the best so far, the tree of packs. Needs the extra `plot`."""
+"""The picture of a search: rates with intervals over iterations, and the lineage. Needs the extra `plot`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from autodata.checkpoints.errors import RunFailed, UserError
-from autodata.cli.optimize_report import SearchReport
+from autodata.corpus.reporting.search import PackScore
+from autodata.jobs.search_report import SearchReport
 
-_COLOURS = {
-    "accepted": "#1a7f37",
-    "rejected": "#b35900",
-    "invalid": "#8c959f",
-    "unchanged": "#8c959f",
-    "errored": "#cf222e",
+_MARKS: Mapping[str, Mapping[str, Any]] = {
+    "best so far": {"marker": "*", "color": "#0969da", "markersize": 14},
+    "accepted": {"marker": "o", "color": "#1a7f37"},
+    "rejected": {"marker": "x", "color": "#b35900"},
 }
 
 
@@ -38,65 +37,63 @@ def draw(report: SearchReport, path: Path) -> None:
 
 
 def _scores(axes: Any, report: SearchReport) -> None:
-    """Draw every validated mutant, and the leader's score as it was known when it took the lead."""
+    """Draw every validated pack at its iteration, with its rate and 95% interval as they are known now."""
     shown: set[str] = set()
-    for row in report.iterations:
-        outcome = row["outcome"]
-        if row["mutant_score"] is None:
-            continue
-        axes.plot(
-            row["iteration"],
-            row["mutant_score"],
-            "o" if outcome == "accepted" else "x",
-            color=_COLOURS.get(outcome, "#8c959f"),
-            label=outcome if outcome not in shown else None,
+    for one in report.packs:
+        kind = _kind(one)
+        ends = [[one.score - one.low], [one.high - one.score]] if one.low is not None and one.high is not None else None
+        axes.errorbar(
+            [one.iteration],
+            [one.score],
+            yerr=ends,
+            **_MARKS[kind],
+            linestyle="none",
+            elinewidth=0.8,
+            label=kind if kind not in shown else None,
+            gid=f"pack-{one.pack}-{one.score:.3f}",
         )
-        shown.add(outcome)
-    first = report.summary["baseline"]["mean"]
-    if first is not None:
-        steps = [(0, first), *((row["iteration"], row["mutant_score"]) for row in report.iterations if row["record"])]
-        last = max((row["iteration"] for row in report.iterations), default=0)
-        xs, ys = [x for x, _ in steps], [y for _, y in steps]
-        axes.step([*xs, last], [*ys, ys[-1]], where="post", color="#0969da", label="best so far")
-        axes.axhline(first, color="#8c959f", linestyle=":", label="baseline")
+        shown.add(kind)
+    for one in report.packs[:1]:
+        axes.axhline(one.score, color="#8c959f", linestyle=":", label="baseline's rate")
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="best", frameon=False)
     axes.set_xlabel("iteration")
-    axes.set_ylabel("validation score")
+    axes.set_ylabel("estimated pass rate")
     axes.xaxis.set_major_locator(_integers())
-    axes.set_title("Score of each mutant on the block that it shared with its parent")
+    axes.set_title("Estimated pass rate of each set of prompts, with its 95% interval")
 
 
 def _tree(axes: Any, report: SearchReport) -> None:
-    """Draw the packs that were validated: a mutant stands at its iteration, one level below its parent."""
-    levels: dict[str, int] = {report.summary["baseline"]["pack"]: 0}
-    at: dict[str, int] = {report.summary["baseline"]["pack"]: 0}
-    axes.plot(0, 0, "s", color="#0969da")
-    for row in report.iterations:
-        if row["outcome"] not in {"accepted", "rejected"} or row["mutant"] in levels:
-            continue
-        level = levels.get(row["parent"], 0) + 1
-        levels[row["mutant"]], at[row["mutant"]] = level, row["iteration"]
-        colour = _COLOURS[row["outcome"]]
-        axes.plot(
-            [at.get(row["parent"], 0), row["iteration"]], [-level + 1, -level], color=colour, linewidth=0.8, zorder=1
-        )
-        axes.plot(row["iteration"], -level, **_marker(row, colour), zorder=2)
-    winner = report.summary["winner"]["pack"]
-    if winner in levels:
-        axes.plot(at[winner], -levels[winner], "*", color="#0969da", markersize=16, zorder=3)
+    """Draw the packs that were validated: each stands at its iteration, one level below the lowest of its parents."""
+    levels: dict[str, int] = {}
+    at = {one.pack: one.iteration for one in report.packs}
+    for one in report.packs:
+        parents = [parent for parent in one.parents if parent in levels]
+        levels[one.pack] = max((levels[parent] + 1 for parent in parents), default=0)
+        kind = _kind(one)
+        for parent in parents:
+            axes.plot(
+                [at[parent], one.iteration],
+                [-levels[parent], -levels[one.pack]],
+                color=_MARKS[kind]["color"],
+                linewidth=0.8,
+                zorder=1,
+            )
+        axes.plot([one.iteration], [-levels[one.pack]], **_MARKS[kind], linestyle="none", zorder=2)
     axes.set_xlabel("iteration")
     axes.set_ylabel("edits from the baseline")
     axes.yaxis.set_major_locator(_integers())
     axes.xaxis.set_major_locator(_integers())
     axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):.0f}")
-    axes.set_title("Lineage: accepted packs, rejected ones, the winner as a star")
+    axes.set_title("Lineage: which was made from which, the best so far as a star")
+
+
+def _kind(one: PackScore) -> str:
+    if one.winner:
+        return "best so far"
+    return "accepted" if one.member else "rejected"
 
 
 def _integers() -> Any:
     ticker: Any = importlib.import_module("matplotlib.ticker")
     return ticker.MaxNLocator(integer=True)
-
-
-def _marker(row: Mapping[str, Any], colour: str) -> dict[str, Any]:
-    return {"marker": "o" if row["outcome"] == "accepted" else "x", "color": colour}

@@ -1,120 +1,37 @@
-"""What a search found, read from its folder: for the terminal, for programs, for the picture."""
+"""What a search found, as the terminal shows it: how it stands, and the origin of each line of its prompts."""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from autodata.checkpoints.errors import UserError
-from autodata.checkpoints.ledger import Reader
-from autodata.checkpoints.queries.searches import iterations
-from autodata.checkpoints.queries.usage import usage_by_role, usage_of_all
 from autodata.cli.figures import calls_table, may_be_billed
 from autodata.jobs.run_ledger import ledger_of
+from autodata.jobs.search_report import SearchReport, archive_of, search_config
 from autodata.nodes.optimizer.blame import Version, blame
-from autodata.nodes.optimizer.settings import as_before
-from autodata.prompts import PromptPack
-from autodata.runner.config import read_resolved, stored_config
-from autodata.runner.optimization.archive import LedgerArchive
-from autodata.runner.optimization.session import OptimizeRunConfig, held_out_results
+from autodata.runner.optimization.archive import parents_of
 
 SHOWN = 12
 """Latest iterations that the terminal shows."""
-_JSON = ("probabilities", "minibatch", "history", "analysis", "edits", "confirmed")
-"""Columns of table `iterations` that hold JSON."""
-
-
-@dataclass(frozen=True)
-class SearchReport:
-    """A search as it stands."""
-
-    summary: dict[str, Any]
-    """Its figures; `roles` holds a row a role, as `usage_by_role` has it."""
-    iterations: list[dict[str, Any]]
-    """Rows of table `iterations`, in order."""
-    winner_pack: PromptPack
-    winner_iteration: int
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as plain JSON values: the summary, and every iteration as `log`."""
-        return {**self.summary, "log": [parsed(row) for row in self.iterations]}
-
-    @classmethod
-    async def of(cls, folder: Path) -> Self:
-        """Read the folder of a search. Raises UserError when it is none."""
-        config = search_config(folder)
-        async with ledger_of(folder, search=True) as ledger:
-            return await cls.read(ledger, await LedgerArchive.of(ledger, str(folder)), config)
-
-    @classmethod
-    async def read(cls, ledger: Reader, archive: LedgerArchive, config: OptimizeRunConfig) -> Self:
-        """Read an open search."""
-        rows = await iterations(ledger)
-        members = await archive.members()
-        winner = await archive.winner(config.optimize)
-        member = await archive.member(winner)
-        summary = {
-            "iterations": config.optimize.iterations,
-            "iterations_begun": len(rows),
-            "iterations_ended": sum(row["outcome"] != "open" for row in rows),
-            "outcomes": dict(sorted(Counter(row["outcome"] for row in rows).items())),
-            "population": len(members),
-            "baseline": await archive.figures(members[0].pack, config.optimize),
-            "winner": {
-                **await archive.figures(winner, config.optimize),
-                "confirmed": bool(config.optimize.confirm) and member.iteration > 0,
-            },
-            "refused_edits": sum(
-                len(json.loads(row["edits"]).get("refusals", ())) for row in rows if row["edits"] != "[]"
-            ),
-            **await usage_of_all(ledger),
-            "roles": await usage_by_role(ledger),
-            "test": [await archive.held_out_figures(result) for result in await held_out_results(archive, ledger)],
-        }
-        return cls(summary, rows, await archive.pack(winner), member.iteration)
-
-
-def parsed(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row of table `iterations` with its JSON columns read."""
-    return {name: json.loads(value) if name in _JSON and value else value for name, value in row.items()}
-
-
-def search_config(folder: Path) -> OptimizeRunConfig:
-    """Return the configuration that a search was made with. Raises UserError when the folder holds none."""
-    path = folder / "config.toml"
-    if not path.exists():
-        raise UserError(f"{folder}: no such search: name the folder that 'autodata optimize --out' made")
-    if read_resolved(path).get("kind") != OptimizeRunConfig.kind:
-        raise UserError(f"{folder} holds no search: name the folder that 'autodata optimize --out' made")
-    config = OptimizeRunConfig.of(stored_config(path, kind=OptimizeRunConfig.kind))
-    if "estimator" in config.optimize.model_fields_set:
-        return config
-    return config.model_copy(update={"optimize": as_before(config.optimize)})
-
-
-def _refusals(row: Mapping[str, Any]) -> int:
-    edits = json.loads(row["edits"])
-    return len(edits["refusals"]) if isinstance(edits, dict) else 0
 
 
 async def blamed(folder: Path, role: str = "") -> list[str]:
     """Return the winning prompts line by line, each with the iteration that wrote it and its score."""
     config = search_config(folder)
     async with ledger_of(folder, search=True) as ledger:
-        archive = await LedgerArchive.of(ledger, str(folder))
-        winner = await archive.winner(config.optimize)
-        versions = []
-        for row in await archive.lineage(winner):
-            score = (await archive.figures(row["pack"], config.optimize))["score"]
-            versions.append(Version(row["iteration"], score, await archive.pack(row["pack"])))
+        archive = await archive_of(ledger, folder, config)
+        rows = await archive.lineage(await archive.winner(config.optimize))
+        figures = await archive.figures_of([row["pack"] for row in rows], config.optimize)
+        versions = [
+            Version(row["iteration"], figures[row["pack"]]["score"], await archive.pack(row["pack"]), parents_of(row))
+            for row in rows
+        ]
     found = blame(versions)
     if role and role not in found:
         raise UserError(f"{folder}: no prompt for {role!r}: it has {', '.join(found)}")

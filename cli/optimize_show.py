@@ -15,9 +15,10 @@ from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Reader
 from autodata.checkpoints.queries.documents import documents
 from autodata.checkpoints.queries.searches import iterations
-from autodata.cli.optimize_report import parsed, rate, search_config
+from autodata.cli.optimize_report import rate
 from autodata.jobs.printable import printable
 from autodata.jobs.run_ledger import ledger_of
+from autodata.jobs.search_report import archive_of, parsed, search_config
 from autodata.nodes.optimizer.evaluate import evaluation_id
 from autodata.nodes.optimizer.state import Result
 from autodata.runner.optimization.archive import LedgerArchive
@@ -50,9 +51,9 @@ async def read_iterations(folder: Path) -> list[dict[str, Any]]:
 
 async def read_iteration(folder: Path, n: int) -> Iteration:
     """Return one iteration whole. Raises UserError for one that was not begun."""
-    search_config(folder)
+    config = search_config(folder)
     async with ledger_of(folder, search=True) as ledger:
-        archive = await LedgerArchive.of(ledger, str(folder))
+        archive = await archive_of(ledger, folder, config)
         rows = {row["iteration"]: parsed(row) for row in await iterations(ledger)}
         if n not in rows:
             known = f"they are 1 to {max(rows)}" if rows else "there is none yet"

@@ -27,9 +27,11 @@ from autodata.checkpoints.places import ledger_place
 from autodata.checkpoints.queries.rounds import label_of, open_labels
 from autodata.checkpoints.queries.whole import whole_round
 from autodata.checkpoints.records import Candidate
-from autodata.checkpoints.writes import record_answer
+from autodata.checkpoints.writes import record_answer, record_findings
+from autodata.cli.editing import HEAD as CANDIDATE
 from autodata.cli.editing import in_editor
 from autodata.cli.keys import held, read_key, read_line
+from autodata.cli.review_marks import HEAD, Findings, findings_in, form_of
 from autodata.cli.rounds import show_round
 from autodata.cli.run import finish
 from autodata.cli.terminal import AsJson, RunArgument, console, print_json
@@ -41,8 +43,8 @@ if TYPE_CHECKING:
     from autodata.runner.config import RunConfig
 
 _KEYS: Mapping[str, str] = {
-    "accept": "[a]pprove  [e]dit  [r]eject  [f]ull text  [s]kip  [q]uit",
-    "reject": "[a] good all the same (a label)  [e]dit  [r]eason to give  [f]ull text  [s]kip  [q]uit",
+    "accept": "[a]pprove  [e]dit  [r]eject  [m]ark criteria  [f]ull text  [s]kip  [q]uit",
+    "reject": "[a] good all the same (a label)  [e]dit  [r]eason to give  [m]ark criteria  [f]ull text  [s]kip  [q]uit",
 }
 
 
@@ -91,6 +93,8 @@ class _Answer:
     decision: str
     reason: str = ""
     edited: Candidate | None = None
+    marks: Findings | None = None
+    """What they found of criteria instead, before they answer."""
 
 
 @dataclass
@@ -120,7 +124,9 @@ class _Queue:
             for position, row in enumerate(rows, 1):
                 item = await _item(ledger, row)
                 self._show(item, position, len(rows))
-                answer = self._ask(item)
+                while (answer := self._ask(item)) is not None and answer.marks is not None:
+                    await record_findings(ledger, item["label_id"], answer.marks)
+                    item = await _item(ledger, row)
                 if answer is None:
                     break
                 if answer.decision:
@@ -154,6 +160,9 @@ class _Queue:
                     if candidate := self._edit(item["round"]["candidate"]):
                         return _Answer("edit", edited=candidate)
                     self.out.print("nothing is changed")
+                case "m":
+                    if (found := self._mark(item)) is not None:
+                        return _Answer("", marks=found)
                 case "f":
                     show_round(self.out, item["round"], full=True)
                 case "s":
@@ -163,6 +172,24 @@ class _Queue:
                 case _:
                     pass
 
+    def _mark(self, item: Mapping[str, Any]) -> Findings | None:
+        """Return what a person says of single criteria, None where they leave it as it was."""
+        form = form_of(item["round"], item["label_id"])
+        if not form:
+            self.out.print("no attempt here was marked by criteria")
+            return None
+
+        def check(written: Mapping[str, Any]) -> Findings:
+            return findings_in(item["round"], written)
+
+        written = self._in_editor(form, check, HEAD)
+        if written is None:
+            self.out.print("nothing is changed")
+            return None
+        found = check(written)
+        self.out.print(Text(f"{sum(map(len, found.values()))} marks: kept", style="green"))
+        return found
+
     def _edit(self, fields: Mapping[str, Any]) -> Candidate | None:
         from autodata.nodes.human_review import edited
 
@@ -171,6 +198,14 @@ class _Queue:
         def check(changes: Mapping[str, Any]) -> Candidate:
             return edited(self.settings.chosen_domain, self.pack, current, changes)
 
+        changes = self._in_editor(fields, check)
+        return check(changes) if changes else None
+
+    def _in_editor(
+        self, fields: Mapping[str, Any], check: Callable[[dict[str, Any]], object], head: str = CANDIDATE
+    ) -> dict[str, Any] | None:
+        """Return the fields as a person left them in their editor; None where they left them as they were."""
+
         def again(problem: str) -> bool:
             self.out.print(Text(f"Not yet: {printable(problem)}", style="red"))
             self.out.print("[e]dit again, or any other key to leave it as it was", style="bold")
@@ -178,11 +213,10 @@ class _Queue:
 
         try:
             with self.released():
-                changes = in_editor(fields, check, again)
+                return in_editor(fields, check, again, head=head)
         except UserError as error:
             self.out.print(Text(str(error), style="red"))
             return None
-        return check(changes) if changes else None
 
     async def _store(self, ledger: Ledger, item: Mapping[str, Any], answer: _Answer) -> None:
         now = await label_of(ledger, item["label_id"])

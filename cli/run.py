@@ -338,7 +338,7 @@ def prompts_folder(given: Path) -> Path:
     """Return a folder of prompts as it is, and for a search the folder of its winner's, which is written if need be."""
     if not has_ledger(given):
         return given.absolute()
-    from autodata.cli.optimize_report import SearchReport
+    from autodata.jobs.search_report import SearchReport
     from autodata.prompts import load_pack
     from autodata.prompts.patch import write_pack
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -65,7 +66,7 @@ KEYS: Mapping[str, str] = {
 }
 """The configuration's key behind each of `Options`."""
 
-NAMED = ("documents", "domain", "models", "target", "out", "config", "progress")
+NAMED: Sequence[str] = ("documents", "domain", "models", "target", "out", "config", "progress")
 """The keywords of `generate` that are not among `Options`."""
 
 
@@ -131,8 +132,9 @@ def configuration_of(
     out: Path | None,
     config: RunConfig | Mapping[str, Any] | Path | str | None,
     options: Mapping[str, Any],
+    asked: Asked | None = None,
 ) -> RunConfig:
-    """Return the configuration that a call of `generate` asks for.
+    """Return the configuration that a call of `generate` asks for, or of the function that `asked` describes.
 
     Keywords lie over `models`, these over `config`. Without `config` and `models` a run folder that exists goes on with
     the configuration it was made with; no file of the working directory is read unasked. Raises UserError.
@@ -140,13 +142,14 @@ def configuration_of(
     from autodata.runner.chat_models import laid_over
     from autodata.runner.config import RunConfig, stored_config
 
-    require_known(options)
+    asked = asked or GENERATE
+    require_known(options, asked)
     flags = {"domain": None if domain is None else str(domain), "target": target}
-    flags |= {KEYS[name]: value for name, value in options.items()}
+    flags |= {asked.keys[name]: value for name, value in options.items()}
     flags = {name: value for name, value in flags.items() if value is not None}
     given = models_of(models)
     if config is None and models is None and out is not None and (out / "config.toml").exists():
-        return stored_config(out / "config.toml", flags)
+        return stored_config(out / "config.toml", flags, asked.kind)
     shape: type[RunConfig] = type(config) if isinstance(config, RunConfig) else RunConfig
     values = _values(config)
     for name, value in flags.items():
@@ -160,17 +163,35 @@ def configuration_of(
     try:
         return shape.model_validate(values)
     except ValidationError as error:
-        raise UserError(f"generate: {problems(error, shape)}") from error
+        raise UserError(f"{asked.function}: {problems(error, shape)}") from error
 
 
-def require_known(options: Mapping[str, Any]) -> None:
-    """Raise UserError for a keyword that `generate` does not have."""
-    known = [*NAMED, *KEYS]
+@dataclass(frozen=True)
+class Asked:
+    """A function that makes a configuration of its keywords."""
+
+    function: str
+    keys: Mapping[str, str]
+    """The configuration's key behind each of its options."""
+    named: Sequence[str]
+    """Its other keywords."""
+    kind: str = "run"
+    """The kind of the folders that it works in."""
+
+
+GENERATE = Asked("generate", KEYS, NAMED)
+
+
+def require_known(options: Mapping[str, Any], asked: Asked = GENERATE) -> None:
+    """Raise UserError for a keyword that the function does not have."""
+    known = [*asked.named, *asked.keys]
     for name in options:
-        if name not in KEYS:
+        if name not in asked.keys:
             near = get_close_matches(name, known, 1)
             meant = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}."
-            raise UserError(f"generate: unknown keyword {name!r}: {meant} Any other setting goes into config={{...}}")
+            raise UserError(
+                f"{asked.function}: unknown keyword {name!r}: {meant} Any other setting goes into config={{...}}"
+            )
 
 
 def models_of(models: Mapping[str, Model] | Model | None) -> dict[str, Model]:

@@ -1,17 +1,18 @@
 """What a search of `autodata optimize` will take, before it begins.
 
 A search evaluates prompts on documents, and each document takes what one of the domain takes, with the search's own
-number of rounds. How many evaluations there are follows from the settings; only where a race stops is open:
+number of rounds. How many evaluations there are follows from the settings; only where a comparison ends is open:
 
 - at least no iteration brings a mutant that is worth validating;
-- at most each is made on all documents, every mutant leads and is confirmed, and every second time that a pack is a
-  parent it is validated on a further block.
+- at most each comparison takes all documents that it may, every mutant leads and is confirmed, and under `strict` a
+  parent is validated on a further block every second time.
 
-Each iteration adds one analysis and some turns of the editor.
+Each iteration that does not merge adds some turns of the editor, and each of its analyses a minibatch and one call.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -30,7 +31,9 @@ MATERIAL_TOKENS = 6_000
 """Tokens of the prompts and failures that analyst and editor read, about."""
 REPLY_TOKENS = 1_200
 """Tokens of an analysis or an edit, about."""
-
+BATCHES = 3.5
+"""Batches of documents that a sequential comparison takes, of parent and mutant together, as measured in the simulated
+worlds."""
 
 FEW_PROPOSALS = 10
 """Below so many proposed edits there is a warning: most edits help little or not at all, so few find one that does."""
@@ -55,18 +58,42 @@ def evaluated(
     Of the first evaluation, which precedes all iterations, `made` documents have ended.
     """
     left = max(0, settings.iterations - done)
-    batch = min(settings.minibatch, train)
-    wave = validate if settings.racing == "off" else min(settings.wave, validate)  # documents until a race may stop
     first = 0 if done else max(0, validate - made)
-    again = 0 if settings.reuse_parent else validate
     held_out = 2 * test if left else 0
-    block = validate // 2 if settings.max_blocks > 1 else 0  # every second time a pack is sampled
     confirmed = 2 * settings.confirm * validate
-    least = first + left * (batch + again)
-    most = first + left * (batch + validate + again + block + confirmed)
-    # As a rule half of the races are run to their end, and one mutant in five would lead.
-    likely = first + left * (batch + (wave + validate) // 2 + again + block // 2 + confirmed // 5)
+    of_least, of_likely, of_most = _compared(settings, validate)
+    batches = [min(settings.minibatch, train) * count for count in _analyses(settings, left)]
+    least = first + batches[0] + left * of_least
+    most = first + batches[2] + left * (of_most + confirmed)
+    # As a rule one mutant in five would lead.
+    likely = first + batches[1] + left * (of_likely + confirmed // 5)
     return Evaluated(least + held_out // 2, likely + held_out, most + held_out, first + held_out)
+
+
+def _compared(settings: OptimizeConfig, validate: int) -> tuple[int, int, int]:
+    """Return the validation documents of an iteration, confirmation left out: at least, as a rule, and at most."""
+    wave = min(settings.wave, validate)
+    if settings.accept == "sequential":
+        bound = min(settings.most_documents, settings.max_blocks * validate) + wave - 1  # its last batch is whole
+        return 0, min(2 * bound, round(BATCHES * wave)), 2 * bound
+    if settings.racing == "off":
+        wave = validate  # documents until a race may stop
+    again = 0 if settings.reuse_parent else validate
+    block = validate // 2 if settings.max_blocks > 1 else 0  # every second time a pack is sampled
+    # As a rule half of the races are run to their end.
+    return again, (wave + validate) // 2 + again + block // 2, validate + again + block
+
+
+def _edits(settings: OptimizeConfig, left: int) -> tuple[int, int, int]:
+    """Return the iterations of so many that do not merge: at least, as a rule, and at most."""
+    share = left * (1 - settings.merge)
+    return math.floor(share), round(share), left
+
+
+def _analyses(settings: OptimizeConfig, left: int) -> tuple[int, int, int]:
+    """Return the iterations that read failures of their own, in place of an earlier analysis."""
+    least, likely, most = _edits(settings, left)
+    return least // settings.proposals, round(likely / settings.proposals), -(-most // settings.proposals)
 
 
 def estimate_search(
@@ -125,6 +152,22 @@ def estimate_search(
         source=f"{source}; {left} iterations of {len(lengths.get('validate', []))} validation documents",
         unpriced=tuple(role for role in figures if price(role, 1, 1) is None),
     )
+    proposals = _affordable(config, counts, likely, own, left, spent)
+    return replace(whole, beyond=beyond(whole, config.budget), proposals=proposals)
+
+
+def _affordable(
+    config: OptimizeRunConfig,
+    counts: Evaluated,
+    likely: Forecast,
+    own: Mapping[str, Mapping[str, Range | None]],
+    left: int,
+    spent: Usage,
+) -> int:
+    """Return how many of the iterations that are left the budget pays for, as a rule.
+
+    `likely` is what documents take, `own` what analyst and editor do, all iterations together.
+    """
     costs = counted(likely.totals, likely.seconds)
     own_costs = counted({name: _sum([of_role[name] for of_role in own.values()]) for name in FIGURES}, Range(0.0))
     paid = {"max_calls": spent.calls, "max_tokens": spent.tokens, "max_usd": spent.usd or 0.0, "max_seconds": 0.0}
@@ -135,7 +178,7 @@ def estimate_search(
         an_iteration = (cost - besides + own_costs[name]) / left if left else 0.0
         if bound is not None and an_iteration:
             affordable = min(affordable, max(0, int((bound - paid[name] - besides) / an_iteration)))
-    return replace(whole, beyond=beyond(whole, config.budget), proposals=affordable)
+    return affordable
 
 
 def few_proposals(estimate: Estimate) -> str:
@@ -150,9 +193,10 @@ def few_proposals(estimate: Estimate) -> str:
 
 
 def _own(role: str, left: int, settings: OptimizeConfig, price: Price) -> dict[str, Range | None]:
-    """Return what analyst or editor take: one call an iteration, or some turns."""
-    likely, most = (1, 1) if role == "analyst" else (EDITOR_TURNS[1], settings.editor_turns)
-    uses = [RoleUse(n, n * MATERIAL_TOKENS, n * REPLY_TOKENS) * left for n in (1, likely, most)]
+    """Return what analyst or editor take: one call an analysis, or some turns an edit."""
+    asked = _analyses(settings, left) if role == "analyst" else _edits(settings, left)
+    turns = (1, 1, 1) if role == "analyst" else (*EDITOR_TURNS, settings.editor_turns)
+    uses = [RoleUse(n, n * MATERIAL_TOKENS, n * REPLY_TOKENS) * count for n, count in zip(turns, asked, strict=True)]
     usd = [price(role, use.tokens_in, use.tokens_out) for use in uses]
     priced_all = [value for value in usd if value is not None]
     return {

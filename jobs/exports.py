@@ -19,7 +19,7 @@ from autodata.corpus.exporters.splits import parse_shares, split
 from autodata.corpus.summary import summarise
 from autodata.domains.tasks.verifiable import VerifiableTask
 from autodata.jobs.run_ledger import ledger_of
-from autodata.runner.config import RunConfig, stored_config
+from autodata.runner.config import BaselineConfig, RunConfig, stored_config
 
 LINES = frozenset({".jsonl", ".json"})
 
@@ -114,8 +114,9 @@ async def read_export_set(
 def _with_prompts(facts: RunFacts, path: Path) -> RunFacts:
     """Add the prompts, where the run's configuration can be read still: its domain may be a folder that is gone."""
     config: RunConfig | None = None
-    with suppress(UserError):
-        config = stored_config(path)
+    for made_as in (RunConfig.kind, BaselineConfig.kind):  # a baseline's examples are trained on as a run's are
+        with suppress(UserError):
+            config = stored_config(path, kind=made_as)
     if config is None:
         return facts
     pack, kind = config.pack(), config.chosen_domain.scorer

@@ -17,6 +17,7 @@ from autodata.checkpoints.errors import UserError
 from autodata.models.config import ModelSettings, variables_in
 from autodata.models.endpoint import Endpoint
 from autodata.models.faults import by_class
+from autodata.models.known_secrets import remember_secret
 from autodata.models.role_model import RoleModel
 from autodata.models.simulated.chat_model import SimulatedChatModel
 from autodata.models.simulated.world import World
@@ -229,4 +230,5 @@ def _secret(role: str, variable: str) -> str:
             f"models.{role}: {variable} holds a space, a line break or a letter that no key has: export it again,"
             " the key alone"
         )
+    remember_secret(key)
     return key

@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import Literal
 
 from autodata.models.bodies import seconds_to_wait, spent, words_of
+from autodata.models.known_secrets import without_secrets
 
 SHOWN = 300
 """Characters of a server's words that are shown."""
@@ -236,6 +237,7 @@ def _own(error: BaseException) -> str:
 
 
 def _short(text: str) -> str:
+    text = without_secrets(text)
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
 
 

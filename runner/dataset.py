@@ -43,13 +43,14 @@ class DatasetLoop:
     async def work_on(self, rows: Rows) -> None:
         """Take open documents through the outer loop. Those whose review was answered go on alone, as do chosen ones.
 
-        Raises what ends the session, as the document runner does.
+        Without any, a batch is closed whose session died after its last document's end. Raises what ends the session,
+        as the document runner does.
         """
         alone = [row for row in rows if self._runner.only is not None or row["status"] == DocumentStatus.WAITING]
         await self._runner.walk_all(alone)
         answered = {row["document_id"] for row in alone}
         self._left = {row["document_id"]: row for row in rows if row["document_id"] not in answered}
-        if not self._left:
+        if not self._left and (rows or not await self._is_batch_open()):
             return
         context = DatasetContext(self._settings, self._runner.ledger, self._caller, self._prompts, self)
         try:
@@ -57,6 +58,10 @@ class DatasetLoop:
             await self._graph.ainvoke({}, steps, context=context)
         except Exception as error:  # noqa: BLE001 - what a call of the analyst raises ends the session as any other does
             await self._runner.session_ended_by(error)
+
+    async def _is_batch_open(self) -> bool:
+        known = await batches(self._runner.ledger)
+        return bool(known) and known[-1].state == "open"
 
     @property
     def stopped(self) -> str:

@@ -33,6 +33,7 @@ from autodata.graphs.self_instruct import build_self_instruct, steps_for
 from autodata.models.call import CallSite
 from autodata.models.caller import Reply
 from autodata.models.endpoint import Endpoint
+from autodata.models.known_secrets import without_secrets
 from autodata.models.local.serving import Progress
 from autodata.nodes.adaptive import AdaptiveStopping
 from autodata.nodes.context import NOTHING, Context, Services
@@ -149,6 +150,8 @@ class Runner:
 
         try:
             with calm_collector():
+                if self.loop and not rows and self.only is None:
+                    await self.loop.work_on(rows)
                 while rows:
                     await (self.loop.work_on(rows) if self.loop else self.walk_all(rows))
                     # What a person answered meanwhile goes on in this session.
@@ -239,8 +242,6 @@ class Runner:
         snapshot = await self._reopened(thread)
         text = await self.ledger.get(f"document/{document_id}")
         document = Document(document_id=document_id, name=row["name"], title=row["title"], text=text)
-        # A step that was cut off between its node and its router has nothing next: such a document begins anew, and all
-        # that was paid for or answered is found again.
         start: Any = await answer_to(self.ledger, snapshot) if snapshot.next else new_state(document)
         self.on_event(StartedEvent(document_id, row["name"], resumed=bool(snapshot.next)))
         version = self._services.pack.version
@@ -272,7 +273,7 @@ class Runner:
 
     async def _settle(self, document_id: str, epoch: int) -> None:
         thread = self._thread(document_id)
-        if (await self._graph.aget_state(thread)).next:
+        if (await self._position(thread)).next:
             await self._graph.ainvoke(None, thread, context=self._context(document_id, epoch), durability="sync")
         await self._settled(document_id)
 
@@ -282,10 +283,22 @@ class Runner:
 
     async def _reopened(self, thread: RunnableConfig) -> Any:
         """Return where an open document's thread stands; one that had ended rejected goes on behind its last round."""
-        snapshot = await self._graph.aget_state(thread)
+        snapshot = await self._position(thread)
         if snapshot.next or snapshot.values.get("status") != DocumentStatus.REJECTED:
             return snapshot
         await self._graph.aupdate_state(thread, {"status": "", "status_reason": ""}, as_node="feedback")
+        return await self._graph.aget_state(thread)
+
+    async def _position(self, thread: RunnableConfig) -> Any:
+        """Return where a thread stands.
+
+        A step that was cut off between its node and its router has nothing next: it is done again, from the state
+        before it, and finds again all that was paid for or answered. To begin anew would lose what a fork changed.
+        """
+        snapshot = await self._graph.aget_state(thread)
+        if snapshot.next or not snapshot.values or snapshot.values.get("status"):
+            return snapshot
+        await self._graph.aupdate_state(thread, None, as_node="__copy__")
         return await self._graph.aget_state(thread)
 
     def _context(self, document_id: str, epoch: int) -> Context:
@@ -317,8 +330,8 @@ class Runner:
         document_id, epoch = row["document_id"], row["epoch"] + (row["status"] == DocumentStatus.ERRORED)
         known = isinstance(error, InfrastructureError)
         kind = error.kind if isinstance(error, InfrastructureError) else "defect"
-        message = str(error) if known else "".join(traceback.format_exception(error))
-        brief = " ".join(str(error).split())[:300] or type(error).__name__
+        message = without_secrets(str(error) if known else "".join(traceback.format_exception(error)))
+        brief = " ".join(without_secrets(str(error)).split())[:300] or type(error).__name__
         line = f"{row['name']}: {kind}: {brief}"
         # Noted before anything is waited for: whoever finds the endpoint down meanwhile must know of this document.
         self.outcome.errored.append(line)

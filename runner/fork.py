@@ -8,7 +8,7 @@ and every command works on one: `show`, `export`, `review`, `run` to resume. The
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,10 +106,12 @@ async def find_moment(config: RunConfig, run: Path, document_id: str, n: int) ->
 
 async def _newest(saver: BaseCheckpointSaver[str], thread: RunnableConfig, n: int) -> dict[str, Any] | None:
     """Return the state of a round's last checkpoint, None without one."""
-    async for item in saver.alist(thread):
-        values = item.checkpoint["channel_values"]
-        if values.get("n") == n:
-            return dict(values)
+    listed: Any = saver.alist(thread)
+    async with aclosing(listed) as items:  # left half read, it would be closed by nobody before its connection is
+        async for item in items:
+            values = item.checkpoint["channel_values"]
+            if values.get("n") == n:
+                return dict(values)
     return None
 
 

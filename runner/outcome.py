@@ -17,6 +17,8 @@ class Outcome:
 
     stopped: str = ""
     failed: bool = False
+    ended: str = ""
+    """Why a search ended before its last iteration, by a rule of its own; empty where it did not."""
     errored: list[str] = field(default_factory=list)
     """What errored in this session, a line each: the document, of a search its evaluation too, and the reason."""
     one_cause: list[str] = field(default_factory=list)

@@ -337,8 +337,9 @@ async def bind(ledger: Ledger, folder: Path, resolved: Mapping[str, Any]) -> str
     values = {**kept_of(now), "kind": resolved["kind"], "domain": resolved["domain_settings"]["name"]}
     if ledger.shared is not None:
         values[CONFIG] = canonical_json(dict(resolved))  # for the folders of other machines
-    await record_meta(ledger, values)
+    # The file first: what only it says is taken as wanted by the next session, what only the ledger says would not be.
     await asyncio.to_thread(write_resolved, folder / "config.toml", resolved)
+    await record_meta(ledger, values)
     return f"{folder} goes on with the changed configuration: nothing had been answered under the old" * bool(changed)
 
 

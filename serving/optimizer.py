@@ -39,7 +39,8 @@ from autodata.prompts import load_pack
 from autodata.prompts.roles import OPTIMIZER_ROLES
 from autodata.runner.brief import SIMULATED_NOTE
 from autodata.runner.config import RunConfig
-from autodata.runner.optimization.session import SPLITS, OptimizeRunConfig, held_out_results
+from autodata.runner.optimization.session import OptimizeRunConfig, held_out_results
+from autodata.runner.optimization.splits import SPLITS
 from autodata.serving.context import SearchContext, optimizer_pack_for, read_context, search_schema
 from autodata.serving.errors import in_server_errors
 from autodata.serving.nodes import Paste, parted_note, read_parts, thread_of
@@ -228,11 +229,10 @@ def read_splits(server: ServerRuntime, domain: Domain, given: Splits) -> tuple[d
                     )
                 found[document.document_id] = document
         splits[split] = list(found.values())
-    if (total := sum(map(len, splits.values()))) > server.config.serve.max_documents:
-        raise UserError(
-            f"train, held_out, test: {total} documents where the server takes {server.config.serve.max_documents}:"
-            " send fewer, or set serve.max_documents in the server's configuration"
-        )
+    total, most = sum(map(len, splits.values())), server.config.serve.max_documents
+    if total > most:
+        how = "send fewer, or set serve.max_documents in the server's configuration"
+        raise UserError(f"train, held_out, test: {total} documents where the server takes {most}: {how}")
     return splits, list(dict.fromkeys(notes))
 
 

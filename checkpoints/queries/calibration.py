@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from autodata.checkpoints.ledger import Reader
@@ -15,6 +16,7 @@ WHERE a.score IS NOT NULL AND d.status != 'dropped' AND r.outcome IN ('accepted'
 ORDER BY r.rowid, a.stage = 'strong', a.idx
 """
 _MARKS = "SELECT attempt_id, met FROM marks ORDER BY attempt_id, criterion"
+_FOUND = "SELECT marks FROM labels WHERE marks IS NOT NULL ORDER BY rowid"
 _REVIEWED = """
 SELECT verdict, decision, count(*) AS n FROM labels WHERE decision IS NOT NULL GROUP BY verdict, decision
 """
@@ -35,6 +37,19 @@ async def scored_attempts(ledger: Reader) -> list[dict[str, Any]]:
 async def judged_attempts(ledger: Reader) -> list[dict[str, Any]]:
     """Return those of `scored_attempts` that a judge marked by criteria."""
     return [row for row in await scored_attempts(ledger) if row["decided_by"] == "judge" and row["met"]]
+
+
+async def findings_of_people(ledger: Reader) -> list[dict[str, Any]]:
+    """Return (attempt_id, criterion, met) for each criterion that a person marked as they reviewed.
+
+    `criterion` is its number from 1.
+    """
+    return [
+        {"attempt_id": attempt, "criterion": int(number), "met": met}
+        for row in await ledger.read(_FOUND)
+        for attempt, marks in json.loads(row["marks"]).items()
+        for number, met in marks.items()
+    ]
 
 
 async def reviewed_verdicts(ledger: Reader) -> list[dict[str, Any]]:

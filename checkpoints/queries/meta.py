@@ -13,6 +13,10 @@ TARGET = "target"
 """The name of the row with the target of the latest session; missing or empty where it had none."""
 
 
+OWN_PARTS = "own_parts"
+"""The name of the row with the parts that the caller of a search gave, as JSON: each part's class."""
+TRACKED = "tracked"
+"""The name of the row with the run of each tracker of a search, as JSON: its id there by the tracker's name."""
 FENCES = "fences"
 """The name of the row that says how answers are fenced for judges; `runner/fences.py` reads and writes it."""
 CONFIG = "config"
@@ -28,6 +32,12 @@ async def meta_value(ledger: Reader, key: str) -> str | None:
     """Return one value, None where there is none."""
     rows = await ledger.read("SELECT value FROM meta WHERE key = ?", (key,))
     return rows[0]["value"] if rows else None
+
+
+async def own_parts(ledger: Reader) -> dict[str, str]:
+    """Return the classes of the parts that the caller of a search gave, by the part."""
+    found: dict[str, str] = json.loads(await meta_value(ledger, OWN_PARTS) or "{}")
+    return found
 
 
 async def is_answered(ledger: Reader) -> bool:

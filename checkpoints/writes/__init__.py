@@ -18,6 +18,7 @@ from autodata.checkpoints.writes.documents import (
     record_status,
     record_taken_in,
     record_trials,
+    record_walked_again,
 )
 from autodata.checkpoints.writes.forks import (
     Fork,
@@ -27,7 +28,7 @@ from autodata.checkpoints.writes.forks import (
     record_fork_of,
     record_fork_ready,
 )
-from autodata.checkpoints.writes.labels import record_answer, record_question
+from autodata.checkpoints.writes.labels import record_answer, record_findings, record_question
 from autodata.checkpoints.writes.lessons import record_batch, record_lessons, record_taught, record_walked
 from autodata.checkpoints.writes.meta import record_meta, record_target
 from autodata.checkpoints.writes.rounds import (
@@ -103,6 +104,7 @@ __all__ = [
     "record_evaluating",
     "record_extract",
     "record_failure",
+    "record_findings",
     "record_fork",
     "record_fork_of",
     "record_fork_ready",
@@ -129,4 +131,5 @@ __all__ = [
     "record_trials",
     "record_unanswered",
     "record_walked",
+    "record_walked_again",
 ]

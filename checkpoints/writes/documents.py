@@ -65,6 +65,12 @@ async def record_reopened(store: Store, document_ids: Sequence[str]) -> None:
     await store.save(documents=[{"document_id": document_id, **status} for document_id in document_ids])
 
 
+async def record_walked_again(store: Store, document_ids: Sequence[str]) -> None:
+    """Record that documents are to be walked from their start: their rows are made anew of what the journal holds."""
+    row = {"status": DocumentStatus.PENDING.value, "status_reason": "", "settled": 0}
+    await store.save(documents=[{"document_id": document_id, **row} for document_id in document_ids])
+
+
 async def record_settled(store: Store, document_id: str) -> None:
     """Record that a document's thread is at its end, too."""
     await store.save(documents=[{"document_id": document_id, "settled": 1}])

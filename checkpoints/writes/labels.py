@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from autodata.checkpoints.protocols import Store
@@ -31,6 +32,15 @@ async def record_question(
     if again:
         row |= {"decision": None, "edited": None}
     await store.save(labels=[row])
+
+
+async def record_findings(store: Store, label_id: str, marks: Mapping[str, Mapping[str, bool]]) -> None:
+    """Record what a person found of criteria: by attempt's id, and in it by criterion's number from 1 as text.
+
+    The question stays open.
+    """
+    found = {attempt: dict(met) for attempt, met in marks.items()}
+    await store.save(labels=[{"label_id": label_id, "marks": found}])
 
 
 async def record_answer(

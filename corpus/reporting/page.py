@@ -11,6 +11,7 @@ from autodata.checkpoints.errors import UserError
 from autodata.corpus.reporting import figures, plots
 from autodata.corpus.reporting.maps import question_map
 from autodata.corpus.reporting.packing import Limit, Packed, pack
+from autodata.corpus.reporting.search_picture import search_picture
 from autodata.corpus.reporting.sources import Source
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def report_page(sources: Sequence[Source], *, most_bytes: int = 5 * MEGABYTE, li
         "title": ", ".join(source.name for source in sources),
         "runs": [_drawn(source) for source in runs],
         "searches": [
-            {"source": source, "picture": plots.progress(source.search)} for source in sources if source.search
+            {"source": source, "picture": search_picture(source.search)} for source in sources if source.search
         ],
         "live": live,
         "side": plots.SIDE,

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autodata.corpus.reporting.figures import GAP_BINS, Gate, Point, RoundColumn
-from autodata.corpus.reporting.search import Search
 
 SIDE = 320
 """Width and height of a plot's area, in units of its picture."""
@@ -21,6 +20,7 @@ class Line:
     x2: float
     y2: float
     label: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Dot:
     """`yes` accepted, `no` rejected, `unasked` rejected before the strong solver was asked."""
     document: int
     n: int
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Picture:
     ticks_y: Sequence[tuple[float, str]] = ()
 
 
-def _shares(count: int = 5) -> list[tuple[float, str]]:
+def shares(count: int = 5) -> list[tuple[float, str]]:
     return [(n / count, f"{n / count:.1f}") for n in range(count + 1)]
 
 
@@ -66,8 +67,8 @@ def scatter(points: Sequence[Point], gates: Sequence[Gate]) -> Picture:
     """Lay out weak against strong: both means go from 0 to 1, gates are lines, unasked rounds stand below the axis."""
     dots = [
         Dot(
-            x=_at(point.weak),
-            y=SIDE + 14 if point.strong is None else SIDE - _at(point.strong),
+            x=at(point.weak),
+            y=SIDE + 14 if point.strong is None else SIDE - at(point.strong),
             kind="yes" if point.accepted else "unasked" if point.strong is None else "no",
             document=point.document,
             n=point.n,
@@ -77,21 +78,21 @@ def scatter(points: Sequence[Point], gates: Sequence[Gate]) -> Picture:
     return Picture(
         lines=[line for gate in gates for line in _gate(gate)],
         dots=sorted(dots, key=lambda dot: dot.kind == "yes"),
-        ticks_x=[(_at(share), text) for share, text in _shares()],
-        ticks_y=[(SIDE - _at(share), text) for share, text in _shares()],
+        ticks_x=[(at(share), text) for share, text in shares()],
+        ticks_y=[(SIDE - at(share), text) for share, text in shares()],
     )
 
 
 def _gate(gate: Gate) -> list[Line]:
-    at = _at(gate.number)
+    place = at(gate.number)
     if gate.name == "weak mean":
-        return [Line(at, 0, at, SIDE, str(gate))]
+        return [Line(place, 0, place, SIDE, str(gate))]
     if gate.name == "strong mean":
-        return [Line(0, SIDE - at, SIDE, SIDE - at, str(gate))]
+        return [Line(0, SIDE - place, SIDE, SIDE - place, str(gate))]
     if not -1 < gate.number < 1:
         return []
     low, high = max(0.0, -gate.number), min(1.0, 1 - gate.number)
-    ends = [(_at(weak), SIDE - _at(weak + gate.number)) for weak in (low, high)]
+    ends = [(at(weak), SIDE - at(weak + gate.number)) for weak in (low, high)]
     return [Line(*ends[0], *ends[1], str(gate))]
 
 
@@ -148,34 +149,11 @@ def modes(columns: Sequence[RoundColumn], names: Sequence[str]) -> Picture:
     return Picture((), (), bars, ticks, _counts(most))
 
 
-def progress(search: Search) -> Picture:
-    """Lay out a search: validated mutants at their iterations, the best so far as steps, the baseline as a line."""
-    last = max((row.n for row in search.iterations), default=0) or 1
-    dots = [
-        Dot(row.n / last * SIDE, SIDE - _at(row.mutant_score), "yes" if row.outcome == "accepted" else "no", -1, row.n)
-        for row in search.iterations
-        if row.mutant_score is not None
-    ]
-    lines: list[Line] = []
-    if search.baseline is not None:
-        at, y = 0.0, SIDE - _at(search.baseline)
-        lines.append(Line(0, y, SIDE, y, "baseline"))
-        for row in search.iterations:
-            if row.record and row.mutant_score is not None:
-                x, new = row.n / last * SIDE, SIDE - _at(row.mutant_score)
-                lines += [Line(at, y, x, y), Line(x, y, x, new)]
-                at, y = x, new
-        lines.append(Line(at, y, SIDE, y))
-    step = max(1, last // 8)
-    ticks = [(n / last * SIDE, str(n)) for n in range(0, last + 1, step)]
-    return Picture(lines, dots, (), ticks, [(SIDE - _at(share), text) for share, text in _shares()])
-
-
 def _counts(most: int) -> list[tuple[float, str]]:
     """Return ticks of an axis of counts, at whole numbers."""
     found = sorted({round(most * n / 4) for n in range(5)})
     return [(SIDE - SIDE * count / most, f"{count:,}") for count in found]
 
 
-def _at(share: float) -> float:
+def at(share: float) -> float:
     return round(share * SIDE, 1)

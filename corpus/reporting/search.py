@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from autodata.checkpoints.ledger import Reader
@@ -39,11 +38,39 @@ class Version:
 
 
 @dataclass(frozen=True)
+class PackScore:
+    """A set of prompts that was validated, with its pass rate as estimated now, in 0..1."""
+
+    pack: str
+    iteration: int
+    """The iteration that made it; 0 for the baseline."""
+    parents: tuple[str, ...]
+    """The packs that it was made from: none of the baseline, two where they were merged."""
+    score: float
+    low: float | None
+    """The lower end of the 95% interval."""
+    high: float | None
+    member: bool
+    """Whether it joined the population."""
+    winner: bool
+    """Whether it is the best by what is known."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        return asdict(self) | {"parents": list(self.parents)}
+
+    def __str__(self) -> str:
+        """Return the rate with its interval, three digits each."""
+        between = "" if self.low is None or self.high is None else f" ({self.low:.3f} to {self.high:.3f})"
+        return f"{self.score:.3f}{between}"
+
+
+@dataclass(frozen=True)
 class Search:
     """A search as it stands."""
 
-    baseline: float | None
-    """The baseline's pass rate over all its validations, None before the first."""
+    packs: Sequence[PackScore]
+    """In the order of iterations, the baseline first; parents before their children."""
     iterations: Sequence[Iteration]
     lineage: Sequence[Version]
     """From the baseline to the best so far, each made from the one before."""
@@ -53,16 +80,16 @@ class Search:
         """How many iterations ended how."""
         return dict(sorted(Counter(row.outcome for row in self.iterations).items()))
 
+    def score_of(self, pack: str) -> str:
+        """Return a pack's rate with its interval, empty for one that was not validated."""
+        return next((str(one) for one in self.packs if one.pack == pack), "")
 
-async def read_search(ledger: Reader) -> Search:
-    """Read a search, also one that goes on."""
+
+async def read_search(ledger: Reader, packs: Sequence[PackScore] = ()) -> Search:
+    """Read a search, also one that goes on. `packs` are those that were validated, with their rates."""
     rows = await searches.iterations(ledger)
-    first = await searches.baseline_pack(ledger)
-    scored = await searches.scores_of_pack(ledger, first["pack"]) if first else []
-    leaders = await searches.leaders(ledger)
-    best = leaders[0][1] if leaders else first["pack"] if first else None
     return Search(
-        baseline=_rate(scored),
+        packs=packs,
         iterations=[
             Iteration(
                 n=row["iteration"],
@@ -76,8 +103,18 @@ async def read_search(ledger: Reader) -> Search:
             )
             for row in rows
         ],
-        lineage=lineage(await searches.packs(ledger), best),
+        lineage=lineage(await searches.packs(ledger), await _best(ledger, packs)),
     )
+
+
+async def _best(ledger: Reader, packs: Sequence[PackScore]) -> str | None:
+    """Return the pack that is the best so far: by its rate, or else the one that took the lead last."""
+    if won := [one.pack for one in packs if one.winner]:
+        return won[0]
+    first, leaders = await searches.baseline_pack(ledger), await searches.leaders(ledger)
+    if leaders:
+        return leaders[0][1]
+    return first["pack"] if first else None
 
 
 def lineage(packs: Mapping[str, Mapping[str, Any]], best: str | None) -> list[Version]:
@@ -88,9 +125,3 @@ def lineage(packs: Mapping[str, Mapping[str, Any]], best: str | None) -> list[Ve
         line.append(Version(best, row["iteration"], row["summary"], row["diff"]))
         best = row["parent"]
     return line[::-1]
-
-
-def _rate(rows: Sequence[Mapping[str, Any]]) -> float | None:
-    counted = [row for row in rows if row["documents"]]
-    documents = sum(row["documents"] for row in counted)
-    return float(Fraction(sum(row["passed"] for row in counted), documents)) if documents else None

@@ -13,7 +13,7 @@ from autodata.checkpoints.queries.lessons import batches, latest, lesson_version
 from autodata.checkpoints.queries.meta import meta_value
 from autodata.checkpoints.queries.usage import usage_by_role
 from autodata.checkpoints.vectors import kept_vectors
-from autodata.corpus.reporting.search import Search, read_search
+from autodata.corpus.reporting.search import PackScore, Search, read_search
 from autodata.corpus.reporting.trajectories import read_trajectories
 from autodata.corpus.summary import summarise
 
@@ -53,11 +53,16 @@ class Source:
     """The batches of a run with lessons, in order."""
 
 
-async def read_source(ledger: Reader, name: str, folder: Path | None = None) -> Source:
-    """Read what a folder's ledger holds; `name` is what the report calls it. `folder` is where vectors may be kept."""
+async def read_source(
+    ledger: Reader, name: str, folder: Path | None = None, *, packs: Sequence[PackScore] = ()
+) -> Source:
+    """Read what a folder's ledger holds; `name` is what the report calls it. `folder` is where vectors may be kept.
+
+    `packs` are those of a search that were validated, with their rates.
+    """
     usage = await usage_by_role(ledger)
     if await meta_value(ledger, "kind") == "optimize":
-        return Source(name, usage=usage, search=await read_search(ledger))
+        return Source(name, usage=usage, search=await read_search(ledger, packs))
     documents = await read_trajectories(ledger)
     asked = [row["question"] for one in documents for row in one["rounds"] if row["outcome"] == "accepted"]
     return Source(

@@ -15,6 +15,9 @@ from datasets import load_dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import GRPOConfig, GRPOTrainer
 
+ANEW = {"download_mode": "force_redownload", "verification_mode": "no_checks"}
+"""Without it datasets gives what the folder held when it was first read, also after it was exported into again."""
+
 
 def main() -> None:
     """Read the options, train, and save model and tokenizer."""
@@ -34,7 +37,7 @@ def main() -> None:
     sys.path.insert(0, given.data)
     from reward import reward  # noqa: PLC0415 - the export's own, on the path now
 
-    data = load_dataset(given.data, split="train")
+    data = load_dataset(given.data, split="train", **ANEW)
     model = AutoModelForCausalLM.from_pretrained(given.model, dtype="auto")
     tokenizer = AutoTokenizer.from_pretrained(given.model)
     settings = GRPOConfig(

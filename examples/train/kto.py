@@ -13,6 +13,9 @@ from datasets import load_dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import KTOConfig, KTOTrainer
 
+ANEW = {"download_mode": "force_redownload", "verification_mode": "no_checks"}
+"""Without it datasets gives what the folder held when it was first read, also after it was exported into again."""
+
 
 def main() -> None:
     """Read the options, train, and save model and tokenizer."""
@@ -25,7 +28,7 @@ def main() -> None:
     parser.add_argument("--max-length", type=int, default=8192, help="tokens of a turn; the rest is cut off")
     given = parser.parse_args()
 
-    data = load_dataset(given.data, "turns", split="train").select_columns(["prompt", "completion", "label"])
+    data = load_dataset(given.data, "turns", split="train", **ANEW).select_columns(["prompt", "completion", "label"])
     accepted = sum(data["label"])
     model = AutoModelForCausalLM.from_pretrained(given.model, dtype="auto")
     reference = AutoModelForCausalLM.from_pretrained(given.model, dtype="auto")

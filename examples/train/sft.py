@@ -13,6 +13,9 @@ from datasets import load_dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import SFTConfig, SFTTrainer
 
+ANEW = {"download_mode": "force_redownload", "verification_mode": "no_checks"}
+"""Without it datasets gives what the folder held when it was first read, also after it was exported into again."""
+
 
 def main() -> None:
     """Read the options, train, and save model and tokenizer."""
@@ -27,7 +30,7 @@ def main() -> None:
     parser.add_argument("--max-length", type=int, default=4096, help="tokens of a chat; the rest is cut off")
     given = parser.parse_args()
 
-    data = load_dataset(given.data, given.config, split="train").select_columns(["messages"])
+    data = load_dataset(given.data, given.config, split="train", **ANEW).select_columns(["messages"])
     model = AutoModelForCausalLM.from_pretrained(given.model, dtype="auto")
     tokenizer = AutoTokenizer.from_pretrained(given.model)
     settings = SFTConfig(

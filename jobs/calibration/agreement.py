@@ -1,7 +1,12 @@
 """How far findings on the same criteria agree: shares, kappa, the noise behind them, each with an interval.
 
-The unit of every interval is the attempt: findings on the criteria of one attempt are not independent. Kappa is Fleiss'
-(1971), of two raters Scott's pi: the agreement beyond what raters of the same habits would have by chance.
+The unit of every interval is the attempt: findings on the criteria of one attempt are not independent. Kappa of a judge
+with itself is Fleiss' (1971), of two raters Scott's pi: the agreement beyond what raters of the same habits would have
+by chance. Of two kinds of raters, a judge and people for instance, it is Cohen's (1960): beyond that of raters with
+habits of their own.
+
+The formulas are written out here. The libraries that have them bring numpy (73 MB), most of them scipy besides, for a
+sum and a quotient, and none draws whole attempts; what one of them makes of the same tables is compared in tests.
 """
 
 from __future__ import annotations
@@ -33,14 +38,34 @@ class Agreement:
     """The share of findings that are wrong, in 0..0.5, if each is wrong on its own with one probability."""
 
 
+@dataclass(frozen=True)
+class Alike:
+    """How far two raters agree on the same criteria."""
+
+    findings: int
+    """Criteria that both have found something of."""
+    agreement: Figure
+    """The share on which they say the same, in 0..1."""
+    kappa: Figure
+    """Cohen's kappa, in -1..1; None where chance alone would make them agree always."""
+
+
+def alike(attempts: Sequence[Sequence[tuple[bool, bool]]], seed: int = 0) -> Alike:
+    """Return how far two raters agree on attempts, of each of which both found something, with intervals."""
+    rows = [_pairs(pairs) for pairs in attempts if pairs]
+    totals = _resampled(rows, seed)
+    return Alike(
+        findings=sum(map(len, attempts)),
+        agreement=_figure([total[1] / total[0] for total in totals]),
+        kappa=_figure([_cohens(total) for total in totals]),
+    )
+
+
 def agreement_of(attempts: Sequence[Votes], seed: int = 0) -> Agreement:
     """Return how far findings agree, with intervals over whole attempts."""
     kept = [votes for votes in attempts if any(len(vote) > 1 for vote in votes)]
     rows = [_sums(votes) for votes in kept]
-    totals = [_total(rows)] if rows else []
-    if len(rows) > 1:
-        rng = random.Random(seed)  # noqa: S311 - a reproducible sample, not a secret
-        totals += [_total(rng.choices(rows, k=len(rows))) for _ in range(RESAMPLES)]
+    totals = _resampled(rows, seed)
     return Agreement(
         items=sum(len(votes) for votes in kept),
         agreement=_figure([_agreement(total) for total in totals]),
@@ -56,13 +81,7 @@ def noise_of(disagreement: float) -> float:
 
 def cohens_kappa(pairs: Sequence[tuple[bool, bool]]) -> float | None:
     """Return Cohen's kappa of two raters; None where chance alone would make them agree always."""
-    if not pairs:
-        return None
-    n = len(pairs)
-    alike = sum(one == other for one, other in pairs) / n
-    first, second = (sum(pair[k] for pair in pairs) / n for k in range(2))
-    chance = first * second + (1 - first) * (1 - second)
-    return None if chance == 1 else (alike - chance) / (1 - chance)
+    return _cohens(_pairs(pairs)) if pairs else None
 
 
 def share_alike(votes: Votes) -> float | None:
@@ -73,6 +92,28 @@ def share_alike(votes: Votes) -> float | None:
 def fleiss_kappa(votes: Votes) -> float | None:
     """Return Fleiss' kappa of findings on items, as many on each; None where every finding is the same."""
     return _kappa(_sums(votes))
+
+
+def _resampled(rows: Sequence[tuple[float, ...]], seed: int) -> list[tuple[float, ...]]:
+    """Return the sums of all attempts, then those of samples of whole attempts; nothing without any."""
+    totals = [_total(rows)] if rows else []
+    if len(rows) > 1:
+        rng = random.Random(seed)  # noqa: S311 - a reproducible sample, not a secret
+        totals += [_total(rng.choices(rows, k=len(rows))) for _ in range(RESAMPLES)]
+    return totals
+
+
+def _pairs(pairs: Sequence[tuple[bool, bool]]) -> tuple[float, ...]:
+    """Return (pairs, those alike, what the first rater found met, what the second did) of one attempt."""
+    same = sum(one == other for one, other in pairs)
+    return float(len(pairs)), float(same), *(float(sum(pair[k] for pair in pairs)) for k in range(2))
+
+
+def _cohens(total: tuple[float, ...]) -> float | None:
+    n, same, *met = total
+    first, second = (count / n for count in met)
+    chance = first * second + (1 - first) * (1 - second)
+    return None if chance == 1 else (same / n - chance) / (1 - chance)
 
 
 def _sums(votes: Votes) -> tuple[float, ...]:

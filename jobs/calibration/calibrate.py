@@ -15,17 +15,24 @@ from pathlib import Path
 from typing import Any
 
 from autodata.checkpoints.errors import RunFailed, UserError
-from autodata.checkpoints.queries.calibration import judged_attempts, reviewed_verdicts, scored_attempts
+from autodata.checkpoints.queries.calibration import (
+    findings_of_people,
+    judged_attempts,
+    reviewed_verdicts,
+    scored_attempts,
+)
 from autodata.checkpoints.records import Stage
+from autodata.corpus.bootstrap import Figure
 from autodata.domains.acceptance.policies import Measure
 from autodata.domains.domain import Domain
-from autodata.jobs.calibration.agreement import Agreement, agreement_of, cohens_kappa, fleiss_kappa, share_alike
+from autodata.jobs.calibration.agreement import Agreement, agreement_of, alike, fleiss_kappa, share_alike
 from autodata.jobs.calibration.flips import Marked, attempts_for, guard_band, played
-from autodata.jobs.calibration.labels import Label, agreement_with
+from autodata.jobs.calibration.labels import Label, agreement_with, labels_of_review, write_sheet
 from autodata.jobs.calibration.remark import EVALUATION, Remarked, calls_of, remarked
 from autodata.jobs.calibration.sample import Sampled, sampled
 from autodata.jobs.run_ledger import ledger_of
 from autodata.nodes.context import Context
+from autodata.nodes.optimizer.population import wilson
 from autodata.runner.config import RunConfig
 from autodata.runner.run_folder import open_run_folder
 
@@ -80,8 +87,31 @@ async def calibrate(
         context = Context(services, evaluation=EVALUATION)
         found = await _all_remarked(context, foreseen.attempts, wanted.repeats, [*config.judges.panel_roles], say)
         rounds = _rounds(await scored_attempts(folder.ledger), config.chosen_domain)
-        reviewed = await reviewed_verdicts(folder.ledger)
-    return await asyncio.to_thread(_report, found, rounds, reviewed, config, wanted)
+        people = _People(
+            known={row["attempt_id"]: row["met"] for row in await judged_attempts(folder.ledger)},
+            reviewed=await reviewed_verdicts(folder.ledger),
+            labels={"file": wanted.labels, "review": labels_of_review(await findings_of_people(folder.ledger))},
+        )
+    return await asyncio.to_thread(_report, found, rounds, people, config, wanted)
+
+
+async def sheet(run: Path, config: RunConfig, wanted: Wanted, path: Path) -> int:
+    """Write the attempts that a calibration marks again into a CSV file, for people to mark; return its lines."""
+    foreseen = await plan(run, config, wanted)
+    return await asyncio.to_thread(
+        write_sheet, path, foreseen.attempts, lambda one: _criteria(config.chosen_domain, one)
+    )
+
+
+@dataclass(frozen=True)
+class _People:
+    """What people found, and what the run found of the same."""
+
+    known: Mapping[str, Sequence[bool]]
+    """The run's findings, by attempt."""
+    reviewed: Sequence[Mapping[str, Any]]
+    labels: Mapping[str, Sequence[Label]]
+    """By where they come from: a `file`, or `review`."""
 
 
 async def _all_remarked(
@@ -130,7 +160,7 @@ def _rounds(rows: Sequence[Mapping[str, Any]], domain: Domain) -> list[dict[Stag
 def _report(
     found: Sequence[Remarked],
     rounds: Sequence[Mapping[Stage, tuple[Marked, ...]]],
-    reviewed: Sequence[Mapping[str, Any]],
+    people: _People,
     config: RunConfig,
     wanted: Wanted,
 ) -> dict[str, Any]:
@@ -153,9 +183,13 @@ def _report(
         "negative criteria": _plain(_signed(found, criteria, positive=False, seed=config.seed)),
         "strata": _strata(found, config.seed),
         "worst": _worst(found, criteria),
-        "judges": _judges(found),
-        "labels": agreement_with(found, wanted.labels),
-        "reviewed": [dict(row) for row in reviewed],
+        "judges": _judges(found, config.seed),
+        "people": {
+            source: agreement_with(people.known, labels, config.seed)
+            for source, labels in people.labels.items()
+            if labels
+        },
+        "reviewed": _reviewed(people.reviewed),
         "verdicts": len(plays),
         "flips": sum(one.flips for one in plays) / len(plays) if plays else None,
         "rate": wanted.rate,
@@ -212,17 +246,24 @@ def _worst(found: Sequence[Remarked], criteria: Mapping[str, Sequence[tuple[str,
     return sorted(rows, key=lambda row: (row["agreement"], row["criterion"]))[:WORST]
 
 
-def _judges(found: Sequence[Remarked]) -> dict[str, Any]:
+def _judges(found: Sequence[Remarked], seed: int) -> dict[str, Any]:
     """Return how far each member of the panel, alone, agrees with the run's findings."""
-    pairs: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
+    pairs: dict[str, list[list[tuple[bool, bool]]]] = defaultdict(list)
     for one in found:
         for role, met in one.others:
-            pairs[role] += zip(one.sampled.met, met, strict=True)
-    alike = {role: sum(one == other for one, other in some) / len(some) for role, some in pairs.items()}
-    return {
-        role: {"agreement": alike[role], "kappa": cohens_kappa(some), "findings": len(some)}
-        for role, some in pairs.items()
-    }
+            pairs[role].append(list(zip(one.sampled.met, met, strict=True)))
+    return {role: asdict(alike(some, seed)) for role, some in pairs.items()}
+
+
+def _reviewed(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return how far people agreed with verdicts that they were asked about; edits say neither yes nor no."""
+    counts = {(row["verdict"], row["decision"]): int(row["n"]) for row in rows}
+    same = sum(counts.get(pair, 0) for pair in (("accept", "approve"), ("reject", "reject")))
+    other = sum(counts.get(pair, 0) for pair in (("accept", "reject"), ("reject", "approve")))
+    agreement = Figure(None)
+    if same + other:
+        agreement = Figure(same / (same + other), *wilson(same, same + other))
+    return {"verdicts": same + other, "agreement": asdict(agreement), "answers": [dict(row) for row in rows]}
 
 
 def _plain(found: Agreement) -> dict[str, Any]:

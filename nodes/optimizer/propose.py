@@ -20,6 +20,7 @@ from autodata.nodes.optimizer.edit_sandbox import EditSandbox
 from autodata.nodes.optimizer.editor import EditSession, edit_session
 from autodata.nodes.optimizer.events import AnalysedEvent, EditedEvent
 from autodata.nodes.optimizer.failure_digest import cut_middle
+from autodata.nodes.optimizer.own_edit import proposed
 from autodata.nodes.optimizer.select import merge_of, plan_of
 from autodata.nodes.optimizer.state import OptContext, OptState, Search
 from autodata.nodes.optimizer.trajectories import Contrasting, Failure
@@ -36,6 +37,8 @@ async def analyse(state: OptState, runtime: Runtime[OptContext]) -> dict[str, An
     failures = await search.trajectories.failures(state["training"], tuple(state["minibatch"]))
     if not failures:
         return {"outcome": "unchanged", "reason": "nothing failed on the minibatch"}
+    if search.proposer is not None:
+        return {}
     sample = sample_failures(failures, search.settings.failures, seed_for(search.run_seed, "sample", n))
     history, pack = await search.archive.history(state["history"]), await search.archive.pack(state["parent"])
     contrast = await _contrast(search, state)
@@ -103,22 +106,8 @@ async def edit(state: OptState, runtime: Runtime[OptContext]) -> dict[str, Any]:
     """Let the editor change a copy of the parent's prompts, the checker's complaints fed back, and keep the result."""
     search, n = runtime.context.search, state["n"]
     parent = await search.archive.pack(state["parent"])
-    history = await search.archive.history(state["history"])
-
-    async def ask(site: CallSite) -> EditSession:
-        return await edit_session(
-            search.caller,
-            site,
-            search.prompts["editor"],
-            EditSandbox(parent),
-            analysis=state["analysis"] or {},
-            history=history,
-            check=_check(search, parent),
-            turns=search.settings.editor_turns,
-        )
-
     try:
-        session = await _asked(search, search.site("edit", "editor", n), ask)
+        session = await _edited(search, state, parent)
     except (CallFailed, UnusableReply) as error:
         return {"outcome": "errored", "reason": str(error)}
     refusals = [f"{one.action} {one.file}: {one.reason}" for one in session.refusals]
@@ -133,6 +122,28 @@ async def edit(state: OptState, runtime: Runtime[OptContext]) -> dict[str, Any]:
         "refusals": refusals[:20],
         "problems": session.problems,
     }
+
+
+async def _edited(search: Search, state: OptState, parent: PromptPack) -> EditSession:
+    """Return an edit of the parent's prompts: by the editor, or by a proposer of the caller's own."""
+    site, check = search.site("edit", "editor", state["n"]), _check(search, parent)
+    if search.proposer is not None:
+        return await proposed(search, search.proposer, state, parent, check, site)
+    history = await search.archive.history(state["history"])
+
+    async def ask(site: CallSite) -> EditSession:
+        return await edit_session(
+            search.caller,
+            site,
+            search.prompts["editor"],
+            EditSandbox(parent),
+            analysis=state["analysis"] or {},
+            history=history,
+            check=check,
+            turns=search.settings.editor_turns,
+        )
+
+    return await _asked(search, site, ask)
 
 
 async def merge(state: OptState, runtime: Runtime[OptContext]) -> dict[str, Any]:

@@ -36,8 +36,8 @@ async def select_parent(state: OptState, runtime: Runtime[OptContext]) -> dict[s
     async with search.selecting:
         row = await search.archive.open_iteration(worker)
         if row is None:
-            begun = await search.archive.begun()
-            if begun >= search.settings.iterations or worker >= runtime.context.workers:
+            over, begun = await search.over(), await search.archive.begun()
+            if over or begun >= search.settings.iterations or worker >= runtime.context.workers:
                 return {"over": True}
             chosen = await _begin(search, worker, begun + 1)
             await record_begun(search.archive.store, chosen)
@@ -131,7 +131,7 @@ async def evaluate_parent(state: OptState, runtime: Runtime[OptContext]) -> dict
         await examine(search, pack, "train", block, iteration=n, documents=documents)
     block, score, won = await _standing(search, state)
     await record_minibatch(search.archive.store, n, documents, block)
-    made = {"minibatch": list(documents), "training": training_id(parent, n) if documents else ""}
+    made: dict[str, Any] = {"minibatch": list(documents), "training": training_id(parent, n) if documents else ""}
     made |= {"block": block, "scores": {"parent": score}}
     if won:
         reason = f"the parent passed every document of block {block}: nothing could be strictly better there"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
 from autodata.models.config import Settings
+
+TrackerName = Literal["mlflow", "wandb"]
 
 
 class OptimizeConfig(Settings):
@@ -15,6 +18,14 @@ class OptimizeConfig(Settings):
 
     iterations: int = Field(default=40, ge=1, le=100_000)
     """Iterations in all: parents sampled, each analysed, edited and compared with its mutant."""
+    patience: int = Field(default=0, ge=0)
+    """Iterations in a row without a new leader after which the search ends; 0: all are made."""
+    reach: float | None = Field(default=None, gt=0, le=1)
+    """The search ends once the leader's estimated pass rate is this high."""
+    stop_file: Path | None = None
+    """The search stops, and can go on later, while a file of this name is there."""
+    track: list[TrackerName] = Field(default_factory=list)
+    """Where settings and figures of the search are sent besides: nothing of documents, prompts or replies."""
     parallel: int = Field(default=1, ge=1, le=64)
     """Iterations at once. Only 1 is reproducible to the bit: else the population sampled from depends on timing."""
     estimator: Literal["mean", "posterior", "lines"] = "posterior"
@@ -102,5 +113,5 @@ def as_before(config: OptimizeConfig) -> OptimizeConfig:
     return config.model_copy(update=unset)
 
 
-FREE = frozenset({"iterations", "parallel"})
+FREE = frozenset({"iterations", "parallel", "patience", "reach", "stop_file", "track"})
 """Settings that may change between two sessions of a search."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Protocol
@@ -19,6 +19,7 @@ from autodata.nodes.optimizer.evaluator import Evaluator, Trial
 from autodata.nodes.optimizer.events import SearchEvent
 from autodata.nodes.optimizer.ngrams import Shingles
 from autodata.nodes.optimizer.population import Member
+from autodata.nodes.optimizer.proposer import Proposer
 from autodata.nodes.optimizer.racing import score_of
 from autodata.nodes.optimizer.selectors import Boltzmann, Selector
 from autodata.nodes.optimizer.settings import OptimizeConfig
@@ -155,6 +156,11 @@ class Archive(Protocol):
         """What the search is recorded in, by the functions of `checkpoints.writes`."""
 
 
+async def no_end() -> bool:
+    """Return that a search does not end before its last iteration."""
+    return False
+
+
 @dataclass(frozen=True)
 class Search:
     """What the nodes of an optimisation share."""
@@ -173,11 +179,15 @@ class Search:
     estimator: Estimator = field(default_factory=MeanEstimator)
     selector: Selector = field(default_factory=Boltzmann)
     acceptance: Acceptance = field(default_factory=Strict)
+    proposer: Proposer | None = None
+    """What proposes edits in place of analyst and editor; None: those two."""
     leading: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a mutant is compared with the leader, until it leads or does not."""
     selecting: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a parent is sampled: what one worker writes, the next must see."""
     on_event: Callable[[SearchEvent], None] = lambda event: None
+    over: Callable[[], Awaitable[bool]] = no_end
+    """Asked between iterations: whether the search ends before its last one."""
     evaluating: dict[str, asyncio.Lock] = field(default_factory=dict)
     """One lock an evaluation: two workers that want the same one pay for it once."""
 

@@ -23,7 +23,7 @@ from autodata.domains.acceptance.bounds import decimal
 from autodata.domains.acceptance.rubric_score import mean
 from autodata.nodes.optimizer.acceptance import Ruling, Side, Strict, exact
 from autodata.nodes.optimizer.compare import compared
-from autodata.nodes.optimizer.estimate import leader_of
+from autodata.nodes.optimizer.estimate import MeanEstimator, leader_of
 from autodata.nodes.optimizer.evaluate import evaluation_id, examine
 from autodata.nodes.optimizer.events import RecordedEvent
 from autodata.nodes.optimizer.population import CONFIRM
@@ -80,9 +80,10 @@ async def _strictly(search: Search, state: OptState, mutant: PromptPack, ruling:
 
 
 async def _rates(search: Search, state: OptState) -> dict[str, str]:
-    """Return the estimated rates of parent and mutant, as exact fractions."""
-    estimates = search.estimator.estimate(await search.archive.evidence())
-    return {side: exact(estimates.rate(state[side])) for side in SIDES}
+    """Return the estimated rates of parent and mutant, as exact fractions; none of one that was not tried."""
+    evidence = await search.archive.evidence()
+    estimates, tried = search.estimator.estimate(evidence), {one.pack for one in evidence if one.tried}
+    return {side: exact(estimates.rate(state[side])) for side in SIDES if state[side] in tried}
 
 
 def compared_of(row: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -146,9 +147,10 @@ async def decide(state: OptState, runtime: Runtime[OptContext]) -> dict[str, Any
         return {}
     search, n = runtime.context.search, state["n"]
     scores = {name: Fraction(score) for name, score in state["scores"].items()}
+    both = {"parent", "mutant"} <= scores.keys()  # an acceptance of somebody's own may rule on a mutant never tried
     known = compared_of(await search.archive.iteration(n))
-    comparison = f"{decimal(scores['mutant'])} against the parent's {decimal(scores['parent'])}"
-    comparison += f" on block {state['block']}" if known is None else f", {known['reason']}"
+    against = [f"{decimal(scores['mutant'])} against the parent's {decimal(scores['parent'])}"] if both else []
+    comparison = f"{against[0]} on block {state['block']}" if known is None else ", ".join([*against, known["reason"]])
     accepted = scores["mutant"] > scores["parent"] if known is None else known["outcome"] == "accepted"
     if not accepted:
         return {"outcome": "rejected" if known is None else known["outcome"], "reason": comparison}
@@ -157,7 +159,7 @@ async def decide(state: OptState, runtime: Runtime[OptContext]) -> dict[str, Any
             f"; on {search.settings.confirm} fresh blocks {decimal(scores['confirmed'])}"
             f" against the leader's {decimal(scores['record'])}"
         )
-    if not search.settings.confirm:
+    if not search.settings.confirm and both:
         await _take_the_lead(search, n, state["mutant"], scores["mutant"])
     return {"outcome": "accepted", "reason": comparison, "record": bool((await search.archive.iteration(n))["led"])}
 
@@ -166,7 +168,7 @@ async def _take_the_lead(search: Search, n: int, pack: str, score: Fraction) -> 
     """Note that a mutant leads from now on, if its score is above every mean of the population, or its estimate is."""
     archive = search.archive
     async with search.leading:
-        if isinstance(search.acceptance, Strict) and search.settings.estimator == "mean":
+        if isinstance(search.acceptance, Strict) and isinstance(search.estimator, MeanEstimator):
             members = [member for member in await archive.members() if member.pack != pack]
             leads = all(member.score is None or score > member.score for member in members)
         else:

@@ -18,9 +18,10 @@ from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Reader
 from autodata.checkpoints.protocols import Store
 from autodata.checkpoints.queries import searches as queries
+from autodata.checkpoints.queries.meta import own_parts
 from autodata.checkpoints.records import DocumentStatus
 from autodata.checkpoints.writes import record_baseline
-from autodata.nodes.optimizer.estimate import Evidence, leader_of
+from autodata.nodes.optimizer.estimate import Estimator, Evidence, MeanEstimator, leader_of
 from autodata.nodes.optimizer.evaluator import Trial
 from autodata.nodes.optimizer.population import CONFIRM, Member, wilson
 from autodata.nodes.optimizer.settings import OptimizeConfig
@@ -34,22 +35,44 @@ from autodata.prompts.patch import apply_diff
 class LedgerArchive:
     """`Archive` over a ledger. `store` saves; without one it only reads."""
 
-    def __init__(self, ledger: Reader, baseline: PromptPack, store: Store | None = None, *, batch: int = 1) -> None:
-        """`batch`: documents that an evaluation takes between two looks; a batch that is not over is left out."""
+    def __init__(
+        self,
+        ledger: Reader,
+        baseline: PromptPack,
+        store: Store | None = None,
+        *,
+        batch: int = 1,
+        estimator: Estimator | None = None,
+    ) -> None:
+        """`batch`: documents that an evaluation takes between two looks; a batch that is not over is left out.
+
+        `estimator` is one of the caller's own, in place of the one that settings name.
+        """
+        self._estimator, self._by_lead = estimator, False
         self._ledger, self._baseline, self._store, self._batch = ledger, baseline, store, batch
         self._lines: dict[str, frozenset[str]] = {}
         self._packs: dict[str, PromptPack] = {baseline.version: baseline}
         self._results: dict[str, Result] = {}
 
     @classmethod
-    async def of(cls, ledger: Reader, where: str) -> Self:
-        """Return the archive of a search, its baseline read from the ledger. Raises UserError when none has begun."""
+    async def of(cls, ledger: Reader, where: str, *, batch: int = 1, estimator: Estimator | None = None) -> Self:
+        """Return the archive of a search, its baseline read from the ledger. Raises UserError when none has begun.
+
+        Of a search by an estimator of somebody's own that is not given, the winner is the pack that took the lead last,
+        and scores are means of validation.
+        """
         row = await queries.baseline_pack(ledger)
         if row is None:
             raise UserError(f"{where}: the search has not begun: go on with 'autodata optimize --out {where}'")
         texts = json.loads(row["texts"])
         prompts = {role: parse_prompt(role, text, f"{where}: {role}.md") for role, text in texts.items()}
-        return cls(ledger, PromptPack("baseline", prompts))
+        found = cls(ledger, PromptPack("baseline", prompts), batch=batch, estimator=estimator)
+        if estimator is None and "estimator" in await own_parts(ledger):
+            found._estimator, found._by_lead = MeanEstimator(), True
+        return found
+
+    def _by(self, settings: OptimizeConfig) -> Estimator:
+        return self._estimator or estimator_of(settings)
 
     async def add_baseline(self) -> None:
         """Enter the baseline as the first of the population. Doing it twice changes nothing."""
@@ -119,7 +142,7 @@ class LedgerArchive:
             Evidence(
                 pack=row["pack"],
                 iteration=row["iteration"],
-                parents=tuple(name for name in (row["parent"], row["merged"]) if name),
+                parents=parents_of(row),
                 member=row["state"] in {"baseline", "member"},
                 lines=await self._lines_of(row["pack"]),
                 counts=found.counts.get(row["pack"], {}),
@@ -189,26 +212,33 @@ class LedgerArchive:
 
     async def winner(self, settings: OptimizeConfig) -> str:
         """Return the pack to use: the last confirmed incumbent, else the member with the best estimate."""
-        if settings.confirm:
+        if settings.confirm or self._by_lead:
             return await self.incumbent()
         evidence = await self.evidence()
         if not any(one.member and one.tried for one in evidence):
             return self._baseline.version
-        return leader_of(evidence, estimator_of(settings).estimate(evidence))
+        return leader_of(evidence, self._by(settings).estimate(evidence))
 
     async def figures(self, pack: str, settings: OptimizeConfig) -> dict[str, Any]:
         """Return how a pack stands as plain values; `score` is its estimate, with a 95% interval.
 
         Under `mean` the score is the mean over confirming blocks where there are any. None before the first trial.
         """
-        found = member_figures(await self.member(pack)) | {"interval": None}
-        evidence = await self.evidence()
-        if not any(one.pack == pack and one.tried for one in evidence):
+        return (await self.figures_of([pack], settings))[pack]
+
+    async def figures_of(self, packs: Sequence[str], settings: OptimizeConfig) -> dict[str, dict[str, Any]]:
+        """Return how some packs stand, each as `figures` does, from one look at the trials."""
+        found = {pack: member_figures(await self.member(pack)) | {"interval": None} for pack in packs}
+        evidence, estimator = await self.evidence(), self._by(settings)
+        tried = [one.pack for one in evidence if one.pack in found and one.tried]
+        if not tried:
             return found
-        estimates = estimator_of(settings).estimate(evidence)
-        if settings.estimator != "mean":
-            found["score"] = estimates.rate(pack)
-        return found | {"interval": list(estimates.interval(pack))}
+        estimates = estimator.estimate(evidence)
+        for pack in tried:
+            if not isinstance(estimator, MeanEstimator):
+                found[pack]["score"] = estimates.rate(pack)
+            found[pack]["interval"] = list(estimates.interval(pack))
+        return found
 
     async def held_out_figures(self, result: Result) -> dict[str, Any]:
         """Return a held-out test's figures as plain values, with Wilson's 95% interval."""
@@ -224,14 +254,15 @@ class LedgerArchive:
         }
 
     async def lineage(self, pack: str) -> list[dict[str, Any]]:
-        """Return the rows of table `packs` from the baseline to a pack, each the parent of the next."""
-        rows = await queries.packs(self._ledger)
-        line = []
-        current: str | None = pack
-        while current is not None:
-            line.append(rows[current])
-            current = rows[current]["parent"]
-        return line[::-1]
+        """Return all that a pack descends from and itself, parents before children, as `queries.lineages` has them."""
+        rows = {row["pack"]: row for row in await queries.lineages(self._ledger)}
+        line, left = set[str](), [pack]
+        while left:
+            name = left.pop()
+            if name not in line:
+                line.add(name)
+                left += parents_of(rows[name])
+        return [row for name, row in rows.items() if name in line]
 
     @property
     def store(self) -> Store:
@@ -274,6 +305,11 @@ def whole_batches(positions: Sequence[int], batch: int, size: int) -> int:
     """
     ended = next((at for at, position in enumerate(positions) if at != position), len(positions))
     return ended if ended >= size else ended - ended % batch
+
+
+def parents_of(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the packs that a row of `queries.lineages` came from: none, the one edited, or the two merged."""
+    return tuple(name for name in (row["parent"], row["merged"]) if name)
 
 
 def changed_lines(baseline: PromptPack, pack: PromptPack) -> frozenset[str]:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import RunControl
 
 from autodata.checkpoints.errors import Effect, Stopped, UserError, effect_of
-from autodata.checkpoints.ids import whole_id
-from autodata.checkpoints.queries.meta import meta_value
+from autodata.checkpoints.ids import canonical_json
+from autodata.checkpoints.queries.meta import TRACKED, meta, meta_value
 from autodata.checkpoints.queries.searches import count_ended, open_workers, tests_done
 from autodata.checkpoints.records import Document
 from autodata.checkpoints.saver import checkpoint_error, keep_rounds
-from autodata.checkpoints.shingles import ShingleIndex
 from autodata.checkpoints.writes import record_meta, record_splits
 from autodata.domains.domain import Domain
 from autodata.graphs.optimizer import STEPS, build_optimizer
@@ -36,17 +39,20 @@ from autodata.nodes.optimizer.strategies import acceptance_of, estimator_of, sel
 from autodata.nodes.optimizer.trajectories import Trajectories
 from autodata.prompts import load_pack
 from autodata.prompts.roles import OPTIMIZER_ROLES
-from autodata.runner.config import RunConfig
+from autodata.runner.config import RunConfig, as_begun
 from autodata.runner.events import OptimizationEvent
 from autodata.runner.ingest import add_documents
 from autodata.runner.optimization.archive import LedgerArchive
+from autodata.runner.optimization.callbacks import Watchers
 from autodata.runner.optimization.evaluator import DocumentEvaluator
 from autodata.runner.optimization.failures import LedgerTrajectories, TracedTrajectories
+from autodata.runner.optimization.own import NOTHING, Own, require_same_parts
+from autodata.runner.optimization.splits import SPLITS, near_copies, require_same, require_splits
+from autodata.runner.optimization.stopping import standing_of, stoppers_of
+from autodata.runner.optimization.trackers import trackers_of, tracking
 from autodata.runner.outcome import Outcome, first_failure
 from autodata.runner.run_folder import RunFolder, open_run_folder
 from autodata.tracing.langsmith import langsmith_wanted, project_name
-
-SPLITS = ("train", "validate", "test")
 
 
 class OptimizeRunConfig(RunConfig):
@@ -74,7 +80,10 @@ class OptimizeRunConfig(RunConfig):
 
     def resolved(self, prompt_version: str) -> dict[str, Any]:
         """Return everything as plain values, the settings of the search included."""
-        return {**super().resolved(prompt_version), "optimize": self.optimize.model_dump(mode="json")}
+        return {
+            **super().resolved(prompt_version),
+            "optimize": self.optimize.model_dump(mode="json", exclude_none=True),
+        }
 
     @property
     def of_evaluations(self) -> RunConfig:
@@ -91,10 +100,20 @@ class Optimization:
         run_folder: RunFolder,
         evaluator: Evaluator | None = None,
         trajectories: Trajectories | None = None,
+        own: Own = NOTHING,
     ) -> None:
         self._config, self._run_folder = config, run_folder
         self.ledger, self.outcome = run_folder.ledger, Outcome(notes=run_folder.tracer.notes)
-        self.archive = LedgerArchive(run_folder.ledger, run_folder.pack, run_folder.ledger, batch=config.optimize.wave)
+        self.archive = LedgerArchive(
+            run_folder.ledger,
+            run_folder.pack,
+            run_folder.ledger,
+            batch=config.optimize.wave,
+            estimator=own.estimator,
+        )
+        self._own, self._stoppers = own, [*stoppers_of(config.optimize), *own.stoppers]
+        self._watchers = Watchers(own.callbacks, run_folder.tracer.notes)
+        self._began = time.monotonic()
         self._evaluator = evaluator or self._documents_evaluator()
         self._trajectories = trajectories or _trajectories(config, run_folder)
         self._graph: Any = build_optimizer().compile(checkpointer=run_folder.saver)
@@ -128,7 +147,7 @@ class Optimization:
         """
         known = {split: await self.archive.documents(split) for split in SPLITS}
         if any(known.values()):
-            _require_same(known, splits)
+            require_same(known, splits)
             return
         require_splits(splits)
         await add_documents(self.ledger, [document for documents in splits.values() for document in documents])
@@ -156,11 +175,14 @@ class Optimization:
     async def run(self) -> Outcome:
         """Search until no iteration is left or something says stop; then open the held-out test, once."""
         await self.archive.add_baseline()
+        self._look_for_stop_file()
+        if self.outcome.stopped:
+            return self.outcome
         search = await self.search()
         workers = sorted(await open_workers(self.ledger) | {*range(self._config.optimize.parallel)})
         try:
             with self._timed():
-                async with asyncio.TaskGroup() as group:
+                async with self._tracked(), asyncio.TaskGroup() as group:
                     for worker in workers:
                         group.create_task(self._guarded(self._worker(search, worker)))
                 if not self.outcome.stopped and await self._over():
@@ -169,6 +191,17 @@ class Optimization:
             raise first_failure(failures) from None
         self.outcome.held_out = await held_out_results(self.archive, self.ledger)
         return self.outcome
+
+    @asynccontextmanager
+    async def _tracked(self) -> AsyncIterator[None]:
+        """Let the trackers follow the session; the id of each tracker's run is kept for the next one."""
+        folder, settings = self._run_folder.folder, self._config.resolved(self._run_folder.pack.version)
+        earlier = json.loads(await meta_value(self.ledger, TRACKED) or "{}")
+        async with tracking(self._own.trackers, self.outcome.notes, folder.name, settings, earlier) as (found, ids):
+            if ids != earlier:
+                await record_meta(self.ledger, {TRACKED: canonical_json(ids)})
+            self._watchers.add(found)
+            yield
 
     @contextmanager
     def _timed(self) -> Iterator[None]:
@@ -236,10 +269,12 @@ class Optimization:
             baseline=self._run_folder.pack,
             protected=await asyncio.to_thread(Shingles, texts, settings.ngram),
             run_seed=self._config.seed,
-            estimator=estimator_of(settings),
-            selector=selector_of(settings),
-            acceptance=acceptance_of(settings, len(await self.archive.documents("validate"))),
+            estimator=self._own.estimator or estimator_of(settings),
+            selector=self._own.selector or selector_of(settings),
+            acceptance=self._own.acceptance or acceptance_of(settings, len(await self.archive.documents("validate"))),
+            proposer=self._own.proposer,
             on_event=self._report,
+            over=self._ends,
         )
 
     def _documents_evaluator(self) -> DocumentEvaluator:
@@ -250,9 +285,27 @@ class Optimization:
 
     def _report(self, event: OptimizationEvent) -> None:
         self.on_event(event)
+        self._watchers.event(event)
+        self._look_for_stop_file()
+
+    def _look_for_stop_file(self) -> None:
+        file = self._config.optimize.stop_file
+        if file is not None and not self.outcome.stopped and file.exists():
+            self.drain(f"the stop file {file} is there: remove it to go on")
+
+    async def _ends(self) -> bool:
+        """Show the watchers how the search stands, and return whether one of the stoppers ends it."""
+        if not self._stoppers and not self._watchers:
+            return False
+        seconds = time.monotonic() - self._began
+        seen = await standing_of(self.ledger, self.archive, self._config.optimize, seconds)
+        self._watchers.standing(seen)
+        self.outcome.ended = self.outcome.ended or next(filter(None, (stop(seen) for stop in self._stoppers)), "")
+        return bool(self.outcome.ended)
 
     async def _over(self) -> bool:
-        return await count_ended(self.ledger) >= self._config.optimize.iterations
+        """Whether no iteration is left to make: all are made, or a stopper ended the search."""
+        return bool(self.outcome.ended) or await count_ended(self.ledger) >= self._config.optimize.iterations
 
     async def evaluate_held_out(self, search: Search) -> None:
         """Evaluate the baseline and the winner on the test split: once, whatever is searched later."""
@@ -274,14 +327,21 @@ async def open_optimization(
     *,
     evaluator: Evaluator | None = None,
     trajectories: Trajectories | None = None,
+    models: Mapping[str, BaseChatModel] | None = None,
+    own: Own = NOTHING,
 ) -> AsyncIterator[Optimization]:
     """Open or create an optimisation's folder. Nothing is spent yet. Raises as `open_run_folder`.
 
     Without an evaluator documents go through the inner graph; without trajectories failures are read from the ledger.
+    `models` are chat models of the caller's own, `own` parts of the search. A search goes on by the rules that it was
+    begun by: settings that were not there then are those of then.
     """
     _require_ready(config)
-    async with open_run_folder(config, folder, progress=progress) as run_folder:
-        session = Optimization(config, run_folder, evaluator, trajectories)
+    own = replace(own, trackers=[*trackers_of(config.optimize), *own.trackers])
+    async with open_run_folder(config, folder, models=models, progress=progress) as run_folder:
+        await require_same_parts(run_folder.ledger, own)
+        config = as_begun(config, await meta(run_folder.ledger))
+        session = Optimization(config, run_folder, evaluator, trajectories, own)
         run_folder.budget.on_spent = partial(session.drain, keep_reserved=True)
         yield session
 
@@ -313,45 +373,3 @@ async def held_out_results(archive: LedgerArchive, ledger: Any) -> list[Result]:
     """Return the finished test evaluations, the baseline's first."""
     found = [await archive.result(evaluation) for evaluation in await tests_done(ledger)]
     return [result for result in found if result is not None]
-
-
-def require_splits(splits: Mapping[str, Sequence[Document]]) -> None:
-    """Raise UserError unless there are documents to train and to validate with, and none is in two splits."""
-    for split in ("train", "validate"):
-        if not splits.get(split):
-            raise UserError(f"no documents to {split} with: give --{split} PATH")
-    seen: dict[str, tuple[str, str]] = {}
-    for split, documents in splits.items():
-        for document in documents:
-            # Parts of one document are alike, whichever of them are in a split.
-            other, name = seen.setdefault(whole_id(document.document_id), (split, document.name))
-            if other != split:
-                raise UserError(
-                    f"{document.name} is in --{other} (as {name}) and in --{split}: keep held-out documents out"
-                )
-
-
-def near_copies(splits: Mapping[str, Sequence[Document]]) -> list[str]:
-    """Return a line for every document that is nearly one of another split: what is held back must not be known."""
-    index: ShingleIndex[tuple[str, str]] = ShingleIndex()
-    found = []
-    for split, documents in splits.items():
-        for document in documents:
-            other = index.nearest(document.text)
-            if other is not None:
-                name, of = other[1], other[0]
-                found.append(
-                    f"{document.name} of --{split} is nearly the same as {name} of --{of}: a held-out score that rests"
-                    " on it flatters; leave one of them out"
-                )
-        for document in documents:
-            index.add((split, document.name), document.text)
-    return found
-
-
-def _require_same(known: Mapping[str, Sequence[str]], splits: Mapping[str, Sequence[Document]]) -> None:
-    for split, documents in splits.items():
-        if documents and [document.document_id for document in documents] != list(known[split]):
-            raise UserError(
-                f"--{split} names other documents than this search began with: use another --out, or leave it out"
-            )

@@ -28,7 +28,8 @@ def test_the_page_is_what_its_figures_say(stored: Any) -> None:
     assert len(stored["seeds"]) >= 20
     for figures in stored["figures"].values():
         assert set(figures) == set(tables.VARIANTS)
-        assert len(figures["the defaults"]) == len(figures["plain"]) == len(stored["seeds"])
+        assert all({*map(int, rows)} <= {*tables.SEEDS} for rows in figures.values())
+        assert len(figures["the defaults"]) == len(stored["seeds"])
 
 
 def test_a_slice_comes_out_again(stored: Any) -> None:
@@ -45,9 +46,9 @@ def test_a_miss_is_reported(stored: Any) -> None:
 
 def test_a_row_of_fewer_seeds_says_so(stored: Any) -> None:
     fewer = json.loads(json.dumps(stored))
-    rows = fewer["figures"]["alike"]["plain"]
-    fewer["figures"]["alike"]["plain"] = dict(list(rows.items())[:3])
-    assert "| plain (3 seeds) |" in tables.rendered(fewer)
+    rows = fewer["figures"]["alike"]["the defaults"]
+    fewer["figures"]["alike"]["the defaults"] = dict(list(rows.items())[:3])
+    assert "| the defaults (3 seeds) |" in tables.rendered(fewer)
 
 
 def test_figures_are_those_of_the_leader_that_there_was() -> None:
@@ -75,6 +76,17 @@ def test_a_second_call_goes_on_from_what_was_measured(tmp_path: Path, monkeypatc
     written = path.read_text("utf-8").splitlines()
     assert len(written) == 1 + 2 * len(tables.VARIANTS) * len(tables.WORLDS)
     assert tables.known(path)["alike", "plain", 1] == {"seed": 1}
+
+
+def test_what_the_page_has_is_gone_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "SEEDS", range(1))
+    path = tmp_path / "partial.jsonl"
+    of = tables.digest("alike", "plain")
+    page: Any = {"of": {"alike": {"plain": of, "greedy": "other"}}, "figures": {"alike": {"plain": {"0": {"seed": 0}}}}}
+    page["figures"]["alike"]["greedy"] = {"0": {"seed": 0}}
+    tables.taken_over(page, path)
+    tables.taken_over(page, path)
+    assert tables.known(path) == {("alike", "plain", 0): {"seed": 0}}
 
 
 def test_figures_of_other_settings_are_measured_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,3 +122,27 @@ def test_the_small_server_says_what_it_does_not_do(walked: tuple[Path, dict[str,
     assert found["format"] == [400, "response_format is not supported"]
     assert found["long"] == [400, "the prompt is longer than the context length of 256 tokens"]
     assert found["path"][0] == 404
+
+
+def test_an_export_into_the_same_folder_is_what_the_next_training_reads(tmp_path: Path) -> None:
+    python, scripts = TRAINER / "bin" / "python", ROOT / "examples" / "train"
+    known = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")}
+
+    def said(*command: str) -> str:
+        done = subprocess.run(
+            [str(python), *command], cwd=tmp_path, env=known, capture_output=True, text=True, timeout=600, check=False
+        )
+        assert done.returncode == 0, done.stderr[-4_000:]
+        return done.stdout
+
+    said(str(scripts / "tiny_model.py"), "base")
+    data = tmp_path / "data"
+    for count in (2, 3):
+        shutil.rmtree(data, ignore_errors=True)
+        data.mkdir()
+        card = "---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: train.jsonl\n---\n"
+        (data / "README.md").write_text(card, "utf-8")
+        turns = [{"role": "user", "content": "What?"}, {"role": "assistant", "content": "That."}]
+        (data / "train.jsonl").write_text(count * (json.dumps({"messages": turns}) + "\n"), "utf-8")
+        given = ("--data", "data", "--model", "base", "--out", f"out-{count}", "--steps", "1")
+        assert f"on {count} chats" in said(str(scripts / "sft.py"), *given)

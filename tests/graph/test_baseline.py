@@ -20,6 +20,7 @@ from autodata.corpus.signals import signals
 from autodata.domains.acceptance.policies import Measure, Planned
 from autodata.domains.domain import CS, DOMAINS, FACTS, LEGAL, Domain, one_shot
 from autodata.graphs.cot_baseline import build_cot_baseline
+from autodata.jobs.exports import export_run
 from autodata.models.simulated.world import TOO_HARD
 from autodata.runner.config import BaselineConfig, RunConfig, read_resolved
 from autodata.runner.document_runner import Runner, open_runner
@@ -212,6 +213,15 @@ def test_compare_shows_the_suitability_of_both(tmp_path: Path) -> None:
     assert sent_back, "in this world first questions are too hard, and the judge says so"
     page = printed("show", str(folders["base"]), sent_back[0]["document_id"])
     assert "Judged by the loop judge: improve (for the figures only)" in page
+
+
+async def test_a_baseline_is_exported_with_its_judge_as_a_run_is(done: tuple[Domain, Path], tmp_path: Path) -> None:
+    domain, folder = done
+    exported = await export_run(folder, tmp_path / "out", format_name="trl-grpo")
+    judge = json.loads((tmp_path / "out" / "judge.json").read_text("utf-8"))
+    assert exported.rows > 0
+    assert judge["user"] == domain.pack().prompts["verifier"].user
+    assert judge["verifiable"] is (domain.kind == "verifiable")
 
 
 # The command

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -77,12 +78,30 @@ def test_it_pays_once_and_touches_nothing_of_the_run(run: Path, tmp_path: Path) 
     assert not any("calibrate" in one for one in asyncio.run(measured()))
 
 
+def test_people_fill_in_a_sheet_of_the_sample(run: Path, tmp_path: Path) -> None:
+    sheet, made = tmp_path / "sheet.csv", len(calls(run))
+    assert "write yes or no under met" in printed(run, "--sample", "8", "--sheet", sheet)
+    assert len(calls(run)) == made, "a sheet costs nothing"
+    with sheet.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len({row["attempt_id"] for row in rows}) == 8
+    assert {row["met"] for row in rows} == {""}
+    assert all(row["text"] and row["question"] and row["answer"] for row in rows)
+    with sheet.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows({**row, "met": "yes"} for row in rows)
+    found = parsed(run, "--sample", "8", "--repeats", "2", "--labels", sheet)["people"]["file"]
+    assert (found["attempts"], found["findings"], found["unknown"]) == (8, len(rows), 0)
+    assert found["agreement"]["low"] < found["agreement"]["value"] < found["agreement"]["high"]
+
+
 @pytest.mark.slow
 def test_it_says_what_follows(run: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     found = parsed(run, "--sample", "8", "--repeats", "2")
     assert found["attempts"] == 8
-    assert found["judges"]["judge_2"]["agreement"] > 0.7
+    assert found["judges"]["judge_2"]["agreement"]["value"] > 0.7
     assert found["all"]["agreement"]["low"] < found["all"]["agreement"]["value"] < found["all"]["agreement"]["high"]
     picture = tmp_path / "noise.svg"
     text = printed(run, "--sample", "8", "--repeats", "2", "--plot", picture)

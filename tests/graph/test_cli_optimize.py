@@ -21,8 +21,8 @@ from rich.console import Console
 
 from autodata.cli import optimize_picture
 from autodata.cli.optimize import closing_lines
-from autodata.cli.optimize_report import SearchReport
 from autodata.cli.optimize_show import read_iteration, show_iteration
+from autodata.jobs.search_report import SearchReport
 from autodata.models.simulated.world import META_WORLD
 from autodata.prompts import load_pack
 from autodata.runner.outcome import Outcome
@@ -328,13 +328,25 @@ def test_show_of_no_such_iteration(folder: Path) -> None:
     assert refusal("optimize", "show", folder / "OPT", "9") == f"{folder / 'OPT'} has no iteration 9: they are 1 to 3"
 
 
-def test_status_blame_and_picture_say_the_same_score(folder: Path) -> None:
+def test_status_blame_picture_and_report_say_the_same_score(folder: Path, tmp_path: Path) -> None:
     summary = json.loads(invoke("optimize", "status", folder / "OPT", "--json").output)
-    if not (iteration := summary["winner"]["iteration"]):
-        pytest.fail("nothing won: choose a longer search for this test")
+    packs = {row["iteration"]: row for row in summary["packs"]}
+    [won] = [row for row in packs.values() if row["winner"]]
+    assert (won["pack"], won["score"]) == (summary["winner"]["pack"], summary["winner"]["score"])
+    assert packs[0]["score"] == summary["baseline"]["score"]
+    assert [won["low"], won["high"]] == summary["winner"]["interval"]
     lines = invoke("optimize", "blame", folder / "OPT").output.splitlines()
-    origins = {tuple(line.partition("|")[0].split()) for line in lines if line.startswith(f"#{iteration} ")}
-    assert origins == {(f"#{iteration}", f"{summary['winner']['score']:.3f}")}
+    origins = {tuple(line.partition("|")[0].split()) for line in lines if line.startswith("#")}
+    assert origins, "nothing won: choose a longer search for this test"
+    assert origins <= {(f"#{n}", f"{row['score']:.3f}") for n, row in packs.items()}
+    assert invoke("optimize", "status", folder / "OPT", "--picture", tmp_path / "search.svg").exit_code == 0
+    drawn = (tmp_path / "search.svg").read_text("utf-8")
+    assert all(f'id="pack-{row["pack"]}-{row["score"]:.3f}"' in drawn for row in packs.values())
+    assert invoke("report", folder / "OPT", "--out", tmp_path / "report.html").exit_code == 0
+    page = (tmp_path / "report.html").read_text("utf-8")
+    for row in packs.values():
+        assert f"{row['pack']}: {row['score']:.3f} ({row['low']:.3f} to {row['high']:.3f})" in page
+    assert f"iteration {won['iteration']}, {won['score']:.3f} (" in page
 
 
 def test_an_iteration_that_changed_nothing_takes_no_score_from_a_line(folder: Path, tmp_path: Path) -> None:
@@ -365,3 +377,22 @@ def test_an_export_is_advised_only_where_something_won(won: int, said: str) -> N
     summary = {"iterations": 3, "iterations_ended": 3, "winner": {"iteration": won}}
     report = SearchReport(summary, [], load_pack("cs"), won)
     assert said in closing_lines(Outcome(), report, Path("OPT"))[-1]
+
+
+def test_what_ended_a_search_is_said() -> None:
+    summary = {"iterations": 9, "iterations_ended": 3, "winner": {"iteration": 0}}
+    report = SearchReport(summary, [], load_pack("cs"), 0)
+    assert closing_lines(Outcome(ended="enough"), report, Path("OPT"))[0] == "the search ended: enough"
+
+
+def test_a_search_is_ended_and_paused_by_options(folder: Path, tmp_path: Path) -> None:
+    result = search(folder, "--iterations", "9", "--patience", "1", out="PATIENT")
+    assert result.exit_code == 0
+    assert "the search ended: no new leader in 1 iteration" in result.stderr
+    stop = tmp_path / "stop"
+    stop.touch()
+    result = search(folder, "--iterations", "9", "--stop-file", str(stop), out="STOPPED")
+    assert result.exit_code == 0
+    assert f"stopped: the stop file {stop} is there: remove it to go on, after 0 of 9 iterations" in result.stderr
+    assert json.loads(invoke("optimize", "status", folder / "STOPPED", "--json").output)["calls"] == 0
+    assert "track.0" in refusal("optimize", "--config", folder / "autodata.toml", "--track", "ledger")

@@ -20,7 +20,7 @@ from autodata.jobs.inputs import Inputs
 from autodata.runner.config import as_begun, read_config
 from autodata.runner.fingerprint import fingerprint, kept_of
 from autodata.runner.ingest import ingest
-from autodata.runner.optimization.session import require_splits
+from autodata.runner.optimization.splits import require_splits
 from autodata.runner.run_folder import require_room
 from tests.support import pinned
 from tests.support.commands import invoke, parsed, printed, refusal

@@ -19,11 +19,12 @@ from autodata.domains.domain import DOMAINS
 from autodata.examples import documents_folder
 from autodata.jobs import known as known_figures
 from autodata.jobs.estimate import Estimate, estimate_of
-from autodata.jobs.estimate_search import estimate_search, few_proposals
+from autodata.jobs.estimate_search import estimate_search, evaluated, few_proposals
 from autodata.jobs.forecast import CONFIDENCE, Range
 from autodata.jobs.inputs import Inputs
 from autodata.jobs.watching import LOG_EVERY_SECONDS
 from autodata.models.role_model import RoleModel
+from autodata.nodes.optimizer.settings import OptimizeConfig
 from autodata.runner.config import RunConfig
 from autodata.runner.optimization.session import OptimizeRunConfig
 from benchmarks import known, tables
@@ -372,6 +373,25 @@ def test_how_many_proposals_a_budget_pays_for() -> None:
     assert "raise the budget" in few_proposals(few)
     assert "give more --iterations" in few_proposals(proposals(9))
     assert proposals(40, 1).proposals == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "least", "likely", "most"),
+    [
+        # 20 documents at first, 10 minibatches of 4, and of each comparison all of a block again, twice over.
+        ({"accept": "strict", "racing": "off", "merge": 0, "max_blocks": 1, "reuse_parent": False}, 260, 460, 460),
+        # Batches of 5 until 2 x 60 documents, the last of them whole.
+        ({"merge": 0, "max_blocks": 3}, 60, 60 + 10 * 18, 60 + 10 * 2 * 64),
+        ({"merge": 0, "most_documents": 30}, 60, 60 + 10 * 18, 60 + 10 * 2 * 34),
+        # Two in ten merge, and read no failures; the others share an analysis, two and two.
+        ({"merge": 0.2, "proposals": 2, "max_blocks": 3}, 20 + 16, 20 + 16 + 10 * 18, 20 + 20 + 10 * 2 * 64),
+    ],
+)
+def test_the_documents_of_a_search_follow_from_its_rules(
+    settings: dict[str, Any], least: int, likely: int, most: int
+) -> None:
+    found = evaluated(OptimizeConfig(iterations=10, minibatch=4, **settings), 20, 20, 0)
+    assert (found.least, found.likely, found.most) == (least, likely, most)
 
 
 def test_few_proposals_are_said_before_a_search(here: Path) -> None:

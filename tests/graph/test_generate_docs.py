@@ -16,7 +16,7 @@ from tests.support.pages import DOCS, Program, programs
 from tests.support.stages import first_quick
 
 ROOT = DOCS.parent
-PROGRAMS = programs(DOCS / "python.md")
+PROGRAMS = [*programs(DOCS / "python.md"), *programs(DOCS / "optimizer.md")]
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,9 @@ def test_the_programs_are_found() -> None:
         "The whole job",
         "What it will cost, and how it goes on",
         "Going on",
+        "Better prompts",
         "In async code and notebooks",
+        "From Python",
     ]
 
 

@@ -308,6 +308,38 @@ def test_an_edit_shows_what_is_wrong_until_it_is_sound(
     assert len(rounds) == 1, "it was verified anew"
 
 
+def test_criteria_are_marked_without_the_judges_marks_in_sight_and_calibrate_counts_them(
+    waiting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fixes = [(' = ""', ' = "perhaps"'), (' = "perhaps"', ' = "yes"'), (' = ""', ' = "no"')]
+    monkeypatch.setenv("VISUAL", editor(tmp_path, *fixes))
+    out = words(typed("m|e|m|q", "review", waiting).output)
+    assert 'Not yet: weak 1, criterion 1: write "yes" or "no"' in out
+    assert "1 marks: kept" in out
+    assert "2 marks: kept" in out
+    assert "0 answered" in out
+    form = (tmp_path / "count.0").read_text("utf-8")
+    assert form.count(' = ""') > 10
+    assert '"yes"' not in form.replace('Write "yes"', "")
+    assert ' = "yes"' in (tmp_path / "count.2").read_text("utf-8"), "what was marked before stands in it"
+    [row] = asyncio.run(read(waiting, "select marks, decision, reviewer from labels where marks is not null"))
+    assert (row["decision"], row["reviewer"]) == (None, "")
+    [marks] = json.loads(row["marks"]).values()
+    assert marks == {"1": True, "2": False}
+    attempts = asyncio.run(read(waiting, "select attempt_id, criterion, met from marks order by attempt_id, criterion"))
+    [attempt] = json.loads(row["marks"])
+    run = [bool(one["met"]) for one in attempts if one["attempt_id"] == attempt][:2]
+    found = parsed("calibrate", waiting, "--sample", "1", "--repeats", "1", "--json")["people"]
+    assert list(found) == ["review"]
+    assert (found["review"]["findings"], found["review"]["unknown"]) == (0, 2), "its round is still open"
+    typed("a|q", "review", waiting)
+    assert run_again().exit_code == 0
+    found = parsed("calibrate", waiting, "--sample", "1", "--repeats", "1", "--json")
+    assert (found["people"]["review"]["findings"], found["reviewed"]["verdicts"]) == (2, 1)
+    assert found["people"]["review"]["agreement"]["value"] == sum(map(bool.__eq__, run, (True, False))) / 2
+    assert found["reviewed"]["agreement"]["value"] == 1
+
+
 @pytest.mark.slow
 def test_an_edit_can_be_left(waiting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VISUAL", editor(tmp_path, ("#", "#"), ("question = ", "qestion = ")))

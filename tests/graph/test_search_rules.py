@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from autodata.checkpoints.errors import Stopped
+from autodata.checkpoints.errors import CallFailed, Stopped
 from autodata.models import factory
 from autodata.models.simulated.chat_model import SimulatedChatModel
 from autodata.nodes.optimizer.estimate import PosteriorEstimator
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Trial
-from autodata.nodes.optimizer.settings import OptimizeConfig
+from autodata.nodes.optimizer.settings import BEFORE, OptimizeConfig
 from autodata.nodes.optimizer.validate import compared_of
-from autodata.runner.optimization.session import near_copies
+from autodata.runner.optimization.splits import near_copies
 from tests.graph.test_optimizer import (
     DOCUMENTS,
     A,
@@ -144,6 +144,27 @@ async def test_a_dead_editor_pauses_the_search_and_the_same_command_asks_it_agai
     assert [row["outcome"] for row in rows][:3] == ["errored", "errored", "rejected"]
 
 
+@pytest.mark.parametrize(("refused", "outcomes"), [(False, ["open"]), (True, ["errored", "errored", "open"])])
+async def test_an_editor_that_cannot_be_reached_pauses_the_search_at_once(
+    tmp_path: Path, editor: Any, refused: bool, outcomes: list[str]
+) -> None:
+    """One that refuses a request may take the next one: it has three iterations."""
+
+    def gone(prompt: str) -> str:
+        raise CallFailed("the editor gave no reply", refused=refused)
+
+    editor(gone)
+    ending, rows = await searched(tmp_path / "opt", config(6), Scripted(half))
+    assert ending.failed
+    assert ending.stopped == "editor: the editor gave no reply"
+    assert [row["outcome"] for row in rows] == outcomes
+    editor(edits(turn(insert("Prefer short sentences."))))
+    ending, rows = await searched(tmp_path / "opt", config(4), Scripted(half))
+    assert ending.stopped == ""
+    assert rows[len(outcomes) - 1]["outcome"] == "rejected"
+    assert len(rows) == 4
+
+
 async def test_nothing_is_analysed_where_no_mutant_could_be_accepted(tmp_path: Path, editor: Any) -> None:
     """The paper's rule asks for strictly better, and a parent that passes everything cannot be beaten."""
     editor(numbered())
@@ -174,6 +195,34 @@ async def test_the_analyst_reads_accepted_rounds_and_the_documents(
     assert "## How document 1 reads, in part" in prompt
     assert any(document.text[:40] in prompt for document in DOCUMENTS[:3])
     assert '"enum":["r1"' in prompt
+
+
+async def test_text_of_a_training_document_is_refused(tmp_path: Path, editor: Any) -> None:
+    """The editor has seen it, in the analyst's words or in an excerpt, and a prompt that holds it fits one document."""
+    editor(edits(turn(insert(DOCUMENTS[3].text.split(".")[0]))))
+    evaluator = Scripted(half)
+    _, rows = await searched(tmp_path / "opt", config(1, editor_turns=2, **DEFAULTS), evaluator)
+    assert [row["outcome"] for row in rows] == ["invalid"]
+    assert "stands in a document of the search" in rows[0]["reason"]
+    assert {request.pack.version for request in evaluator.asked} == {rows[0]["parent"]}
+
+
+async def test_a_search_from_before_goes_on_by_the_rules_of_then(tmp_path: Path, editor: Any) -> None:
+    editor(numbered())
+    folder = tmp_path / "opt"
+    _, rows = await searched(folder, config(1, **BEFORE), Scripted(rated))
+    kept = json.loads(dict(read_tables(folder)["meta"])["bearing"])
+    assert "optimize.temperature" in kept
+    assert not [name for name in BEFORE if f"optimize.{name}" in kept], "a search from before has none of them"
+    begun = config(3)
+    unnamed = {name: value for name, value in begun.optimize.model_dump(exclude_unset=True).items() if name != "merge"}
+    unnamed = {name: value for name, value in unnamed.items() if name not in {"estimator", "accept"}}
+    today = begun.model_copy(update={"optimize": OptimizeConfig.model_validate(unnamed)})
+    assert (today.optimize.estimator, today.optimize.accept) == ("posterior", "sequential")
+    _, rows = await searched(folder, today, Scripted(rated))
+    assert len(rows) == 3
+    assert [compared_of(row) for row in rows] == [None] * 3, "the paper's rule compares exact scores"
+    assert all(" on block " in row["reason"] for row in rows)
 
 
 def test_near_copies_across_splits_are_named() -> None:

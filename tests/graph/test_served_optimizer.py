@@ -13,8 +13,8 @@ import tomli_w
 from langgraph.checkpoint.memory import InMemorySaver
 
 from autodata.checkpoints.ids import document_id
-from autodata.cli.optimize_report import SearchReport
 from autodata.domains.domain import DOMAINS
+from autodata.jobs.search_report import SearchReport
 from autodata.models.simulated.world import META_WORLD
 from autodata.prompts import load_pack
 from autodata.prompts.patch import apply_diff

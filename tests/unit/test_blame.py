@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,3 +68,29 @@ def test_lines_are_those_of_the_last_pack_and_never_younger_than_it(bodies: list
     assert "\n".join(line.text for line in lines) == text.removesuffix("\n")
     for line in lines:
         assert line.text in lineage[line.iteration].pack["challenger"].text.split("\n")
+
+
+def test_a_line_of_a_merged_pack_keeps_who_wrote_it_and_that_score() -> None:
+    base, one, other = version(0, 0.5, "a\nb\n"), version(1, 0.6, "x\na\nb\n"), version(2, 0.7, "a\nb\ny\n")
+    both = version(3, 0.8, "x\na\nb\ny\nz\n")
+    names = [each.pack.version for each in (base, one, other)]
+    lineage = [
+        replace(base, parents=()),
+        replace(one, parents=(names[0],)),
+        replace(other, parents=(names[0],)),
+        replace(both, parents=(names[1], names[2])),
+    ]
+    lines = blame(lineage)["challenger"][4:]
+    assert [(line.text, line.iteration, line.score) for line in lines] == [
+        ("x", 1, 0.6),
+        ("a", 0, 0.5),
+        ("b", 0, 0.5),
+        ("y", 2, 0.7),
+        ("z", 3, 0.8),
+    ]
+    assert [line.gain for line in lines] == [pytest.approx(gain) for gain in (0.1,)] + [
+        None,
+        None,
+        pytest.approx(0.2),
+        pytest.approx(0.2),
+    ]

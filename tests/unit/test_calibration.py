@@ -7,7 +7,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import raters
+from hypothesis import given
+from hypothesis import strategies as st
 
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.records import Stage
@@ -16,9 +20,8 @@ from autodata.domains.acceptance.rubric_score import rubric_score
 from autodata.jobs.calibration import flips
 from autodata.jobs.calibration.agreement import agreement_of, cohens_kappa, fleiss_kappa, noise_of
 from autodata.jobs.calibration.flips import Marked, attempts_for, guard_band, played
-from autodata.jobs.calibration.labels import Label, agreement_with, read_labels
-from autodata.jobs.calibration.remark import Remarked
-from autodata.jobs.calibration.sample import Sampled, sampled, stratum_of
+from autodata.jobs.calibration.labels import Label, agreement_with, read_labels, write_sheet
+from autodata.jobs.calibration.sample import sampled, stratum_of
 
 ONES = (1,) * 10
 
@@ -134,9 +137,58 @@ def test_labels_are_read_and_compared(tmp_path: Path) -> None:
     file.write_text("attempt_id,criterion,met,who\na,1,yes,me\na,2,no,me\na,9,1,me\nb,1,0,me\n", "utf-8")
     labels = read_labels(file)
     assert labels[0] == Label("a", 1, met=True)
-    one = Remarked(Sampled("a", "weak", 0, 1, "d", "x", {}, (True, True), "weak high"), ())
-    assert agreement_with([one], labels) == {"findings": 2, "unknown": 2, "agreement": 0.5, "kappa": 0.0}
-    assert agreement_with([one], ()) is None
+    found = agreement_with({"a": (True, True)}, labels)
+    assert found is not None
+    assert (found["attempts"], found["findings"], found["unknown"]) == (1, 2, 2)
+    assert (found["agreement"]["value"], found["kappa"]["value"]) == (0.5, 0.0)
+    assert found["agreement"]["low"] is None, "one attempt has no interval"
+    assert agreement_with({"a": (True, True)}, ()) is None
+
+
+def test_agreement_with_people_has_an_interval_over_attempts() -> None:
+    """People differ from the run on a tenth of criteria: the interval holds that, and narrows with attempts."""
+    rng = random.Random(5)
+    known = {f"a{k}": tuple(rng.random() < 0.5 for _ in range(12)) for k in range(60)}
+    labels = [
+        Label(attempt, number, met=met != (rng.random() < 0.1))
+        for attempt, row in known.items()
+        for number, met in enumerate(row, 1)
+    ]
+    whole, few = agreement_with(known, labels), agreement_with(known, labels[: 12 * 10])
+    assert whole is not None
+    assert few is not None
+    figure = whole["agreement"]
+    assert figure["low"] < 0.9 < figure["high"]
+    assert whole["kappa"]["low"] < 0.8 < whole["kappa"]["high"]
+    assert figure["high"] - figure["low"] < few["agreement"]["high"] - few["agreement"]["low"]
+    assert (whole["attempts"], whole["findings"], whole["unknown"]) == (60, 720, 0)
+
+
+def test_a_sheet_comes_back_as_labels(tmp_path: Path) -> None:
+    file = tmp_path / "sheet.csv"
+    rows = [sampled([row(k, "weak", 0.1)], 1, 0)[0] for k in (1, 2)]
+    assert write_sheet(file, rows, lambda one: [("States why,\nand when.", 1), ("Errs", -1)]) == 4
+    assert read_labels(file) == (), "nothing is filled in"
+    text = file.read_text("utf-8").replace("/1,1,,", "/1,1,yes,").replace("/2,2,,", "/2,2,no,")
+    file.write_text(text, "utf-8")
+    assert read_labels(file) == (Label(rows[0].attempt_id, 1, met=True), Label(rows[1].attempt_id, 2, met=False))
+
+
+@given(st.integers(2, 4).flatmap(lambda n: st.lists(st.tuples(*[st.booleans()] * n), min_size=1, max_size=30)))
+def test_kappa_is_that_of_a_library(votes: list[tuple[bool, ...]]) -> None:
+    try:
+        theirs = raters.fleiss_kappa(np.array([[sum(vote), len(vote) - sum(vote)] for vote in votes]))
+    except raters.UndefinedStatistic:
+        assert fleiss_kappa(votes) is None
+    else:
+        assert fleiss_kappa(votes) == pytest.approx(theirs)
+    first, second = ([vote[k] for vote in votes] for k in range(2))
+    try:
+        theirs = raters.cohen_kappa(first, second, [True, False])
+    except raters.UndefinedStatistic:
+        assert cohens_kappa([*zip(first, second, strict=True)]) is None
+    else:
+        assert cohens_kappa([*zip(first, second, strict=True)]) == pytest.approx(theirs)
 
 
 @pytest.mark.parametrize(

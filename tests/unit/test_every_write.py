@@ -90,6 +90,10 @@ WRITES: dict[str, tuple[Callable[[Any], Awaitable[None]], Expected]] = {
         lambda s: writes.record_reopened(s, ["d", "e"]),
         {"documents": [{"document_id": name, "status": "pending", "status_reason": ""} for name in ("d", "e")]},
     ),
+    "record_walked_again": (
+        lambda s: writes.record_walked_again(s, ["d", "e"]),
+        {"documents": [{"document_id": name, "status": "pending", "settled": 0} for name in ("d", "e")]},
+    ),
     "record_settled": (
         lambda s: writes.record_settled(s, "d"),
         {"documents": [{"document_id": "d", "settled": 1, "status": "errored"}]},
@@ -223,9 +227,17 @@ WRITES: dict[str, tuple[Callable[[Any], Awaitable[None]], Expected]] = {
             "packs": [{"pack": "m", "parent": "p", "state": "candidate", "diff": "--- a", "summary": "harder"}],
         },
     ),
+    "record_findings": (
+        lambda s: writes.record_findings(s, "l", {"a": {"1": True, "3": False}}),
+        {"labels": [{"label_id": "l", "marks": '{"a":{"1":true,"3":false}}', "decision": None, "verdict": "accept"}]},
+    ),
     "record_invalid": (
         lambda s: writes.record_invalid(s, "p"),
         {"packs": [{"pack": "p", "state": "invalid", "diff": "kept"}]},
+    ),
+    "record_compared": (
+        lambda s: writes.record_compared(s, 1, {"rule": "strict", "better": True}),
+        {"iterations": [{"iteration": 1, "confirmed": '{"compared":{"better":true,"rule":"strict"}}'}]},
     ),
     "record_leader": (
         lambda s: writes.record_leader(s, 1, "p"),
@@ -255,6 +267,7 @@ WRITES: dict[str, tuple[Callable[[Any], Awaitable[None]], Expected]] = {
     ),
 }
 TIMES = {"created_at"}
+OF_A_LABEL = {"document_id": "d", "thread_id": "main/d", "round_id": "r", "candidate_id": "c"}
 
 
 async def begun() -> of_the_loop.Store:
@@ -263,6 +276,7 @@ async def begun() -> of_the_loop.Store:
     await store.save(
         documents=[{"document_id": name, "name": name, "status": "errored"} for name in ("d", "e")],
         batches=[{"batch": 1, "documents": ["d"]}],
+        labels=[{"label_id": "l", "verdict": "accept", "n": 1, **OF_A_LABEL}],
         packs=[{"pack": "p", "state": "candidate", "diff": "kept", "iteration": 1}],
         iterations=[{"iteration": 1, "lane": 0, "parent": "p", "probabilities": "{}"}],
     )

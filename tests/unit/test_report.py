@@ -39,7 +39,8 @@ from autodata.corpus.reporting.figures import (
 )
 from autodata.corpus.reporting.maps import question_map
 from autodata.corpus.reporting.packing import LIMITS, pack
-from autodata.corpus.reporting.search import Iteration, Search, lineage
+from autodata.corpus.reporting.search import Iteration, PackScore, Search, lineage
+from autodata.corpus.reporting.search_picture import search_picture
 from autodata.corpus.reporting.trajectories import trajectory_round
 from tests.support.commands import invoke, refusal
 from tests.support.stages import first_quick
@@ -470,7 +471,12 @@ async def test_two_runs_stand_side_by_side_and_a_search_shows_its_line(source: S
         Iteration(1, "p0", "p9", "rejected", "0.50 against 0.50", 0.5, 0.5, False),
         Iteration(2, "p0", "p1", "accepted", "better", 0.5, 0.75, True),
     ]
-    search = Search(0.5, rows, lineage(versions, "p1"))
+    packs = [
+        PackScore("p0", 0, (), 0.5, 0.4, 0.6, member=True, winner=False),
+        PackScore("p9", 1, ("p0",), 0.5, None, None, member=False, winner=False),
+        PackScore("p1", 2, ("p0", "gone"), 0.75, 0.7, 0.8, member=True, winner=True),
+    ]
+    search = Search(packs, rows, lineage(versions, "p1"))
     assert [version.pack for version in search.lineage] == ["p0", "p1"]
     assert lineage({"a": {**versions["p0"], "parent": "a"}}, "a")[0].pack == "a"  # a circle ends
     html = report_page([source, replace(source, name="second"), Source("found", search=search)]).html
@@ -481,9 +487,23 @@ async def test_two_runs_stand_side_by_side_and_a_search_shows_its_line(source: S
     assert [run["name"] for run in page.data["runs"]] == ["first", "second"]
     alone = Page(report_page([Source("found", search=search)]).html)
     assert alone.scripts == []
-    picture = plots.progress(search)
-    assert [(dot.kind, dot.y) for dot in picture.dots] == [("no", plots.SIDE / 2), ("yes", plots.SIDE / 4)]
-    assert plots.progress(Search(None, (), ())).dots == []
+    assert "0.750 (0.700 to 0.800)" in page.text
+    picture = search_picture(search)
+    half = plots.SIDE / 2
+    assert [(dot.kind, dot.x, dot.y) for dot in picture.dots] == [
+        ("yes", 0, half),
+        ("no", half, half),
+        ("best", plots.SIDE, half / 2),
+    ]
+    assert picture.dots[0].label == "baseline, p0: 0.500 (0.400 to 0.600)"
+    assert [(line.kind, line.x1, line.y1, line.x2, line.y2) for line in picture.lines] == [
+        ("gate", 0, half, plots.SIDE, half),
+        ("interval", 0, plots.SIDE * 0.6, 0, plots.SIDE * 0.4),
+        ("edge", 0, half, half, half),
+        ("best", 0, half, plots.SIDE, half / 2),
+        ("interval", plots.SIDE, plots.SIDE - 224, plots.SIDE, plots.SIDE - 256),
+    ]
+    assert search_picture(Search((), (), ())).dots == []
 
 
 def questions(count: int) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ class OptimizeProgress(Watching):
     """Follows a search's events."""
 
     def __init__(
-        self, console: Console, iterations: int, *, clock: Callable[[], float] = time.monotonic, **timing: Any
+        self, console: Console | None, iterations: int, *, clock: Callable[[], float] = time.monotonic, **timing: Any
     ) -> None:
         """Show on `console`. `clock` and `sleep`: as `Watching`."""
         super().__init__(console, clock=clock, **timing)
