@@ -126,6 +126,7 @@ tables: $(READY)
 bench: $(READY)
 	$(RUN) -m benchmarks.calls
 	$(RUN) -m benchmarks.call_parts
+	$(RUN) -m benchmarks.postgres_bytes
 
 # Runs broken at every boundary by seed. All thousand, into docs/reliability.md: a quarter of an hour of two cores, by
 # `.venv/bin/python -m benchmarks.faults --scenarios 1000 --jobs 2 --write`.

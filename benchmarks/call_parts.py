@@ -177,19 +177,19 @@ def main(arguments: Sequence[str]) -> None:
         case ["run", root, count, folder, look]:
             print(json.dumps(run_long(run(root, int(count), Path(folder), look=look == "1"))))
         case _:
-            count = int(arguments[0]) if arguments else DOCUMENTS
+            many = int(arguments[0]) if arguments else DOCUMENTS
             figures: dict[str, Any] = {
                 "date": today(),
                 "commit": commit_of_now(),
                 "machine": machine(),
                 "load": round(os.getloadavg()[0], 1),
-                "documents": count,
+                "documents": many,
                 "in_flight": IN_FLIGHT,
             }
             with server(SECONDS) as root:
-                figures["asyncio"] = measured(root, count, "asyncio")
-                figures["uvloop"] = measured(root, count, "uvloop")
-                figures["looked"] = measured(root, count, "asyncio", look=True)
+                figures["asyncio"] = measured(root, many, "asyncio")
+                figures["uvloop"] = measured(root, many, "uvloop")
+                figures["looked"] = measured(root, many, "asyncio", look=True)
             figures = json.loads(json.dumps(figures), parse_float=lambda text: round(float(text), 3))
             (DOCS / "call-parts.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
             write("call parts", rendered(figures))

@@ -2,6 +2,8 @@
 
     python -m benchmarks.together [ANSWERS]
 
+With 0 answers the real model is left out.
+
 First the simulated world, whose judge errs at a known rate: runs of the same documents with one attempt a call and with
 three, and the marks of the same answers asked for alone, alone again under another seed, and together. How often two
 single calls agree is the most that can be asked of one for several. Then a real small model on this machine, at
@@ -226,7 +228,8 @@ def judged(found: Sequence[bool | None], truth: Sequence[bool]) -> dict[str, int
 
 def rendered(figures: Mapping[str, Any]) -> str:
     """Return the part of docs/benchmarks.md for the content of docs/together.json."""
-    return f"# Several attempts in one call of the judge\n\n{_rendered_world(figures)}\n{_rendered_real(figures)}"
+    real = f"\n{_rendered_real(figures)}" if "real" in figures else ""
+    return f"# Several attempts in one call of the judge\n\n{_rendered_world(figures)}{real}"
 
 
 def _rendered_world(figures: Mapping[str, Any]) -> str:
@@ -277,7 +280,8 @@ def _rendered_real(figures: Mapping[str, Any]) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure, and write the files."""
+    """Measure, and write the files; without the real model for `0`."""
+    most = int(arguments[0]) if arguments else len(answers())
     figures = {
         "date": today(),
         "commit": commit_of_now(),
@@ -286,7 +290,7 @@ def main(arguments: Sequence[str]) -> None:
         "documents": DOCUMENTS,
         "at_most": TOGETHER,
         "simulated": asyncio.run(simulated()),
-        "real": asyncio.run(real(int(arguments[0]) if arguments else len(answers()))),
+        **({"real": asyncio.run(real(most))} if most else {}),
     }
     (DOCS / "together.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
     write("together", rendered(figures))

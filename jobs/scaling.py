@@ -1,8 +1,9 @@
 """A plan for many documents on many machines: requests at once, workers, database, money and hours.
 
-Rounds, calls and tokens of a document are those of `known.json`; the processor time of a call and the kilobytes of a
-document are measured by `make bench` and shipped as `machine.json`. All figures are means: of so many documents the sum
-hardly differs from run to run, but your models and documents may differ from those that were measured.
+Rounds, calls and tokens of a document are those of `known.json`; the processor time of a call is measured by `make
+bench` and shipped as `machine.json`, and so are the kilobytes of a document in Postgres, as `postgres.json`. All
+figures are means: of so many documents the sum hardly differs from run to run, but your models and documents may differ
+from those that were measured.
 """
 
 from __future__ import annotations
@@ -117,7 +118,8 @@ def scaling_plan(config: RunConfig, documents: int, hours: float, chars: float) 
     by_processor = all_calls * measured["cpu_ms"] / 1000 / (hours * 3600) / BUSY
     workers = max(1, math.ceil(by_processor), math.ceil(sum(one.at_once for one in planned) / measured["in_flight"]))
     in_work = sum(one.seconds for one in found) * share / (hours * 3600)
-    kib = (measured["run_kib"] + measured["checkpoints_kib"]) * rounds / measured["rounds"]
+    kept = postgres()  # workers share a ledger there
+    kib = (kept["run_kib"] + kept["checkpoints_kib"]) * rounds / kept["rounds"]
     return ScalingPlan(
         documents,
         hours,
@@ -133,6 +135,13 @@ def scaling_plan(config: RunConfig, documents: int, hours: float, chars: float) 
         measured["cpu_ms"],
         measured["in_flight"],
     )
+
+
+@cache
+def postgres() -> Mapping[str, Any]:
+    """Return what a document takes of a Postgres server, as `python -m benchmarks.postgres_bytes` measured it."""
+    found: dict[str, Any] = json.loads(files("autodata.jobs").joinpath("postgres.json").read_text("utf-8"))
+    return found
 
 
 @cache

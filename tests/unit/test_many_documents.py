@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import call_parts, calls, savers, startup
+from benchmarks import call_parts, calls, savers, startup, together
 from benchmarks import many_documents as bench
 from benchmarks.page import DOCS, PAGE, part_of
 
@@ -32,6 +32,7 @@ def test_the_page_is_what_its_figures_say() -> None:
         ("calls", "calls", calls),
         ("call-parts", "call parts", call_parts),
         ("savers", "savers", savers),
+        ("together", "together", together),
     ],
 )
 def test_other_parts_are_what_their_figures_say(name: str, part: str, bench: Any) -> None:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from autodata.checkpoints.workers.slots import fair
 from autodata.jobs.queue_run import given_address
-from autodata.jobs.scaling import machine, scaling_plan
+from autodata.jobs.scaling import machine, postgres, scaling_plan
 from autodata.runner.config import RunConfig
+from benchmarks import postgres_bytes
 from benchmarks.calls import shipped
 
 ROOT = Path(__file__).parents[2]
@@ -82,6 +83,14 @@ def test_a_plan_without_prices_names_no_money() -> None:
 def test_what_is_shipped_of_the_machine_is_what_was_measured() -> None:
     measured = json.loads((ROOT / "docs" / "calls.json").read_text("utf-8"))
     assert dict(machine()) == shipped(measured), "type: make bench"
+
+
+def test_what_is_shipped_of_postgres_is_what_was_measured() -> None:
+    measured = json.loads((ROOT / "docs" / "postgres-bytes.json").read_text("utf-8"))
+    assert dict(postgres()) == postgres_bytes.shipped(measured), "type: python -m benchmarks.postgres_bytes"
+    kib = (measured["run_kib"] + measured["checkpoints_kib"]) / measured["rounds"]
+    plan = scaling_plan(config(), 1_000, 24, 4000)
+    assert plan.database_gib == pytest.approx(1_000 * plan.rounds * kib / 2**20, rel=0.01)
 
 
 def test_an_address_is_given_by_its_variable_or_itself(monkeypatch: pytest.MonkeyPatch) -> None:
