@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # What one stage or worker has compiled, the next need not compile again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo studio test slow check lint types e2e kill exports exports-small browser wheel docs tables bench golden lock clean
+.PHONY: help demo studio test slow check lint types e2e kill exports exports-small browser wheel docs tables bench attacks fuzz hostile mutation audit golden lock clean
 
 help:
 	@echo "make demo   the main job on a real model, no key, no server"
@@ -14,6 +14,8 @@ help:
 	@echo "make test   unit and graph tests, in under a minute"
 	@echo "make slow   the unit and graph tests that take long, and every property on all its examples"
 	@echo "make bench  processor time a call and a run's time against the least, into docs/benchmarks.md"
+	@echo "make attacks, fuzz, mutation  hostile texts, hostile files and changed code, into docs/reliability.md"
+	@echo "make audit  known vulnerabilities of the locked dependencies"
 	@echo "make exports the exports, read and used by the libraries that they are for"
 	@echo "make browser the report in a headless Chromium, which it installs where it can"
 	@echo "make check  all that CI runs: tests, lint, types, slow tests, end-to-end tests, kill tests"
@@ -121,6 +123,34 @@ tables: $(READY)
 # What a call costs and how close a run comes to the least time, into docs/benchmarks.md: ten minutes of an idle machine.
 bench: $(READY)
 	$(RUN) -m benchmarks.calls
+
+# What hostile texts and files do, into docs/reliability.md: ten minutes and one minute of an idle core.
+attacks: $(READY)
+	$(IN_MEMORY) $(RUN) -m benchmarks.attacks
+
+fuzz: $(READY)
+	$(IN_MEMORY) $(RUN) -m benchmarks.fuzzing
+
+# The part of both that CI runs.
+hostile: $(READY)
+	$(IN_MEMORY) $(RUN) -m benchmarks.attacks --slice 20
+	$(IN_MEMORY) $(RUN) -m benchmarks.fuzzing --share 0.2
+
+# Which changes of the code that decides no test would notice, into docs/reliability.md: a quarter of an hour of one core.
+mutation: $(READY) .venvs/mutation/.ready
+	$(RUN) -m benchmarks.mutation
+
+.venvs/mutation/.ready: benchmarks/mutation.txt
+	$(PYTHON) -m venv .venvs/mutation && .venvs/mutation/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+# Known vulnerabilities of what is locked, by the service that the package registry itself offers.
+audit: $(READY) .venvs/audit/.ready
+	.venvs/audit/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
+
+.venvs/audit/.ready: benchmarks/audit.txt
+	$(PYTHON) -m venv .venvs/audit && .venvs/audit/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 # The recorded runs and served schemas in tests/golden; tests/graph/test_golden.py and test_schemas.py say when a prompt
 # or a schema is no longer the recorded one. What is printed of the run folders in tests/golden/run_folder is written anew
