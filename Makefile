@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # What one stage or worker has compiled, the next need not compile again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo studio test slow check lint types e2e kill exports exports-small browser wheel docs tables bench attacks fuzz hostile mutation audit golden lock clean
+.PHONY: help demo studio test slow check lint types e2e kill exports exports-small browser wheel docs tables bench attacks fuzz hostile mutation sound audit golden lock clean
 
 help:
 	@echo "make demo   the main job on a real model, no key, no server"
@@ -144,9 +144,14 @@ mutation: $(READY) .venvs/mutation/.ready
 	$(PYTHON) -m venv .venvs/mutation && .venvs/mutation/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-# Known vulnerabilities of what is locked, by the service that the package registry itself offers.
+# Dependencies that fit each other; they were installed from a lock of hashes alone.
+sound: $(READY)
+	@if $(RUN) -m pip --version >/dev/null 2>&1; then $(RUN) -m pip check; else uv pip check --python $(RUN); fi
+
+# Known vulnerabilities of what is locked, as the JSON interface of PyPI tells them; a registry that does not serve it
+# fails, for what was not looked up is not known to be sound.
 audit: $(READY) .venvs/audit/.ready
-	.venvs/audit/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
+	.venvs/audit/bin/pip-audit --strict --require-hashes --disable-pip -r requirements.lock
 
 .venvs/audit/.ready: benchmarks/audit.txt
 	$(PYTHON) -m venv .venvs/audit && .venvs/audit/bin/python -m pip install --quiet --disable-pip-version-check -r $<
