@@ -50,19 +50,19 @@ class Target:
 
 
 _ACCEPTANCE = ("test_decisions", "test_acceptance", "test_possible", "test_settled", "test_borderline")
+_RUBRIC = ("test_decisions", "test_rubric", "test_possible", "test_task_types")
+_REPLIES = ("test_structured", "test_coerce")
 TARGETS = (
     Target("domains/acceptance/policies", "acceptance", _ACCEPTANCE),
     Target("domains/acceptance/bounds", "acceptance", _ACCEPTANCE),
     Target(
         "domains/acceptance/rubric_score",
         "rubric scores",
-        ("test_decisions", "test_rubric", "test_possible", "test_task_types"),
+        _RUBRIC,
     ),
     Target("domains/acceptance/early_stopping", "early stopping", ("test_settled", "test_acceptance")),
-    Target("models/scan", "reply parsing", ("test_decisions", "test_structured", "test_texts", "test_coerce")),
-    Target(
-        "models/structured", "reply parsing", ("test_decisions", "test_structured", "test_coerce", "test_reasoning")
-    ),
+    Target("models/scan", "reply parsing", ("test_decisions", *_REPLIES, "test_texts")),
+    Target("models/structured", "reply parsing", ("test_decisions", *_REPLIES, "test_reasoning")),
     Target("models/endings", "reply parsing", ("test_decisions", "test_endings")),
     Target("models/reasoning", "reply parsing", ("test_reasoning", "test_structured")),
     Target("checkpoints/ids", "journal keys", ("test_decisions", "test_calls", "test_documents")),
