@@ -117,6 +117,7 @@ docs: $(READY)
 # The simulated tables in docs; tests say when they are out of date. The last takes an hour of two cores.
 tables: $(READY)
 	$(RUN) benchmarks/tables.py
+	$(RUN) -m benchmarks.curtailing
 	$(RUN) -m benchmarks.world_tables
 	$(RUN) -m benchmarks.optimizer_tables
 

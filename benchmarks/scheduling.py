@@ -1,7 +1,8 @@
 """The least time of a run: list scheduling of its calls, each as long as its server took, and nothing besides.
 
 A document's calls come in stages, as the graph makes them: those of a stage side by side, the repairs of one call one
-after the other. A stage begins once the one before it is over. At most `slots` calls are in flight, in the order in
+after the other. An attempt and its mark are such a chain, too: it is marked once its answer is in, whatever the others
+do. A stage begins once the one before it is over. At most `slots` calls are in flight, in the order in
 which they are ready, and at most `documents` documents are in work, in the order of the run's queue.
 """
 
@@ -27,14 +28,23 @@ def stages_of(path: Path, latency_of: Callable[[int], float]) -> dict[str, list[
         rows = base.execute(query).fetchall()
     found: dict[str, list[Stage]] = {}
     for document, of_document in groupby(rows, key=lambda row: row[0]):
-        for _, of_stage in groupby(
-            of_document, key=lambda row: (row[1], row[2], row[3].partition("/")[0] * ("/" in row[3]))
-        ):
+        for _, of_stage in groupby(of_document, key=lambda row: (row[1], _place(row[2], row[3])[0])):
             chains: dict[str, deque[float]] = {}
-            for _, _, _, index, params in of_stage:
-                chains.setdefault(index, deque()).append(latency_of(json.loads(params)["seed"]))
+            for _, _, node, index, params in of_stage:
+                chain = chains.setdefault(_place(node, index)[1], deque())
+                chain.append(latency_of(json.loads(params)["seed"]))
             found.setdefault(document, []).append([*chains.values()])
     return found
+
+
+def _place(node: str, index: str) -> tuple[str, str]:
+    """Return the stage that a call of a round is in, and its chain there."""
+    if node in {"weak_solver", "strong_solver"}:
+        return node, index.partition("/")[0]
+    if node == "verifier" and "/" in index:
+        solver, _, attempt = index.partition("/")
+        return f"{solver}_solver", attempt
+    return f"{node} {index.partition('/')[0] * ('/' in index)}", index
 
 
 def scheduled(jobs: Iterable[list[Stage]], *, slots: int, documents: int) -> float:

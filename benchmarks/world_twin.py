@@ -21,7 +21,7 @@ from fractions import Fraction
 from autodata.checkpoints.records import Decision, DocumentStatus, FailureMode, Stage
 from autodata.domains.acceptance.policies import AcceptancePolicy, Planned, Ruling
 from autodata.domains.acceptance.rubric_score import rubric_score
-from autodata.models.simulated.rules import NOTHING, Effects, effects_on_review, effects_on_writing
+from autodata.models.simulated.rules import NOTHING, Effects, Rule, effects_on_review, rules_of_writing
 from autodata.models.simulated.world import (
     Criterion,
     Item,
@@ -32,6 +32,7 @@ from autodata.models.simulated.world import (
     draw_met,
     draw_rubric,
     draw_sloppy,
+    effects_on,
     logit_of,
 )
 from autodata.prompts import PromptPack
@@ -46,8 +47,8 @@ TRIES = 4
 class Obeyed:
     """What the rules in a pack do: to the first question, to later ones, and to the quality verifier's findings."""
 
-    first: Effects = NOTHING
-    later: Effects = NOTHING
+    first: tuple[Rule, ...] = ()
+    later: tuple[Rule, ...] = ()
     review: Effects = NOTHING
     challenger: str = ""
     """Versions of the prompts, by which draws are keyed."""
@@ -61,8 +62,8 @@ class Obeyed:
             role: f"{pack[role].system}\n\n{pack[role].user}" for role in ("challenger", "feedback", "quality_verifier")
         }
         return cls(
-            first=effects_on_writing(rulebook, texts["challenger"]),
-            later=effects_on_writing(rulebook, f"{texts['challenger']}\n\n{texts['feedback']}"),
+            first=rules_of_writing(rulebook, texts["challenger"]),
+            later=rules_of_writing(rulebook, f"{texts['challenger']}\n\n{texts['feedback']}"),
             review=effects_on_review(rulebook, texts["quality_verifier"]),
             challenger=pack["challenger"].version,
             feedback=pack["feedback"].version,
@@ -131,9 +132,10 @@ class Twin:
         """Play one document to its end."""
         rounds: list[RoundPlayed] = []
         key, calls, easy, hard = f"{self._seed}/{block}/{document}", 0, 0, 0
+        first, later = (effects_on(self.world, obeyed, document) for obeyed in (rules.first, rules.later))
         for n in range(1, self._max_rounds + 1):
             key = f"{key}/{n}/{rules.challenger}" + (f"/{rules.feedback}" if n > 1 else "")
-            played, paid = self._round(rules, key, easy, hard, rules.later if n > 1 else rules.first)
+            played, paid = self._round(rules, key, easy, hard, later if n > 1 else first)
             rounds.append(played)
             calls += paid
             if played.failure_mode in {None, FailureMode.FINAL_CHECK}:
@@ -182,13 +184,16 @@ class Twin:
         scores: dict[Stage, list[Fraction]] = {Stage.WEAK: [], Stage.STRONG: []}
         streams = {stage: random.Random(f"{key}/{stage}") for stage in made}
         while True:
-            ruling = self._policy.rule(scores[Stage.WEAK], scores[Stage.STRONG], self._planned)
+            ruling = self._ruling(scores[Stage.WEAK], scores[Stage.STRONG])
             if ruling.decision in {Decision.ACCEPT, Decision.REJECT}:
                 return ruling, made[Stage.WEAK], made[Stage.STRONG]
             stage = Stage.STRONG if ruling.decision is Decision.STRONG else ruling.stage
             for _ in range(ruling.more):
                 made[stage].append(self._attempt(item, rubric, self._theta[stage], streams[stage]))
                 scores[stage].append(made[stage][-1].score)
+
+    def _ruling(self, weak: Sequence[Fraction], strong: Sequence[Fraction]) -> Ruling:
+        return self._policy.rule(weak, strong, self._planned)
 
     def _attempt(self, item: Item, rubric: Sequence[Criterion], theta: float, rng: random.Random) -> Marked:
         level = draw_level(self.world, item, theta, rng)

@@ -46,6 +46,12 @@ class Engine(Protocol):
     def open_writing(self) -> None:
         """Open the ledger to be written, made if need be. Raises UserError for one that cannot be used."""
 
+    def hold(self, *, together: bool) -> None:
+        """Hold the ledger for a session: alone, or with others that hold it `together`. Of a file its folder is held.
+
+        Raises UserError where somebody holds it otherwise. It is held until `close_writing`.
+        """
+
     def write(self, saves: Sequence[Rows]) -> Sequence[Exception | None]:
         """Write saves in one transaction, which is durable when this returns.
 

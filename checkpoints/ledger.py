@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any, Self
@@ -156,6 +157,11 @@ class Ledger(Reader):
         self._texts_saved = 0
         self._ids: tuple[int, list[str]] = (-1, [])
         """The ids of the documents, and how many texts had been saved when they were read."""
+
+    async def hold(self, *, together: bool = False) -> None:
+        """Hold the ledger for a session until it is closed, alone or `together` with others. Raises UserError."""
+        hold = partial(self._engine.hold, together=together)
+        await asyncio.get_running_loop().run_in_executor(self._writing, hold)
 
     def write_under(self, lease: int) -> None:
         """Let nothing be written any more once a worker's lease is ended. Only at a server there are leases."""

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from autodata.checkpoints.errors import DiskFailed, RunFailed, UserError
-from autodata.checkpoints.schema import MIGRATIONS, SCHEMA_VERSION, TABLES, upgrade_tables
+from autodata.checkpoints.migrations import MIGRATIONS, upgrade_tables
+from autodata.checkpoints.schema import SCHEMA_VERSION, TABLES
 
 BUSY_SECONDS = 30.0
 """How long a write waits for another program that holds the file."""

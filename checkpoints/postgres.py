@@ -8,7 +8,6 @@ hold a password, is in memory only: no error text, log or row contains it.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -34,12 +33,12 @@ from autodata.checkpoints.saver import ROUND_KEY, Row, last_of_each, unneeded
 from autodata.checkpoints.server import (
     LEASE_LOST,
     LONGEST_PAUSE,
-    RECONNECT_SECONDS,
     REQUIRE_LEASE,
+    connected,
     connection_arguments,
     passes,
+    pauses,
     text_of,
-    unreachable,
 )
 from autodata.checkpoints.whole_writes import WholeWrites
 
@@ -63,8 +62,8 @@ class _Text:
         self.text = text
 
 
-class _Away(RunFailed):
-    """The server cannot be reached just now."""
+class _Away(Exception):
+    """The server cannot be reached just now. Inside this module alone: `_again` raises what it stands for."""
 
 
 class PostgresSaver(AsyncPostgresSaver):
@@ -265,15 +264,14 @@ class PostgresSaver(AsyncPostgresSaver):
 
     async def _again(self, work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
         """Do work that changes nothing when it is done twice, again where the server went away, for a while."""
-        given_up, pause = time.monotonic() + RECONNECT_SECONDS, 0.05
+        waits = pauses()
         while True:
             try:
                 return await work()
-            except _Away:
-                if time.monotonic() > given_up:
-                    raise
+            except _Away as away:
+                if (pause := next(waits, None)) is None:
+                    raise RunFailed(str(away)) from None
             await asyncio.sleep(pause)
-            pause = min(LONGEST_PAUSE, 2 * pause)
 
     @asynccontextmanager
     async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[AsyncCursor[DictRow]]:
@@ -316,7 +314,7 @@ async def open_postgres(dsn: str, variable: str, prefix: str = "") -> AsyncItera
     is no address, the server cannot be reached, or the tables can neither be used nor made.
     """
     arguments = connection_arguments(dsn, variable)
-    async with _connected(arguments, variable) as connection:
+    async with connected(arguments, variable) as connection:
         try:
             await _set_up(connection)
         except psycopg.Error as error:
@@ -342,7 +340,7 @@ async def open_postgres(dsn: str, variable: str, prefix: str = "") -> AsyncItera
 async def describe(dsn: str, variable: str) -> str:
     """Reach the server and say what is there. Nothing is changed. Raises UserError as `open_postgres`."""
     arguments = connection_arguments(dsn, variable)
-    async with _connected(arguments, variable) as connection:
+    async with connected(arguments, variable) as connection:
         found = await connection.execute(
             "SELECT current_setting('server_version') AS version, current_database() AS name,"
             " coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may"
@@ -359,16 +357,6 @@ async def describe(dsn: str, variable: str) -> str:
                 f" {server['name']} grant CREATE on its schema"
             )
     return f"Postgres {server['version'].split()[0]}, database {server['name']}, {tables}"
-
-
-@asynccontextmanager
-async def _connected(arguments: Mapping[str, Any], variable: str) -> AsyncIterator[AsyncConnection[DictRow]]:
-    try:
-        connection = await AsyncConnection.connect(**arguments, row_factory=dict_row)
-    except psycopg.Error as error:
-        raise unreachable(error, arguments, variable) from None
-    async with connection:
-        yield connection
 
 
 async def _ready(connection: AsyncConnection[DictRow]) -> bool:

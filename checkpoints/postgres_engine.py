@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from threading import Lock
@@ -24,15 +25,17 @@ from psycopg_pool import ConnectionPool
 
 from autodata.checkpoints.dialect import creation, read_back, stored, translated
 from autodata.checkpoints.errors import LeaseLost, RunFailed, UserError
+from autodata.checkpoints.holders import TABLE, Holder
 from autodata.checkpoints.places import Shared
 from autodata.checkpoints.schema import SCHEMA_VERSION, TABLES, Rows
 from autodata.checkpoints.server import (
     LEASE_LOST,
     LONGEST_PAUSE,
-    RECONNECT_SECONDS,
     REQUIRE_LEASE,
     connection_arguments,
+    of_the_statement,
     passes,
+    pauses,
     text_of,
     unreachable,
 )
@@ -77,6 +80,7 @@ class PostgresEngine:
         self._writer = uuid4().hex
         self._batch = 0
         self._writers = f'"{place.schema}".writers'
+        self._holder: Holder | None = None
         self.lease: int | None = None
         """The lease that every transaction is written under, None without one: see `checkpoints/workers/leases.py`."""
 
@@ -90,34 +94,37 @@ class PostgresEngine:
     def open_reading(self) -> None:
         """See that the run is there. Raises UserError as `Engine.open_reading`."""
         with self._connected() as connection:
-            if self._version(connection) is None:
+            version = self._version(connection)
+            if version is None:
                 raise UserError(
                     f"{self.place.dsn_env}: its database holds no run {self.place.run}: see that the variable names the"
                     f" database that {self.folder} was made with"
                 )
+            if version != SCHEMA_VERSION:
+                self._prepare(connection)
         self._take_pool()
 
     def open_writing(self) -> None:
         """Make the run's tables where there are none. Raises UserError as `Engine.open_writing`."""
         with self._connected() as connection:
-            try:
-                with connection.transaction():
-                    connection.execute(_TURN, (self.place.schema,))
-                    if self._version(connection) != SCHEMA_VERSION:
-                        self._create(connection)
-            except psycopg.Error as error:
-                raise UserError(
-                    f"{self.place.dsn_env}: the tables of run {self.place.run} cannot be made"
-                    f" ({text_of(error, self._arguments)}): let the database's owner grant CREATE on it"
-                ) from None
+            self._prepare(connection)
         self._take_pool()
+
+    def hold(self, *, together: bool) -> None:
+        """Hold the run for a session, as `Engine.hold`."""
+        holder = Holder(self._again, self.place.schema, self.folder)
+        holder.take(together=together)
+        self._holder = holder
 
     def close_reading(self) -> None:
         """Let go of the pool."""
         self._leave_pool()
 
     def close_writing(self) -> None:
-        """Forget the writer's number, and let go of the pool."""
+        """Forget the writer's number, and let go of the run and of the pool."""
+        if self._holder is not None:
+            with suppress(RunFailed):  # who is silent holds it no more
+                self._holder.release()
         if self._pool is not None and self._batch:
             try:
                 with self._pool.connection(timeout=LONGEST_PAUSE) as connection:
@@ -150,10 +157,24 @@ class PostgresEngine:
             )
         return version
 
+    def _prepare(self, connection: Connection[_Rows]) -> None:
+        """Make what lacks of the run's tables, once, whoever comes first."""
+        try:
+            with connection.transaction():
+                connection.execute(_TURN, (self.place.schema,))
+                if self._version(connection) != SCHEMA_VERSION:
+                    self._create(connection)
+        except psycopg.Error as error:
+            raise UserError(
+                f"{self.place.dsn_env}: the tables of run {self.place.run} cannot be made"
+                f" ({text_of(error, self._arguments)}): let the database's owner grant CREATE on it"
+            ) from None
+
     def _create(self, connection: Connection[_Rows]) -> None:
         for statement in creation(self.place.schema):
             connection.execute(statement.encode())
         connection.execute(_WRITERS.format(self._writers).encode())
+        connection.execute(TABLE.format(f'"{self.place.schema}".holders').encode())
         version = {"key": "schema_version", "value": SCHEMA_VERSION}
         connection.execute(
             translated(insert_statement("meta", tuple(version)), self.place.schema), tuple(version.values())
@@ -194,6 +215,8 @@ class PostgresEngine:
 
     def write(self, saves: Sequence[Rows]) -> Sequence[Exception | None]:
         """Write saves in one transaction. Returns the fault of each, None where it was written."""
+        if self._holder is not None and self._holder.lost:
+            raise RunFailed(self._holder.lost)
         self._batch += 1
         number = self._batch
         try:
@@ -247,24 +270,23 @@ class PostgresEngine:
 
         Raises RunFailed then, and psycopg.Error for what is the work's own fault.
         """
-        given_up, pause = time.monotonic() + RECONNECT_SECONDS, 0.05
+        waits = pauses()
         while True:
             assert self._pool is not None, "a ledger that is read or written is open"
             try:
                 with self._pool.connection(timeout=LONGEST_PAUSE) as connection:
                     return work(connection)
-            except (psycopg.DataError, psycopg.IntegrityError):
-                raise
             except psycopg.Error as error:
+                if of_the_statement(error):
+                    raise
                 if error.sqlstate == LEASE_LOST:
                     raise LeaseLost(text_of(error)) from None
-                if not passes(error) or time.monotonic() > given_up:
+                if not passes(error) or (pause := next(waits, None)) is None:
                     raise RunFailed(
                         f"the ledger in Postgres cannot be used any more ({text_of(error, self._arguments)}): see to"
                         " the server, then type the same command again to go on: nothing paid for is lost"
                     ) from None
             time.sleep(pause)
-            pause = min(LONGEST_PAUSE, 2 * pause)
 
 
 def _configure(connection: Connection[_Rows]) -> None:

@@ -147,6 +147,8 @@ class FailureMode(StrEnum):
     FINAL_CHECK = "final_check"
     REVIEWER = "rejected_by_reviewer"
     """All gates passed, but a person said no."""
+    NOT_CONFIRMED = "not_confirmed"
+    """All gates passed, but fresh attempts did not bear it out."""
 
 
 class Verdict(Record):
@@ -162,6 +164,24 @@ class Verdict(Record):
     strong_mean: Fraction | None = None
     gap: Fraction | None = None
     summary: str = ""
+
+
+class Confirmation(Record):
+    """What fresh attempts at a candidate scored, of which none took part in its selection. Scores are in 0..1."""
+
+    candidate_id: str
+    weak_scores: tuple[Fraction, ...] = Field(min_length=1)
+    strong_scores: tuple[Fraction, ...] = Field(min_length=1)
+    weak_mean: Fraction
+    strong_mean: Fraction
+    gap: Fraction
+    """Strong mean - weak mean, in -1..1."""
+    required: bool = False
+    """Whether the candidate counts only if these scores pass."""
+    passed: bool = True
+    """Whether they do, where they must."""
+    checks: tuple[Check, ...] = ()
+    """Every comparison that was required."""
 
 
 class RubricFigures(Record):
@@ -238,3 +258,6 @@ class Example(Record):
     """How much a trainer can learn from it, as the loop judge sees it, where a domain has one."""
     judgement: dict[str, Any] | None = None
     """What the loop judge found, whole."""
+    # Left out where there is none, so that an example of any other run is written as it was before there were any.
+    confirmed: Confirmation | None = Field(default=None, exclude_if=lambda found: found is None)
+    """What fresh attempts scored, in a run that confirms its examples."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SCHEMA = Path(__file__).with_name("schema.sql")
 """The tables of `TABLES` as SQL, which `make golden` writes: a run is begun without the library that wrote it."""
 
-SCHEMA_VERSION = "6"
+SCHEMA_VERSION = "7"
 """Kept in table `meta` under `schema_version`. A file of a version in `MIGRATIONS` is brought up to it, any other is
 refused."""
 
@@ -38,6 +38,9 @@ class Table:
     foreign: Mapping[str, str] = field(default_factory=dict)
     """Column -> the table whose primary key, a column of the same name, it refers to."""
     indexes: tuple[tuple[str, ...], ...] = ()
+    """What is found by, besides the primary key. Each serves a query or a foreign key."""
+    by_key: bool = False
+    """Whether a file keeps its rows in the order of the primary key and has no `rowid`: small rows under a long key."""
 
     def key(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
         """Return the primary key of a row."""
@@ -53,6 +56,10 @@ def _columns(text: str = "", integer: str = "", real: str = "") -> dict[str, typ
 
 
 _MEANS = "weak_mean strong_mean gap"
+_ADDED_UP = (
+    *("role", "model", "tokens_in", "tokens_out", "tokens_cached", "tokens_reasoning", "cost_usd"),
+    *("charged_in", "charged_out", "charged_usd"),
+)
 
 TABLES: dict[str, Table] = {
     "meta": Table(_columns("key value"), pk=("key",), required=frozenset({"value"})),
@@ -108,6 +115,7 @@ TABLES: dict[str, Table] = {
         required=frozenset({"text", "weight", "met"}),
         defaults={"reason": ""},
         foreign={"attempt_id": "attempts"},
+        by_key=True,
     ),
     "verdicts": Table(
         _columns("round_id stage preset decision failure_mode checks summary", "planned made", _MEANS),
@@ -130,13 +138,8 @@ TABLES: dict[str, Table] = {
         required=frozenset({"role", "model", "response", "created_at"}),
         defaults={"thread_id": "", "params": "{}", "messages_hash": "", "prompt_version": "", "finish_reason": ""}
         | {"n": 0, "node": "", "idx": "0", "try": 0, "epoch": 0, "latency_s": 0},
-        # Two indexes hold all that a summary and a budget add up, so that no reply has to be read for it.
-        indexes=(
-            ("document_id",),
-            ("thread_id",),
-            ("role", "tokens_in", "tokens_out", "tokens_cached", "tokens_reasoning", "cost_usd"),
-            ("role", "model", "charged_in", "charged_out", "charged_usd"),
-        ),
+        # The last holds all that a summary and a budget add up, so that no reply has to be read for it.
+        indexes=(("document_id",), ("thread_id",), _ADDED_UP),
     ),
     # Requests without a reply, which their endpoint may bill all the same: the most each can have taken. `cause` is
     # `timeout`, `unreadable` where what came was no chat completion, or `cancelled` where their work was called off.
@@ -259,7 +262,7 @@ TABLES: dict[str, Table] = {
         required=frozenset({"thread_id", "kind", "name", "started"}),
         defaults={"document_id": "", "role": "", "idx": "", "model": "", "status": "open", "outcome": "", "error": ""}
         | {"n": 0, "try": 0, "epoch": 0, "requests": 0, "replayed": 0},
-        indexes=(("document_id",), ("thread_id",)),
+        indexes=(("thread_id",),),
     ),
 }
 """Every table, those that others refer to first.
@@ -329,14 +332,15 @@ def schema_sql() -> str:
     with closing(sqlite3.connect(":memory:")) as connection:
         db = Database(connection, execute_plugins=False)
         for name in TABLES:
-            _create(db, name)
+            create_table(db, name)
         made = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid").fetchall()
     return "".join(f"{statement};\n" for (statement,) in made)
 
 
-def _create(db: Database, name: str) -> None:
+def create_table(db: Database, name: str) -> None:
+    """Create one table with its indexes. Nothing is committed."""
     table = TABLES[name]
-    created = db.create_table(
+    db.create_table(
         name,
         dict(table.columns),
         pk=table.pk,
@@ -346,82 +350,9 @@ def _create(db: Database, name: str) -> None:
         column_order=list(table.pk),
         strict=True,
     )
+    created_as = db.table(name).schema
+    if table.by_key:  # sqlite-utils makes none such: its statement is run again with what lacks
+        db.execute(f"DROP TABLE [{name}]")
+        db.execute(f"{created_as}, WITHOUT ROWID")
     for columns in table.indexes:
-        created.create_index(columns)
-
-
-_CHARGE = """
-UPDATE calls SET
-    charged_in = coalesce(nullif(tokens_in, 0),
-        (SELECT (chars + 2) / 3 FROM documents WHERE documents.document_id = calls.document_id), 0),
-    charged_out = coalesce(nullif(tokens_out, 0), json_extract(params, '$.max_tokens'), 0),
-    charged_usd = CASE WHEN tokens_in > 0 AND tokens_out > 0 THEN cost_usd END
-WHERE charged_out IS NULL
-"""
-"""What the calls of an older file count for: prompts are not kept, but few are shorter than their document."""
-
-
-def _add_what_lacks(db: Database) -> None:
-    """Add the tables, columns and indexes that a file lacks. Nothing that is there changes."""
-    there = set(db.table_names())
-    for name, table in TABLES.items():
-        if name not in there:
-            _create(db, name)
-            continue
-        known = {column.name for column in db.table(name).columns}
-        for column, kind in table.columns.items():
-            if column not in known:
-                db.execute(f"ALTER TABLE [{name}] ADD COLUMN [{column}] {_declared(table, column, kind)}")
-        indexed = {tuple(index.columns) for index in db.table(name).indexes}
-        for columns in table.indexes:
-            if columns not in indexed:
-                db.table(name).create_index(columns)
-
-
-def _charge_calls(db: Database) -> None:
-    """Add what lacks, and fill in what the calls that are there count for under a budget."""
-    _add_what_lacks(db)
-    db.execute(_CHARGE)
-
-
-def _tell_tokens_apart(db: Database) -> None:
-    """Add what lacks, and drop the index of calls that the one with cached and reasoning tokens stands in for."""
-    _add_what_lacks(db)
-    for index in db.table("calls").indexes:
-        if not index.unique and tuple(index.columns) not in TABLES["calls"].indexes:
-            db.execute(f"DROP INDEX [{index.name}]")
-
-
-MIGRATIONS: Mapping[str, Callable[[Database], None]] = {
-    "1": _add_what_lacks,  # extracts, what a loop judge and a screen found
-    "2": _add_what_lacks,  # people's labels, forks, the optimiser's tables, spans
-    "3": _charge_calls,  # what a call counts for, and requests that timed out
-    "4": _tell_tokens_apart,  # tokens by sort, requests called off, what a document is known by and what replaced it
-    "5": _add_what_lacks,  # batches and lessons of the outer loop, and which of them a round was written under
-}
-"""Version -> what brings a file of it to the next. Every version that ever was stands here, but for today's.
-
-`_add_what_lacks` brings a file to today's tables at once, which is right as long as versions only add columns. The
-first one that renames or drops one writes down what the tables were before it, for the steps that stand before its own.
-"""
-
-
-def upgrade_tables(db: Database) -> None:
-    """Bring a ledger of an older version to this one, step by step, and note the version after each.
-
-    For a file whose version is in `MIGRATIONS`, within the caller's transaction. Raises KeyError for any other.
-    """
-    [(version,)] = db.execute("SELECT value FROM meta WHERE key = 'schema_version'")
-    while version != SCHEMA_VERSION:
-        MIGRATIONS[version](db)
-        version = str(int(version) + 1)
-        db.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", [version])
-
-
-def _declared(table: Table, column: str, kind: type) -> str:
-    """Return the type of a column that is added; one that may not be null has a default, or it could not be added."""
-    sql = {str: "TEXT", int: "INTEGER", float: "REAL"}[kind]
-    if column not in table.defaults:
-        return sql
-    default = table.defaults[column]
-    return f"{sql} NOT NULL DEFAULT " + (str(default) if isinstance(default, int) else f"'{default}'")
+        db.table(name).create_index(columns)

@@ -81,7 +81,7 @@ CREATE TABLE "marks" (
    "weight" INTEGER NOT NULL,
    "met" INTEGER NOT NULL,
    PRIMARY KEY ("attempt_id", "criterion")
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE TABLE "verdicts" (
    "round_id" TEXT NOT NULL REFERENCES "rounds"("round_id"),
    "stage" TEXT NOT NULL,
@@ -128,10 +128,8 @@ CREATE INDEX "idx_calls_document_id"
     ON "calls" ("document_id");
 CREATE INDEX "idx_calls_thread_id"
     ON "calls" ("thread_id");
-CREATE INDEX "idx_calls_role_tokens_in_tokens_out_tokens_cached_tokens_reasoning_cost_usd"
-    ON "calls" ("role", "tokens_in", "tokens_out", "tokens_cached", "tokens_reasoning", "cost_usd");
-CREATE INDEX "idx_calls_role_model_charged_in_charged_out_charged_usd"
-    ON "calls" ("role", "model", "charged_in", "charged_out", "charged_usd");
+CREATE INDEX "idx_calls_role_model_tokens_in_tokens_out_tokens_cached_tokens_reasoning_cost_usd_charged_in_charged_out_charged_usd"
+    ON "calls" ("role", "model", "tokens_in", "tokens_out", "tokens_cached", "tokens_reasoning", "cost_usd", "charged_in", "charged_out", "charged_usd");
 CREATE TABLE "timeouts" (
    "timeout_id" TEXT PRIMARY KEY NOT NULL,
    "call_key" TEXT NOT NULL DEFAULT '',
@@ -325,7 +323,5 @@ CREATE TABLE "spans" (
    "tokens_out" INTEGER,
    "cost_usd" REAL
 ) STRICT;
-CREATE INDEX "idx_spans_document_id"
-    ON "spans" ("document_id");
 CREATE INDEX "idx_spans_thread_id"
     ON "spans" ("thread_id");

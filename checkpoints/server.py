@@ -6,11 +6,15 @@ The address, which may hold a password, is in memory only: no error text, log or
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import psycopg
+from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import DictRow, dict_row
 
 from autodata.checkpoints.errors import UserError
 
@@ -64,7 +68,33 @@ def unreachable(error: Exception, arguments: Mapping[str, Any], variable: str) -
     )
 
 
+@asynccontextmanager
+async def connected(arguments: Mapping[str, Any], variable: str) -> AsyncIterator[AsyncConnection[DictRow]]:
+    """Open one connection. Raises UserError, which names the variable of the address, when there is no server."""
+    try:
+        connection = await AsyncConnection.connect(**arguments, row_factory=dict_row)
+    except psycopg.Error as error:
+        raise unreachable(error, arguments, variable) from None
+    async with connection:
+        yield connection
+
+
+def pauses() -> Iterator[float]:
+    """Yield the seconds to wait before each next try, from the first failure on; none more once it was too long."""
+    given_up, pause = time.monotonic() + RECONNECT_SECONDS, 0.05
+    while time.monotonic() < given_up:
+        yield pause
+        pause = min(LONGEST_PAUSE, 2 * pause)
+
+
 def passes(error: psycopg.Error) -> bool:
     """Whether an error is one that the same statements may not meet again: a lost connection, a restart, a deadlock."""
     lasting = (psycopg.errors.InsufficientPrivilege, psycopg.errors.DiskFull, psycopg.errors.ConfigurationLimitExceeded)
     return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and not isinstance(error, lasting)
+
+
+def of_the_statement(error: psycopg.Error) -> bool:
+    """Whether an error is the statement's or its values' own fault, and no server's, owner's or vanished run's."""
+    lasting = (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName)
+    own = (psycopg.DataError, psycopg.IntegrityError, psycopg.ProgrammingError, psycopg.NotSupportedError)
+    return isinstance(error, own) and not isinstance(error, lasting)

@@ -21,7 +21,8 @@ from autodata.checkpoints.ledger_file import (
     upgrade,
     version_of,
 )
-from autodata.checkpoints.schema import MIGRATIONS, Rows, create_tables
+from autodata.checkpoints.migrations import MIGRATIONS
+from autodata.checkpoints.schema import Rows, create_tables
 from autodata.checkpoints.upserts import upsert
 
 
@@ -92,6 +93,9 @@ class SqliteEngine:
             with self._transaction():
                 if is_new(db, path):  # another process may have begun it meanwhile
                     create_tables(db)
+
+    def hold(self, *, together: bool) -> None:
+        """Do nothing: whoever writes calls holds the folder's lock, and shares it with nobody."""
 
     def write(self, saves: Sequence[Rows]) -> Sequence[Exception | None]:
         """Write saves in one transaction. Returns the fault of each, None where it was written."""

@@ -41,6 +41,9 @@ COMMANDS: Mapping[str, str] = {
     "lessons": (
         "Show the lessons of a run made with --lessons: what each says, where it comes from, whether it is in force."
     ),
+    "calibrate": (
+        "Mark a sample of a run's attempts again, and say how far its judge agrees with itself, others and people."
+    ),
     "analyse": "Say what the accepted examples are like: doubles, coverage, rubrics, learnability, contamination.",
     "optimize": "Search for better prompts: rewrite them from traced failures, keep what wins on held-out documents.",
     "export": "Write the accepted examples of a run to a file or folder, in the order of their documents.",

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from autodata.checkpoints.records import Document
     from autodata.models.config import ModelSettings
     from autodata.models.probe import Finding
-    from autodata.runner.config import CheckpointsConfig, RunConfig
+    from autodata.runner.config import RunConfig
+    from autodata.runner.places import CheckpointsConfig
     from autodata.runner.rehearsal import Rehearsal
 
 

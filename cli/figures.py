@@ -37,6 +37,7 @@ def summary_table(summary: Mapping[str, Any]) -> Table:
         "skipped / errored / pending": " / ".join(f"{summary[k]:,}" for k in ("skipped", "errored", "pending")),
         **({"waiting for a person": f"{summary['waiting']:,}"} if summary["waiting"] else {}),
         "weak / strong / gap (means)": " / ".join(figure(summary[k]) for k in ("weak_mean", "strong_mean", "gap_mean")),
+        **({"confirmed weak / strong / gap": _confirmed(fresh)} if (fresh := summary["confirmed"]) else {}),
         "rounds, per accepted": f"{summary['rounds']:,}, {figure(summary['rounds_per_accepted'])}",
         "calls, per accepted": f"{summary['calls']:,}, {figure(summary['calls_per_accepted'], 1)}",
         "tokens in / out": f"{summary['tokens_in']:,} / {summary['tokens_out']:,}",
@@ -50,6 +51,35 @@ def summary_table(summary: Mapping[str, Any]) -> Table:
     if failures:
         table.add_row("rejected rounds", ", ".join(f"{name} {count}" for name, count in failures.items()))
     return table
+
+
+def confirmed_table(confirmed: Mapping[str, Any]) -> Table:
+    """Return what fresh attempts scored beside what selected, and how much the selecting gap flattered."""
+    count, made, refused = confirmed["candidates"], confirmed["attempts"], confirmed["refused"]
+    what = "1 candidate" if count == 1 else f"{count:,} candidates"
+    table = Table(
+        title=f"Confirmed by {made} + {made} fresh attempts, {what}", title_justify="left", title_style="bold"
+    )
+    for name in ("mean", "selecting", "confirmed", "95 % interval"):
+        table.add_column(name, justify="left" if name == "mean" else "right")
+    for name in ("weak", "strong", "gap"):
+        side = confirmed[name]
+        bounds = _bounds(side["low"], side["high"])
+        table.add_row(name, figure(side["selecting"]), figure(side["confirmed"]), bounds)
+    shrinkage = confirmed["shrinkage"]
+    table.add_row("shrinkage", "", figure(shrinkage["value"]), _bounds(shrinkage["low"], shrinkage["high"]))
+    if refused:
+        table.caption = f"{refused:,} of them refused: their fresh attempts did not pass"
+        table.caption_justify = "left"
+    return table
+
+
+def _bounds(low: float | None, high: float | None) -> str:
+    return "-" if low is None or high is None else f"{low:.2f} to {high:.2f}"
+
+
+def _confirmed(confirmed: Mapping[str, Any]) -> str:
+    return " / ".join(figure(confirmed[name]["confirmed"]) for name in ("weak", "strong", "gap"))
 
 
 def repeated_questions(shared: Sequence[Mapping[str, Any]]) -> str:
@@ -155,6 +185,17 @@ def _number(value: str | None) -> float | None:
         return None
     above, _, below = value.partition("/")
     return int(above) / int(below or 1)
+
+
+def stopping_line(stopping: Mapping[str, Any]) -> str:
+    """Return what adaptive stopping loses, as it is measured on candidates that are walked to the end."""
+    line = (
+        f"Adaptive stopping: {stopping['walked']:,} of {stopping['candidates']:,} candidates walked to the end by lot"
+    )
+    if not stopping["accepted"]:
+        return f"{line}, none accepted yet: what stopping loses is not known"
+    lost = f"{stopping['lost']:,} of {stopping['accepted']:,} accepted would have been lost"
+    return f"{line}; {lost} ({percent(stopping['error'])})"
 
 
 def calls_table(summary: Mapping[str, Any], roles: Sequence[Mapping[str, Any]]) -> Table:

@@ -184,6 +184,8 @@ def execute(
     warnings = [f"--{split}: {line}" for split, inputs in read.items() for line in inputs.lines(found[split][1], out)]
     for warning in cautions(config.chosen_domain, config.roles()):
         warnings.insert(0, f"warning: {warning}")
+    if config.confirm.attempts or config.checks.paid:
+        warnings.append("a search compares packs by what selects: it confirms and audits no example")
     if not has_ledger(out):
         if not splits:
             raise UserError(f"{out} holds no search yet: give --train PATH and --validate PATH")

@@ -20,9 +20,10 @@ from autodata.checkpoints.queries.usage import usage_by_role, usage_of_all
 from autodata.cli.figures import calls_table, may_be_billed
 from autodata.jobs.run_ledger import ledger_of
 from autodata.nodes.optimizer.blame import Version, blame
+from autodata.nodes.optimizer.settings import as_before
 from autodata.prompts import PromptPack
 from autodata.runner.config import read_resolved, stored_config
-from autodata.runner.optimization.archive import LedgerArchive, member_figures
+from autodata.runner.optimization.archive import LedgerArchive
 from autodata.runner.optimization.session import OptimizeRunConfig, held_out_results
 
 SHOWN = 12
@@ -58,7 +59,7 @@ class SearchReport:
         """Read an open search."""
         rows = await iterations(ledger)
         members = await archive.members()
-        winner = await archive.winner(confirmed=bool(config.optimize.confirm))
+        winner = await archive.winner(config.optimize)
         member = await archive.member(winner)
         summary = {
             "iterations": config.optimize.iterations,
@@ -66,8 +67,11 @@ class SearchReport:
             "iterations_ended": sum(row["outcome"] != "open" for row in rows),
             "outcomes": dict(sorted(Counter(row["outcome"] for row in rows).items())),
             "population": len(members),
-            "baseline": member_figures(members[0]),
-            "winner": {**member_figures(member), "confirmed": bool(config.optimize.confirm) and member.iteration > 0},
+            "baseline": await archive.figures(members[0].pack, config.optimize),
+            "winner": {
+                **await archive.figures(winner, config.optimize),
+                "confirmed": bool(config.optimize.confirm) and member.iteration > 0,
+            },
             "refused_edits": sum(
                 len(json.loads(row["edits"]).get("refusals", ())) for row in rows if row["edits"] != "[]"
             ),
@@ -90,7 +94,10 @@ def search_config(folder: Path) -> OptimizeRunConfig:
         raise UserError(f"{folder}: no such search: name the folder that 'autodata optimize --out' made")
     if read_resolved(path).get("kind") != OptimizeRunConfig.kind:
         raise UserError(f"{folder} holds no search: name the folder that 'autodata optimize --out' made")
-    return OptimizeRunConfig.of(stored_config(path, kind=OptimizeRunConfig.kind))
+    config = OptimizeRunConfig.of(stored_config(path, kind=OptimizeRunConfig.kind))
+    if "estimator" in config.optimize.model_fields_set:
+        return config
+    return config.model_copy(update={"optimize": as_before(config.optimize)})
 
 
 def _refusals(row: Mapping[str, Any]) -> int:
@@ -103,10 +110,10 @@ async def blamed(folder: Path, role: str = "") -> list[str]:
     config = search_config(folder)
     async with ledger_of(folder, search=True) as ledger:
         archive = await LedgerArchive.of(ledger, str(folder))
-        winner = await archive.winner(confirmed=bool(config.optimize.confirm))
+        winner = await archive.winner(config.optimize)
         versions = []
         for row in await archive.lineage(winner):
-            score = member_figures(await archive.member(row["pack"]))["score"]
+            score = (await archive.figures(row["pack"], config.optimize))["score"]
             versions.append(Version(row["iteration"], score, await archive.pack(row["pack"])))
     found = blame(versions)
     if role and role not in found:

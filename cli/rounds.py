@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autodata.checkpoints.records import FailureMode
+from autodata.checkpoints.writes.rounds import CONFIRMING
 from autodata.cli.figures import figure
 from autodata.jobs.printable import printable
 
@@ -86,10 +87,13 @@ class _Page:
             self._quality(row["quality"])
         for attempt in row["attempts"]:
             self._attempt(attempt, numbered=bool(rubric))
-        if row["verdicts"]:
-            self._verdict(row["verdicts"][-1])
+        confirming = [verdict for verdict in row["verdicts"] if verdict["stage"] == CONFIRMING]
+        if selecting := [verdict for verdict in row["verdicts"] if verdict["stage"] != CONFIRMING]:
+            self._verdict(selecting[-1])
         if row["judgement"]:
             self._judgement(row["judgement"], accepted=row["outcome"] == "accepted")
+        for verdict in confirming:
+            self._verdict(verdict, f"Confirmed by {verdict['planned']} + {verdict['planned']} fresh attempts")
         if mode in _NOT_BY_SCORES or (mode == FailureMode.POST_FILTER and not row["judgement"]):
             self._text("Final check failed" if mode == FailureMode.FINAL_CHECK else "Why", row["reason"])
         for label in row["labels"]:
@@ -101,7 +105,7 @@ class _Page:
         quotes = quality.get("quotes_not_in_source") or []
         facts, texts = [], []
         for name, value in quality.items():
-            if name in {"passed", "candidate_id", "quotes_not_in_source"}:
+            if name in {"passed", "candidate_id", "quotes_not_in_source", "leakage", "audit"}:
                 continue
             words = name.replace("_", " ")
             if isinstance(value, bool):
@@ -116,6 +120,13 @@ class _Page:
         if quotes:
             lines = (f"{quote['where']}: {quote['quote']!r}" for quote in quotes)
             self._block("Quoted, but not in the document", Text(printable("\n".join(lines))))
+        if leakage := quality.get("leakage"):
+            lines = (f"{leak['check']}, {leak['where']}: {leak['evidence']!r}" for leak in leakage)
+            self._block("Told beforehand", Text(printable("\n".join(lines))))
+        if audit := quality.get("audit"):
+            tried = {**(audit.get("canaries") or {}), "the context alone": audit.get("closed_context")}
+            said = "; ".join(f"{name} scores {score}" for name, score in tried.items() if score is not None)
+            self._block(Text.assemble("Audit ", _yes_no(audit["passed"], "passed", "failed")), Text(printable(said)))
 
     def _attempt(self, attempt: Mapping[str, Any], *, numbered: bool) -> None:
         head = Text(f"{attempt['stage'].capitalize()} attempt {attempt['idx'] + 1}", style="bold")
@@ -137,7 +148,7 @@ class _Page:
         if grid.row_count:
             self._out.print(Padding(grid, (0, 0, 0, 4)))
 
-    def _verdict(self, verdict: Mapping[str, Any]) -> None:
+    def _verdict(self, verdict: Mapping[str, Any], title: str = "Verdict") -> None:
         decided = {
             "accept": "accepted",
             "reject": "rejected",
@@ -151,7 +162,7 @@ class _Page:
             needed = f"needed {check['bound']}" if check["bound"] else ""
             grid.add_row(_met(check["passed"]), f"{check['name']} {check['value']}", needed)
         means = [f"{name} {figure(verdict[key])}" for name, key in _MEANS if verdict[key] is not None]
-        head = Text(f"Verdict ({verdict['preset']}): {decided}{f', {mode}' if mode else ''}", style="bold")
+        head = Text(f"{title} ({verdict['preset']}): {decided}{f', {mode}' if mode else ''}", style="bold")
         head.append(f"  means: {', '.join(means)}" if means else "", style="dim not bold")
         self._block(head, grid)
 

@@ -89,6 +89,12 @@ def run(
     review: Annotated[
         str | None, typer.Option(help="Candidates that wait for a person: accepted, borderline, all.")
     ] = None,
+    confirm: Annotated[
+        int | None, typer.Option(help="Fresh attempts of each solver at every accepted example: scores free of luck.")
+    ] = None,
+    require_confirmed: Annotated[
+        bool, typer.Option("--require-confirmed", help="With --confirm: the fresh attempts alone must pass, too.")
+    ] = False,
     lessons: Annotated[
         bool, typer.Option("--lessons", help="Learn from batch to batch: 'autodata lessons RUN' shows what.")
     ] = False,
@@ -130,6 +136,8 @@ def run(
         "prompts": str(prompts_folder(prompts)) if prompts else None,
         "max_rounds": max_rounds,
         "review": review,
+        "confirm.attempts": confirm,
+        "confirm.require": require_confirmed or None,
         "lessons.enabled": lessons or None,
         "concurrency": concurrency,
         "limit": limit,
@@ -153,6 +161,8 @@ def run(
             raise UserError("--weak-from: a server has models of its own: choose one with --profile, or leave --server")
         if lessons:
             raise UserError("--lessons: the outer loop runs here, not at a server: leave it out, or --server")
+        if confirm or require_confirmed:
+            raise UserError("--confirm: fresh attempts are made here, not at a server: leave it out, or --server")
         from autodata.cli.server_engine import run_on_server
 
         session, notes = run_on_server(server, graph, profile or [], server_key_env, config, flags, paths, out)

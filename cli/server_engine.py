@@ -77,6 +77,12 @@ def context_of(settings: RunConfig, profiles: list[str]) -> dict[str, Any]:
 
     The models are the server's own. Raises UserError for a bound that a server does not take from a caller.
     """
+    if settings.checks.paid:
+        raise UserError("checks: an audit is made here, not at a server: set canaries and closed_context off")
+    if settings.confirm.attempts:
+        raise UserError(
+            "confirm.attempts: fresh attempts are made here, not at a server: set it to 0, or leave --server"
+        )
     context: dict[str, Any] = {}
     for item in profiles:
         role, sign, name = item.partition("=")

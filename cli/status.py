@@ -8,13 +8,21 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.queries.usage import usage_by_role
-from autodata.cli.figures import calls_table, cause_line, figure, may_be_billed, repeated_questions
+from autodata.cli.figures import (
+    calls_table,
+    cause_line,
+    confirmed_table,
+    figure,
+    may_be_billed,
+    repeated_questions,
+    stopping_line,
+)
 from autodata.cli.signals import signal_rows
 from autodata.cli.terminal import AsJson, RunArgument, console, print_json
 from autodata.corpus.summary import summarise
@@ -74,7 +82,7 @@ def _show(
     out.print()
     out.print(calls_table(summary, roles))
     out.print()
-    out.print(_scores(summary))
+    out.print(Group(*_scores(summary)))
     if any(summary["failure_modes"].values()):
         out.print()
         out.print(_failures(summary["failure_modes"]))
@@ -85,8 +93,7 @@ def _show(
     if rows := {label: text for label, text in signal_rows(summary).items() if text}:
         out.print()
         out.print(_signals(rows))
-    if repeated := summary["shared_questions"]:
-        out.print("\n" + repeated_questions(repeated), soft_wrap=True)
+    _show_examples(out, summary)
     if any(summary["labels"].values()):
         counted = ", ".join(f"{decision} {count:,}" for decision, count in summary["labels"].items())
         out.print(f"\nReviewed by people: {counted}", highlight=False)
@@ -108,6 +115,14 @@ def _show(
             out.print(f"and {left:,} more, for other causes: autodata show {run} --errored", soft_wrap=True)
 
 
+def _show_examples(out: Console, summary: Mapping[str, Any]) -> None:
+    """Print what accepted examples share, and what adaptive stopping loses of them."""
+    if repeated := summary["shared_questions"]:
+        out.print("\n" + repeated_questions(repeated), soft_wrap=True)
+    if stopping := summary["stopping"]:
+        out.print("\n" + stopping_line(stopping), highlight=False, soft_wrap=True)
+
+
 def _show_adjustments(out: Console, endpoints: Mapping[str, Any]) -> None:
     """Print what was found out about endpoints, a line each."""
     adjusted = [f"{name}: {line}" for name, known in endpoints.items() for line in adjustments_of(known)]
@@ -117,7 +132,7 @@ def _show_adjustments(out: Console, endpoints: Mapping[str, Any]) -> None:
         out.print(Text(printable(f"  {line}")), soft_wrap=True)
 
 
-def _scores(summary: Mapping[str, Any]) -> Table:
+def _scores(summary: Mapping[str, Any]) -> list[Table]:
     table = Table(title="Accepted examples, means", title_justify="left", title_style="bold")
     names = {
         "weak": figure(summary["weak_mean"]),
@@ -133,7 +148,12 @@ def _scores(summary: Mapping[str, Any]) -> Table:
     if summary["accepted"] and None in (summary["weak_mean"], summary["strong_mean"]):
         table.caption = "- no mean: attempts stopped once the verdict was settled"
         table.caption_justify = "left"
-    return table
+    if audited := summary["audited"]:
+        counts = f"{audited['candidates']:,} candidates audited, {audited['refused']:,} refused"
+        tried = f"{audited['canaries']:,} canaries and {audited['closed_contexts']:,} closed contexts tried"
+        table.caption = "\n".join(filter(None, (str(table.caption or ""), f"{counts}: {tried}")))
+        table.caption_justify = "left"
+    return [table, *([confirmed_table(summary["confirmed"])] if summary["confirmed"] else [])]
 
 
 def _failures(modes: Mapping[str, int]) -> Table:

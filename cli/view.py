@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import webbrowser
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,6 +15,7 @@ from typing import Annotated
 import typer
 
 from autodata.checkpoints.errors import AutodataError, UserError
+from autodata.checkpoints.places import LEDGER, POINTER
 from autodata.checkpoints.vectors import NAME as VECTORS
 from autodata.cli.report import RunsArgument, Size, make_report
 from autodata.corpus.reporting.page import POLICY
@@ -68,8 +70,10 @@ class Pages:
 
     def _stamp(self) -> Stamp:
         found = []
+        if any((run / POINTER).exists() for run in self._runs):  # no file shows what changes at a server
+            found.append((time.monotonic_ns(), 0))
         for run in self._runs:
-            for name in ("run.db", "run.db-wal", VECTORS):
+            for name in (LEDGER, f"{LEDGER}-wal", VECTORS):
                 try:
                     state = (run / name).stat()
                     found.append((state.st_mtime_ns, state.st_size))

@@ -9,11 +9,14 @@ from typing import Any
 from autodata.checkpoints.errors import cause_of
 from autodata.checkpoints.ledger import Reader
 from autodata.checkpoints.queries.chosen import Chosen, read_chosen, read_target
+from autodata.checkpoints.queries.confirmed import audited_rounds, confirmed_rounds
 from autodata.checkpoints.queries.documents import documents
 from autodata.checkpoints.queries.figures import numbers
 from autodata.checkpoints.queries.meta import adjustments
+from autodata.checkpoints.queries.stopping import losses_of_stopping
 from autodata.checkpoints.records import DocumentStatus, FailureMode
 from autodata.checkpoints.usage import Usage
+from autodata.corpus.confirmed import confirmed_figures
 from autodata.corpus.signals import signals
 
 MEANINGS: Mapping[tuple[str, ...], str] = {
@@ -61,9 +64,25 @@ MEANINGS: Mapping[tuple[str, ...], str] = {
         "Mean over accepted examples, not over all candidates, of the example's own mean score (0..1) and gap (-1..1)."
         " Where a domain stops attempts early there are none; null when no example has one."
     ),
+    ("confirmed",): (
+        "What fresh attempts scored, in a run that confirms: null in any other. Over all `candidates` that were"
+        " confirmed, the `refused` ones too: for `weak`, `strong` and `gap` the `selecting` mean, the `confirmed` one"
+        " and the bounds of its 95 % interval; `attempts` are the fresh ones of each solver, `shrinkage` is the"
+        " selecting gap less the confirmed one."
+    ),
+    ("audited",): (
+        "Candidates that were audited once they had passed the gates, those `refused` for it, and what was tried:"
+        " `canaries`, each a call of the judge or more, and `closed_contexts`, each a call of the weak solver and of"
+        " the judge. null where none was."
+    ),
     ("rounds_per_accepted",): "Mean number of rounds of the accepted documents; null when there are none.",
     ("calls_per_accepted",): (
         "All calls, those of failed documents too, per accepted document; null when there are none."
+    ),
+    ("stopping",): (
+        "With `curtail` adaptive: `candidates` that were decided, those of them that were `walked` to the end by lot,"
+        " those of these that were `accepted`, and `lost`, which would have been stopped; `error` is lost of accepted"
+        " (0..1), null while there are none. null without adaptive stopping."
     ),
     ("awaiting_review",): "Candidates that a person has been asked about and has not answered yet.",
     ("shared_questions",): (
@@ -137,14 +156,24 @@ async def summarise(ledger: Reader) -> dict[str, Any]:
         "weak_mean": found["weak_mean"],
         "strong_mean": found["strong_mean"],
         "gap_mean": found["gap_mean"],
+        "confirmed": confirmed_figures(await confirmed_rounds(ledger)),
+        "audited": audited if (audited := await audited_rounds(ledger))["candidates"] else None,
         "rounds_per_accepted": found["rounds_per_accepted"],
         "calls_per_accepted": used.calls / accepted if accepted else None,
+        "stopping": await _stopping(ledger),
         "awaiting_review": found["awaiting_review"],
         "shared_questions": json.loads(found["shared_questions"]),
         "labels": {decision: labels.get(decision, 0) for decision in ("approve", "edit", "reject")},
         **await signals(ledger),
         "endpoints": await adjustments(ledger),
     }
+
+
+async def _stopping(ledger: Reader) -> dict[str, Any] | None:
+    found = await losses_of_stopping(ledger)
+    if not found["candidates"]:
+        return None
+    return {**found, "error": found["lost"] / found["accepted"] if found["accepted"] else None}
 
 
 def causes(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -53,6 +53,7 @@ FAILURE_MODES: Mapping[FailureMode, str] = {
     FailureMode.POST_FILTER: "The question breaks a fixed rule: too long, a forbidden phrase, or an old year.",
     FailureMode.SENT_BACK: "The loop judge asked for another round; its suggestion reached the writer word for word.",
     FailureMode.REVIEWER: "All gates passed, but a person rejected the candidate; the reason reached the challenger.",
+    FailureMode.NOT_CONFIRMED: "All gates passed, but fresh attempts did not bear it out, where they must.",
     FailureMode.FINAL_CHECK: "All gates passed, but not the last quality check; the document ends with this round.",
 }
 """What each failure mode of a round means, in one line."""

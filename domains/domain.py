@@ -77,6 +77,12 @@ class Domain(Settings):
         placed._folder = folder.absolute()
         return placed
 
+    def curtailed(self, curtail: bool) -> Domain:
+        """Return this domain with attempts that stop once the verdict is settled, or without."""
+        changed = self.model_copy(update={"curtail": curtail})
+        changed._folder = self._folder
+        return changed
+
     @property
     def roles(self) -> tuple[str, ...]:
         """The roles this domain calls a model for, in the order of the graph."""

@@ -1,7 +1,8 @@
 """The meta-optimiser as a second state graph: it rewrites the prompts from traced failures (paper, section 6).
 
 START -> select_parent -> evaluate_parent -> analyse -> edit -> check -> validate -> decide -> record -> select_parent,
-until no iteration is left. Iterations made at once are workers: each is a thread of its own.
+until no iteration is left. An iteration that merges goes from evaluate_parent to merge, one that edits from an earlier
+analysis to edit. Iterations made at once are workers: each is a thread of its own.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from langgraph.graph import END, START, StateGraph
 
 from autodata.graphs.frame import Frame
-from autodata.nodes.optimizer.propose import analyse, check, edit
+from autodata.nodes.optimizer.propose import analyse, check, edit, merge
 from autodata.nodes.optimizer.select import evaluate_parent, select_parent
 from autodata.nodes.optimizer.state import OptContext, OptState
 from autodata.nodes.optimizer.state_check import checked
@@ -19,6 +20,15 @@ from autodata.nodes.optimizer.validate import decide, record, validate
 def after_select(state: OptState) -> str:
     """Go on with the iteration that was begun, or end the worker."""
     return END if state.get("over") else "evaluate_parent"
+
+
+def after_evaluate(state: OptState) -> str:
+    """Merge, edit from an earlier analysis, or analyse; nothing, where no mutant could be accepted."""
+    if state.get("outcome"):
+        return "record"
+    if state.get("partner"):
+        return "merge"
+    return "edit" if state.get("source") else "analyse"
 
 
 def after_analyse(state: OptState) -> str:
@@ -46,6 +56,7 @@ def build_optimizer(*, frame: Frame | None = None) -> StateGraph[OptState, OptCo
     frame.add_node("select_parent", checked(select_parent))
     frame.add_node("evaluate_parent", checked(evaluate_parent))
     frame.add_node("analyse", checked(analyse))
+    frame.add_node("merge", checked(merge))
     frame.add_node("edit", checked(edit))
     frame.add_node("check", checked(check))
     frame.add_node("validate", checked(validate))
@@ -53,7 +64,8 @@ def build_optimizer(*, frame: Frame | None = None) -> StateGraph[OptState, OptCo
     frame.add_node("record", checked(record))
     frame.add_edge(START, "select_parent")
     frame.add_conditional_edges("select_parent", after_select, ["evaluate_parent", END])
-    frame.add_edge("evaluate_parent", "analyse")
+    frame.add_conditional_edges("evaluate_parent", after_evaluate, ["analyse", "edit", "merge", "record"])
+    frame.add_conditional_edges("merge", after_edit, ["check", "record"])
     frame.add_conditional_edges("analyse", after_analyse, ["edit", "record"])
     frame.add_conditional_edges("edit", after_edit, ["check", "record"])
     frame.add_conditional_edges("check", after_check, ["validate", "record"])

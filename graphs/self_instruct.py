@@ -16,7 +16,9 @@ from autodata.checkpoints.records import Decision, Stage
 from autodata.domains.domain import CS, Domain
 from autodata.graphs.frame import Frame
 from autodata.nodes.accept import accept
+from autodata.nodes.audit import audit as audit_node
 from autodata.nodes.challenger import challenger
+from autodata.nodes.confirm import confirm as confirm_node
 from autodata.nodes.context import Context
 from autodata.nodes.extractor import extractor
 from autodata.nodes.feedback import feedback
@@ -77,6 +79,16 @@ def after_judge(state: State) -> str:
     return "feedback" if state.get("rejection") else "accept"
 
 
+def after_audit(state: State) -> str:
+    """Go on with what is to be trusted."""
+    return "feedback" if state.get("rejection") else "go_on"
+
+
+def after_confirm(state: State) -> str:
+    """Accept what fresh attempts bore out, or where they were only to be measured."""
+    return "feedback" if state.get("rejection") else "accept"
+
+
 def after_feedback(state: State) -> str:
     """Ask for an entirely new question, or end after the last round."""
     return END if state.get("status") else "challenger"
@@ -92,13 +104,17 @@ def after_review(state: State) -> str:
 
 
 def build_self_instruct(
-    domain: Domain = CS, *, review: bool = False, frame: Frame | None = None
+    domain: Domain = CS, *, review: bool = False, confirm: bool = False, audit: bool = False, frame: Frame | None = None
 ) -> StateGraph[State, Context, State, Output]:
     """Return a domain's uncompiled graph: only the nodes that the domain has are drawn.
 
     With `review`, every candidate with a verdict passes the node `human_review`; which of them a person is asked about
     is the services' to say (`Services.review`), so a graph that is served can have the node and pass through it. Such a
     graph needs a checkpointer: it stops with an interrupt, and goes on with `Command(resume=...)`.
+
+    With `confirm`, what is to be accepted passes the node `confirm`, where fresh attempts are made, as many as the
+    services say (`Services.confirm`); with `audit`, it passes the node `audit` before, where canaries and the closed
+    context are tried (`Services.checks`).
 
     The edge from the verifier back to the weak solver is there for every domain: a domain that stops attempts early
     makes them in batches, and in any domain a person who edits the candidate before the verifier makes all missing.
@@ -110,6 +126,14 @@ def build_self_instruct(
     opening(domain, frame)
     after: dict[Hashable, str] = {name: name for name in ("weak_solver", "strong_solver")}
     ends: dict[Hashable, str] = {"accept": "accept", "feedback": "feedback"}
+    if confirm:
+        frame.add_node("confirm", checked(confirm_node))
+        frame.add_conditional_edges("confirm", after_confirm, ["accept", "feedback"])
+        ends["accept"] = "confirm"
+    if audit:
+        frame.add_node("audit", checked(audit_node))
+        frame.add_conditional_edges("audit", after_audit, {"go_on": ends["accept"], "feedback": "feedback"})
+        ends["accept"] = "audit"
     if review:
         frame.add_node("human_review", checked(human_review))
         anew = "quality_verifier" if domain.quality_check else "weak_solver"

@@ -31,6 +31,8 @@ class Options(TypedDict, total=False):
     """Seed of everything random."""
     max_rounds: int
     """Rounds after which a document is rejected."""
+    confirm: int
+    """Fresh attempts of each solver at every accepted example, `confirm.attempts`."""
     lessons: bool
     """Whether the run learns from batch to batch, `lessons.enabled`."""
     concurrency: int
@@ -55,6 +57,7 @@ class Options(TypedDict, total=False):
 
 KEYS: Mapping[str, str] = {
     "preset": "acceptance",
+    "confirm": "confirm.attempts",
     "lessons": "lessons.enabled",
     **{name: name for name in ("seed", "max_rounds", "concurrency", "limit")},
     **{name: f"documents.{name}" for name in ("text_field", "title_field", "id_field")},

@@ -27,6 +27,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import NormalDist, median
 
+from autodata.corpus.intervals import students_t
+
 CONFIDENCE = 0.9
 """The share of runs whose figure is to lie within the interval."""
 DRAWS = 1000
@@ -262,18 +264,6 @@ def _tail(measured: int) -> float | None:
         return None
     expanded = students_t(1 - (1 - CONFIDENCE) / 2, measured - 1) * math.sqrt(measured / (measured - 1))
     return NormalDist().cdf(-expanded)
-
-
-def students_t(share: float, degrees: int) -> float:
-    """Return the quantile of Student's t, by the expansion of Abramowitz and Stegun, 26.7.5 (within 0.04 from 2 on)."""
-    z = NormalDist().inv_cdf(share)
-    terms = (
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-    )
-    found: float = z + sum(term / degrees**k for k, term in enumerate(terms, 1))
-    return found
 
 
 def _range(values: list[float], tail: float | None) -> Range:

@@ -13,10 +13,12 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from autodata.domains.acceptance.checks import ChecksConfig
 from autodata.domains.domain import DOMAINS, Domain
 from autodata.jobs.forecast import Measured, RoleUse
 from autodata.jobs.measured import lengthened
 from autodata.models.config import ModelSettings
+from autodata.models.judges import LARGER, JudgesConfig
 from autodata.prompts.roles import READERS_OF_SOURCE, SOLVERS
 from autodata.runner.config import BaselineConfig, RunConfig
 
@@ -25,6 +27,10 @@ REPLY_SHARE = 0.25
 _ONCE = frozenset({"extractor"})  # roles that a document is read by once, however many rounds follow
 TOKENS_PER_SECOND = 50.0
 """How fast a model is taken to write where nothing was measured."""
+CANARIES = 7
+"""Answers worth nothing that an audit marks."""
+LARGER_SHARE = 0.5
+"""The share of attempts that a larger judge is taken to be asked about."""
 SECONDS_PER_CALL = 1.0
 """How long a call is taken to last before the first token of its reply."""
 
@@ -42,13 +48,48 @@ def known_documents(config: RunConfig, chars: float) -> tuple[list[Measured], st
     readers = readers_of(domain)
     found = []
     for accepted, rounds, calls in rows:
+        fresh = _fresh(calls, config.confirm.attempts) if accepted else {}
+        audited = _audited(config.checks) if accepted else {}
         uses = {
-            role: _use(role, count * (1 if role in _ONCE else stretch), tokens, chars if role in readers else 0)
+            role: _use(
+                role,
+                count * (1 if role in _ONCE else stretch) + fresh.get(role, 0) + audited.get(role, 0),
+                tokens,
+                chars if role in readers else 0,
+            )
             for role, count in calls.items()
         }
+        uses |= _further(uses["verifier"], config.judges) if "verifier" in uses else {}
         seconds = 0.0 if simulated else _seconds(uses, domain, roles)
         found.append(_bounded(Measured(bool(accepted), rounds * stretch, seconds, uses), config.max_rounds))
     return found, _origin(name, domain, table, simulated=simulated, paper=paper)
+
+
+def _fresh(calls: Mapping[str, float], attempts: int) -> dict[str, float]:
+    """Return the calls that so many fresh attempts of each solver at one example take, by role.
+
+    Code marks the same share of them as of the selecting ones. Where fresh attempts must pass, candidates that they
+    refuse are not known beforehand: their attempts are not counted.
+    """
+    selecting = sum(calls.get(role, 0) for role in SOLVERS)
+    marks = calls.get("verifier", 0) / selecting if selecting else 1.0
+    return {**dict.fromkeys(SOLVERS, attempts), "verifier": 2 * attempts * marks} if attempts else {}
+
+
+def _audited(checks: ChecksConfig) -> dict[str, float]:
+    """Return the calls that the audit of one candidate takes, by role."""
+    tried = {"off": 0.0, "sample": checks.canary_share, "always": 1.0}[checks.canaries]
+    closed = 1.0 if checks.closed_context else 0.0
+    return {"weak_solver": closed, "verifier": CANARIES * tried + closed}
+
+
+def _further(verifier: RoleUse, judges: JudgesConfig) -> dict[str, RoleUse]:
+    """Return what further judges take, and the verifier when it is asked often.
+
+    The larger one is taken to be asked about a share of the attempts: how often the others differ is not known.
+    """
+    found = {"verifier": verifier * judges.asked, **dict.fromkeys(judges.panel_roles, verifier)}
+    return {**found, LARGER: verifier * LARGER_SHARE} if judges.larger else found
 
 
 def readers_of(domain: Domain) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from autodata.nodes.events import (
     AcceptedEvent,
     AttemptEvent,
     CandidateEvent,
+    ConfirmingEvent,
     DraftsEvent,
     ExtractEvent,
     FeedbackEvent,
@@ -64,6 +65,9 @@ _WORDS = {
     "mark": "marking",
     "verdict": "judged",
     "judgement": "pattern judged",
+    "audit": "audited",
+    "confirming": "confirming",
+    "confirmed": "confirmed",
     "feedback": "new question",
     "review": "waiting for a person",
     "reviewed": "answered",
@@ -288,6 +292,8 @@ def _place_of_solvers(event: GraphEvent) -> str:
             return "strong"
         case ReviewEvent():
             return "review"
+        case ConfirmingEvent():
+            return "confirm"
     return ""
 
 

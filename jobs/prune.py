@@ -36,6 +36,7 @@ async def prune_run(run: Path) -> Pruned:
 
     Of a rejected document the last checkpoint stays: more rounds go on behind it. Documents that are open, wait for a
     person or errored keep theirs. Nothing of the ledger goes: examples, calls and their replies, all figures.
+    What a Postgres server holds is given back by the server itself.
     Raises UserError for a folder that is none or in use, RunFailed for a disk without room.
     """
     async with ledger_of(run):

@@ -27,7 +27,7 @@ from autodata.corpus.summary import summarise
 from autodata.jobs.session import Session, accepted_examples
 from autodata.jobs.standing import Standing
 from autodata.jobs.watch import Worker, standing_of
-from autodata.runner.config import DSN_ENV
+from autodata.runner.places import DSN_ENV
 
 if TYPE_CHECKING:
     from autodata.checkpoints.ledger import Ledger
@@ -118,7 +118,7 @@ class QueueRun:
         with self.progress:
             self.progress.say(f"{destinations(config.roles().values(), config.tracing)}, from the workers' machines")
             async with (
-                open_ledger(self.out, config=config.ledger) as ledger,
+                open_ledger(self.out, config=config.ledger, together=True) as ledger,
                 open_database(address_in(config.ledger.dsn_env), config.ledger.dsn_env) as database,
             ):
                 state = await self._begin(ledger, database)

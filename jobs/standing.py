@@ -17,13 +17,14 @@ STAGES = (
     "weak",
     "strong",
     "review",
+    "confirm",
     "accepted",
     "rejected",
     "skipped",
     "errored",
 )
 """Where a document can be, in the order in which it goes: to be taken up; a question is written; the question is
-checked; weak attempts and their marks; strong ones; a person is asked; and how it ended."""
+checked; weak attempts and their marks; strong ones; a person is asked; fresh ones of both; and how it ended."""
 ENDED = ("accepted", "rejected", "skipped", "errored")
 
 

@@ -95,8 +95,10 @@ def _stage(row: dict[str, Any]) -> str:
     if row["outcome"] not in {None, "open"}:
         return "challenge"  # its latest round is closed, and another one begins
     role, node, index = (row["latest"] or "  ").split(" ", 2)
-    if node == "accept":  # the last check before an example counts
+    if node == "confirm":
+        return "confirm"
+    if node in {"audit", "accept"}:  # the last check before an example counts
         return "strong"
-    if role == "verifier":
+    if "verifier" in {role, node}:
         return "strong" if index.startswith("strong") else "weak"
     return ROLE[role].answered if role in ROLE else "challenge"

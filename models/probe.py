@@ -20,6 +20,7 @@ from autodata.models.config import ModelSettings, RetryConfig, variables_in
 from autodata.models.factory import Serving, connect
 from autodata.models.faults import Fault as Refusal
 from autodata.models.faults import classify
+from autodata.models.judges import PREFIX
 from autodata.models.local.weights import KNOWN_MODELS, default_cache, known_hash
 from autodata.models.markers import Flag, Integer
 from autodata.models.reply import Messages
@@ -217,7 +218,10 @@ class _Trial:
 
     async def structured_call(self) -> None:
         """Ask for one structured reply, if any role that answered needs them."""
-        found, roles = self.found, tuple(role for role in self._answered if role in STRUCTURED_ROLES)
+        found, roles = (
+            self.found,
+            tuple(role for role in self._answered if role in STRUCTURED_ROLES or role.startswith(PREFIX)),
+        )
         if not roles:
             return
         model = self.models[roles[0]]

@@ -10,8 +10,9 @@ from langgraph.runtime import Runtime
 from autodata.checkpoints.errors import BadState
 from autodata.checkpoints.ids import digest
 from autodata.checkpoints.numbers import tied_to_numbers
-from autodata.checkpoints.records import Decision, DocumentStatus, Example, FailureMode, Stage, Verdict
+from autodata.checkpoints.records import Confirmation, Decision, DocumentStatus, Example, FailureMode, Stage, Verdict
 from autodata.checkpoints.writes import record_accepted, record_rejected
+from autodata.nodes.audit import require_audited
 from autodata.nodes.code_checks import rejection_by_code, rejection_of
 from autodata.nodes.context import Context
 from autodata.nodes.events import AcceptedEvent, RejectedEvent
@@ -35,7 +36,9 @@ async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     if verdict.candidate_id != step.candidate_id:
         raise BadState("only the exact candidate that the verdict is about can be accepted")
     if verdict.decision is Decision.JUDGE:
-        _require_accepted_by_judge(step)
+        require_accepted_by_judge(step)
+    require_audited(step)
+    confirmation = _confirmation(step)
     if by_code := await rejection_by_code(step, step.candidate):
         return {"rejection": rejection_of(*by_code)}
     reason = ""
@@ -60,7 +63,7 @@ async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
             "status_reason": FailureMode.FINAL_CHECK.value,
         }
     closed = closed_round(step, None, "")
-    example = _example(step)
+    example = _example(step, confirmation)
     text = await services.blobs.get(f"document/{step.document_id}")
     tied = await asyncio.to_thread(tied_to_numbers, step.candidate.question, text)
     # Another document may have come first while this one was checked.
@@ -77,14 +80,27 @@ async def accept(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     }
 
 
-def _require_accepted_by_judge(step: Step) -> None:
-    """Raise ValueError unless the loop judge accepted exactly the current candidate."""
+def require_accepted_by_judge(step: Step) -> None:
+    """Raise BadState unless the loop judge accepted exactly the current candidate."""
     judgement = step.state.get("judgement") or {}
     if judgement.get("candidate_id") != step.candidate_id or judgement.get("verdict") != "accept":
         raise BadState("only the exact candidate that the loop judge accepted can be accepted")
 
 
-def _example(step: Step) -> Example:
+def _confirmation(step: Step) -> Confirmation | None:
+    """Return what fresh attempts scored; None in a run without any. Raises BadState where there must be some."""
+    confirm, found = step.services.confirm, step.state.get("confirmation")
+    if not confirm.attempts:
+        return None
+    confirmation = Confirmation.model_validate(found) if found else None
+    if confirmation is None or confirmation.candidate_id != step.candidate_id or not confirmation.passed:
+        raise BadState(
+            "only the exact candidate that fresh attempts confirmed can be accepted: build with confirm=True"
+        )
+    return confirmation
+
+
+def _example(step: Step, confirmation: Confirmation | None) -> Example:
     services, verdict = step.services, Verdict.model_validate(step.state["verdict"])
     candidate = step.candidate
     judgement = step.state.get("judgement")
@@ -108,4 +124,5 @@ def _example(step: Step) -> Example:
         models={role: model.settings.shown for role, model in services.caller.roles.items()},
         grpo_suitability=judgement["grpo_suitability"] if judgement else None,
         judgement=judgement,
+        confirmed=confirmation,
     )

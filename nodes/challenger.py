@@ -45,6 +45,7 @@ async def challenger(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     services, n = step.services, state.get("n", 0) + 1
     fresh: State = {**state, "n": n, "candidate": None, "candidate_id": ""}
     fresh |= {"quality": None, "attempts": [], "verdict": None, "judgement": None, "rejection": None}
+    fresh |= {"confirmation": None}
     step = Step(fresh, runtime)
     if waiting := state.get("queue"):
         fresh["queue"] = waiting[1:]

@@ -12,6 +12,7 @@ from autodata.domains.acceptance.rubric_score import count_problems
 from autodata.domains.domain import Domain
 from autodata.domains.tasks.base import broken_rules, missing
 from autodata.domains.tasks.directives import directives
+from autodata.domains.tasks.leaks import leaks
 from autodata.nodes.step import Step
 from autodata.prompts import PromptPack
 
@@ -61,6 +62,8 @@ async def rejection_by_code(step: Step, candidate: Candidate) -> tuple[FailureMo
         found = list((await asyncio.to_thread(missing, services.domain.scorer, candidate, sources)).problems)
     if not found and services.novelty and (near := await services.novelty.near(step.document_id, candidate.question)):
         found = [near]
+    if not found and services.checks.leakage == "refuse":
+        found = [str(leak) for leak in await asyncio.to_thread(leaks, services.domain.scorer, candidate)]
     if found:
         return FailureMode.QUALITY, "; ".join(found)
     if isinstance(services.policy, LoopJudge) and (broken := broken_rules(services.domain.scorer, candidate)):
@@ -79,10 +82,15 @@ def reason_of(broken: Mapping[str, str]) -> str:
 
 
 async def noted(step: Step, candidate: Candidate) -> dict[str, Any]:
-    """Return what is worth a look but fails nothing: quoted words that the source does not hold. Empty without any."""
+    """Return what is worth a look but fails nothing: quotes that no source holds, and leaks. Empty without any."""
     sources = await _sources(step)
     quotes = (await asyncio.to_thread(missing, step.services.domain.scorer, candidate, sources)).quotes
-    return {"quotes_not_in_source": [dict(quote) for quote in quotes]} if quotes else {}
+    found: dict[str, Any] = {"quotes_not_in_source": [dict(quote) for quote in quotes]} if quotes else {}
+    if step.services.checks.leakage == "note" and (
+        told := await asyncio.to_thread(leaks, step.services.domain.scorer, candidate)
+    ):
+        found["leakage"] = [leak.plain() for leak in told]
+    return found
 
 
 async def _sources(step: Step) -> Sequence[str]:

@@ -11,13 +11,22 @@ from autodata.checkpoints.records import Document
 from autodata.checkpoints.texts import is_blank
 from autodata.checkpoints.writes import record_document
 from autodata.domains.acceptance.borderline import NO_REVIEW, Reviewing
+from autodata.domains.acceptance.checks import NO_CHECKS, ChecksConfig
+from autodata.domains.acceptance.confirming import NO_CONFIRMING, ConfirmConfig
 from autodata.domains.acceptance.policies import AcceptancePolicy
 from autodata.domains.domain import Domain
 from autodata.models.caller import Caller
+from autodata.models.judges import VERIFIER_ALONE, JudgesConfig
+from autodata.nodes.adaptive import AdaptiveStopping
 from autodata.nodes.early_marks import EarlyMarks
 from autodata.nodes.novelty import AcceptedQuestions
 from autodata.nodes.state import State, new_state
 from autodata.prompts import PromptPack
+
+FENCED_BY_TEXT = 1
+"""Answers are fenced for judges by the hash of their text alone, as in run folders from before there was another."""
+FENCED_BY_PLACE = 2
+"""By the hash of the text, the candidate and the place of the call."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +45,18 @@ class Services:
     """The pack whose quality verifier makes the final check, where another one is being tried out. None: `pack`."""
     review: Reviewing = NO_REVIEW
     """Which candidates wait for a person, in a graph that has the node for it."""
+    judges: JudgesConfig = VERIFIER_ALONE
+    """Who marks attempts beside the verifier."""
+    checks: ChecksConfig = NO_CHECKS
+    """What is looked at besides the gates; what is paid for, in a graph that has the node for it."""
+    confirm: ConfirmConfig = NO_CONFIRMING
+    """Fresh attempts at accepted examples, in a graph that has the node for it."""
+    fences: int = FENCED_BY_PLACE
+    """How answers are fenced for judges: `FENCED_BY_TEXT` or `FENCED_BY_PLACE`."""
     novelty: AcceptedQuestions | None = None
     """What near-duplicates of accepted questions are known by; None where they are not refused."""
+    stopping: AdaptiveStopping | None = None
+    """What stops candidates that will most likely fail; None where all attempts are made, or exact stopping alone."""
 
 
 @dataclass(frozen=True)

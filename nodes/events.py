@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from typing_extensions import TypedDict
 
-from autodata.checkpoints.records import Attempt, Example, FailureMode, Mark, Stage, Verdict
+from autodata.checkpoints.records import Attempt, Confirmation, Example, FailureMode, Mark, Stage, Verdict
 
 
 class Rejection(BaseModel):
@@ -126,6 +126,32 @@ class JudgementEvent(_Event):
     rejection: Rejection | None
 
 
+class AuditEvent(_Event):
+    """What passed every gate was looked at once more, by calls that are paid for."""
+
+    event: Literal["audit"] = "audit"
+    audit: dict[str, Any]
+    """Scores of canaries by name and of the answer from the context alone, as fractions; and whether it `passed`."""
+    rejection: Rejection | None
+
+
+class ConfirmingEvent(_Event):
+    """Fresh attempts at an accepted candidate begin."""
+
+    event: Literal["confirming"] = "confirming"
+    attempts: int = Field(ge=1)
+    """How many each solver makes."""
+
+
+class ConfirmedEvent(_Event):
+    """The fresh attempts were made and marked."""
+
+    event: Literal["confirmed"] = "confirmed"
+    confirmation: Confirmation
+    rejection: Rejection | None
+    """Set when they were to pass, and did not."""
+
+
 class ReviewEvent(_Event):
     """A person is asked about the candidate; the graph stops until there is an answer."""
 
@@ -177,6 +203,9 @@ GraphEvent = Annotated[
     | MarkEvent
     | VerdictEvent
     | JudgementEvent
+    | AuditEvent
+    | ConfirmingEvent
+    | ConfirmedEvent
     | ReviewEvent
     | ReviewedEvent
     | FeedbackEvent

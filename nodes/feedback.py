@@ -26,6 +26,7 @@ GROUPS: Sequence[tuple[str, frozenset[FailureMode]]] = (
         frozenset({FailureMode.FAILED_ON_STRONG, FailureMode.GAP_TOO_SMALL}),
     ),
     ("SATURATED (the strong solver found nothing hard in it)", frozenset({FailureMode.SATURATED_STRONG})),
+    ("NOT CONFIRMED (fresh attempts did not bear the scores out)", frozenset({FailureMode.NOT_CONFIRMED})),
     ("FAILED QUALITY CHECK", frozenset({FailureMode.QUALITY})),
     ("SENT BACK BY THE JUDGE", frozenset({FailureMode.SENT_BACK})),
     (BY_REVIEWER, frozenset({FailureMode.REVIEWER})),

@@ -288,6 +288,7 @@ async def _anew(state: State, runtime: Runtime[Context], candidate: Candidate, r
     """Close the round of the candidate that was replaced, and open it again with the new one, as yet unverified."""
     opened: dict[str, Any] = {"candidate": candidate.model_dump(mode="json"), "candidate_id": candidate.candidate_id}
     opened |= {"quality": None, "attempts": [], "verdict": None, "judgement": None, "rejection": None}
+    opened |= {"confirmation": None}
     edited_state: Any = {**state, **opened}
     step = Step(edited_state, runtime)
     before = (state["verdict"] or {})["candidate_id"]

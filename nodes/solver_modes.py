@@ -22,6 +22,7 @@ from autodata.domains.tasks.base import require_task_type_ready, vote_of
 from autodata.models.caller import Reply
 from autodata.models.coerce import ReplyModel
 from autodata.models.config import ModelSettings
+from autodata.models.families import judges_akin
 from autodata.models.markers import Ordinal
 from autodata.models.reply import Messages
 from autodata.models.slots import address_of
@@ -108,7 +109,8 @@ def require_ready(domain: Domain, roles: Mapping[str, ModelSettings]) -> None:
 
 def cautions(domain: Domain, roles: Mapping[str, ModelSettings]) -> list[str]:
     """Return what to warn of before a run is paid for: settings that can hardly be meant."""
-    return [warning for warning in (attempts_alike(domain, roles), solvers_alike(domain, roles)) if warning]
+    found = (attempts_alike(domain, roles), solvers_alike(domain, roles), judges_akin(roles))
+    return [warning for warning in found if warning]
 
 
 def solvers_alike(domain: Domain, roles: Mapping[str, ModelSettings]) -> str:

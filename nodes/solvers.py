@@ -37,7 +37,12 @@ async def weak_solver(state: State, runtime: Runtime[Context]) -> dict[str, Any]
         step.require_passed()
         if by_code := await rejection_by_code(step, step.candidate):
             return {"rejection": rejection_of(*by_code)}
-    return {**await _solve(step, Stage.WEAK), "rejection": None}
+    begun: dict[str, Any] = {}
+    if stopping := step.services.stopping:
+        step.require_passed()
+        begun["stopping"] = plain(await stopping.basis_of(step.round_id, step.candidate_id))
+        step = Step({**state, **begun}, runtime)  # type: ignore[typeddict-item]  # the key is one of State's
+    return {**begun, **await _solve(step, Stage.WEAK), "rejection": None}
 
 
 async def strong_solver(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -58,9 +63,9 @@ async def _solve(step: Step, stage: Stage) -> dict[str, Any]:
     early = step.context.early_marks
     failed: list[BaseException] = []
 
-    async def attempted(index: int) -> tuple[Attempt, str]:
+    async def made_at(index: int) -> tuple[Attempt, str]:
         try:
-            attempt, answer = await _attempt(step, stage, index, mode)
+            attempt, answer = await attempted(step, stage, index, mode)
         except BaseException as error:
             failed.append(error)
             raise
@@ -68,7 +73,7 @@ async def _solve(step: Step, stage: Stage) -> dict[str, Any]:
             early.begin(attempt, partial(mark_of, step, attempt, answer))
         return attempt, answer
 
-    results = await asyncio.gather(*map(attempted, indices), return_exceptions=True)
+    results = await asyncio.gather(*map(made_at, indices), return_exceptions=True)
     done = all_of(results)
     model = step.services.caller.roles[f"{stage.value}_solver"].settings.model
     await record_attempts(step.services.store, step.round_id, done, model=model, mode=mode.recorded())
@@ -78,9 +83,13 @@ async def _solve(step: Step, stage: Stage) -> dict[str, Any]:
     return {"attempts": [plain(attempt) for attempt in [*known, *new]]}
 
 
-async def _attempt(step: Step, stage: Stage, index: int, mode: Mode) -> tuple[Attempt, str]:
+async def attempted(step: Step, stage: Stage, index: int, mode: Mode) -> tuple[Attempt, str]:
+    """Make attempt `index` (0-based) of a solver at the current candidate; return it, unmarked, with its answer.
+
+    Raises the errors of a call, and UnusableReply where nothing was found out.
+    """
     reply, task_type = await _answer(step, stage, index, mode), step.services.domain.scorer
-    identity = attempt_id(step.round_id, stage, index)
+    identity = attempt_id(step.attempts_of, stage, index)
     attempt = Attempt(
         attempt_id=identity,
         candidate_id=step.candidate_id,

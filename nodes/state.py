@@ -33,9 +33,13 @@ class State(TypedDict, total=False):
     candidate_id: str
     quality: dict[str, Any] | None
     attempts: list[dict[str, Any]]
+    stopping: dict[str, Any] | None
+    """What adaptive stopping goes by at the current candidate: candidate_id, walked, and the fit."""
     verdict: dict[str, Any] | None
     judgement: dict[str, Any] | None
     """What the loop judge found: its eight fields."""
+    confirmation: dict[str, Any] | None
+    """What fresh attempts at the candidate scored, in a run that confirms its examples."""
     rejection: dict[str, Any] | None
     """failure_mode and reason of the current round, once it is rejected."""
     feedback: str

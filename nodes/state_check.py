@@ -13,7 +13,8 @@ from langgraph.runtime import Runtime
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 
 from autodata.checkpoints.errors import BadState
-from autodata.checkpoints.records import Attempt, FailureMode, Round, Stage, Verdict
+from autodata.checkpoints.records import Attempt, Confirmation, FailureMode, Round, Stage, Verdict
+from autodata.domains.acceptance.adaptive import Basis
 from autodata.models.validation import problems
 from autodata.nodes.context import Context, Services
 from autodata.nodes.state import State
@@ -31,6 +32,8 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "verifier": _OF_CANDIDATE,
     "loop_judge": _OF_VERDICT,
     "human_review": _OF_VERDICT,
+    "audit": _OF_VERDICT,
+    "confirm": _OF_VERDICT,
     "accept": _OF_VERDICT,
     "feedback": ("rejection",),
 }
@@ -85,8 +88,10 @@ class _State(BaseModel):
     candidate_id: str
     quality: dict[str, Any] | None = None
     attempts: list[Attempt]
+    stopping: Basis | None = None
     verdict: Verdict | None = None
     judgement: dict[str, Any] | None = None
+    confirmation: Confirmation | None = None
     rejection: _Rejection | None = None
     feedback: str
     rounds: list[Round]
@@ -136,7 +141,7 @@ async def workable(name: str, state: Mapping[str, Any], runtime: Runtime[Context
     _require_candidates(services, read)
     _require_extract(services, read)
     _require_judgement(services, read, name)
-    if name in {"loop_judge", "accept"}:
+    if name in {"loop_judge", "audit", "confirm", "accept"}:
         _require_marked(Step(read, runtime))
     await _require_known(services, read)
     return read
@@ -175,7 +180,7 @@ def _require_judgement(services: Services, state: State, name: str) -> None:
     if not services.domain.loop_judge:
         raise BadState("state.judgement: this domain has no loop judge: set it to null")
     said = {key: value for key, value in judgement.items() if key not in {"layer", "candidate_id"}}
-    if judgement.get("layer") == 1 and name != "accept":
+    if judgement.get("layer") == 1 and name not in {"audit", "confirm", "accept"}:
         return
     schema = services.domain.judgement
     try:

@@ -11,6 +11,7 @@ from langgraph.runtime import Runtime
 from autodata.checkpoints.errors import BadState, BudgetSpent, Drained, EndpointDown, RunFailed, UserError
 from autodata.checkpoints.records import Attempt, Candidate, Decision, Round, Stage
 from autodata.checkpoints.writes import OpenRound
+from autodata.domains.acceptance.adaptive import Basis, adaptive_ruling
 from autodata.domains.acceptance.policies import Ruling
 from autodata.models.call import CallSite
 from autodata.nodes.context import Context
@@ -59,6 +60,11 @@ class Step:
         return f"{self.thread_id}/{self.n}/{self.candidate_id or 'malformed'}"
 
     @property
+    def attempts_of(self) -> str:
+        """What the ids of this step's attempts begin with."""
+        return self.round_id
+
+    @property
     def candidate(self) -> Candidate:
         """The current candidate."""
         return self._current()[1]
@@ -79,6 +85,13 @@ class Step:
         found = (Attempt.model_validate(item) for item in self.state.get("attempts", []))
         current = self.candidate_id
         return [attempt for attempt in found if attempt.candidate_id == current]
+
+    @property
+    def stopping(self) -> Basis | None:
+        """What adaptive stopping goes by at the current candidate; None without it, and before the first attempt."""
+        data = self.state.get("stopping")
+        basis = Basis.model_validate(data) if data else None
+        return basis if basis and basis.candidate_id == self.candidate_id else None
 
     def require_passed(self) -> None:
         """Raise BadState unless the quality verifier passed exactly the current candidate.
@@ -121,7 +134,11 @@ class Step:
         known = self.attempts if attempts is None else list(attempts)
         weak, strong = self.scores(Stage.WEAK, known), self.scores(Stage.STRONG, known)
         policy = self.services.policy
-        ruling = policy.rule(weak, strong, self.services.domain.planned)
+        planned, basis = self.services.domain.planned, self.stopping
+        if basis and not basis.walked:
+            ruling = adaptive_ruling(policy, weak, strong, planned, basis.fit)
+        else:
+            ruling = policy.rule(weak, strong, planned)
         if ruling.decision in {Decision.MORE, Decision.STRONG} and ruling.more < 1:
             raise ValueError(
                 f"acceptance policy {policy.name!r} decides nothing on {len(weak)} weak and {len(strong)} strong scores"

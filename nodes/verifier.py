@@ -12,14 +12,13 @@ from autodata.checkpoints.records import Attempt, Decision, Mark, Stage, Verdict
 from autodata.checkpoints.writes import Marked, Ruled, record_marks
 from autodata.domains.acceptance.policies import Planned, Ruling
 from autodata.domains.acceptance.rubric_score import mean
-from autodata.domains.tasks.base import Scored, marks_of
-from autodata.models.structured import schema_text
+from autodata.domains.tasks.base import Scored
 from autodata.nodes.context import Context
 from autodata.nodes.early_marks import Found
 from autodata.nodes.events import MarkEvent, VerdictEvent
+from autodata.nodes.judges import judged
 from autodata.nodes.state import State, plain
 from autodata.nodes.step import Step, all_of
-from autodata.prompts import fence
 
 
 async def verifier(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -44,6 +43,9 @@ async def verifier(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         step.emit(VerdictEvent(**step.place, verdict=verdict))
     criteria = step.services.domain.scorer.criteria(step.candidate)
     await record_marks(step.services.store, step.round_id, found, criteria, ruled)
+    if ruled and (basis := step.stopping) and step.services.stopping:
+        scores = (step.scores(Stage.WEAK, attempts), step.scores(Stage.STRONG, attempts))
+        await step.services.stopping.note(step.round_id, basis, *scores, verdict.decision)
     rejection = None
     if verdict.failure_mode:
         rejection = {"failure_mode": verdict.failure_mode.value, "reason": verdict.summary}
@@ -67,25 +69,7 @@ async def mark_of(step: Step, attempt: Attempt, answer: str) -> Found:
         return Scored(Fraction(0), (), ()), "truncated" if attempt.truncated else "probe"
     if by_code := await asyncio.to_thread(task_type.scored_by_code, candidate, answer):
         return by_code, "code"
-    return await marked_by_judge(step, answer, f"{attempt.stage.value}/{attempt.index}"), "judge"
-
-
-async def marked_by_judge(step: Step, answer: str, index: str) -> Scored:
-    """Ask the judge about one answer to the current candidate; `index` says which call of the round it is."""
-    task_type, candidate = step.services.domain.scorer, step.candidate
-    prompt = step.services.pack["verifier"]
-    schema = marks_of(task_type, candidate, verdict_alone=prompt.front.verdict_alone)
-    messages = prompt.render(
-        {
-            "context": fence("context", candidate.context),
-            "question": fence("question", candidate.question),
-            "answer": fence("answer", answer),
-            "schema": schema_text(schema),
-            **task_type.judged_by(candidate),
-        }
-    )
-    found, _ = await step.services.caller.parsed(step.site("verifier", index=index), messages, schema)
-    return task_type.scored(candidate, found)
+    return await judged(step, answer, f"{attempt.stage.value}/{attempt.index}"), "judge"
 
 
 def _verdict(step: Step, ruling: Ruling, attempts: list[Attempt]) -> Verdict:
@@ -94,10 +78,11 @@ def _verdict(step: Step, ruling: Ruling, attempts: list[Attempt]) -> Verdict:
     Where attempts stop early there are none at all: whether all were made depends on how they came out, so the mean of
     those would be a constant of the rule, not a figure of the model.
     """
-    planned = step.services.domain.planned
+    planned, basis = step.services.domain.planned, step.stopping
+    curtailed = planned.curtail or bool(basis and not basis.walked and ruling.decision is Decision.REJECT)
     means = {
         stage: None
-        if planned.curtail or len(scores := step.scores(stage, attempts)) != _planned(planned, stage)
+        if curtailed or len(scores := step.scores(stage, attempts)) != _planned(planned, stage)
         else mean(scores)
         for stage in Stage
     }

@@ -28,11 +28,12 @@ from autodata.checkpoints.document_queue import DocumentQueue
 from autodata.checkpoints.errors import Effect, InfrastructureError, UserError, effect_of
 from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.records import Document
-from autodata.graphs.self_instruct import build_self_instruct, steps_for
+from autodata.graphs.self_instruct import steps_for
 from autodata.nodes.context import Context
 from autodata.runner.brief import SIMULATED_NOTE, as_text, brief, without
 from autodata.runner.chat_models import Model, chat_models
 from autodata.runner.config import RunConfig
+from autodata.runner.document_runner import graph_of
 from autodata.runner.ingest import read_pasted
 from autodata.runner.run_folder import require_openable
 from autodata.runner.services import configured, open_services
@@ -174,7 +175,7 @@ class _Loop:
         self.config, self.domain = config, config.chosen_domain
         self._folder = folder
         # The agent's own checkpoints and step limit are no business of the loop: its journal keeps what was paid for.
-        self._graph = build_self_instruct(self.domain).compile(checkpointer=False)
+        self._graph = graph_of(config).compile(checkpointer=False)
         self._steps = steps_for(config.max_rounds, self.domain.weak_attempts + self.domain.strong_attempts)
         self._open: WeakKeyDictionary[asyncio.AbstractEventLoop, _Shared] = WeakKeyDictionary()
         self._waiting = Lock()

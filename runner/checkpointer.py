@@ -18,7 +18,7 @@ from autodata.checkpoints.places import LEDGER, address_in
 from autodata.checkpoints.queries.meta import meta_value
 from autodata.checkpoints.saver import open_saver
 from autodata.checkpoints.writes import record_meta
-from autodata.runner.config import CheckpointsConfig
+from autodata.runner.places import CheckpointsConfig
 
 CHECKPOINTS = "checkpoints.db"
 """The checkpoint file in a run folder."""

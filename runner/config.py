@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import codecs
 import json
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -13,10 +11,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import tomli_w
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from autodata.checkpoints.errors import DiskFailed, UserError
 from autodata.domains.acceptance.borderline import Reviewing, ReviewMode
+from autodata.domains.acceptance.checks import NO_CHECKS, ChecksConfig
+from autodata.domains.acceptance.confirming import ConfirmConfig, require_confirmable
 from autodata.domains.acceptance.parse import policy_of
 from autodata.domains.acceptance.policies import PRESETS, AcceptancePolicy, LoopJudge, Measure
 from autodata.domains.domain import Domain, one_shot
@@ -24,15 +24,19 @@ from autodata.domains.loader import find_domain, require_fitting
 from autodata.domains.tasks.plugin import hashed
 from autodata.domains.tasks.registry import code_of
 from autodata.models.config import BudgetConfig, ModelsConfig, ModelSettings, RetryConfig, Settings
+from autodata.models.judges import JudgesConfig
 from autodata.models.local.weights import with_weights
 from autodata.models.simulated.world import World
 from autodata.models.validation import problems
 from autodata.nodes.dataset.settings import DATASET_DEFAULTS, LessonsConfig
-from autodata.nodes.optimizer.settings import OptimizeConfig
+from autodata.nodes.optimizer.settings import BEFORE, OptimizeConfig, as_before
 from autodata.prompts import PromptPack
 from autodata.prompts.roles import DATASET_ROLES
+from autodata.runner.documents_config import DocumentsConfig
 from autodata.runner.fingerprint import LESSONS_VERSION, READER, fingerprint
-from autodata.runner.rooms import LEAST_CHARS, MOST_CHARS, most_chars
+from autodata.runner.judges import judges_of, resolved_judges, without_judges
+from autodata.runner.places import CheckpointsConfig, LedgerConfig, LocalConfig
+from autodata.runner.rooms import MOST_CHARS, most_chars
 from autodata.runner.serve_config import ServeConfig
 from autodata.runner.weak_from import with_weak
 from autodata.tracing.config import TracingConfig
@@ -41,88 +45,6 @@ Configured = TypeVar("Configured", bound="RunConfig")
 
 SESSION = frozenset({"limit", "target", "budget"})
 """What holds for one session only, and is not kept with the run."""
-
-
-DSN_ENV = "AUTODATA_POSTGRES_DSN"
-"""The environment variable with a Postgres server's address, unless a setting names another."""
-
-
-def _name_of_a_variable(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
-        raise ValueError("this is the name of an environment variable that holds the address, never the address")
-    return name
-
-
-class DocumentsConfig(Settings):
-    """What to do with documents before use."""
-
-    max_chars: int | None = Field(default=None, ge=LEAST_CHARS)
-    """Longest document in characters, about four a token. None: what the context of the models that read documents
-    leaves where it is known (models.*.context, local.ctx), 60000 at most."""
-    chunk: bool | None = None
-    """Part a longer document at its headings, each part a document of its own. None: as too_long says where it is set,
-    else parted, but for domains that pick passages."""
-    max_chunks: int = Field(default=20, ge=1, le=10_000)
-    """Parts of one document that are taken, the first ones; what is left out is said."""
-    too_long: Literal["cut", "refuse"] = "cut"
-    """Cut a longer document that is not parted at a paragraph, with a note, or refuse it."""
-    text_field: str = Field(default="text", min_length=1)
-    """The key of a record, or column of a table, that holds a document's text."""
-    title_field: str = Field(default="title", min_length=1)
-    """The one that holds its title, if there is any."""
-    id_field: str = Field(default="id", min_length=1)
-    """The one that holds its id, by which it is called and known when its text has changed."""
-    encoding: str = ""
-    """The encoding of text files that are no Unicode, for instance latin-1. Empty: guessed where there is no doubt."""
-    reader: int = Field(default=2, ge=1, le=2)
-    """How files are read: 1 as the first reader did, of .txt, .md, .pdf and .jsonl alone. Folders begun so go on so."""
-
-    @field_validator("encoding")
-    @classmethod
-    def _known_encoding(cls, name: str) -> str:
-        try:
-            if name:
-                codecs.lookup(name)
-        except LookupError as error:
-            raise ValueError(f"unknown encoding {name!r}: write for instance latin-1, cp1252 or shift_jis") from error
-        return name
-
-
-class CheckpointsConfig(Settings):
-    """Where a run's checkpoints are, and what stays of a document's once it has ended."""
-
-    keep: Literal["rounds", "all", "none"] = "rounds"
-    """The last one of each round, all of them, or none."""
-    saver: Literal["sqlite", "postgres"] = "sqlite"
-    """A file in the run folder, or a Postgres server that many runs may share (`autodata-langgraph[postgres]`)."""
-    dsn_env: str = DSN_ENV
-    """Name of the environment variable that holds the server's address, which itself never stands here."""
-
-    _named = field_validator("dsn_env")(_name_of_a_variable)
-
-
-class LedgerConfig(Settings):
-    """Where a run's ledger is, with the journal of its calls."""
-
-    store: Literal["sqlite", "postgres"] = "sqlite"
-    """A file in the run folder, or a Postgres server where several machines may work on one run
-    (`autodata-langgraph[postgres]`); checkpoints then go there too, unless checkpoints.saver says otherwise."""
-    dsn_env: str = DSN_ENV
-    """Name of the environment variable that holds the server's address, which itself never stands here."""
-
-    _named = field_validator("dsn_env")(_name_of_a_variable)
-
-
-class LocalConfig(Settings):
-    """The embedded model server."""
-
-    n_parallel: int = Field(default=4, ge=1, le=64)
-    """Requests answered at once; of a checkpoint's folder, one."""
-    ctx: int = Field(default=4096, ge=512)
-    """Context of each, in tokens."""
-    python: str = ""
-    """The Python that serves a checkpoint's folder, for instance `.venv-train/bin/python`: it needs torch and
-    transformers, and peft for an adapter. Empty: the one that runs Autodata."""
 
 
 class RunConfig(Settings):
@@ -149,6 +71,13 @@ class RunConfig(Settings):
     gate), borderline (those that nearly failed, or failed nearly) or all (every one with a verdict)."""
     review_margin: float = Field(default=0.05, ge=0, le=1)
     """How near to a bound a score is borderline. A count is when one attempt made the difference."""
+    curtail: Literal["off", "exact", "adaptive"] | None = None
+    """When a round's attempts stop: off (all are made), exact (once the verdict is settled, whatever the missing ones
+    would score) or adaptive (once acceptance has become most unlikely). None: off or exact, as the domain has it."""
+    curtail_error: float = Field(default=0.01, ge=0, le=0.2)
+    """The share of acceptances that adaptive stopping may lose."""
+    curtail_walked: float = Field(default=0.1, ge=0.01, le=1)
+    """The share of candidates, by lot, that adaptive stopping walks to the end, to measure what it loses."""
     limit: int | None = Field(default=None, ge=1)
     """Documents to take at most."""
     target: int | None = Field(default=None, ge=1)
@@ -162,6 +91,9 @@ class RunConfig(Settings):
     ledger: LedgerConfig = LedgerConfig()
     checkpoints: CheckpointsConfig = CheckpointsConfig()
     tracing: TracingConfig = TracingConfig()
+    judges: JudgesConfig = JudgesConfig()
+    checks: ChecksConfig = ChecksConfig()
+    confirm: ConfirmConfig = ConfirmConfig()
     lessons: LessonsConfig = LessonsConfig()
     optimize: OptimizeConfig = OptimizeConfig()
     serve: ServeConfig = ServeConfig()
@@ -193,14 +125,25 @@ class RunConfig(Settings):
             policy.require_possible(domain.planned)
         except ValueError as error:
             raise ValueError(f"acceptance: {error}") from error
+        try:
+            require_confirmable(self.confirm, policy, domain.planned)
+        except ValueError as error:
+            raise ValueError(f"confirm.require: {error}") from error
+        if self.curtail in {"exact", "adaptive"} and domain.loop_judge:
+            raise ValueError(f"curtail: a loop judge reads all attempts: leave {self.curtail!r} out, or write 'off'")
+        if self.curtail == "adaptive" and self.kind != RunConfig.kind:
+            raise ValueError(f"curtail: 'adaptive' is for runs: of a {self.kind} write 'off' or 'exact'")
         if self.review == "borderline" and domain.loop_judge:
             raise ValueError("review: 'borderline' needs gates to be near to, and a judge decides here: choose another")
         return self
 
     @cached_property
     def chosen_domain(self) -> Domain:
-        """The domain that `domain` names; a folder of one's own is read once."""
-        return find_domain(self.domain)
+        """The domain that `domain` names, curtailed as `curtail` says; a folder of one's own is read once."""
+        domain = find_domain(self.domain)
+        if self.curtail is None or (self.curtail == "exact") is domain.curtail:
+            return domain
+        return domain.curtailed(self.curtail == "exact")
 
     @property
     def policy(self) -> AcceptancePolicy:
@@ -257,7 +200,8 @@ class RunConfig(Settings):
         roles: Sequence[str] = self.chosen_domain.roles
         if self.lessons.enabled:
             defaults, roles = {**DATASET_DEFAULTS, **defaults}, (*roles, *DATASET_ROLES)
-        return {role: with_weights(settings) for role, settings in self.models.resolve(defaults, roles).items()}
+        resolved = {**self.models.resolve(defaults, roles), **judges_of(self.judges, self.models, defaults)}
+        return {role: with_weights(settings) for role, settings in resolved.items()}
 
     def resolved(self, prompt_version: str) -> dict[str, Any]:
         """Return everything as plain values, defaults filled in and roles resolved: what `RUN/config.toml` holds."""
@@ -277,6 +221,9 @@ class RunConfig(Settings):
         plain["models"] = {
             role: settings.model_dump(mode="json", exclude_none=True) for role, settings in self.roles().items()
         }
+        resolved_judges(self.judges, plain)
+        if self.checks == NO_CHECKS:
+            del plain["checks"]
         own = {LESSONS_VERSION: self.lessons_pack().version} if self.lessons.enabled else {}
         return {"kind": self.kind, "prompt_version": prompt_version, **own, **plain}
 
@@ -319,9 +266,11 @@ def as_begun(config: Configured, known: Mapping[str, str]) -> Configured:
     """Return a configuration as a folder was begun that holds `known` in its table `meta`.
 
     One from before documents were parted, and more formats were read, goes on without, unless the
-    configuration asks for it.
+    configuration asks for it. A search from before its rules could be chosen goes on by those of then.
     """
     before: dict[str, str] = json.loads(known.get("bearing", "{}"))
+    if "optimize.temperature" in before and not any(f"optimize.{name}" in before for name in BEFORE):
+        config = config.model_copy(update={"optimize": as_before(config.optimize)})
     if not before or READER in before:
         return config
     unset: dict[str, int | bool] = {"reader": 1, "chunk": False}
@@ -368,6 +317,7 @@ def stored_config(path: Path, flags: Mapping[str, Any] | None = None, kind: str 
     values.pop("prompt_version", None)
     values.pop(LESSONS_VERSION, None)
     values.pop("domain_settings", None)
+    without_judges(values)
     if isinstance(tracing := values.get("tracing"), dict) and tracing.get("langsmith"):
         del tracing["langsmith"]  # it was the default once: what is sent is asked for anew
     return read_config(tomli_w.dumps(values), str(path), flags)
@@ -414,7 +364,7 @@ class BaselineConfig(RunConfig):
         """Return the baseline of a run: its bounds and its number of rounds take no part."""
         return cls.model_validate(
             {**config.model_dump(exclude_unset=True), "acceptance": None, "max_rounds": 1, "review": "none"}
-            | {"lessons": {}}
+            | {"lessons": {}, "confirm": {}, "checks": {}, "curtail": None}
         )
 
     @property

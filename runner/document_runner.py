@@ -13,7 +13,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
@@ -22,6 +22,7 @@ from langgraph.runtime import RunControl, Runtime
 
 from autodata.checkpoints.document_queue import DocumentQueue
 from autodata.checkpoints.errors import CallFailed, Effect, InfrastructureError, effect_of
+from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.queries.corrections import rounds_before
 from autodata.checkpoints.queries.documents import answered_documents
 from autodata.checkpoints.records import Document, DocumentStatus
@@ -33,6 +34,7 @@ from autodata.models.call import CallSite
 from autodata.models.caller import Reply
 from autodata.models.endpoint import Endpoint
 from autodata.models.local.serving import Progress
+from autodata.nodes.adaptive import AdaptiveStopping
 from autodata.nodes.context import NOTHING, Context, Services
 from autodata.nodes.early_marks import EarlyMarks
 from autodata.nodes.events import AcceptedEvent, GraphEvent, ReviewEvent, parse_event
@@ -63,6 +65,9 @@ _R = TypeVar("_R", bound="Runner")
 
 class Runner:
     """One session of a run: take up every open document until all have ended or something says stop."""
+
+    together: ClassVar[bool] = False
+    """Whether other sessions may work on the same run."""
 
     def __init__(
         self,
@@ -365,13 +370,15 @@ async def open_runner_of(
     progress: Progress | None = None,
 ) -> AsyncIterator[_R]:
     """Open a runner of some kind, as `open_runner`."""
-    async with open_run_folder(config, folder, models=models, progress=progress) as run_folder:
+    async with open_run_folder(config, folder, models=models, progress=progress, together=kind.together) as run_folder:
         queue = DocumentQueue(run_folder.ledger)
         caller = run_folder.caller(config)
         services = run_folder.services(config, queue, caller)
         if config.lessons.enabled:
             novelty = AcceptedQuestions(run_folder.ledger, config.lessons.near_duplicate)
             services = replace(services, novelty=novelty)
+        if config.curtail == "adaptive":
+            services = replace(services, stopping=adaptive_stopping(config, run_folder.ledger, services))
         graph = graph_of(config).compile(checkpointer=run_folder.saver)
         keep = partial(keep_rounds, run_folder.saver, keep=config.checkpoints.keep)
         runner = kind(
@@ -384,8 +391,27 @@ async def open_runner_of(
         yield runner
 
 
+def adaptive_stopping(config: RunConfig, ledger: Ledger, services: Services) -> AdaptiveStopping:
+    """Return what stops candidates of a run that will most likely fail."""
+    planned = replace(services.domain.planned, curtail=False)
+    return AdaptiveStopping(
+        ledger,
+        services.store,
+        services.policy,
+        planned,
+        error=config.curtail_error,
+        walked=config.curtail_walked,
+        seed=config.seed,
+    )
+
+
 def graph_of(config: RunConfig) -> StateGraph[State, Context, State, Output]:
     """Return the uncompiled graph that documents of a configuration walk."""
     if config.kind == BaselineConfig.kind:
         return build_cot_baseline(config.chosen_domain)
-    return build_self_instruct(config.chosen_domain, review=config.review != "none")
+    return build_self_instruct(
+        config.chosen_domain,
+        review=config.review != "none",
+        confirm=config.confirm.attempts > 0,
+        audit=config.checks.paid,
+    )

@@ -16,6 +16,7 @@ from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ids import canonical_json
 from autodata.models.config import SOLVER_MODES
 from autodata.nodes.dataset.settings import FREE as FREE_OF_LESSONS
+from autodata.nodes.optimizer.settings import BEFORE as LATER_OF_SEARCHES
 from autodata.nodes.optimizer.settings import FREE
 
 VERSION = 1
@@ -92,14 +93,21 @@ TABLE = (
     Bears("max_rounds", optional=False),
     Bears("review", optional=False),
     Bears("review_margin", optional=False),
+    Bears("checks"),
+    Bears("judges", only=frozenset({"rule", "asks"})),
+    Bears("confirm", switch="attempts"),
     Bears("seed", optional=False),
+    Bears("curtail"),
+    Bears("curtail_error", before=0.01),
+    Bears("curtail_walked", before=0.1),
     Bears("documents", optional=False, but=_OF_INPUTS | {"chunk", "reader"}),
     Bears("documents.chunk", before=False),
     Bears(READER, before=1),
     Bears("domain_settings", "domain", but=frozenset({"name", "role_defaults"})),
     Bears("domain_settings.role_defaults.*", "domain.role_defaults.*", only=MODEL_FIELDS_KEPT),
     Bears("models.*", only=MODEL_FIELDS_KEPT),
-    Bears("optimize", but=FREE),
+    Bears("optimize", but=FREE | {*LATER_OF_SEARCHES}),
+    *(Bears(f"optimize.{name}", before=before) for name, before in LATER_OF_SEARCHES.items()),
     Bears("lessons", but=FREE_OF_LESSONS, switch="enabled"),
     Bears(LESSONS_VERSION),
     Bears("local.ctx", provider="local"),

@@ -22,6 +22,7 @@ from autodata.checkpoints.ids import canonical_json
 from autodata.checkpoints.ledger import Ledger, Reader, open_readonly
 from autodata.checkpoints.places import ledger_place
 from autodata.checkpoints.queries.documents import rows_of_documents
+from autodata.checkpoints.queries.meta import FENCES
 from autodata.checkpoints.queries.rounds import before_round, latest_round, round_numbers
 from autodata.checkpoints.records import Candidate
 from autodata.checkpoints.writes import (
@@ -31,12 +32,14 @@ from autodata.checkpoints.writes import (
     record_fork,
     record_fork_of,
     record_fork_ready,
+    record_meta,
 )
 from autodata.nodes.dataset.settings import LessonsConfig
 from autodata.nodes.human_review import edited
 from autodata.runner.checkpointer import open_kept
 from autodata.runner.config import RunConfig
 from autodata.runner.document_runner import open_runner
+from autodata.runner.fences import fences_of
 
 FORKS = "forks"
 """The folder within a run's folder that holds its forks, each named by its number."""
@@ -157,6 +160,7 @@ async def make_fork(config: RunConfig, moment: Moment, change: Change) -> Path:
         runner = await stack.enter_async_context(open_runner(config, folder))
         state, after = await _state(config, source, moment, change)
         await record_fork_of(runner.ledger, fork, "../..")
+        await record_meta(runner.ledger, {FENCES: str(await fences_of(source))})  # its replies are found as in the run
         await _copy(source, runner.ledger, moment, state)
         await runner.begin_at(moment.document_id, state, after)
         # Only now can a session take it up: one that is killed before leaves a folder without a document to work on.

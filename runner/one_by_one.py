@@ -12,6 +12,8 @@ from autodata.runner.document_runner import Runner
 class OneByOne(Runner):
     """One session of a worker: `begin`, then `take_up` for each document, any number of them at once."""
 
+    together = True
+
     @property
     def budget(self) -> Budget:
         """What the session may still spend."""

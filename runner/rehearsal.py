@@ -21,6 +21,7 @@ from autodata.checkpoints.lessons import Batch
 from autodata.checkpoints.records import Attempt, Document, Mark, Stage
 from autodata.models.config import BudgetConfig
 from autodata.models.local.serving import Progress
+from autodata.nodes.asking import marked_by_judge
 from autodata.nodes.challenger import challenger
 from autodata.nodes.context import Context
 from autodata.nodes.dataset.analyse import asked
@@ -33,10 +34,10 @@ from autodata.nodes.screen import screen
 from autodata.nodes.solver_modes import answered, mode_of
 from autodata.nodes.state import State, plain
 from autodata.nodes.step import Step
-from autodata.nodes.verifier import marked_by_judge
 from autodata.prompts import PromptPack
 from autodata.prompts.roles import DATASET_ROLES
-from autodata.runner.config import CheckpointsConfig, RunConfig
+from autodata.runner.config import RunConfig
+from autodata.runner.places import CheckpointsConfig
 from autodata.runner.run_folder import open_run_folder
 from autodata.tracing.config import TracingConfig
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,15 @@ from autodata.models.factory import require_keys
 from autodata.models.local.serving import LocalServing, Progress
 from autodata.models.local.weights import require_weights
 from autodata.models.role_model import RoleModel
-from autodata.nodes.context import Services
+from autodata.nodes.context import FENCED_BY_PLACE, Services
 from autodata.nodes.solver_modes import require_ready
 from autodata.prompts import PromptPack
 from autodata.runner.chat_models import connect_all, require_chat_models
 from autodata.runner.checkpointer import CHECKPOINTS, open_run_saver
-from autodata.runner.config import LedgerConfig, RunConfig, as_begun, at_defaults, require_kind, write_resolved
+from autodata.runner.config import RunConfig, as_begun, at_defaults, require_kind, write_resolved
+from autodata.runner.fences import fences_of
 from autodata.runner.fingerprint import changed_since, fingerprint, kept_of, more_rounds
+from autodata.runner.places import LedgerConfig
 from autodata.runner.rooms import CHARS_PER_TOKEN, LEAST_CHARS, contexts
 from autodata.tracing.config import TracingConfig
 from autodata.tracing.setup import open_tracing
@@ -52,6 +54,8 @@ class Resources:
     ledger: Ledger | MemoryLedger
     models: Mapping[str, RoleModel]
     budget: Budget
+    fences: int = field(default=FENCED_BY_PLACE, kw_only=True)
+    """How the folder fences answers for judges."""
 
     def caller(self, config: RunConfig, block: int = 0) -> Caller:
         """Return what makes calls under the seeds of a block, on this journal, these models and this budget."""
@@ -77,6 +81,10 @@ class Resources:
             max_rounds=config.max_rounds,
             run_seed=config.seed,
             review=config.reviewing,
+            judges=config.judges,
+            checks=config.checks,
+            confirm=config.confirm,
+            fences=self.fences,
             frozen=frozen,
         )
 
@@ -115,18 +123,21 @@ class RunFolder(Resources):
 
 @asynccontextmanager
 async def open_ledger(
-    folder: Path, hint: str = "choose another --out", *, config: LedgerConfig | None = None
+    folder: Path, hint: str = "choose another --out", *, config: LedgerConfig | None = None, together: bool = False
 ) -> AsyncIterator[Ledger]:
     """Take the lock of a folder, made if need be, and open its ledger. Every writer of a folder begins here.
 
-    A new folder's ledger is where `config` says, in a file without it.
+    A new folder's ledger is where `config` says, in a file without it. One at a server is held for this session, alone
+    or `together` with others, as workers do.
     Raises UserError, with the hint, for a folder that cannot be made, and for one in use; RunFailed for a failing disk.
     """
     async with AsyncExitStack() as stack:
         await asyncio.to_thread(make_folder, folder, hint)
         await asyncio.to_thread(stack.enter_context, run_lock(folder))
         place = await asyncio.to_thread(_place, folder, config or LedgerConfig())
-        yield await stack.enter_async_context(Ledger.open(place))
+        ledger = await stack.enter_async_context(Ledger.open(place))
+        await ledger.hold(together=together)
+        yield ledger
 
 
 @asynccontextmanager
@@ -144,16 +155,16 @@ async def open_resources(
     pack, roles = require_openable(config, models or {})
     async with AsyncExitStack() as stack:
         ledger: Ledger | MemoryLedger = MemoryLedger()
-        budget = Budget(config.budget)
+        budget, fences = Budget(config.budget), FENCED_BY_PLACE
         if folder is not None:
             ledger = await stack.enter_async_context(open_ledger(folder, config=config.ledger))
             config = as_begun(config, await meta(ledger))
             await bind(ledger, folder, config.resolved(pack.version))
-            budget = await spent_budget(config, ledger, roles)
+            budget, fences = await spent_budget(config, ledger, roles), await fences_of(ledger)
         connected = await _connected(config, roles, stack, models or {}, progress)
         if isinstance(ledger, Ledger):
             await note_known(connected, ledger)
-        yield Resources(pack, ledger, connected, budget)
+        yield Resources(pack, ledger, connected, budget, fences=fences)
 
 
 @asynccontextmanager
@@ -163,8 +174,11 @@ async def open_run_folder(
     *,
     models: Mapping[str, BaseChatModel] | None = None,
     progress: Progress | None = None,
+    together: bool = False,
 ) -> AsyncIterator[RunFolder]:
     """Open or create a run folder. Nothing is spent yet. `models` are chat models of the caller's own, by role.
+
+    `together`: other sessions may work on the run, which is at a server.
 
     Raises UserError for a folder of another configuration, one in use, a missing key; RunFailed for a failing disk.
     """
@@ -172,7 +186,7 @@ async def open_run_folder(
     async with AsyncExitStack() as stack:
         # LangChain's own tracing would send all twice, unredacted, and where the configuration says no.
         stack.enter_context(tracing_context(enabled=False))
-        ledger = await stack.enter_async_context(open_ledger(folder, config=config.ledger))
+        ledger = await stack.enter_async_context(open_ledger(folder, config=config.ledger, together=together))
         config = as_begun(config, await meta(ledger))
         note = await bind(ledger, folder, config.resolved(pack.version))
         saver = await stack.enter_async_context(open_run_saver(config.checkpoints, folder, ledger))
@@ -180,8 +194,8 @@ async def open_run_folder(
         await note_known(connected, ledger)
         tracer = await stack.enter_async_context(traced(config, config.tracing, ledger, folder, pack))
         tracer.notes += filter(None, [note])
-        budget = await spent_budget(config, ledger, roles)
-        yield RunFolder(pack, ledger, connected, budget, folder, saver, tracer)
+        budget, fences = await spent_budget(config, ledger, roles), await fences_of(ledger)
+        yield RunFolder(pack, ledger, connected, budget, folder, saver, tracer, fences=fences)
 
 
 def traced(

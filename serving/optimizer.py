@@ -39,7 +39,6 @@ from autodata.prompts import load_pack
 from autodata.prompts.roles import OPTIMIZER_ROLES
 from autodata.runner.brief import SIMULATED_NOTE
 from autodata.runner.config import RunConfig
-from autodata.runner.optimization.archive import member_figures
 from autodata.runner.optimization.session import SPLITS, OptimizeRunConfig, held_out_results
 from autodata.serving.context import SearchContext, optimizer_pack_for, read_context, search_schema
 from autodata.serving.errors import in_server_errors
@@ -118,8 +117,8 @@ class Found(TypedDict, total=False):
     documents: dict[str, list[dict[str, Any]]]
     """By split, each document once: document_id, name, title, chars."""
     baseline: dict[str, Any]
-    """The prompts that the search started from: pack (a version), iteration 0, score, mean, blocks. `score` is the mean
-    over confirming blocks where there are any, else over all."""
+    """The prompts that the search started from: pack (a version), iteration 0, score, interval, mean, blocks. `score`
+    is the estimated pass rate, `interval` its 95% interval, `mean` the plain mean over whole blocks."""
     winner: dict[str, Any]
     """The same of the best prompts, with the iteration that wrote them, and whether that was confirmed."""
     prompts: dict[str, str]
@@ -378,14 +377,17 @@ def _result(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, An
 
 async def _found(session: Session) -> dict[str, Any]:
     ledger, archive = session.optimization.ledger, session.optimization.archive
-    confirmed = bool(session.order.config.optimize.confirm)
+    settings = session.order.config.optimize
     members = await archive.members()
-    version = await archive.winner(confirmed=confirmed)
+    version = await archive.winner(settings)
     winner = await archive.member(version)
     pack = await archive.pack(version)
     return {
-        "baseline": member_figures(members[0]),
-        "winner": {**member_figures(winner), "confirmed": confirmed and winner.iteration > 0},
+        "baseline": await archive.figures(members[0].pack, settings),
+        "winner": {
+            **await archive.figures(version, settings),
+            "confirmed": bool(settings.confirm) and winner.iteration > 0,
+        },
         "prompts": {role: prompt.text for role, prompt in sorted(pack.prompts.items())},
         "diff": session.order.pack.diff(pack),
         "log": [_row(row) for row in await log(ledger)],

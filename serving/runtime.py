@@ -42,6 +42,7 @@ from autodata.prompts import PromptPack
 from autodata.runner.checkpointer import open_run_saver
 from autodata.runner.config import RunConfig, load_config, read_config
 from autodata.runner.destinations import destinations
+from autodata.runner.fences import fences_of
 from autodata.runner.ingest import add_documents
 from autodata.runner.outcome import InARow
 from autodata.runner.run_folder import note_known, open_ledger, require_prices, spent_budget
@@ -102,6 +103,8 @@ class ServerRuntime:
     serving: LocalServing
     simulated: bool
     searches: Searches
+    fences: int
+    """How the server's folder fences answers for judges."""
     pool: Pool = field(default_factory=Pool)
     in_a_row: dict[str, InARow] = field(default_factory=dict)
     """By thread: its latest documents, as long as they errored for the same cause."""
@@ -201,6 +204,8 @@ class ServerRuntime:
             max_rounds=pinned.max_rounds,
             run_seed=pinned.seed,
             review=pinned.review,
+            checks=self.config.checks,
+            fences=self.fences,
         )
 
     def reviewing(self, domain: Domain, context: ServedContext) -> Reviewing:
@@ -215,15 +220,35 @@ class ServerRuntime:
         await add_documents(self.ledger, documents)
 
 
+def require_servable(config: RunConfig, where: object) -> None:
+    """Raise UserError, naming `where`, for settings whose nodes and judges the graphs of a server do not have.
+
+    Passed over in silence they would leave examples that nobody confirmed or audited, though it was asked for.
+    """
+    asked = {
+        "confirm.attempts": config.confirm.attempts > 0,
+        "checks.canaries": config.checks.canaries != "off",
+        "checks.closed_context": config.checks.closed_context,
+        "judges": config.judges.several,
+    }
+    if wanted := ", ".join(name for name, is_asked in asked.items() if is_asked):
+        raise UserError(
+            f"{where}: {wanted}: a server's graphs make neither fresh attempts nor audits, and have one judge: leave it"
+            f" out, name another file in {CONFIG_VARIABLE}, or use 'autodata run'"
+        )
+
+
 def server_config() -> tuple[RunConfig, bool]:
     """Return the server's configuration, and whether it is the simulated one that stands in for none.
 
-    Raises UserError for a file that is missing or wrong.
+    Raises UserError for a file that is missing or wrong, or asks for what a server does not do.
     """
     named = os.environ.get(CONFIG_VARIABLE)
     path = Path(named or "autodata.toml")
     if named or path.exists():
-        return load_config(path), False
+        config = load_config(path)
+        require_servable(config, path)
+        return config, False
     return read_config(SIMULATED, "simulated models"), True
 
 
@@ -247,7 +272,8 @@ async def open_server_runtime() -> AsyncIterator[ServerRuntime]:
         logger.info(destinations(_all_models(config), server_traces))
         for warning in cautions(config.chosen_domain, config.roles()):
             logger.warning(warning)
-        yield ServerRuntime(config, folder, ledger, saver, budget, stack, serving, simulated, searches)
+        fences = await fences_of(ledger)
+        yield ServerRuntime(config, folder, ledger, saver, budget, stack, serving, simulated, searches, fences)
 
 
 def _all_models(config: RunConfig) -> list[ModelSettings]:

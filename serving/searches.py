@@ -28,6 +28,7 @@ from autodata.nodes.optimizer.state import Search
 from autodata.prompts import PromptPack
 from autodata.runner.checkpointer import open_run_saver
 from autodata.runner.config import RunConfig, at_defaults
+from autodata.runner.fences import fences_of
 from autodata.runner.fingerprint import changed_since, fingerprint
 from autodata.runner.optimization.session import Optimization, OptimizeRunConfig
 from autodata.runner.run_folder import RunFolder, bind, open_ledger, spent_budget, traced
@@ -132,7 +133,10 @@ class SearchFolder:
         # The server traces its own runs; what `autodata trace` draws is kept all the same.
         tracing = config.tracing.model_copy(update={"otel": False, "langsmith": False, "exporters": ()})
         tracer = await self.stack.enter_async_context(traced(config, tracing, self.ledger, self.folder, order.pack))
-        return RunFolder(order.pack, self.ledger, order.models, budget, self.folder, saver, tracer, calls=_Shared)
+        fences = await fences_of(self.ledger)
+        return RunFolder(
+            order.pack, self.ledger, order.models, budget, self.folder, saver, tracer, calls=_Shared, fences=fences
+        )
 
 
 class Searches:

@@ -13,6 +13,8 @@ TARGET = "target"
 """The name of the row with the target of the latest session; missing or empty where it had none."""
 
 
+FENCES = "fences"
+"""The name of the row that says how answers are fenced for judges; `runner/fences.py` reads and writes it."""
 CONFIG = "config"
 """The name of the row with the whole configuration, as JSON, of a run whose ledger is at a server."""
 

@@ -35,7 +35,7 @@ _BEFORE: Mapping[str, str] = {
         for table in ("attempts", "verdicts", "labels")
     },
     "marks": "SELECT m.* FROM marks m JOIN attempts a USING (attempt_id) JOIN rounds r USING (round_id)"
-    " WHERE r.thread_id = :thread AND r.n < :before ORDER BY m.rowid",
+    " WHERE r.thread_id = :thread AND r.n < :before ORDER BY m.attempt_id, m.criterion",
     "calls": "SELECT * FROM calls WHERE thread_id = :thread AND n <= :n ORDER BY rowid",
 }
 
@@ -54,6 +54,11 @@ async def round_of(ledger: Reader, round_id: str) -> dict[str, Any] | None:
 async def rejected_rounds(ledger: Reader, thread: str) -> list[dict[str, Any]]:
     """Return a thread's rejected rounds, in order."""
     return await _rounds(ledger, "WHERE r.thread_id = ? AND r.outcome = 'rejected' ORDER BY r.n, r.rowid", thread)
+
+
+async def accepted_rounds(ledger: Reader, thread: str) -> list[dict[str, Any]]:
+    """Return a thread's accepted rounds: one at most, but for what people edited."""
+    return await _rounds(ledger, "WHERE r.thread_id = ? AND r.outcome = 'accepted' ORDER BY r.n", thread)
 
 
 async def rounds_by_id(ledger: Reader, ids: Sequence[str]) -> list[dict[str, Any]]:
@@ -115,8 +120,10 @@ async def marks_of_examples(ledger: Reader) -> list[dict[str, Any]]:
 
 
 async def verdicts_of_round(ledger: Reader, round_id: str) -> list[dict[str, Any]]:
-    """Return a round's verdicts, the weak stage's first."""
-    return await ledger.read("SELECT * FROM verdicts WHERE round_id = ? ORDER BY stage = 'strong'", (round_id,))
+    """Return a round's verdicts, the weak stage's first, one over fresh attempts last."""
+    return await ledger.read(
+        "SELECT * FROM verdicts WHERE round_id = ? ORDER BY stage = 'confirm', stage = 'strong'", (round_id,)
+    )
 
 
 async def labels_of_round(ledger: Reader, round_id: str) -> list[dict[str, Any]]:

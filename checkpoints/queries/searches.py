@@ -49,6 +49,11 @@ async def scores_of_members(ledger: Reader) -> list[dict[str, Any]]:
     return await ledger.read(_SCORED.format("p.state IN ('baseline', 'member')"))
 
 
+async def scores_of_all(ledger: Reader) -> list[dict[str, Any]]:
+    """Return the same of every pack that was validated or may be."""
+    return await ledger.read(_SCORED.format("p.state != 'invalid'"))
+
+
 async def scores_of_pack(ledger: Reader, pack: str) -> list[dict[str, Any]]:
     """Return the same of one pack, whether it is one of the population or not."""
     return await ledger.read(_SCORED.format("p.pack = ?"), (pack,))
@@ -83,6 +88,56 @@ async def ended_trials(ledger: Reader, evaluation: str) -> list[dict[str, Any]]:
     )
 
 
+async def lineages(ledger: Reader) -> list[dict[str, Any]]:
+    """Return (pack, iteration, state, parent, merged) of all packs that may be validated, parents before children.
+
+    `merged` is the pack that the parent was merged with, None where it was edited.
+    """
+    return await ledger.read(
+        "SELECT p.pack, p.iteration, p.state, p.parent, json_extract(i.edits, '$.merged') AS merged"
+        " FROM packs p LEFT JOIN iterations i ON i.iteration = p.iteration"
+        " WHERE p.state != 'invalid' ORDER BY p.iteration, p.pack"
+    )
+
+
+async def trials_of_packs(ledger: Reader) -> list[dict[str, Any]]:
+    """Return (evaluation, pack, split, block, state, position, document_id, status) of training and validation.
+
+    Of evaluations that are over or were stopped early; trials that are pending are left out.
+    """
+    return await ledger.read(
+        "SELECT e.evaluation, e.pack, e.split, e.block, e.state, t.position, t.document_id, t.status"
+        " FROM evaluations e JOIN trials t USING (evaluation)"
+        " WHERE e.split != 'test' AND e.state != 'open' AND t.status != 'pending' ORDER BY e.rowid, t.position"
+    )
+
+
+async def last_block(ledger: Reader, pack: str, before: int) -> int | None:
+    """Return the highest seed block below `before` that a pack was validated on, None without any."""
+    rows = await ledger.read(
+        "SELECT max(block) AS block FROM evaluations WHERE pack = ? AND split = 'validate' AND block < ?",
+        (pack, before),
+    )
+    block = rows[0]["block"]
+    return None if block is None else int(block)
+
+
+async def last_iteration_of(ledger: Reader, worker: int) -> dict[str, Any] | None:
+    """Return the row of the iteration that a worker ended last, or None."""
+    rows = await ledger.read(
+        "SELECT * FROM iterations WHERE lane = ? AND outcome != 'open' ORDER BY iteration DESC LIMIT 1", (worker,)
+    )
+    return rows[0] if rows else None
+
+
+async def count_sharing(ledger: Reader, n: int) -> int:
+    """Return how many later iterations use the analysis of an iteration."""
+    rows = await ledger.read(
+        "SELECT count(*) AS n FROM iterations WHERE json_extract(edits, '$.analysis_of') = ?", (n,)
+    )
+    return int(rows[0]["n"])
+
+
 async def iterations(ledger: Reader) -> list[dict[str, Any]]:
     """Return the rows of all iterations, in order; those that go on have the outcome `open`."""
     return await ledger.read("SELECT * FROM iterations ORDER BY iteration")
@@ -115,9 +170,23 @@ async def count_ended(ledger: Reader) -> int:
     return int((await ledger.read("SELECT count(*) AS n FROM iterations WHERE outcome != 'open'"))[0]["n"])
 
 
+async def count_errored_last(ledger: Reader) -> int:
+    """Return how many iterations at the end of the ended ones errored, one after another."""
+    rows = await ledger.read(
+        "SELECT count(*) AS n FROM iterations WHERE outcome = 'errored' AND iteration >"
+        " (SELECT coalesce(max(iteration), 0) FROM iterations WHERE outcome NOT IN ('open', 'errored'))"
+    )
+    return int(rows[0]["n"])
+
+
 async def count_sampled(ledger: Reader, pack: str) -> int:
-    """Return how often a pack was sampled as parent."""
-    return int((await ledger.read("SELECT count(*) AS n FROM iterations WHERE parent = ?", (pack,)))[0]["n"])
+    """Return how often a pack was sampled as parent, for failures of its own to be read."""
+    rows = await ledger.read(
+        "SELECT count(*) AS n FROM iterations WHERE parent = ?"
+        " AND json_extract(edits, '$.merged') IS NULL AND json_extract(edits, '$.analysis_of') IS NULL",
+        (pack,),
+    )
+    return int(rows[0]["n"])
 
 
 async def latest_ended(ledger: Reader, most: int) -> list[int]:

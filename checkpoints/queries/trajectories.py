@@ -22,7 +22,7 @@ FROM attempts ORDER BY round_id, stage = 'strong', idx
 _MARKS = "SELECT attempt_id, text, weight, met, reason FROM marks ORDER BY attempt_id, criterion"
 _VERDICTS = """
 SELECT round_id, stage, preset, decision, failure_mode, checks, summary FROM verdicts
-ORDER BY round_id, stage = 'strong'
+ORDER BY round_id, stage = 'confirm', stage = 'strong'
 """
 _LABELS = "SELECT round_id, verdict, why, decision, reason, reviewer FROM labels ORDER BY rowid"
 _FAILURES = "SELECT document_id, kind, message FROM failures ORDER BY created_at, rowid"

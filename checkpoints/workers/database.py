@@ -6,7 +6,6 @@ A statement whose connection died is sent again on another one, so each statemen
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
@@ -21,11 +20,11 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.checkpoints.server import (
     LONGEST_PAUSE,
-    RECONNECT_SECONDS,
+    connected,
     connection_arguments,
     passes,
+    pauses,
     text_of,
-    unreachable,
 )
 
 T = TypeVar("T")
@@ -108,7 +107,7 @@ class Database:
 
     async def insist(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do work again for as long as the server may come back. Raises RunFailed when it does not."""
-        given_up, pause = time.monotonic() + RECONNECT_SECONDS, 0.05
+        waits = pauses()
         while True:
             try:
                 return await work()
@@ -116,13 +115,12 @@ class Database:
                 found = error.__cause__ if isinstance(error, ConnectorException) else error
                 cause = found if isinstance(found, psycopg.Error) else error
                 gone = isinstance(cause, PoolTimeout) or (isinstance(cause, psycopg.Error) and passes(cause))
-                if not gone or time.monotonic() > given_up:
+                if not gone or (pause := next(waits, None)) is None:
                     raise RunFailed(
                         f"the queue in Postgres cannot be used any more ({text_of(cause, self._arguments)}):"
                         " see to the server, then type the same command again to go on: nothing paid for is lost"
                     ) from None
             await asyncio.sleep(pause)
-            pause = min(LONGEST_PAUSE, 2 * pause)
 
 
 @asynccontextmanager
@@ -133,11 +131,7 @@ async def open_database(dsn: str, variable: str) -> AsyncIterator[Database]:
     the server cannot be reached, or the tables can neither be used nor made.
     """
     arguments = connection_arguments(dsn, variable)
-    try:
-        first = await AsyncConnection.connect(**arguments, row_factory=dict_row)
-    except psycopg.Error as error:
-        raise unreachable(error, arguments, variable) from None
-    async with first:
+    async with connected(arguments, variable) as first:
         try:
             await _make(first)
         except psycopg.Error as error:

@@ -73,7 +73,8 @@ async def record_call(journal: Journal, call: PaidCall, meta: Mapping[str, str] 
         "try": call.number,
         "epoch": call.epoch,
         "model": call.model,
-        "params": canonical_json(call.params),
+        # What is not set is left out: it would stand in every row.
+        "params": canonical_json({name: value for name, value in call.params.items() if value not in (None, {})}),
         "messages_hash": call.messages_hash,
         "prompt_version": call.prompt_version,
         "response": call.response,

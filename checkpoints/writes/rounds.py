@@ -12,8 +12,11 @@ from autodata.checkpoints.protocols import Store
 from autodata.checkpoints.records import (
     Attempt,
     Candidate,
+    Confirmation,
+    Decision,
     DocumentStatus,
     Example,
+    FailureMode,
     Mark,
     Record,
     Round,
@@ -89,6 +92,11 @@ async def record_judgement(
     await store.save(rounds=[{"round_id": round_id, "judgement": judgement, "packet": packet}])
 
 
+async def record_stopping(store: Store, round_id: str, basis: Mapping[str, Any]) -> None:
+    """Record what adaptive stopping goes by in a round, as its packet, and later what became of its candidate."""
+    await store.save(rounds=[{"round_id": round_id, "packet": {"stopping": basis}}])
+
+
 async def record_attempts(
     store: Store, round_id: str, attempts: Sequence[tuple[Attempt, str]], *, model: str, mode: Mapping[str, Any]
 ) -> None:
@@ -130,6 +138,32 @@ async def record_marks(
         marks=[row for one in marked for row in _mark_rows(one, criteria)],
         verdicts=[_verdict_row(round_id, ruled)] if ruled else [],
     )
+
+
+CONFIRMING = "confirm"
+"""The stage of a verdict over fresh attempts."""
+
+
+async def record_confirmation(
+    store: Store, round_id: str, preset: str, confirmation: Confirmation, summary: str
+) -> None:
+    """Record what fresh attempts at a round's candidate scored, as a verdict of a stage of its own.
+
+    Their answers and marks stand in the journal alone, so that no figure of the selecting attempts counts them.
+    """
+    row = {
+        "round_id": round_id,
+        "stage": CONFIRMING,
+        "preset": preset,
+        "decision": (Decision.ACCEPT if confirmation.passed else Decision.REJECT).value,
+        "failure_mode": None if confirmation.passed else FailureMode.NOT_CONFIRMED.value,
+        "checks": canonical_json([_plain(check) for check in confirmation.checks]),
+        **_means(confirmation),
+        "summary": summary,
+        "planned": len(confirmation.weak_scores),
+        "made": len(confirmation.weak_scores) + len(confirmation.strong_scores),
+    }
+    await store.save(verdicts=[row])
 
 
 async def record_rejected(
@@ -245,7 +279,7 @@ def _closed_row(closed: Round) -> dict[str, Any]:
     }
 
 
-def _means(of: Verdict | Round | Example) -> dict[str, float | None]:
+def _means(of: Verdict | Round | Example | Confirmation) -> dict[str, float | None]:
     return {"weak_mean": _float(of.weak_mean), "strong_mean": _float(of.strong_mean), "gap": _float(of.gap)}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from autodata.checkpoints.ids import canonical_json
@@ -29,6 +29,10 @@ class BegunIteration:
     """How often the parent was sampled, this time included."""
     history: Sequence[int]
     """The iterations whose entries of the history log analyst and editor are shown."""
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    """`merged`: the pack that the parent is merged with; `analysis_of`: the iteration whose analysis is used again."""
+    analysis: str | None = None
+    """That analysis, as it is recorded there."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,8 @@ async def record_begun(store: Store, begun: BegunIteration) -> None:
         "history": canonical_json(list(begun.history)),
         "created_at": now(),
     }
+    if begun.plan:
+        row |= {"edits": canonical_json(dict(begun.plan)), "analysis": begun.analysis}
     await store.save(iterations=[row])
 
 
@@ -146,13 +152,18 @@ async def record_invalid(store: Store, pack: str) -> None:
     await store.save(packs=[{"pack": pack, "state": "invalid"}])
 
 
+async def record_compared(store: Store, n: int, compared: Mapping[str, Any]) -> None:
+    """Record how parent and mutant compared: by which rule, the outcome, and what it rests on."""
+    await store.save(iterations=[{"iteration": n, "confirmed": canonical_json({"compared": dict(compared)})}])
+
+
 async def record_leader(store: Store, n: int, leader: str) -> None:
     """Record whom an iteration's mutant is compared with on fresh blocks; empty for nobody."""
     await store.save(iterations=[{"iteration": n, "leader": leader}])
 
 
 async def record_lead(
-    store: Store, n: int, mutant: str, led: int, *, confirmed: Mapping[str, str] | None = None
+    store: Store, n: int, mutant: str, led: int, *, confirmed: Mapping[str, Any] | None = None
 ) -> None:
     """Record that an iteration's mutant leads, as the `led`th; `confirmed` are the means that it was confirmed by."""
     row: dict[str, Any] = {"iteration": n, "mutant": mutant, "led": led}

@@ -8,7 +8,9 @@ from statistics import mean, pstdev
 from typing import Any
 
 from autodata.checkpoints.texts import json_text
+from autodata.corpus.bootstrap import Figure
 from autodata.corpus.exporters.rows import ExampleRow, ExportSet
+from autodata.corpus.intervals import mean_interval
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
@@ -34,6 +36,7 @@ def card_text(data: ExportSet, more: Sequence[str] = ()) -> str:
         _what(data),
         *more,
         _difficulty(data),
+        _confirmed(data),
         _failures(data),
         _cost(data),
         _origin(data),
@@ -45,8 +48,8 @@ def card_text(data: ExportSet, more: Sequence[str] = ()) -> str:
 LIMITS = """
 ## Limits
 
-- The scores printed here are those that selected an example: of examples chosen for a gap the measured gap flatters,
-  for part of it is luck. Attempts made anew come out closer together.
+- Scores that selected an example flatter it: of examples chosen for a gap part of the measured gap is luck. Attempts
+  made anew come out closer together; figures named confirmed are of such attempts.
 - A judge model marked the attempts, criterion by criterion; code added up the weights. Its mistakes are in the scores.
 - Questions, answers and rubrics were written by models from the sources, and carry their errors and their bias.
 """
@@ -106,6 +109,54 @@ def _difficulty(data: ExportSet) -> str:
         if len(values) > 1 or (values and title == "domain"):
             groups += [(f"{title}: {name}", found) for name, found in list(values.items())[:12]]
     return "\n".join([*lines, *(_figures(name, found) for name, found in groups)])
+
+
+def _confirmed(data: ExportSet) -> str:
+    """Return what fresh attempts scored beside what selected; empty in a run that does not confirm."""
+    rows = [row for row in data.rows if row["confirmed_gap"] is not None]
+    if not rows:
+        return ""
+    count = max(len(row["confirmed_weak_scores"]) for row in rows)
+    lines = [
+        "## Confirmed",
+        "",
+        f"Means over {len(rows):,} examples of {count} + {count} fresh attempts at each, none of which selected it; the"
+        " interval is the 95 % one of the confirmed mean.",
+        "",
+        "| of | selecting | confirmed | interval |",
+        "|---|---|---|---|",
+    ]
+    sides = (
+        ("weak", [(row["weak_mean"], row["confirmed_weak_mean"]) for row in rows]),
+        ("strong", [(row["strong_mean"], row["confirmed_strong_mean"]) for row in rows]),
+        ("gap", [(row["gap"], row["confirmed_gap"]) for row in rows]),
+    )
+    for name, pairs in sides:
+        fresh = mean_interval([confirmed for _, confirmed in pairs if confirmed is not None])
+        lines.append(f"| {name} | {_of(mean, [selecting for selecting, _ in pairs])} | {_interval(fresh)} |")
+    shrunk = [one - other for one, other in sides[-1][1] if one is not None and other is not None]
+    lines.append(f"| shrinkage of the gap | | {_interval(mean_interval(shrunk))} |")
+    if any(row["confirmed_required"] for row in rows):
+        lines += ["", _required(data)]
+    return "\n".join(lines)
+
+
+def _interval(figure: Figure) -> str:
+    value = "" if figure.value is None else f"{figure.value:.2f}"
+    bounds = "" if figure.low is None or figure.high is None else f"{figure.low:.2f} to {figure.high:.2f}"
+    return f"{value} | {bounds}"
+
+
+def _required(data: ExportSet) -> str:
+    """Return what must be known where fresh attempts had to pass: then they selected, too."""
+    text = "The fresh attempts had to pass, so that these figures selected the examples too, and flatter them."
+    known = data.facts.figures.get("confirmed")
+    if not known:
+        return text
+    gap = known["gap"]["confirmed"]
+    return (
+        f"{text} Over all {known['candidates']:,} candidates that were confirmed, passed or not, the gap is {gap:.2f}."
+    )
 
 
 def _figures(name: str, rows: Sequence[ExampleRow]) -> str:

@@ -23,6 +23,10 @@ class Provenance(TypedDict):
     weak_mean: float | None
     strong_mean: float | None
     gap: float | None
+    confirmed_weak_mean: float | None
+    """Of fresh attempts; null in a run that does not confirm, as are the next two."""
+    confirmed_strong_mean: float | None
+    confirmed_gap: float | None
     run: str
     source: str
     attempts: list[Attempted]
@@ -45,6 +49,9 @@ def provenance(row: ExampleRow, *, answers: bool = False) -> Provenance:
         "weak_mean": row["weak_mean"],
         "strong_mean": row["strong_mean"],
         "gap": row["gap"],
+        "confirmed_weak_mean": row["confirmed_weak_mean"],
+        "confirmed_strong_mean": row["confirmed_strong_mean"],
+        "confirmed_gap": row["confirmed_gap"],
         "run": row["run"],
         "source": row["source"],
         "attempts": row["attempts"] if answers else [],

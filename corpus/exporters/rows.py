@@ -19,7 +19,7 @@ from autodata.checkpoints.ids import digest, part_of, whole_name
 from autodata.checkpoints.ledger import Reader
 from autodata.checkpoints.queries.documents import ExampleSource, example_sources
 from autodata.checkpoints.queries.meta import meta_value
-from autodata.checkpoints.records import Example, Stage
+from autodata.checkpoints.records import Confirmation, Example, Stage
 
 if TYPE_CHECKING:
     from autodata.corpus.exporters.turns import TurnRow
@@ -61,6 +61,17 @@ class Played(TypedDict):
     model: str
 
 
+class ConfirmedColumns(TypedDict):
+    """What a row says of fresh attempts: the columns of `ExampleRow` of these names."""
+
+    confirmed_weak_scores: list[float]
+    confirmed_strong_scores: list[float]
+    confirmed_weak_mean: float | None
+    confirmed_strong_mean: float | None
+    confirmed_gap: float | None
+    confirmed_required: bool
+
+
 @with_config(_STRICT)
 class ExampleRow(TypedDict):
     """An accepted example, as every format that keeps all of it has it. Scores are in 0..1."""
@@ -92,6 +103,14 @@ class ExampleRow(TypedDict):
     """Null where attempts stopped early, as are the next two."""
     strong_mean: float | None
     gap: float | None
+    confirmed_weak_scores: list[float]
+    """Scores of fresh attempts, none of which selected the example; none in a run that does not confirm."""
+    confirmed_strong_scores: list[float]
+    confirmed_weak_mean: float | None
+    confirmed_strong_mean: float | None
+    confirmed_gap: float | None
+    confirmed_required: bool
+    """Whether the fresh attempts had to pass, so that their scores selected the example too."""
     attempts: list[Attempted]
     preset: str
     prompt_version: str
@@ -203,6 +222,7 @@ def example_row(found: ExampleSource, *, run: str = "", source: bool = False) ->
         "weak_mean": _number(example.weak_mean),
         "strong_mean": _number(example.strong_mean),
         "gap": _number(example.gap),
+        **_confirmed(example.confirmed),
         "attempts": [_attempted(attempt) for attempt in found.attempts],
         "preset": example.preset,
         "prompt_version": example.prompt_version,
@@ -211,6 +231,17 @@ def example_row(found: ExampleSource, *, run: str = "", source: bool = False) ->
         "run": run,
     }
     return _ROWS.validate_python(row)
+
+
+def _confirmed(found: Confirmation | None) -> ConfirmedColumns:
+    return {
+        "confirmed_weak_scores": [float(score) for score in found.weak_scores] if found else [],
+        "confirmed_strong_scores": [float(score) for score in found.strong_scores] if found else [],
+        "confirmed_weak_mean": float(found.weak_mean) if found else None,
+        "confirmed_strong_mean": float(found.strong_mean) if found else None,
+        "confirmed_gap": float(found.gap) if found else None,
+        "confirmed_required": bool(found and found.required),
+    }
 
 
 def plain_row(example: Example) -> ExampleRow:

@@ -31,6 +31,7 @@ _FELL_BEHIND: Mapping[str, int] = {
     FailureMode.FAILED_ON_STRONG: 3,
     FailureMode.SATURATED_STRONG: 3,
     FailureMode.GAP_TOO_SMALL: 3,
+    FailureMode.NOT_CONFIRMED: 4,
 }
 """The last step of a round by its failure mode. The other modes say no at several places: see `last_step`."""
 

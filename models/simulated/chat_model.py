@@ -31,8 +31,8 @@ from pydantic import Field, PrivateAttr
 
 from autodata.checkpoints.ids import digest
 from autodata.models.simulated import legal, optimizer, science, variety
-from autodata.models.simulated.fences import fenced
-from autodata.models.simulated.rules import effects_on_review, effects_on_writing
+from autodata.models.simulated.fences import fenced, named_by_text
+from autodata.models.simulated.rules import Effects, effects_on_review, rules_of_writing
 from autodata.models.simulated.world import (
     META_WORLD,
     TOO_HARD,
@@ -45,6 +45,7 @@ from autodata.models.simulated.world import (
     draw_met,
     draw_rubric,
     draw_sloppy,
+    effects_on,
     key_of,
     logit_of,
 )
@@ -117,7 +118,9 @@ class SimulatedChatModel(BaseChatModel):
     def reply(self, turns: Sequence[Mapping[str, str]], seed: int) -> tuple[str, str]:
         """Return the reply's text and finish reason. Raises SimulatedError where the world injects one."""
         prompt = "\n\n".join(turn["content"] for turn in turns)
-        key = digest([[turn["content"] for turn in turns], seed, key_of(self.world), self.solver], 64)
+        key = digest(
+            [[named_by_text(turn["content"], "answer") for turn in turns], seed, key_of(self.world), self.solver], 64
+        )
         rng = random.Random(key)  # noqa: S311 - a reproducible world
         faults = self.world.faults
         if faults.outage:
@@ -133,7 +136,9 @@ class SimulatedChatModel(BaseChatModel):
             if cut < faults.truncated:
                 return "", "length"
             return ("" if cut < faults.truncated + faults.empty else self._solve(prompt, rng)), "stop"
-        text = json.dumps(_ROLES[schemas[-1]](self.world, prompt, rng), ensure_ascii=False)
+        noise = self.world.judge_noises.get(self.solver, self.world.judge_noise)
+        world = self.world if noise == self.world.judge_noise else self.world.model_copy(update={"judge_noise": noise})
+        text = json.dumps(_ROLES[schemas[-1]](world, prompt, rng), ensure_ascii=False)
         if malformed < faults.malformed:
             return (
                 (text[: len(text) // 2], "length")
@@ -165,11 +170,16 @@ def _challenger(world: World, prompt: str, rng: random.Random) -> tuple[str, str
     easier = legal.hints_for_easier(prompt)
     easier -= variety.shift(prompt) if world.skills else 0
     easy, hard = easy + max(0, -easier), hard + max(0, easier)
-    item = draw_item(world, effects_on_writing(world.rulebook, prompt), easy, hard, rng)
+    item = draw_item(world, _effects(world, prompt), easy, hard, rng)
     seen = _fenced(prompt)
     words = _WORDS.findall(seen.get("sentence") or seen.get("document", "")) or ["subject"]
     subject = " ".join(rng.sample(words, min(3, len(words)))).lower()
     return subject, f"[item d={item.d:+.3f} a={item.a:.3f} fault={item.fault}]"
+
+
+def _effects(world: World, prompt: str) -> Effects:
+    document = _fenced(prompt).get("document", "") if world.document_spread or world.document_rules else ""
+    return effects_on(world, rules_of_writing(world.rulebook, prompt), document)
 
 
 def _rubric_candidate(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
@@ -182,7 +192,7 @@ def _rubric_candidate(world: World, prompt: str, rng: random.Random) -> dict[str
         }
         for k, row in enumerate(draw_rubric(world, rng), 1)
     ]
-    if draw_sloppy(world, effects_on_writing(world.rulebook, prompt), LOOSE_WEIGHT in prompt, rng):
+    if draw_sloppy(world, _effects(world, prompt), LOOSE_WEIGHT in prompt, rng):
         rubric[0]["weight"] = 7.5
     asked = {
         "question_type": "counterfactual analysis",
@@ -216,11 +226,13 @@ def _rubric_review(world: World, prompt: str, rng: random.Random) -> dict[str, A
 
 
 def _rubric_marks(world: World, prompt: str, rng: random.Random) -> dict[str, Any]:
-    found = _LEVEL.search(_fenced(prompt).get("answer", ""))
+    answer = _fenced(prompt).get("answer", "")
+    found = _LEVEL.search(answer)
     logit = logit_of(float(found["p"]) if found else 0.02)
     marks = []
     for number, text, b in _CRITERION.findall(prompt):
-        met = draw_met(world, logit, float(b), text.startswith("Commits"), rng)
+        truth = random.Random(digest([answer, text])) if world.steady else None  # noqa: S311 - a reproducible world
+        met = draw_met(world, logit, float(b), text.startswith("Commits"), rng, truth)
         marks.append({"number": int(number), "reason": "simulated", "met": met})
     return {"marks": marks}
 

@@ -7,6 +7,8 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
+from autodata.prompts import fence
+
 _OPEN = re.compile(r"<([a-z][a-z0-9-]*+)(?<=-[0-9a-f]{12})>\n")
 _CLOSE = re.compile(r"</([a-z][a-z0-9-]*+)(?<=-[0-9a-f]{12})>")
 _TAG_CHARS = len("-0123456789ab")
@@ -40,6 +42,20 @@ def fenced(prompt: str, labels: Collection[str] | None = None) -> Iterator[Fence
         if at < len(places):
             end = places[at] + len(name) + 3
             yield Fenced(label, prompt[match.end() : places[at]].removesuffix("\n"), match.start(), end)
+
+
+def named_by_text(prompt: str, label: str) -> str:
+    """Return a prompt whose fences of a label carry the hash of their text alone.
+
+    What a fence is called says nothing, so a reply of the world does not depend on it.
+    """
+    if f"<{label}-" not in prompt:
+        return prompt
+    kept, at = [], 0
+    for part in fenced(prompt, {label}):
+        kept += [prompt[at : part.start], fence(label, part.text)]
+        at = part.end
+    return "".join([*kept, prompt[at:]])
 
 
 def without_fenced(prompt: str) -> str:

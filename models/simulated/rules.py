@@ -301,16 +301,28 @@ def obeyed(rulebook: str, prompt: str) -> tuple[Rule, ...]:
     return tuple(rule for rule in RULEBOOKS[rulebook] if rule.stands_in(text))
 
 
+def rules_of_writing(rulebook: str, prompt: str) -> tuple[Rule, ...]:
+    """Return the rules in a challenger's prompt, feedback included, that shape what it writes."""
+    return tuple(rule for rule in obeyed(rulebook, prompt) if rule.file != "quality_verifier")
+
+
 def effects_on_writing(rulebook: str, prompt: str) -> Effects:
     """Return what the rules in a challenger's prompt, feedback included, do to what it writes."""
-    return _sum(rule for rule in obeyed(rulebook, prompt) if rule.file != "quality_verifier")
+    return summed(rules_of_writing(rulebook, prompt))
 
 
 def effects_on_review(rulebook: str, prompt: str) -> Effects:
     """Return what the rules in a quality verifier's prompt do to its findings."""
-    return _sum(rule for rule in obeyed(rulebook, prompt) if rule.file == "quality_verifier")
+    return summed(rule for rule in obeyed(rulebook, prompt) if rule.file == "quality_verifier")
 
 
-def _sum(rules: Iterable[Rule]) -> Effects:
+def summed(rules: Iterable[Rule], factors: Sequence[float] | None = None) -> Effects:
+    """Return the effects of rules together; `factors`, one a rule, say how much of each counts."""
     found = tuple(rules)
-    return Effects(**{name: sum(getattr(rule, name) for rule in found) for name in Effects.model_fields})
+    shares = (1.0,) * len(found) if factors is None else factors
+    return Effects(
+        **{
+            name: sum(share * getattr(rule, name) for rule, share in zip(found, shares, strict=True))
+            for name in Effects.model_fields
+        }
+    )

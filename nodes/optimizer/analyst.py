@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, create_model
+from pydantic import AfterValidator, Field, WithJsonSchema, create_model
 
 from autodata.models.call import CallSite
 from autodata.models.caller import Caller
@@ -88,16 +88,19 @@ async def analyse(
     *,
     history: Sequence[str] = (),
     pack: PromptPack | None = None,
+    contrast: Sequence[Failure] = (),
+    excerpts: Mapping[str, str] | None = None,
     limit: int = MATERIAL_CHARS,
 ) -> Analyzed:
     """Ask the analyst for the root causes of a sample of failures; with none there is nothing to ask.
 
-    `pack` is the one that failed: its editable prompts are shown. `limit` bounds the material, in characters. Raises
+    `pack` is the one that failed: its editable prompts are shown. `contrast` are accepted rounds, `excerpts` what is
+    shown of documents, by id. `limit` bounds the material, in characters. Raises
     the errors of a call; UnusableReply when every reply cited what is not there, or could not be read.
     """
     if not sample:
         return Analyzed((), NOTHING_FAILED)
-    text, labels = render_material(sample, limit)
+    text, labels = render_material(sample, limit, contrast=contrast, excerpts=excerpts or {})
     schema = _analysis_schema(tuple(labels))
     messages = prompt.render(
         {
@@ -147,7 +150,11 @@ def _analysis_schema(labels: tuple[str, ...]) -> type[Analysis]:
             raise ValueError(f"{', '.join(unknown)}: no such label in the material: use {use}")
         return plain
 
-    evidence = Annotated[tuple[str, ...], Listed(12, least=1, needed=True), AfterValidator(existing)]
+    one_of = {"type": "string", "enum": list(labels)}
+    listed = {"type": "array", "items": one_of, "minItems": 1, "maxItems": 12}
+    evidence = Annotated[
+        tuple[str, ...], Listed(12, least=1, needed=True), AfterValidator(existing), WithJsonSchema(listed)
+    ]
     cause = create_model("Cause", __base__=Cause, evidence=(evidence, ...))
     causes = Annotated[tuple[cause, ...], Field(min_length=1, max_length=6), Items()]
     return create_model("Analysis", __base__=Analysis, causes=(causes, ...))

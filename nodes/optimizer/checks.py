@@ -51,7 +51,7 @@ def pack_problems(
 
     It is held against the baseline, whose heads, placeholders and output contract it keeps and whose length times
     `growth`, plus 1,000 characters, no prompt exceeds, nor MAX_PROMPT_CHARS; of one that is longer nothing else is
-    looked at. `protected` are the word runs of validation and test documents:
+    looked at. `protected` are the word runs of the documents of the search:
     none may stand in a prompt that does not stand in the baseline's too.
     """
     if too_long := list(_too_long(baseline, mutant, growth)):
@@ -70,7 +70,7 @@ def pack_problems(
         if protected is not None:
             for passage in protected.found_in(prompt.text, known):
                 found.append(
-                    f"{role}.md: {_quoted(passage)} stands in a document that is held back: say it in general terms"
+                    f"{role}.md: {_quoted(passage)} stands in a document of the search: say it in general terms"
                 )
     return found
 

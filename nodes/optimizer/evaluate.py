@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Sequence
 from dataclasses import asdict
 
 from autodata.checkpoints.errors import Stopped
 from autodata.checkpoints.writes import EvaluationHead, record_evaluated, record_evaluating
+from autodata.models.seeds import seed_for
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Lost
 from autodata.nodes.optimizer.events import EvaluatedEvent, EvaluatingEvent
+from autodata.nodes.optimizer.population import CONFIRM
 from autodata.nodes.optimizer.state import Result, Search
 from autodata.prompts import PromptPack
 
@@ -22,6 +25,17 @@ def evaluation_id(split: str, pack: str, block: int) -> str:
 def training_id(pack: str, iteration: int) -> str:
     """Return the id of the evaluation of a parent on its iteration's minibatch."""
     return f"train-{pack}-i{iteration}"
+
+
+def arranged(documents: Sequence[str], block: int, run_seed: int) -> tuple[str, ...]:
+    """Return a block's documents in its order, for blocks that are seldom gone through to the end.
+
+    Each block has an order of its own, but for the first, so that no document is tried more often than others.
+    """
+    found = list(documents)
+    if 0 < block < CONFIRM:
+        random.Random(seed_for(run_seed, "block", block)).shuffle(found)  # noqa: S311 - a reproducible order
+    return tuple(found)
 
 
 async def examine(
@@ -46,6 +60,8 @@ async def examine(
         if known and known.complete:
             return known
         wanted = tuple(documents) if documents else await archive.documents(split)
+        if split == "validate" and not search.acceptance.shared:
+            wanted = arranged(wanted, block, search.run_seed)
         head = EvaluationHead(evaluation, pack.version, split, block)
         if known is None:
             await record_evaluating(archive.store, head, documents=len(wanted), n=iteration)

@@ -11,6 +11,9 @@ from autodata.prompts import fence
 MATERIAL_CHARS = 60_000
 """Longest material, in characters: about 15,000 tokens of English."""
 
+CONTRAST_CHARS = 2_000
+"""Longest text of an accepted round."""
+
 _PLANS: Sequence[tuple[int | None, int | None]] = (
     (None, None),
     *((bound, None) for bound in (16_000, 12_000, 8_000, 6_000, 4_000, 3_000, 2_000, 1_500)),
@@ -22,15 +25,27 @@ _PLANS: Sequence[tuple[int | None, int | None]] = (
 Cut = Callable[[str], str]
 
 
-def render_material(sample: Sequence[Failure], limit: int = MATERIAL_CHARS) -> tuple[str, dict[str, str]]:
+def render_material(
+    sample: Sequence[Failure],
+    limit: int = MATERIAL_CHARS,
+    *,
+    contrast: Sequence[Failure] = (),
+    excerpts: Mapping[str, str] | None = None,
+) -> tuple[str, dict[str, str]]:
     """Return the material of a sample, at most `limit` characters, and the real id of each label in it.
+
+    Behind the failed rounds stand those of `contrast`, which were accepted and have no label, and how each document
+    begins; both are left out before anything of a failed round is.
 
     Rounds are labelled r1, r2 and so on, attempts a1, a2. Everything is whole as long as it fits. If it does not,
     answers are cut in their middle, then the other texts too, by as little as does it; then the last rounds are left
     out, all but one. Each of these is said in the material.
     """
+    more = _contrasted(sample, contrast, excerpts or {})
     for answers, others in _PLANS:
         text, labels = _rendered(sample, answers, others)
+        if more and len(text) + 2 + len(more) <= limit:
+            return f"{text}\n\n{more}", labels
         if len(text) <= limit:
             return text, labels
     for kept in range(len(sample) - 1, 0, -1):
@@ -38,6 +53,23 @@ def render_material(sample: Sequence[Failure], limit: int = MATERIAL_CHARS) -> t
         if len(text) <= limit:
             break
     return text, labels
+
+
+def _contrasted(sample: Sequence[Failure], contrast: Sequence[Failure], excerpts: Mapping[str, str]) -> str:
+    """Return accepted rounds, each cut, and the beginnings of documents, numbered as the failed rounds' are."""
+    documents = {name: at for at, name in enumerate(dict.fromkeys(one.document_id for one in sample), 1)}
+    for one in contrast:
+        documents.setdefault(one.document_id, len(documents) + 1)
+    blocks = []
+    for one in contrast:
+        blocks.append(
+            f"## Accepted, for contrast (document {documents[one.document_id]}, its round {one.n}){_means(one)}"
+        )
+        blocks += _texts(one, lambda text: cut_middle(text, CONTRAST_CHARS))
+    for name, excerpt in excerpts.items():
+        if name in documents:
+            blocks.append(f"## How document {documents[name]} reads, in part\n" + fence("document", excerpt))
+    return "\n\n".join(blocks)
 
 
 def cut_middle(text: str, bound: int | None) -> str:

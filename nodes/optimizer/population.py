@@ -72,10 +72,11 @@ def draw_for(run_seed: int, iteration: int) -> float:
 def blocks_due(sampled: int, *, reuse: bool, most: int, is_baseline: bool) -> int:
     """Return how many blocks a pack must be validated on when it is sampled for the `sampled`-th time (from 1).
 
-    With `reuse` every second time brings a further block, up to `most`; without, each time does.
+    With `reuse` every second time brings a further block, up to `most`; without, each time does. A pack other than the
+    baseline is due two at least: the block that it was accepted on flatters it, and is no bar for its mutants.
     """
     if reuse:
-        return min(most, 1 + sampled // 2)
+        return max(1 if is_baseline else 2, min(most, 1 + sampled // 2))
     return sampled + (not is_baseline)
 
 

@@ -13,11 +13,14 @@ from typing_extensions import TypedDict
 from autodata.checkpoints.protocols import Store
 from autodata.models.call import CallSite
 from autodata.models.caller import Caller
+from autodata.nodes.optimizer.acceptance import Acceptance, Strict
+from autodata.nodes.optimizer.estimate import Estimator, Evidence, MeanEstimator
 from autodata.nodes.optimizer.evaluator import Evaluator, Trial
 from autodata.nodes.optimizer.events import SearchEvent
 from autodata.nodes.optimizer.ngrams import Shingles
 from autodata.nodes.optimizer.population import Member
 from autodata.nodes.optimizer.racing import score_of
+from autodata.nodes.optimizer.selectors import Boltzmann, Selector
 from autodata.nodes.optimizer.settings import OptimizeConfig
 from autodata.nodes.optimizer.trajectories import Trajectories
 from autodata.prompts import PromptPack
@@ -39,6 +42,10 @@ class OptState(TypedDict, total=False):
     training: str
     """The evaluation whose failures are read."""
     minibatch: list[str]
+    partner: str
+    """Version of the pack that the parent is merged with; empty where it is edited."""
+    source: int
+    """The iteration whose analysis is used again; 0 for one of its own."""
     history: list[int]
     """The iterations whose entries of the history log analyst and editor are shown."""
     analysis: dict[str, Any] | None
@@ -52,7 +59,7 @@ class OptState(TypedDict, total=False):
     problems: list[str]
     """Why the edited pack may not be validated; empty when it may."""
     scores: dict[str, str]
-    """Exact scores of `parent` and `mutant` on the block, as fractions."""
+    """Exact scores of `parent` and `mutant` on the block, or their estimated rates, as fractions."""
     record: bool
     """Whether the mutant is the new best pack."""
     outcome: str
@@ -98,6 +105,21 @@ class Archive(Protocol):
     async def begun(self) -> int:
         """Return how many iterations were begun."""
 
+    async def evidence(self) -> list[Evidence]:
+        """Return every pack that may be evaluated with its trials, each after its parents, the baseline first.
+
+        A batch of an evaluation that is not over yet is left out.
+        """
+
+    async def next_block(self, pack: str) -> int:
+        """Return the first seed block behind all that a pack was validated on, confirmations left out."""
+
+    async def last_of(self, worker: int) -> dict[str, Any] | None:
+        """Return the row of the iteration that a worker ended last, or None."""
+
+    async def sharing(self, n: int) -> int:
+        """Return how many iterations use the analysis of iteration `n`, itself included."""
+
     async def sampled(self, pack: str) -> int:
         """Return how often a pack was sampled as parent."""
 
@@ -115,6 +137,12 @@ class Archive(Protocol):
 
     async def member(self, pack: str) -> Member:
         """Return any pack with its scores, whether it is one of the population or not."""
+
+    async def errored_in_a_row(self) -> int:
+        """Return how many of the iterations that ended last errored, with none that did not between them."""
+
+    async def text(self, document: str) -> str:
+        """Return a document's text. Raises KeyError for an unknown one."""
 
     async def leads(self) -> int:
         """Return how often the lead was taken."""
@@ -140,8 +168,11 @@ class Search:
     """The analyst's prompt and the editor's."""
     baseline: PromptPack
     protected: Shingles
-    """N-grams of validation and test documents, which no prompt may hold."""
+    """N-grams of the search's documents, which no prompt may hold."""
     run_seed: int = 0
+    estimator: Estimator = field(default_factory=MeanEstimator)
+    selector: Selector = field(default_factory=Boltzmann)
+    acceptance: Acceptance = field(default_factory=Strict)
     leading: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a mutant is compared with the leader, until it leads or does not."""
     selecting: asyncio.Lock = field(default_factory=asyncio.Lock)

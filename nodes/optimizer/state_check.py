@@ -19,7 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 from autodata.checkpoints.errors import BadState
 from autodata.nodes.optimizer.evaluate import evaluation_id, training_id
 from autodata.nodes.optimizer.racing import paired
+from autodata.nodes.optimizer.select import plan_of
 from autodata.nodes.optimizer.state import OptContext, OptState, Search
+from autodata.nodes.optimizer.validate import compared_of
 from autodata.nodes.state_check import filled
 
 Node = TypeVar("Node", bound=Callable[[OptState, Runtime[OptContext]], Awaitable[dict[str, Any]]])
@@ -30,6 +32,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "evaluate_parent": _BEGUN,
     "analyse": (*_BEGUN, "training", "minibatch"),
     "edit": _BEGUN,
+    "merge": (*_BEGUN, "partner"),
     "check": (*_BEGUN, "mutant"),
     "validate": (*_BEGUN, "mutant", "scores"),
     "decide": _BEGUN,
@@ -39,6 +42,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
 
 _EMPTY: Mapping[str, Any] = {
     **{"lane": 0, "n": 0, "parent": "", "sampled": 0, "block": 0, "training": "", "mutant": "", "summary": ""},
+    **{"partner": "", "source": 0},
     **{"outcome": "", "reason": "", "record": False, "over": False, "scores": {}},
     **{"minibatch": (), "history": (), "refusals": (), "problems": ()},
 }
@@ -85,6 +89,8 @@ class _State(BaseModel):
     minibatch: list[StrictStr]
     history: list[Count]
     analysis: _Analysis | None = None
+    partner: StrictStr
+    source: Count
     mutant: StrictStr
     summary: StrictStr
     refusals: list[StrictStr]
@@ -126,7 +132,10 @@ async def workable(name: str, state: Mapping[str, Any], search: Search) -> OptSt
     _require_evaluated(read, row)
     if read["mutant"]:
         await _require_known(read["mutant"], search)
-    await _require_measured(name, read, search)
+    if search.acceptance.name == "strict":
+        await _require_measured(name, read, search)
+    else:
+        _require_compared(name, read, row)
     if name == "record":
         _require_decided(read, row)
     return read
@@ -146,7 +155,9 @@ async def _iteration(name: str, state: OptState, search: Search) -> Mapping[str,
 
 def _require_begun(state: OptState, row: Mapping[str, Any]) -> None:
     """Raise BadState where the state says something else than was written down when the iteration began."""
+    plan = plan_of(row)
     began = {name: row[name] for name in ("lane", "parent", "sampled")}
+    began |= {"partner": plan.get("merged", ""), "source": plan.get("analysis_of", 0)}
     _require_same(state, {**began, "history": json.loads(row["history"] or "[]")})
 
 
@@ -154,7 +165,8 @@ def _require_evaluated(state: OptState, row: Mapping[str, Any]) -> None:
     """Raise BadState where the state says something else than was written down when the parent was evaluated."""
     if row["block"] is None:
         raise BadState("state.training: the parent was not evaluated yet: go on from an earlier state")
-    made = {"training": training_id(row["parent"], state["n"]), "minibatch": json.loads(row["minibatch"])}
+    training = "" if plan_of(row) else training_id(row["parent"], state["n"])
+    made = {"training": training, "minibatch": json.loads(row["minibatch"])}
     _require_same(state, {**made, "block": row["block"]})
 
 
@@ -198,10 +210,29 @@ async def _require_measured(name: str, state: OptState, search: Search) -> None:
             raise BadState(f"state.scores.{key}: it is not what was measured: go on from an earlier state")
 
 
+def _require_compared(name: str, state: OptState, row: Mapping[str, Any]) -> None:
+    """Raise BadState for estimates that are not those of the comparison as it is recorded."""
+    scores, known = state["scores"], compared_of(row)
+    if not scores.get("parent") and (scores or name == "validate"):
+        raise BadState("state.scores: the parent's is missing: go on from an earlier state")
+    if known is None:
+        if scores.get("mutant") or (name == "decide" and not state["outcome"]):
+            raise BadState("state.scores.mutant: it was not compared yet: go on from an earlier state")
+        return
+    if name == "validate":  # it runs again
+        return
+    for key in ("parent", "mutant"):
+        if scores.get(key) != known.get(key):
+            raise BadState(f"state.scores.{key}: it is not what was measured: go on from an earlier state")
+
+
 def _require_decided(state: OptState, row: Mapping[str, Any]) -> None:
     """Raise BadState for an outcome that does not follow from the scores."""
     scores = {key: Fraction(value) for key, value in state["scores"].items() if value}
-    better = "mutant" in scores and scores["mutant"] > scores["parent"]
+    known = compared_of(row)
+    better = (
+        "mutant" in scores and scores["mutant"] > scores["parent"] if known is None else known["outcome"] == "accepted"
+    )
     if better is not (state["outcome"] == "accepted"):
         raise BadState("state.outcome: it does not follow from the scores: go on from an earlier state")
     if state["record"] is not bool(row["led"]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,14 @@ class Failure:
     feedback: str = ""
     """The feedback that the next challenger got."""
     exchanges: tuple[Exchange, ...] = ()
+
+
+@runtime_checkable
+class Contrasting(Protocol):
+    """Trajectories that have accepted rounds, too."""
+
+    async def accepted(self, evaluation: str, documents: tuple[str, ...]) -> list[Failure]:
+        """Return the accepted rounds in the shape of failed ones; their failure mode is empty."""
 
 
 class Trajectories(Protocol):

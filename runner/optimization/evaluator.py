@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,8 @@ from autodata.checkpoints.errors import Stopped
 from autodata.checkpoints.queries.usage import calls_by_document
 from autodata.checkpoints.records import DocumentStatus
 from autodata.checkpoints.saver import keep_rounds
+from autodata.domains.acceptance.checks import NO_CHECKS
+from autodata.domains.acceptance.confirming import NO_CONFIRMING
 from autodata.graphs.self_instruct import build_self_instruct
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Trial
 from autodata.runner.config import RunConfig
@@ -79,6 +82,7 @@ class DocumentEvaluator:
         config, run_folder = self._config, self._run_folder
         caller = run_folder.caller(config, request.block)
         services = run_folder.services(config, queue, caller, pack=request.pack, frozen=run_folder.pack)
+        services = replace(services, confirm=NO_CONFIRMING, checks=NO_CHECKS)  # compared as they select
         keep = partial(keep_rounds, run_folder.saver, keep=config.checkpoints.keep)
         runner = Runner(
             config,

@@ -7,8 +7,8 @@ from typing import Any
 
 from autodata.checkpoints.errors import RunFailed
 from autodata.checkpoints.ledger import Reader
-from autodata.checkpoints.queries.rounds import attempts_of_round, marks_of_attempt, rejected_rounds
-from autodata.nodes.optimizer.trajectories import Exchange, Failure, Trajectories
+from autodata.checkpoints.queries.rounds import accepted_rounds, attempts_of_round, marks_of_attempt, rejected_rounds
+from autodata.nodes.optimizer.trajectories import Contrasting, Exchange, Failure, Trajectories
 
 
 class LedgerTrajectories:
@@ -24,6 +24,13 @@ class LedgerTrajectories:
             rows = await rejected_rounds(self._ledger, f"{evaluation}/{document}")
             found += [await self._failure(row) for row in rows]
         return found
+
+    async def accepted(self, evaluation: str, documents: tuple[str, ...]) -> list[Failure]:
+        """Return the accepted rounds of an evaluation's threads on these documents; their failure mode is empty."""
+        rows = [
+            row for document in documents for row in await accepted_rounds(self._ledger, f"{evaluation}/{document}")
+        ]
+        return [await self._failure(row) for row in rows]
 
     async def _failure(self, row: dict[str, Any]) -> Failure:
         attempts = await attempts_of_round(self._ledger, row["round_id"])
@@ -57,6 +64,11 @@ class TracedTrajectories:
 
     def __init__(self, ledger: Trajectories, traced: Trajectories, notes: list[str]) -> None:
         self._ledger, self._traced, self._notes = ledger, traced, notes
+
+    async def accepted(self, evaluation: str, documents: tuple[str, ...]) -> list[Failure]:
+        """Return the accepted rounds, from the ledger."""
+        known = self._ledger
+        return await known.accepted(evaluation, documents) if isinstance(known, Contrasting) else []
 
     async def failures(self, evaluation: str, documents: tuple[str, ...]) -> list[Failure]:
         """Return the failed rounds, each as it was traced. A project that cannot be read is noted, and no failure."""

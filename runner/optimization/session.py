@@ -15,10 +15,11 @@ from langgraph.runtime import RunControl
 
 from autodata.checkpoints.errors import Effect, Stopped, UserError, effect_of
 from autodata.checkpoints.ids import whole_id
-from autodata.checkpoints.queries.meta import meta_value
+from autodata.checkpoints.queries.meta import meta, meta_value
 from autodata.checkpoints.queries.searches import count_ended, open_workers, tests_done
 from autodata.checkpoints.records import Document
 from autodata.checkpoints.saver import checkpoint_error, keep_rounds
+from autodata.checkpoints.shingles import ShingleIndex
 from autodata.checkpoints.writes import record_meta, record_splits
 from autodata.domains.domain import Domain
 from autodata.graphs.optimizer import STEPS, build_optimizer
@@ -31,10 +32,11 @@ from autodata.nodes.optimizer.evaluator import EvaluationRequest, Evaluator, Tri
 from autodata.nodes.optimizer.ngrams import Shingles
 from autodata.nodes.optimizer.settings import OPTIMIZER_DEFAULTS
 from autodata.nodes.optimizer.state import OptContext, Result, Search
+from autodata.nodes.optimizer.strategies import acceptance_of, estimator_of, selector_of
 from autodata.nodes.optimizer.trajectories import Trajectories
 from autodata.prompts import load_pack
 from autodata.prompts.roles import OPTIMIZER_ROLES
-from autodata.runner.config import RunConfig
+from autodata.runner.config import RunConfig, as_begun
 from autodata.runner.events import OptimizationEvent
 from autodata.runner.ingest import add_documents
 from autodata.runner.optimization.archive import LedgerArchive
@@ -92,7 +94,7 @@ class Optimization:
     ) -> None:
         self._config, self._run_folder = config, run_folder
         self.ledger, self.outcome = run_folder.ledger, Outcome(notes=run_folder.tracer.notes)
-        self.archive = LedgerArchive(run_folder.ledger, run_folder.pack, run_folder.ledger)
+        self.archive = LedgerArchive(run_folder.ledger, run_folder.pack, run_folder.ledger, batch=config.optimize.wave)
         self._evaluator = evaluator or self._documents_evaluator()
         self._trajectories = trajectories or _trajectories(config, run_folder)
         self._graph: Any = build_optimizer().compile(checkpointer=run_folder.saver)
@@ -132,6 +134,7 @@ class Optimization:
         await add_documents(self.ledger, [document for documents in splits.values() for document in documents])
         ids = {split: [document.document_id for document in documents] for split, documents in splits.items()}
         await record_splits(self.ledger, ids)
+        self.outcome.notes += await asyncio.to_thread(near_copies, splits)
 
     async def pilot(self, documents: int) -> Outcome:
         """Evaluate the baseline on the first so many validation documents, all that there are at most.
@@ -221,8 +224,8 @@ class Optimization:
     async def search(self) -> Search:
         """Return what the optimiser's nodes share in this session."""
         settings = self._config.optimize
-        held_out = [*await self.archive.documents("validate"), *await self.archive.documents("test")]
-        texts = [await self.ledger.get(f"document/{document}") for document in held_out]
+        documents = [document for split in SPLITS for document in await self.archive.documents(split)]
+        texts = [await self.ledger.get(f"document/{document}") for document in documents]
         return Search(
             settings=settings,
             archive=self.archive,
@@ -233,6 +236,9 @@ class Optimization:
             baseline=self._run_folder.pack,
             protected=await asyncio.to_thread(Shingles, texts, settings.ngram),
             run_seed=self._config.seed,
+            estimator=estimator_of(settings),
+            selector=selector_of(settings),
+            acceptance=acceptance_of(settings, len(await self.archive.documents("validate"))),
             on_event=self._report,
         )
 
@@ -254,7 +260,7 @@ class Optimization:
             return
         winner = await meta_value(self.ledger, "sealed")
         if winner is None:
-            winner = await self.archive.winner(confirmed=bool(search.settings.confirm))
+            winner = await self.archive.winner(search.settings)
             await record_meta(self.ledger, {"sealed": winner})
         for version in dict.fromkeys([self._run_folder.pack.version, winner]):
             await examine(search, await self.archive.pack(version), "test", 0, iteration=0)
@@ -272,9 +278,11 @@ async def open_optimization(
     """Open or create an optimisation's folder. Nothing is spent yet. Raises as `open_run_folder`.
 
     Without an evaluator documents go through the inner graph; without trajectories failures are read from the ledger.
+    A search goes on by the rules that it was begun by: settings that were not there then are those of then.
     """
     _require_ready(config)
     async with open_run_folder(config, folder, progress=progress) as run_folder:
+        config = as_begun(config, await meta(run_folder.ledger))
         session = Optimization(config, run_folder, evaluator, trajectories)
         run_folder.budget.on_spent = partial(session.drain, keep_reserved=True)
         yield session
@@ -323,6 +331,24 @@ def require_splits(splits: Mapping[str, Sequence[Document]]) -> None:
                 raise UserError(
                     f"{document.name} is in --{other} (as {name}) and in --{split}: keep held-out documents out"
                 )
+
+
+def near_copies(splits: Mapping[str, Sequence[Document]]) -> list[str]:
+    """Return a line for every document that is nearly one of another split: what is held back must not be known."""
+    index: ShingleIndex[tuple[str, str]] = ShingleIndex()
+    found = []
+    for split, documents in splits.items():
+        for document in documents:
+            other = index.nearest(document.text)
+            if other is not None:
+                name, of = other[1], other[0]
+                found.append(
+                    f"{document.name} of --{split} is nearly the same as {name} of --{of}: a held-out score that rests"
+                    " on it flatters; leave one of them out"
+                )
+        for document in documents:
+            index.add((split, document.name), document.text)
+    return found
 
 
 def _require_same(known: Mapping[str, Sequence[str]], splits: Mapping[str, Sequence[Document]]) -> None:

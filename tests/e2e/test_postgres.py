@@ -15,7 +15,7 @@ import pytest
 import tomli_w
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
-from autodata.checkpoints import postgres as postgres_saver
+from autodata.checkpoints import server as postgres_server
 from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.checkpoints.ledger import Ledger, open_readonly
 from autodata.checkpoints.postgres import PostgresSaver, describe, open_postgres
@@ -316,7 +316,7 @@ async def test_a_run_outlives_the_connections_of_its_saver(
             )
 
     outlived = await run_session(tmp_path / "outlived", SHARED, DOCUMENTS, cut)
-    monkeypatch.setattr(postgres_saver, "RECONNECT_SECONDS", 0.0)
+    monkeypatch.setattr(postgres_server, "RECONNECT_SECONDS", 0.0)
     with pytest.raises(RunFailed, match="the checkpoints in Postgres cannot be used any more") as failed:
         await run_session(tmp_path / "cut", SHARED, DOCUMENTS, cut)
     assert PASSWORD not in str(failed.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import inspect
 import itertools
@@ -17,14 +18,16 @@ import psycopg
 import pytest
 import tomli_w
 
-from autodata.checkpoints import postgres_engine, queries
+from autodata.checkpoints import holders, queries
+from autodata.checkpoints import server as postgres_server
 from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.checkpoints.ledger import Ledger, Reader, open_readonly
 from autodata.checkpoints.places import POINTER, begin_shared, ledger_place, place_of
 from autodata.checkpoints.postgres_engine import PostgresEngine
-from autodata.checkpoints.schema import TABLES
+from autodata.checkpoints.schema import TABLES, Table
 from autodata.runner.config import RunConfig
-from autodata.runner.run_folder import open_run_folder
+from autodata.runner.places import LedgerConfig
+from autodata.runner.run_folder import open_ledger, open_run_folder
 from autodata.runner.shared import attach
 from tests.support.commands import invoke, parsed
 from tests.support.postgres import PASSWORD, Server, postgres
@@ -140,7 +143,7 @@ async def test_a_transaction_whose_answer_was_lost_is_not_written_again(
 ) -> None:
     """The connection dies between the server's commit and its answer; meanwhile somebody else changes the row."""
     execute = psycopg.Connection.execute
-    lost: list[Any] = []
+    lost: list[int] = []
 
     def losing(self: Any, query: Any, *args: Any, **more: Any) -> Any:
         done = execute(self, query, *args, **more)
@@ -161,7 +164,7 @@ async def test_a_transaction_whose_answer_was_lost_is_not_written_again(
 async def test_a_server_that_stays_away_ends_the_session_with_a_line(
     server: Server, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_engine, "RECONNECT_SECONDS", 0.0)
+    monkeypatch.setattr(postgres_server, "RECONNECT_SECONDS", 0.0)
     async with Ledger.open(begin_shared(tmp_path, VARIABLE)) as ledger:
         await ledger.save(documents=[DOCUMENT])
         server.cut(name_of(database))
@@ -180,13 +183,55 @@ async def test_of_two_writers_each_finds_the_calls_of_the_other(ledger: Ledger, 
         assert found["response"] == "{}"
 
 
+async def test_one_session_alone_works_on_a_run_and_workers_share_it(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    config = LedgerConfig(store="postgres")
+    for folder in (one, other):
+        folder.mkdir()
+        begin_shared(folder, VARIABLE, "run")
+    async with open_ledger(one, config=config):
+        for together in (False, True):
+            with pytest.raises(UserError, match=rf"cannot work on its run: .*{one} does"):
+                async with open_ledger(other, config=config, together=together):
+                    pass
+    async with open_ledger(one, config=config, together=True), open_ledger(other, config=config, together=True):
+        assert len(stored(database, "SELECT holder FROM autodata_run.holders")) == 2
+    assert stored(database, "SELECT holder FROM autodata_run.holders") == []
+
+
+async def test_a_session_that_was_silent_for_too_long_writes_no_more(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    for folder in (one, other):
+        folder.mkdir()
+        begin_shared(folder, VARIABLE, "run")
+    monkeypatch.setattr(holders, "RENEWED_SECONDS", 0.3)
+    async with open_ledger(one) as ledger:
+        monkeypatch.setattr(holders, "SILENT_SECONDS", 0.0)
+        async with open_ledger(other) as taken:
+            await taken.save(documents=[DOCUMENT])
+            engine = ledger._engine
+            assert isinstance(engine, PostgresEngine)
+            assert engine._holder
+            await asyncio.to_thread(engine._holder._renewing.join)
+            with pytest.raises(RunFailed, match="another session works on the run"):
+                await ledger.save(documents=[DOCUMENT])
+
+
 # What is asked
+
+
+def order_of(table: Table) -> str:
+    return ", ".join(table.pk) if table.by_key else "rowid"
 
 
 async def copied(source: Reader, target: Ledger) -> None:
     for name, table in TABLES.items():
         columns = ", ".join(f'"{column}"' for column in table.columns)
-        rows = await source.read(f"SELECT {columns} FROM {name} ORDER BY rowid")
+        rows = await source.read(f"SELECT {columns} FROM {name} ORDER BY {order_of(table)}")
         await target.save(**{name: [row for row in rows if row.get("key") != "schema_version"]})
 
 
@@ -204,6 +249,10 @@ def asked(values: dict[str, Any]) -> Iterator[tuple[Any, list[Any]]]:
             yield function, [one for one in taken if one.default is inspect.Parameter.empty]
 
 
+BESIDE: dict[str, dict[str, Any]] = {"accepted_keys": {"before": "2100-01-01T00:00:00+00:00"}}
+"""Values where a name means something else."""
+
+
 def read(answer: Any) -> str:
     """Return an answer with its JSON texts read: their blanks, and the order of their keys, say nothing.
 
@@ -219,6 +268,8 @@ def read(answer: Any) -> str:
         return repr(sorted((key, read(value)) for key, value in answer.items()))
     if isinstance(answer, list | tuple):
         return repr([read(value) for value in answer])
+    if isinstance(answer, float):
+        return f"{answer:.12g}"  # sums of the same numbers in another order
     return repr(sorted(answer, key=repr) if isinstance(answer, set | frozenset) else answer)
 
 
@@ -239,21 +290,26 @@ def values_for(rows: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
 
 async def test_every_question_has_the_answer_that_a_file_gives(database: str, tmp_path: Path) -> None:
     file = tmp_path / "file"
-    await run_session(file, {**SIMULATED, "review": "accepted"}, DOCUMENTS)
-    await run_session(file, {**SIMULATED, "review": "accepted"}, generated(6))
+    source_run = {**SIMULATED, "review": "accepted", "curtail": "adaptive"}
+    await run_session(file, source_run, DOCUMENTS)
+    await run_session(file, source_run, generated(6))
     (tmp_path / "shared").mkdir()
     async with (
         open_readonly(ledger_place(file)) as source,
         Ledger.open(begin_shared(tmp_path / "shared", VARIABLE)) as target,
     ):
         await copied(source, target)
-        rows = {name: await source.read(f"SELECT * FROM {name} ORDER BY rowid") for name in TABLES}
+        rows = {
+            name: await source.read(f"SELECT * FROM {name} ORDER BY {order_of(table)}")
+            for name, table in TABLES.items()
+        }
         values = values_for(rows)
         count = 0
         for function, taken in asked(values):
-            given = [values[one.name] for one in taken if one.kind is not inspect.Parameter.VAR_POSITIONAL]
+            named = values | BESIDE.get(function.__name__, {})
+            given = [named[one.name] for one in taken if one.kind is not inspect.Parameter.VAR_POSITIONAL]
             optional = {
-                one.name: values[one.name]
+                one.name: named[one.name]
                 for one in inspect.signature(function).parameters.values()
                 if one.default is not inspect.Parameter.empty
             }
@@ -323,37 +379,50 @@ async def test_a_folder_stays_where_its_ledger_is(database: str, tmp_path: Path)
     assert again.statuses == ["accepted"] or again.statuses == ["rejected"]
 
 
+def parsed_shape(outputs: list[str]) -> list[Any]:
+    """Return what JSON texts hold, without times, costs in seconds, and ids that are drawn."""
+
+    def shape(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: shape(one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [shape(one) for one in value]
+        return type(value).__name__
+
+    return [shape(json.loads(output)) for output in outputs[:4]]
+
+
 def test_commands_on_a_run_at_a_server(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("documents").mkdir()
     for document in DOCUMENTS:
         (Path("documents") / document.name).write_text(document.text, "utf-8")
-    answers: dict[str, list[Any]] = {"file": [], "shared": []}
+    shown: dict[str, list[str]] = {"file": [], "shared": []}
     for name, values in (("file", SIMULATED), ("shared", SHARED)):
         Path("autodata.toml").write_text(tomli_w.dumps(values), "utf-8")
         result = invoke("run", "--documents", "documents", "--out", name)
         assert result.exit_code == 0, result.output
-        first = DOCUMENTS[0].document_id
-        asked_of: list[tuple[str, ...]] = [
-            ("status", name),
-            ("show", name, first),
-            ("show", name),
-            ("compare", name),
-            ("trace", name, first),
-        ]
-        for command in asked_of:
-            result = invoke(*command, "--json")
-            assert result.exit_code == 0, (command, result.output)
-            answers[name].append(result.output)
-        changing: list[tuple[str, ...]] = [
-            ("export", name, "--format", "jsonl", "--out", f"{name}.jsonl"),
-            ("report", name, "--out", f"{name}.html"),
-            ("prune", name),
-            ("run", "--out", name),
-        ]
-        for command in changing:
-            result = invoke(*command)
-            assert result.exit_code == 0, (command, result.output)
+        known = DOCUMENTS[0].document_id
+        for arguments in (
+            ["show", name, known],
+            ["show", name],
+            ["status", name],
+            ["trace", name, known],
+            ["compare", name],
+        ):
+            result = invoke(*arguments, "--json")
+            assert result.exit_code == 0, (arguments, result.output)
+            shown[name].append(result.output)
+        for arguments in (
+            ["export", name, "--format", "jsonl", "--out", f"{name}.jsonl"],
+            ["report", name, "--out", f"{name}.html"],
+            ["prune", name],
+            ["run", "--out", name],
+        ):
+            result = invoke(*arguments)
+            assert result.exit_code == 0, (arguments, result.output)
+    assert shown["file"][:2] == shown["shared"][:2]
+    assert parsed_shape(shown["file"]) == parsed_shape(shown["shared"])
     assert Path("file.jsonl").read_bytes() == Path("shared.jsonl").read_bytes()
     listed = parsed("list", ".", "--json")
     assert {row["run"]: row["state"] for row in listed} == {"file": "complete", "shared": "complete"}

@@ -198,6 +198,19 @@ def test_what_a_search_needs(folder: Path, splits: tuple[str, ...], said: str) -
     assert said in str(result.exception)
 
 
+def test_a_search_says_that_it_confirms_nothing(folder: Path, tmp_path: Path) -> None:
+    for split in SPLITS:
+        shutil.copytree(folder / split, tmp_path / split)
+    values = tomllib.loads((folder / "autodata.toml").read_text("utf-8")) | {"confirm": {"attempts": 2}}
+    (tmp_path / "autodata.toml").write_text(tomli_w.dumps(values), "utf-8")
+    result = search(tmp_path, "--iterations", "1", "--max-calls", "150")
+    assert "it confirms and audits no example" in " ".join(result.stderr.split())
+    with closing(sqlite3.connect(tmp_path / "OPT" / "run.db")) as db:
+        nodes = Counter(node for (node,) in db.execute("select node from calls"))
+    assert nodes["verifier"] > 0
+    assert not nodes["confirm"]
+
+
 def test_a_split_without_a_document_is_refused(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("", "utf-8")
     result = invoke(

@@ -402,3 +402,14 @@ def test_from_python_it_is_the_same(here: Path) -> None:
         estimate("papers", **given, pilot=2)
     with pytest.raises(UserError, match="unknown keyword 'traget'"):
         estimate("papers", traget=3)  # type: ignore[call-arg]
+
+
+@pytest.mark.usefixtures("no_calls")
+def test_fresh_attempts_are_foreseen(here: Path) -> None:
+    shared = ("run", "--config", "sim.toml", "papers", "--out", "runs/x", "--dry-run", "--json")
+    plain, confirmed = parsed(*shared), parsed(*shared, "--confirm", "10")
+    accepted = plain["accepted"][1]
+    for role in ("weak_solver", "strong_solver"):
+        more = confirmed["roles"][role]["calls"][1] - plain["roles"][role]["calls"][1]
+        assert more == pytest.approx(10 * accepted, abs=10)
+    assert confirmed["roles"]["challenger"]["calls"] == plain["roles"]["challenger"]["calls"]

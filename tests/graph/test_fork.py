@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import tomli_w
 
 from autodata.checkpoints.ledger import open_readonly
+from autodata.checkpoints.ledger_file import connect
 from autodata.checkpoints.records import Document
 from autodata.corpus.documents import read_documents
 from autodata.examples import documents_folder
@@ -210,6 +212,14 @@ async def test_a_fork_that_is_killed_goes_on_by_the_run_command(run: Path) -> No
     assert set(session.statuses) <= {"accepted", "rejected"}
     again = await run_session(folder, settings("cs", max_rounds=4), [])
     assert again.calls == session.calls
+
+
+def test_a_fork_fences_answers_as_its_run_does(run: Path) -> None:
+    with closing(connect(run / "run.db", "rw")) as db, db:
+        db.execute("update meta set value = '1' where key = 'fences'")
+    document, n = refused_rounds(run)
+    assert invoke("fork", run, document, "--round", str(n), "--feedback", "Ask about the cold.").exit_code == 0
+    assert rows(run / "forks" / "1", "select value from meta where key = 'fences'") == [{"value": "1"}]
 
 
 @pytest.mark.slow

@@ -37,6 +37,8 @@ DOCUMENTS = generated(20)
 SPLITS = {"train": DOCUMENTS[:8], "validate": DOCUMENTS[8:18], "test": DOCUMENTS[18:]}
 FEW = {"train": DOCUMENTS[:3], "validate": DOCUMENTS[8:12]}
 """For searches whose evaluations are real."""
+PAPER = {"estimator": "mean", "accept": "strict", "racing": "off", "merge": 0}
+"""The rules of the paper to the letter: what most of these tests are about."""
 Rates = Callable[[EvaluationRequest], Sequence[DocumentStatus]]
 
 
@@ -86,7 +88,7 @@ class NoFailure:
 def config(
     iterations: int = 1, *, budget: Mapping[str, Any] | None = None, fault_rate: float = 0.18, **optimize: Any
 ) -> OptimizeRunConfig:
-    values = {"iterations": iterations, "minibatch": 2, "racing": "off", "wave": 2, **optimize}
+    values = {"iterations": iterations, "minibatch": 2, "wave": 2, **PAPER, **optimize}
     run = {
         "models": MODELS,
         "acceptance": "meta",
@@ -306,7 +308,7 @@ async def test_a_record_is_believed_only_on_fresh_blocks(tmp_path: Path, editor:
         (row,) = await session.ledger.read("select * from iterations")
         assert (row["outcome"], row["record"]) == ("accepted", 0)
         assert "on 3 fresh blocks 0.30 against the leader's 0.50" in row["reason"]
-        assert await session.archive.winner(confirmed=True) == row["parent"]
+        assert await session.archive.winner(session._config.optimize) == row["parent"]
         fresh = [request.block for request in evaluator.asked if request.block >= CONFIRM]
         assert len(fresh) == 6
         assert len(set(fresh)) == 3
@@ -349,7 +351,7 @@ async def test_the_leader_is_the_last_to_take_the_lead(tmp_path: Path, editor: A
     evaluator = Scripted(by_order(3, 5, 9, 7))
     async with searching(tmp_path / "opt", config(3, parallel=3, confirm=1), evaluator, OneFailure()) as session:
         await session.run()
-        leader = await session.archive.winner(confirmed=True)
+        leader = await session.archive.winner(session._config.optimize)
         scores = {member.pack: member.score or 0 for member in await session.archive.members()}
         assert scores[leader] == max(scores.values())
 

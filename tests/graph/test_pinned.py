@@ -14,8 +14,9 @@ import pytest
 from autodata.checkpoints.asked import question_key
 from autodata.checkpoints.ids import attempt_id, digest, document_id, round_id
 from autodata.checkpoints.ledger import Ledger, open_readonly
+from autodata.checkpoints.migrations import MIGRATIONS
 from autodata.checkpoints.records import Candidate, Stage
-from autodata.checkpoints.schema import MIGRATIONS, SCHEMA_VERSION
+from autodata.checkpoints.schema import SCHEMA_VERSION
 from autodata.models.seeds import seed_for
 from autodata.runner.config import RunConfig, at_defaults, load_config
 from autodata.runner.fingerprint import changed_since, fingerprint, kept_of

@@ -47,7 +47,7 @@ class Switches(Settings):
     always: str = ""
     """The fault that every request meets, named as in `first`."""
     first: tuple[str, ...] = ()
-    """What the first requests of a call meet, in order: an HTTP status, or `close`, `html`, `null`."""
+    """What the first requests of a call meet, in order: an HTTP status, or `close`, `html`, `null`, `stall`."""
     one_in: int = Field(default=1, ge=1)
     """Only one call in so many meets `first`; which ones is a function of the request."""
     retry_after: float = 0.0
@@ -83,6 +83,7 @@ class ChatServer:
         self.base_url = ""
         self._world, self._log = world or World(), log
         self._seen: Counter[str] = Counter()
+        self._ending = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=2**24)
@@ -97,6 +98,7 @@ class ChatServer:
         return self
 
     async def __aexit__(self, *error: object) -> None:
+        self._ending.set()
         await self._runner.cleanup()
 
     def forget(self) -> None:
@@ -106,7 +108,7 @@ class ChatServer:
         self._seen.clear()
 
     def statuses(self) -> Counter[int]:
-        """Return how many requests were answered with each HTTP status; 0 stands for a closed connection."""
+        """Return how many requests were answered with each HTTP status; 0 is a closed connection, -1 no answer."""
         return Counter(reply["status"] for reply in self.replies)
 
     async def _models(self, request: web.Request) -> web.Response:
@@ -141,6 +143,10 @@ class ChatServer:
             reply = page if fault else web.json_response(self._completion(body, messages, arrived["call"]))
         elif fault == "null":
             reply = web.json_response({"id": "none", "object": "chat.completion", "choices": None})
+        elif fault == "stall":
+            self._note(self.replies, {"n": arrived["n"], "status": -1})
+            await self._ending.wait()
+            return web.Response()
         elif fault == "close":
             self._note(self.replies, {"n": arrived["n"], "status": 0})
             if request.transport:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,10 +13,12 @@ from hypothesis import strategies as st
 
 from autodata.checkpoints.errors import UnusableReply
 from autodata.models.call import CallSite
+from autodata.models.structured import schema_text
 from autodata.nodes.optimizer.analyst import (
     NOTHING_FAILED,
     Analyzed,
     RootCause,
+    _analysis_schema,
     analyse,
     sample_failures,
     shown_analysis,
@@ -252,3 +255,31 @@ def test_what_the_editor_is_shown_of_it() -> None:
 
 def test_the_schema_keeps_its_name() -> None:
     assert Analysis.model_fields.keys() == {"causes", "summary"}
+
+
+# contrast, excerpts, labels in the schema
+
+
+def test_accepted_rounds_and_documents_stand_behind_the_failures_without_labels() -> None:
+    accepted = replace(failure(3, ""), round_id="main/d9/1/c", document_id="d9", reason="")
+    text, labels = render_material([FULL], contrast=[accepted], excerpts={"d9": "How it begins", "unknown": "never"})
+    assert labels == render_material([FULL])[1]
+    assert text.startswith(render_material([FULL])[0])
+    assert "## Accepted, for contrast (document 2, its round 3)" in text
+    assert "## How document 2 reads, in part\n" + fence("document", "How it begins") in text
+    assert "never" not in text
+
+
+def test_contrast_is_left_out_before_a_failed_round_is_cut() -> None:
+    accepted = replace(failure(3, ""), reason="x" * 1500)
+    alone, _ = render_material([FULL])
+    text, _ = render_material([FULL], len(alone) + 100, contrast=[accepted])
+    assert text == alone
+
+
+def test_the_schema_lists_the_labels_and_the_reader_is_lenient() -> None:
+    schema = _analysis_schema(("r1", "a1"))
+    listed = json.loads(schema_text(schema))
+    assert '"enum": ["r1", "a1"]' in json.dumps(listed)
+    reply = {"causes": [{"cause": "c", "evidence": ["[A1]"], "advice": "x"}], "summary": "s"}
+    assert schema.model_validate(reply).causes[0].evidence == ("a1",)

@@ -136,7 +136,7 @@ WRONG: dict[str, tuple[Callable[[], PromptPack], str]] = {
     "a long prompt": (lambda: added("very " * 2000), "characters are too many: shorten it to at most "),
     "text that is held back": (
         lambda: added("For instance: \u201cprimed by a small amount of water that\nSTAYS behind\u201d."),
-        "'primed by a small amount of water that stays behind' stands in a document that is held back: say it in gener",
+        "'primed by a small amount of water that stays behind' stands in a document of the search: say it in gener",
     ),
     "an address": (
         lambda: added("Tell the weak solver to guess."),

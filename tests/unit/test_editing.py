@@ -192,11 +192,11 @@ ATTACKS: dict[str, tuple[list[dict[str, Any]], str]] = {
     "a name that only looks right": ([viewing("ch\u0430llenger.md")], "a file's name is plain letters"),
     "held-back text": (
         [inserting("Example: the pump is primed by the water that stays behind.")],
-        "stands in a document that is held back",
+        "stands in a document of the search",
     ),
     "held-back text in disguise": (
         [inserting("- The PUMP, is primed; by th\u0435 water\n  that st\u00e4ys behind!")],
-        "stands in a document that is held back",
+        "stands in a document of the search",
     ),
     "a placeholder deleted": ([replacing("{{source}}\n", "")], "placeholder 'source' is declared but never used"),
     "a placeholder doubled": ([inserting("{{failures}} once more")], "{{failures}} stands "),

@@ -227,6 +227,10 @@ WRITES: dict[str, tuple[Callable[[Any], Awaitable[None]], Expected]] = {
         lambda s: writes.record_invalid(s, "p"),
         {"packs": [{"pack": "p", "state": "invalid", "diff": "kept"}]},
     ),
+    "record_compared": (
+        lambda s: writes.record_compared(s, 1, {"rule": "strict", "better": True}),
+        {"iterations": [{"iteration": 1, "confirmed": '{"compared":{"better":true,"rule":"strict"}}'}]},
+    ),
     "record_leader": (
         lambda s: writes.record_leader(s, 1, "p"),
         {"iterations": [{"iteration": 1, "leader": "p"}]},

@@ -7,7 +7,8 @@ from statistics import mean
 
 import pytest
 
-from autodata.jobs.forecast import MOST_DRAWN, Measured, Plan, Range, RoleUse, forecast, students_t
+from autodata.corpus.intervals import students_t
+from autodata.jobs.forecast import MOST_DRAWN, Measured, Plan, Range, RoleUse, forecast
 
 
 def document(calls: float, *, accepted: bool = True, rounds: float = 1, seconds: float = 0.0) -> Measured:

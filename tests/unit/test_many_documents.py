@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import calls, startup
+from benchmarks import calls, savers, startup
 from benchmarks import many_documents as bench
 from benchmarks.page import DOCS, PAGE, part_of
 
@@ -25,7 +25,10 @@ def test_the_page_is_what_its_figures_say() -> None:
         assert many / few < 2 * bench.SIZES[1] / bench.SIZES[0], f"{name} grows faster than the documents"
 
 
-@pytest.mark.parametrize(("name", "part", "bench"), [("startup", "starting", startup), ("calls", "calls", calls)])
+@pytest.mark.parametrize(
+    ("name", "part", "bench"),
+    [("startup", "starting", startup), ("calls", "calls", calls), ("savers", "savers", savers)],
+)
 def test_other_parts_are_what_their_figures_say(name: str, part: str, bench: Any) -> None:
     figures = json.loads((DOCS / f"{name}.json").read_text("utf-8"))
     assert part_of(part, PAGE.read_text("utf-8")) == bench.rendered(figures), f"type: python -m benchmarks.{name}"

@@ -321,6 +321,17 @@ async def test_the_page_holds_all_it_needs_and_says_the_figures(source: Source) 
     }
 
 
+async def test_confirmed_figures_stand_beside_the_selecting_ones(source: Source) -> None:
+    assert "Confirmed by fresh attempts" not in report_page([source]).html
+    side = {"selecting": 0.5, "confirmed": 0.375, "low": 0.25, "high": 0.5}
+    found = {"attempts": 4, "candidates": 1200, "refused": 3, "weak": side, "strong": side, "gap": side}
+    found["shrinkage"] = {"value": 0.125, "low": 0.0, "high": None}
+    html = report_page([replace(source, summary={**source.summary, "confirmed": found})]).html
+    assert '<th scope="row">gap</th><td>0.50</td><td>0.38</td><td>0.25 to 0.50</td>' in html
+    assert "Over 1,200 candidates with 4 + 4 fresh attempts each" in html
+    assert "3 of them were refused" in html
+
+
 def test_a_script_would_be_found_to_refer_elsewhere() -> None:
     html = (
         "<style>a{background:url(x)}</style><img onerror=a><a href=http://x><script>1</script><script>fetch(1)</script>"

@@ -12,8 +12,9 @@ from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.saver import FileSaver
 from autodata.runner.checkpointer import describe_saver, known_prefix, open_kept, open_run_saver, run_prefix
-from autodata.runner.config import CheckpointsConfig, read_config
+from autodata.runner.config import read_config
 from autodata.runner.fingerprint import fingerprint
+from autodata.runner.places import CheckpointsConfig
 from tests.support.commands import parsed, printed
 
 SHARED = CheckpointsConfig(saver="postgres")

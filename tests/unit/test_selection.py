@@ -59,7 +59,8 @@ def test_draws_pick_in_proportion() -> None:
 )
 def test_a_parent_buys_a_block_every_second_time_up_to_five(sampled: int, due: int) -> None:
     assert blocks_due(sampled, reuse=True, most=5, is_baseline=True) == due
-    assert blocks_due(sampled, reuse=True, most=5, is_baseline=False) == due
+    # The block that a mutant was accepted on flatters it: its own mutants are never compared with it there.
+    assert blocks_due(sampled, reuse=True, most=5, is_baseline=False) == max(2, due)
 
 
 def test_without_reuse_a_parent_is_evaluated_anew_each_time() -> None:

@@ -126,12 +126,16 @@ async def test_every_number(ledger: Ledger, tmp_path: Path) -> None:
             "sent_back_by_judge": 0,
             "final_check": 1,
             "rejected_by_reviewer": 0,
+            "not_confirmed": 0,
         },
         "weak_mean": 0.375,
         "strong_mean": 0.75,
         "gap_mean": 0.5,
+        "confirmed": None,
+        "audited": None,
         "rounds_per_accepted": pytest.approx(7 / 3),
         "calls_per_accepted": pytest.approx(5 / 3),
+        "stopping": None,
         "awaiting_review": 0,
         "shared_questions": [],
         "labels": {"approve": 0, "edit": 0, "reject": 0},
@@ -151,7 +155,15 @@ async def test_an_empty_ledger(ledger: Ledger) -> None:
     nulls = {key for key, value in summary.items() if value is None}
     means = {"weak_mean", "strong_mean", "gap_mean"}
     reported = {"tokens_cached", "tokens_reasoning", "cached_share"}
-    assert nulls == means | reported | {"cost_usd", "rounds_per_accepted", "calls_per_accepted", "target"}
+    assert nulls == means | reported | {
+        "cost_usd",
+        "rounds_per_accepted",
+        "calls_per_accepted",
+        "target",
+        "confirmed",
+        "audited",
+        "stopping",
+    }
     assert summary["cached_share_by_role"] == {}
     assert summary["calls_by_role"] == {}
     assert summary["failure_modes"] == dict.fromkeys([mode.value for mode in FailureMode], 0)

@@ -16,6 +16,7 @@ from autodata.checkpoints.ledger import MemoryLedger
 from autodata.checkpoints.records import (
     Attempt,
     Candidate,
+    Confirmation,
     Decision,
     Document,
     DocumentStatus,
@@ -33,6 +34,7 @@ from autodata.checkpoints.writes import (
     record_accepted,
     record_answer,
     record_attempts,
+    record_confirmation,
     record_document,
     record_extract,
     record_judgement,
@@ -41,6 +43,7 @@ from autodata.checkpoints.writes import (
     record_question,
     record_rejected,
     record_skipped,
+    record_stopping,
 )
 
 ROUND = "main/d/1/c"
@@ -138,6 +141,10 @@ async def judgement(store: Store) -> None:
     await record_judgement(store, ROUND, {"verdict": "accept"}, {"weak": 1})
 
 
+async def stopping(store: Store) -> None:
+    await record_stopping(store, ROUND, {"candidate_id": "c", "walked": True})
+
+
 async def attempts(store: Store) -> None:
     await record_attempts(store, ROUND, [(ATTEMPT, "Cold feet")], model="m", mode={"k": 1})
 
@@ -145,6 +152,11 @@ async def attempts(store: Store) -> None:
 async def marks(store: Store) -> None:
     marked = [Marked(MARK, ("said", "not said"))]
     await record_marks(store, ROUND, marked, [("cold", 1), ("feet", 2)], Ruled(VERDICT, planned=3, made=1))
+
+
+async def confirmation(store: Store) -> None:
+    found = Confirmation(candidate_id="c", weak_scores=(HALF,), strong_scores=(Fraction(1),), **MEANS, passed=False)
+    await record_confirmation(store, ROUND, "paper", found, "it did not hold")
 
 
 async def rejected(store: Store) -> None:
@@ -158,7 +170,21 @@ async def accepted(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "write", [document, extract, skipped, opening, question, answer, judgement, attempts, marks, rejected, accepted]
+    "write",
+    [
+        document,
+        extract,
+        skipped,
+        opening,
+        question,
+        answer,
+        judgement,
+        attempts,
+        marks,
+        confirmation,
+        rejected,
+        accepted,
+    ],
 )
 async def test_a_step_is_one_transaction_and_twice_is_harmless(write: Callable[[Store], Awaitable[None]]) -> None:
     store = await opened()
@@ -182,6 +208,15 @@ async def test_marks_keep_exact_scores_and_what_is_known_of_the_attempt() -> Non
     verdict = store.only("verdicts")
     assert OF_ROUND.items() <= verdict.items()
     assert (verdict["decision"], verdict["planned"], verdict["made"]) == ("strong", 3, 1)
+
+
+async def test_fresh_attempts_are_a_verdict_of_their_own() -> None:
+    store = await opened()
+    await confirmation(store)
+    row = store.only("verdicts")
+    assert (row["stage"], row["decision"], row["failure_mode"]) == ("confirm", "reject", "not_confirmed")
+    assert (row["planned"], row["made"], row["gap"], row["summary"]) == (1, 2, 0.5, "it did not hold")
+    assert [one["attempt_id"] for one in store.tables["attempts"].values()] == [ATTEMPT.attempt_id]
 
 
 async def test_without_a_verdict_the_marks_stand_alone() -> None:
