@@ -97,7 +97,10 @@ def corpus() -> list[Attack]:
     """Return the attacks."""
     with CORPUS.open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))[1:]
-    return [Attack(*row[:5], row[5].replace("\\n", "\n").replace("\\\\", "\\")) for row in rows]
+    return [
+        Attack(row[0], row[1], row[2], row[3], row[4], row[5].replace("\\n", "\n").replace("\\\\", "\\"))
+        for row in rows
+    ]
 
 
 def _letters(text: str) -> str:
