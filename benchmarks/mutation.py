@@ -189,8 +189,8 @@ def table(figures: Mapping[str, Any]) -> str:
     share = 100 * left / max(1, total - same)
     return (
         f"{total} mutants, a sample of at most {SAMPLE} a module drawn by seed, in {figures['cpu_minutes']:.0f} minutes"
-        f" of processor time: {left} survive, {share:.1f} % of those that are not known to be equivalent. The aim is less"
-        f" than 5 %.{missing}\n\n"
+        f" of processor time: {left} survive, {share:.1f} % of those that are not known to be equivalent. The aim is"
+        f" less than 5 %.{missing}\n\n"
         "| module | decides | mutants | tried | equivalent | surviving |\n|---|---|---|---|---|---|\n" + "".join(rows)
     )
 
