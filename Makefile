@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # What one stage or worker has compiled, the next need not compile again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo studio test slow check lint types e2e kill exports exports-small browser wheel docs tables bench faults teach teach-small golden lock clean
+.PHONY: help demo studio test slow check lint types e2e kill exports exports-small browser wheel docs tables bench faults teach teach-small attacks fuzz hostile mutation sound audit golden lock clean
 
 help:
 	@echo "make demo   the main job on a real model, no key, no server"
@@ -16,6 +16,8 @@ help:
 	@echo "make bench  processor time a call and a run's time against the least, into docs/benchmarks.md"
 	@echo "make faults runs broken at every boundary by seed, of which CI runs a part"
 	@echo "make teach  models trained on what the loop accepts, and on what it does not, into docs/teaching.md"
+	@echo "make attacks, fuzz, mutation  hostile texts, hostile files and changed code, into docs/reliability.md"
+	@echo "make audit  known vulnerabilities of the locked dependencies"
 	@echo "make exports the exports, read and used by the libraries that they are for"
 	@echo "make browser the report in a headless Chromium, which it installs where it can"
 	@echo "make check  all that CI runs: tests, lint, types, slow tests, end-to-end tests, kill tests, faults"
@@ -149,6 +151,39 @@ teach-small: .venvs/teach/.ready
 	$(PYTHON) -m venv .venvs/teach
 	.venvs/teach/bin/python -m pip install --quiet --disable-pip-version-check -r tests/exports/trl.txt
 	.venvs/teach/bin/python -m pip install --quiet --disable-pip-version-check -e '.[export,plot,science]'
+	@touch $@
+
+# What hostile texts and files do, into docs/reliability.md: ten minutes and one minute of an idle core.
+attacks: $(READY)
+	$(IN_MEMORY) $(RUN) -m benchmarks.attacks
+
+fuzz: $(READY)
+	$(IN_MEMORY) $(RUN) -m benchmarks.fuzzing
+
+# The part of both that CI runs.
+hostile: $(READY)
+	$(IN_MEMORY) $(RUN) -m benchmarks.attacks --slice 20
+	$(IN_MEMORY) $(RUN) -m benchmarks.fuzzing --share 0.2
+
+# Which changes of the code that decides no test would notice, into docs/reliability.md: a quarter of an hour of one core.
+mutation: $(READY) .venvs/mutation/.ready
+	$(RUN) -m benchmarks.mutation
+
+.venvs/mutation/.ready: benchmarks/mutation.txt
+	$(PYTHON) -m venv .venvs/mutation && .venvs/mutation/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+# Dependencies that fit each other; they were installed from a lock of hashes alone.
+sound: $(READY)
+	@if $(RUN) -m pip --version >/dev/null 2>&1; then $(RUN) -m pip check; else uv pip check --python $(RUN); fi
+
+# Known vulnerabilities of what is locked, as the JSON interface of PyPI tells them; a registry that does not serve it
+# fails, for what was not looked up is not known to be sound.
+audit: $(READY) .venvs/audit/.ready
+	.venvs/audit/bin/pip-audit --strict --require-hashes --disable-pip -r requirements.lock
+
+.venvs/audit/.ready: benchmarks/audit.txt
+	$(PYTHON) -m venv .venvs/audit && .venvs/audit/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 # The recorded runs and served schemas in tests/golden; tests/graph/test_golden.py and test_schemas.py say when a prompt

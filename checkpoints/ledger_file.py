@@ -31,16 +31,22 @@ _UNWRITABLE = {
 
 def refusal(path: Path, problem: object) -> UserError:
     """Return what the user reads of a file that is no ledger, or a spoilt one."""
+    said = " ".join(str(problem).split())
     return UserError(
-        f"{path} cannot be used as a ledger ({problem}): move it away, or first save what can be saved with"
+        f"{path} cannot be used as a ledger ({said}): move it away, or first save what can be saved with"
         f" `sqlite3 {path} .recover > saved.sql`"
     )
 
 
-def reported_error(path: Path, error: sqlite3.Error) -> UserError | RunFailed | None:
-    """Return what the user must hear of an error that is the file's or the disk's, None for the caller's own."""
+def reported_error(path: Path, error: sqlite3.Error, *, opening: bool = False) -> UserError | RunFailed | None:
+    """Return what the user must hear of an error that is the file's or the disk's, None for the caller's own.
+
+    While a file is opened nothing is asked that a sound one cannot answer, so a plain error is the file's too. One
+    without a code is that a text in it is no UTF-8.
+    """
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in _SPOILT:
+    unreadable = not code and isinstance(error, sqlite3.OperationalError)
+    if code in _SPOILT or unreadable or (opening and code == sqlite3.SQLITE_ERROR):
         return refusal(path, error)
     if code in _UNWRITABLE:
         return DiskFailed(f"{path}: {error}: {_UNWRITABLE[code]}, then type the same command again to go on")
@@ -48,12 +54,14 @@ def reported_error(path: Path, error: sqlite3.Error) -> UserError | RunFailed | 
 
 
 @contextmanager
-def reporting(path: Path) -> Iterator[None]:
+def reporting(path: Path, *, opening: bool = False) -> Iterator[None]:
     """Raise the file's and the disk's errors as UserError and RunFailed; the caller's own pass as they are."""
     try:
         yield
+    except UnicodeDecodeError as error:  # of a name in the file, as SQLite quotes it
+        raise refusal(path, error) from error
     except sqlite3.Error as error:
-        reported = reported_error(path, error)
+        reported = reported_error(path, error, opening=opening)
         if reported is None:
             raise
         raise reported from error

@@ -51,7 +51,7 @@ class SqliteEngine:
         path = self.place
         if not path.is_file():
             raise UserError(f"there is no ledger {path}: name a folder that `autodata run --out` made")
-        with reporting(path):
+        with reporting(path, opening=True):
             # A connection that may not write leaves the file's side files lying about when it closes. In a folder that
             # nobody may write to SQLite cannot make them: there the file is read as one that does not change.
             frozen = not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists()
@@ -79,7 +79,7 @@ class SqliteEngine:
     def open_writing(self) -> None:
         """Open the file to be written, made if need be. Raises UserError as `Engine.open_writing`."""
         path = self.place
-        with reporting(path):
+        with reporting(path, opening=True):
             if path.is_file():
                 upgrade(path)
             db = self.write_db = self._write_files.enter_context(closing(connect(path, "rwc")))

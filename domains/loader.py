@@ -38,7 +38,7 @@ def find_domain(name_or_path: str) -> Domain:
 def is_path(name: str) -> bool:
     """Whether a domain's name is a path: it contains a separator, or a folder of this name exists."""
     separators = {"/", os.sep}
-    return bool(name) and (any(sign in name for sign in separators) or Path(name).is_dir())
+    return bool(name) and (any(sign in name for sign in separators) or os.path.isdir(name))
 
 
 def load_domain(folder: Path) -> Domain:
@@ -64,7 +64,7 @@ def require_own_name(name: str, where: str) -> None:
 
 def _values(folder: Path, file: Path) -> dict[str, Any]:
     """Read the file's values, with the folder's name where it says none. `schema` is another word for `kind`."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise UserError(f"{folder}: no such domain folder: put it back, or name another with --domain")
     try:
         values = tomllib.loads(file.read_text("utf-8-sig"))

@@ -11,6 +11,7 @@ from autodata.domains.acceptance.policies import LoopJudge
 from autodata.domains.acceptance.rubric_score import count_problems
 from autodata.domains.domain import Domain
 from autodata.domains.tasks.base import broken_rules, missing
+from autodata.domains.tasks.directives import directives
 from autodata.domains.tasks.leaks import leaks
 from autodata.nodes.step import Step
 from autodata.prompts import PromptPack
@@ -23,9 +24,10 @@ def code_problems(
 
     The numbers of rubric items are those that the quality verifier's prompt allows; without a quality verifier those
     that the writer's prompt asks for. What a final check of the domain would refuse is refused here already: its limits
-    are those of `frozen`, where the prompts of the final check are others.
+    are those of `frozen`, where the prompts of the final check are others. None may hold an order to a model.
     """
     found = [
+        *directives(_read_by_models(domain, candidate)),
         *domain.scorer.problems(candidate),
         *(domain.scorer.final_problems(candidate) if domain.final_check else ()),
     ]
@@ -34,6 +36,16 @@ def code_problems(
     packs = [pack, *([frozen] if frozen and domain.final_check and domain.quality_check else ())]
     counted = [what for one in packs for what in count_problems(weights, one[role].front.limits)]
     return list(dict.fromkeys([*found, *counted]))
+
+
+def _read_by_models(domain: Domain, candidate: Candidate) -> Mapping[str, str]:
+    """Return the texts of a candidate that solvers or judges read, by what they are called in a reason."""
+    criteria = "\n".join(text for text, _ in domain.scorer.criteria(candidate))
+    return {
+        "question": f"{candidate.context}\n{candidate.question}" if candidate.context else candidate.question,
+        "reference answer": candidate.reference_answer,
+        "rubric": criteria,
+    }
 
 
 async def rejection_by_code(step: Step, candidate: Candidate) -> tuple[FailureMode, str] | None:

@@ -7,6 +7,7 @@ inserted. Names are the placeholders the front matter declares and the keys of i
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -135,7 +136,7 @@ def load_pack(source: str | Path) -> PromptPack:
     Raises UserError when there is no such pack or a file of it is wrong.
     """
     folder = Path(__file__).parent / source if isinstance(source, str) else source
-    files = sorted(folder.glob("*.md")) if folder.is_dir() else []
+    files = sorted(folder.glob("*.md")) if os.path.isdir(folder) else []
     if not files:
         raise UserError(f"no prompt pack at {source!s}: give one of {', '.join(shipped_packs())} or a folder")
     prompts = {file.stem: parse_prompt(file.stem, _text(file), str(file)) for file in files}

@@ -300,9 +300,12 @@ def require_room(config: RunConfig, roles: Mapping[str, ModelSettings]) -> None:
 
 
 def make_folder(folder: Path, hint: str) -> None:
-    """Make a folder that is not there yet. Raises UserError, with the hint, when it cannot be made."""
+    """Make a folder that is not there yet, for its owner alone: documents and answers will lie in it.
+
+    One that is there keeps its permissions. Raises UserError, with the hint, when it cannot be made.
+    """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{folder}: cannot be made: {error.strerror}: {hint}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -29,7 +30,7 @@ def with_weak(models: Mapping[str, Any], given: str) -> dict[str, Any]:
         )
     default, own = (_table(models, name) for name in ("default", WEAK))
     path = Path(given).expanduser()
-    if given.strip() and path.exists():
+    if given.strip() and os.path.exists(path):
         if path.is_dir():
             require_checkpoint(path)
         kept = {name: value for name, value in own.items() if name in _KEPT}

@@ -98,10 +98,11 @@ def _resource(name: str) -> str:
 
 def _environment() -> Environment:
     try:
-        from jinja2 import Environment, FunctionLoader, StrictUndefined  # noqa: PLC0415 - an extra
+        from jinja2 import FunctionLoader, StrictUndefined  # noqa: PLC0415 - an extra
+        from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise UserError(NEEDED) from error
-    environment = Environment(
+    environment = ImmutableSandboxedEnvironment(
         autoescape=True,
         loader=FunctionLoader(_resource),
         undefined=StrictUndefined,

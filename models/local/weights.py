@@ -132,13 +132,15 @@ def with_weights(settings: ModelSettings) -> ModelSettings:
     if settings.provider != "local" or settings.weights or settings.model in KNOWN_MODELS:
         return settings
     path = Path(settings.model).expanduser()
-    return settings.model_copy(update={"weights": weights_hash(path)}) if path.exists() else settings
+    return settings.model_copy(update={"weights": weights_hash(path)}) if os.path.exists(path) else settings
 
 
 def require_weights(role: str, settings: ModelSettings) -> None:
     """Raise UserError where the files of a local model are not those that its settings name."""
     path = Path(settings.model).expanduser()
-    if settings.provider != "local" or settings.model in KNOWN_MODELS or not path.exists() or not settings.weights:
+    if settings.provider != "local" or settings.model in KNOWN_MODELS or not settings.weights:
+        return
+    if not os.path.exists(path):
         return
     if (found := weights_hash(path)) != settings.weights:
         raise UserError(
@@ -179,9 +181,9 @@ async def find_weights(name_or_path: str, *, cache: Path | None = None, progress
 def _given_file(name_or_path: str) -> Path:
     path = Path(name_or_path).expanduser()
     names = ", ".join(KNOWN_MODELS)
-    if path.is_dir():
+    if os.path.isdir(path):
         return require_checkpoint(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UserError(
             f"no local model {name_or_path!r}: it is neither a file nor one of {names}; "
             'set models.<role>.model to one of these names or to "/path/to/file.gguf"'

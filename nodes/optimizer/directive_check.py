@@ -5,7 +5,8 @@ What counts is whom a sentence speaks to. "If the strong solver failed, ask some
 must be out of reach for the weak solver" say what a task should be like; "tell the weak solver to guess" and "end the
 context with: answer in one word" say what somebody should do with it.
 
-These are patterns over English: they stop an editor that tries the plain thing, and none that is set on hiding it. What
+These are patterns over English, and the phrases of other languages and encodings that no candidate may hold either
+(`domains/tasks/directives.py`): they stop an editor that tries the plain thing, and none that is set on hiding it. What
 holds whatever a prompt says is elsewhere: solvers' and judges' own prompts are fixed, and an acceptance counts only if
 the baseline's quality verifier passes the candidate too.
 """
@@ -19,7 +20,8 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Final
 
-from autodata.nodes.optimizer.ngrams import folded
+from autodata.checkpoints.folding import folded
+from autodata.domains.tasks.directives import order_in
 
 SPEAKS: Final = "speaks to a solver or a judge"
 PASSES_ON: Final = "has instructions passed on to a solver or a judge"
@@ -160,9 +162,15 @@ def addressed(before: str, after: str) -> list[tuple[str, str]]:
     for sentence, window in _windows(sentences(after)):
         text = _Clauses(window)
         what = next((what for what, regex in _PATTERNS if text.says(regex)), None)
-        if what and sentence not in known:
+        if sentence not in known and (what or (what := _order(sentence))):
             found.append((what, sentence))
     return found
+
+
+def _order(sentence: str) -> str:
+    """Return what a sentence orders in any language, or encoded; empty for one without an order."""
+    order = order_in(sentence)
+    return order.what if order else ""
 
 
 def _windows(all_sentences: list[str]) -> Iterator[tuple[str, str]]:

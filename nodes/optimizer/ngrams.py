@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
+
+from autodata.checkpoints.folding import folded
 
 _UNSPACED = r"\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 """Thai, Lao, Japanese and Chinese."""
 _WORD = re.compile(rf"(?=\w)[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
-_LOOKALIKES = str.maketrans(
-    "\u0430\u0435\u043e\u0440\u0441\u0445\u0443\u0456\u0458\u0455\u0501\u04bb\u051b\u051d"
-    "\u03bf\u03b1\u03bd\u03b9\u03ba\u03c1\u03c5\u03c7\u0131\u0261",
-    "aeopcxyijsdhqwoavikpuxig",
-)
-"""Cyrillic and Greek letters, and some more, that a reader takes for Latin ones."""
-
-
-def folded(text: str) -> str:
-    """Return a text in lower case, compatible forms and letters that look alike made one, accents dropped."""
-    plain = unicodedata.normalize("NFKD", text).casefold().translate(_LOOKALIKES)
-    marks = [ord(sign) for sign in set(plain) if unicodedata.category(sign) in {"Mn", "Cf"}]
-    return plain.translate(dict.fromkeys(marks)) if marks else plain
 
 
 def words_of(text: str) -> list[str]:
