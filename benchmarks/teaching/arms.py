@@ -28,7 +28,7 @@ MADE = ("one-shot", *GATES)
 """Arms whose examples are made for the base."""
 GRPO: Mapping[str, Sequence[str]] = {**{name: [name] for name in MADE}, "both": ["one-shot", "agentic"]}
 """Arm -> whose examples it is trained on."""
-RATES = {"grpo": (3e-4, 1e-3, 2e-3), "sft": (2e-4, 5e-4, 1e-3)}
+RATES = {"grpo": (2e-5, 5e-5, 1e-4, 3e-4), "sft": (2e-5, 5e-5, 1e-4, 3e-4)}
 """Method -> the learning rates among which code chooses."""
 SFT = ("one-shot", "agentic", "both")
 SECOND = "second generation"
@@ -120,7 +120,8 @@ def rates(folder: Path, scale: Scale) -> dict[str, float]:
         ]
         scorer = folder / "held" / "one-shot" / "trl-grpo"
         given: dict[str, Any] = {"seed": HELD, "steps": scale.steps, "look": lambda _: {}}
-        found: dict[str, Any] = {"tried": {}}
+        untrained = answers(load(folder / "weak"), tried, HELD, 4)
+        found: dict[str, Any] = {"before": round(untrained.mean, 4), "tried": {}}
         for method, choices in RATES.items():
             means = {}
             for rate in choices:

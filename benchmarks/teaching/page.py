@@ -127,7 +127,7 @@ def _rates(rates: Mapping[str, Any]) -> str:
         said.append(f"{method} {rates[method]:g} ({tried})")
     return (
         "Learning rates were chosen by code, on problems of no arm, by what the trained model then did on others of"
-        f" that kind: {'; '.join(said)}."
+        f" that kind, where the base does {100 * rates['before']:.1f}: {'; '.join(said)}."
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from benchmarks.teaching.decoder import Drawn, draw, tokenizer
 
+_FENCED = re.compile(r"<(?P<tag>question-[0-9a-f]+)>\n(?P<question>.*)\n</(?P=tag)>", re.DOTALL)
 MOST = 256
 """Questions answered side by side at most."""
 
@@ -63,7 +65,8 @@ class Solver(BaseChatModel):
             self._works = asyncio.create_task(self._work())
         return _result(await answer)
 
-    def _next(self, question: str) -> tuple[str, int]:
+    def _next(self, prompt: str) -> tuple[str, int]:
+        question = question_of(prompt)
         self._times[question] += 1
         key = f"{self.model} {self.seed} {self._times[question]} {question}"
         return question, int.from_bytes(hashlib.sha256(key.encode()).digest()[:7])
@@ -84,6 +87,17 @@ class Solver(BaseChatModel):
             for answer, one in zip(now.answers, drawn, strict=True):
                 if not answer.done():
                     answer.set_result(one)
+
+
+def question_of(prompt: str) -> str:
+    """Return the question in a solver's prompt without its fence, of which small decoders know nothing.
+
+    Raises ValueError without one: a decoder would answer something else, and all of it wrong.
+    """
+    found = _FENCED.fullmatch(prompt.strip())
+    if found is None:
+        raise ValueError(f"no fenced question: {prompt!r}")
+    return found["question"]
 
 
 def _result(drawn: Drawn) -> ChatResult:
