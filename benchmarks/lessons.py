@@ -21,7 +21,7 @@ from typing import Any
 
 from autodata.checkpoints.queries.lessons import accepted_questions, asked_in_examples, batches, lesson_versions
 from autodata.checkpoints.shingles import ShingleIndex
-from autodata.jobs.forecast import students_t
+from autodata.corpus.intervals import students_t
 from autodata.models.simulated.world import World
 from autodata.nodes.novelty import REFUSED
 from autodata.runner.config import RunConfig

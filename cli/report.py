@@ -14,7 +14,6 @@ from autodata.corpus.exporters.files import STDOUT, write_whole
 from autodata.corpus.reporting import Report, Source, read_source, report_page
 from autodata.corpus.reporting.page import MEGABYTE
 from autodata.jobs.run_ledger import ledger_of
-from autodata.jobs.search_report import scores_for_report
 
 RunsArgument = Annotated[
     list[Path], typer.Argument(metavar="RUN...", help="Folders that 'autodata run' or 'autodata optimize' made.")
@@ -50,6 +49,8 @@ async def make_report(runs: Sequence[Path], size: float, live: str = "") -> Repo
 
 
 async def _read(run: Path, name: str) -> Source:
+    from autodata.jobs.search_report import scores_for_report
+
     async with ledger_of(run, search=None) as ledger:
         return await read_source(ledger, name, run, packs=await scores_for_report(run))
 
