@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist, fmean, stdev
+from functools import cache
+from statistics import fmean, stdev
 
 from autodata.corpus.bootstrap import CONFIDENCE, Figure
 
@@ -21,13 +22,30 @@ def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Fi
     return Figure(middle, middle - reach, middle + reach)
 
 
+@cache
 def students_t(share: float, degrees: int) -> float:
-    """Return the quantile of Student's t, by the expansion of Abramowitz and Stegun, 26.7.5 (within 0.04 from 2 on)."""
-    z = NormalDist().inv_cdf(share)
-    terms = (
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-    )
-    found: float = z + sum(term / degrees**k for k, term in enumerate(terms, 1))
-    return found
+    """Return the quantile of Student's t for a `share` from 0.5 to below 1 and `degrees` of freedom from 1.
+
+    The distribution is Abramowitz and Stegun's, 26.7.3 and 26.7.4, which is exact, and is turned round by bisection.
+    """
+    low, high = 0.0, 1.0
+    while _within(high, degrees) < 2 * share - 1:
+        low, high = high, 2 * high
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _within(middle, degrees) < 2 * share - 1 else (low, middle)
+    return high
+
+
+def _within(t: float, degrees: int) -> float:
+    """Return the probability that a value by Student's t lies within -t and t."""
+    angle = math.atan(t / math.sqrt(degrees))
+    square = math.cos(angle) ** 2
+    odd = degrees % 2
+    term = math.cos(angle) if odd else 1.0
+    total = term if degrees > 1 else 0.0
+    for n in range(2 + odd, degrees - 1, 2):
+        term *= square * (n - 1) / n
+        total += term
+    total *= math.sin(angle)
+    return 2 / math.pi * (angle + total) if odd else total

@@ -13,9 +13,6 @@ BOTH_SETS = ("one-shot", "accepted")
 REPAIRED = (0.35, 0.75)
 """Where the share of repaired truncation must lie for the third sign: about half (docs/teaching-plan.md)."""
 
-_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
-"""Student's t at 97.5 %, by degrees of freedom from 1: the forecast's approximation is too small for few."""
-
 Tables = Mapping[str, Any]
 
 
@@ -44,7 +41,7 @@ def estimate(values: Sequence[float]) -> Estimate:
     count = len(values)
     if count == 1:
         return Estimate(values[0], None)
-    t = _T[count - 2] if count - 1 <= len(_T) else students_t(0.975, count - 1)
+    t = students_t(0.975, count - 1)
     return Estimate(mean(values), t * stdev(values) / count**0.5)
 
 

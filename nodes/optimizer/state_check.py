@@ -221,6 +221,8 @@ def _require_compared(name: str, state: OptState, row: Mapping[str, Any]) -> Non
         return
     if name == "validate":  # it runs again
         return
+    if known.get("mutant") and not scores.get("mutant"):
+        raise BadState("state.scores.mutant: decide needs one: go on from an earlier state")
     for key in ("parent", "mutant"):
         if scores.get(key) != known.get(key):
             raise BadState(f"state.scores.{key}: it is not what was measured: go on from an earlier state")

@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from autodata.checkpoints.records import FailureMode, Stage
+from autodata.domains.acceptance.checks import ChecksConfig
 from autodata.nodes.events import (
     AcceptedEvent,
     AttemptEvent,
@@ -25,6 +26,7 @@ from autodata.nodes.optimizer.events import EvaluatedEvent, SearchEvent
 from autodata.runner.events import RunEvent
 from tests.graph.legal import legal
 from tests.graph.support import Bench, review, scored, screened
+from tests.graph.test_audit import auditing, strict
 
 NODES = Path(__file__).resolve().parents[2] / "nodes"
 RUNNER = NODES.parent / "runner"
@@ -105,6 +107,7 @@ async def test_every_kind_of_event_fits_its_type() -> None:
         Bench({"screen": lambda call: screened(*[False] * 4)}, domain="science", max_rounds=1),
         legal(),
         Bench(review="accepted"),
+        auditing(ChecksConfig(canaries="always"), confirm=2, scripts={"verifier": strict}),
     ]
     seen: set[str] = set()
     for bench in benches:

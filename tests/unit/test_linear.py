@@ -254,8 +254,9 @@ def written(module: ModuleType, tree: ast.AST) -> Iterator[Use]:
         if node.func.attr != "compile" and isinstance(first, ast.Constant) and isinstance(first.value, str):
             more = [*node.args[1:], *(keyword.value for keyword in node.keywords)]
             parts = [part for argument in more for part in ast.walk(argument) if isinstance(part, ast.Attribute)]
-            flags = {part.attr for part in parts if isinstance(part.value, ast.Name) and part.value.id == "re"}
-            pattern = re.compile(first.value, sum(getattr(re, flag) for flag in flags))
+            names = {part.attr for part in parts if isinstance(part.value, ast.Name) and part.value.id == "re"}
+            values = [value for name in names if isinstance(value := getattr(re, name), re.RegexFlag)]
+            pattern = re.compile(first.value, sum(values))
             yield Use(module.__name__, pattern, frozenset({node.func.attr}))
 
 
