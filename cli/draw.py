@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ WIDE, HIGH = 1.05, 0.28
 """Half the width and half the height of a node's box."""
 ACROSS, DOWN = 3.0, 1.15
 """From column to column, from layer to layer."""
+LANES = 3
+"""How many lines fit beside one another in a margin."""
 COLOURS = {"end": "#eeeeee", "node": "#e8f0fb", "line": "#334155", "back": "#b45309"}
 
 ASIDE = "feedback"
@@ -46,6 +49,21 @@ class Layout:
     lines: Sequence[Line]
 
 
+@dataclass(frozen=True)
+class _Way:
+    """One edge that is to be routed."""
+
+    source: str
+    target: str
+    conditional: bool
+    back: bool
+
+    def bundle(self, places: Mapping[str, Point]) -> tuple[object, ...]:
+        """Return what the lines have in common that run into one: those from one column outwards to one node."""
+        x, to_x = places[self.source][0], places[self.target][0]
+        return (self.target, x) if not self.back and abs(to_x) > abs(x) else (self.target, x, self.source)
+
+
 def lay_out(graph: Graph) -> Layout:
     """Return a graph's layout; the same graph always gets the same one."""
     edges = sorted({(edge.source, edge.target, edge.conditional) for edge in graph.edges})
@@ -55,17 +73,17 @@ def lay_out(graph: Graph) -> Layout:
     layers = _sunk(after, _layers(after))
     columns = _columns(after, layers)
     places = {node: (columns[node] * ACROSS, layers[node] * DOWN) for node in layers}
-    right = max(x for x, _ in places.values()) + WIDE
-    left = min(x for x, _ in places.values()) - WIDE
-    lines: list[Line] = []
-    margins = {"left": left - 0.45, "right": right + 0.45}
+    ways: dict[tuple[object, ...], list[_Way]] = defaultdict(list)
     for source, target, conditional in edges:
-        back = layers[target] <= layers[source]
-        (x, y), (to_x, to_y) = places[source], places[target]
-        free = x == to_x and not any(at_x == x and y < at_y < to_y for at_x, at_y in places.values())
-        points = _route((x, y), (to_x, to_y), margins, back=back, free=free)
-        lines.append(Line(points, conditional, back))
-    return Layout(places, lines)
+        way = _Way(source, target, conditional, layers[target] <= layers[source])
+        ways[way.bundle(places)].append(way)
+    lines: list[tuple[_Way, Line]] = []
+    # The short ones first: what is long goes round them.
+    for bundle in sorted(ways.values(), key=lambda some: max(abs(layers[w.target] - layers[w.source]) for w in some)):
+        choices = list(zip(*(_routes(way, places) for way in bundle), strict=True))
+        best = min(choices, key=lambda routes: _faults(bundle, routes, places, lines))
+        lines += [(way, Line(route, way.conditional, way.back)) for way, route in zip(bundle, best, strict=True)]
+    return Layout(places, [line for _, line in sorted(lines, key=lambda pair: (pair[0].source, pair[0].target))])
 
 
 def _layers(after: Mapping[str, Sequence[str]]) -> dict[str, int]:
@@ -121,32 +139,89 @@ def _columns(after: Mapping[str, Sequence[str]], layers: Mapping[str, int]) -> d
     return columns
 
 
-def _route(source: Point, target: Point, margins: Mapping[str, float], *, back: bool, free: bool) -> list[Point]:
-    """Return an edge's corners, so that no line crosses a box; `free`: none is straight between them."""
-    return _up(source, target, margins["right"]) if back else _down(source, target, margins["left"], free=free)
+def _routes(way: _Way, places: Mapping[str, Point]) -> list[list[Point]]:
+    """Return the ways that an edge's line can go, as corners, the plainest first; the last ones never cross a box."""
+    left = min(x for x, _ in places.values()) - WIDE - 0.45
+    right = max(x for x, _ in places.values()) + WIDE + 0.45
+    (x, y), (to_x, to_y) = source, target = places[way.source], places[way.target]
+    lanes = [k * 0.3 for k in range(LANES)]
+    margins = [right + lane for lane in lanes] if way.back else [left - lane for lane in lanes]
+    plain = _up(source, target, margins) if way.back else _down(source, target, margins)
+    below, above = y + DOWN / 2, to_y - DOWN / 2  # between two layers, where no box stands
+    begin, end = [(x, y + HIGH), (x, below)], [(to_x, above), (to_x, to_y - HIGH)]
+    if abs(below - above) < HIGH:  # one layer down: there is but one gap
+        return plain + [begin + end] * LANES
+    return plain + [[*begin, (margin, below), (margin, above), *end] for margin in margins]
 
 
-def _up(source: Point, target: Point, margin: float) -> list[Point]:
+def _up(source: Point, target: Point, margins: Sequence[float]) -> list[list[Point]]:
     (x, y), (to_x, to_y) = source, target
     if abs(y - to_y) > DOWN * 1.5:  # far back: up the margin on the right
-        return [(x + WIDE, y), (margin, y), (margin, to_y - 0.12), (to_x + WIDE, to_y - 0.12)]
+        return [[(x + WIDE, y), (far, y), (far, to_y - 0.12), (to_x + WIDE, to_y - 0.12)] for far in margins]
     if x == to_x:  # one back, in the same column: close by on the left
         near = x - WIDE - 0.3
-        return [(x - WIDE, y - 0.14), (near, y - 0.14), (near, to_y + 0.14), (to_x - WIDE, to_y + 0.14)]
+        return [[(x - WIDE, y - 0.14), (near, y - 0.14), (near, to_y + 0.14), (to_x - WIDE, to_y + 0.14)]]
     # one back, to the middle: up, then across
-    return [(x + WIDE / 2, y - HIGH), (x + WIDE / 2, to_y + 0.14), (to_x - WIDE, to_y + 0.14)]
+    return [[(x + WIDE / 2, y - HIGH), (x + WIDE / 2, to_y + 0.14), (to_x - WIDE, to_y + 0.14)]]
 
 
-def _down(source: Point, target: Point, margin: float, *, free: bool) -> list[Point]:
+def _down(source: Point, target: Point, margins: Sequence[float]) -> list[list[Point]]:
     (x, y), (to_x, to_y) = source, target
     side = 1 if to_x > x else -1
-    if free:
-        return [(x, y + HIGH), (to_x, to_y - HIGH)]
-    if x == to_x:  # a long way down the same column: by the margin on the left
-        return [(x - WIDE, y), (margin, y), (margin, to_y), (to_x - WIDE, to_y)]
-    if abs(to_x) > abs(x):  # outwards: across, then down
-        return [(x + side * WIDE, y), (to_x, y), (to_x, to_y - HIGH)]
-    return [(x, y + HIGH), (x, to_y), (to_x - side * WIDE, to_y)]  # inwards: down, then across
+    if x == to_x:  # down the same column, or, where a box stands between, by the margin on the left
+        straight = [(x, y + HIGH), (to_x, to_y - HIGH)]
+        return [straight, *([(x - WIDE, y), (far, y), (far, to_y), (to_x - WIDE, to_y)] for far in margins)]
+    if abs(to_x) > abs(x):  # outwards: across, then down; where a box stands in between, down beside the column
+        lane = to_x - side * ACROSS / 2
+        return [
+            [(x + side * WIDE, y), (to_x, y), (to_x, to_y - HIGH)],
+            *(
+                [(x + side * WIDE, y + lower), (lane, y + lower), (lane, to_y), (to_x - side * WIDE, to_y)]
+                for lower in (0, 0.14)
+            ),
+        ]
+    # inwards: down, then across; a little higher where a line leaves the target on that side
+    return [[(x, y + HIGH), (x, to_y - higher), (to_x - side * WIDE, to_y - higher)] for higher in (0, 0.14)]
+
+
+def _faults(
+    bundle: Sequence[_Way],
+    routes: Sequence[Sequence[Point]],
+    places: Mapping[str, Point],
+    lines: Sequence[tuple[_Way, Line]],
+) -> tuple[int, int]:
+    """Return how many boxes these routes cross, and how many lines they lie on that neither begin nor end with them."""
+    crossed = sum(
+        _meet(part, ((at_x - WIDE, at_y - HIGH), (at_x + WIDE, at_y + HIGH)))
+        for route in routes
+        for part in pairwise(route)
+        for at_x, at_y in places.values()
+    )
+    hidden = sum(
+        any(_along(part, other) for part in pairwise(route) for other in pairwise(line.points))
+        for way, route in zip(bundle, routes, strict=True)
+        for drawn, line in lines
+        if way.source != drawn.source and way.target != drawn.target
+    )
+    return crossed, hidden
+
+
+def _meet(part: tuple[Point, Point], box: tuple[Point, Point]) -> bool:
+    """Return whether a straight line goes through the inside of a box."""
+    return all(
+        max(start, end) > low and min(start, end) < high for start, end, low, high in zip(*part, *box, strict=True)
+    )
+
+
+def _along(part: tuple[Point, Point], other: tuple[Point, Point]) -> bool:
+    """Return whether two straight lines, each level or upright, lie on one another for a length."""
+    for level in (0, 1):
+        if len({round(point[level], 6) for point in (*part, *other)}) == 1:
+            (low, high), (other_low, other_high) = (
+                sorted(point[1 - level] for point in some) for some in (part, other)
+            )
+            return min(high, other_high) - max(low, other_low) > 1e-6
+    return False
 
 
 def draw(graph: Graph, path: Path) -> None:
