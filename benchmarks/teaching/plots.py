@@ -40,7 +40,7 @@ def draw(tables: Tables, docs: Path, digest: str) -> None:
     from matplotlib import pyplot  # noqa: PLC0415 - behind the choice of a backend
 
     said: dict[str, Any] = {"metadata": {"Date": None, "Description": digest}, "bbox_inches": "tight"}
-    figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.4), sharex=True)
+    figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.4), sharex=True, layout="constrained")
     for place, of in zip(axes, BOTH_SETS, strict=True):
         for arm in CURVES:
             steps, values = zip(*curve(tables, arm, of), strict=True)
@@ -54,6 +54,7 @@ def draw(tables: Tables, docs: Path, digest: str) -> None:
     place.plot([x for _, x, _ in points], [100 * y for _, _, y in points], marker="o")
     for name, x, y in points:
         place.annotate(name, (x, 100 * y), textcoords="offset points", xytext=(4, 5), fontsize=8)
+    place.margins(0.3, 0.12)  # the names stand within the frame
     place.set(xlabel="the base's mean on the arm's own examples", ylabel="gain, points")
     figure.savefig(docs / "teaching-dial.svg", **said)
     pyplot.close(figure)
