@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # What one stage or worker has compiled, the next need not compile again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo studio test slow check lint types e2e kill exports exports-small browser wheel docs tables bench faults teach teach-small attacks fuzz hostile mutation sound audit golden lock clean
+.PHONY: help demo studio test slow check lint types e2e kill exports exports-small browser pgbouncer wheel docs tables bench faults teach teach-small attacks fuzz hostile mutation sound audit golden lock clean
 
 help:
 	@echo "make demo   the main job on a real model, no key, no server"
@@ -95,6 +95,10 @@ exports-small: $(READY) $(SMALL:%=.venvs/%/.ready)
 	  $(PYTHON) -m venv .venvs/$* && .venvs/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $< ; \
 	fi
 	@touch $@
+
+# A run through PgBouncer in transaction mode: apt-get install pgbouncer.
+pgbouncer: $(READY)
+	$(RUN) -m pytest tests/pgbouncer
 
 # The report in a browser. It takes a Chromium that is there, or Debian's; no part of `make check`, for not every machine
 # can have one. What the page's script decides is tested without a browser by `make test`.

@@ -173,7 +173,7 @@ def _short(value: Any) -> Any:
     return [_short(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _of_others(page: Path) -> str:
+def of_others(page: Path) -> str:
     """Return the sections of the page that other benchmarks write."""
     _, mark, rest = page.read_text("utf-8").partition("\n<!-- ") if page.exists() else ("", "", "")
     return mark + rest
@@ -190,7 +190,7 @@ def main() -> None:
     tables = {"simulation": True, "documents": DOCUMENTS, "seed": SEED, "scenes": scenes}
     (DOCS / "tables.json").write_text(json.dumps(tables, indent=1) + "\n", "utf-8")
     page = DOCS / "tables.md"
-    page.write_text(rendered(tables) + _of_others(page), "utf-8")
+    page.write_text(rendered(tables) + of_others(page), "utf-8")
 
 
 if __name__ == "__main__":

@@ -118,7 +118,9 @@ def figure_rows(report: Mapping[str, Any]) -> Rows:
     }
     rows: Rows = [(label, [*map(of_run, runs), *("" for _ in paper)]) for label, of_run in facts.items()]
     for name, (label, shown) in FIGURES.items():
-        # A failure that no run knows says nothing, nor does a figure that no run has.
+        # A failure that no run knows says nothing, nor does a figure that no run has, or that a report is too old for.
+        if any(name not in run["figures"] for run in runs):
+            continue
         if any(run["figures"][name]["value"] is not None for run in runs) and not _all_zero(report, name):
             cells = [_with_interval(run["figures"][name], shown) for run in runs]
             cells += [shown(column["figures"][name]) if name in column["figures"] else "" for column in paper]

@@ -133,7 +133,7 @@ async def last_iteration_of(ledger: Reader, worker: int) -> dict[str, Any] | Non
 async def count_sharing(ledger: Reader, n: int) -> int:
     """Return how many later iterations use the analysis of an iteration."""
     rows = await ledger.read(
-        "SELECT count(*) AS n FROM iterations WHERE json_extract(edits, '$.analysis_of') = ?", (n,)
+        "SELECT count(*) AS n FROM iterations WHERE CAST(json_extract(edits, '$.analysis_of') AS INTEGER) = ?", (n,)
     )
     return int(rows[0]["n"])
 

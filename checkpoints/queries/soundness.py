@@ -23,9 +23,10 @@ _ROUNDS = (
     " t.candidate_id"
 )
 _OF_ROUNDS = {
-    "attempts": "SELECT * FROM attempts WHERE round_id IN (SELECT value FROM json_each(?)) ORDER BY stage, idx",
-    "verdicts": "SELECT * FROM verdicts WHERE round_id IN (SELECT value FROM json_each(?))",
-    "examples": "SELECT * FROM examples WHERE round_id IN (SELECT value FROM json_each(?))",
+    "attempts": "SELECT * FROM attempts WHERE round_id IN (SELECT value FROM json_each(?))"
+    " ORDER BY round_id, stage, idx, attempt_id",
+    "verdicts": "SELECT * FROM verdicts WHERE round_id IN (SELECT value FROM json_each(?)) ORDER BY round_id, stage",
+    "examples": "SELECT * FROM examples WHERE round_id IN (SELECT value FROM json_each(?)) ORDER BY example_id",
 }
 _ALSO: Sequence[tuple[str, str, str, str]] = (
     ("rounds", "candidate_id", "candidates", "candidate_id"),

@@ -280,6 +280,7 @@ def values_for(rows: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
         **{"document_id": ids[0], "documents": ids, "wanted": ids, "document": rows["documents"][0]},
         **{"thread": rows["rounds"][0]["thread_id"], "n": 1, "before": 2, "fewer_than": 4},
         **{"round_id": rows["rounds"][0]["round_id"], "ids": [row["round_id"] for row in rows["rounds"]]},
+        **{"attempts": [row["attempt_id"] for row in rows["attempts"]]},
         **{"attempt_id": rows["attempts"][0]["attempt_id"], "label_id": rows["labels"][0]["label_id"]},
         **{"table": "attempts", "key": "domain", "evaluation": "main", "moment": "2020-01-01T00:00:00+00:00"},
         **{"failure_mode": "too_easy", "one": "too_easy", "other": "quality", "bands": (100, 500), "chars": 20},
@@ -307,7 +308,9 @@ async def test_every_question_has_the_answer_that_a_file_gives(database: str, tm
         count = 0
         for function, taken in asked(values):
             named = values | BESIDE.get(function.__name__, {})
-            given = [named[one.name] for one in taken if one.kind is not inspect.Parameter.VAR_POSITIONAL]
+            by_name = {one.name: named[one.name] for one in taken if one.kind is inspect.Parameter.KEYWORD_ONLY}
+            unnamed = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.KEYWORD_ONLY}
+            given = [named[one.name] for one in taken if one.kind not in unnamed]
             optional = {
                 one.name: named[one.name]
                 for one in inspect.signature(function).parameters.values()
@@ -315,7 +318,7 @@ async def test_every_question_has_the_answer_that_a_file_gives(database: str, tm
             }
             for more in ({}, optional) if optional else ({},):
                 count += 1
-                answers = [await function(reader, *given, **more) for reader in (source, target)]
+                answers = [await function(reader, *given, **by_name, **more) for reader in (source, target)]
                 assert read(answers[0]) == read(answers[1]), (function.__name__, more)
         assert count > 60
 

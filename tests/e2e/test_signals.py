@@ -36,6 +36,7 @@ async def test_a_signal_drains_and_the_same_command_goes_on(number: signal.Signa
         assert process.stderr is not None
         assert (await process.stderr.readline()).startswith(b"Documents go to: ")
         assert (await process.stderr.readline()).startswith(b"At once: ")
+        assert (await process.stderr.readline()).startswith(b"warning: verifier (strong) and strong_solver (strong)")
         first = (await process.stderr.readline()).decode()  # a document has ended: the others are in work
         assert "accepted" in first or "rejected" in first
         process.send_signal(number)
