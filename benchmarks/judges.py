@@ -30,7 +30,7 @@ from benchmarks.world_twin import Twin
 NOISES = (0.02, 0.05, 0.1, 0.2)
 CALIBRATIONS = 200
 ATTEMPTS, REPEATS = 40, 3
-"""Those of `autodata calibrate`, unless it is told otherwise."""
+"""Those of `autodata calibrate` by default."""
 ROUNDS = 2_000
 SMALLS, LARGE = (0.03, 0.1), 0.005
 """Planted noise of small judges, one table each, and of a large one."""

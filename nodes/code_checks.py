@@ -87,9 +87,9 @@ async def noted(step: Step, candidate: Candidate) -> dict[str, Any]:
     quotes = (await asyncio.to_thread(missing, step.services.domain.scorer, candidate, sources)).quotes
     found: dict[str, Any] = {"quotes_not_in_source": [dict(quote) for quote in quotes]} if quotes else {}
     if step.services.checks.leakage == "note" and (
-        told := await asyncio.to_thread(leaks, step.services.domain.scorer, candidate)
+        leaking := await asyncio.to_thread(leaks, step.services.domain.scorer, candidate)
     ):
-        found["leakage"] = [leak.plain() for leak in told]
+        found["leakage"] = [leak.plain() for leak in leaking]
     return found
 
 

@@ -2,7 +2,7 @@
 
 A boundary is named by what stands there: `call weak_solver`, `save record_accepted`, `commit`, `checkpoint aput`,
 `carry carry_span`, `write config.toml`, `rename config.part`. A plain session counts how often each is passed; a broken
-one is told which, the how-manieth time, and what is to happen there.
+one is given which, at which of its passes, and what is to happen there.
 """
 
 from __future__ import annotations

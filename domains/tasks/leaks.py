@@ -1,4 +1,4 @@
-"""Leaks that code finds in a candidate: its answer or rubric told beforehand, and references to a source not shown."""
+"""Leaks that code finds in a candidate: its answer or rubric given away, and references to a source not shown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from autodata.domains.tasks.base import TaskType
 from autodata.domains.tasks.questions import paper_references
 
 RUN = 8
-"""Words in a row that an answer or criterion must share with the question or context to count as told."""
+"""Words in a row that an answer or criterion must share with the question or context to count as given away."""
 EVIDENCE_CHARS = 160
 _WORD = re.compile(r"[^\W_]+")
 

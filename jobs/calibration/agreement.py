@@ -33,7 +33,7 @@ class Agreement:
     agreement: Figure
     """The share of pairs of findings on one criterion that are alike, in 0..1."""
     kappa: Figure
-    """Fleiss' kappa, in -1..1; None where every finding is the same, so that nothing can be told."""
+    """Fleiss' kappa, in -1..1; None where every finding is the same, which shows nothing."""
     noise: Figure
     """The share of findings that are wrong, in 0..0.5, if each is wrong on its own with one probability."""
 
