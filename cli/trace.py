@@ -128,8 +128,11 @@ async def _spans(ledger: Reader, thread_id: str) -> list[dict[str, Any]]:
     scored = await scores_of_thread(ledger, thread_id)
     scores = {(row["n"], f"{row['stage']}_solver", str(row["idx"])): row["score_value"] for row in scored}
     means = {row.pop("n"): row for row in await means_of_rounds(ledger, thread_id)}
+    # Of a call that a killed session had sent and the next one sent again, only the latter's reply is in the journal.
+    latest = {row["call_key"]: row["span_id"] for row in rows if not row["replayed"]}
     for row in rows:
-        row.update(replayed=bool(row["replayed"]), journalled=bool(row["journalled"]))
+        own = row["replayed"] or row["ended"] is not None or latest[row["call_key"]] == row["span_id"]
+        row.update(replayed=bool(row["replayed"]), journalled=bool(row["journalled"]) and own)
         if row["kind"] == "round":
             row.update(means.get(row["n"], {}))
         elif row["kind"] == "call":

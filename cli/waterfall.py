@@ -204,6 +204,9 @@ def _calls(span: Span) -> Iterator[Span]:
 
 
 def _paid(call: Span) -> bool:
+    """Whether a call had a reply here: neither one of a session before, nor one that was in flight at a death."""
+    if call["ended"] is None and not call["journalled"]:
+        return False
     return not call["replayed"] and (call["status"] not in {"error", "stopped"} or call["tokens_in"] is not None)
 
 
