@@ -90,7 +90,8 @@ def pauses() -> Iterator[float]:
 def passes(error: psycopg.Error) -> bool:
     """Whether an error is one that the same statements may not meet again: a lost connection, a restart, a deadlock."""
     lasting = (psycopg.errors.InsufficientPrivilege, psycopg.errors.DiskFull, psycopg.errors.ConfigurationLimitExceeded)
-    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and not isinstance(error, lasting)
+    cut = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.IdleInTransactionSessionTimeout)
+    return isinstance(error, cut) and not isinstance(error, lasting)
 
 
 def of_the_statement(error: psycopg.Error) -> bool:

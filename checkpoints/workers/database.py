@@ -62,11 +62,15 @@ CREATE TABLE IF NOT EXISTS autodata.slots (
 );
 CREATE OR REPLACE FUNCTION autodata.require_lease(bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
+    PERFORM set_config('idle_in_transaction_session_timeout', '10s', true);
     PERFORM 1 FROM autodata.workers WHERE worker = $1 AND state = 'working' FOR SHARE;
     IF NOT FOUND THEN RAISE EXCEPTION 'the lease of worker % is lost', $1 USING ERRCODE = 'ADLST'; END IF;
 END $$;
 """
-"""Whoever writes for a run holds its worker's row shared until the commit: once a lease is ended, nothing follows."""
+"""Whoever writes for a run holds its worker's row shared until the commit: once a lease is ended, nothing follows.
+
+A process that hangs before its commit is cut off by the server, for others wait for the rows that it holds.
+"""
 
 
 class Database:
@@ -92,6 +96,7 @@ class Database:
 
         async def run(connection: Connection) -> T:
             async with connection.transaction():
+                await connection.execute("SET LOCAL idle_in_transaction_session_timeout = '10s'")
                 return await work(connection)
 
         return await self.again(run)
