@@ -106,7 +106,8 @@ def _piece(part: str) -> tuple[str, tuple[str, ...]]:
     regex = "".join(_token(token) for token in tokens)
     choices = [token for token in tokens if token.startswith("(") and not token.endswith("?")]
     if not choices:
-        plain = max(re.split(r".\?| ", re.sub(r"\([^()]*\)\??", " ", part)), key=len)
+        bare = re.sub(r"\([^()]*\)\??", " ", part)
+        plain = max(re.split(r".\?| ", bare), key=len)
         return regex, (folded(plain),) if plain else ()
     words = tuple(folded(max(re.split(r".\?", choice), key=len)) for choice in choices[-1].strip("()").split("|"))
     return regex, words if all(words) else ()
