@@ -61,10 +61,11 @@ def show_search(out: Console, folder: Path, report: SearchReport) -> None:
     if billed := may_be_billed(summary):
         out.print(billed)
     table = Table(box=None, pad_edge=False)
-    for name in ("", "pack", "iteration", "validation", "blocks"):
+    for name in ("", "pack", "iteration", "validation", "95% interval", "blocks"):
         table.add_column(name)
     for name, row in (("baseline", baseline), ("winner", winner)):
-        table.add_row(name, row["pack"], str(row["iteration"]), rate(row["score"]), str(row["blocks"]))
+        interval = "-" if row["interval"] is None else "{:.3f} to {:.3f}".format(*row["interval"])
+        table.add_row(name, row["pack"], str(row["iteration"]), rate(row["score"]), interval, str(row["blocks"]))
     out.print(table)
     if not winner["confirmed"] and winner["iteration"]:
         out.print("not confirmed: the best of many noisy scores flatters itself; see --confirm and --test")

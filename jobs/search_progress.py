@@ -64,7 +64,7 @@ class OptimizeProgress(Watching):
                 self._documents[event.evaluation] = [0, event.documents]
             case EvaluatedEvent():
                 self._documents.pop(event.evaluation, None)
-                early = "" if event.complete else ", stopped early"
+                early = "" if event.complete else " so far"
                 where = f"{event.split} block {event.block}"
                 self.say(f"pack {event.pack} on {where}: {event.passed} of {event.made} passed{early}")
             case RecordedEvent():

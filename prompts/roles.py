@@ -130,7 +130,7 @@ TABLE = (
     ),
     Role(
         "analyst",
-        help="Reads failures and says what causes them: `autodata optimize` only.",
+        help="Reads failures, and parts of training documents, and says what causes them: `autodata optimize` only.",
         placeholders=_names("prompts material history schema"),
         of_optimizer=True,
         nodes=("analyse",),
