@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
@@ -76,14 +76,14 @@ class Looks:
     """The processor time of the main thread by part, while it is on."""
 
     def __init__(self) -> None:
-        self.spent: Counter[str] = Counter()
+        self.spent: defaultdict[str, float] = defaultdict(float)
         self._clock = time.pthread_getcpuclockid(threading.get_ident())
         self._last = time.clock_gettime(self._clock)
-        self.spent[START] = self._last  # type: ignore[assignment]  # a Counter of seconds
+        self.spent[START] = self._last
 
     def _look(self, number: int, frame: FrameType | None) -> None:
         now = time.clock_gettime(self._clock)
-        self.spent[part_of(frame)] += now - self._last  # type: ignore[assignment]  # the same
+        self.spent[part_of(frame)] += now - self._last
         self._last = time.clock_gettime(self._clock)
 
     def begin(self) -> None:
@@ -95,12 +95,12 @@ class Looks:
         """Look no more; what the looks themselves took is in none of the parts and counts for the rest."""
         signal.setitimer(signal.ITIMER_PROF, 0)
         self._look(0, None)
-        self.spent[REST] += time.clock_gettime(self._clock) - sum(self.spent.values())  # type: ignore[assignment]
+        self.spent[REST] += time.clock_gettime(self._clock) - sum(self.spent.values())
 
 
-def of_threads() -> Counter[str]:
+def of_threads() -> Mapping[str, float]:
     """Return the processor time of the other threads that are there, by what they do."""
-    stacks, spent = sys._current_frames(), Counter[str]()
+    stacks, spent = sys._current_frames(), defaultdict[str, float](float)
     for thread in threading.enumerate():
         if thread is threading.main_thread() or thread.ident is None:
             continue
@@ -109,7 +109,7 @@ def of_threads() -> Counter[str]:
             paths, frame = f"{paths} {frame.f_code.co_filename}", frame.f_back
         name = "aiosqlite" if "/aiosqlite/" in paths else "ledger" if "ledger" in thread.name else ""
         used = time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
-        spent[THREADS.get(name, OTHER_THREADS)] += used  # type: ignore[assignment]
+        spent[THREADS.get(name, OTHER_THREADS)] += used
     return spent
 
 
@@ -131,9 +131,11 @@ async def run(root: str, count: int, folder: Path, *, look: bool) -> dict[str, A
     whole = used.ru_utime + used.ru_stime
     found: dict[str, Any] = {"calls": calls, "cpu_ms": whole / calls * 1000}
     if look:
-        parts = Counter({**looks.spent, **others})
-        parts[OTHER_THREADS] += whole - sum(parts.values())  # type: ignore[assignment]  # those that have ended
-        found["parts"] = {name: seconds / calls * 1000 for name, seconds in parts.most_common()}
+        parts = {OTHER_THREADS: 0.0, **looks.spent, **others}
+        parts[OTHER_THREADS] += whole - sum(parts.values())  # those that have ended
+        found["parts"] = {
+            name: seconds / calls * 1000 for name, seconds in sorted(parts.items(), key=lambda part: -part[1])
+        }
     return found
 
 

@@ -155,16 +155,10 @@ def run(
         settings = find_settings(config, out, at_server(flags))
         conclude(run_in_queue(queue, settings, paths, out), out, as_json=as_json)
     if server is not None:
-        if dry_run or pilot:
-            raise UserError("--dry-run: what a server's models take is not known here: leave it out, or --server")
-        if weak_from:
-            raise UserError("--weak-from: a server has models of its own: choose one with --profile, or leave --server")
-        if lessons:
-            raise UserError("--lessons: the outer loop runs here, not at a server: leave it out, or --server")
-        if confirm or require_confirmed:
-            raise UserError("--confirm: fresh attempts are made here, not at a server: leave it out, or --server")
-        from autodata.cli.server_engine import run_on_server
+        from autodata.cli.server_engine import require_possible, run_on_server
 
+        confirmed = bool(confirm) or require_confirmed
+        require_possible(foreseen=dry_run or bool(pilot), weak_from=weak_from, lessons=lessons, confirmed=confirmed)
         session, notes = run_on_server(server, graph, profile or [], server_key_env, config, flags, paths, out)
         conclude(session, out, as_json=as_json, notes=notes)
     if graph or profile or server_key_env:

@@ -32,6 +32,18 @@ _BOUNDS = ("weak_mean", "weak_best", "strong_mean", "gap")
 _COUNTS = ("weak_right", "strong_right")
 
 
+def require_possible(*, foreseen: bool, weak_from: str | None, lessons: bool, confirmed: bool) -> None:
+    """Raise UserError for an option that means nothing where a server does the work."""
+    if foreseen:
+        raise UserError("--dry-run: what a server's models take is not known here: leave it out, or --server")
+    if weak_from:
+        raise UserError("--weak-from: a server has models of its own: choose one with --profile, or leave --server")
+    if lessons:
+        raise UserError("--lessons: the outer loop runs here, not at a server: leave it out, or --server")
+    if confirmed:
+        raise UserError("--confirm: fresh attempts are made here, not at a server: leave it out, or --server")
+
+
 def run_on_server(
     url: str,
     graph: str | None,

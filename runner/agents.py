@@ -31,9 +31,9 @@ from autodata.checkpoints.records import Document
 from autodata.graphs.self_instruct import steps_for
 from autodata.nodes.context import Context
 from autodata.runner.brief import SIMULATED_NOTE, as_text, brief, without
+from autodata.runner.built import graph_of
 from autodata.runner.chat_models import Model, chat_models
 from autodata.runner.config import RunConfig
-from autodata.runner.document_runner import graph_of
 from autodata.runner.ingest import read_pasted
 from autodata.runner.run_folder import require_openable
 from autodata.runner.services import configured, open_services

@@ -17,33 +17,29 @@ from typing import Any, ClassVar, TypeVar
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
-from langgraph.graph import StateGraph
 from langgraph.runtime import RunControl, Runtime
 
 from autodata.checkpoints.document_queue import DocumentQueue
 from autodata.checkpoints.errors import CallFailed, Effect, InfrastructureError, effect_of
-from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.queries.corrections import rounds_before
 from autodata.checkpoints.queries.documents import answered_documents
 from autodata.checkpoints.records import Document, DocumentStatus
 from autodata.checkpoints.saver import checkpoint_error, keep_rounds
 from autodata.checkpoints.writes import record_opened
-from autodata.graphs.cot_baseline import build_cot_baseline
-from autodata.graphs.self_instruct import build_self_instruct, steps_for
+from autodata.graphs.self_instruct import steps_for
 from autodata.models.call import CallSite
 from autodata.models.caller import Reply
 from autodata.models.endpoint import Endpoint
 from autodata.models.known_secrets import without_secrets
 from autodata.models.local.serving import Progress
-from autodata.nodes.adaptive import AdaptiveStopping
 from autodata.nodes.context import NOTHING, Context, Services
 from autodata.nodes.early_marks import EarlyMarks
 from autodata.nodes.events import AcceptedEvent, GraphEvent, ReviewEvent, parse_event
-from autodata.nodes.novelty import AcceptedQuestions
-from autodata.nodes.state import Output, State, new_state
+from autodata.nodes.state import new_state
 from autodata.nodes.step import Step
+from autodata.runner.built import graph_of, services_of
 from autodata.runner.collector import calm_collector
-from autodata.runner.config import BaselineConfig, RunConfig
+from autodata.runner.config import RunConfig
 from autodata.runner.dataset import DatasetLoop
 from autodata.runner.events import (
     CallEvent,
@@ -386,12 +382,7 @@ async def open_runner_of(
     async with open_run_folder(config, folder, models=models, progress=progress, together=kind.together) as run_folder:
         queue = DocumentQueue(run_folder.ledger)
         caller = run_folder.caller(config)
-        services = run_folder.services(config, queue, caller)
-        if config.lessons.enabled:
-            novelty = AcceptedQuestions(run_folder.ledger, config.lessons.near_duplicate)
-            services = replace(services, novelty=novelty)
-        if config.curtail == "adaptive":
-            services = replace(services, stopping=adaptive_stopping(config, run_folder.ledger, services))
+        services = services_of(config, run_folder.ledger, run_folder.services(config, queue, caller))
         graph = graph_of(config).compile(checkpointer=run_folder.saver)
         keep = partial(keep_rounds, run_folder.saver, keep=config.checkpoints.keep)
         runner = kind(
@@ -402,29 +393,3 @@ async def open_runner_of(
             runner.loop = DatasetLoop(runner, config.lessons, caller, await asyncio.to_thread(config.lessons_pack))
         run_folder.budget.on_spent = partial(runner.drain, keep_reserved=True)
         yield runner
-
-
-def adaptive_stopping(config: RunConfig, ledger: Ledger, services: Services) -> AdaptiveStopping:
-    """Return what stops candidates of a run that will most likely fail."""
-    planned = replace(services.domain.planned, curtail=False)
-    return AdaptiveStopping(
-        ledger,
-        services.store,
-        services.policy,
-        planned,
-        error=config.curtail_error,
-        walked=config.curtail_walked,
-        seed=config.seed,
-    )
-
-
-def graph_of(config: RunConfig) -> StateGraph[State, Context, State, Output]:
-    """Return the uncompiled graph that documents of a configuration walk."""
-    if config.kind == BaselineConfig.kind:
-        return build_cot_baseline(config.chosen_domain)
-    return build_self_instruct(
-        config.chosen_domain,
-        review=config.review != "none",
-        confirm=config.confirm.attempts > 0,
-        audit=config.checks.paid,
-    )

@@ -20,13 +20,23 @@ def _os_error(fault: str) -> OSError:
 
 def put_files(seams: Seams, put: Put) -> None:
     """Files of the folder: written whole, renamed, flushed, opened to be written."""
+    write, move = _writing(seams), _moving(seams)
+    put(Path, "write_bytes", write)
+    put(Path, "write_text", write)
+    put(Path, "replace", move)
+    put(Path, "rename", move)
+    put(Path, "open", _opening(seams))
+    put(os, "fsync", _flushing(seams))
 
-    def inside(path: Any) -> bool:
-        return str(path).startswith(str(seams.root))
 
+def _inside(seams: Seams, path: Any) -> bool:
+    return str(path).startswith(str(seams.root))
+
+
+def _writing(seams: Seams) -> Any:
     def write(original: Any) -> Any:
         def writing(self: Path, data: Any, *args: Any, **kwargs: Any) -> Any:
-            if not inside(self):
+            if not _inside(seams, self):
                 return original(self, data, *args, **kwargs)
             fault = seams.at(f"write {named(self)}")
             seams.general(fault)
@@ -42,12 +52,13 @@ def put_files(seams: Seams, put: Put) -> None:
 
         return writing
 
+    return write
+
+
+def _moving(seams: Seams) -> Any:
     def move(original: Any) -> Any:
         def moving(self: Path, target: Any) -> Any:
-            fault = seams.at(f"rename {named(self)}") if inside(self) else ""
-            seams.general(fault)
-            if fault in DISK:
-                raise _os_error(fault)
+            fault = _before(seams, f"rename {named(self)}" if _inside(seams, self) else "")
             result = original(self, target)
             if fault == AFTER:
                 kill()
@@ -55,35 +66,41 @@ def put_files(seams: Seams, put: Put) -> None:
 
         return moving
 
+    return move
+
+
+def _flushing(seams: Seams) -> Any:
     def flush(original: Any) -> Any:
         def flushing(file: int) -> None:
-            fault = seams.at("fsync") if inside(os.readlink(f"/proc/self/fd/{file}")) else ""
-            seams.general(fault)
-            if fault in DISK:
-                raise _os_error(fault)
+            fault = _before(seams, "fsync" if _inside(seams, os.readlink(f"/proc/self/fd/{file}")) else "")
             original(file)
             if fault == AFTER:
                 kill()
 
         return flushing
 
+    return flush
+
+
+def _opening(seams: Seams) -> Any:
     def opened(original: Any) -> Any:
         def opening(self: Path, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
-            writes = inside(self) and set(mode) & set("wax+")
-            fault = seams.at(f"open {named(self)}") if writes else ""
-            seams.general(fault)
-            if fault in DISK:
-                raise _os_error(fault)
+            writes = _inside(seams, self) and set(mode) & set("wax+")
+            _before(seams, f"open {named(self)}" if writes else "")
             return original(self, mode, *args, **kwargs)
 
         return opening
 
-    put(Path, "write_bytes", write)
-    put(Path, "write_text", write)
-    put(Path, "replace", move)
-    put(Path, "rename", move)
-    put(Path, "open", opened)
-    put(os, "fsync", flush)
+    return opened
+
+
+def _before(seams: Seams, boundary: str) -> str:
+    """Do what is to happen at a boundary, empty for none, before its work is done; return what is left to do after."""
+    fault = seams.at(boundary) if boundary else ""
+    seams.general(fault)
+    if fault in DISK:
+        raise _os_error(fault)
+    return fault
 
 
 def named(path: Path) -> str:

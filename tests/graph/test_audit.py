@@ -125,11 +125,11 @@ async def test_a_graph_without_the_node_accepts_nothing_unaudited() -> None:
 
 @pytest.mark.parametrize(("leakage", "mode"), [("note", None), ("refuse", "failed_quality_check"), ("off", None)])
 async def test_leaks_are_noted_or_refused_before_anybody_is_paid(leakage: Any, mode: str | None) -> None:
-    told = candidate(
+    stated = candidate(
         1, context="It is known that the relay drops out once both feeders are switched within a cycle of it"
     )
-    told["reference_answer"] = "The relay drops out once both feeders are switched within a cycle"
-    bench = Bench(max_rounds=1, scripts={"challenger": [told]})
+    stated["reference_answer"] = "The relay drops out once both feeders are switched within a cycle"
+    bench = Bench(max_rounds=1, scripts={"challenger": [stated]})
     bench.services = replace(bench.services, checks=ChecksConfig(leakage=leakage))
     await bench.run()
     assert bench.modes() == [mode]
