@@ -187,8 +187,13 @@ class ModelSettings(Settings):
 
     @property
     def shown(self) -> str:
-        """What an example says who answered: the model's name, and for a path its last part with its weights' hash."""
-        return f"{Path(self.model).name}@{self.weights[:12]}" if self.weights else self.model
+        """What an example says who answered: the model's name, and for a path its last part, with its weights' hash.
+
+        Whatever leaves this machine names a model so: traces, trackers, exports.
+        """
+        path = Path(self.model).expanduser()
+        name = path.name if self.weights or path.is_absolute() else self.model
+        return f"{name}@{self.weights[:12]}" if self.weights else name
 
     @property
     def free(self) -> bool:

@@ -201,14 +201,14 @@ class Tracer:
         )
         span.n, span.role, span.idx = site.n, site.role, site.index
         span.number, span.epoch = call.number, call.epoch
-        span.model, span.call_key = settings.model, call.key
+        span.model, span.call_key = settings.shown, call.key
         if not self._exporters:
             self.start(span)
             return span
         span.inputs = {"messages": call.messages}
         span.metadata = call.metadata | {
             "ls_provider": settings.provider,
-            "ls_model_name": settings.model,
+            "ls_model_name": settings.shown,
             "ls_model_type": "chat",
             "ls_max_tokens": settings.max_tokens,
             **without_empty(

@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import Any, Protocol, get_args
 
 from autodata.checkpoints.errors import UserError
+from autodata.models.config import ModelSettings
 from autodata.nodes.optimizer.events import RecordedEvent
 from autodata.nodes.optimizer.settings import OptimizeConfig, TrackerName
 from autodata.runner.optimization.callbacks import SearchCallback
@@ -212,14 +213,14 @@ def figures_of(standing: SearchStanding) -> dict[str, float]:
 
 def settings_of(resolved: Mapping[str, Any]) -> dict[str, str]:
     """Return what trackers are sent of a resolved configuration: names, numbers and choices, no address and no path."""
-    models = {role: f"{model['provider']}:{model['model']}" for role, model in resolved["models"].items()}
+    models = {role: ModelSettings.model_validate(model) for role, model in resolved["models"].items()}
     search = {name: value for name, value in resolved["optimize"].items() if name not in {"stop_file", "track"}}
     found = {
         "domain": resolved["domain_settings"]["name"],
         "seed": resolved["seed"],
         "max_rounds": resolved["max_rounds"],
         "prompt_version": resolved["prompt_version"],
-        **{f"models.{role}": name for role, name in models.items()},
+        **{f"models.{role}": f"{model.provider}:{model.shown}" for role, model in models.items()},
         **{f"optimize.{name}": value for name, value in search.items() if value is not None},
     }
     return {name: str(value) for name, value in found.items()}
