@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -65,8 +65,16 @@ class Site:
 
     async def put_in(self) -> None:
         """Wait until the documents are in the queue."""
+        await self.says("watch", "put into the queue")
+
+    async def says(self, name: str, text: str) -> None:
+        """Wait until a process has said something."""
+        await self.holds(lambda: text in self.said(name))
+
+    async def holds(self, condition: Callable[[], bool]) -> None:
+        """Wait until something is so that other processes bring about."""
         async with asyncio.timeout(SECONDS):
-            while "put into the queue" not in self.said("watch"):  # noqa: ASYNC110 - another process's file
+            while not condition():  # noqa: ASYNC110 - other processes' files and tables
                 await asyncio.sleep(0.1)
 
     def said(self, name: str) -> str:
@@ -220,12 +228,13 @@ async def test_a_worker_that_hangs_past_its_lease_writes_nothing_more(reference:
         lost = in_flight_at(one, "hung")
         before = len(one.chat.asked["hung"])
         await one.work("other")
-        await one.until("other", 30)
+        await one.until("other", 10)
+        await one.holds(lambda: bool(one.rows("SELECT FROM autodata.workers WHERE state = 'lost'")))
         one.processes["hung"].send_signal(signal.SIGCONT)
+        await one.says("hung", "longer than its lease")
         assert await ended(watching) == 0, one.said("watch")
         await stop(one, "hung", "other")
         check(one, reference, lost)
-        assert "longer than its lease" in one.said("hung")
         # Its number is a new one if it went on: nothing was sent under the old lease.
         states = one.rows("SELECT state FROM autodata.workers ORDER BY worker")
         assert states[0]["state"] == "lost"
