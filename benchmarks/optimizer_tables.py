@@ -24,6 +24,7 @@ from typing import Any
 from autodata.models.simulated.world import DOCUMENT_WORLD, META_WORLD, World
 from autodata.nodes.optimizer.selectors import Greedy
 from autodata.nodes.optimizer.settings import OptimizeConfig
+from autodata.prompts import load_pack
 from benchmarks.fast_search import PLAYS, SIZES, TRUE, At, Blind, Found, Latest, Worlds, search_in
 from benchmarks.gepa_search import search_by_gepa
 from benchmarks.optimizer_world import PLAIN
@@ -140,7 +141,8 @@ def figures_of(found: Found) -> dict[str, Any]:
 def digest(world: str, variant: str) -> str:
     """Return what a measured search depends on, in short: figures of other settings are not gone on from."""
     of = {} if variant == "GEPA" else settings_of(variant).model_dump()
-    said = [WORLDS[world].model_dump(exclude_defaults=True), of, BUDGET, AT, RATES, PLAYS, TRUE, SIZES]
+    prompts = load_pack("cs").version
+    said = [WORLDS[world].model_dump(exclude_defaults=True), of, BUDGET, AT, RATES, PLAYS, TRUE, SIZES, prompts]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
 
 
