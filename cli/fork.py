@@ -39,7 +39,7 @@ def fork(
 
     The run stays as it is: the fork is a run folder of its own, RUN/forks/1, of which all commands can be asked.
 
-    Example: autodata fork runs/first concrete-curing.md --round 1 --feedback "Ask about the cold."
+    Example: autodata fork runs/first mrna-vaccine-cold-chain.md --round 1 --feedback "Ask about the cold."
     """
     from autodata.runner.config import stored_config
     from autodata.runner.fork import Change, find_moment, make_fork

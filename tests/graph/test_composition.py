@@ -29,7 +29,7 @@ from tests.support.pages import DOCS, Program, programs
 from tests.support.stages import first_quick
 
 ROOT = DOCS.parent
-PAPER = (ROOT / "examples" / "documents" / "mrna-vaccine-cold-chain.md").read_text("utf-8")
+PAPER = (ROOT / "examples" / "documents" / "harmonic-tide-prediction.md").read_text("utf-8")
 SIMULATED: dict[str, Any] = {"default": {"provider": "simulated", "model": "strong"}, "weak_solver": {"model": "weak"}}
 LOCAL = [program for program in programs(DOCS / "composition.md") if "Remote" not in program.heading]
 

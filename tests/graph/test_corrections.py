@@ -127,7 +127,7 @@ def test_a_rejected_document_gets_as_many_rounds_again_in_a_new_epoch(folder: Pa
 
 
 def test_errored_documents_alone_are_taken_up_and_pay_for_what_is_missing_alone(tmp_path: Path) -> None:
-    go_on(tmp_path, 2, "simulated.faults.malformed = 1.0\nretries.pause_after_documents = 10")
+    go_on(tmp_path, 2, "seed = 1\nsimulated.faults.malformed = 1.0\nretries.pause_after_documents = 10")
     assert [row["status"] for row in parsed("show", tmp_path / "run", "--json")] == ["errored", "errored"]
     [cause] = parsed("status", tmp_path / "run", "--json")["errors"]
     assert len(cause["documents"]) == 2

@@ -310,7 +310,7 @@ def test_commands_run_in_their_order(path: Path, tmp_path: Path, monkeypatch: py
             simulated(Path("autodata.toml"))
     if path.name == "README.md":
         exported = Path("examples.jsonl").read_text("utf-8").splitlines()
-        assert len(exported) == 5
+        assert len(exported) == 4
         assert f"{len(exported)} of 5 documents accepted" in CliRunner().invoke(app, ["status", "runs/first"]).output
 
 
