@@ -33,6 +33,8 @@ _MARKUP: Final = re.compile(
     r"|\"(?:met|correct|supported|marks|decision|accepted)\" ?: ?(?:true|false|\[|\"|1)"
 )
 """In a folded text on one line."""
+_SHORT: Final = 4
+"""Words of fewer letters stand in most texts."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,10 @@ class Directive:
         return f"it {self.what}: {self.words!r}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class _Phrase:
+    number: int
+    """Its place in the file, by which the first of several is named."""
     what: str
     needed: tuple[tuple[str, ...], ...]
     """Of each group one must stand in a text: quick to see, and most texts have none."""
@@ -71,46 +75,70 @@ def order_in(text: str) -> Directive | None:
         lined = f". {reading} "
         if match := _MARKUP.search(lined):
             return Directive(MARKUP, match[0].strip(" ."))
-        for phrase in _phrases():
-            if all(any(word in lined for word in words) for words in phrase.needed) and (
-                match := phrase.regex.search(lined)
-            ):
+        for phrase in sorted(_possible(lined)):
+            if match := phrase.regex.search(lined):
                 return Directive(phrase.what, match[0].strip(" .,;:"))
     return None
 
 
+def _possible(lined: str) -> set[_Phrase]:
+    """Return the phrases of which every needed group has a word in a text."""
+    plain, others = _by_word()
+    return {
+        phrase
+        for table in ((plain,) if lined.isascii() else (plain, others))
+        for word, phrases in table.items()
+        if word in lined
+        for phrase in phrases
+        if all(any(word in lined for word in words) for words in phrase.needed)
+    }
+
+
+@cache
+def _by_word() -> tuple[Mapping[str, Sequence[_Phrase]], Mapping[str, Sequence[_Phrase]]]:
+    """Return the phrases by each word of one of their groups, the quickest to rule out: words of ASCII, then others."""
+
+    def effort(words: Sequence[str]) -> tuple[bool, int, int]:
+        shortest = min(map(len, words))
+        return shortest < _SHORT, len(words), -shortest
+
+    found: tuple[dict[str, list[_Phrase]], ...] = ({}, {})
+    for phrase in _phrases():
+        for word in min(phrase.needed, key=effort, default=("",)):
+            found[not word.isascii()].setdefault(word, []).append(phrase)
+    return found[0], found[1]
+
+
 @cache
 def _phrases() -> Sequence[_Phrase]:
-    found, what, language = [], "", ""
+    found: list[_Phrase] = []
+    what, language = "", ""
     for line in Path(__file__).with_name("directives.txt").read_text("utf-8").splitlines():
         if line.startswith("["):
             who, language = line.strip("[]").split()
             what = _WHAT[who]
         elif line.strip() and not line.startswith("#"):
-            found.append(_phrase(what, line, bounded=language not in _UNBOUNDED))
+            found.append(_phrase(len(found), what, line, bounded=language not in _UNBOUNDED))
     return tuple(found)
 
 
-def _phrase(what: str, line: str, *, bounded: bool) -> _Phrase:
+def _phrase(number: int, what: str, line: str, *, bounded: bool) -> _Phrase:
     """Read a phrase: `...` is a gap, `(a|b)` a choice, and what stands before `?` may be missing."""
     pieces = [_piece(part) for part in line.strip().split(" ... ")]
     end = r"(?!\w)" if bounded else ""
     text = "".join(f"{regex}{end}{_GAP}" for regex, _ in pieces[:-1]) + pieces[-1][0]
     edge = r"(?:(?<!\w)|(?=\W))" if bounded else ""
-    return _Phrase(what, tuple(words for _, words in pieces if words), re.compile(edge + text))
+    return _Phrase(number, what, tuple(words for _, groups in pieces for words in groups), re.compile(edge + text))
 
 
-def _piece(part: str) -> tuple[str, tuple[str, ...]]:
-    """Return a part between gaps as a regular expression, and the words of which one must stand in a text."""
+def _piece(part: str) -> tuple[str, list[tuple[str, ...]]]:
+    """Return a part between gaps as a regular expression, and groups of words: of each one must stand in a text."""
     tokens = re.findall(r"\([^()]*\)\??|[^()]\?|[^()]", part)
     regex = "".join(_token(token) for token in tokens)
-    choices = [token for token in tokens if token.startswith("(") and not token.endswith("?")]
-    if not choices:
-        bare = re.sub(r"\([^()]*\)\??", " ", part)
-        plain = max(re.split(r".\?| ", bare), key=len)
-        return regex, (folded(plain),) if plain else ()
-    words = tuple(folded(max(re.split(r".\?", choice), key=len)) for choice in choices[-1].strip("()").split("|"))
-    return regex, words if all(words) else ()
+    groups = [token.strip("()").split("|") for token in tokens if token.startswith("(") and not token.endswith("?")]
+    groups.append([re.sub(r"\([^()]*\)\??", " ", part)])
+    needed = [tuple(folded(max(re.split(r".\?| ", choice), key=len)) for choice in group) for group in groups]
+    return regex, [words for words in needed if all(words)]
 
 
 def _token(token: str) -> str:
