@@ -27,7 +27,7 @@ async def compared(search: Search, state: OptState) -> Ruling:
 
 async def _seen(search: Search, state: OptState) -> Comparison:
     block, versions = state["block"], (state["parent"], state["mutant"])
-    parent, mutant = [await _from_block(search, version, block) for version in versions]
+    parent, mutant = [await _from_block(search, version, block, alone=search.acceptance.shared) for version in versions]
     first = await search.archive.result(evaluation_id("validate", state["mutant"], block))
     evidence = await search.archive.evidence()
     validated = {one.pack: one.validated for one in evidence}
@@ -45,14 +45,17 @@ def _better(search: Search, evidence: Sequence[Evidence], mutant: str, parent: s
     return search.estimator.estimate(evidence).better(mutant, parent)
 
 
-async def _from_block(search: Search, version: str, block: int) -> list[Trial]:
-    """Return a pack's trials on a block and on those that follow it without a gap, in order."""
+async def _from_block(search: Search, version: str, block: int, *, alone: bool) -> list[Trial]:
+    """Return a pack's trials on a block, and unless `alone` on those that follow it without a gap, in order.
+
+    Where both are compared on one shared block, what either did on another, as an earlier mutant say, does not count.
+    """
     found: list[Trial] = []
     for at in count(block):
         result = await search.archive.result(evaluation_id("validate", version, at))
-        if result is None:
+        found += result.trials if result else ()
+        if result is None or alone:
             return found
-        found += result.trials
     raise AssertionError
 
 
