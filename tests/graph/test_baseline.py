@@ -327,7 +327,7 @@ def test_measure_asks_for_everything_and_accepts_it() -> None:
 
 @pytest.mark.slow
 async def test_cut_off_attempts_are_reported_with_what_they_scored(tmp_path: Path) -> None:
-    await measured(tmp_path, baseline(simulated={"fault_rate": 0, "faults": {"truncated": 0.4}}), DOCUMENTS)
+    await measured(tmp_path, baseline(seed=1, simulated={"fault_rate": 0, "faults": {"truncated": 0.4}}), DOCUMENTS)
     async with Ledger.open(tmp_path / "run.db") as ledger:
         found = (await signals(ledger))["truncation"]
         counted = await ledger.read("select stage, count(*) as n from attempts where truncated group by stage")

@@ -373,14 +373,13 @@ def test_a_folder_of_before_reads_what_it_read(here: Path, monkeypatch: pytest.M
     Path("documents", "page.html").write_text("<p>The mast of 1931 is 41 metres tall.</p>")
     Path("documents", "long.md").write_text("The mast of 1931 is 41 metres tall. " * 3000)
     before = rows_of("run")
-    result = invoke("run", "--config", "autodata.toml", "--documents", "documents", "--out", "run", columns=300)
+    begun = ("--config", "autodata.toml", "--prompts", "prompts", "--documents", "documents", "--out", "run")
+    result = invoke("run", *begun, columns=300)
     assert result.exit_code in {0, 1}, (result.output, result.exception)
     assert "1 of kind .html" in result.stderr
     assert "cut: 1 document" in result.stderr
     assert [*rows_of("run")] == [*before, "long.md"]
-    stderr = refusal(
-        "run", "--config", "autodata.toml", "--out", "run", "--documents", "documents", "--max-rounds", "1"
-    )
+    stderr = refusal("run", *begun, "--max-rounds", "1")
     assert "max_rounds: 3 -> 1" in stderr
     assert "documents" not in stderr.partition("):")[0]
 

@@ -110,7 +110,7 @@ async def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     monkeypatch.setenv(CONFIG_VARIABLE, str(tmp_path / "server.toml"))
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "server"))
     models = {"default": {"provider": "simulated", "model": "strong"}, "weak_solver": {"model": "weak"}}
-    (tmp_path / "server.toml").write_text(tomli_w.dumps({"models": models, "max_rounds": 2}), "utf-8")
+    (tmp_path / "server.toml").write_text(tomli_w.dumps({"models": models, "max_rounds": 2, "seed": 3}), "utf-8")
     yield tmp_path
     await shut()
 

@@ -31,7 +31,7 @@ EASY: Any = {"weak_mean": "< 0.75", "strong_mean": ">= 0.5", "gap": ">= 0.05"}
 GIVEN: dict[str, Any] = {"models": MODELS, "progress": False, "max_rounds": 2, "preset": EASY}
 """Some of the documents are accepted and some are not, in few calls."""
 ALL = [document.text for document in generated(4)]
-TEXTS = [ALL[0], ALL[3]]
+TEXTS = [ALL[3], ALL[0]]
 """The first is accepted, the other is not, after four calls."""
 
 
@@ -263,7 +263,7 @@ def test_errored_documents_do_not_take_the_others_along(temporary: Path, monkeyp
     real = SimulatedChatModel._agenerate
 
     async def broken(self: SimulatedChatModel, messages: Any, *args: Any, **kwargs: Any) -> Any:
-        if "compiler of station 3" in str(messages):
+        if "valve of station 0" in str(messages):
             raise RuntimeError("a defect of the model's library")
         return await real(self, messages, *args, **kwargs)
 

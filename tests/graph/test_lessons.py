@@ -38,6 +38,7 @@ def settings(**changes: Any) -> dict[str, Any]:
         "seed": 2,
         "models": models,
         "max_rounds": 2,
+        "seed": 1,
         "concurrency": 1,
         "retries": {"base_seconds": 0},
         "simulated": {"skills": 4, "difficulty": -0.7, "discrimination": 1.2},

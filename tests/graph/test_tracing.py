@@ -111,8 +111,8 @@ async def test_a_session_that_is_stopped_and_one_that_goes_on(tmp_path: Path) ->
         if event.event == "verdict":
             runner.drain("enough", failed=True)
 
-    await run_session(tmp_path, simulated(), EXAMPLES[:1], stop)
-    await run_session(tmp_path, simulated(), EXAMPLES[:1])
+    await run_session(tmp_path, simulated(seed=1), EXAMPLES[:1], stop)
+    await run_session(tmp_path, simulated(seed=1), EXAMPLES[:1])
     sessions = await query(tmp_path, "select * from spans where kind = 'document' order by started")
     assert [row["status"] for row in sessions] == ["stopped", "ok"]
     rounds = await query(tmp_path, "select * from spans where kind = 'round' and n = 1 order by started")
