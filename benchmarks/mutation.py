@@ -65,9 +65,9 @@ TARGETS = (
     Target("models/structured", "reply parsing", ("test_decisions", *_REPLIES, "test_reasoning")),
     Target("models/endings", "reply parsing", ("test_decisions", "test_endings")),
     Target("models/reasoning", "reply parsing", ("test_reasoning", "test_structured")),
-    Target("checkpoints/ids", "journal keys", ("test_decisions", "test_calls", "test_documents")),
-    Target("models/call", "journal keys", ("test_calls", "test_ledger")),
-    Target("models/budget", "budgets", ("test_budget",)),
+    Target("checkpoints/ids", "journal keys", ("test_decisions", "test_ids", "test_calls", "test_documents")),
+    Target("models/call", "journal keys", ("test_call", "test_calls", "test_ledger")),
+    Target("models/budget", "budgets", ("test_budget_bounds", "test_budget")),
 )
 
 READ: Mapping[str, str] = {
