@@ -61,7 +61,7 @@ TARGETS = (
         _RUBRIC,
     ),
     Target("domains/acceptance/early_stopping", "early stopping", ("test_settled", "test_acceptance")),
-    Target("models/scan", "reply parsing", ("test_decisions", *_REPLIES, "test_texts")),
+    Target("models/scan", "reply parsing", ("test_decisions", "test_scan", *_REPLIES, "test_texts")),
     Target("models/structured", "reply parsing", ("test_decisions", *_REPLIES, "test_reasoning")),
     Target("models/endings", "reply parsing", ("test_decisions", "test_endings")),
     Target("models/reasoning", "reply parsing", ("test_reasoning", "test_structured")),
@@ -78,6 +78,15 @@ READ: Mapping[str, str] = {
     'limits.get(f"{what}_min", -1), counts': "a number of items is never below 0, so the limit is not shown",
     "2 >> len(text": "2, 1 and 0 for no, one and two digits either way, and 0 beyond",
     "if len(value) != len(pairs)": "an object never has more keys than pairs",
+    ", 65": "a SHA-256 has 64 hex digits, so the first 65 are the same",
+    "ruling.decision <= Decision.ACCEPT": "of `accept` and `more`, all that the baseline answers, `accept` comes first",
+    '"value", False, (1, 0), self.start': "nothing stands between 1 and 0 either",
+    "len(stack) is not MAX_DEPTH": "a stack grows by one bracket at a time",
+    'want > "colon"': "of the four names `colon` is the first in the alphabet",
+    'self.pieces[-1] >= "["': "before a value without a comma stands a colon or a bracket, and a colon is less",
+    "newline >= 1 else": "a text in a value is never at 0: a bracket stands before it",
+    "    done = -1": "what is found begins at 1 at the earliest, behind a bracket",
+    "if match[0] <= '\"'": "an escape begins with a backslash, which is more than a quote",
 }
 """Survivors that were read and do what the original does: what their line holds, and why."""
 

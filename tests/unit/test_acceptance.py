@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import FrozenInstanceError
 from fractions import Fraction
 from typing import Any
 
@@ -18,11 +19,14 @@ from autodata.domains.acceptance.policies import (
     PRESETS,
     AcceptancePolicy,
     Counts,
+    LoopJudge,
     Majority,
+    Measure,
     Planned,
     Ruling,
     Thresholds,
 )
+from autodata.models.config import Settings
 
 THREE = Planned(3, 3)
 FOUR = Planned(4, 4)
@@ -244,6 +248,54 @@ def test_no_attempt_is_made_after_the_verdict_is_settled(stage: Stage, results: 
 def test_curtailed_counts_say_so(weak: str, strong: str, planned: Planned, name: str, value: str, bound: str) -> None:
     found = check(PRESETS["counts"].rule(exact(weak), exact(strong), planned), name)
     assert (found.value, found.bound) == (value, bound)
+
+
+def test_more_attempts_than_are_planned_are_all_counted() -> None:
+    """A plan may be smaller than it was when the attempts were made."""
+    ruling = PRESETS["counts"].rule(exact("0 0 0 0 0"), exact("1 1 1 1 1"), FOUR)
+    assert [item.value for item in ruling.checks] == ["0 of 5", "5 of 5"]
+    assert ruling.decision is Decision.ACCEPT
+
+
+@pytest.mark.parametrize(("policy", "last"), [(Measure(), Decision.ACCEPT), (LoopJudge(), Decision.JUDGE)])
+def test_without_a_gate_all_attempts_of_both_solvers_are_made(policy: AcceptancePolicy, last: Decision) -> None:
+    plan = Planned(2, 3, curtail=True)
+    for weak, strong, stage, more in (("", "", Stage.WEAK, 2), ("1", "", Stage.WEAK, 1), ("1 0", "", Stage.STRONG, 3)):
+        assert policy.rule(exact(weak), exact(strong), plan) == Ruling(Decision.MORE, stage, more=more)
+    assert policy.rule(exact("1 0"), exact("1 1"), plan).more == 1
+    ruling = policy.rule(exact("1 0"), exact("1 0 1"), plan)
+    assert (ruling.decision, ruling.stage, ruling.failure_mode, ruling.more) == (last, Stage.STRONG, None, 0)
+    assert [(item.name, item.value, item.bound, item.passed) for item in ruling.checks] == [
+        ("weak mean", "0.50", "", True),
+        ("strong mean", "0.6667", "", True),
+        ("gap", "0.1667", "", True),
+    ]
+    policy.require_possible(plan)
+
+
+def test_what_an_installed_package_calls_a_policy_is_one_or_is_refused() -> None:
+    class Nothing(Settings):
+        name: str = "nothing"
+
+    class Strict(Majority):
+        name: str = "strict"
+
+    accept = PRESETS._accept
+    assert accept("strict", Strict) == accept("strict", Strict()) == Strict()
+    for found, problem in (
+        (Nothing, "it lacks rule, require_possible"),
+        (int, "it must be a subclass of autodata.models.config.Settings, or an instance of one"),
+        (Majority, "its field 'name' is 'majority', not 'strict'"),
+    ):
+        with pytest.raises(ValueError, match=f"^{problem}$"):
+            accept("strict", found)
+
+
+def test_what_a_policy_says_cannot_be_changed() -> None:
+    kept: Any
+    for kept, name in ((Planned(1, 1), "weak"), (Ruling(Decision.MORE, Stage.WEAK), "more")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(kept, name, 2)
 
 
 def test_own_thresholds_go_both_ways() -> None:

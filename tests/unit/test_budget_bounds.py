@@ -100,9 +100,13 @@ def test_sums_of_fractions_that_are_off_by_a_little_spare_no_call() -> None:
     assert refused(of_ten, Usage(1, 1, 0.1 + 1e-6)) != ""
 
 
-def test_the_time_of_a_session_ends_it() -> None:
-    assert refused(budget(max_seconds=3600.0)) == ""
-    assert refused(budget(max_seconds=90.0, started=time.monotonic() - 90)) == "the budget --max-seconds 90 is spent"
+def test_the_time_of_a_session_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = budget(max_seconds=90.0, started=1000.0)
+    for now, reason in ((1000.0, ""), (1089.9, ""), (1090.0, "the budget --max-seconds 90 is spent")):
+        monkeypatch.setattr("autodata.models.budget.time.monotonic", lambda now=now: now)
+        found = refused(started)
+        monkeypatch.undo()
+        assert found == reason
 
 
 @pytest.mark.parametrize(
@@ -113,12 +117,16 @@ def test_the_time_of_a_session_ends_it() -> None:
         ({"max_tokens": 299}, 2),
         ({"max_usd": 0.75}, 3),
         ({"max_usd": 0.74}, 2),
+        ({"max_calls": 2, "spent_calls": 1}, 1),
+        ({"max_tokens": 300, "spent_tokens": 100}, 2),
+        ({"max_usd": 0.75, "spent_usd": 0.25}, 2),
         ({"max_calls": 9, "max_tokens": 9_999, "max_usd": 0.5}, 2),
         ({}, 5),
     ],
 )
 async def test_a_request_that_finds_no_room_waits_for_those_in_flight(bounds: dict[str, Any], fit: int) -> None:
     shared = budget(**bounds)
+    before = (shared.spent_calls, shared.spent_tokens, shared.spent_usd)
     waits = [shared.reserve(ONE) for _ in range(5)]
     assert [wait is None for wait in waits] == [True] * fit + [False] * (5 - fit)
     assert (shared.in_flight, shared.reserved_tokens, shared.reserved_usd) == (fit, 100 * fit, 0.25 * fit)
@@ -129,7 +137,7 @@ async def test_a_request_that_finds_no_room_waits_for_those_in_flight(bounds: di
         100 * (fit - 1),
         0.25 * (fit - 1),
     )
-    assert (shared.spent_calls, shared.spent_tokens, shared.spent_usd) == (0, 0, 0.0)
+    assert (shared.spent_calls, shared.spent_tokens, shared.spent_usd) == before
     assert shared.reserve(ONE) is None
 
 

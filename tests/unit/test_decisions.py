@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import FrozenInstanceError
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from pydantic import BaseModel
 
 from autodata.checkpoints.ids import canonical_json, digest, digest_of_json, document_id, whole_id
 from autodata.domains.acceptance.bounds import Bound
 from autodata.domains.acceptance.rubric_score import count_problems, std_points, variance
-from autodata.domains.tasks.schemas import RubricMarks, SupportReview
+from autodata.domains.tasks.schemas import ReferenceVerdict, RubricMarks, SupportReview
 from autodata.models.endings import MAX_MESSAGE, PROMPT_CUT, ending_of, explained, reason_with
 from autodata.models.scan import Unusable, clip, load
 from autodata.models.structured import parse_reply, repair_message, response_format
@@ -88,6 +89,31 @@ def test_a_schema_that_is_no_bare_one_is_asked_for_as_an_object() -> None:
     for limits in (False, True):
         form = response_format(SupportReview, "json_schema", text_limits=limits)["json_schema"]
         assert form["schema"]["type"] == "object"
+
+
+@pytest.mark.parametrize(("length", "kind"), [(20, ""), (21, "not_json")])
+def test_a_word_that_answers_has_twenty_characters_at_most(length: int, kind: str) -> None:
+    word = "Yes".ljust(length, ".")
+    if kind:
+        with pytest.raises(Unusable) as caught:
+            parse_reply(word, ReferenceVerdict)
+        assert caught.value.kind == kind
+    else:
+        assert parse_reply(word, ReferenceVerdict).correct
+        with pytest.raises(Unusable, match="held no JSON object"):
+            parse_reply(word, SupportReview)
+
+
+def test_a_problem_is_shown_up_to_its_length() -> None:
+    class Colour(BaseModel):
+        colour: Literal["red", "orange", "yellow", "green", "blue", "indigo", "violet"]
+        shade: Literal[tuple(f"shade {number}" for number in range(99))]  # type: ignore[valid-type]
+
+    with pytest.raises(Unusable) as caught:
+        parse_reply('{"colour": "black", "shade": "black"}', Colour)
+    one, two = str(caught.value).removeprefix("The JSON does not fit the schema. ").split("; shade: ")
+    assert one.startswith("colour: Input should be 'red', 'orange'")
+    assert (len(two), two[-2:]) == (201, "….")
 
 
 def test_a_message_of_many_problems_says_how_many_more_there_are() -> None:
