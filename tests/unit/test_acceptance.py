@@ -255,6 +255,23 @@ def test_more_attempts_than_are_planned_are_all_counted() -> None:
     ruling = PRESETS["counts"].rule(exact("0 0 0 0 0"), exact("1 1 1 1 1"), FOUR)
     assert [item.value for item in ruling.checks] == ["0 of 5", "5 of 5"]
     assert ruling.decision is Decision.ACCEPT
+    assert Measure().rule(exact("0 0 0"), exact("1 1 1"), Planned(2, 2)).decision is Decision.ACCEPT
+
+
+@pytest.mark.parametrize(
+    ("weak", "strong", "decision"),
+    [
+        ("0 0 0 0", "1 1 1 1", Decision.ACCEPT),
+        ("1 1 1 1", "", Decision.REJECT),
+        ("0 0 0 0", "0 0 0 0", Decision.REJECT),
+        ("0 0 0 0 0", "", Decision.STRONG),
+    ],
+)
+def test_attempts_beyond_what_settled_a_stage_ask_for_no_more_of_them(
+    weak: str, strong: str, decision: Decision
+) -> None:
+    """They were made before the stage was curtailed, or side by side."""
+    assert PRESETS["counts"].rule(exact(weak), exact(strong), SOON).decision is decision
 
 
 @pytest.mark.parametrize(("policy", "last"), [(Measure(), Decision.ACCEPT), (LoopJudge(), Decision.JUDGE)])

@@ -116,6 +116,34 @@ def test_a_problem_is_shown_up_to_its_length() -> None:
     assert (len(two), two[-2:]) == (201, "….")
 
 
+def test_a_local_server_is_asked_for_the_one_value_of_a_bare_schema() -> None:
+    found = [
+        response_format(ReferenceVerdict, "json_schema", text_limits=limits)["json_schema"] for limits in (False, True)
+    ]
+    assert [(one["schema"]["type"], one["strict"]) for one in found] == [("object", True), ("boolean", False)]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [('{"x": 1}', "invalid"), ('{"x" 1}', "truncated"), ('{"x": 1} {"x" 1}', "truncated"), ("I think", "truncated")],
+)
+def test_a_reply_that_a_limit_cut_is_called_so_unless_it_held_a_whole_value(text: str, kind: str) -> None:
+    with pytest.raises(Unusable) as caught:
+        parse_reply(text, SupportReview, finish_reason="length")
+    assert caught.value.kind == kind
+
+
+@pytest.mark.parametrize(("wrong", "rest"), [(5, ""), (6, "; and 1 more"), (7, "; and 2 more")])
+def test_a_message_says_how_many_problems_it_leaves_out(wrong: int, rest: str) -> None:
+    class Numbers(BaseModel):
+        numbers: list[int]
+
+    with pytest.raises(Unusable) as caught:
+        parse_reply('{"numbers": [' + ", ".join(['"odd"'] * wrong) + "]}", Numbers)
+    shown, end = str(caught.value)[:-1].partition("; and ")[::2]
+    assert (shown.count("numbers["), end) == (5, rest.removeprefix("; and "))
+
+
 def test_a_message_of_many_problems_says_how_many_more_there_are() -> None:
     with pytest.raises(Unusable, match=r"; and 6 more\.") as caught:
         parse_reply(
