@@ -126,7 +126,7 @@ def skipped_lines(source: str) -> Iterator[tuple[int, int, int, int]]:
 
 
 def tried(target: Target) -> Mapping[str, Any]:
-    """Try a module's mutants; return how many there are, how many were tried and killed, and the survivors."""
+    """Try a module's mutants; return how many there are, were tried and ran out of time, and the survivors."""
     path = f"autodata/{target.module}.py"
     tests = " ".join(f"tests/unit/{name}.py" for name in target.tests)
     command = (
@@ -145,15 +145,22 @@ def tried(target: Target) -> Mapping[str, Any]:
     _tool("exec", config.name, session.name)
     with closing(sqlite3.connect(session)) as db:
         rows = db.execute(
-            "select m.operator_name, m.start_pos_row, r.test_outcome, r.diff from work_results r"
+            "select m.operator_name, m.start_pos_row, r.test_outcome, r.diff, r.output from work_results r"
             " join mutation_specs m on m.job_id = r.job_id order by 2, 1, 4"
         ).fetchall()
-    alive = [(operator, line, diff) for operator, line, outcome, diff in rows if outcome == "SURVIVED"]
+    alive = [(operator, line, diff) for operator, line, outcome, diff, _ in rows if outcome == "SURVIVED"]
     survivors = [
         {"place": f"{target.module}:{line} {operator.removeprefix('core/')}", "diff": _short(diff)}
         for operator, line, diff in alive
     ]
-    return {"what": target.what, "mutants": of_all, "tried": len(rows), "survivors": survivors}
+    given_up = sum(output == "timeout" for *_, output in rows)
+    return {
+        "what": target.what,
+        "mutants": of_all,
+        "tried": len(rows),
+        "given_up": given_up,
+        "survivors": survivors,
+    }
 
 
 def _tool(*words: str) -> None:
@@ -199,11 +206,12 @@ def table(figures: Mapping[str, Any]) -> str:
         total, left, same = total + found["tried"], left + alive, same + equal
     names = [f"`{one.module}.py`" for one in TARGETS if one.module not in figures["modules"]]
     missing = f" Not tried yet: {', '.join(names)}." if names else ""
+    given_up = sum(found["given_up"] for found in figures["modules"].values())
     share = 100 * left / max(1, total - same)
     return (
         f"{total} mutants, a sample of at most {SAMPLE} a module drawn by seed, in {figures['cpu_minutes']:.0f} minutes"
         f" of processor time: {left} survive, {share:.1f} % of those that are not known to be equivalent. The aim is"
-        f" less than 5 %.{missing}\n\n"
+        f" less than 5 %. {given_up} of those that count as killed ran past {TIMEOUT:.0f} seconds.{missing}\n\n"
         "| module | decides | mutants | tried | equivalent | surviving |\n|---|---|---|---|---|---|\n" + "".join(rows)
     )
 
