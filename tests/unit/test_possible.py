@@ -58,6 +58,9 @@ def own(**values: Any) -> Thresholds:
         (own(weak_mean=["<= 0.3", "<= 0.9", ">= 0.5"]), THREE, "the weak bounds exclude each other"),
         (own(weak_mean=["> 0.5", "> 0.1", "<= 0.3"]), THREE, "the weak bounds exclude each other"),
         (own(weak_mean=[">= 0.5", ">= 0.1", "<= 0.3"]), THREE, "the weak bounds exclude each other"),
+        (own(weak_mean=[">= 0.5", "> 0.5", "<= 0.5"]), THREE, "the weak bounds exclude each other"),
+        (own(weak_mean=["<= 0.5", "< 0.5", ">= 0.5"]), THREE, "the weak bounds exclude each other"),
+        (own(strong_mean="<= 0", strong_zeros=False), THREE, "the strong bounds exclude each other"),
         (Counts(weak_right=1, strong_right=5), Planned(4, 4), "strong_right >= 5 of 4"),
     ],
 )
