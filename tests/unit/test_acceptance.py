@@ -234,6 +234,15 @@ def test_no_attempt_is_made_after_the_verdict_is_settled(stage: Stage, results: 
     assert settled == [False] * made + [True]
 
 
+@pytest.mark.parametrize(("allowed", "planned", "more"), [(0, 3, 1), (1, 4, 2), (2, 5, 3), (3, 5, 2), (4, 5, 1)])
+def test_a_first_batch_is_the_least_that_could_settle_it(allowed: int, planned: int, more: int) -> None:
+    """One right attempt more than are allowed settles it, or so many wrong ones that no more can be right."""
+    policy, plan = Counts(weak_right=allowed, strong_right=planned - allowed), Planned(planned, planned, curtail=True)
+    assert policy.rule([], [], plan).more == more
+    passed = policy.rule([Fraction(0)] * planned, [], plan)
+    assert (passed.decision, passed.more) == (Decision.STRONG, min(planned - allowed, allowed + 1))
+
+
 @pytest.mark.parametrize(
     ("weak", "strong", "planned", "name", "value", "bound"),
     [
