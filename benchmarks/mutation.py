@@ -4,12 +4,15 @@ What is changed is a copy of the built package below `build/mutation`, by cosmic
 its own. Annotations are left alone: nothing reads them here. Of a module with more mutants than `SAMPLE` a sample is
 tried, drawn by seed. The figures go to docs/mutation.json, and from there into docs/reliability.md.
 
+`--seed N` draws another sample and prints what survives in it: the tests were written for what survived in the first.
+
 Each survivor is listed with its line. `READ` says of those that were read and cannot be killed why: the mutant does
 what the original does.
 """
 
 from __future__ import annotations
 
+import argparse
 import ast
 import json
 import os
@@ -125,7 +128,7 @@ def skipped_lines(source: str) -> Iterator[tuple[int, int, int, int]]:
                 yield part.lineno, part.col_offset, part.end_lineno or part.lineno, part.end_col_offset or 0
 
 
-def tried(target: Target) -> Mapping[str, Any]:
+def tried(target: Target, seed: int = SEED) -> Mapping[str, Any]:
     """Try a module's mutants; return how many there are, were tried and ran out of time, and the survivors."""
     path = f"autodata/{target.module}.py"
     tests = " ".join(f"tests/unit/{name}.py" for name in target.tests)
@@ -141,7 +144,7 @@ def tried(target: Target) -> Mapping[str, Any]:
     )
     _tool("init", config.name, session.name)
     _tool("baseline", config.name)
-    of_all = _sampled(session, (BUILD / path).read_text("utf-8"), target.module)
+    of_all = _sampled(session, (BUILD / path).read_text("utf-8"), f"{seed}/{target.module}")
     _tool("exec", config.name, session.name)
     with closing(sqlite3.connect(session)) as db:
         rows = db.execute(
@@ -168,7 +171,7 @@ def _tool(*words: str) -> None:
     subprocess.run([TOOL, *words], check=True, cwd=BUILD, env=environment, stdout=subprocess.DEVNULL)
 
 
-def _sampled(session: Path, source: str, name: str) -> int:
+def _sampled(session: Path, source: str, seed: str) -> int:
     """Leave a sample of a session's mutants, none of them of an annotation; return how many there were."""
     places = list(skipped_lines(source))
     with closing(sqlite3.connect(session)) as db:
@@ -182,7 +185,7 @@ def _sampled(session: Path, source: str, name: str) -> int:
             if operator not in EQUIVALENT_OPERATORS
             and not any((first, left) <= (row, column) < (last, right) for first, left, last, right in places)
         ]
-        kept = set(random.Random(f"{SEED}/{name}").sample(fit, min(SAMPLE, len(fit))))
+        kept = set(random.Random(seed).sample(fit, min(SAMPLE, len(fit))))
         gone = [(job,) for job, *_ in rows if job not in kept]
         db.executemany("delete from mutation_specs where job_id = ?", gone)
         db.executemany("delete from work_items where job_id = ?", gone)
@@ -217,24 +220,36 @@ def table(figures: Mapping[str, Any]) -> str:
 
 
 def main() -> None:
-    """Try the modules, or those that are named, and write figures and page."""
-    names = sys.argv[1:]
+    """Try the modules, or those that are named, and write figures and page; of another seed only print them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("modules", nargs="*", metavar="MODULE")
+    parser.add_argument("--seed", type=int, default=SEED)
+    asked = parser.parse_args()
+    names = [target.module for target in TARGETS]
+    if unknown := {*asked.modules} - {*names}:
+        parser.error(f"no module that is tried: {', '.join(sorted(unknown))}; these are: {', '.join(names)}")
     figures: dict[str, Any] = {"modules": {}, "cpu_minutes": 0.0}
-    if FIGURES.exists() and names:
+    if FIGURES.exists() and asked.modules and asked.seed == SEED:
         figures = json.loads(FIGURES.read_text("utf-8"))
     prepare()
     for target in TARGETS:
-        if names and target.module not in names:
+        if asked.modules and target.module not in asked.modules:
             continue
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        found = tried(target)
+        found = tried(target, asked.seed)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         minutes = (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / 60
         figures["modules"][target.module] = {**found, "cpu_minutes": round(minutes, 2)}
         figures["cpu_minutes"] = round(sum(one["cpu_minutes"] for one in figures["modules"].values()), 2)
         print(f"{target.module}: {found['tried']} of {found['mutants']}, {len(found['survivors'])} survive", flush=True)
-        FIGURES.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
-    write("mutation", table(figures))
+        if asked.seed == SEED:
+            FIGURES.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+        else:
+            print(*(f"{one['place']}\n  " + "\n  ".join(one["diff"]) for one in found["survivors"]), sep="\n")
+    if asked.seed == SEED:
+        write("mutation", table(figures))
+    else:
+        print(table(figures))
 
 
 if __name__ == "__main__":
