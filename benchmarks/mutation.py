@@ -89,6 +89,7 @@ READ: Mapping[str, str] = {
     'self.pieces[-1] >= "["': "before a value without a comma stands a colon or a bracket, and a colon is less",
     "newline >= 1 else": "a text in a value is never at 0: a bracket stands before it",
     "    done = -1": "what is found begins at 1 at the earliest, behind a bracket",
+    "len(found) <= 1": "there is always an outcome",
     "more != 0": "no more problems are shown than there are",
     "since: int = -1": "it is asked of marks in code alone, and before those stands a fence",
     'opened["ticks"][ -1]': "the characters of a fence are all the same",

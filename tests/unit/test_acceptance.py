@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from autodata.checkpoints.records import Check, Decision, FailureMode, Stage
 from autodata.domains.acceptance.bounds import Bound, decimal
+from autodata.domains.acceptance.early_stopping import Limit
 from autodata.domains.acceptance.policies import (
     PRESETS,
     AcceptancePolicy,
@@ -319,7 +320,8 @@ def test_what_an_installed_package_calls_a_policy_is_one_or_is_refused() -> None
 
 def test_what_a_policy_says_cannot_be_changed() -> None:
     kept: Any
-    for kept, name in ((Planned(1, 1), "weak"), (Ruling(Decision.MORE, Stage.WEAK), "more")):
+    limit = Limit("mean", Bound("<", Fraction(1, 2)), EASY)
+    for kept, name in ((Planned(1, 1), "weak"), (Ruling(Decision.MORE, Stage.WEAK), "more"), (limit, "over")):
         with pytest.raises(FrozenInstanceError):
             setattr(kept, name, 2)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
@@ -105,6 +106,13 @@ def test_what_json_allows_and_no_answer_may_hold(source: str, message: str) -> N
     with pytest.raises(Unusable) as caught:
         load(source)
     assert (str(caught.value), caught.value.kind) == (message, "invalid")
+
+
+def test_what_was_found_cannot_be_changed() -> None:
+    (found,) = values_in("{}")[0]
+    kept: Any = found
+    with pytest.raises(FrozenInstanceError):
+        kept.end = 1
 
 
 def test_a_text_is_clipped_to_its_length() -> None:
