@@ -160,6 +160,7 @@ def test_a_block_begins_where_its_mark_starts_a_line(text: str, left: str) -> No
         # What opened inside was only mentioned: a second closing mark of that name shuts nothing more.
         ("<think>a <analysis>b <reflection>c</reflection> d</reflection> e</think>Thirty.", "Thirty."),
         ("<think>a <think>b</think> c</think>Thirty.", "Thirty."),
+        ("<|inner_prefix|>a <|channel>thought b<channel|> c<|inner_suffix|>Thirty.", "Thirty."),
         # One closing mark for each that was mentioned before it; the next one ends the reasoning.
         ("Use <think> and </think> here, so</think>Thirty.", "Thirty."),
         ("Use <think> or <thinking> and </think> here </thinking>, so</think>Thirty.", "Thirty."),
@@ -194,6 +195,7 @@ def test_marks_in_code_and_quotes_are_mentioned_unless_they_end_a_line_of_reason
     [
         ("<answer>Thirty.", "Thirty."),
         ("<answer>Thirty.</solution>", "<answer>Thirty.</solution>"),
+        ("</answer>Thirty.", "</answer>Thirty."),
         ("<answer>Thirty.</answer> Yes.", "<answer>Thirty.</answer> Yes."),
         ("Thirty.<|im_end|>\n</s>", "Thirty."),
         ("```thinking\nso\n````\nThirty.", "```thinking\nso\n````\nThirty."),

@@ -39,7 +39,8 @@ def test_values_and_where_they_stand(text: str, found: list[Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "whole", ['{"a"}', '{"a": }', '{"a": 1 2}', '{"a" 1}', '{"a": 1]', '{"a": [,]}', '[{"a": 1} 2]']
+    "whole",
+    ['{"a"}', '{"a": }', '{"a": 1 2}', '{"a" 1}', '{"a": 1]', '{"a": [,]}', '[{"a": 1} 2]', '{"a" 1, "b": [2]}'],
 )
 def test_a_value_that_breaks_the_grammar_ends_with_its_bracket(whole: str) -> None:
     """Its message is about what stands around the place, whatever would be wrong with the value as JSON."""
@@ -56,7 +57,7 @@ def test_what_is_shown_of_a_broken_value_is_around_its_place() -> None:
 def test_a_value_at_the_start_of_a_line_outlives_one_that_never_closes() -> None:
     for head in ('{"a": [1 2\n', '{"a": "no end\n', '\n{"a": [1 2\n'):
         assert seen(head + '{"b": 1} and {"c": 2}')[1:] == [('{"b": 1}', {"b": 1})]
-    for head in ('{"a": [1 2 ', '\n{"a": [1 2 '):
+    for head in ('{"a": [1 2 ', '\n{"a": [1 2 ', '{"a": [1 2\t'):
         assert seen(head + '{"b": 1} and {"c": 2}')[1:] == []
 
 
