@@ -144,6 +144,15 @@ def test_a_message_says_how_many_problems_it_leaves_out(wrong: int, rest: str) -
     assert (shown.count("numbers["), end) == (5, rest.removeprefix("; and "))
 
 
+def test_a_problem_names_its_place_by_keys_and_numbers() -> None:
+    class Labels(BaseModel):
+        labels: dict[str, list[int]]
+
+    for key, shown in (("k" * 60, "k" * 60), ("k" * 61, "k" * 59 + "…")):
+        with pytest.raises(Unusable, match=rf" labels\.{shown}\[1\]: Input should be a valid integer"):
+            parse_reply('{"labels": {"' + key + '": [1, "odd"]}}', Labels)
+
+
 def test_a_message_of_many_problems_says_how_many_more_there_are() -> None:
     with pytest.raises(Unusable, match=r"; and 6 more\.") as caught:
         parse_reply(
