@@ -76,6 +76,9 @@ TARGETS = (
 READ: Mapping[str, str] = {
     "bound.number <= high and strict": "what is less than high was taken by the comparison before it",
     "low >= high and not (low_in": "what is more than high was taken by the comparison before it",
+    'limits.get(f"{what}_min", 1), counts': "a number of items is never below 0, so the limit is not shown",
+    "own.end() is not len(text)": "a number with its signs is short, and equal short numbers are one object",
+    "own.end() != len(text)": "what matches at the start of a text never ends behind it",
     "wrongs_missing <= -1": "at 0 the least of the three numbers below is 0 too",
     "what <= 'items'": "of the three names `items` is the first in the alphabet",
     'limits.get(f"{what}_min", -1), counts': "a number of items is never below 0, so the limit is not shown",

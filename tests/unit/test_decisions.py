@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any, Literal
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, create_model
 
 from autodata.checkpoints.ids import canonical_json, digest, digest_of_json, document_id, whole_id
 from autodata.domains.acceptance.bounds import Bound
@@ -121,6 +121,15 @@ def test_a_local_server_is_asked_for_the_one_value_of_a_bare_schema() -> None:
         response_format(ReferenceVerdict, "json_schema", text_limits=limits)["json_schema"] for limits in (False, True)
     ]
     assert [(one["schema"]["type"], one["strict"]) for one in found] == [("object", True), ("boolean", False)]
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [("A" * 64, "A" * 64), ("A" * 65, "A" * 64), ("Verdict[int]", "Verdict_int_"), ("Of_a-b", "Of_a-b")],
+)
+def test_a_schema_is_sent_by_a_name_that_servers_take(name: str, sent: str) -> None:
+    found = response_format(create_model(name, value=(int, 0)), "json_schema")
+    assert found["json_schema"]["name"] == sent
 
 
 @pytest.mark.parametrize(
