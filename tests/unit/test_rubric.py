@@ -34,6 +34,8 @@ def score(rows: list[tuple[int, bool]]) -> Fraction:
         ([(4, False), (-10, True)], Fraction(0)),
         ([(4, False), (-10, False)], Fraction(0)),
         ([(7, True)], Fraction(1)),
+        ([(1, True)], Fraction(1)),
+        ([(1, False), (-1, True)], Fraction(0)),
     ],
 )
 def test_the_score_of_a_rubric(rows: list[tuple[int, bool]], expected: Fraction) -> None:
