@@ -4,12 +4,15 @@ What is changed is a copy of the built package below `build/mutation`, by cosmic
 its own. Annotations are left alone: nothing reads them here. Of a module with more mutants than `SAMPLE` a sample is
 tried, drawn by seed. The figures go to docs/mutation.json, and from there into docs/reliability.md.
 
+`--seed N` draws another sample and prints what survives in it: the tests were written for what survived in the first.
+
 Each survivor is listed with its line. `READ` says of those that were read and cannot be killed why: the mutant does
 what the original does.
 """
 
 from __future__ import annotations
 
+import argparse
 import ast
 import json
 import os
@@ -61,23 +64,51 @@ TARGETS = (
         _RUBRIC,
     ),
     Target("domains/acceptance/early_stopping", "early stopping", ("test_settled", "test_acceptance")),
-    Target("models/scan", "reply parsing", ("test_decisions", *_REPLIES, "test_texts")),
+    Target("models/scan", "reply parsing", ("test_decisions", "test_scan", *_REPLIES, "test_texts")),
     Target("models/structured", "reply parsing", ("test_decisions", *_REPLIES, "test_reasoning")),
     Target("models/endings", "reply parsing", ("test_decisions", "test_endings")),
     Target("models/reasoning", "reply parsing", ("test_reasoning", "test_structured")),
-    Target("checkpoints/ids", "journal keys", ("test_decisions", "test_calls", "test_documents")),
-    Target("models/call", "journal keys", ("test_calls", "test_ledger")),
-    Target("models/budget", "budgets", ("test_budget",)),
+    Target("checkpoints/ids", "journal keys", ("test_decisions", "test_ids", "test_calls", "test_documents")),
+    Target("models/call", "journal keys", ("test_call", "test_calls", "test_ledger")),
+    Target("models/budget", "budgets", ("test_budget_bounds", "test_budget")),
 )
 
 READ: Mapping[str, str] = {
     "bound.number <= high and strict": "what is less than high was taken by the comparison before it",
     "low >= high and not (low_in": "what is more than high was taken by the comparison before it",
+    'limits.get(f"{what}_min", 1), counts': "a number of items is never below 0, so the limit is not shown",
+    "own.end() is not len(text)": "a number with its signs is short, and equal short numbers are one object",
+    'counts[what] < limits.get(f"{what}_min", -1)': "a number of items is never below 0",
+    "own.end() <= len(text)": "behind what matches stands a letter or a blank, and no text ends in a blank",
+    "own.end() != len(text)": "what matches at the start of a text never ends behind it",
     "wrongs_missing <= -1": "at 0 the least of the three numbers below is 0 too",
     "what <= 'items'": "of the three names `items` is the first in the alphabet",
     'limits.get(f"{what}_min", -1), counts': "a number of items is never below 0, so the limit is not shown",
     "2 >> len(text": "2, 1 and 0 for no, one and two digits either way, and 0 beyond",
     "if len(value) != len(pairs)": "an object never has more keys than pairs",
+    ", 65": "a SHA-256 has 64 hex digits, so the first 65 are the same",
+    "ruling.decision <= Decision.ACCEPT": "of `accept` and `more`, all that the baseline answers, `accept` comes first",
+    '"value", False, ( 1, 0), self.start': "nothing stands between 1 and 0 either",
+    "len(stack) is not MAX_DEPTH": "a stack grows by one bracket at a time",
+    'want > "colon"': "of the four names `colon` is the first in the alphabet",
+    'self.pieces[-1] >= "["': "before a value without a comma stands a colon or a bracket, and a colon is less",
+    "newline >= 1 else": "a text in a value is never at 0: a bracket stands before it",
+    "    done = -1": "what is found begins at 1 at the earliest, behind a bracket",
+    "len(found) <= 1": "there is always an outcome",
+    'mark.kind <= "alone"': "of the three names `alone` is the first in the alphabet",
+    "_REASONING ^ _ANSWER": "no name is in both",
+    "max(0, end - 39)": "the longest of these marks has 21 characters",
+    "count=1)) is not name": "a text in which nothing is replaced is the same object",
+    "re.DOTALL ^ re.M": "the two flags have no bit in common",
+    "inner = match.start() - 1": "nothing begins one place before a mark, and the mark itself needs its end",
+    "newline > 0 else": "a text in a value is never at 0: a bracket stands before it",
+    'elif kind <= "word"': "brackets, colons and commas are no words of Python and have no sign",
+    "used: Usage | None, /, paid": "who calls it through a protocol calls what stands behind it",
+    "more != 0": "no more problems are shown than there are",
+    "since: int = -1": "it is asked of marks in code alone, and before those stands a fence",
+    'opened["ticks"][ -1]': "the characters of a fence are all the same",
+    'kind < "shut"': "of the three names `shut` is the last in the alphabet",
+    "if match[0] <= '\"'": "an escape begins with a backslash, which is more than a quote",
 }
 """Survivors that were read and do what the original does: what their line holds, and why."""
 
@@ -112,8 +143,8 @@ def skipped_lines(source: str) -> Iterator[tuple[int, int, int, int]]:
                 yield part.lineno, part.col_offset, part.end_lineno or part.lineno, part.end_col_offset or 0
 
 
-def tried(target: Target) -> Mapping[str, Any]:
-    """Try a module's mutants; return how many there are, how many were tried and killed, and the survivors."""
+def tried(target: Target, seed: int = SEED) -> Mapping[str, Any]:
+    """Try a module's mutants; return how many there are, were tried and ran out of time, and the survivors."""
     path = f"autodata/{target.module}.py"
     tests = " ".join(f"tests/unit/{name}.py" for name in target.tests)
     command = (
@@ -128,19 +159,26 @@ def tried(target: Target) -> Mapping[str, Any]:
     )
     _tool("init", config.name, session.name)
     _tool("baseline", config.name)
-    of_all = _sampled(session, (BUILD / path).read_text("utf-8"), target.module)
+    of_all = _sampled(session, (BUILD / path).read_text("utf-8"), f"{seed}/{target.module}")
     _tool("exec", config.name, session.name)
     with closing(sqlite3.connect(session)) as db:
         rows = db.execute(
-            "select m.operator_name, m.start_pos_row, r.test_outcome, r.diff from work_results r"
+            "select m.operator_name, m.start_pos_row, r.test_outcome, r.diff, r.output from work_results r"
             " join mutation_specs m on m.job_id = r.job_id order by 2, 1, 4"
         ).fetchall()
-    alive = [(operator, line, diff) for operator, line, outcome, diff in rows if outcome == "SURVIVED"]
+    alive = [(operator, line, diff) for operator, line, outcome, diff, _ in rows if outcome == "SURVIVED"]
     survivors = [
         {"place": f"{target.module}:{line} {operator.removeprefix('core/')}", "diff": _short(diff)}
         for operator, line, diff in alive
     ]
-    return {"what": target.what, "mutants": of_all, "tried": len(rows), "survivors": survivors}
+    given_up = sum(output == "timeout" for *_, output in rows)
+    return {
+        "what": target.what,
+        "mutants": of_all,
+        "tried": len(rows),
+        "given_up": given_up,
+        "survivors": survivors,
+    }
 
 
 def _tool(*words: str) -> None:
@@ -148,7 +186,7 @@ def _tool(*words: str) -> None:
     subprocess.run([TOOL, *words], check=True, cwd=BUILD, env=environment, stdout=subprocess.DEVNULL)
 
 
-def _sampled(session: Path, source: str, name: str) -> int:
+def _sampled(session: Path, source: str, seed: str) -> int:
     """Leave a sample of a session's mutants, none of them of an annotation; return how many there were."""
     places = list(skipped_lines(source))
     with closing(sqlite3.connect(session)) as db:
@@ -162,7 +200,7 @@ def _sampled(session: Path, source: str, name: str) -> int:
             if operator not in EQUIVALENT_OPERATORS
             and not any((first, left) <= (row, column) < (last, right) for first, left, last, right in places)
         ]
-        kept = set(random.Random(f"{SEED}/{name}").sample(fit, min(SAMPLE, len(fit))))
+        kept = set(random.Random(seed).sample(fit, min(SAMPLE, len(fit))))
         gone = [(job,) for job, *_ in rows if job not in kept]
         db.executemany("delete from mutation_specs where job_id = ?", gone)
         db.executemany("delete from work_items where job_id = ?", gone)
@@ -186,34 +224,47 @@ def table(figures: Mapping[str, Any]) -> str:
         total, left, same = total + found["tried"], left + alive, same + equal
     names = [f"`{one.module}.py`" for one in TARGETS if one.module not in figures["modules"]]
     missing = f" Not tried yet: {', '.join(names)}." if names else ""
+    given_up = sum(found["given_up"] for found in figures["modules"].values())
     share = 100 * left / max(1, total - same)
     return (
         f"{total} mutants, a sample of at most {SAMPLE} a module drawn by seed, in {figures['cpu_minutes']:.0f} minutes"
         f" of processor time: {left} survive, {share:.1f} % of those that are not known to be equivalent. The aim is"
-        f" less than 5 %.{missing}\n\n"
+        f" less than 5 %. {given_up} of those that count as killed ran past {TIMEOUT:.0f} seconds.{missing}\n\n"
         "| module | decides | mutants | tried | equivalent | surviving |\n|---|---|---|---|---|---|\n" + "".join(rows)
     )
 
 
 def main() -> None:
-    """Try the modules, or those that are named, and write figures and page."""
-    names = sys.argv[1:]
+    """Try the modules, or those that are named, and write figures and page; of another seed only print them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("modules", nargs="*", metavar="MODULE")
+    parser.add_argument("--seed", type=int, default=SEED)
+    asked = parser.parse_args()
+    names = [target.module for target in TARGETS]
+    if unknown := {*asked.modules} - {*names}:
+        parser.error(f"no module that is tried: {', '.join(sorted(unknown))}; these are: {', '.join(names)}")
     figures: dict[str, Any] = {"modules": {}, "cpu_minutes": 0.0}
-    if FIGURES.exists() and names:
+    if FIGURES.exists() and asked.modules and asked.seed == SEED:
         figures = json.loads(FIGURES.read_text("utf-8"))
     prepare()
     for target in TARGETS:
-        if names and target.module not in names:
+        if asked.modules and target.module not in asked.modules:
             continue
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        found = tried(target)
+        found = tried(target, asked.seed)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         minutes = (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / 60
         figures["modules"][target.module] = {**found, "cpu_minutes": round(minutes, 2)}
         figures["cpu_minutes"] = round(sum(one["cpu_minutes"] for one in figures["modules"].values()), 2)
         print(f"{target.module}: {found['tried']} of {found['mutants']}, {len(found['survivors'])} survive", flush=True)
-        FIGURES.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
-    write("mutation", table(figures))
+        if asked.seed == SEED:
+            FIGURES.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+        else:
+            print(*(f"{one['place']}\n  " + "\n  ".join(one["diff"]) for one in found["survivors"]), sep="\n")
+    if asked.seed == SEED:
+        write("mutation", table(figures))
+    else:
+        print(table(figures))
 
 
 if __name__ == "__main__":

@@ -133,8 +133,7 @@ def _answer(item: JsonValue, schema: type[T]) -> T:
 
 def _names_a_key(text: str, start: int, end: int, schema: type[BaseModel]) -> bool:
     """Whether the text of a value that could not be read names a key of the schema, however it is spelled."""
-    found = {match[1] for match in _KEY.finditer(text, start, end)}
-    return any(key_of(schema, key) for key in found)
+    return any(key_of(schema, key) for key in set(_KEY.findall(text, start, end)))
 
 
 def _bare_value(answer: str) -> Any:
@@ -156,7 +155,7 @@ def _validate(value: Any, schema: type[T]) -> T:
             return schema.model_validate_json(json.dumps(value))
         return schema.model_validate_json(json.dumps(fitted))
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        problems = error.errors()
     except RecursionError as error:
         raise Unusable("invalid", "The JSON is nested too deeply.") from error
     except ValueError as error:

@@ -135,17 +135,16 @@ class Thresholds(Settings):
 
     def require_possible(self, planned: Planned) -> None:
         """Look for means and a gap between them within all bounds; raise ValueError when there are none."""
-        above_zero = [ABOVE_ZERO]
         best = _interval(self.weak_best, "weak best")
         # The mean is highest when all attempts equal the best, and lowest when all others score next to nothing.
         lowest_in = best.low_in and (self.weak_zeros or planned.weak == 1)
-        of_best = _bounds(best.low / planned.weak, lowest_in, best.high, best.high_in)
-        weak = _interval([*self.weak_mean, *of_best, *([] if self.weak_zeros else above_zero)], "weak")
-        strong = _interval([*self.strong_mean, *([] if self.strong_zeros else above_zero)], "strong")
+        of_best = _Interval(best.low / planned.weak, lowest_in, best.high, best.high_in)
+        weak = _interval([*self.weak_mean, *([] if self.weak_zeros else [ABOVE_ZERO])], "weak", of_best)
+        strong = _interval([*self.strong_mean, *([] if self.strong_zeros else [ABOVE_ZERO])], "strong")
         narrowest, narrowest_in = strong.low - weak.high, strong.low_in and weak.high_in
         widest, widest_in = strong.high - weak.low, strong.high_in and weak.low_in
         try:
-            _interval([*self.gap, *_bounds(narrowest, narrowest_in, widest, widest_in)], "gap", lowest=-1)
+            _interval(self.gap, "gap", _Interval(narrowest, narrowest_in, widest, widest_in))
         except ValueError as error:
             gap = " and ".join(map(str, self.gap))
             raise ValueError(f"no scores can pass: gap {gap} with weak {weak} and strong {strong}") from error
@@ -288,12 +287,12 @@ class _Interval:
         return f"in {left}{decimal(self.low)}, {decimal(self.high)}{right}"
 
 
-def _bounds(low: Fraction, low_in: bool, high: Fraction, high_in: bool) -> tuple[Bound, Bound]:
-    return Bound(">=" if low_in else ">", low), Bound("<=" if high_in else "<", high)
+_ALL = _Interval(Fraction(0), True, Fraction(1), True)
+"""Where a score can lie at all."""
 
 
-def _interval(bounds: Sequence[Bound], name: str, lowest: int = 0) -> _Interval:
-    low, low_in, high, high_in = Fraction(lowest), True, Fraction(1), True
+def _interval(bounds: Sequence[Bound], name: str, within: _Interval = _ALL) -> _Interval:
+    low, low_in, high, high_in = within.low, within.low_in, within.high, within.high_in
     for bound in bounds:
         strict = len(bound.sign) == 1
         if bound.sign.startswith(">") and (bound.number > low or (bound.number == low and strict)):

@@ -38,7 +38,7 @@ def rubric_score(weights: Sequence[int], met: Sequence[bool]) -> Fraction:
     if reachable <= 0:
         raise ValueError("a rubric needs at least one positive weight")
     earned = sum(weight for weight, is_met in zip(weights, met, strict=True) if is_met)
-    return min(Fraction(1), max(Fraction(0), Fraction(earned, reachable)))
+    return max(Fraction(0), Fraction(earned, reachable))  # never above 1: nobody earns more than is within reach
 
 
 def mean(scores: Sequence[Fraction]) -> Fraction:

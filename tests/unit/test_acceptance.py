@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import FrozenInstanceError
 from fractions import Fraction
 from typing import Any
 
@@ -14,15 +15,19 @@ from pydantic import ValidationError
 
 from autodata.checkpoints.records import Check, Decision, FailureMode, Stage
 from autodata.domains.acceptance.bounds import Bound, decimal
+from autodata.domains.acceptance.early_stopping import Limit
 from autodata.domains.acceptance.policies import (
     PRESETS,
     AcceptancePolicy,
     Counts,
+    LoopJudge,
     Majority,
+    Measure,
     Planned,
     Ruling,
     Thresholds,
 )
+from autodata.models.config import Settings
 
 THREE = Planned(3, 3)
 FOUR = Planned(4, 4)
@@ -230,6 +235,15 @@ def test_no_attempt_is_made_after_the_verdict_is_settled(stage: Stage, results: 
     assert settled == [False] * made + [True]
 
 
+@pytest.mark.parametrize(("allowed", "planned", "more"), [(0, 3, 1), (1, 4, 2), (2, 5, 3), (3, 5, 2), (4, 5, 1)])
+def test_a_first_batch_is_the_least_that_could_settle_it(allowed: int, planned: int, more: int) -> None:
+    """One right attempt more than are allowed settles it, or so many wrong ones that no more can be right."""
+    policy, plan = Counts(weak_right=allowed, strong_right=planned - allowed), Planned(planned, planned, curtail=True)
+    assert policy.rule([], [], plan).more == more
+    passed = policy.rule([Fraction(0)] * planned, [], plan)
+    assert (passed.decision, passed.more) == (Decision.STRONG, min(planned - allowed, allowed + 1))
+
+
 @pytest.mark.parametrize(
     ("weak", "strong", "planned", "name", "value", "bound"),
     [
@@ -244,6 +258,72 @@ def test_no_attempt_is_made_after_the_verdict_is_settled(stage: Stage, results: 
 def test_curtailed_counts_say_so(weak: str, strong: str, planned: Planned, name: str, value: str, bound: str) -> None:
     found = check(PRESETS["counts"].rule(exact(weak), exact(strong), planned), name)
     assert (found.value, found.bound) == (value, bound)
+
+
+def test_more_attempts_than_are_planned_are_all_counted() -> None:
+    """A plan may be smaller than it was when the attempts were made."""
+    ruling = PRESETS["counts"].rule(exact("0 0 0 0 0"), exact("1 1 1 1 1"), FOUR)
+    assert [item.value for item in ruling.checks] == ["0 of 5", "5 of 5"]
+    assert ruling.decision is Decision.ACCEPT
+    assert Measure().rule(exact("0 0 0"), exact("1 1 1"), Planned(2, 2)).decision is Decision.ACCEPT
+
+
+@pytest.mark.parametrize(
+    ("weak", "strong", "decision"),
+    [
+        ("0 0 0 0", "1 1 1 1", Decision.ACCEPT),
+        ("1 1 1 1", "", Decision.REJECT),
+        ("0 0 0 0", "0 0 0 0", Decision.REJECT),
+        ("0 0 0 0 0", "", Decision.STRONG),
+    ],
+)
+def test_attempts_beyond_what_settled_a_stage_ask_for_no_more_of_them(
+    weak: str, strong: str, decision: Decision
+) -> None:
+    """They were made before the stage was curtailed, or side by side."""
+    assert PRESETS["counts"].rule(exact(weak), exact(strong), SOON).decision is decision
+
+
+@pytest.mark.parametrize(("policy", "last"), [(Measure(), Decision.ACCEPT), (LoopJudge(), Decision.JUDGE)])
+def test_without_a_gate_all_attempts_of_both_solvers_are_made(policy: AcceptancePolicy, last: Decision) -> None:
+    plan = Planned(2, 3, curtail=True)
+    for weak, strong, stage, more in (("", "", Stage.WEAK, 2), ("1", "", Stage.WEAK, 1), ("1 0", "", Stage.STRONG, 3)):
+        assert policy.rule(exact(weak), exact(strong), plan) == Ruling(Decision.MORE, stage, more=more)
+    assert policy.rule(exact("1 0"), exact("1 1"), plan).more == 1
+    ruling = policy.rule(exact("1 0"), exact("1 0 1"), plan)
+    assert (ruling.decision, ruling.stage, ruling.failure_mode, ruling.more) == (last, Stage.STRONG, None, 0)
+    assert [(item.name, item.value, item.bound, item.passed) for item in ruling.checks] == [
+        ("weak mean", "0.50", "", True),
+        ("strong mean", "0.6667", "", True),
+        ("gap", "0.1667", "", True),
+    ]
+    policy.require_possible(plan)
+
+
+def test_what_an_installed_package_calls_a_policy_is_one_or_is_refused() -> None:
+    class Nothing(Settings):
+        name: str = "nothing"
+
+    class Strict(Majority):
+        name: str = "strict"
+
+    accept = PRESETS._accept
+    assert accept("strict", Strict) == accept("strict", Strict()) == Strict()
+    for found, problem in (
+        (Nothing, "it lacks rule, require_possible"),
+        (int, "it must be a subclass of autodata.models.config.Settings, or an instance of one"),
+        (Majority, "its field 'name' is 'majority', not 'strict'"),
+    ):
+        with pytest.raises(ValueError, match=f"^{problem}$"):
+            accept("strict", found)
+
+
+def test_what_a_policy_says_cannot_be_changed() -> None:
+    kept: Any
+    limit = Limit("mean", Bound("<", Fraction(1, 2)), EASY)
+    for kept, name in ((Planned(1, 1), "weak"), (Ruling(Decision.MORE, Stage.WEAK), "more"), (limit, "over")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(kept, name, 2)
 
 
 def test_own_thresholds_go_both_ways() -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import FrozenInstanceError
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from pydantic import BaseModel, create_model
 
 from autodata.checkpoints.ids import canonical_json, digest, digest_of_json, document_id, whole_id
 from autodata.domains.acceptance.bounds import Bound
 from autodata.domains.acceptance.rubric_score import count_problems, std_points, variance
-from autodata.domains.tasks.schemas import RubricMarks, SupportReview
+from autodata.domains.tasks.schemas import ReferenceVerdict, RubricMarks, SupportReview
 from autodata.models.endings import MAX_MESSAGE, PROMPT_CUT, ending_of, explained, reason_with
 from autodata.models.scan import Unusable, clip, load
 from autodata.models.structured import parse_reply, repair_message, response_format
@@ -88,6 +89,77 @@ def test_a_schema_that_is_no_bare_one_is_asked_for_as_an_object() -> None:
     for limits in (False, True):
         form = response_format(SupportReview, "json_schema", text_limits=limits)["json_schema"]
         assert form["schema"]["type"] == "object"
+
+
+@pytest.mark.parametrize(("length", "kind"), [(20, ""), (21, "not_json")])
+def test_a_word_that_answers_has_twenty_characters_at_most(length: int, kind: str) -> None:
+    word = "Yes".ljust(length, ".")
+    if kind:
+        with pytest.raises(Unusable) as caught:
+            parse_reply(word, ReferenceVerdict)
+        assert caught.value.kind == kind
+    else:
+        assert parse_reply(word, ReferenceVerdict).correct
+        with pytest.raises(Unusable, match="held no JSON object"):
+            parse_reply(word, SupportReview)
+
+
+def test_a_problem_is_shown_up_to_its_length() -> None:
+    class Colour(BaseModel):
+        colour: Literal["red", "orange", "yellow", "green", "blue", "indigo", "violet"]
+        shade: Literal[tuple(f"shade {number}" for number in range(99))]  # type: ignore[valid-type]
+
+    with pytest.raises(Unusable) as caught:
+        parse_reply('{"colour": "black", "shade": "black"}', Colour)
+    one, two = str(caught.value).removeprefix("The JSON does not fit the schema. ").split("; shade: ")
+    assert one.startswith("colour: Input should be 'red', 'orange'")
+    assert (len(two), two[-2:]) == (201, "….")
+
+
+def test_a_local_server_is_asked_for_the_one_value_of_a_bare_schema() -> None:
+    found = [
+        response_format(ReferenceVerdict, "json_schema", text_limits=limits)["json_schema"] for limits in (False, True)
+    ]
+    assert [(one["schema"]["type"], one["strict"]) for one in found] == [("object", True), ("boolean", False)]
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [("A" * 64, "A" * 64), ("A" * 65, "A" * 64), ("Verdict[int]", "Verdict_int_"), ("Of_a-b", "Of_a-b")],
+)
+def test_a_schema_is_sent_by_a_name_that_servers_take(name: str, sent: str) -> None:
+    found = response_format(create_model(name, value=(int, 0)), "json_schema")
+    assert found["json_schema"]["name"] == sent
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [('{"x": 1}', "invalid"), ('{"x" 1}', "truncated"), ('{"x": 1} {"x" 1}', "truncated"), ("I think", "truncated")],
+)
+def test_a_reply_that_a_limit_cut_is_called_so_unless_it_held_a_whole_value(text: str, kind: str) -> None:
+    with pytest.raises(Unusable) as caught:
+        parse_reply(text, SupportReview, finish_reason="length")
+    assert caught.value.kind == kind
+
+
+@pytest.mark.parametrize(("wrong", "rest"), [(5, ""), (6, "; and 1 more"), (7, "; and 2 more")])
+def test_a_message_says_how_many_problems_it_leaves_out(wrong: int, rest: str) -> None:
+    class Numbers(BaseModel):
+        numbers: list[int]
+
+    with pytest.raises(Unusable) as caught:
+        parse_reply('{"numbers": [' + ", ".join(['"odd"'] * wrong) + "]}", Numbers)
+    shown, end = str(caught.value)[:-1].partition("; and ")[::2]
+    assert (shown.count("numbers["), end) == (5, rest.removeprefix("; and "))
+
+
+def test_a_problem_names_its_place_by_keys_and_numbers() -> None:
+    class Labels(BaseModel):
+        labels: dict[str, list[int]]
+
+    for key, shown in (("k" * 60, "k" * 60), ("k" * 61, "k" * 59 + "…")):
+        with pytest.raises(Unusable, match=rf" labels\.{shown}\[1\]: Input should be a valid integer"):
+            parse_reply('{"labels": {"' + key + '": [1, "odd"]}}', Labels)
 
 
 def test_a_message_of_many_problems_says_how_many_more_there_are() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel
 
-from autodata.models.reasoning import strip_reasoning
+from autodata.models.reasoning import MAX_MARKS, strip_reasoning
 from autodata.models.structured import parse_reply
 
 REASONING, ANSWER = "It could be forty-one metres, but I doubt it.", "Thirty metres."
@@ -80,6 +80,7 @@ MENTIONED = [
     '{"a": "[THINK]x[/THINK] ◁/think▷ <|end_of_thought|> </analysis>"}',
     '{"a": "<|channel|>final<|message|>x"}',
     "Use `<|channel|>final<|message|>` to end.",
+    "`<|channel|>final<|message|>` ends it.",
     "The assistant final answer is 4.",
     "analysis of the data shows it",
     "Analysis: it is fine.",
@@ -135,3 +136,82 @@ def test_where_it_is_unclear_which_mark_ends_the_reasoning_nothing_is_an_answer(
 def test_an_object_behind_the_last_of_several_closing_marks_is_the_answer() -> None:
     text = '<think>the tag </think> ends it</think>\n{"metres": 30}'
     assert strip_reasoning(text) == '{"metres": 30}'
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Sure.\n <think>so</think>Thirty.", "Sure.\n Thirty."),  # behind any number of blanks
+        ("Sure.\n  <think>so</think>Thirty.", "Sure.\n  Thirty."),
+        ("Sure, <think>so</think>Thirty.", "Sure, <think>so</think>Thirty."),
+        ("So <think/> it is.", "So <think/> it is."),
+        ("<think/>Thirty.\n<think/>", "Thirty."),
+        ("Thirty.\n<think> so", "Thirty.\n<think> so"),  # no line of its own
+        ("Thirty.\n<think>\nso <analysis>x</analysis> it", "Thirty.\n it"),
+    ],
+)
+def test_a_block_begins_where_its_mark_starts_a_line(text: str, left: str) -> None:
+    assert strip_reasoning(text) == left
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        # What opened inside was only mentioned: a second closing mark of that name shuts nothing more.
+        ("<think>a <analysis>b <reflection>c</reflection> d</reflection> e</think>Thirty.", "Thirty."),
+        ("<think>a <think>b</think> c</think>Thirty.", "Thirty."),
+        ("<|inner_prefix|>a <|channel>thought b<channel|> c<|inner_suffix|>Thirty.", "Thirty."),
+        # One closing mark for each that was mentioned before it; the next one ends the reasoning.
+        ("Use <think> and </think> here, so</think>Thirty.", "Thirty."),
+        ("Use <think> or <thinking> and </think> here </thinking>, so</think>Thirty.", "Thirty."),
+        ("so</think>Write <think> twice: </think>.", "Write <think> twice: </think>."),
+        ("so</think>again</think>Thirty.", "Thirty."),
+        ("<think>so</think>\n</think>\nThirty.", "Thirty."),
+    ],
+)
+def test_a_closing_mark_shuts_what_was_opened_under_its_name(text: str, left: str) -> None:
+    assert strip_reasoning(text) == left
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        # A block that only a quoted mark could end ends there.
+        ("<think>so I write `</think>` here. Thirty.", "` here. Thirty."),
+        ('<think>so I write "</think>" here\nThirty.', '" here\nThirty.'),
+        # A closing mark on a line of its own ends the block, also within code that was opened in it.
+        ("<think>so\n```\nx\n</think>\nWrite\n```\ny\n```\nand `</think>`.", "Write\n```\ny\n```\nand `</think>`."),
+        ("<think>so\n```\nx </think> y\n```\n</think>Thirty.", "Thirty."),
+        ("````\n```\n<think>x\n```\n</think>\n````", "````\n```\n<think>x\n```\n</think>\n````"),
+        ("~~~\n```\n<think>\nx\n~~~", "~~~\n```\n<think>\nx\n~~~"),
+    ],
+)
+def test_marks_in_code_and_quotes_are_mentioned_unless_they_end_a_line_of_reasoning(text: str, left: str) -> None:
+    assert strip_reasoning(text) == left
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("<answer>Thirty.", "Thirty."),
+        ("<answer>Thirty.</solution>", "<answer>Thirty.</solution>"),
+        ("</answer>Thirty.", "</answer>Thirty."),
+        ("<answer>Thirty.</answer> Yes.", "<answer>Thirty.</answer> Yes."),
+        ("Thirty.<|im_end|>\n</s>", "Thirty."),
+        ("```thinking\nso\n````\nThirty.", "```thinking\nso\n````\nThirty."),
+        (
+            "<|channel|>final<|message|>Forty.<|end|><|start|>assistant<|channel|>final<|message|>Thirty.<|return|>",
+            "Thirty.",
+        ),
+    ],
+)
+def test_marks_around_a_whole_answer_and_at_its_end_are_taken_off(text: str, left: str) -> None:
+    assert strip_reasoning(text) == left
+
+
+def test_a_reply_of_as_many_marks_as_one_may_hold_and_one_more() -> None:
+    block, fence = "<think>a</think>", "```\n"
+    assert strip_reasoning(block * (MAX_MARKS // 2) + "Thirty.") == "Thirty."
+    assert strip_reasoning(block * (MAX_MARKS // 2) + block + "Thirty.") == ""
+    assert strip_reasoning(f"<think>\n{fence * MAX_MARKS}</think>Thirty.") == "Thirty."
+    assert strip_reasoning(f"<think>\n{fence * (MAX_MARKS + 1)}</think>Thirty.") == ""

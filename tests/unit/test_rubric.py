@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autodata.checkpoints.records import Mark
-from autodata.domains.acceptance.rubric_score import mean, rubric_score
+from autodata.checkpoints.records import Mark, RubricFigures
+from autodata.domains.acceptance.rubric_score import mean, rubric_figures, rubric_score
 
 weights = st.integers(-10, 10).filter(bool)
 rubrics = st.lists(st.tuples(weights, st.booleans()), min_size=1, max_size=20).filter(
@@ -34,6 +34,8 @@ def score(rows: list[tuple[int, bool]]) -> Fraction:
         ([(4, False), (-10, True)], Fraction(0)),
         ([(4, False), (-10, False)], Fraction(0)),
         ([(7, True)], Fraction(1)),
+        ([(1, True)], Fraction(1)),
+        ([(1, False), (-1, True)], Fraction(0)),
     ],
 )
 def test_the_score_of_a_rubric(rows: list[tuple[int, bool]], expected: Fraction) -> None:
@@ -118,3 +120,8 @@ def test_there_is_no_mean_of_nothing() -> None:
 )
 def test_an_even_split_is_wrong(value: str, right: bool) -> None:
     assert Mark(attempt_id="a", score=Fraction(value)).right is right
+
+
+def test_the_figures_of_a_rubric_count_what_can_be_earned() -> None:
+    assert rubric_figures([5, -3, 0, 2]) == RubricFigures(items=4, positive_items=2, positive_total=7)
+    assert rubric_figures([-3]) == RubricFigures(items=1, positive_items=0, positive_total=0)

@@ -184,6 +184,27 @@ def test_batches_are_the_least_number_that_could_settle_it() -> None:
     assert policy.rule(exact("0.3 0.3 0.3"), exact("0.5 0.5"), SOON).more == 1
 
 
+@pytest.mark.parametrize(
+    ("values", "weak", "planned", "more"),
+    [
+        ({"strong_mean": ">= 0.3"}, "0 0 0", 3, 1),  # a right one of three settles that it passes
+        ({"strong_mean": ">= 0.6"}, "0 0 0", 3, 2),  # two right ones, or two wrong ones
+        ({"strong_mean": ">= 0.7"}, "0 0 0", 3, 1),  # a wrong one settles that it fails
+        ({"strong_mean": [">= 0.3", "< 0.6"]}, "0 0 0", 3, 2),
+        ({"weak_mean": "< 0.50", "gap": ">= 0.20"}, "", 4, 2),  # only a failure ends the attempts early
+        ({"weak_mean": "< 0.50", "strong_mean": ">= 0.6"}, "", 4, 2),
+        ({"weak_mean": "< 0.30", "gap": ">= 0.20"}, "", 4, 2),
+        ({"weak_mean": "< 0.20", "gap": ">= 0.20"}, "", 4, 1),
+        ({"weak_mean": "<= 1", "gap": ">= 0.20"}, "", 4, 4),  # nothing that the weak solver scores can fail
+    ],
+)
+def test_the_next_batch_is_the_least_that_could_settle_the_stage(
+    values: dict[str, Any], weak: str, planned: int, more: int
+) -> None:
+    ruling = Thresholds.model_validate(values).rule(exact(weak), [], Planned(planned, planned, curtail=True))
+    assert ruling.more == more
+
+
 def test_a_weak_stage_that_passes_is_made_whole_where_the_gap_needs_its_mean() -> None:
     with_gap = Thresholds.model_validate({"weak_mean": "< 0.50", "gap": ">= 0.20"})
     without = Thresholds.model_validate({"weak_mean": "< 0.50", "strong_mean": ">= 0.5"})
@@ -197,5 +218,10 @@ def test_a_weak_stage_that_passes_is_made_whole_where_the_gap_needs_its_mean() -
 def test_a_settled_verdict_gives_the_range_and_how_many_attempts_it_rests_on() -> None:
     ruling = PRESETS["meta"].rule(exact("0.8"), [], SOON)
     assert [str(check) for check in ruling.checks] == ["weak best 0.80 to 1.00 (1 of 3 attempts), needed <= 0.75"]
+    no_zeros = Thresholds.model_validate({"weak_mean": "<= 1", "weak_zeros": False})
+    assert [str(check) for check in no_zeros.rule(exact("0"), [], SOON).checks] == [
+        "weak mean 0.00 to 0.6667 (1 of 3 attempts), needed <= 1.00",
+        "weak worst 0.00 (1 of 3 attempts), needed > 0.00",  # whatever the missing ones score
+    ]
     whole = PRESETS["meta"].rule(exact("0.7 0.7 0.7"), [], SOON)
     assert whole.checks == PRESETS["meta"].rule(exact("0.7 0.7 0.7"), [], THREE).checks
