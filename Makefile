@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # What one stage or worker has compiled, the next need not compile again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo studio test slow check lint types e2e kill exports exports-small browser pgbouncer wheel docs tables bench faults teach teach-small attacks fuzz hostile mutation sound audit golden lock clean
+.PHONY: help demo studio test slow check lint types e2e kill exports exports-small training browser pgbouncer wheel docs tables bench faults teach teach-small attacks fuzz hostile mutation sound audit golden lock clean
 
 help:
 	@echo "make demo   the main job on a real model, no key, no server"
@@ -83,10 +83,15 @@ LIBRARIES := trl verifiers inspect llama-factory ray trackers
 exports: $(READY) $(LIBRARIES:%=.venvs/%/.ready)
 	$(RUN) -m pytest tests/exports
 
-# The part of it that CI runs: two minutes and 0.9 GB from nothing. Torch alone would bring gigabytes.
+# The parts of it that CI runs: two minutes and 0.9 GB from nothing,
 SMALL := verifiers inspect
 exports-small: $(READY) $(SMALL:%=.venvs/%/.ready)
 	$(RUN) -m pytest tests/exports/test_libraries.py -k "inspect_runs or verifiers_validates or llama_factory_finds"
+
+# and what the trainer's libraries read and do, docs/training.md as written included: 1.5 GB with torch for processors
+# alone, which `make teach-small` uses too.
+training: $(READY) .venvs/trl/.ready
+	$(RUN) -m pytest tests/exports/test_training.py tests/exports/test_libraries.py -k "training or datasets_and_verl or trl_takes"
 
 .venvs/%/.ready: tests/exports/%.txt
 	@if command -v uv >/dev/null 2>&1; then \
@@ -150,10 +155,12 @@ teach-small: .venvs/teach/.ready
 	rm -rf runs/teaching-small
 	.venvs/teach/bin/python -m benchmarks.teaching --tiny --processes 1 --folder runs/teaching-small
 
-# The trainer's libraries of tests/exports, and Autodata beside them: the solvers are chat models of one process with the loop.
-.venvs/teach/.ready: tests/exports/trl.txt pyproject.toml
+# Autodata, and the trainer's libraries of tests/exports by a line of a .pth file: the solvers are chat models of one process
+# with the loop, and torch is fetched once.
+.venvs/teach/.ready: .venvs/trl/.ready pyproject.toml
 	$(PYTHON) -m venv .venvs/teach
-	.venvs/teach/bin/python -m pip install --quiet --disable-pip-version-check -r tests/exports/trl.txt
+	.venvs/trl/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > \
+	  "$$(.venvs/teach/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/trainer.pth"
 	.venvs/teach/bin/python -m pip install --quiet --disable-pip-version-check -e '.[export,plot,science]'
 	@touch $@
 

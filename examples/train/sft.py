@@ -7,14 +7,12 @@ turns.
 from __future__ import annotations
 
 import argparse
+from tempfile import TemporaryDirectory
 
 import torch
 from datasets import load_dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import SFTConfig, SFTTrainer
-
-ANEW = {"download_mode": "force_redownload", "verification_mode": "no_checks"}
-"""Without it datasets gives what the folder held when it was first read, also after it was exported into again."""
 
 
 def main() -> None:
@@ -30,7 +28,9 @@ def main() -> None:
     parser.add_argument("--max-length", type=int, default=4096, help="tokens of a chat; the rest is cut off")
     given = parser.parse_args()
 
-    data = load_dataset(given.data, given.config, split="train", **ANEW).select_columns(["messages"])
+    with TemporaryDirectory() as cache:  # else datasets keeps rows and columns of what the folder held before
+        data = load_dataset(given.data, given.config, split="train", cache_dir=cache, keep_in_memory=True)
+    data = data.select_columns(["messages"])
     model = AutoModelForCausalLM.from_pretrained(given.model, dtype="auto")
     tokenizer = AutoTokenizer.from_pretrained(given.model)
     settings = SFTConfig(
