@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # What one stage or worker has compiled, the next need not compile again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo studio test slow check lint types e2e kill exports exports-small training browser pgbouncer wheel docs tables bench faults teach teach-small attacks fuzz hostile mutation sound audit golden lock clean
+.PHONY: help demo studio test slow check lint types e2e kill exports exports-small training browser pgbouncer wheel docs tables bench faults teach teach-real teach-small attacks fuzz hostile mutation sound audit golden lock clean
 
 help:
 	@echo "make demo   the main job on a real model, no key, no server"
@@ -146,14 +146,21 @@ faults: $(READY)
 	$(RUN) -m benchmarks.faults --scenarios 1000 --seed 10000 --seconds $(FAULTS) --jobs 2
 
 # Does the data teach? Five seeds of every arm, within an hour of two idle cores; what is done already is not done again.
-# The small one takes two steps of every arm in a minute or two and writes no page. Torch brings gigabytes, so neither is part of `make check`;
-# tests/unit/test_teaching.py says when the page is out of date.
+# The small one takes two steps of every arm in a minute or two and writes no page; CI runs it. Torch brings gigabytes, so
+# neither is part of `make check`; tests/unit/test_teaching.py says when the page is out of date.
 teach: .venvs/teach/.ready
 	.venvs/teach/bin/python -m benchmarks.teaching --folder runs/teaching
 
+# Threads that wait must not spin: beside other work they would take most of the time from those that work.
+PASSIVE := OMP_WAIT_POLICY=passive GOMP_SPINCOUNT=0
 teach-small: .venvs/teach/.ready
 	rm -rf runs/teaching-small
-	.venvs/teach/bin/python -m benchmarks.teaching --tiny --processes 1 --folder runs/teaching-small
+	$(PASSIVE) .venvs/teach/bin/python -m benchmarks.teaching --tiny --processes 1 --folder runs/teaching-small
+	$(PASSIVE) .venvs/teach/bin/python -m benchmarks.teaching.real --tiny --folder runs/teaching-small/real
+
+# The same of a real small model, whose weights come as those of `make demo` do: docs/teaching-plan-real.md.
+teach-real: .venvs/teach/.ready
+	$(PASSIVE) .venvs/teach/bin/python -m benchmarks.teaching.real --folder runs/teaching-real
 
 # Autodata, and the trainer's libraries of tests/exports by a line of a .pth file: the solvers are chat models of one process
 # with the loop, and torch is fetched once.
@@ -161,7 +168,7 @@ teach-small: .venvs/teach/.ready
 	$(PYTHON) -m venv .venvs/teach
 	.venvs/trl/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > \
 	  "$$(.venvs/teach/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/trainer.pth"
-	.venvs/teach/bin/python -m pip install --quiet --disable-pip-version-check -e '.[export,plot,science]'
+	.venvs/teach/bin/python -m pip install --quiet --disable-pip-version-check -e '.[export,local,plot,science]'
 	@touch $@
 
 # What hostile texts and files do, into docs/reliability.md: ten minutes and one minute of an idle core.

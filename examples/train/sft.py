@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=2, help="chats a step")
     parser.add_argument("--learning-rate", type=float, default=2e-5)
     parser.add_argument("--max-length", type=int, default=4096, help="tokens of a chat; the rest is cut off")
+    parser.add_argument("--seed", type=int, default=0, help="draws the order of the chats")
     given = parser.parse_args()
 
     with TemporaryDirectory() as cache:  # else datasets keeps rows and columns of what the folder held before
@@ -42,7 +43,7 @@ def main() -> None:
         max_length=given.max_length,
         save_strategy="no",
         report_to=[],
-        seed=0,
+        seed=given.seed,
     )
     trainer = SFTTrainer(model, args=settings, train_dataset=data, processing_class=tokenizer)
     trainer.train()
