@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from autodata.domains.domain import FACTS
 from autodata.domains.loader import load_domain
 from benchmarks.teaching.real import figures
 from benchmarks.teaching.real.examples import ROUNDS, Models, configuration, few_attempts, paragraphs
+from benchmarks.teaching.summary import DOCS
 
-PLAN = (figures.DOCS / "teaching-plan-real.md").read_text("utf-8")
+PLAN = (DOCS / "teaching-plan-real.md").read_text("utf-8")
 
 
 def test_half_of_every_documents_paragraphs_is_held_out_and_any_beginning_has_all_documents() -> None:
@@ -49,7 +51,7 @@ def test_only_the_weak_solver_is_the_model_that_is_trained() -> None:
         assert "smollm2-135m" not in str(settings)
 
 
-def tables(base: str, paragraphs: int = 40, **scored: list[str]) -> dict[str, Any]:
+def tables(base: str, scored: Mapping[str, list[str]], paragraphs: int = 40) -> dict[str, Any]:
     """Return tables in which an arm's answers to every set are right as the digits say, seed by seed."""
 
     def answers(digits: str) -> dict[str, dict[str, str]]:
@@ -59,7 +61,7 @@ def tables(base: str, paragraphs: int = 40, **scored: list[str]) -> dict[str, An
 
     made = {"paragraphs": paragraphs, "accepted": 4, "seconds": 1.0, "calls": {"weak_solver": 3, "verifier": 4}}
     arms = {
-        name.replace("_", "-"): {str(n): {"examples": 4, "answers": answers(one)} for n, one in enumerate(seeds, 1)}
+        name: {str(n): {"examples": 4, "answers": answers(one)} for n, one in enumerate(seeds, 1)}
         for name, seeds in scored.items()
     }
     return {
@@ -72,7 +74,7 @@ def tables(base: str, paragraphs: int = 40, **scored: list[str]) -> dict[str, An
 
 
 def test_a_question_counts_once_with_its_mean_over_the_seeds() -> None:
-    found = tables("0000", one_shot=["0000"] * 2, agentic=["1100", "1000"], both=["1100", "1000"])
+    found = tables("0000", {"one-shot": ["0000"] * 2, "agentic": ["1100", "1000"], "both": ["1100", "1000"]})
     assert figures.by_question(found, "agentic", "one-shot, closed book", "scored") == [1, 0.5, 0, 0]
     assert figures.by_question(found, "base", "one-shot, closed book", "cut") == [1, 1, 1, 1]
     assert figures.difference(found, "agentic", "base", "accepted", figures.WAYS, "cut") == [-1, -0.5, 0, 0]
@@ -84,7 +86,7 @@ def test_a_question_counts_once_with_its_mean_over_the_seeds() -> None:
     [("11110111", "holds"), ("00001100", "points the right way, not shown"), ("00000000", "does not hold")],
 )
 def test_a_sign_holds_only_with_its_whole_interval_over_the_questions(agentic: str, verdict: str) -> None:
-    found = tables("00000000", one_shot=["0" * 8] * 2, agentic=[agentic] * 2, both=[agentic] * 2)
+    found = tables("0" * 8, {"one-shot": ["0" * 8] * 2, "agentic": [agentic] * 2, "both": [agentic] * 2})
     verdicts = {said: verdict for said, _, verdict in figures.signs(found)}
     assert len(verdicts) == 9
     for name in figures.SETS:
@@ -94,8 +96,8 @@ def test_a_sign_holds_only_with_its_whole_interval_over_the_questions(agentic: s
 
 
 def test_the_part_says_what_was_right_and_that_less_was_done_than_planned() -> None:
-    arms = {"one_shot": ["0000"] * 2, "agentic": ["1100", "1000"], "both": ["0000"] * 2}
-    whole, small = figures.part(tables("0000", **arms)), figures.part(tables("0000", paragraphs=20, **arms))
+    arms = {"one-shot": ["0000"] * 2, "agentic": ["1100", "1000"], "both": ["0000"] * 2}
+    whole, small = figures.part(tables("0000", arms)), figures.part(tables("0000", arms, paragraphs=20))
     assert "| agentic | 38 (100) | 38 (100) | 38 (100) | 38 (100) | 38 (100) | 62 % |" in whole
     assert "All 40 paragraphs of the plan" in whole
     assert "20 of 40 paragraphs were asked about" in small
