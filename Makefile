@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # What one stage or worker has compiled, the next need not compile again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo studio test slow check lint types e2e kill exports exports-small browser pgbouncer wheel docs tables bench faults teach teach-small attacks fuzz hostile mutation sound audit golden lock clean
+.PHONY: help demo studio test slow check lint types e2e kill exports exports-small training browser pgbouncer wheel docs tables bench faults teach teach-real teach-small attacks fuzz hostile mutation sound audit golden lock clean
 
 help:
 	@echo "make demo   the main job on a real model, no key, no server"
@@ -83,10 +83,15 @@ LIBRARIES := trl verifiers inspect llama-factory ray trackers
 exports: $(READY) $(LIBRARIES:%=.venvs/%/.ready)
 	$(RUN) -m pytest tests/exports
 
-# The part of it that CI runs: two minutes and 0.9 GB from nothing. Torch alone would bring gigabytes.
+# The parts of it that CI runs: two minutes and 0.9 GB from nothing,
 SMALL := verifiers inspect
 exports-small: $(READY) $(SMALL:%=.venvs/%/.ready)
 	$(RUN) -m pytest tests/exports/test_libraries.py -k "inspect_runs or verifiers_validates or llama_factory_finds"
+
+# and what the trainer's libraries read and do, docs/training.md as written included: 1.5 GB with torch for processors
+# alone, which `make teach-small` uses too.
+training: $(READY) .venvs/trl/.ready
+	$(RUN) -m pytest tests/exports/test_training.py tests/exports/test_libraries.py -k "training or datasets_and_verl or trl_takes"
 
 .venvs/%/.ready: tests/exports/%.txt
 	@if command -v uv >/dev/null 2>&1; then \
@@ -141,20 +146,29 @@ faults: $(READY)
 	$(RUN) -m benchmarks.faults --scenarios 1000 --seed 10000 --seconds $(FAULTS) --jobs 2
 
 # Does the data teach? Five seeds of every arm, within an hour of two idle cores; what is done already is not done again.
-# The small one takes two steps of every arm in a minute or two and writes no page. Torch brings gigabytes, so neither is part of `make check`;
-# tests/unit/test_teaching.py says when the page is out of date.
+# The small one takes two steps of every arm in a minute or two and writes no page; CI runs it. Torch brings gigabytes, so
+# neither is part of `make check`; tests/unit/test_teaching.py says when the page is out of date.
 teach: .venvs/teach/.ready
 	.venvs/teach/bin/python -m benchmarks.teaching --folder runs/teaching
 
+# Threads that wait must not spin: beside other work they would take most of the time from those that work.
+PASSIVE := OMP_WAIT_POLICY=passive GOMP_SPINCOUNT=0
 teach-small: .venvs/teach/.ready
 	rm -rf runs/teaching-small
-	.venvs/teach/bin/python -m benchmarks.teaching --tiny --processes 1 --folder runs/teaching-small
+	$(PASSIVE) .venvs/teach/bin/python -m benchmarks.teaching --tiny --processes 1 --folder runs/teaching-small
+	$(PASSIVE) .venvs/teach/bin/python -m benchmarks.teaching.real --tiny --folder runs/teaching-small/real
 
-# The trainer's libraries of tests/exports, and Autodata beside them: the solvers are chat models of one process with the loop.
-.venvs/teach/.ready: tests/exports/trl.txt pyproject.toml
+# The same of a real small model, whose weights come as those of `make demo` do: docs/teaching-plan-real.md.
+teach-real: .venvs/teach/.ready
+	$(PASSIVE) .venvs/teach/bin/python -m benchmarks.teaching.real --folder runs/teaching-real
+
+# Autodata, and the trainer's libraries of tests/exports by a line of a .pth file: the solvers are chat models of one process
+# with the loop, and torch is fetched once.
+.venvs/teach/.ready: .venvs/trl/.ready pyproject.toml
 	$(PYTHON) -m venv .venvs/teach
-	.venvs/teach/bin/python -m pip install --quiet --disable-pip-version-check -r tests/exports/trl.txt
-	.venvs/teach/bin/python -m pip install --quiet --disable-pip-version-check -e '.[export,plot,science]'
+	.venvs/trl/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > \
+	  "$$(.venvs/teach/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/trainer.pth"
+	.venvs/teach/bin/python -m pip install --quiet --disable-pip-version-check -e '.[export,local,plot,science]'
 	@touch $@
 
 # What hostile texts and files do, into docs/reliability.md: ten minutes and one minute of an idle core.

@@ -14,6 +14,7 @@ from string import Template
 from typing import Any
 
 from benchmarks.teaching import plots, summary
+from benchmarks.teaching.real import figures
 from benchmarks.teaching.signs import (
     Tables,
     cut,
@@ -55,6 +56,7 @@ def rendered(tables: Tables) -> str:
         ),
         second=_second(tables),
         generation=_generation(tables),
+        real=figures.part(figures.read()).rstrip(),
         sizes="; ".join(sizes),
         solvers=_solvers(tables),
         scratch=f"{sum(one['processor_seconds'] for one in of_solvers.values()):.0f}",

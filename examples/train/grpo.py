@@ -9,14 +9,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from tempfile import TemporaryDirectory
 
 import torch
 from datasets import load_dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import GRPOConfig, GRPOTrainer
-
-ANEW = {"download_mode": "force_redownload", "verification_mode": "no_checks"}
-"""Without it datasets gives what the folder held when it was first read, also after it was exported into again."""
 
 
 def main() -> None:
@@ -37,7 +35,8 @@ def main() -> None:
     sys.path.insert(0, given.data)
     from reward import reward  # noqa: PLC0415 - the export's own, on the path now
 
-    data = load_dataset(given.data, split="train", **ANEW)
+    with TemporaryDirectory() as cache:  # else datasets keeps rows and columns of what the folder held before
+        data = load_dataset(given.data, split="train", cache_dir=cache, keep_in_memory=True)
     model = AutoModelForCausalLM.from_pretrained(given.model, dtype="auto")
     tokenizer = AutoTokenizer.from_pretrained(given.model)
     settings = GRPOConfig(

@@ -7,14 +7,12 @@ they are no pairs; Kahneman-Tversky optimisation needs none.
 from __future__ import annotations
 
 import argparse
+from tempfile import TemporaryDirectory
 
 import torch
 from datasets import load_dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import KTOConfig, KTOTrainer
-
-ANEW = {"download_mode": "force_redownload", "verification_mode": "no_checks"}
-"""Without it datasets gives what the folder held when it was first read, also after it was exported into again."""
 
 
 def main() -> None:
@@ -28,7 +26,9 @@ def main() -> None:
     parser.add_argument("--max-length", type=int, default=8192, help="tokens of a turn; the rest is cut off")
     given = parser.parse_args()
 
-    data = load_dataset(given.data, "turns", split="train", **ANEW).select_columns(["prompt", "completion", "label"])
+    with TemporaryDirectory() as cache:  # else datasets keeps rows and columns of what the folder held before
+        data = load_dataset(given.data, "turns", split="train", cache_dir=cache, keep_in_memory=True)
+    data = data.select_columns(["prompt", "completion", "label"])
     accepted = sum(data["label"])
     model = AutoModelForCausalLM.from_pretrained(given.model, dtype="auto")
     reference = AutoModelForCausalLM.from_pretrained(given.model, dtype="auto")

@@ -7,14 +7,12 @@ turns.
 from __future__ import annotations
 
 import argparse
+from tempfile import TemporaryDirectory
 
 import torch
 from datasets import load_dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import SFTConfig, SFTTrainer
-
-ANEW = {"download_mode": "force_redownload", "verification_mode": "no_checks"}
-"""Without it datasets gives what the folder held when it was first read, also after it was exported into again."""
 
 
 def main() -> None:
@@ -28,9 +26,12 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=2, help="chats a step")
     parser.add_argument("--learning-rate", type=float, default=2e-5)
     parser.add_argument("--max-length", type=int, default=4096, help="tokens of a chat; the rest is cut off")
+    parser.add_argument("--seed", type=int, default=0, help="draws the order of the chats")
     given = parser.parse_args()
 
-    data = load_dataset(given.data, given.config, split="train", **ANEW).select_columns(["messages"])
+    with TemporaryDirectory() as cache:  # else datasets keeps rows and columns of what the folder held before
+        data = load_dataset(given.data, given.config, split="train", cache_dir=cache, keep_in_memory=True)
+    data = data.select_columns(["messages"])
     model = AutoModelForCausalLM.from_pretrained(given.model, dtype="auto")
     tokenizer = AutoTokenizer.from_pretrained(given.model)
     settings = SFTConfig(
@@ -42,7 +43,7 @@ def main() -> None:
         max_length=given.max_length,
         save_strategy="no",
         report_to=[],
-        seed=0,
+        seed=given.seed,
     )
     trainer = SFTTrainer(model, args=settings, train_dataset=data, processing_class=tokenizer)
     trainer.train()

@@ -137,12 +137,12 @@ def test_an_export_into_the_same_folder_is_what_the_next_training_reads(tmp_path
 
     said(str(scripts / "tiny_model.py"), "base")
     data = tmp_path / "data"
-    for count in (2, 3):
+    for count, columns in ((2, {"score": 1.0}), (3, {"gap": None})):
         shutil.rmtree(data, ignore_errors=True)
         data.mkdir()
         card = "---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: train.jsonl\n---\n"
         (data / "README.md").write_text(card, "utf-8")
         turns = [{"role": "user", "content": "What?"}, {"role": "assistant", "content": "That."}]
-        (data / "train.jsonl").write_text(count * (json.dumps({"messages": turns}) + "\n"), "utf-8")
+        (data / "train.jsonl").write_text(count * (json.dumps({"messages": turns, **columns}) + "\n"), "utf-8")
         given = ("--data", "data", "--model", "base", "--out", f"out-{count}", "--steps", "1")
         assert f"on {count} chats" in said(str(scripts / "sft.py"), *given)
