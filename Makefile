@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # What one stage or worker has compiled, the next need not compile again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo studio test slow check lint types e2e kill exports exports-small browser pgbouncer wheel docs tables bench faults teach teach-small attacks fuzz hostile mutation sound audit golden lock clean
+.PHONY: help demo studio test slow check lint types e2e kill exports exports-small completion browser pgbouncer wheel docs tables bench faults teach teach-small attacks fuzz hostile mutation sound audit golden lock clean
 
 help:
 	@echo "make demo   the main job on a real model, no key, no server"
@@ -19,6 +19,7 @@ help:
 	@echo "make attacks, fuzz, mutation  hostile texts, hostile files and changed code, into docs/reliability.md"
 	@echo "make audit  known vulnerabilities of the locked dependencies"
 	@echo "make exports the exports, read and used by the libraries that they are for"
+	@echo "make completion  completion in bash, zsh and fish, which it installs where it can"
 	@echo "make browser the report in a headless Chromium, which it installs where it can"
 	@echo "make check  all that CI runs: tests, lint, types, slow tests, end-to-end tests, kill tests, faults"
 
@@ -99,6 +100,13 @@ exports-small: $(READY) $(SMALL:%=.venvs/%/.ready)
 # A run through PgBouncer in transaction mode: apt-get install pgbouncer.
 pgbouncer: $(READY)
 	$(RUN) -m pytest tests/pgbouncer
+
+# Completion in bash, zsh and fish, each the one that is there, or Debian's. `make e2e` tries those that are installed.
+completion: $(READY)
+	@{ command -v zsh && command -v fish; } >/dev/null 2>&1 || \
+	  { apt-get update -q && apt-get install -q -y --no-install-recommends zsh fish; } || \
+	  { echo "make completion needs zsh and fish: install them" >&2; exit 1; }
+	$(RUN) -m pytest tests/e2e/test_completion.py
 
 # The report in a browser. It takes a Chromium that is there, or Debian's; no part of `make check`, for not every machine
 # can have one. What the page's script decides is tested without a browser by `make test`.
