@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # What one stage or worker has compiled, the next need not compile again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo studio test slow check lint types e2e kill exports exports-small completion browser pgbouncer wheel docs tables bench faults teach teach-small attacks fuzz hostile mutation sound audit golden lock clean
+.PHONY: help demo studio test slow check lint types e2e kill exports exports-small nemo completion browser pgbouncer wheel docs tables bench faults teach teach-small attacks fuzz hostile mutation sound audit golden lock clean
 
 help:
 	@echo "make demo   the main job on a real model, no key, no server"
@@ -19,6 +19,7 @@ help:
 	@echo "make attacks, fuzz, mutation  hostile texts, hostile files and changed code, into docs/reliability.md"
 	@echo "make audit  known vulnerabilities of the locked dependencies"
 	@echo "make exports the exports, read and used by the libraries that they are for"
+	@echo "make nemo  the export for NeMo Gym by its own data check, with NEMO_PYTHON=python3.13, 3.13.14 or later"
 	@echo "make completion  completion in bash, zsh and fish, which it installs where it can"
 	@echo "make browser the report in a headless Chromium, which it installs where it can"
 	@echo "make check  all that CI runs: tests, lint, types, slow tests, end-to-end tests, kill tests, faults"
@@ -88,6 +89,13 @@ exports: $(READY) $(LIBRARIES:%=.venvs/%/.ready)
 SMALL := verifiers inspect
 exports-small: $(READY) $(SMALL:%=.venvs/%/.ready)
 	$(RUN) -m pytest tests/exports/test_libraries.py -k "inspect_runs or verifiers_validates or llama_factory_finds"
+
+# NeMo Gym's own check of the export for it. Its package wants Python 3.13.14, newer than most machines have.
+NEMO_PYTHON ?= python3.13
+nemo: $(READY) .venvs/nemo-gym/.ready
+	$(RUN) -m pytest tests/nemo_gym
+
+.venvs/nemo-gym/.ready: PYTHON := $(NEMO_PYTHON)
 
 .venvs/%/.ready: tests/exports/%.txt
 	@if command -v uv >/dev/null 2>&1; then \
