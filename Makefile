@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # What one stage or worker has compiled, the next need not compile again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo studio test slow check lint types e2e kill exports exports-small training browser pgbouncer wheel docs tables bench faults teach teach-real teach-small attacks fuzz hostile mutation sound audit golden lock clean
+.PHONY: help demo studio test slow check lint types e2e kill exports exports-small training nemo completion browser pgbouncer wheel docs tables bench faults teach teach-real teach-small attacks fuzz hostile mutation sound audit golden lock clean
 
 help:
 	@echo "make demo   the main job on a real model, no key, no server"
@@ -19,6 +19,8 @@ help:
 	@echo "make attacks, fuzz, mutation  hostile texts, hostile files and changed code, into docs/reliability.md"
 	@echo "make audit  known vulnerabilities of the locked dependencies"
 	@echo "make exports the exports, read and used by the libraries that they are for"
+	@echo "make nemo  the export for NeMo Gym by its own data check, with NEMO_PYTHON=python3.13, 3.13.14 or later"
+	@echo "make completion  completion in bash, zsh and fish, which it installs where it can"
 	@echo "make browser the report in a headless Chromium, which it installs where it can"
 	@echo "make check  all that CI runs: tests, lint, types, slow tests, end-to-end tests, kill tests, faults"
 
@@ -93,6 +95,13 @@ exports-small: $(READY) $(SMALL:%=.venvs/%/.ready)
 training: $(READY) .venvs/trl/.ready
 	$(RUN) -m pytest tests/exports/test_training.py tests/exports/test_libraries.py -k "training or datasets_and_verl or trl_takes"
 
+# NeMo Gym's own check of the export for it. Its package wants Python 3.13.14, newer than most machines have.
+NEMO_PYTHON ?= python3.13
+nemo: $(READY) .venvs/nemo-gym/.ready
+	$(RUN) -m pytest tests/nemo_gym
+
+.venvs/nemo-gym/.ready: PYTHON := $(NEMO_PYTHON)
+
 .venvs/%/.ready: tests/exports/%.txt
 	@if command -v uv >/dev/null 2>&1; then \
 	  uv venv --quiet --allow-existing --seed --python $(PYTHON) .venvs/$* && uv pip install --quiet --python .venvs/$*/bin/python -r $< ; \
@@ -104,6 +113,13 @@ training: $(READY) .venvs/trl/.ready
 # A run through PgBouncer in transaction mode: apt-get install pgbouncer.
 pgbouncer: $(READY)
 	$(RUN) -m pytest tests/pgbouncer
+
+# Completion in bash, zsh and fish, each the one that is there, or Debian's. `make e2e` tries those that are installed.
+completion: $(READY)
+	@{ command -v zsh && command -v fish; } >/dev/null 2>&1 || \
+	  { apt-get update -q && apt-get install -q -y --no-install-recommends zsh fish; } || \
+	  { echo "make completion needs zsh and fish: install them" >&2; exit 1; }
+	$(RUN) -m pytest tests/e2e/test_completion.py
 
 # The report in a browser. It takes a Chromium that is there, or Debian's; no part of `make check`, for not every machine
 # can have one. What the page's script decides is tested without a browser by `make test`.

@@ -68,7 +68,7 @@ COMMANDS: Mapping[str, str] = {
     "plugins": (
         "List task types, presets, loaders, export formats, trace exporters and commands, ours and installed ones."
     ),
-    "completion": "Print a script that completes commands, options and files in bash, zsh or fish.",
+    "completion": "Print a script that completes commands, options, their values and files in bash, zsh or fish.",
 }
 """Each is a module of this folder that holds a function or a typer application of its own name.
 

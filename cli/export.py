@@ -12,6 +12,7 @@ import typer
 from autodata.checkpoints.queries.chosen import read_chosen
 from autodata.checkpoints.queries.documents import examples
 from autodata.checkpoints.records import Example
+from autodata.cli import values
 from autodata.cli.terminal import RunArgument
 from autodata.corpus.exporters.files import STDOUT
 from autodata.corpus.exporters.registry import EXPORTERS
@@ -28,6 +29,7 @@ def export(
             "--format",
             help=f"One of: {', '.join(EXPORTERS)}.",
             show_default="jsonl for a file .jsonl or -, hf for a folder",
+            autocompletion=values.formats,
         ),
     ] = None,
     shares: Annotated[

@@ -8,13 +8,22 @@ from typing import Annotated
 import typer
 
 from autodata.checkpoints.errors import UserError
+from autodata.cli import values
 
 
 def graph(
     domain: Annotated[
-        str | None, typer.Option(help="The domain whose graph to draw: a name, or a folder.", show_default="cs")
+        str | None,
+        typer.Option(
+            help="The domain whose graph to draw: a name, or a folder.",
+            show_default="cs",
+            autocompletion=values.domains,
+        ),
     ] = None,
-    name: Annotated[str | None, typer.Option("--graph", help="A graph that a server serves, by its name.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--graph", help="A graph that a server serves, by its name.", autocompletion=values.served_graphs),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write FILE.svg, FILE.png or FILE.mmd.")] = None,
 ) -> None:
     """Print the graph of a domain, or of a server, as mermaid text; or draw it into a file. Nothing is sent anywhere.

@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from autodata.checkpoints.docstrings import description
 from autodata.checkpoints.errors import UserError
+from autodata.cli import values
 from autodata.cli.commented import WIDTH, allowed, comment, toml
 from autodata.cli.new_domain import typed, write_domain
 from autodata.domains.acceptance.parse import policy_of
@@ -89,9 +90,17 @@ def init(
     out: Annotated[
         Path | None, typer.Option("--out", help="The configuration to write.", show_default="autodata.toml")
     ] = None,
-    domain: Annotated[str, typer.Option(help="A shipped domain, the folder of one, or the name of a new one.")] = "cs",
+    domain: Annotated[
+        str,
+        typer.Option(
+            help="A shipped domain, the folder of one, or the name of a new one.", autocompletion=values.domains
+        ),
+    ] = "cs",
     like: Annotated[
-        str | None, typer.Option(help="The shipped domain that a new one starts from.", show_default="cs")
+        str | None,
+        typer.Option(
+            help="The shipped domain that a new one starts from.", show_default="cs", autocompletion=values.domains
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it exists.")] = False,
 ) -> None:

@@ -128,12 +128,12 @@ def _age(last_call: str | None, folder: Path) -> int:
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("run", overflow="fold")
     for name in ("kind", "domain", "state"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=name != "domain")
     for name in ("documents", "accepted", "cost", "age"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         named = Text(printable(row["run"]))
         if row["problem"]:

@@ -16,6 +16,7 @@ from autodata.checkpoints.queries.measured import lengths_by_split
 from autodata.checkpoints.queries.searches import count_ended
 from autodata.checkpoints.queries.usage import usage_by_role, usage_of_all
 from autodata.checkpoints.usage import Usage
+from autodata.cli import values
 from autodata.cli.run import (
     ConfigFile,
     DomainName,
@@ -70,7 +71,9 @@ def search(
     patience: Annotated[int | None, typer.Option(help="End after so many iterations without a new leader.")] = None,
     reach: Annotated[float | None, typer.Option(help="End once the leader's pass rate is estimated so high.")] = None,
     stop_file: Annotated[Path | None, typer.Option(help="Stop, to go on later, once this file is there.")] = None,
-    track: Annotated[list[str] | None, typer.Option(help="Send figures to: mlflow, wandb.")] = None,
+    track: Annotated[
+        list[str] | None, typer.Option(help="Send figures to: mlflow, wandb.", autocompletion=values.trackers)
+    ] = None,
     text_field: TextField = None,
     title_field: TitleField = None,
     id_field: IdField = None,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from autodata.checkpoints.errors import UserError
+from autodata.cli import values
 from autodata.cli.terminal import write_data
 from autodata.prompts import PromptPack, load_pack
 from autodata.prompts.pack import shipped_packs
@@ -18,8 +19,16 @@ prompts = typer.Typer(
     no_args_is_help=True,
 )
 
+OTHER_PACKS = ("optimizer", "dataset")
+"""Shipped packs that are no domain's: the optimiser's, and that of the loop over batches."""
+
 Source = Annotated[
-    str, typer.Argument(metavar="DOMAIN", help="A shipped domain, or the folder of one of your own, or: optimizer.")
+    str,
+    typer.Argument(
+        metavar="DOMAIN",
+        help="A shipped domain, or the folder of one of your own, or: optimizer.",
+        autocompletion=values.packs,
+    ),
 ]
 
 
@@ -44,8 +53,10 @@ def show(
 
 @prompts.command("diff")
 def diff(
-    before: Annotated[str, typer.Argument(metavar="A", help="A shipped domain, or a folder.")],
-    after: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    before: Annotated[
+        str, typer.Argument(metavar="A", help="A shipped domain, or a folder.", autocompletion=values.packs)
+    ],
+    after: Annotated[str, typer.Argument(metavar="B", help="Another one.", autocompletion=values.packs)],
 ) -> None:
     """Print the unified diff that turns the prompts of A into those of B; nothing when they are the same.
 
@@ -69,5 +80,5 @@ def export(
 
 def find_pack(name_or_path: str) -> PromptPack:
     """Return a shipped pack by its name, or the one of a folder. Raises UserError when there is none."""
-    shipped = {*shipped_packs(), "optimizer", "dataset"}
+    shipped = {*shipped_packs(), *OTHER_PACKS}
     return load_pack(name_or_path if name_or_path in shipped else Path(name_or_path).expanduser())

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autodata.checkpoints.errors import UserError
+from autodata.cli import values
 from autodata.cli.export import read_examples
 from autodata.cli.terminal import RunArgument
 from autodata.corpus.push import TARGETS
@@ -26,7 +27,7 @@ CARD_CHARS = 20_000
 
 
 def push(
-    target: Annotated[str, typer.Argument(help=f"Where to: {', '.join(TARGETS)}.")],
+    target: Annotated[str, typer.Argument(help=f"Where to: {', '.join(TARGETS)}.", autocompletion=values.targets)],
     run: RunArgument,
     dataset: Annotated[
         str | None,

@@ -18,6 +18,7 @@ from autodata.checkpoints.errors import RunFailed, UserError, cause_of
 from autodata.checkpoints.places import has_ledger
 from autodata.checkpoints.queries.usage import usage_of_all
 from autodata.checkpoints.texts import json_text
+from autodata.cli import values
 from autodata.cli.figures import cause_line, may_be_billed, repeated_questions, summary_table
 from autodata.cli.terminal import console
 
@@ -35,7 +36,10 @@ Documents = Annotated[list[Path] | None, typer.Option("--documents", help="Files
 More = Annotated[list[Path] | None, typer.Argument(help="More of them.", show_default=False)]
 Out = Annotated[Path, typer.Option("--out", help="The run's folder.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file; see 'autodata init'.")]
-DomainName = Annotated[str | None, typer.Option("--domain", help="A shipped domain, or the folder of one of your own.")]
+DomainName = Annotated[
+    str | None,
+    typer.Option("--domain", help="A shipped domain, or the folder of one of your own.", autocompletion=values.domains),
+]
 Concurrency = Annotated[
     int | None,
     typer.Option(help="Documents in work at once; by default 1.5 times the requests at once."),
@@ -81,13 +85,19 @@ def run(
     out: Out = Path("run"),
     config: ConfigFile = None,
     domain: DomainName = None,
-    acceptance: Annotated[str | None, typer.Option(help="A preset: paper, deployed, meta, majority, counts.")] = None,
+    acceptance: Annotated[
+        str | None,
+        typer.Option(help="A preset: paper, deployed, meta, majority, counts.", autocompletion=values.presets),
+    ] = None,
     prompts: Annotated[
         Path | None, typer.Option(help="A folder of prompts, or a search of 'autodata optimize': its winner.")
     ] = None,
     max_rounds: Annotated[int | None, typer.Option(help="Rounds until a document is rejected.")] = None,
     review: Annotated[
-        str | None, typer.Option(help="Candidates that wait for a person: accepted, borderline, all.")
+        str | None,
+        typer.Option(
+            help="Candidates that wait for a person: accepted, borderline, all.", autocompletion=values.reviews
+        ),
     ] = None,
     confirm: Annotated[
         int | None, typer.Option(help="Fresh attempts of each solver at every accepted example: scores free of luck.")
@@ -118,7 +128,8 @@ def run(
     ] = None,
     server: Annotated[str | None, typer.Option(help="Let the LangGraph server at this address do the work.")] = None,
     graph: Annotated[
-        str | None, typer.Option(help="With --server: its graph.", show_default="self_instruct_DOMAIN")
+        str | None,
+        typer.Option(help="With --server: its graph.", show_default="self_instruct_DOMAIN"),
     ] = None,
     profile: Annotated[list[str] | None, typer.Option(help="With --server: ROLE=NAME of a model profile.")] = None,
     server_key_env: Annotated[str | None, typer.Option(help="With --server: variable that holds its key.")] = None,

@@ -23,6 +23,7 @@ from autodata.checkpoints.queries.documents import documents_with_examples
 from autodata.checkpoints.queries.figures import failures_by_document, numbers
 from autodata.checkpoints.queries.whole import document_with_rounds
 from autodata.checkpoints.records import DocumentStatus, FailureMode
+from autodata.cli import values
 from autodata.cli.figures import figure, repeated_questions
 from autodata.cli.rounds import show_rounds
 from autodata.cli.terminal import AsJson, DocumentArgument, OneRound, RunArgument, console, print_json
@@ -45,7 +46,10 @@ def show(
     errored: Annotated[bool, typer.Option("--errored", help="List errored documents.")] = False,
     dropped: Annotated[bool, typer.Option("--dropped", help="List dropped documents.")] = False,
     mode: Annotated[
-        str | None, typer.Option(help="List documents of which a round failed so, for instance too_easy.")
+        str | None,
+        typer.Option(
+            help="List documents of which a round failed so, for instance too_easy.", autocompletion=values.failures
+        ),
     ] = None,
     limit: Annotated[int | None, typer.Option(help="List so many at most.", min=1)] = None,
     as_json: AsJson = False,

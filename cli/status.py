@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.queries.standing import why_stopped
 from autodata.checkpoints.queries.usage import usage_by_role
 from autodata.cli.figures import (
     calls_table,
@@ -55,16 +56,17 @@ def status(
 
         if not watch_run(run, console()):
             return
-    summary, roles = asyncio.run(_read(run))
+    summary, roles, stopped = asyncio.run(_read(run))
     if as_json:
         print_json(summary)
     else:
-        _show(console(), run, summary, roles)
+        _show(console(), run, summary, roles, stopped)
 
 
-async def _read(run: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+async def _read(run: Path) -> tuple[dict[str, Any], list[dict[str, Any]], str]:
     async with ledger_of(run) as ledger:
-        return await summarise(ledger), await usage_by_role(ledger)
+        summary = await summarise(ledger)
+        return summary, await usage_by_role(ledger), await why_stopped(ledger) if summary["pending"] else ""
 
 
 def _show(
@@ -72,10 +74,13 @@ def _show(
     run: Path,
     summary: Mapping[str, Any],
     roles: Sequence[Mapping[str, Any]],
+    stopped: str,
 ) -> None:
     out.print(Text(f"{run}: {summary['accepted']:,} of {summary['documents']:,} documents accepted", style="bold"))
     others = ("rejected", "skipped", "errored", "pending", *(name for name in ("waiting", "dropped") if summary[name]))
     out.print(", ".join(f"{name} {summary[name]:,}" for name in others) + f"; {summary['rounds']:,} rounds closed")
+    if stopped:
+        out.print(Text(printable(f"stopped: {stopped}"), style="yellow"), soft_wrap=True)
     if surplus := summary["surplus"]:
         what = "1 example" if surplus == 1 else f"{surplus:,} examples"
         out.print(f"{what} beyond the target of {summary['target']:,}: kept, and exported with --surplus")

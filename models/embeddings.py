@@ -22,7 +22,7 @@ from autodata.models.config import ModelSettings, RetryConfig
 from autodata.models.endpoint import Endpoint
 from autodata.models.factory import openai_client
 from autodata.models.faults import Fault, classify
-from autodata.models.reach import where_to_look
+from autodata.models.reach import what_to_do, where_to_look
 
 ROLE = "embeddings"
 BATCH = 32
@@ -130,7 +130,8 @@ class Embedder:
             self.endpoint.give_up(f"nothing was reached in {missed} tries: {fault.message}: {advice}")
             raise EndpointDown(self.endpoint.down or fault.message) from error
         if fault.kind == "down" or fault.doubts_configuration:
-            self.endpoint.give_up(fault.message)
+            advice = f": {what_to_do(fault, self.settings)}" if fault.kind == "down" else ""
+            self.endpoint.give_up(f"{fault.message}{advice}")
             raise EndpointDown(self.endpoint.down or fault.message) from error
         if fault.kind == "refused":
             raise CallFailed(f"{name} refused the request: {fault.message}", refused=True) from error

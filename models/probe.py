@@ -23,7 +23,7 @@ from autodata.models.faults import classify
 from autodata.models.judges import PREFIX
 from autodata.models.local.weights import KNOWN_MODELS, default_cache, known_hash
 from autodata.models.markers import Flag, Integer
-from autodata.models.reach import where_to_look
+from autodata.models.reach import what_to_do
 from autodata.models.reply import Messages
 from autodata.models.role_model import RoleModel
 from autodata.models.structured import schema_text
@@ -187,7 +187,7 @@ class _Trial:
             except (CallFailed, EndpointDown) as error:
                 refusal = _refusal(error)
                 one_request = refusal.kind == "refused"
-                advice = _advice(refusal, self.models[names[0]].settings)
+                advice = what_to_do(refusal, self.models[names[0]].settings)
                 found.fault(names if one_request else found.roles, refusal.message, advice)
                 if not one_request:
                     break
@@ -231,7 +231,7 @@ class _Trial:
         except (CallFailed, EndpointDown) as error:
             refusal = _refusal(error)
             found.structured = "failed"
-            found.fault(roles, f"structured output: {refusal.message}", _advice(refusal, model.settings))
+            found.fault(roles, f"structured output: {refusal.message}", what_to_do(refusal, model.settings))
             return
         except UnusableReply as error:
             found.structured = f"{self._form(model)}, unreadable"
@@ -360,27 +360,3 @@ def _weights(name: str) -> str:
     if cached and cached[0].stat().st_size == model.size:
         return f"weights were cached ({model.size / 1e6:,.0f} MB)"
     return f"weights were not cached: {model.size / 1e6:,.0f} MB to fetch"
-
-
-def _advice(refusal: Refusal, settings: ModelSettings) -> str:
-    """Return what to do about a request that failed, in a few words."""
-    status, variable = refusal.status, settings.key_variable
-    of_path = "which ends in /v1 as a rule" if settings.azure is None else "the name of the deployment"
-    by_status = {
-        401: f"check the key in {variable}" if variable else "set api_key_env",
-        402: "the account has no credit left",
-        403: f"check what the key in {variable or 'api_key_env'} may use",
-        404: f"check model {settings.model!r} and {'base_url' if settings.azure is None else 'azure'}, {of_path}",
-        429: "the limit of the account or server is reached: wait, or lower max_concurrency",
-    }
-    if refusal.used_up:
-        return "look at the account's plan and billing"
-    if status in by_status:
-        return by_status[status]
-    if status is not None and status >= 500:
-        return "the server fails: look at its log"
-    if status is not None and refusal.kind == "down":
-        return by_status[401]
-    if status is not None:
-        return "look at temperature, top_p, max_tokens and extra_body"
-    return where_to_look(refusal.message, settings)

@@ -21,7 +21,7 @@ from autodata.models.endings import ANSWERS, PROMPT_CUT, reason_with
 from autodata.models.endpoint import PROBE_AFTER, Endpoint
 from autodata.models.faults import Fault, classify
 from autodata.models.prompt_length import counted, cut_short
-from autodata.models.reach import where_to_look
+from autodata.models.reach import what_to_do, where_to_look
 from autodata.models.reply import PLAIN, Reply, to_reply
 
 logger = logging.getLogger(__name__)
@@ -259,7 +259,7 @@ class Sender:
         endpoint, retries = call.model.endpoint, self.retries
         endpoint.health.failed(fault.message)
         if fault.kind == "down":
-            endpoint.give_up(fault.message)
+            endpoint.give_up(f"{fault.message}: {what_to_do(fault, call.settings)}")
             raise EndpointDown(endpoint.down or fault.message) from error
         if fault.kind == "refused":
             endpoint.responded()

@@ -18,7 +18,7 @@ settings.load_profile("project")
 for variable in ("LANGSMITH_API_KEY", "LANGCHAIN_API_KEY", "LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2"):
     os.environ.pop(variable, None)
 
-STRICT_STAGES = ("browser", "e2e", "kill", "exports", "pgbouncer")
+STRICT_STAGES = ("browser", "e2e", "kill", "exports", "nemo_gym", "pgbouncer")
 REAL_MODELS = ("test_demo.py", "test_local_server.py", "test_science_local.py")
 """These keep every core busy: side by side they would only wait for each other."""
 

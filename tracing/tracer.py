@@ -112,7 +112,8 @@ class Tracer:
         span.ended = datetime.now(UTC)
         if error is not None:
             span.status = SpanStatus.STOPPED if isinstance(error, STOPPED) else SpanStatus.ERROR
-            span.error = self._brief(str(error) or type(error).__name__)
+            reason = error.reason if isinstance(error, GraphDrained) else str(error)
+            span.error = self._brief(reason or type(error).__name__)
         elif span.status is SpanStatus.OPEN:
             span.status = SpanStatus.OK
         self._finish(span)

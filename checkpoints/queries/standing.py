@@ -29,6 +29,11 @@ SELECT model, count(*) FILTER (WHERE status = 'open') AS in_flight,
         AND l.started >= :since ORDER BY l.ended DESC LIMIT 1) AS last_error
 FROM spans s WHERE kind = 'call' AND started >= :since GROUP BY model ORDER BY model
 """
+_LATEST_WALKS = """
+SELECT status, error, started, ended FROM spans WHERE kind = 'document' ORDER BY rowid DESC LIMIT ?
+"""
+_WALKS_AT_ONCE = 1000
+"""Walks of documents that may have begun since one that was stopped: those in work at once."""
 
 
 async def statuses_of(ledger: Reader) -> dict[str, int]:
@@ -59,3 +64,14 @@ async def used_since(ledger: Reader, moment: str) -> dict[str, Any]:
 async def calls_by_model(ledger: Reader, moment: str) -> list[dict[str, Any]]:
     """Return (model, in_flight, errors, last_error) of the traced calls since a moment, in ISO 8601."""
     return await ledger.read(_CALLS_OF_SESSION, {"since": moment})
+
+
+async def why_stopped(ledger: Reader) -> str:
+    """Return why the latest session stopped in the midst of documents, as its trace has it; empty where it did not.
+
+    It is empty too where nothing is traced, and where a later session has begun a document.
+    """
+    walks = await ledger.read(_LATEST_WALKS, (_WALKS_AT_ONCE,))
+    latest = max((walk["started"] for walk in walks), default="")
+    stopped = (walk for walk in walks if walk["status"] == "stopped" and (walk["ended"] or "") >= latest)
+    return next((str(walk["error"]) for walk in stopped if " " in walk["error"]), "")

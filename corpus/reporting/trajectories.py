@@ -136,13 +136,16 @@ def _label(row: Mapping[str, Any]) -> str:
 
 
 def _readable(text: str | None) -> str:
-    """Return a stored finding as lines `name: value`, empty where there is none."""
+    """Return a stored finding as lines `name: value`, whether it passed first; empty where there is none."""
     found = json.loads(text) if text else None
     if not isinstance(found, dict):
         return "" if found is None else json.dumps(found, ensure_ascii=False)
     lines = []
-    for name, value in found.items():
-        shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    for name, value in sorted(found.items(), key=lambda item: item[0] != "passed"):
+        if name == "candidate_id":  # it says nothing to a person
+            continue
+        shown = ("no", "yes")[value] if isinstance(value, bool) else value
+        shown = shown if isinstance(shown, str) else json.dumps(shown, ensure_ascii=False)
         lines.append(f"{name.replace('_', ' ')}: {shown}")
     return "\n".join(lines)
 

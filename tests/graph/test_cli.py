@@ -96,6 +96,16 @@ def test_status_says_that_curtailed_attempts_have_no_mean(facts: Path) -> None:
     assert "no mean: attempts stopped once the verdict was settled" in words(printed("status", facts))
 
 
+async def test_status_says_why_a_run_stopped_until_it_goes_on(tmp_path: Path) -> None:
+    for most, stopped in ((12, True), (1000, False)):
+        config = read_config(f'domain = "cs"\nmax_rounds = 2\n[budget]\nmax_calls = {most}\n{MODELS}', "test")
+        async with open_runner(config, tmp_path / "run") as runner:
+            await add_documents(runner.ledger, QUICK)
+            await runner.run()
+        shown = words(await asyncio.to_thread(printed, "status", tmp_path / "run"))
+        assert ("stopped: the budget --max-calls 12 is spent" in shown) is stopped
+
+
 @pytest.mark.slow
 async def test_status_while_the_run_goes_on(tmp_path: Path) -> None:
     seen: list[Result] = []

@@ -214,6 +214,7 @@ def test_the_runs_under_a_folder_are_listed_with_what_is_left_to_do(folder: Path
     shown = words(printed("list", folder, columns=300))
     assert f"{folder / 'run'} run cs complete 2 0 -" in shown
     assert f"{folder / 'broken'}" in shown
+    assert "run cs complete 2 0 -" in words(printed("list", folder, columns=80))
     with run_lock(folder / "run"):
         assert {row["state"] for row in parsed("list", folder, "--json")} == {"running", "unreadable"}
     assert "no such folder" in refusal("list", folder / "nothing")

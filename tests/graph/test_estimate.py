@@ -120,6 +120,7 @@ def test_a_pilot_is_kept_and_paid_once_and_the_run_goes_on_from_it(here: Path) -
     assert found["usd"][1] > found["spent"]["usd"] > 0
     again = parsed(*shared, "--out", "piloted", "--dry-run", "--pilot", "2", "--json")
     assert again == found, "a pilot that is there is not paid for again"
+    assert invoke(*shared, "--out", "piloted", "--dry-run", "--pilot", "2").stderr.count("skipped: ") == 1
     parsed(*shared, "--out", "piloted", "--json")
     assert calls_of(here / "piloted") == calls_of(here / "plain")
 

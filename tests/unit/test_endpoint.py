@@ -137,6 +137,23 @@ async def test_what_a_failure_over_http_leads_to(
         assert raised.value.refused is (requests == 1)
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "advice"),
+    [
+        (401, "", "check the key in OPENAI_API_KEY"),
+        (402, "", "the account has no credit left"),
+        (403, "", "check what the key in OPENAI_API_KEY may use"),
+        (404, "", "check model 'm' and base_url, which ends in /v1 as a rule"),
+        (429, "insufficient_quota", "look at the account's plan and billing"),
+    ],
+)
+async def test_an_endpoint_that_is_given_up_says_what_to_do(status: int, code: str, advice: str) -> None:
+    chat, _ = over_http(refusal(status, code))
+    with pytest.raises(EndpointDown) as raised:
+        await caller_of(chat).text(SITE, ASK)
+    assert str(raised.value).endswith(f": {advice}")
+
+
 async def test_a_request_that_fails_now_and_then_gets_its_reply() -> None:
     chat, asked = over_http(
         refusal(503), httpx.ConnectError("refused"), refusal(429), httpx.Response(200, json=reply())

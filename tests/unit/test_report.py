@@ -74,6 +74,9 @@ def checks(weak: float, strong: float | None = None) -> list[dict[str, Any]]:
     return found
 
 
+QUALITY = {"candidate_id": "c2", "leaks": False, "passed": True, "why": "none"}
+
+
 async def write_run(
     folder: Path, question: str = "Why so high?", answer: str = "The moon.", name: str = "a.md"
 ) -> None:
@@ -96,7 +99,7 @@ async def write_run(
             {"round_id": "r1", "document_id": "d1", "thread_id": "main/d1", "n": 1, "candidate_id": "c1"}
             | {"outcome": "rejected", "failure_mode": "too_easy", "weak_mean": 0.75, "feedback": answer},
             {"round_id": "r2", "document_id": "d1", "thread_id": "main/d1", "n": 2, "candidate_id": "c2"}
-            | {"outcome": "accepted", "weak_mean": 0.25, "strong_mean": 1.0, "gap": 0.75, "quality": {"leaks": False}},
+            | {"outcome": "accepted", "weak_mean": 0.25, "strong_mean": 1.0, "gap": 0.75, "quality": QUALITY},
             {"round_id": "r3", "document_id": "d2", "thread_id": "main/d2", "n": 1}
             | {"outcome": "rejected", "failure_mode": "malformed_candidate", "reason": question},
         ],
@@ -198,7 +201,7 @@ async def test_every_round_with_what_belongs_to_it(source: Source) -> None:
         ["Blames the wind", -2, False, ""],
     ]
     assert kept["verdicts"][0]["checks"][1] == ["strong mean", "1.0", ">= 0.65", True]
-    assert kept["quality"] == "leaks: false"
+    assert kept["quality"] == "passed: yes\nleaks: no\nwhy: none"
     assert second["errors"] == ["endpoint: The moon."]
     assert skipped["rounds"] == []
 

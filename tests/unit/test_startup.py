@@ -243,61 +243,31 @@ def test_output_is_utf_8_where_python_would_write_cp1252() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, env=named, check=True).stdout == b"?\n"
 
 
-# Completion
+# Completion: how the shells themselves complete is tests/e2e/test_completion.py
 
 
-SCRIPTS = Path(sysconfig.get_path("scripts"))
-BASH = """
-eval "$(autodata completion bash)"
-complete -p autodata
-typed() {
-    COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=()
-    _autodata_completion autodata
-    echo "${COMPREPLY[*]}"
+OFFERED = {
+    "run --domain ": ["cs", "facts", "legal", "science"],
+    "run --review=b": ["borderline"],
+    "run --acceptance lo": ["loop_judge"],
+    "export RUN --format llama": ["llama-factory"],
+    "show RUN --mode too": ["too_easy"],
+    "graph --graph self_instruct_c": ["self_instruct_cs"],
+    "prompts show opt": ["optimizer"],
+    "push ": ["hf", "langsmith"],
+    "optimize --track m": ["mlflow"],
+    "export RUN --out ": [],
 }
-typed autodata sta
-typed autodata show RUN --rej
-typed autodata optimize bl
-typed autodata completion z
-typed autodata export RUN --out ""
-"""
+"""A line behind `autodata`, and what is offered for its last word; files are the shell's."""
 
 
-def in_shell(*command: str) -> str:
-    environment = {**os.environ, "PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout
-
-
-@pytest.mark.slow
-def test_bash_completes_commands_options_and_choices_and_leaves_files_to_itself() -> None:
-    assert in_shell("bash", "--norc", "-c", BASH).splitlines() == [
-        "complete -o default -F _autodata_completion autodata",
-        "status",
-        "--rejected",
-        "blame",
-        "zsh",
-        "",
-    ]
-
-
-ASKED = {
-    "zsh": {"_TYPER_COMPLETE_ARGS": "autodata stat"},
-    "fish": {"_TYPER_COMPLETE_ARGS": "autodata stat", "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("shell", ASKED)
-def test_zsh_and_fish_are_answered_as_their_scripts_ask(shell: str) -> None:
-    script = invoke("completion", shell).output
-    environment = {**os.environ, **ASKED[shell], "_AUTODATA_COMPLETE": f"complete_{shell}"}
-    assert f"_AUTODATA_COMPLETE=complete_{shell}" in script
-    assert all(f"{name}=" in script for name in ASKED[shell])
-    command = [sys.executable, str(SCRIPTS / "autodata")]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
-    answer = '"status":"' if shell == "zsh" else "status\tPrint how a run stands"
-    assert answer in done.stdout
-    assert "show" not in done.stdout
+@pytest.mark.parametrize("typed", first_quick(*OFFERED))
+def test_options_offer_the_values_they_take_and_leave_files_to_the_shell(typed: str) -> None:
+    environment = {"_AUTODATA_COMPLETE": "complete_fish", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    environment["_TYPER_COMPLETE_ARGS"] = f"autodata {typed}"
+    command = [sys.executable, str(Path(sysconfig.get_path("scripts")) / "autodata")]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, check=True)
+    assert sorted(line.partition("\t")[0] for line in done.stdout.splitlines() if line) == OFFERED[typed]
 
 
 # What a configuration need not say

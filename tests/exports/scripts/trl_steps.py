@@ -36,19 +36,19 @@ def watched(*args, **columns):
 
 steps = {}
 grpo = GRPOConfig(**settings("grpo", num_generations=2, max_completion_length=8))
-data = load_dataset(str(root / "trl-grpo"), split="train")
+data = load_dataset(str(root / "trl-grpo"), split="train", cache_dir=str(root / "cache"))
 trainer = GRPOTrainer(tiny(), reward_funcs=[watched], args=grpo, train_dataset=data, processing_class=tokenizer)
 trainer.train()
 steps["grpo"] = trainer.state.global_step
 
 sft = SFTConfig(**settings("sft", max_length=512))
-data = load_dataset(str(root / "messages"), split="train")
+data = load_dataset(str(root / "messages"), split="train", cache_dir=str(root / "cache"))
 trainer = SFTTrainer(tiny(), args=sft, train_dataset=data, processing_class=tokenizer)
 trainer.train()
 steps["sft"] = trainer.state.global_step
 
 dpo = DPOConfig(**settings("dpo", max_length=2048))
-data = load_dataset(str(root / "dpo"), split="train")
+data = load_dataset(str(root / "dpo"), split="train", cache_dir=str(root / "cache"))
 trainer = DPOTrainer(tiny(), ref_model=tiny(), args=dpo, train_dataset=data, processing_class=tokenizer)
 trainer.train()
 steps["dpo"] = trainer.state.global_step
