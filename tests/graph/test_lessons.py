@@ -35,10 +35,9 @@ def settings(**changes: Any) -> dict[str, Any]:
     models = {"default": {"provider": "simulated", "model": "strong"}, "weak_solver": {"model": "weak"}}
     return {
         "domain": "cs",
-        "seed": 2,
+        "seed": 1,
         "models": models,
         "max_rounds": 2,
-        "seed": 1,
         "concurrency": 1,
         "retries": {"base_seconds": 0},
         "simulated": {"skills": 4, "difficulty": -0.7, "discrimination": 1.2},

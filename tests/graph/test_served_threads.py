@@ -86,7 +86,8 @@ class Client:
 def configure(folder: Path, **more: Any) -> None:
     models = {"default": {"provider": "simulated", "model": "strong"}, "weak_solver": {"model": "weak"}}
     serve = {"profiles": {"other": {"model": "judge-two"}}, "max_documents": 6}
-    (folder / "server.toml").write_text(tomli_w.dumps({"models": models, "serve": serve, "seed": SEED, **more}), "utf-8")
+    values = {"models": models, "serve": serve, "seed": SEED, **more}
+    (folder / "server.toml").write_text(tomli_w.dumps(values), "utf-8")
 
 
 @pytest.fixture
