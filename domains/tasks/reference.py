@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
@@ -26,6 +27,10 @@ from autodata.prompts import fence
 
 VERDICT_ALONE = "the judge's verdict alone"
 """The reason that is recorded with a mark for which no other was asked."""
+
+
+_TAG = re.compile(r"</?[a-z]+(?:-[0-9a-f]+)?>")
+"""A tag of a prompt, which a small model may repeat with what stands in it."""
 
 
 class ReferenceTask:
@@ -87,6 +92,8 @@ class ReferenceTask:
 
     def scored_by_code(self, candidate: Candidate, answer: str) -> Scored | None:
         right = same(candidate.reference_answer, answer, candidate.question)
+        if right is None and normalised(_TAG.sub(" ", answer)) == normalised(candidate.question):
+            return Scored(Fraction(0), (False,), ("the answer is the question again",))
         if right is None:
             return None
         why = "the answer is the reference word for word" if right else "the answer gives another number"

@@ -247,6 +247,15 @@ def test_an_answer_that_is_the_reference_needs_no_judge(answer: str, right: bool
         assert (scored.score, scored.met) == (Fraction(1), (True,))
 
 
+@pytest.mark.parametrize("written", ["{}", "{} ", "<question-1f0c>\n{}\n</question-1f0c>", "**{}**"])
+def test_an_answer_that_is_the_question_again_is_wrong_without_a_judge(written: str) -> None:
+    question = reference().question
+    scored = REFERENCE.scored_by_code(reference(), written.format(question))
+    assert scored
+    assert (scored.score, scored.met) == (Fraction(0), (False,))
+    assert REFERENCE.scored_by_code(reference(), f"{question} In the year of the flood.") is None
+
+
 def test_another_number_is_wrong_without_a_judge() -> None:
     scored = REFERENCE.scored_by_code(reference(), "It began in 1998.")
     assert scored
