@@ -18,7 +18,7 @@ from autodata.nodes.events import AcceptedEvent, GraphEvent, parse_event
 from tests.support.pages import DOCS, programs
 from tests.support.studio import Studio, studio
 
-PAPER = DOCS.parent / "examples" / "documents" / "mrna-vaccine-cold-chain.md"
+PAPER = DOCS.parent / "examples" / "documents" / "harmonic-tide-prediction.md"
 STUDIO = "http://127.0.0.1:2024"
 [PROGRAM] = [program for program in programs(DOCS / "composition.md") if program.heading == "Remote"]
 
