@@ -163,7 +163,8 @@ class Runner:
     async def begin_at(self, document_id: str, state: Mapping[str, Any], after: str) -> None:
         """Start a document's thread in the midst: with this state, as if the node `after` had just returned it."""
         await self._graph.aupdate_state(self._thread(document_id), dict(state), as_node=after)
-        if state.get("candidate") and state.get("verdict") is None:
+        closed = any(row["n"] == state["n"] for row in state.get("rounds", ()))
+        if state.get("candidate") and not closed:
             values: Any = state
             step = Step(values, Runtime(context=self._context(document_id, 0)))
             await record_opened(self._services.store, step.opening())

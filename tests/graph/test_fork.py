@@ -147,6 +147,17 @@ def test_feedback_is_changed_and_the_run_stays_as_it_was(run: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_round_that_was_rejected_before_any_attempt_stays_closed_in_a_fork(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    asyncio.run(run_session(run, settings("cs", max_rounds=2), QUICK[:1]))
+    [first, *_] = rows(run, "select * from rounds where failure_mode = 'failed_quality_check' order by n")
+    result = invoke("fork", run, first["document_id"], "--round", str(first["n"]), "--feedback", "Ask.", columns=200)
+    assert result.exit_code == 0, result.output
+    copied = rows(run / "forks" / "1", "select * from rounds where n = ?", first["n"])
+    assert copied == [first]
+
+
+@pytest.mark.slow
 def test_a_rubric_is_changed_and_its_answers_are_not_paid_again(run: Path, tmp_path: Path) -> None:
     document, _ = refused_rounds(run)
     of_first = "select c.* from rounds join candidates c using (candidate_id) where document_id = ? and n = 1"
