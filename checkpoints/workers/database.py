@@ -62,15 +62,19 @@ CREATE TABLE IF NOT EXISTS autodata.slots (
 );
 CREATE OR REPLACE FUNCTION autodata.require_lease(bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM set_config('idle_in_transaction_session_timeout', '10s', true);
+    PERFORM set_config('idle_in_transaction_session_timeout', coalesce(
+        (SELECT least(10000, lease * 1000 / 3)::bigint::text FROM autodata.workers WHERE worker = $1), '10s'), true);
     PERFORM 1 FROM autodata.workers WHERE worker = $1 AND state = 'working' FOR SHARE;
     IF NOT FOUND THEN RAISE EXCEPTION 'the lease of worker % is lost', $1 USING ERRCODE = 'ADLST'; END IF;
 END $$;
 """
 """Whoever writes for a run holds its worker's row shared until the commit: once a lease is ended, nothing follows.
 
-A process that hangs before its commit is cut off by the server, for others wait for the rows that it holds.
+A process that hangs before its commit is cut off by the server, for others wait for the rows that it holds: well
+within a lease, or they would lose their own meanwhile.
 """
+CUT_AFTER = 10.0
+"""Seconds after which the server cuts off a process that hangs within a transaction, a third of its lease at most."""
 
 
 class Database:
@@ -79,6 +83,8 @@ class Database:
     def __init__(self, pool: AsyncConnectionPool[Connection], arguments: Mapping[str, Any]) -> None:
         """Wrap an open pool as `open_database` prepares it."""
         self._pool, self._arguments = pool, arguments
+        self.cut_after = CUT_AFTER
+        """Seconds that a transaction of this process may be idle."""
         self.app = App(connector=PsycopgConnector())
         """Whose `job_manager` defers and fetches jobs."""
 
@@ -96,7 +102,8 @@ class Database:
 
         async def run(connection: Connection) -> T:
             async with connection.transaction():
-                await connection.execute("SET LOCAL idle_in_transaction_session_timeout = '10s'")
+                limit = f"{self.cut_after * 1000:.0f}ms"
+                await connection.execute("SELECT set_config('idle_in_transaction_session_timeout', %s, true)", (limit,))
                 return await work(connection)
 
         return await self.again(run)

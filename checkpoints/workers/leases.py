@@ -90,6 +90,7 @@ class Present:
 
 async def register(database: Database, run: str, host: str, session: int, lease: float) -> int:
     """Begin a lease; return the worker's number, which is procrastinate's too."""
+    database.cut_after = min(database.cut_after, lease / 3)
     worker: int = await database.insist(database.app.job_manager.register_worker)
     values = {"worker": worker, "run": run, "host": host, "session": session, "lease": lease}
     await database.rows(_REGISTERED, values)
