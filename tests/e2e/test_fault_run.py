@@ -22,7 +22,7 @@ from tests.support.server import Body, ChatServer
 pytestmark = pytest.mark.enable_socket
 
 DOCUMENTS = generated(10)
-FAULTS = (("429", 15), ("500", 15), ("close", 4), ("stall", 1))
+FAULTS = (("429", 15), ("500", 15), ("close", 4), ("stall", 3))
 """What requests meet besides replies, in percent."""
 
 
