@@ -22,6 +22,8 @@ FORMATS: tuple[WireFormat, ...] = ("json_schema", "json_object", "none")
 """From the one that says most of a reply to none at all."""
 
 
+LAPSED_PAUSE = 0.1
+"""Seconds between two looks whether a share that lapsed was renewed."""
 PROBE_AFTER = 4
 """Calls in a row without a reply after which requests go out one at a time, in turn: then it takes as many requests as
 these calls may have each before the endpoint is given up, for some calls fail several times and are answered then."""
@@ -178,6 +180,12 @@ class Endpoint:
         while not self._free.is_set():  # whoever holds it leaves at once when the endpoint is given up or drained
             await self._free.wait()
         self.raise_if_stopped()
+
+    async def still_granted(self) -> None:
+        """Wait while other processes leave this one nothing, as after it hung. Raises EndpointDown or Drained."""
+        self.raise_if_stopped()
+        while self.slots.lapsed:
+            await self.pause(LAPSED_PAUSE)
 
     async def until(self, change: asyncio.Future[None]) -> None:
         """Wait for something that happens elsewhere. Raises EndpointDown or Drained when nothing may be sent now."""

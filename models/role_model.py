@@ -130,7 +130,7 @@ class RoleModel:
         found = endpoint.found
         while True:
             async with found.one_by_one() if refused else nullcontext():
-                endpoint.raise_if_stopped()
+                await endpoint.still_granted()
                 dialect = found.dialect
                 body = dict(getattr(self.chat, "extra_body", None) or {})
                 sent = sent_by(self.chat, messages, body, seed=self.sends_seed) - set(dialect.without)

@@ -60,6 +60,11 @@ class Slots:
         return self._taken + len(self._queue)
 
     @property
+    def lapsed(self) -> bool:
+        """Whether other processes leave nothing to this one now: what holds a slot is not sent either."""
+        return self.granted is not None and self.granted() <= 0
+
+    @property
     def _room(self) -> int:
         return self.limit if self.granted is None else min(self.limit, self.granted())
 

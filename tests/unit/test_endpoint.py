@@ -763,3 +763,21 @@ async def test_cached_and_reasoning_tokens_are_read_as_endpoints_send_them(repor
     used = (await caller_of(chat).text(SITE, ASK)).usage
     assert (used.tokens_in, used.tokens_out) == (100, 10)
     assert (used.tokens_cached, used.tokens_reasoning) == found
+
+
+async def test_what_holds_a_slot_is_not_sent_while_its_share_has_lapsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that hung past its lease wakes with slots in its hands: others may have its documents by now."""
+    monkeypatch.setattr("autodata.models.endpoint.LAPSED_PAUSE", 0)
+    endpoint, left = Endpoint("somewhere", 4), [0]
+    endpoint.slots.granted = lambda: left[0]
+    waiting = asyncio.create_task(endpoint.still_granted())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    left[0] = 1
+    await waiting
+    left[0] = 0
+    waiting = asyncio.create_task(endpoint.still_granted())
+    endpoint.drain()
+    with pytest.raises(Drained):
+        await waiting
