@@ -104,7 +104,8 @@ async def work(
             for line in inputs.warnings:
                 progress.say(line)
             session.report_findings(progress.say)
-            await session.add_documents(inputs.splits)
+            for line in await session.add_documents(inputs.splits):
+                progress.say(line)
             rows = await iterations(session.ledger)
             progress.began(
                 ended=sum(row["outcome"] != "open" for row in rows),

@@ -13,6 +13,7 @@ import pytest
 
 from autodata import (
     AnalysedEvent,
+    CallFailed,
     Comparison,
     EditedEvent,
     Estimates,
@@ -196,6 +197,28 @@ async def test_what_a_proposer_asks_is_recorded_and_not_paid_for_twice(
     _, (row,) = await run(tmp_path / "opt", config(1), by_order(8), proposer=Appending())
     assert row["outcome"] == "accepted"
     assert asked == ["What is to be added? Attempt 1."]
+
+
+@pytest.mark.parametrize(("refused", "outcomes"), [(False, ["open"]), (True, ["errored", "errored", "open"])])
+async def test_a_proposer_whose_model_is_gone_pauses_the_search_and_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: bool, outcomes: list[str]
+) -> None:
+    there = False
+
+    class Editor(SimulatedChatModel):
+        def reply(self, turns: Sequence[Mapping[str, str]], seed: int) -> tuple[str, str]:
+            if not there:
+                raise CallFailed("the editor gave no reply", refused=refused)
+            return "Ask for a proof.", "stop"
+
+    monkeypatch.setattr(factory, "SimulatedChatModel", Editor)
+    outcome, rows = await run(tmp_path / "opt", config(6), proposer=Appending())
+    assert (outcome.failed, outcome.stopped) == (True, "editor: the editor gave no reply")
+    assert [row["outcome"] for row in rows] == outcomes
+    there = True
+    outcome, rows = await run(tmp_path / "opt", config(len(outcomes)), by_order(8), proposer=Appending())
+    assert outcome.stopped == ""
+    assert rows[-1]["outcome"] == "accepted"
 
 
 async def test_a_search_ends_without_improvement_and_opens_its_test(tmp_path: Path, editor: Any) -> None:
