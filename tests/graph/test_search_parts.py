@@ -278,6 +278,24 @@ async def test_a_stop_file_pauses_a_search_and_the_same_call_goes_on(tmp_path: P
     assert outcome.held_out
 
 
+@pytest.mark.parametrize("bound", [{"max_calls": 1}, {"max_tokens": 1}, {"max_usd": 1e-9}, {"max_seconds": 1e-6}])
+async def test_each_budget_stops_a_search_which_goes_on_with_more(
+    tmp_path: Path, editor: Any, bound: dict[str, float]
+) -> None:
+    editor(edits(one_turn(insert("Better sentences."))))
+    given = config(2).model_dump(exclude_unset=True)
+    given["models"]["default"] |= {"price_in": 1.0, "price_out": 4.0}
+    bounded, free = [OptimizeRunConfig.model_validate({**given, "budget": budget}) for budget in (bound, {})]
+    outcome, rows = await run(tmp_path / "opt", bounded)
+    (name,) = bound
+    assert f"--{name.replace('_', '-')}" in outcome.stopped
+    assert (outcome.failed, outcome.held_out) == (False, [])
+    assert all(row["outcome"] == "open" for row in rows)
+    outcome, rows = await run(tmp_path / "opt", free)
+    assert (len(rows), outcome.stopped) == (2, "")
+    assert outcome.held_out
+
+
 class Records(SearchCallback):
     """Notes what it is given, by method."""
 
