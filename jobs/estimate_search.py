@@ -187,10 +187,10 @@ def expected(estimate: Estimate) -> str:
     calls, usd = estimate.totals["calls"], estimate.totals["usd"]
     tokens = [figure.value for name in ("tokens_in", "tokens_out") if (figure := estimate.totals[name])]
     parts = [f"{calls.value:,.0f} calls"] if calls else []
-    parts += [f"{sum(tokens):,.0f} tokens", *([f"${usd.value:,.2f}"] if usd else [])]
+    parts += [f"{sum(tokens):,.0f} tokens", *([f"${usd.value:,.2f}"] if usd and usd.value else [])]
     parts += [duration(estimate.seconds.value)] if estimate.seconds.value else []
     proposals = f"{estimate.proposals:,} of {estimate.waiting:,} proposed edits"
-    return f"expected: about {', '.join(parts)}; paid for: about {proposals} (--dry-run gives the bounds)"
+    return f"expected: about {', '.join(parts)}; paid for: about {proposals} (--dry-run says more)"
 
 
 def few_proposals(estimate: Estimate) -> str:
