@@ -138,8 +138,9 @@ class Made:
 
 def _made(result: GenerationResult, count: int, seconds: float) -> Made:
     calls = {role: usage.calls for role, usage in result.usage_by_role.items() if usage.calls}
-    of = {name: [example[name] for example in result] for name in ("round", "weak_mean", "strong_mean")}
-    means = [round(mean(values), 4) if values else 0.0 for values in of.values()]
+    # Where attempts were left out the run gives no mean: what is here is that of the attempts there are.
+    scores = [[mean(example[f"{solver}_scores"]) for example in result] for solver in ("weak", "strong")]
+    means = [round(mean(values), 4) if values else 0.0 for values in ([one["round"] for one in result], *scores)]
     return Made(count, len(result), round(seconds, 1), calls, *means)
 
 
