@@ -140,6 +140,9 @@ async def test_what_a_failure_over_http_leads_to(
 @pytest.mark.parametrize(
     ("status", "code", "advice"),
     [
+        (400, "", "look at temperature, top_p, max_tokens and extra_body"),
+        (429, "", "the limit of the account or server is reached: wait, or lower max_concurrency"),
+        (500, "", "the server fails: look at its log"),
         (401, "", "check the key in OPENAI_API_KEY"),
         (402, "", "the account has no credit left"),
         (403, "", "check what the key in OPENAI_API_KEY may use"),
@@ -150,7 +153,7 @@ async def test_what_a_failure_over_http_leads_to(
 async def test_an_endpoint_that_is_given_up_says_what_to_do(status: int, code: str, advice: str) -> None:
     chat, _ = over_http(refusal(status, code))
     with pytest.raises(EndpointDown) as raised:
-        await caller_of(chat).text(SITE, ASK)
+        await caller_of(chat, pause_after=1).text(SITE, ASK)
     assert str(raised.value).endswith(f": {advice}")
 
 
