@@ -360,6 +360,7 @@ PROFILES = {
                     ),
                 ),
             ),
+            change=ignores_formats,
             settings={"top_p": 0.9},
             said="top_p is left out",
         ),
