@@ -337,6 +337,11 @@ class Adding:
 def test_a_search_of_ones_own_parts_alone_from_outside(tmp_path: Path) -> None:
     """Nothing of the package is inherited but by the callback, and nothing imported that is not public."""
     records, seen = Records(), list[SearchStanding]()
+
+    def enough(standing: SearchStanding) -> str:
+        seen.append(standing)
+        return "enough" if standing.ended == 2 else ""
+
     documents = [{"text": one.text, "id": one.name} for one in FEW["train"][:2] + FEW["validate"][:2]]
     given: dict[str, Any] = {
         "models": {"default": "simulated:strong", "weak_solver": "simulated:weak"},
@@ -353,7 +358,7 @@ def test_a_search_of_ones_own_parts_alone_from_outside(tmp_path: Path) -> None:
         acceptance=TwoDocuments(),
         proposer=Adding(),
         callbacks=[records],
-        stoppers=[lambda standing: seen.append(standing) or ("enough" if standing.ended == 2 else "")],
+        stoppers=[enough],
         **given,
     )
     assert (result.status, result.stopped) == ("complete", "enough")
@@ -364,6 +369,7 @@ def test_a_search_of_ones_own_parts_alone_from_outside(tmp_path: Path) -> None:
     assert result.iterations[1]["parent"] == result.iterations[0]["mutant"]
     assert [name for name, _ in records.seen].count("recorded") == 2
     assert result.rate == seen[-1].rate
+    assert result.rate is not None
     assert result.interval == (result.rate / 2, result.rate)
     assert open_search(tmp_path / "opt", estimator=Counted()).rate == result.rate
 
