@@ -236,7 +236,9 @@ def _origin(data: ExportSet) -> str:
     models = sorted({(one["role"], one["model"]) for row in data.rows for one in row["models"]})
     lines = ["## How it was made", ""]
     lines += [f"- `{role}`: {model}" for role, model in models]
-    lines += [f"- prompt of `{role}`: version {version}" for role, version in sorted(data.facts.prompts.items())]
+    lines += [f"- prompt of `{role}`: version {', '.join(asked)}" for role, asked in sorted(data.facts.prompts.items())]
+    if changed := data.facts.judge_changed:
+        lines.append(f"- where this folder has a reward: {changed}")
     presets = ", ".join(sorted({row["preset"] for row in data.rows}))
     lines += [
         f"- acceptance: {presets or 'no example was accepted'}",

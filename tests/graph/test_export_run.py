@@ -18,6 +18,7 @@ from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ids import digest
 from autodata.corpus.exporters.provenance import Provenance
 from autodata.corpus.exporters.registry import EXPORTERS
+from autodata.domains.domain import DOMAINS
 from autodata.examples import documents_folder
 from autodata.jobs.challenger_turns import challenger_turns
 from tests.support.commands import invoke
@@ -53,6 +54,24 @@ def test_an_export_has_attempts_and_sources(cs: Path, tmp_path: Path) -> None:
     temporary = replace(open_run(cs), run_folder=None)
     with pytest.raises(UserError, match="give out="):
         temporary.export(tmp_path / "none")
+
+
+def test_a_judge_whose_prompt_changed_since_is_no_secret(cs: Path, tmp_path: Path) -> None:
+    """A reward by another prompt than the run's looks right and is not: it is said, and stands on the card."""
+    done = invoke("export", cs, "--format", "trl-grpo", "--out", tmp_path / "grpo")
+    card = (tmp_path / "grpo" / "README.md").read_text("utf-8")
+    pack = DOMAINS["cs"].pack()
+    assert f"- prompt of `verifier`: version {pack['verifier'].version}\n" in card
+    assert "changed" not in done.stderr + card
+    changed = tmp_path / "changed"
+    shutil.copytree(cs, changed)
+    with closing(sqlite3.connect(changed / "run.db")) as db, db:
+        db.execute("update calls set prompt_version = 'other' where role = 'verifier'")
+    said = "the judge's prompt has changed since the run, which was marked by version other"
+    done = invoke("export", changed, "--format", "trl-grpo", "--out", tmp_path / "grpo")
+    assert said in done.stderr
+    assert said in (tmp_path / "grpo" / "README.md").read_text("utf-8")
+    assert said not in invoke("export", changed, "--out", tmp_path / "hf").stderr, "it has no judge"
 
 
 def turns_of(folder: Path, config: str) -> list[dict[str, object]]:
