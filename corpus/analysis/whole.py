@@ -46,8 +46,8 @@ MEANINGS: Mapping[str, str] = {
     ),
     "tied_to_numbers": "Questions that hold a number of their document, as `autodata status` counts them.",
     "contamination": (
-        "Examples whose question or reference answer shares a run of thirteen words with a text of the files given,"
-        " with the file and the words; null without files."
+        "Examples whose question, context or reference answer shares a run of thirteen words with a text of the files"
+        " given, with the file and the words; null without files."
     ),
 }
 """What each part of an analysis means."""
