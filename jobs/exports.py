@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -42,6 +42,8 @@ class Exported:
     """How many examples the run's latest session wanted; None where it wanted all."""
     turns: bool = False
     """Whether the rows are the challenger's turns, not examples."""
+    splits: Mapping[str, int] = field(default_factory=dict)
+    """How many examples, or turns, went to each split; empty where none were asked for."""
     judge: str = ""
     """What must be known of the judge that was exported."""
     unknown: int = 0
@@ -81,10 +83,11 @@ async def export_run(
         data = replace(data, turns=await asyncio.to_thread(split, found.turns, wanted))
     named = replace(data.facts, name=name or await asyncio.to_thread(lambda: run.resolve().name), licence=licence)
     rows = await asyncio.to_thread(exporter, replace(data, facts=named), out)
+    sizes = {split: len(found) for split, found in (data.turns if turns else data.splits).items()} if shares else {}
     if turns:
-        return Exported(rows, 0, turns=turns, unknown=unknown)
+        return Exported(rows, 0, turns=turns, unknown=unknown, splits=sizes)
     changed = named.judge_changed if has_judge(exporter) else ""
-    return Exported(rows, named.repeated, named.surplus, named.target, judge=changed)
+    return Exported(rows, named.repeated, named.surplus, named.target, judge=changed, splits=sizes)
 
 
 async def read_export_set(

@@ -16,6 +16,9 @@ from autodata.corpus.intervals import mean_interval
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
+MOST_GROUPS = 12
+"""Domains, types and skills of which the difficulty is shown, the most frequent first."""
+
 Files = Mapping[str, Sequence[str]]
 """The data files of each split."""
 
@@ -118,14 +121,18 @@ def _difficulty(data: ExportSet) -> str:
         _figures("all", rows),
     ]
     groups: list[tuple[str, Sequence[ExampleRow]]] = []
+    left_out: list[str] = []
     for title, values in (
         ("domain", _by(rows, lambda row: [row["domain"]])),
         ("type", _by(rows, lambda row: [row["question_type"]])),
         ("skill", _by(rows, lambda row: row["skills"] or row["target_capabilities"])),
     ):
         if len(values) > 1 or (values and title == "domain"):
-            groups += [(f"{title}: {name}", found) for name, found in list(values.items())[:12]]
-    return "\n".join([*lines, *(_figures(name, found) for name, found in groups)])
+            groups += [(f"{title}: {name}", found) for name, found in list(values.items())[:MOST_GROUPS]]
+            if (others := len(values) - MOST_GROUPS) > 0:
+                left_out.append(f"{others:,} rarer ones by {title}")
+    figures = [_figures(name, found) for name, found in groups]
+    return "\n".join([*lines, *figures, *(["", f"Left out: {', '.join(left_out)}."] if left_out else [])])
 
 
 def _confirmed(data: ExportSet) -> str:

@@ -36,10 +36,12 @@ def cs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_an_export_has_attempts_and_sources(cs: Path, tmp_path: Path) -> None:
     """A folder is for the Hugging Face hub unless a format is named; splits hold whole documents."""
-    assert invoke("export", cs, "--out", tmp_path / "hf", "--split", "0.5/0.5", "--source").exit_code == 0
+    done = invoke("export", cs, "--out", tmp_path / "hf", "--split", "0.5/0.5", "--source")
+    assert done.exit_code == 0
     sides = {path.name.split("-")[0]: read_table(path).to_pylist() for path in (tmp_path / "hf" / "data").iterdir()}
     rows = [row for side in sides.values() for row in side]
     assert sides.keys() == {"train", "test"}
+    assert f"examples by split: {len(sides['train'])} train, {len(sides['test'])} test\n" in done.stderr
     assert all(row["source"] and row["document_sha256"] and row["run"] for row in rows)
     for row in rows:
         scores = {
@@ -74,6 +76,15 @@ def test_a_judge_whose_prompt_changed_since_is_no_secret(cs: Path, tmp_path: Pat
     assert said not in invoke("export", changed, "--out", tmp_path / "hf").stderr, "it has no judge"
 
 
+def test_a_split_that_nothing_is_left_for_is_said(cs: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "alone"
+    shutil.copytree(cs, alone)
+    with closing(sqlite3.connect(alone / "run.db")) as db, db:
+        db.execute("delete from examples where rowid > (select min(rowid) from examples)")
+    done = invoke("export", alone, "--out", tmp_path / "out", "--split", "0.9/0.1")
+    assert "1 train, 0 test (a document, and near duplicates, stay in one: there are too few)" in done.stderr
+
+
 def turns_of(folder: Path, config: str) -> list[dict[str, object]]:
     return [row for path in sorted((folder / config).iterdir()) for row in read_table(path).to_pylist()]
 
@@ -83,6 +94,7 @@ def test_the_challengers_turns_are_what_it_was_asked_and_what_came_of_it(cs: Pat
     out = tmp_path / "turns"
     done = invoke("export", cs, "--format", "challenger", "--out", out, "--split", "0.5/0.5")
     assert done.exit_code == 0
+    assert "turns by split: " in done.stderr
     with closing(sqlite3.connect(cs / "run.db")) as db:
         db.row_factory = sqlite3.Row
         rounds = [dict(row) for row in db.execute("select * from rounds")]

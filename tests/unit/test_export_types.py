@@ -86,6 +86,14 @@ def test_types_of_lines_are_those_of_parquet(row_type: Any) -> None:
     assert found == {one["name"]: typed(one) for one in features(row_type)}
 
 
+def test_the_card_says_how_many_skills_it_leaves_out(tmp_path: Path) -> None:
+    skilled = [rich(n, candidate={"question": f"q{n}", "skills": [f"skill {n}"]}) for n in range(14)]
+    EXPORTERS["messages"](data(*skilled), tmp_path / "out")
+    text = (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert text.count("| skill: ") == 12
+    assert "Left out: 2 rarer ones by skill.\n" in text
+
+
 def test_a_split_without_rows_is_not_named_and_parquet_needs_no_types(tmp_path: Path) -> None:
     """`datasets` cannot load a file without rows. A pair may lack where there is an example."""
     alike = rich(2)
