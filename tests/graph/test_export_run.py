@@ -21,7 +21,7 @@ from autodata.corpus.exporters.registry import EXPORTERS
 from autodata.domains.domain import DOMAINS
 from autodata.examples import documents_folder
 from autodata.jobs.challenger_turns import challenger_turns
-from tests.support.commands import invoke
+from tests.support.commands import invoke, parsed, printed, words
 from tests.support.hub import ADDRESS, TOKEN, Hub
 
 
@@ -116,6 +116,7 @@ def test_the_challengers_turns_are_what_it_was_asked_and_what_came_of_it(cs: Pat
         later += row["n"] > 1
     assert later, "some were asked again, with feedback"
     chats = turns_of(out, "sft")
+    assert all(isinstance(chat["weak_mean"], float) and isinstance(chat["strong_mean"], float) for chat in chats)
     assert [chat["id"] for chat in chats] == [turn["id"] for turn in turns if turn["label"]]
     side = {
         turn["document_id"]: path.name for path in (out / "turns").iterdir() for turn in read_table(path).to_pylist()
@@ -180,6 +181,30 @@ def test_every_format_says_of_each_row_where_it_comes_from(cs: Path, tmp_path: P
     chats = [json.loads(line) for line in (answered / "train.jsonl").read_text("utf-8").splitlines()]
     assert [chat["attempts"] for chat in chats] == [row["attempts"] for row in rows]
     assert names <= set(rows[0])
+
+
+def test_what_an_analysis_says_is_what_the_rows_hold(cs: Path, tmp_path: Path) -> None:
+    rows, run, benchmark = open_run(cs).examples, tmp_path / "run", tmp_path / "benchmark.txt"
+    shutil.copytree(cs, run)
+    with closing(sqlite3.connect(run / "run.db")) as db, db:
+        db.execute("update examples set tied = (example_id = ?)", (rows[1]["id"],))
+    benchmark.write_text(f"A benchmark asks: {rows[0]['context']}", "utf-8")
+    found = parsed("analyse", run, "--against", benchmark, "--json")
+    assert found["examples"] == len(rows)
+    assert found["tied_to_numbers"] == {"share": 1 / len(rows), "examples": [rows[1]["id"]]}
+    assert [one["example"] for one in found["contamination"]] == [rows[0]["id"]]
+    assert found["rubrics"]["criteria"] == sum(len(row["rubric"]) for row in rows)
+    negative = sum(item["weight"] < 0 for row in rows for item in row["rubric"])
+    assert 0 < found["rubrics"]["never_fired"]["count"] <= negative
+    by_solver = {one["solver"]: one for one in found["learnability"]}
+    for solver, scores in (
+        ("weak", [row["weak_scores"] for row in rows]),
+        ("strong", [row["strong_scores"] for row in rows]),
+    ):
+        assert by_solver[solver]["domain"] == "cs"
+        assert by_solver[solver]["vary"] == sum(len(set(one)) > 1 for one in scores) / len(rows)
+    shown = words(printed("analyse", run, columns=200))
+    assert f"tied to numbers 1 ({1 / len(rows):.0%}) {rows[1]['id']}" in shown
 
 
 @pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
