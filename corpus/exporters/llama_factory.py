@@ -47,7 +47,7 @@ def export_llama_factory(data: ExportSet, out: Path | None) -> int:
         name: [one for row in rows if (one := chat(row, answers=data.answers))] for name, rows in data.splits.items()
     }
     pairs = {
-        name: [_ranked(one) for row in rows if (one := pair(row, answers=data.answers))]
+        name: [_ranked(found) for row in rows if (found := pair(row, answers=data.answers))]
         for name, rows in data.splits.items()
     }
     info: dict[str, Any] = {}

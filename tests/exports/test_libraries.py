@@ -10,7 +10,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -39,7 +39,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in EXPORTERS.shipped:
         count = result.export(folder / name, format=name, split="0.6/0.4", licence="cc-by-4.0")
         assert count > len(result) if name == "challenger" else count == len(result), "turns are more than examples"
-    EXPORTERS["jsonl"](ExportSet(wide(result.examples[0])), folder / "wide")
+    EXPORTERS["jsonl"](ExportSet(wide(cast("ExampleRow", result.examples[0]))), folder / "wide")
     return folder
 
 
