@@ -42,6 +42,14 @@ WHERE document_id IS NOT NULL GROUP BY document_id ORDER BY document_id
 """
 
 
+async def prompt_versions(ledger: Reader) -> dict[str, list[str]]:
+    """Return the versions of its prompt that each role was asked by."""
+    rows = await ledger.read(
+        "SELECT DISTINCT role, prompt_version FROM calls WHERE prompt_version != '' ORDER BY role, prompt_version"
+    )
+    return {role: [row["prompt_version"] for row in rows if row["role"] == role] for role in {r["role"] for r in rows}}
+
+
 async def usage_by_role(ledger: Reader, thread: str | None = None) -> list[dict[str, Any]]:
     """Return what each role took, of one thread or of all; None for what nobody counted.
 
