@@ -18,7 +18,8 @@ import psycopg
 import pytest
 from langgraph.checkpoint.base import empty_checkpoint
 
-from autodata.checkpoints.errors import LeaseLost
+from autodata.checkpoints import holders
+from autodata.checkpoints.errors import LeaseLost, RunFailed
 from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.places import begin_shared
 from autodata.checkpoints.postgres import PostgresSaver, open_postgres
@@ -59,6 +60,19 @@ class Slow(dict[str, Any]):
         return super().values()
 
 
+def hanging_rows(hang: Hang) -> list[dict[str, Any]]:
+    """Two rows, between which the writer hangs."""
+    slow = Slow(DOCUMENT)
+    slow.hang = hang
+    return [{**DOCUMENT, "document_id": "d0"}, slow]
+
+
+def engine_of(ledger: Ledger) -> PostgresEngine:
+    engine = ledger._engine
+    assert isinstance(engine, PostgresEngine)
+    return engine
+
+
 @dataclass
 class Site:
     """A run, its one worker's lease, ledger and checkpoints, and the database as another worker has it."""
@@ -67,12 +81,6 @@ class Site:
     worker: int
     ledger: Ledger
     saver: PostgresSaver
-
-    @property
-    def engine(self) -> PostgresEngine:
-        engine = self.ledger._engine
-        assert isinstance(engine, PostgresEngine)
-        return engine
 
     async def states(self) -> list[str]:
         return [row["state"] for row in await self.database.rows("SELECT state FROM autodata.workers ORDER BY worker")]
@@ -106,10 +114,7 @@ async def site(dsn: str, folder: Path, lease: float = LEASE) -> AsyncIterator[Si
 
 async def ledger_write(one: Site, hang: Hang, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hang between two statements of the ledger's pipeline."""
-    slow = Slow(DOCUMENT)
-    slow.hang = hang
-    first = {**DOCUMENT, "document_id": "d0"}
-    [fault] = await asyncio.to_thread(one.engine.write, [{"documents": [first, slow]}])
+    [fault] = await asyncio.to_thread(engine_of(one.ledger).write, [{"documents": hanging_rows(hang)}])
     assert fault is None
 
 
@@ -153,6 +158,31 @@ async def test_a_worker_that_hangs_in_a_pipeline_is_cut_off_with_its_lease(
         assert await leases.say_alive(one.database, other)
         assert await one.database.rows(f"SELECT * FROM {SCHEMA}.documents") == []
         assert await one.saver.aget_tuple(THREAD) is None
+
+
+async def test_a_session_that_hangs_in_a_pipeline_keeps_its_run_from_nobody(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that holds a run alone has no lease: whoever takes over after its silence cuts it off, and it ends."""
+    for name in ("hung", "next"):
+        (tmp_path / name).mkdir()
+    hung, following = (begin_shared(tmp_path / name, VARIABLE, RUN) for name in ("hung", "next"))
+    async with Ledger.open(hung) as ledger:
+        await ledger.hold()
+        hang = Hang(threading.Event(), threading.Event())
+        writing = asyncio.create_task(asyncio.to_thread(engine_of(ledger).write, [{"documents": hanging_rows(hang)}]))
+        try:
+            assert await asyncio.to_thread(hang.reached.wait, SECONDS)
+            monkeypatch.setattr(holders, "SILENT_SECONDS", 0.0)
+            async with asyncio.timeout(SECONDS), Ledger.open(following) as taken:
+                await taken.hold()
+                await taken.save(documents=[{**DOCUMENT, "document_id": "d0", "name": "b.md"}])
+                hang.on.set()
+                with pytest.raises(RunFailed, match="another session works on the run"):
+                    await writing
+                assert [row["name"] for row in await taken.read("SELECT name FROM documents")] == ["b.md"]
+        finally:
+            hang.on.set()
 
 
 async def test_one_whose_lease_holds_is_left_alone(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
