@@ -318,7 +318,7 @@ def _of_the_bound(table: Mapping[str, Any]) -> list[str]:
 def _fewer(rows: Mapping[str, Any], name: str) -> float:
     """Return how many times fewer calls of solvers and judge an accepted example takes than without stopping."""
     base = rows[f"{name.partition(',')[0]}, off"]
-    mine, before = (solver_and_judge(one) / max(1, one["accepted"]) for one in (rows[name], base))
+    mine, before = (solver_and_judge(one) / max(1, int(one["accepted"])) for one in (rows[name], base))
     return before / mine
 
 
