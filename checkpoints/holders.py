@@ -2,18 +2,21 @@
 
 A file is held by the lock of its folder, which the system lets go of when its process dies. At a server a session is a
 row that is renewed: it holds the run until it ends, or has been silent for a while by the server's clock. A session of
-the same folder may take over at once, for it has that folder's lock.
+the same folder may take over at once, for it has that folder's lock. What a session that holds a run alone writes is
+refused, within the very transaction, once somebody else took over, and what it hung in the midst of is cut off then.
 """
 
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Protocol
 from uuid import uuid4
 
-from psycopg import Connection
+from psycopg import Connection, Cursor
+from psycopg.errors import InsufficientPrivilege
 
 from autodata.checkpoints.errors import RunFailed, UserError
 
@@ -25,7 +28,16 @@ TABLE = (
     "CREATE TABLE IF NOT EXISTS {} (session text PRIMARY KEY, holder text NOT NULL, together boolean NOT NULL,"
     " seen timestamptz NOT NULL DEFAULT now())"
 )
-_OVER = "DELETE FROM {} WHERE holder = %s OR seen < now() - make_interval(secs => %s)"
+_OVER = "FROM {} WHERE holder = %s OR seen < now() - make_interval(secs => %s)"
+_CUT_OFF = """
+SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND pid != pg_backend_pid()
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND (classid::bigint << 32) | objid::bigint = hashtextextended(%s, 0)
+"""
+_STILL_HELD = """
+SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0)),
+    set_config('idle_in_transaction_session_timeout', '20s', true) FROM {} WHERE session = %s FOR SHARE
+"""
 _OTHER = "SELECT holder FROM {} WHERE NOT (together AND %s) LIMIT 1"
 _BEGUN = "INSERT INTO {} (session, holder, together) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
 _RENEWED = "UPDATE {} SET seen = now() WHERE session = %s"
@@ -67,11 +79,30 @@ class Holder:
         """Take the run if it is free; return who has it otherwise."""
         with connection.transaction():
             connection.execute(_TURN, (f"{self._schema}.holders",))
-            connection.execute(_OVER.format(self._table), (self._name, SILENT_SECONDS))
+            self._end_others(connection)
             found = connection.execute(_OTHER.format(self._table), (self._together,)).fetchone()
             if found is None:
                 connection.execute(_BEGUN.format(self._table), (self._session, self._name, self._together))
             return "" if found is None else str(found[0])
+
+    def _end_others(self, connection: Connection[tuple[Any, ...]]) -> None:
+        """End the sessions that are over. What one of them has under way would block whoever comes after it."""
+        over, values = _OVER.format(self._table), (self._name, SILENT_SECONDS)
+        for [session] in connection.execute(f"SELECT session {over}", values).fetchall():
+            with suppress(InsufficientPrivilege), connection.transaction():
+                connection.execute(_CUT_OFF, (session,))
+        connection.execute(f"DELETE {over}", values)
+
+    def still_held(self, connection: Connection[tuple[Any, ...]]) -> Cursor[tuple[Any, ...]] | None:
+        """Begin a transaction with this: it finds no row once the run is somebody else's. None where it is shared."""
+        if self._together:
+            return None
+        return connection.execute(_STILL_HELD.format(self._table), (self._session, self._session))
+
+    @property
+    def taken_over(self) -> str:
+        """What is said once it is."""
+        return f"another session works on the run of {self._name} now, for this session was silent for too long"
 
     def release(self) -> None:
         """Hold the run no more."""
@@ -90,7 +121,7 @@ class Holder:
                 self.lost = str(error)
                 return
             if other:
-                self.lost = f"{other} works on the run of {self._name} now, for this session was silent for too long"
+                self.lost = self.taken_over
                 return
 
     def _renewed(self, connection: Connection[tuple[Any, ...]]) -> str:

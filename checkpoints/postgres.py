@@ -237,6 +237,7 @@ class PostgresSaver(AsyncPostgresSaver):
 
     async def _thinned(self, own_id: str, label: str, choose: Callable[[Sequence[Row]], list[Row]]) -> None:
         async with self._cursor() as cursor, cursor.connection.transaction():
+            await self._require_lease(cursor.connection)
             await cursor.execute(
                 "SELECT checkpoint_ns, checkpoint_id, parent_checkpoint_id,"  # noqa: S608 - an expression of this module
                 f" (metadata ? 'counters_since_delta_snapshot')::int AS leans, {label} AS label"

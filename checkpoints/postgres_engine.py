@@ -232,13 +232,18 @@ class PostgresEngine:
         try:
             with connection.pipeline():
                 connection.execute("BEGIN")
+                held = None
                 if self.lease is not None:
                     connection.execute(REQUIRE_LEASE, (self.lease,))
+                elif self._holder is not None:
+                    held = self._holder.still_held(connection)
                 numbered = connection.execute(_NUMBERED.format(self._writers), (self._writer, number))
                 if any("examples" in rows for rows in saves):
                     # Whoever reads examples behind a place must find all before it: they are written one by one.
                     connection.execute(_TURN, (f"{self.place.schema}.examples",))
                 parts = [part for rows in saves for part in self._upsert(connection, rows)]
+            if self._holder is not None and held is not None and not held.rowcount:
+                raise RunFailed(self._holder.taken_over)
             for cursor, name, row in parts:
                 if not cursor.rowcount:
                     raise incomplete(name, row)

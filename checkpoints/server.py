@@ -21,6 +21,15 @@ from autodata.checkpoints.errors import UserError
 CONNECT_SECONDS: Final = 10
 """How long to wait for the server before it is said to be out of reach, where the address does not say."""
 
+_NOTICES_SILENCE: Final = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+"""After about a minute without any sign of its machine a connection is taken for dead, where systems wait for hours: a
+server that lost its power says nothing, and a firewall that forgot the connection does not either."""
+
 RECONNECT_SECONDS: Final = 120.0
 """How long a session waits for a server that went away before it gives up: a restart takes less."""
 
@@ -49,7 +58,7 @@ def connection_arguments(dsn: str, variable: str) -> dict[str, Any]:
         parts = conninfo_to_dict(dsn)
     except psycopg.Error:
         raise UserError(f"{variable}: this is no Postgres address: use one like {SHAPE}") from None
-    own = {"connect_timeout": CONNECT_SECONDS, "application_name": "autodata"}
+    own = {"connect_timeout": CONNECT_SECONDS, "application_name": "autodata", **_NOTICES_SILENCE}
     return {**own, **parts, "autocommit": True, "prepare_threshold": None}
 
 

@@ -246,15 +246,16 @@ class Endpoint:
         """Let one request at a time find out a format, until one has failed to: then the others wait no longer.
 
         Whoever waited looks again at what is known. Raises EndpointDown or Drained when nothing may be sent any more.
-        Nobody waits at a server of one's own: it takes JSON Schemas, and a request that it refuses is free.
+        Nobody waits once a schema was taken in any format, for others will most likely be taken in it too, nor at a
+        server of one's own: it takes JSON Schemas, and a request that it refuses is free.
         """
         if self.text_limits:
             yield
             return
-        while self._probing is not None and not self._probe_failed and self.format_for(schema) is None:
+        while self._probing is not None and not self._probe_failed and self.wire_format is None:
             await self._probing.wait()
             await self.ready()
-        if self._probing is not None or self._probe_failed or self.format_for(schema) is not None:
+        if self._probing is not None or self._probe_failed or self.wire_format is not None:
             yield
             return
         self._probing = over = asyncio.Event()

@@ -75,7 +75,7 @@ class RoleModel:
         metadata: Mapping[str, Any] | None = None,
         on_sent: Callable[[], None] = lambda: None,
     ) -> AIMessage:
-        """Send one request. The first one of a schema finds out which format is taken for it; the others wait for it.
+        """Send one request. The very first one with a schema finds out which format is taken; the others wait for it.
 
         `metadata` is for LangChain's callbacks, those of an application around this one, say; it is not sent.
         `on_sent` is called when a request leaves.

@@ -62,16 +62,27 @@ CREATE TABLE IF NOT EXISTS autodata.slots (
 );
 CREATE OR REPLACE FUNCTION autodata.require_lease(bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('autodata.worker ' || $1, 0));
     PERFORM set_config('idle_in_transaction_session_timeout', coalesce(
         (SELECT least(10000, lease * 1000 / 3)::bigint::text FROM autodata.workers WHERE worker = $1), '10s'), true);
     PERFORM 1 FROM autodata.workers WHERE worker = $1 AND state = 'working' FOR SHARE;
     IF NOT FOUND THEN RAISE EXCEPTION 'the lease of worker % is lost', $1 USING ERRCODE = 'ADLST'; END IF;
 END $$;
+CREATE OR REPLACE FUNCTION autodata.cut_off(bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN (SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_locks
+        WHERE locktype = 'advisory' AND objsubid = 1 AND pid != pg_backend_pid()
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND (classid::bigint << 32) | objid::bigint = hashtextextended('autodata.worker ' || $1, 0));
+EXCEPTION WHEN insufficient_privilege THEN RETURN 0;
+END $$;
 """
 """Whoever writes for a run holds its worker's row shared until the commit: once a lease is ended, nothing follows.
 
 A process that hangs before its commit is cut off by the server, for others wait for the rows that it holds: well
-within a lease, or they would lose their own meanwhile.
+within a lease, or they would lose their own meanwhile. That does not reach one that hangs between two statements of a
+pipeline, nor one whose machine is gone then: to the server its statements are not at an end, so it is not idle. The
+shared lock of its number says which connections those are, and `cut_off` ends them with the lease.
 """
 CUT_AFTER = 10.0
 """Seconds after which the server cuts off a process that hangs within a transaction, a third of its lease at most."""
@@ -169,7 +180,7 @@ async def _make(connection: Connection) -> None:
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_MAKING,))
         found = await connection.execute(
-            "SELECT to_regclass('procrastinate_jobs') AS theirs, to_regclass('autodata.slots') AS ours"
+            "SELECT to_regclass('procrastinate_jobs') AS theirs, to_regproc('autodata.cut_off') AS ours"
         )
         there = await found.fetchone()
         assert there is not None

@@ -3,6 +3,7 @@
 A worker says now and then that it is alive. One that has not said so for the length of its lease is taken for dead: its
 lease is ended, and only then do its documents go back into the queue. A worker that only hung finds its lease ended at
 its next write: `autodata.require_lease` refuses it within the very transaction, in the ledger and in the checkpoints.
+A transaction that it hung in is cut off.
 What it had reserved counts as spent: by the journal, where the reply stands in it; else as the most that it can have
 been, for its endpoint may bill it, and then it stands in the ledger as a request without a reply.
 """
@@ -28,10 +29,16 @@ WITH mine AS (
 )
 UPDATE procrastinate_workers SET last_heartbeat = now() WHERE id IN (SELECT worker FROM mine) RETURNING id
 """
+_CUT_OFF = """
+SELECT autodata.cut_off(worker) FROM autodata.workers
+WHERE run = %(run)s AND state = 'working' AND heartbeat < now() - lease * interval '1 second'
+"""
 _SILENT = """
 UPDATE autodata.workers SET state = 'lost', reason = 'it was silent for longer than its lease'
-WHERE run = %(run)s AND state = 'working' AND heartbeat < now() - lease * interval '1 second' RETURNING worker
+WHERE worker IN (SELECT worker FROM autodata.workers WHERE run = %(run)s AND state = 'working'
+    AND heartbeat < now() - lease * interval '1 second' FOR UPDATE SKIP LOCKED) RETURNING worker
 """
+"""A row that is still locked is left to the next look: who waited for it would be silent meanwhile itself."""
 _UNHELD = """
 WITH gone AS (DELETE FROM autodata.reservations WHERE worker = ANY(%(workers)s) RETURNING *),
 found AS (
@@ -105,10 +112,11 @@ async def say_alive(database: Database, worker: int) -> bool:
 async def end_silent(database: Database, run: str, schema: str) -> int:
     """End the leases of a run's silent workers and put their documents back into the queue; return how many.
 
-    `schema` is that of the run's ledger.
+    What they have under way in the database is cut off. `schema` is that of the run's ledger.
     """
 
     async def work(connection: Connection) -> int:
+        await connection.execute(_CUT_OFF, {"run": run})
         cursor = await connection.execute(_SILENT, {"run": run})
         silent = [row["worker"] for row in await cursor.fetchall()]
         if silent:

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.enable_socket
 DOCUMENTS = generated(10)
 FAULTS = (("429", 15), ("500", 15), ("close", 4), ("stall", 3))
 """What requests meet besides replies, in percent."""
+PRICES = {"price_in": 3.0, "price_out": 15.0}
 
 
 class Rough(ChatServer):
@@ -62,15 +63,15 @@ async def weak() -> AsyncIterator[Rough]:
 
 def values(judge: Rough, weak: Rough, **budget: Any) -> dict[str, Any]:
     models: dict[str, dict[str, Any]] = {
-        "default": {"timeout": 1.0, "max_tokens": 2048},
-        "weak_solver": {"base_url": weak.base_url},
+        "default": {"timeout": 1.0, "max_tokens": 2048, **PRICES},
+        "weak_solver": {"base_url": weak.base_url, **PRICES},
     }
     retries = {"base_seconds": 0, "max_attempts": 10, "pause_after": 4, "probes": 12}
     return settings(judge.base_url, models, retries=retries, max_rounds=3, budget=budget, concurrency=6)
 
 
-async def require_sums(folder: Path, session: Session, *servers: Rough) -> int:
-    """Compare every figure with what the servers handed out; return the tokens that count for a budget."""
+async def require_sums(folder: Path, session: Session, *servers: Rough) -> tuple[int, float]:
+    """Compare every figure with what the servers handed out; return tokens and money that count for a budget."""
     took = {call: usage for server in servers for call, usage in server.took.items()}
     replies = sum(server.statuses()[200] for server in servers)
     assert len(session.calls) == len({row["key"] for row in session.calls}) == replies
@@ -78,13 +79,16 @@ async def require_sums(folder: Path, session: Session, *servers: Rough) -> int:
         assert (row["tokens_in"], row["tokens_out"]) == took[identity(row)]
     async with open_readonly(folder / "run.db") as ledger:
         used, counted, summary = await usage_of_all(ledger), await charged(ledger), await summarise(ledger)
-        [late] = await ledger.read("select coalesce(sum(charged_in + charged_out), 0) as tokens from timeouts")
+        [late] = await ledger.read("select sum(charged_in + charged_out) as n, sum(charged_usd) as usd from timeouts")
     reported = tuple(sum(row[name] for row in session.calls) for name in ("tokens_in", "tokens_out"))
     assert (used["tokens_in"], used["tokens_out"]) == (summary["tokens_in"], summary["tokens_out"]) == reported
     assert used["calls"] == summary["calls"] == replies
     tokens: int = sum(row["tokens_in"] + row["tokens_out"] for row in counted)
-    assert tokens == sum(reported) + late["tokens"]
-    return tokens
+    assert tokens == sum(reported) + (late["n"] or 0)
+    usd = sum(row["usd"] for row in counted)
+    spent = (reported[0] * PRICES["price_in"] + reported[1] * PRICES["price_out"]) / 1e6
+    assert usd == pytest.approx(spent + (late["usd"] or 0.0))
+    return tokens, usd
 
 
 def require_once(session: Session) -> None:
@@ -120,13 +124,16 @@ async def test_a_run_through_faults_and_a_death_is_taken_up_and_adds_up(
     assert judge.statuses()[-1] + weak.statuses()[-1] > 0
 
 
-@pytest.mark.parametrize("bound", [{"max_tokens": 60_000}, {"max_calls": 45}], ids=["tokens", "calls"])
+@pytest.mark.parametrize(
+    "bound", [{"max_tokens": 60_000}, {"max_calls": 45}, {"max_usd": 0.4}], ids=["tokens", "calls", "money"]
+)
 async def test_no_budget_is_passed_through_faults(
-    bound: dict[str, int], judge: Rough, weak: Rough, tmp_path: Path
+    bound: dict[str, float], judge: Rough, weak: Rough, tmp_path: Path
 ) -> None:
     session = await run_session(tmp_path, values(judge, weak, **bound), DOCUMENTS)
     assert "is spent" in session.outcome.stopped or "left, and the next call" in session.outcome.stopped
-    tokens = await require_sums(tmp_path, session, judge, weak)
+    tokens, usd = await require_sums(tmp_path, session, judge, weak)
     assert tokens <= bound.get("max_tokens", tokens)
+    assert usd <= bound.get("max_usd", usd) + 1e-9
     assert len(session.calls) <= bound.get("max_calls", len(session.calls))
     require_once(session)

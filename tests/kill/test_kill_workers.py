@@ -23,8 +23,6 @@ import pytest
 import tomli_w
 from psycopg.rows import dict_row
 
-from autodata.checkpoints.server import passes
-from autodata.checkpoints.workers.database import open_database
 from tests.kill.test_kill import KEY, CountingServer, Line
 from tests.support.postgres import PASSWORD, Server, postgres
 from tests.support.runs import generated, identity, settings
@@ -243,25 +241,6 @@ async def test_a_worker_that_hangs_past_its_lease_writes_nothing_more(reference:
         # Its number is a new one if it went on: nothing was sent under the old lease.
         states = one.rows("SELECT state FROM autodata.workers ORDER BY worker")
         assert states[0]["state"] == "lost"
-
-
-def test_a_worker_that_hangs_in_a_transaction_keeps_its_lease_from_nobody() -> None:
-    """It holds its own row until it commits; the server cuts it off, and then others may end its lease."""
-
-    async def made(dsn: str) -> None:
-        async with open_database(dsn, VARIABLE):
-            pass
-
-    with postgres() as server:
-        asyncio.run(made(server.dsn))
-        with psycopg.connect(server.dsn) as hung, psycopg.connect(server.dsn, autocommit=True) as other:
-            other.execute("INSERT INTO autodata.workers (worker, run, host, session, lease) VALUES (1, 'r', 'h', 1, 3)")
-            hung.execute("SELECT autodata.require_lease(1)")
-            other.execute(f"SET statement_timeout = '{SECONDS}s'")
-            assert other.execute("UPDATE autodata.workers SET state = 'lost'").rowcount == 1
-            with pytest.raises(psycopg.Error) as cut:
-                hung.execute("SELECT 1")
-            assert passes(cut.value), "its work is tried again, and finds that the lease is lost"
 
 
 async def test_the_server_is_started_anew(reference: Reference, tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -22,7 +24,9 @@ from autodata.domains.acceptance.policies import PRESETS, AcceptancePolicy, Plan
 from autodata.nodes.adaptive import AdaptiveStopping
 from autodata.runner.config import BaselineConfig, RunConfig, read_config
 from autodata.runner.fingerprint import fingerprint
+from benchmarks import curtailing
 from benchmarks.curtailing import BEGIN, DOCS, END, ROWS, SLICE, measured, rendered
+from benchmarks.curtailing_bound import Way, bounded, least
 from tests.unit.test_settled import scores, thresholds
 
 LEVEL = Level(0.6, 0.05, 0.5)
@@ -205,3 +209,32 @@ def test_the_first_documents_come_out_again(name: str) -> None:
     table = json.loads((DOCS / "curtailing.json").read_text("utf-8"))
     preset, mode, probe = ROWS[name]
     assert measured(preset, mode, SLICE, probe=probe) == table["slice"][name]
+
+
+@pytest.mark.parametrize("preset", curtailing.PLANNED)
+def test_the_bound_of_the_first_documents_comes_out_again(preset: str) -> None:
+    table = json.loads((DOCS / "curtailing.json").read_text("utf-8"))
+    assert bounded(preset, SLICE) == table["bound"]["slice"][preset]
+
+
+STOOD = st.lists(st.integers(0, 2), max_size=2).map(lambda found: tuple(enumerate(found)))
+
+
+@given(st.lists(st.builds(Way, STOOD, st.booleans()), max_size=30), st.floats(0, 1))
+def test_no_rule_makes_fewer_attempts_than_the_bound(ways: list[Way], error: float) -> None:
+    """Tried against every rule that there is for so few standings."""
+    allowed, found = error * sum(way.accepted for way in ways), least(Counter(ways), error)
+    standings = sorted({standing for way in ways for standing in way.stood}, key=str)
+    for stops in itertools.product((True, False), repeat=len(standings)):
+        stopping = {standing for standing, stop in zip(standings, stops, strict=True) if stop}
+        ends = [next((k for k, one in enumerate(way.stood, 1) if one in stopping), None) for way in ways]
+        lost = sum(way.accepted for way, end in zip(ways, ends, strict=True) if end)
+        if lost <= allowed:
+            assert found <= sum(end or way.attempts for way, end in zip(ways, ends, strict=True)) + 1e-6
+
+
+def test_the_bound_is_what_the_best_rule_does() -> None:
+    """Of ten that stand well all are accepted, of ten that stand badly none: these are stopped after one attempt."""
+    ways = Counter({Way(("well", "well, too"), accepted=True): 10, Way(("badly", "badly, too"), accepted=False): 10})
+    assert least(ways, 0.0) == 10 * 3 + 10 * 1
+    assert least(Counter({Way(("alike",), accepted=True): 1, Way(("alike",), accepted=False): 9}), 0.0) == 20

@@ -726,6 +726,20 @@ async def test_a_schema_that_is_refused_gets_a_format_of_its_own() -> None:
     assert endpoint_of(caller).wire_format == "json_schema"
 
 
+@pytest.mark.parametrize("refuses", ["", "Harder"])
+async def test_nobody_waits_for_the_first_request_of_a_further_schema(refuses: str) -> None:
+    """Some schema was taken already: others are begun with in its format, and each that is refused tries the next."""
+    chat = Together(script=[], refuses_schema=refuses)
+    caller = caller_of(chat, Endpoint("m", 16))
+    endpoint_of(caller).learned("Answer", "json_schema")
+    sites = [dataclasses.replace(SITE, index=str(n)) for n in range(2)]
+    answers = await asyncio.gather(*(caller.parsed(site, ASK, Harder) for site in sites))
+    assert [answer.value for answer, _ in answers] == [3, 3]
+    taken = "json_object" if refuses else "json_schema"
+    assert chat.formats == ["json_schema"] * 2 + [taken] * 2 * bool(refuses)
+    assert endpoint_of(caller).format_for("Harder") == taken
+
+
 async def test_a_schema_once_taken_is_not_doubted_for_one_refused_request() -> None:
     chat = Picky(script=[])
     caller = caller_of(chat, Endpoint("m", 16))

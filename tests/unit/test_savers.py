@@ -11,6 +11,7 @@ import pytest
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Ledger
 from autodata.checkpoints.saver import FileSaver
+from autodata.checkpoints.server import connection_arguments
 from autodata.runner.checkpointer import describe_saver, known_prefix, open_kept, open_run_saver, run_prefix
 from autodata.runner.config import read_config
 from autodata.runner.fingerprint import fingerprint
@@ -81,3 +82,11 @@ def test_the_doctor_says_nothing_of_a_file(tmp_path: Path) -> None:
     found: Any = parsed("doctor", "--config", path, "--json")
     assert found["checkpoints"] is None
     assert "Checkpoints" not in printed("doctor", "--config", path)
+
+
+def test_a_server_that_is_gone_without_a_word_is_noticed_within_a_minute_or_as_the_address_says() -> None:
+    found = connection_arguments("postgresql://somewhere/base", "DSN")
+    assert found["keepalives_idle"] + found["keepalives_interval"] * found["keepalives_count"] <= 60
+    assert found["tcp_user_timeout"] <= 60_000
+    own = connection_arguments("postgresql://somewhere/base?keepalives_idle=7", "DSN")
+    assert own["keepalives_idle"] == "7"
