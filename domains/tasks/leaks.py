@@ -8,13 +8,18 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from autodata.checkpoints.records import Candidate
+from autodata.checkpoints.shingles import UNSPACED
 from autodata.domains.tasks.base import TaskType
 from autodata.domains.tasks.questions import paper_references
 
 RUN = 8
 """Words in a row that an answer or criterion must share with the question or context to count as given away."""
 EVIDENCE_CHARS = 160
-_WORD = re.compile(r"[^\W_]+")
+LETTERS_A_WORD = 2
+"""Letters that count as one word in scripts that put no space between words."""
+_WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+")
+_LETTER = re.compile(rf"[{UNSPACED}]")
+_GAP = re.compile(rf"(?<=[{UNSPACED}]) (?=[{UNSPACED}])")
 
 
 @dataclass(frozen=True)
@@ -61,13 +66,18 @@ def _told(what: str, parts: Mapping[str, str], shown: Mapping[str, str]) -> list
         words = _WORD.findall(text.lower())
         for where, part in parts.items():
             if run := longest_run(_WORD.findall(part.lower()), words):
-                found.append(Leak(f"{what}_in_{place}", where, " ".join(run)[:EVIDENCE_CHARS]))
+                found.append(Leak(f"{what}_in_{place}", where, _GAP.sub("", " ".join(run))[:EVIDENCE_CHARS]))
     return found
 
 
 def longest_run(part: Sequence[str], words: Sequence[str]) -> Sequence[str]:
-    """Return the longest run of words that both texts hold, empty where it is too short to tell anything."""
-    needed = RUN if len(part) >= RUN else max(5, len(part))
+    """Return the longest run of words that both texts hold, empty where it is too short to tell anything.
+
+    A letter of a script without spaces is a word of its own here, and `LETTERS_A_WORD` of them are needed for one.
+    """
+    letters = sum(1 for word in part if _LETTER.fullmatch(word))
+    times = LETTERS_A_WORD if 2 * letters > len(part) else 1
+    needed = min(RUN * times, max(5 * times, len(part)))
     if len(part) < needed:
         return ()
     starts: dict[tuple[str, ...], list[int]] = {}

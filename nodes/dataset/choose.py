@@ -20,6 +20,7 @@ from autodata.checkpoints.queries.lessons import (
     names_of,
     openings,
 )
+from autodata.checkpoints.shingles import UNSPACED
 from autodata.checkpoints.writes import record_batch
 from autodata.checkpoints.writes.documents import now
 from autodata.nodes.dataset.state import DatasetContext, DatasetState
@@ -37,7 +38,7 @@ LEAST = 3
 MOST_NAMES, NAME_CHARS = 6, 80
 """Names of skills and types that a challenger is shown, of each sort, and their length."""
 
-_WORD = re.compile(r"[^\W\d_]{6,}")
+_WORD = re.compile(rf"[^\W\d_{UNSPACED}]{{6,}}|(?=([{UNSPACED}]{{3}}))")
 
 
 async def choose_batch(state: DatasetState, runtime: Runtime[DatasetContext]) -> dict[str, Any]:
@@ -137,7 +138,7 @@ def _plain(name: str) -> str:
 
 
 def _words(text: str) -> set[str]:
-    return set(_WORD.findall(text.lower()))
+    return {found[0] or found[1] for found in _WORD.finditer(text.lower())}
 
 
 def _share(words: set[str], seen: set[str]) -> float:

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 
 from autodata.checkpoints.folding import folded
+from autodata.checkpoints.shingles import UNSPACED
 
-_UNSPACED = r"\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-"""Thai, Lao, Japanese and Chinese."""
-_WORD = re.compile(rf"(?=\w)[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
+_WORD = re.compile(rf"(?=\w)[{UNSPACED}]|[^\W_{UNSPACED}]+")
 
 
 def words_of(text: str) -> list[str]:

@@ -44,6 +44,15 @@ def test_a_criterion_that_points_at_a_source_is_found() -> None:
     assert [one[0] for one in found(rubric=rubric)] == ["source_in_rubric"]
 
 
+def test_in_a_script_without_spaces_two_letters_count_as_a_word() -> None:
+    told = "水泥熟料在大约一千四百五十度时离开窑炉"
+    name = "中华人民共和国"
+    assert found(context=f"已知{told}。", reference_answer=f"{told}并") == [
+        ("answer_in_context", "reference answer", told)
+    ]
+    assert found(context=f"在{name}", reference_answer=name) == []
+
+
 def test_a_sound_candidate_has_none() -> None:
     assert found() == []
     one = FACTS.scorer.candidate(fact(1))

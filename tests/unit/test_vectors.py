@@ -36,6 +36,18 @@ def test_texts_of_one_topic_are_one_group_called_by_its_words() -> None:
     assert max(vectors.groups(vectors.lexical(texts))) + 1 == 5  # the root of half of them
 
 
+def test_texts_without_spaces_are_grouped_by_pairs_of_letters() -> None:
+    topics = (
+        "潮汐港口盐水",
+        "定理归纳证明",
+        "细胞蛋白反应",
+    )
+    random = Random(3)
+    texts = ["".join(random.choices([topics[n % 3][k : k + 2] for k in (0, 2, 4)], k=8)) for n in range(30)]
+    labels = vectors.groups(vectors.lexical(texts), 3)
+    assert len({(n % 3, label) for n, label in enumerate(labels)}) == 3
+
+
 def test_groups_are_numbered_by_their_size_and_the_same_every_time() -> None:
     texts = talks(30) + talks(60, seed=4)[2::3]
     labels = vectors.groups(vectors.lexical(texts), 3)
