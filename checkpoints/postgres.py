@@ -53,6 +53,10 @@ _SETTING_UP = 0x6175746F64617461
 _TABLES = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
 _ROUND_LABEL = f"coalesce((checkpoint -> 'channel_values' ->> '{ROUND_KEY}')::int, 0)"
 _RUN_LABEL = "metadata ->> 'run_id'"
+_THREADS = (
+    "SELECT thread_id FROM checkpoints WHERE starts_with(thread_id, %(prefix)s)"
+    " UNION SELECT thread_id FROM checkpoint_writes WHERE starts_with(thread_id, %(prefix)s)"
+)
 
 
 class _Text:
@@ -134,6 +138,16 @@ class PostgresSaver(AsyncPostgresSaver):
 
         for item in await self._again(found):
             yield item
+
+    async def thread_ids(self) -> list[str]:
+        """Return the ids of this run's threads that have checkpoints, or writes, in order, be they readable or not."""
+
+        async def found() -> list[str]:
+            async with self._cursor() as cursor:
+                await cursor.execute(_THREADS, {"prefix": self.prefix})
+                return sorted(row["thread_id"].removeprefix(self.prefix) for row in await cursor.fetchall())
+
+        return await self._again(found)
 
     async def aput(
         self,
