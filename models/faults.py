@@ -84,6 +84,8 @@ class Fault:
     status: int | None = None
     about_input: bool = False
     """Refused for this very input: another one may be taken."""
+    about_key: bool = False
+    """The key is not taken, whatever the status says so."""
     may_be_billed: bool = False
     """No reply came in time, or one that cannot be read, though the model may have worked."""
     unreadable: bool = False
@@ -135,7 +137,7 @@ def _of_status(error: Exception, status: int, message: str, *, answered: bool) -
     about_parameters = status == 404 and _ABOUT_PARAMETERS.search(message)
     about_key = status in {400, 403} and _KEY_REFUSED.search(message)
     if about_key or (status in _DOWN and not about_parameters and not (answered and status == 403)):
-        return Fault("down", message, status=status)
+        return Fault("down", message, status=status, about_key=bool(about_key))
     if status == 400 and _MODEL_WROTE_NO_JSON.search(message):  # of a reply, not of the request: another may do
         return Fault("retry", message, wait, status)
     too_much = status == 429 and _MORE_THAN_THE_RATE.search(message)  # no wait makes room for it

@@ -61,12 +61,12 @@ def what_to_do(fault: Fault, settings: ModelSettings) -> str:
     }
     if fault.used_up:
         return "look at the account's plan and billing"
+    if fault.about_key:
+        return by_status[401]
     if status in by_status:
         return by_status[status]
     if status is not None and status >= 500:
         return "the server fails: look at its log"
-    if status is not None and fault.kind == "down":
-        return by_status[401]
     if status is not None:
         return "look at temperature, top_p, max_tokens and extra_body"
     return where_to_look(fault.message, settings)

@@ -24,6 +24,9 @@ from autodata.models.faults import FORMAT_DOUBTED, TimedOut, classify, timed_out
 from autodata.models.slots import address_of
 from autodata.models.structured import response_format
 
+BLANKS = 40
+"""So many blanks and nothing else before the limit cut a reply off are laid to its format."""
+
 
 @dataclass(frozen=True)
 class _Notices:
@@ -204,10 +207,13 @@ def refuses_stream_options(error: Exception) -> bool:
 
 
 def _says_nothing(message: AIMessage) -> bool:
-    """Whether a reply is empty though nothing cut it off: reasoning may take all tokens whatever the format is."""
-    metadata = message.response_metadata
+    """Whether a reply is empty though nothing cut it off, or blanks up to the limit, as models write in a format.
+
+    Reasoning may take all tokens whatever the format is, and then leaves next to nothing.
+    """
+    metadata, text = message.response_metadata, str(message.text)
     cut = str(metadata.get("finish_reason") or metadata.get("stop_reason") or "").lower() in {"length", "max_tokens"}
-    return not cut and not str(message.text).strip()
+    return not text.strip() and (not cut or len(text) >= BLANKS)
 
 
 def _config(metadata: Mapping[str, Any]) -> RunnableConfig:

@@ -265,9 +265,11 @@ class Sender:
             endpoint.responded()
             raise CallFailed(f"{endpoint.name} refused the request: {fault.message}", refused=True) from error
         most = retries.probes or PROBE_AFTER * retries.max_attempts
-        endpoint.failed(call.key, fault, call.left, most)
+        # A server that is asked too much, or fails, has a place to look; a request that timed out names its setting.
+        advice = f": {what_to_do(fault, call.settings)}" if fault.asked_too_much or (fault.status or 0) >= 500 else ""
+        endpoint.failed(call.key, replace(fault, message=f"{fault.message}{advice}"), call.left, most)
         if tried == retries.max_attempts:
-            endpoint.exhausted(fault.message, retries.pause_after)
+            endpoint.exhausted(f"{fault.message}{advice}", retries.pause_after)
             endpoint.raise_if_down()
             raise CallFailed(f"{endpoint.name}: no reply in {tried} attempts: {fault.message}") from error
         alone = call.left.alone and endpoint.probes is not None

@@ -14,7 +14,7 @@ from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, PreTrained
 
 from benchmarks.teaching.problems import LEVELS, MOST, NEW, TRAINED, problem
 
-RATE = 3e-3
+RATE = 2e-3
 """Highest learning rate of training from scratch."""
 BUDGET = 48
 """Tokens of an answer at most, its end included."""
@@ -42,8 +42,8 @@ class Size:
     """Whether half of the working is long at every level, or only where it fits the budget."""
 
 
-WEAK = Size(width=64, layers=2, steps=1500, batch=48, levels=(25, 25, 20, 12, 8, 5, 3, 2), long=True)
-STRONG = Size(width=80, layers=3, steps=3000, batch=48, levels=(1,) * 8, long=False)
+WEAK = Size(width=144, layers=4, steps=1000, batch=48, levels=(25, 25, 20, 12, 8, 5, 3, 2), long=True)
+STRONG = Size(width=192, layers=4, steps=1200, batch=48, levels=(1,) * 8, long=False)
 
 
 def tokenizer() -> PreTrainedTokenizerFast:

@@ -31,7 +31,7 @@ class Estimate:
 
     def verdict(self, direction: int) -> str:
         """Return whether the mean has the sign of `direction`, and its whole interval with it."""
-        if self.mean * direction <= 0:
+        if round(self.mean * direction, 9) <= 0:  # thirds do not sum up to exactly nothing
             return "does not hold"
         return "holds" if self.half is not None and abs(self.mean) > self.half else "points the right way, not shown"
 

@@ -120,7 +120,17 @@ def _pages(file: File, *, tables: bool) -> tuple[list[str], int]:
 
 
 def _laid_out(page: Any) -> str:
-    """Return a page's text as it is laid out: what stands apart is parted by blanks."""
+    """Return a page's text as it is laid out: what stands apart is parted by blanks.
+
+    Raised and lowered letters (`Ts`) stay in their lines: where they stand, pypdf would begin lines of their own.
+    """
+    contents = page.get_contents()
+    if contents is not None and b"Ts" in contents.get_data():
+        from pypdf.generic import ContentStream, NameObject  # noqa: PLC0415 - an extra
+
+        level = ContentStream(contents, None, "bytes")
+        level.operations = [(operands, operator) for operands, operator in level.operations if operator != b"Ts"]
+        page[NameObject("/Contents")] = level
     return str(page.extract_text(extraction_mode="layout", layout_mode_space_vertically=False))
 
 

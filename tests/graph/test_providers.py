@@ -24,7 +24,7 @@ KEY = "sk-documented-0123456789"
 
 QUIRKS = {
     "OpenAI": ["openai-gpt-5", "openai-o-series", "openai-o1-mini"],
-    "Azure OpenAI": ["azure", "azure-throttled"],
+    "Azure OpenAI": ["azure", "azure-before-o-series", "azure-throttled"],
     "Anthropic": ["anthropic"],
     "Gemini": ["gemini", "gemini-busy"],
     "OpenRouter": ["openrouter-no-endpoint"],

@@ -162,3 +162,6 @@ def test_doctor_and_run_come_to_the_same_verdict(quirky: Any, name: str) -> None
     assert profile.said in said
     if name not in ONLY_DOCTOR:
         assert profile.said in " ".join(printed.split())
+    advice = {fault["advice"] for one in found["endpoints"] for fault in one["faults"] if fault["fatal"]}
+    assert advice <= {text for text in advice if text in " ".join(printed.split())}, "the run says another thing to do"
+    assert bool(advice) is not profile.usable

@@ -148,6 +148,26 @@ def empty_in(*formats: str) -> Change:
     return change
 
 
+def blanks_in(*formats: str) -> Change:
+    """Write blanks until the limit, as models do that a format keeps from writing anything else."""
+
+    def change(asked: Asked, completion: Body) -> Body:
+        if asked.format in formats:
+            choice = completion["choices"][0]
+            choice["message"]["content"], choice["finish_reason"] = "\n          " * 200, "length"
+        return completion
+
+    return change
+
+
+def ignores_formats(asked: Asked, completion: Body) -> Body:
+    """Write JSON as models do that know of no format: in a fence, within prose."""
+    message = completion["choices"][0]["message"]
+    if asked.format != "none":
+        message["content"] = f"Here it is:\n\n```json\n{message['content']}\n```\nThis object has all that was asked."
+    return completion
+
+
 def cut_at(tokens: int) -> Change:
     """Count no more prompt tokens than the context holds, whatever was sent."""
 
@@ -269,6 +289,17 @@ PROFILES = {
             said="sent as max_completion_tokens",
         ),
         Profile(
+            "azure-before-o-series",
+            "https://github.com/openai/openai-python/issues/1724",
+            (
+                when(
+                    has("max_completion_tokens"),
+                    400,
+                    openai_error("Unrecognized request argument supplied: max_completion_tokens"),
+                ),
+            ),
+        ),
+        Profile(
             "azure-throttled",
             "https://github.com/simonkurtz-MSFT/python-openai-loadbalancer/issues/14",
             (when(first(2), 429, openai_error("Too many requests"), {"retry-after-ms": "3", "retry-after": "900"}),),
@@ -329,6 +360,7 @@ PROFILES = {
                     ),
                 ),
             ),
+            change=ignores_formats,
             settings={"top_p": 0.9},
             said="top_p is left out",
         ),
@@ -521,6 +553,18 @@ PROFILES = {
             "https://github.com/wicm84266964/Buddy2api/pull/23",
             change=empty_in("json_schema", "json_object"),
             said="prompt only",
+        ),
+        Profile(
+            "blanks-under-json-object",
+            "https://github.com/openai/openai-python/issues/857",
+            (when(asks_format("json_schema"), 400, openai_error("response_format json_schema is not supported")),),
+            change=blanks_in("json_object"),
+            said="prompt only",
+        ),
+        Profile(
+            "format-ignored",
+            "https://github.com/ROCm/FastFlowLM/issues/554",
+            change=ignores_formats,
         ),
         Profile(
             "groq-no-json",

@@ -17,7 +17,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, Field, SecretStr
 
-from autodata.checkpoints.errors import CallFailed, Drained, EndpointDown
+from autodata.checkpoints.errors import CallFailed, Drained, EndpointDown, UnusableReply
 from autodata.checkpoints.ledger import MemoryLedger
 from autodata.models.caller import Caller
 from autodata.models.config import ModelSettings, RetryConfig
@@ -140,6 +140,9 @@ async def test_what_a_failure_over_http_leads_to(
 @pytest.mark.parametrize(
     ("status", "code", "advice"),
     [
+        (400, "", "look at temperature, top_p, max_tokens and extra_body"),
+        (429, "", "the limit of the account or server is reached: wait, or lower max_concurrency"),
+        (500, "", "the server fails: look at its log"),
         (401, "", "check the key in OPENAI_API_KEY"),
         (402, "", "the account has no credit left"),
         (403, "", "check what the key in OPENAI_API_KEY may use"),
@@ -150,7 +153,7 @@ async def test_what_a_failure_over_http_leads_to(
 async def test_an_endpoint_that_is_given_up_says_what_to_do(status: int, code: str, advice: str) -> None:
     chat, _ = over_http(refusal(status, code))
     with pytest.raises(EndpointDown) as raised:
-        await caller_of(chat).text(SITE, ASK)
+        await caller_of(chat, pause_after=1).text(SITE, ASK)
     assert str(raised.value).endswith(f": {advice}")
 
 
@@ -555,7 +558,7 @@ async def test_a_request_that_every_format_has_refused_teaches_nothing() -> None
 
 
 class Fussy(Picky):
-    """Answers the named formats with a status, or with nothing, or, with None, never."""
+    """Answers the named formats with a status, with a text, or, with None, never; the limit cuts long blanks off."""
 
     answers: dict[str, Any] = Field(default_factory=dict)
     ended: int = 0
@@ -572,7 +575,9 @@ class Fussy(Picky):
                 raise Status(answer)
             if answer is None:
                 await asyncio.Event().wait()
-            return ChatResult(generations=[ChatGeneration(message=AIMessage(answer))])
+            finish = "length" if len(answer) > 1 and answer.isspace() else "stop"
+            message = AIMessage(answer, response_metadata={"finish_reason": finish})
+            return ChatResult(generations=[ChatGeneration(message=message)])
         finally:
             self.ended += 1
 
@@ -586,6 +591,7 @@ class Fussy(Picky):
         ({"json_schema": 404, "json_object": 400}, ["json_schema", "json_object", "none"], "none"),
         ({"json_schema": ""}, ["json_schema", "json_object"], "json_object"),
         ({"json_schema": " ", "json_object": ""}, ["json_schema", "json_object", "none"], "none"),
+        ({"json_schema": 400, "json_object": "\n   " * 50}, ["json_schema", "json_object", "none"], "none"),
     ],
 )
 async def test_a_format_that_alone_fails_is_not_used(answers: dict[str, Any], tried: list[str], found: str) -> None:
@@ -595,6 +601,14 @@ async def test_a_format_that_alone_fails_is_not_used(answers: dict[str, Any], tr
         await caller.parsed(dataclasses.replace(SITE, index=str(n)), ASK, Answer)
     assert chat.formats == [*tried, found, found]
     assert endpoint_of(caller).down is None
+
+
+async def test_a_reply_that_the_limit_cut_off_before_anything_was_written_says_nothing_of_its_format() -> None:
+    chat = Fussy(script=[], answers={"json_schema": "\n   " * 3})
+    caller = caller_of(chat, Endpoint("m", 16), max_attempts=1)
+    with pytest.raises(UnusableReply, match="cut off by the length limit"):
+        await caller.parsed(SITE, ASK, Answer)
+    assert set(chat.formats) == {"json_schema"}
 
 
 @pytest.mark.parametrize(("status", "error"), [(404, EndpointDown), (500, CallFailed), (503, CallFailed)])

@@ -21,7 +21,8 @@ Placed = tuple[int, int, str]
 """Where a text begins on a page, from the left and from the bottom, and the text."""
 
 
-def write(path: Path, *pages: list[Placed]) -> Path:
+def write(path: Path, *pages: list[Placed], drawn: str = "") -> Path:
+    """Write a PDF of placed texts; `drawn` is put before them on each page as it is."""
     writer = pypdf.PdfWriter()
     for placed in pages:
         page = writer.add_blank_page(600, 800)
@@ -31,7 +32,7 @@ def write(path: Path, *pages: list[Placed]) -> Path:
         page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
         content = DecodedStreamObject()
         shown = [f"BT /F1 10 Tf {x} {y} Td ({text}) Tj ET" for x, y, text in placed]
-        content.set_data("\n".join(shown).encode("latin-1"))
+        content.set_data("\n".join([drawn, *shown]).encode("latin-1"))
         page[NameObject("/Contents")] = writer._add_object(content)
     writer.write(path)
     return path
@@ -181,6 +182,13 @@ def test_a_table_keeps_its_rows_and_empty_cells(tmp_path: Path) -> None:
         "",
         "It was raised in 1931.",
     ]
+
+
+@pytest.mark.parametrize("rise", [-6, -2, 2, 6])
+def test_raised_and_lowered_letters_stay_in_their_line_beside_a_table(tmp_path: Path, rise: int) -> None:
+    risen = f"BT /F1 10 Tf 50 780 Td (Its mass is x) Tj {rise} Ts /F1 7 Tf (5) Tj 0 Ts /F1 10 Tf ( tons.) Tj ET"
+    found = only(write(tmp_path / "a.pdf", placed_table(740), drawn=risen))
+    assert found.text.split("\n")[:3] == ["Its mass is x5 tons.", "", "| part | metres | made of |"]
 
 
 def test_columns_of_prose_are_not_read_across(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def tables(base: str, scored: Mapping[str, list[str]], paragraphs: int = 40) -> 
         of = ["own, closed book", *(f"{name}, {way}" for name in figures.SETS for way in figures.WAYS)]
         return {name: {"scored": digits, "holds": "1" * len(digits), "cut": cut} for name in of}
 
-    made = {"paragraphs": paragraphs, "accepted": 4, "seconds": 1.0, "calls": {"weak_solver": 3, "verifier": 4}}
+    made = {"paragraphs": paragraphs, "accepted": 4, "calls": {"weak_solver": 3, "verifier": 4}}
     arms = {
         name: {str(n): {"examples": 4, "answers": answers(one)} for n, one in enumerate(seeds, 1)}
         for name, seeds in scored.items()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -106,7 +105,6 @@ def make(folder: Path, arm: str, given: Sequence[Paragraph], models: Models, *, 
     `folder` gets `facts-few`, `messages`, `trl-grpo` and `made.json`.
     """
     few = few_attempts(folder / "facts-few")
-    began = time.monotonic()
     result = generate(
         [{"id": one.name, "text": one.text} for one in given],
         models=models.settings(),
@@ -116,10 +114,8 @@ def make(folder: Path, arm: str, given: Sequence[Paragraph], models: Models, *, 
     ).raise_for_status()
     for form in ("messages", "trl-grpo"):
         result.export(folder / form, format=form)
-    done = folder / "made.json"
-    before = json.loads(done.read_text("utf-8"))["seconds"] if done.exists() else 0
-    made = _made(result, len(given), before + time.monotonic() - began)
-    done.write_text(json.dumps(asdict(made), indent=1) + "\n", "utf-8")
+    made = json.dumps(asdict(_made(result, len(given))), indent=1)
+    (folder / "made.json").write_text(made + "\n", "utf-8")
 
 
 @dataclass(frozen=True)
@@ -128,7 +124,6 @@ class Made:
 
     paragraphs: int
     accepted: int
-    seconds: float
     calls: Mapping[str, int]
     """Calls by role."""
     rounds: float
@@ -136,11 +131,12 @@ class Made:
     strong: float
 
 
-def _made(result: GenerationResult, count: int, seconds: float) -> Made:
+def _made(result: GenerationResult, count: int) -> Made:
     calls = {role: usage.calls for role, usage in result.usage_by_role.items() if usage.calls}
-    of = {name: [example[name] for example in result] for name in ("round", "weak_mean", "strong_mean")}
-    means = [round(mean(values), 4) if values else 0.0 for values in of.values()]
-    return Made(count, len(result), round(seconds, 1), calls, *means)
+    # Where attempts were left out the run gives no mean: what is here is that of the attempts there are.
+    scores = [[mean(example[f"{solver}_scores"]) for example in result] for solver in ("weak", "strong")]
+    means = [round(mean(values), 4) if values else 0.0 for values in ([one["round"] for one in result], *scores)]
+    return Made(count, len(result), calls, *means)
 
 
 @dataclass(frozen=True)
