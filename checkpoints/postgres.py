@@ -23,13 +23,13 @@ from langgraph.checkpoint.base import (
     get_checkpoint_id,
 )
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from autodata.checkpoints.errors import LeaseLost, RunFailed, UserError
 from autodata.checkpoints.saver import ROUND_KEY, Row, last_of_each, unneeded
+from autodata.checkpoints.serializer import PlainSerializer
 from autodata.checkpoints.server import (
     LEASE_LOST,
     LONGEST_PAUSE,
@@ -81,7 +81,7 @@ class PostgresSaver(AsyncPostgresSaver):
 
     def __init__(self, pool: AsyncConnectionPool[AsyncConnection[DictRow]], prefix: str) -> None:
         """Wrap an open pool as `open_postgres` prepares it. Must be called on the running event loop."""
-        super().__init__(pool, serde=JsonPlusSerializer(pickle_fallback=False, allowed_msgpack_modules=None))
+        super().__init__(pool, serde=PlainSerializer())
         self._pool = pool
         self._writes = WholeWrites("the pool of connections")
         self.prefix = prefix

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,24 @@ def test_checkpoints_of_an_earlier_commit_cost_nothing(
     asyncio.run(run_session(run, VALUES, DOCUMENTS))
     assert results(run) == whole
     assert asyncio.run(check_run(run)).problems == []
+
+
+def test_a_checkpoint_that_a_disk_spoilt_is_named_with_what_mends_it(cut_off: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(cut_off, tmp_path / "run"))
+    with closing(sqlite3.connect(run / "checkpoints.db")) as db, db:
+        db.execute("UPDATE checkpoints SET checkpoint = x'c1'")
+    broken = asyncio.run(run_session(run, VALUES, DOCUMENTS))
+    assert broken.outcome.errored
+    assert all("checkpoint: it cannot be read" in one for one in broken.outcome.errored)
+    assert all("type autodata check RUN --repair" in one for one in broken.outcome.errored)
+    mended = asyncio.run(check_run(run, repair=True))
+    assert mended.sound, mended.problems
+    ended = asyncio.run(run_session(run, VALUES, DOCUMENTS))
+    assert set(ended.statuses) <= {"accepted", "rejected"}
+    assert asyncio.run(check_run(run)).problems == []
+    assert broken.paid < ended.paid
+    places = Counter((row["thread_id"], row["n"], row["node"], row["idx"], row["try"]) for row in ended.calls)
+    assert set(places.values()) == {1}, "what was paid for is paid for once"
 
 
 async def test_the_ledger_waits_for_the_disk_and_checkpoints_do_not(tmp_path: Path) -> None:
