@@ -356,9 +356,12 @@ def table(found: Mapping[str, Any]) -> str:
         for channel, count in found["channels"].items()
     ]
     total = " | ".join(str(len(found[level]["succeeded"])) for level in LEVELS)
+    led = {identity for level in LEVELS for identity in found[level]["succeeded"]}
     return (
         f"{found['attacks']} attacks in {found['languages']} languages and {found['encodings']} encodings:\n\n"
-        f"{head}|---|---|{'---|' * len(LEVELS)}\n{''.join(rows)}| all | {found['attacks']} | {total} |\n"
+        f"{head}|---|---|{'---|' * len(LEVELS)}\n{''.join(rows)}| all | {found['attacks']} | {total} |\n\n"
+        f"{len(led)} of them succeed once a guard is off. The other {found['attacks'] - len(led)} succeed in no column:"
+        " nearly all stand within a fence\nthat they do not close, and these models obey nothing there.\n"
     )
 
 

@@ -11,6 +11,7 @@
         ├── CallFailed               no reply within the allowed requests, or refused   the document is errored
         ├── UnusableReply            replies came, and none could be read               the document is errored
         ├── NothingMadeOfSamples     of `nodes/solver_modes.py`: no one answer of many  the document is errored
+        ├── UnreadableCheckpoint     a checkpoint holds bytes that cannot be read       the document is errored
         ├── EndpointDown             an endpoint failed too often, or refused the key   the run pauses
         ├── BudgetSpent              a budget is used up                                the run drains
         ├── Drained                  the session ends, and the call was not sent        the document stays pending
@@ -97,6 +98,19 @@ class UnusableReply(InfrastructureError):
     def __init__(self, message: str, *, shape: bool = False, replayed: bool = False) -> None:
         super().__init__(message)
         self.shape, self.replayed = shape, replayed
+
+
+class UnreadableCheckpoint(InfrastructureError):
+    """A checkpoint holds bytes that cannot be read. Its document is errored."""
+
+    kind = "checkpoint"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"it cannot be read ({why}): type autodata check RUN --repair, which forgets it, then the same command: the"
+            " document starts again by the replies that are paid for"
+        )
+        self.why = why
 
 
 class EndpointDown(InfrastructureError):

@@ -23,13 +23,13 @@ from langgraph.checkpoint.base import (
     get_checkpoint_id,
 )
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from autodata.checkpoints.errors import LeaseLost, RunFailed, UserError
 from autodata.checkpoints.saver import ROUND_KEY, Row, last_of_each, unneeded
+from autodata.checkpoints.serializer import PlainSerializer
 from autodata.checkpoints.server import (
     LEASE_LOST,
     LONGEST_PAUSE,
@@ -53,6 +53,10 @@ _SETTING_UP = 0x6175746F64617461
 _TABLES = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
 _ROUND_LABEL = f"coalesce((checkpoint -> 'channel_values' ->> '{ROUND_KEY}')::int, 0)"
 _RUN_LABEL = "metadata ->> 'run_id'"
+_THREADS = (
+    "SELECT thread_id FROM checkpoints WHERE starts_with(thread_id, %(prefix)s)"
+    " UNION SELECT thread_id FROM checkpoint_writes WHERE starts_with(thread_id, %(prefix)s)"
+)
 
 
 class _Text:
@@ -77,7 +81,7 @@ class PostgresSaver(AsyncPostgresSaver):
 
     def __init__(self, pool: AsyncConnectionPool[AsyncConnection[DictRow]], prefix: str) -> None:
         """Wrap an open pool as `open_postgres` prepares it. Must be called on the running event loop."""
-        super().__init__(pool, serde=JsonPlusSerializer(pickle_fallback=False, allowed_msgpack_modules=None))
+        super().__init__(pool, serde=PlainSerializer())
         self._pool = pool
         self._writes = WholeWrites("the pool of connections")
         self.prefix = prefix
@@ -134,6 +138,16 @@ class PostgresSaver(AsyncPostgresSaver):
 
         for item in await self._again(found):
             yield item
+
+    async def thread_ids(self) -> list[str]:
+        """Return the ids of this run's threads that have checkpoints, or writes, in order, be they readable or not."""
+
+        async def found() -> list[str]:
+            async with self._cursor() as cursor:
+                await cursor.execute(_THREADS, {"prefix": self.prefix})
+                return sorted(row["thread_id"].removeprefix(self.prefix) for row in await cursor.fetchall())
+
+        return await self._again(found)
 
     async def aput(
         self,

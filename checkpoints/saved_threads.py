@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Protocol, cast
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
@@ -13,12 +14,22 @@ from autodata.checkpoints.saver import FileSaver
 _THREADS = "SELECT thread_id FROM checkpoints UNION SELECT thread_id FROM writes ORDER BY thread_id"
 
 
+class ListsThreads(Protocol):
+    """What a saver that is no file can say of itself."""
+
+    async def thread_ids(self) -> list[str]:
+        """Return the ids of all threads that have checkpoints, or writes, in order."""
+
+
 async def saved_threads(saver: BaseCheckpointSaver[str]) -> list[str]:
-    """Return the ids of all threads that have checkpoints, or writes, in order. Raises sqlite3.Error, RunFailed."""
+    """Return the ids of all threads that have checkpoints, or writes, in order. Raises sqlite3.Error, RunFailed.
+
+    None of them is read: one that cannot be is listed too.
+    """
     if isinstance(saver, FileSaver):
         async with saver.conn.execute(_THREADS) as cursor:
             return [str(row[0]) for row in await cursor.fetchall()]
-    return sorted({item.config["configurable"]["thread_id"] async for item in saver.alist(None)})
+    return await cast("ListsThreads", saver).thread_ids()
 
 
 def file_damage(path: Path) -> str:

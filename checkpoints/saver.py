@@ -11,7 +11,6 @@ import asyncio
 import json
 import shlex
 import sqlite3
-import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
@@ -27,10 +26,10 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
     get_checkpoint_metadata,
 )
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from autodata.checkpoints.errors import DiskFailed, RunFailed, UserError
+from autodata.checkpoints.serializer import CompressedSerializer
 from autodata.checkpoints.whole_writes import Together, WholeWrites
 
 Keep = Literal["rounds", "all", "none"]
@@ -52,10 +51,6 @@ _PUT_WRITES = (
     " (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, value)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_COMPRESSED = "+zlib"
-"""Behind the type of a stored value: its bytes are compressed."""
-_WORTH_COMPRESSING = 256
-"""Bytes from which a value is compressed."""
 _NO_LABEL = "NULL"
 _ROUND_LABEL = "round_of(type, checkpoint)"
 _RUN_LABEL = "json_extract(CAST(metadata AS TEXT), '$.run_id')"
@@ -79,31 +74,6 @@ class KeepsRounds(Protocol):
     async def akeep_rounds(self, thread_id: str) -> None:
         """Delete every checkpoint of the thread that is not its round's last one, with its writes."""
         ...
-
-
-class CompressedSerializer(JsonPlusSerializer):
-    """LangGraph's serializer with zlib behind it: states are mostly text, and repeat themselves. Reads both forms.
-
-    Stored values are plain data and the few types that LangGraph itself lists as safe; an object of any other type
-    comes back as the data it was made from, and nothing is ever pickled.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(pickle_fallback=False, allowed_msgpack_modules=None)
-
-    def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
-        """Return a value's type and bytes."""
-        kind, data = super().dumps_typed(obj)
-        if len(data) < _WORTH_COMPRESSING:
-            return kind, data
-        return kind + _COMPRESSED, zlib.compress(data, 1)
-
-    def loads_typed(self, data: tuple[str, bytes]) -> Any:
-        """Return the value of a type and bytes."""
-        kind, stored = data
-        if kind.endswith(_COMPRESSED):
-            kind, stored = kind.removesuffix(_COMPRESSED), zlib.decompress(stored)
-        return super().loads_typed((kind, stored))
 
 
 class FileSaver(AsyncSqliteSaver):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from autodata.checkpoints.document_queue import MAIN
 from autodata.checkpoints.errors import UserError
-from autodata.checkpoints.ledger import Reader, open_readonly, run_lock
+from autodata.checkpoints.ledger import Ledger, Reader, open_readonly, run_lock
 from autodata.checkpoints.places import LEDGER, ledger_place
 from autodata.checkpoints.queries.documents import count_examples, documents
 from autodata.checkpoints.queries.meta import meta
@@ -77,7 +77,10 @@ async def _checked(run: Path, says: Says) -> Checked:
     damaged = {problem.subject for problem in found if problem.kind == "damaged_file"}
     if str(run / LEDGER) in damaged:
         return Checked(run, Looked(), found, ["the ledger cannot be read, so nothing else was looked at"])
-    async with open_readonly(await asyncio.to_thread(ledger_place, run)) as ledger:
+    async with AsyncExitStack() as stack:
+        ledger = await stack.enter_async_context(open_readonly(await asyncio.to_thread(ledger_place, run)))
+        if ledger.shared is not None:  # the lock of this folder keeps no other machine out
+            await (await stack.enter_async_context(Ledger.open(ledger.shared))).hold()
         known = await meta(ledger)
         found += await asyncio.to_thread(_configuration, run, known)
         rows, looked = await _rows(ledger, known, says)

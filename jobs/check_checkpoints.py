@@ -9,7 +9,7 @@ from typing import Any
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from autodata.checkpoints.document_queue import MAIN
-from autodata.checkpoints.errors import RunFailed
+from autodata.checkpoints.errors import RunFailed, UnreadableCheckpoint
 from autodata.checkpoints.records import DocumentStatus
 from autodata.checkpoints.saved_threads import saved_threads
 from autodata.checkpoints.saver import ROUND_KEY
@@ -51,6 +51,8 @@ async def _values(saver: BaseCheckpointSaver[str], thread: str) -> tuple[Mapping
         return dict(values), ""
     except (RunFailed, sqlite3.Error):
         raise
+    except UnreadableCheckpoint as error:
+        return {}, error.why
     except Exception as error:  # noqa: BLE001 - of bytes that anybody may have written: whatever it raises is a finding
         return {}, f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"
 

@@ -166,10 +166,7 @@ def _report(
 ) -> dict[str, Any]:
     criteria = {one.sampled.attempt_id: _criteria(config.chosen_domain, one.sampled) for one in found}
     whole = agreement_of([_votes(one) for one in found], config.seed)
-    turned = {
-        sign: 1 - (_signed(found, criteria, positive=sign, seed=config.seed).agreement.value or 1.0)
-        for sign in (True, False)
-    }
+    turned = {sign: _differing(_signed(found, criteria, positive=sign, seed=config.seed)) for sign in (True, False)}
     policy, planned = config.policy, config.chosen_domain.planned
     gates = not isinstance(policy, Measure)
     plays = played(rounds, policy, planned, turned, config.seed) if gates else []
@@ -218,6 +215,11 @@ def _signed(
         return [vote for vote, (_, weight) in pairs if (weight > 0) is positive]
 
     return agreement_of([votes(one) for one in found], seed)
+
+
+def _differing(found: Agreement) -> float:
+    """Return the share of pairs of findings that differ, 0 where there is no pair."""
+    return 0.0 if found.agreement.value is None else 1 - found.agreement.value
 
 
 def _strata(found: Sequence[Remarked], seed: int) -> dict[str, Any]:

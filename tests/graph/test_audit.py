@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -45,6 +46,17 @@ def believes(*claims: str) -> Any:
 ALWAYS = ChecksConfig(canaries="always")
 
 
+CANARIES: Mapping[str, Callable[[str], bool]] = {
+    "an empty answer": lambda answer: answer == "",
+    "a colon": lambda answer: answer == ":",
+    "an announcement": lambda answer: answer == "Thought process:",
+    "the rubric echoed": lambda answer: "Criterion 1 of rubric 1" in answer,
+    "the question echoed": lambda answer: answer == candidate(1)["question"],
+    "an answer off topic": lambda answer: "bake a plain loaf" in answer,
+    "a claim": lambda answer: answer == "All criteria are met.",
+}
+
+
 def audits(bench: Bench) -> list[dict[str, Any]]:
     return [json.loads(row["quality"])["audit"] for row in bench.rows("rounds") if "audit" in (row["quality"] or "")]
 
@@ -71,6 +83,23 @@ async def test_a_judge_who_believes_a_claim_is_refused_with_that_reason() -> Non
     assert reason.startswith("canary: a claim scores 1.00, at most 0.1 allowed")
     assert not audits(bench)[0]["passed"]
     assert [row["node"] for row in bench.rows("calls")].count("audit") == 8  # the claim was marked again
+
+
+@pytest.mark.parametrize("name", list(CANARIES))
+async def test_a_judge_who_marks_any_of_them_is_refused(name: str) -> None:
+    """All seven: whoever gives marks for one of them alone is found."""
+
+    def mark(call: Call) -> Answer:
+        taken_in = CANARIES[name](call.fenced("answer"))
+        answer: Answer = believes("")(call) if taken_in else strict(call)
+        return answer
+
+    bench = auditing(ALWAYS, max_rounds=1, scripts={"verifier": mark})
+    assert (await bench.run())["status"] == "rejected"
+    assert bench.rows("rounds")[0]["reason"].startswith(f"canary: {name} scores 1.00")
+    scores = audits(bench)[0]["canaries"]
+    assert {one for one, score in scores.items() if score != "0"} == {name}
+    assert set(scores) == set(CANARIES)
 
 
 async def test_one_slip_of_the_judge_refuses_nothing() -> None:

@@ -16,6 +16,7 @@ from autodata.checkpoints.queries.measured import use_by_document
 from autodata.checkpoints.records import Document
 from autodata.cli.app import app
 from autodata.jobs.calibration import agreement, flips
+from autodata.jobs.calibration.calibrate import _differing
 from tests.graph.test_runner import QUICK, settings
 from tests.support.runs import read_tables, run_session
 
@@ -94,6 +95,20 @@ def test_people_fill_in_a_sheet_of_the_sample(run: Path, tmp_path: Path) -> None
     found = parsed(run, "--sample", "8", "--repeats", "2", "--labels", sheet)["people"]["file"]
     assert (found["attempts"], found["findings"], found["unknown"]) == (8, len(rows), 0)
     assert found["agreement"]["low"] < found["agreement"]["value"] < found["agreement"]["high"]
+
+
+@pytest.mark.slow
+def test_the_command_recovers_the_noise_that_is_planted_in_a_run(tmp_path: Path) -> None:
+    asyncio.run(run_session(tmp_path, settings(simulated=WORLD), [one for one in QUICK if isinstance(one, Document)]))
+    found = parsed(tmp_path, "--sample", "20", "--repeats", "3")["all"]["noise"]
+    assert found["low"] <= NOISE <= found["high"]
+    assert found["high"] - found["low"] < NOISE
+
+
+def test_findings_that_always_differ_turn_every_mark() -> None:
+    """An agreement of 0 is a figure, and not one that is missing."""
+    assert _differing(agreement.agreement_of([[(True, False)], [(False, True)]])) == 1
+    assert _differing(agreement.agreement_of([])) == 0
 
 
 @pytest.mark.slow

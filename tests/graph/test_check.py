@@ -40,19 +40,21 @@ def run(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "run"))
 
 
-def change(file: str, *statements: str) -> Callable[[Path], None]:
-    """Return what changes a database file behind Autodata's back, foreign keys or not."""
+@dataclass(frozen=True)
+class Changed:
+    """What changes a database file behind Autodata's back, foreign keys or not."""
 
-    def changed(run: Path) -> None:
-        with closing(sqlite3.connect(run / file)) as db, db:
-            for statement in statements:
+    file: str
+    statements: tuple[str, ...]
+
+    def __call__(self, run: Path) -> None:
+        with closing(sqlite3.connect(run / self.file)) as db, db:
+            for statement in self.statements:
                 assert db.execute(statement).rowcount, statement
 
-    return changed
 
-
-def ledger(*statements: str) -> Callable[[Path], None]:
-    return change("run.db", *statements)
+def ledger(*statements: str) -> Changed:
+    return Changed("run.db", statements)
 
 
 def garbage(file: str) -> Callable[[Path], None]:
@@ -135,12 +137,12 @@ SPOILT = [
     Spoilt("wrong_charge", ledger("UPDATE calls SET charged_in = 1")),
     Spoilt(
         "unreadable_checkpoint",
-        change("checkpoints.db", "UPDATE checkpoints SET checkpoint = x'c1'"),
+        Changed("checkpoints.db", ("UPDATE checkpoints SET checkpoint = x'c1'",)),
         Repair.FORGET_THREAD,
     ),
     Spoilt(
         "orphan_checkpoint",
-        change("checkpoints.db", "UPDATE checkpoints SET thread_id = 'main/gone'"),
+        Changed("checkpoints.db", ("UPDATE checkpoints SET thread_id = 'main/gone'",)),
         Repair.FORGET_THREAD,
     ),
     Spoilt("checkpoint_ahead", ledger(f"DELETE FROM rounds WHERE document_id = {SECOND}"), Repair.WALK_AGAIN, False),

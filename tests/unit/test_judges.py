@@ -9,12 +9,13 @@ import pytest
 import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from autodata.domains.acceptance.panel import agreed, escalated
 from autodata.domains.acceptance.rubric_score import rubric_score
 from autodata.domains.domain import CS
 from autodata.domains.tasks.base import Scored
+from autodata.domains.tasks.schemas import CriterionMark, ReferenceMark, SupportReview
 from autodata.domains.tasks.shuffle import restored, shuffled
 from autodata.models.config import ModelSettings
 from autodata.models.families import family_of, judges_akin
@@ -114,6 +115,15 @@ def test_a_judge_of_a_solvers_family_is_warned_of() -> None:
     assert "judge_2" in judges_akin(roles(strong_solver="kimi-k2.6", verifier="gpt-5", judge_2="kimi-vl"))
     simulated = {role: ModelSettings(provider="simulated", model="x") for role in ("weak_solver", "verifier")}
     assert not judges_akin(simulated)
+
+
+@pytest.mark.parametrize(
+    ("schema", "verdict"), [(CriterionMark, "met"), (ReferenceMark, "correct"), (SupportReview, "supported")]
+)
+def test_a_judge_gives_its_reason_before_its_verdict(schema: type[BaseModel], verdict: str) -> None:
+    names = list(schema.model_json_schema()["properties"])
+    assert names[-1] == verdict
+    assert any(name == "reason" or name.endswith("_says") for name in names[:-1])
 
 
 PANEL = """

@@ -38,6 +38,21 @@ def test_a_criterion_that_the_question_tells_is_found_and_an_error_is_none() -> 
     assert one[:2] == ("rubric_in_question", "criterion 4")
 
 
+@pytest.mark.parametrize("place", ["question", "context"])
+@pytest.mark.parametrize("what", ["answer", "rubric"])
+def test_each_place_and_each_text_has_a_check_of_its_own(place: str, what: str) -> None:
+    said = "the second feeder fails late because of its inductance"
+    rubric = candidate(1)["rubric"]
+    shown: dict[str, object] = {place: f"An engineer writes that {said}, and goes home for the day. Why is that so?"}
+    if what == "answer":
+        shown["reference_answer"] = f"It is known that {said}"
+    else:
+        rubric[3]["criterion"] = f"States that {said}"
+    [(check, where, words)] = found(rubric=rubric, **shown)
+    assert (check, words) == (f"{what}_in_{place}", f"that {said}")
+    assert where == ("reference answer" if what == "answer" else "criterion 4")
+
+
 def test_a_criterion_that_points_at_a_source_is_found() -> None:
     rubric = candidate(1)["rubric"]
     rubric[0]["criterion"] = "Names the loss that Table 3 of this paper gives"

@@ -73,7 +73,7 @@ def test_word_keeps_headings_lists_and_tables(tmp_path: Path) -> None:
     )
 
 
-def test_slides_keep_their_order_titles_tables_and_notes(tmp_path: Path) -> None:
+def write_pptx(path: Path) -> Path:
     made = pptx.Presentation()
     first = made.slides.add_slide(made.slide_layouts[1])
     first.shapes.title.text = "The mast"
@@ -83,8 +83,12 @@ def test_slides_keep_their_order_titles_tables_and_notes(tmp_path: Path) -> None
     table = second.shapes.add_table(2, 2, 0, 0, 100, 100).table
     table.cell(0, 0).text, table.cell(0, 1).text, table.cell(1, 0).text = "part", "a|b", "foot"
     made.slides.add_slide(made.slide_layouts[6])
-    made.save(str(tmp_path / "a.pptx"))
-    found = only(tmp_path / "a.pptx")
+    made.save(str(path))
+    return path
+
+
+def test_slides_keep_their_order_titles_tables_and_notes(tmp_path: Path) -> None:
+    found = only(write_pptx(tmp_path / "a.pptx"))
     assert found.title == "The mast"
     assert found.text == (
         "## The mast\n\n- oak\n- iron\n\nNotes: Say when.\n\n## Slide 2\n\n| part | a\\|b |\n| --- | --- |\n| foot |  |"

@@ -21,7 +21,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.graph import END, START, StateGraph
 from typing_extensions import TypedDict
 
-from autodata.checkpoints.errors import UserError
+from autodata.checkpoints.errors import UnreadableCheckpoint, UserError
 from autodata.checkpoints.saver import FileSaver, keep_rounds, open_saver
 
 ROUNDS = 4
@@ -171,7 +171,7 @@ async def test_object_of_an_unlisted_type_comes_back_as_plain_data(saver: FileSa
 async def test_nothing_is_pickled(saver: FileSaver) -> None:
     with pytest.raises(TypeError, match="not msgpack serializable"):
         saver.serde.dumps_typed({"value": object()})
-    with pytest.raises(NotImplementedError, match="pickle"):
+    with pytest.raises(UnreadableCheckpoint, match="Unknown serialization type: pickle"):
         saver.serde.loads_typed(("pickle", b"\x80\x04N."))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import pickle
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from autodata.checkpoints.saver import CompressedSerializer
+from autodata.checkpoints.errors import UnreadableCheckpoint
+from autodata.checkpoints.serializer import CompressedSerializer, PlainSerializer
 from autodata.corpus.reporting.page import _environment
 from autodata.runner.run_folder import make_folder
 from tests.support.packages import PACKAGES
@@ -33,8 +35,11 @@ def test_a_class_that_a_checkpoint_names_is_not_made(monkeypatch: pytest.MonkeyP
     assert JsonPlusSerializer(allowed_msgpack_modules=[(Made.__module__, "Made")]).loads_typed(stored) == {
         "value": Made("x")
     }
-    found = CompressedSerializer().loads_typed(stored)["value"]
-    assert not isinstance(found, Made)
+    for serializer in (CompressedSerializer(), PlainSerializer()):  # of files, of a Postgres server
+        found = serializer.loads_typed(stored)["value"]
+        assert not isinstance(found, Made)
+        with pytest.raises(UnreadableCheckpoint, match="it cannot be read"):
+            serializer.loads_typed(("pickle", pickle.dumps(Made("x"))))
 
 
 def called(node: ast.Call) -> str:
