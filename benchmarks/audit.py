@@ -1,7 +1,8 @@
 """What is known against the locked dependencies: vulnerabilities, and releases that were taken back. `make audit`.
 
 pip-audit asks PyPI, and OSV about what PyPI did not answer; pip's report says which releases are yanked (PEP 592). What
-nobody answered is not known to be sound: it fails, or with `--where-reachable`, as in CI, it is said and no more.
+nobody answered is not known to be sound: it fails. With `--where-reachable`, as in CI, package registries alone are
+asked, and what they do not answer is said and no more.
 Standard library alone: it runs where `audit.txt` is installed.
 """
 
@@ -20,7 +21,7 @@ from typing import Any
 
 LOCK = Path(__file__).resolve().parents[1] / "requirements.lock"
 SERVICES = ("pypi", "osv")
-SECONDS = 600
+SECONDS = 300
 """How long one question may take in all."""
 _PIN = re.compile(r"^[A-Za-z0-9][^ \\\n]*==[^ \\\n]+(?: ; [^\\\n]*)?", re.MULTILINE)
 
@@ -55,10 +56,10 @@ def run(command: Sequence[str]) -> tuple[str, str]:
     return done.stdout, (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1][:200]
 
 
-def vulnerabilities(lock: Path, ask: Ask = run) -> Looked:
+def vulnerabilities(lock: Path, ask: Ask = run, services: Sequence[str] = SERVICES) -> Looked:
     """Look up known vulnerabilities by every service until all dependencies are answered."""
     looked, reasons, missing = Looked("known vulnerabilities"), [], set[str]()
-    for service in SERVICES:
+    for service in services:
         command = ["pip_audit", "--require-hashes", "--disable-pip", "-r", str(lock), "-s", service]
         printed, last = ask([*command, "-f", "json", "--progress-spinner", "off"])
         try:
@@ -117,7 +118,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--where-reachable", action="store_true", help="what nobody answered about fails nothing")
     chosen = parser.parse_args()
-    sys.exit(verdict([vulnerabilities(LOCK), taken_back(LOCK)], where_reachable=chosen.where_reachable))
+    services = SERVICES[:1] if chosen.where_reachable else SERVICES
+    looked = [vulnerabilities(LOCK, services=services), taken_back(LOCK)]
+    sys.exit(verdict(looked, where_reachable=chosen.where_reachable))
 
 
 if __name__ == "__main__":
