@@ -27,6 +27,7 @@ from autodata.nodes.optimizer.settings import OptimizeConfig
 from autodata.prompts import load_pack
 from benchmarks.fast_search import PLAYS, SIZES, TRUE, At, Blind, Found, Latest, Worlds, search_in
 from benchmarks.gepa_search import search_by_gepa
+from benchmarks.optimizer_paired import against_defaults
 from benchmarks.optimizer_world import PLAIN
 from benchmarks.world_twin import Obeyed
 
@@ -251,6 +252,7 @@ def rendered(tables: Mapping[str, Any]) -> str:
     ]
     for world, said in HEADINGS.items():
         lines += _of_world(tables, world, said)
+    lines += against_defaults(tables, AT)
     lines += _decisions(tables)
     lines += _verdicts(tables)
     return "\n".join(lines) + "\n"

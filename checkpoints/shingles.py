@@ -9,7 +9,10 @@ from typing import Final, Generic, TypeVar
 
 THRESHOLD: Final = 0.7
 """Two texts are near duplicates from this Jaccard similarity of their word triples on."""
-_WORD = re.compile(r"[^\W_]+|[^\w\s]")
+UNSPACED: Final = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+"""Letters of scripts that put no space between words (Thai, Lao, Burmese, Khmer, Japanese, Chinese), for a class of a
+regular expression: each counts as a word."""
+_WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+|[^\w\s]")
 
 Key = TypeVar("Key", bound=Hashable)
 

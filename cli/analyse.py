@@ -163,7 +163,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[Line]:
         figures = f"p(1-p) {one['p_one_minus_p']:.3f}, std {one['std']:.3f}"
         yield f"{one['domain']}, {one['solver']} solver", f"{one['vary']:.0%} vary", figures
     tied = found["tied_to_numbers"]
-    yield "tied to numbers", f"{tied['tied']:,}{_percent(tied['share'])}", ""
+    yield "tied to numbers", f"{len(tied['examples']):,}{_percent(tied['share'])}", "; ".join(tied["examples"][:3])
     if found["contamination"] is not None:
         shown = "; ".join(f"{one['example']} in {one['where']}" for one in found["contamination"][:3])
         yield "contaminated", f"{len(found['contamination']):,}", shown

@@ -80,6 +80,12 @@ def _said(done: Exported, where: str) -> Iterator[str]:
     what = "turn of the challenger" if done.turns else "example"
     shown = what if done.rows == 1 else what.replace("turn", "turns", 1) if done.turns else f"{what}s"
     yield f"{done.rows:,} {shown} written to {where}"
+    if done.splits:
+        sizes = ", ".join(f"{size:,} {name}" for name, size in done.splits.items())
+        few = "" if all(done.splits.values()) else " (a document, and near duplicates, stay in one: there are too few)"
+        yield f"{'turns' if done.turns else 'examples'} by split: {sizes}{few}"
+    if done.judge:
+        yield done.judge
     if done.unknown:
         turns = "1 turn is" if done.unknown == 1 else f"{done.unknown:,} turns are"
         yield f"{turns} left out: nothing came of what was written, or what was asked is not known"

@@ -227,7 +227,10 @@ def calls_table(summary: Mapping[str, Any], roles: Sequence[Mapping[str, Any]]) 
 
 def _unpriced(roles: Sequence[Mapping[str, Any]]) -> str:
     """Return a line that names the roles whose calls have no price while others' have; nothing where all are alike."""
-    without = [row["role"] for row in roles if row["cost_usd"] is None]
-    if not without or len(without) == len(roles):
+    if all(row["cost_usd"] is None for row in roles):
         return ""
-    return f"no price is set for {', '.join(without)}: the cost of all lacks their calls"
+    without = [row["role"] for row in roles if row["cost_usd"] is None and row["calls"]]
+    partly = [row for row in roles if row["cost_usd"] is not None and row["unpriced"]]
+    said = [f"no price is set for {', '.join(without)}: the cost of all lacks their calls"] if without else []
+    said += [f"{row['unpriced']:,} of the calls of {row['role']} carry no price: the cost lacks them" for row in partly]
+    return "; ".join(said)

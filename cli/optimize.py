@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -145,7 +146,7 @@ async def foresee(config: OptimizeRunConfig, paths: Mapping[str, list[Path]], ou
     from autodata.jobs.measured import measured
     from autodata.jobs.run_ledger import ledger_of
     from autodata.jobs.search_session import documents_of, lengths_of
-    from autodata.runner.optimization.splits import require_splits
+    from autodata.runner.optimization.splits import near_copies, require_splits
 
     config = await as_folder_began(config, out)
     splits = {split: documents_of(Inputs(config, files), split)[0] for split, files in paths.items() if files}
@@ -154,7 +155,7 @@ async def foresee(config: OptimizeRunConfig, paths: Mapping[str, list[Path]], ou
         if not splits:
             raise UserError(f"{out} holds no search yet: give --train PATH and --validate PATH")
         require_splits(splits)
-        return estimate_search(config, lengths)
+        return replace(estimate_search(config, lengths), notes=tuple(near_copies(splits)))
     async with ledger_of(out, search=True) as ledger:
         readers, lengths = readers_of(config.chosen_domain), await lengths_by_split(ledger)
         texts = [chars for split in lengths.values() for chars in split]

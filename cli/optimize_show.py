@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,13 @@ from rich.text import Text
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ledger import Reader
 from autodata.checkpoints.queries.documents import documents
-from autodata.checkpoints.queries.searches import iterations
+from autodata.checkpoints.queries.searches import blocks_by, iterations
 from autodata.cli.optimize_report import rate
 from autodata.jobs.printable import printable
 from autodata.jobs.run_ledger import ledger_of
 from autodata.jobs.search_report import archive_of, parsed, search_config
 from autodata.nodes.optimizer.evaluate import evaluation_id
-from autodata.nodes.optimizer.state import Result
+from autodata.nodes.optimizer.population import CONFIRM
 from autodata.runner.optimization.archive import LedgerArchive
 
 
@@ -34,8 +34,8 @@ class Iteration:
     diff: str
     """The edit as a unified diff over the files of the pack; empty where there is no mutant."""
     documents: list[dict[str, Any]]
-    """A row a document of the block that parent and mutant share: (document_id, name, parent, mutant), each a status,
-    None where it was not evaluated."""
+    """A row a document and block of the comparison: (document_id, name, block, parent, mutant), the last two a status,
+    None where it was not evaluated. A comparison in batches begins on a block and may go on to those behind it."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
@@ -64,29 +64,29 @@ async def read_iteration(folder: Path, n: int) -> Iteration:
 async def _whole(ledger: Reader, archive: LedgerArchive, row: dict[str, Any]) -> Iteration:
     parent, mutant = row["parent"], row["mutant"]
     diff = (await archive.pack(parent)).diff(await archive.pack(mutant)) if mutant not in (None, parent) else ""
-    results = {
-        name: await archive.result(evaluation_id("validate", pack, row["block"])) if pack else None
-        for name, pack in (("parent", parent), ("mutant", mutant))
-    }
     stands = {
         "parent_iteration": (await archive.member(parent)).iteration,
         "parent_probability": row["probabilities"].get(parent),
     }
-    return Iteration(
-        row | stands, diff, _documents(results, {row["document_id"]: row["name"] for row in await documents(ledger)})
-    )
+    return Iteration(row | stands, diff, await _documents(ledger, archive, row))
 
 
-def _documents(results: Mapping[str, Result | None], names: Mapping[str, str]) -> list[dict[str, Any]]:
-    statuses = {
-        name: {trial.document_id: str(trial.status) for trial in result.trials} if result else {}
-        for name, result in results.items()
-    }
-    ids = dict.fromkeys(document for found in statuses.values() for document in found)
-    return [
-        {"document_id": one, "name": names.get(one, one)} | {name: found.get(one) for name, found in statuses.items()}
-        for one in ids
-    ]
+async def _documents(ledger: Reader, archive: LedgerArchive, row: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the documents of the block that parent and mutant are compared on, and of those behind it, to a gap."""
+    first, sides = row["block"], {side: row[side] for side in ("parent", "mutant") if row[side]}
+    begun = {first}
+    if row["mutant"]:
+        begun |= await blocks_by(ledger, row["iteration"], [*sides.values()], first, CONFIRM)
+    names = {document["document_id"]: document["name"] for document in await documents(ledger)}
+    found: dict[tuple[int, str], dict[str, Any]] = {}
+    for block in takewhile(begun.__contains__, count(first)):
+        for side, pack in sides.items():
+            result = await archive.result(evaluation_id("validate", pack, block))
+            for trial in result.trials if result else ():
+                one = trial.document_id
+                new = {"document_id": one, "name": names.get(one, one), "block": block, "parent": None, "mutant": None}
+                found.setdefault((block, one), new)[side] = str(trial.status)
+    return [*found.values()]
 
 
 def show_iterations(out: Console, folder: Path, rows: list[dict[str, Any]]) -> None:
@@ -118,7 +118,9 @@ def show_iteration(out: Console, found: Iteration) -> None:
             _text(out, f"  advice: {cause['advice']}")
     _show_edit(out, found)
     if found.documents:
-        out.print(Text(f"\nDocuments of block {row['block']}", "bold"))
+        last = max(one["block"] for one in found.documents)
+        several = f"s {row['block']} to {last}" if last > row["block"] else f" {last}"
+        out.print(Text(f"\nDocuments of block{several}", "bold"))
         out.print(_documents_table(found.documents))
     out.print(Text("\nDecision", "bold"))
     _text(out, f"{row['outcome']}: {row['reason']}" if row["reason"] else row["outcome"])
@@ -147,7 +149,7 @@ def _style(line: str) -> str:
 def _documents_table(documents: list[dict[str, Any]]) -> Table:
     """Return the documents, those first that parent and mutant did not end alike."""
     table = Table(box=None, pad_edge=False)
-    for name in ("document", "parent", "mutant", ""):
+    for name in ("document", "block", "parent", "mutant", ""):
         table.add_column(name)
     for row in sorted(documents, key=lambda row: row["parent"] == row["mutant"]):
         change = {(False, True): "gained", (True, False): "lost"}.get(
@@ -155,7 +157,7 @@ def _documents_table(documents: list[dict[str, Any]]) -> Table:
         )
         stated = [row["parent"] or "-", row["mutant"] or "-"]
         both = row["parent"] and row["mutant"]
-        table.add_row(Text(printable(row["name"])), *stated, change if both else "")
+        table.add_row(Text(printable(row["name"])), str(row["block"]), *stated, change if both else "")
     return table
 
 

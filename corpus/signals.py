@@ -70,15 +70,19 @@ async def signals(ledger: Reader) -> dict[str, Any]:
     }
 
 
-async def _tied(ledger: Reader) -> dict[str, Any]:
-    """Count the accepted questions that hold a number of their document."""
+async def tied_examples(ledger: Reader) -> tuple[list[str], int]:
+    """Return the ids of accepted examples whose question holds a number of its document, and how many were accepted."""
     questions = await accepted_questions(ledger)
-    tied = 0
     for row in questions:
         if row["tied"] is None and particular_numbers(row["question"]):  # an example of an earlier version
             row["tied"] = tied_to_numbers(row["question"], await ledger.get(f"document/{row['document_id']}"))
-        tied += bool(row["tied"])
-    return {"questions": len(questions), "tied": tied, "share": _share(tied, len(questions))}
+    return [row["example_id"] for row in questions if row["tied"]], len(questions)
+
+
+async def _tied(ledger: Reader) -> dict[str, Any]:
+    """Count the accepted questions that hold a number of their document."""
+    tied, questions = await tied_examples(ledger)
+    return {"questions": questions, "tied": len(tied), "share": _share(len(tied), questions)}
 
 
 def _by_length(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:

@@ -20,6 +20,7 @@ from autodata.checkpoints.usage import Usage
 from autodata.jobs.estimate import FEWEST_MEASURED, Estimate, beyond, counted, priced
 from autodata.jobs.forecast import FIGURES, Forecast, Measured, Plan, Price, Range, RoleUse, forecast
 from autodata.jobs.known import known_documents
+from autodata.jobs.standing import duration
 from autodata.nodes.optimizer.settings import OptimizeConfig
 from autodata.prompts.roles import OPTIMIZER_ROLES
 from autodata.runner.optimization.session import OptimizeRunConfig
@@ -179,6 +180,17 @@ def _affordable(
         if bound is not None and an_iteration:
             affordable = min(affordable, max(0, int((bound - paid[name] - besides) / an_iteration)))
     return affordable
+
+
+def expected(estimate: Estimate) -> str:
+    """Return in one line what a search is to take as a rule, and how many proposals are paid for."""
+    calls, usd = estimate.totals["calls"], estimate.totals["usd"]
+    tokens = [figure.value for name in ("tokens_in", "tokens_out") if (figure := estimate.totals[name])]
+    parts = [f"{calls.value:,.0f} calls"] if calls else []
+    parts += [f"{sum(tokens):,.0f} tokens", *([f"${usd.value:,.2f}"] if usd and usd.value else [])]
+    parts += [duration(estimate.seconds.value)] if estimate.seconds.value else []
+    proposals = f"{estimate.proposals:,} of {estimate.waiting:,} proposed edits"
+    return f"expected: about {', '.join(parts)}; paid for: about {proposals} (--dry-run says more)"
 
 
 def few_proposals(estimate: Estimate) -> str:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
 from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.queries.chosen import read_chosen
 from autodata.checkpoints.queries.meta import meta_value
-from autodata.checkpoints.queries.usage import usage_by_role
-from autodata.corpus.exporters.registry import EXPORTERS, wants_turns
-from autodata.corpus.exporters.rows import ExportSet, JudgePrompt, RunFacts, read_rows, run_id
+from autodata.checkpoints.queries.usage import prompt_versions, usage_by_role
+from autodata.corpus.exporters.registry import EXPORTERS, has_judge, wants_turns
+from autodata.corpus.exporters.rows import JUDGE, ExportSet, JudgePrompt, RunFacts, read_rows, run_id
 from autodata.corpus.exporters.splits import parse_shares, split
 from autodata.corpus.summary import summarise
 from autodata.domains.tasks.verifiable import VerifiableTask
@@ -42,6 +42,10 @@ class Exported:
     """How many examples the run's latest session wanted; None where it wanted all."""
     turns: bool = False
     """Whether the rows are the challenger's turns, not examples."""
+    splits: Mapping[str, int] = field(default_factory=dict)
+    """How many examples, or turns, went to each split; empty where none were asked for."""
+    judge: str = ""
+    """What must be known of the judge that was exported."""
     unknown: int = 0
     """Turns left out: how they were asked is not known any more, or what became of them."""
 
@@ -79,9 +83,11 @@ async def export_run(
         data = replace(data, turns=await asyncio.to_thread(split, found.turns, wanted))
     named = replace(data.facts, name=name or await asyncio.to_thread(lambda: run.resolve().name), licence=licence)
     rows = await asyncio.to_thread(exporter, replace(data, facts=named), out)
+    sizes = {split: len(found) for split, found in (data.turns if turns else data.splits).items()} if shares else {}
     if turns:
-        return Exported(rows, 0, turns=turns, unknown=unknown)
-    return Exported(rows, named.repeated, named.surplus, named.target)
+        return Exported(rows, 0, turns=turns, unknown=unknown, splits=sizes)
+    changed = named.judge_changed if has_judge(exporter) else ""
+    return Exported(rows, named.repeated, named.surplus, named.target, judge=changed, splits=sizes)
 
 
 async def read_export_set(
@@ -106,13 +112,14 @@ async def read_export_set(
             domain=domain,
             figures=await summarise(ledger),
             usage=await usage_by_role(ledger),
+            prompts=await prompt_versions(ledger),
         )
     splits = await asyncio.to_thread(split, rows, shares)
-    return ExportSet(splits, await asyncio.to_thread(_with_prompts, facts, run / "config.toml"))
+    return ExportSet(splits, await asyncio.to_thread(_with_judge, facts, run / "config.toml"))
 
 
-def _with_prompts(facts: RunFacts, path: Path) -> RunFacts:
-    """Add the prompts, where the run's configuration can be read still: its domain may be a folder that is gone."""
+def _with_judge(facts: RunFacts, path: Path) -> RunFacts:
+    """Add the judge's prompt, where the run's configuration can be read: its domain may be a folder that is gone."""
     config: RunConfig | None = None
     for made_as in (RunConfig.kind, BaselineConfig.kind):  # a baseline's examples are trained on as a run's are
         with suppress(UserError):
@@ -120,9 +127,8 @@ def _with_prompts(facts: RunFacts, path: Path) -> RunFacts:
     if config is None:
         return facts
     pack, kind = config.pack(), config.chosen_domain.scorer
-    versions = {role: prompt.version for role, prompt in pack.prompts.items()}
-    judge = pack.prompts.get("verifier")
+    judge = pack.prompts.get(JUDGE)
     asked = JudgePrompt()
     if judge:
-        asked = JudgePrompt(judge.system, judge.user, judge.front.limits, judge.front.verdict_alone)
-    return replace(facts, judge=asked, prompts=versions, verifiable=isinstance(kind, VerifiableTask))
+        asked = JudgePrompt(judge.system, judge.user, judge.front.limits, judge.front.verdict_alone, judge.version)
+    return replace(facts, judge=asked, verifiable=isinstance(kind, VerifiableTask))

@@ -14,7 +14,7 @@ from autodata.checkpoints.queries.usage import usage_of_all
 from autodata.checkpoints.records import Document, Skipped
 from autodata.checkpoints.usage import Usage
 from autodata.corpus.sources import Source
-from autodata.jobs.estimate_search import estimate_search, few_proposals
+from autodata.jobs.estimate_search import estimate_search, expected, few_proposals
 from autodata.jobs.inputs import Inputs
 from autodata.jobs.search_report import SearchReport
 from autodata.nodes.solver_modes import cautions
@@ -55,8 +55,8 @@ def read_splits(config: OptimizeRunConfig, sources: Mapping[str, Sequence[Source
         if not splits:
             raise UserError(f"{out} holds no search yet: give --train PATH and --validate PATH")
         require_splits(splits)
-        if few := few_proposals(estimate_search(config, lengths_of(splits))):
-            warnings.append(few)
+        estimate = estimate_search(config, lengths_of(splits))
+        warnings += filter(None, [expected(estimate), few_proposals(estimate)])
     return SearchInputs(splits, warnings)
 
 
@@ -104,7 +104,8 @@ async def work(
             for line in inputs.warnings:
                 progress.say(line)
             session.report_findings(progress.say)
-            await session.add_documents(inputs.splits)
+            for line in await session.add_documents(inputs.splits):
+                progress.say(line)
             rows = await iterations(session.ledger)
             progress.began(
                 ended=sum(row["outcome"] != "open" for row in rows),

@@ -253,7 +253,8 @@ def _intake(schema: type[SearchContext]) -> Callable[..., Awaitable[dict[str, An
             await server.searches.begin(key, {**request, "pinned": pinned_of(order)})
             async with server.searches.working(key, thread) as opened:
                 session = await opened.start_session(order, server.budget)
-                await session.optimization.add_documents({split: found for split, found in splits.items() if found})
+                added = {split: found for split, found in splits.items() if found}
+                notes += await session.optimization.add_documents(added, FIELDS)
             roles = order.config.roles()
             simulated = any(one.provider == "simulated" for one in roles.values())
             return {

@@ -71,7 +71,7 @@ SELECT a.stage, r.n, a.truncated, count(*) AS attempts, count(a.score_value) AS 
 FROM attempts a JOIN rounds r USING (round_id) GROUP BY a.stage, r.n, a.truncated ORDER BY r.n, a.stage, a.truncated
 """
 _QUESTIONS = """
-SELECT e.document_id, e.tied, c.question FROM examples e
+SELECT e.example_id, e.document_id, e.tied, c.question FROM examples e
 JOIN rounds r USING (round_id) JOIN candidates c USING (candidate_id)
 JOIN documents d ON d.document_id = e.document_id WHERE d.status != 'dropped' ORDER BY e.rowid
 """
@@ -128,5 +128,5 @@ async def attempts_by_length(ledger: Reader, bands: Sequence[int]) -> list[dict[
 
 
 async def accepted_questions(ledger: Reader) -> list[dict[str, Any]]:
-    """Return (document_id, tied, question) of accepted examples."""
+    """Return (example_id, document_id, tied, question) of accepted examples."""
     return await ledger.read(_QUESTIONS)

@@ -122,6 +122,16 @@ async def last_block(ledger: Reader, pack: str, before: int) -> int | None:
     return None if block is None else int(block)
 
 
+async def blocks_by(ledger: Reader, n: int, packs: Sequence[str], first: int, before: int) -> set[int]:
+    """Return the seed blocks from `first` to below `before` that iterations up to `n` began to validate packs on."""
+    rows = await ledger.read(
+        "SELECT DISTINCT block FROM evaluations WHERE split = 'validate' AND iteration <= ?"
+        " AND block >= ? AND block < ? AND pack IN (SELECT value FROM json_each(?))",
+        (n, first, before, json.dumps(list(packs))),
+    )
+    return {int(row["block"]) for row in rows}
+
+
 async def last_iteration_of(ledger: Reader, worker: int) -> dict[str, Any] | None:
     """Return the row of the iteration that a worker ended last, or None."""
     rows = await ledger.read(

@@ -10,11 +10,11 @@ _CALLS = """
     SELECT role, count(*) AS calls, sum(tokens_in) AS tokens_in, sum(tokens_out) AS tokens_out,
         sum(tokens_cached) AS tokens_cached, sum(tokens_reasoning) AS tokens_reasoning,
         sum(CASE WHEN tokens_cached IS NOT NULL THEN tokens_in END) AS cache_known_in, sum(cost_usd) AS cost_usd,
-        0 AS timed_out, 0 AS cancelled
+        count(*) FILTER (WHERE cost_usd IS NULL) AS unpriced, 0 AS timed_out, 0 AS cancelled
     FROM calls {0} GROUP BY role
 """
 _UNANSWERED = """
-    SELECT role, 0, NULL, NULL, NULL, NULL, NULL, NULL, count(*) FILTER (WHERE cause != 'cancelled'),
+    SELECT role, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, count(*) FILTER (WHERE cause != 'cancelled'),
         count(*) FILTER (WHERE cause = 'cancelled')
     FROM timeouts {0} GROUP BY role
 """
@@ -23,6 +23,7 @@ _SUMS = """
     sum(tokens_cached) AS tokens_cached, sum(tokens_reasoning) AS tokens_reasoning,
     sum(cache_known_in) AS cache_known_in,
     1.0 * sum(tokens_cached) / nullif(sum(cache_known_in), 0) AS cached_share, sum(cost_usd) AS cost_usd,
+    coalesce(sum(unpriced), 0) AS unpriced,
     coalesce(sum(timed_out), 0) AS timed_out, coalesce(sum(cancelled), 0) AS cancelled
 """
 BY_ROLE = f"SELECT role, {_SUMS} FROM ({_CALLS} UNION ALL {_UNANSWERED}) AS used GROUP BY role ORDER BY role"  # noqa: S608 - of texts above
@@ -41,13 +42,21 @@ WHERE document_id IS NOT NULL GROUP BY document_id ORDER BY document_id
 """
 
 
+async def prompt_versions(ledger: Reader) -> dict[str, list[str]]:
+    """Return the versions of its prompt that each role was asked by."""
+    rows = await ledger.read(
+        "SELECT DISTINCT role, prompt_version FROM calls WHERE prompt_version != '' ORDER BY role, prompt_version"
+    )
+    return {role: [row["prompt_version"] for row in rows if row["role"] == role] for role in {r["role"] for r in rows}}
+
+
 async def usage_by_role(ledger: Reader, thread: str | None = None) -> list[dict[str, Any]]:
     """Return what each role took, of one thread or of all; None for what nobody counted.
 
     (role, calls, tokens_in, tokens_out, tokens_cached, tokens_reasoning, cache_known_in, cached_share, cost_usd,
-    timed_out, cancelled): `cache_known_in` are the prompt tokens of the calls whose endpoint reported how many were
-    cached, and the share (0..1) is of these; the last two count requests without a reply, which are no calls and may be
-    billed.
+    unpriced, timed_out, cancelled): `cache_known_in` are the prompt tokens of the calls whose endpoint reported how
+    many were cached, and the share (0..1) is of these; `unpriced` counts calls that `cost_usd` lacks; the last two
+    count requests without a reply, which are no calls and may be billed.
     """
     if thread is None:
         return await ledger.read(BY_ROLE.format(""))

@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from autodata.checkpoints.shingles import UNSPACED
 from autodata.corpus.exporters.rows import ExampleRow
 
 WORDS: Final = 13
 """Words in a row that two texts must share; a shorter question must be found whole, from five words on."""
 LEAST: Final = 5
-_WORD = re.compile(r"[^\W_]+")
+_WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+")
 
 
 def contaminated(rows: Sequence[ExampleRow], benchmarks: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
@@ -19,7 +20,7 @@ def contaminated(rows: Sequence[ExampleRow], benchmarks: Mapping[str, Sequence[s
     wanted: dict[str, set[int]] = {}
     lengths = set()
     for number, row in enumerate(rows):
-        for text in (row["question"], row["reference_answer"]):
+        for text in (row["question"], row["context"], row["reference_answer"]):
             for length, run in _runs(_WORD.findall(text.lower())):
                 wanted.setdefault(run, set()).add(number)
                 lengths.add(length)

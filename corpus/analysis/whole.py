@@ -16,7 +16,7 @@ from autodata.corpus.analysis.learnability import learnability
 from autodata.corpus.analysis.likeness import SIMILAR, Embedded, likeness
 from autodata.corpus.analysis.rubrics import rubric_health
 from autodata.corpus.exporters.rows import read_rows
-from autodata.corpus.signals import signals
+from autodata.corpus.signals import tied_examples
 
 UNDECIDED = frozenset({DocumentStatus.PENDING.value, DocumentStatus.WAITING.value})
 
@@ -44,10 +44,12 @@ MEANINGS: Mapping[str, str] = {
         "For group-relative training, by solver and domain: the share of prompts whose attempts vary, the mean of"
         " p(1-p) with p an example's mean score, and the mean standard deviation of its attempts."
     ),
-    "tied_to_numbers": "Questions that hold a number of their document, as `autodata status` counts them.",
+    "tied_to_numbers": (
+        "Examples whose question holds a number of its document, and their share, as `autodata status` counts them."
+    ),
     "contamination": (
-        "Examples whose question or reference answer shares a run of thirteen words with a text of the files given,"
-        " with the file and the words; null without files."
+        "Examples whose question, context or reference answer shares a run of thirteen words with a text of the files"
+        " given, with the file and the words; null without files."
     ),
 }
 """What each part of an analysis means."""
@@ -69,6 +71,7 @@ async def analysed(
         for row in await documents_with_examples(ledger)
         if row["example"] is None and row["status"] not in UNDECIDED
     ]
+    tied, questions = await tied_examples(ledger)
     alike = likeness(rows, embedded, similar)
     return {
         "examples": len(rows),
@@ -76,6 +79,6 @@ async def analysed(
         "coverage": {**coverage(rows, ended), "clusters": alike["clusters"]},
         "rubrics": rubric_health(await marks_of_examples(ledger)),
         "learnability": learnability(rows),
-        "tied_to_numbers": (await signals(ledger))["tied_to_numbers"],
+        "tied_to_numbers": {"share": len(tied) / questions if questions else None, "examples": tied},
         "contamination": None if benchmarks is None else contaminated(rows, benchmarks),
     }

@@ -9,25 +9,41 @@ from typing import Any
 
 from autodata.checkpoints.texts import json_text
 from autodata.corpus.bootstrap import Figure
+from autodata.corpus.exporters.columns import features
 from autodata.corpus.exporters.rows import ExampleRow, ExportSet
 from autodata.corpus.intervals import mean_interval
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
+MOST_GROUPS = 12
+"""Domains, types and skills of which the difficulty is shown, the most frequent first."""
+
 Files = Mapping[str, Sequence[str]]
 """The data files of each split."""
 
 
-def card(data: ExportSet, files: Files, *, configs: Mapping[str, Files] | None = None, more: Sequence[str] = ()) -> str:
-    """Return `README.md` as the Hugging Face hub reads it; `files` are the data files of each split.
+def card(
+    data: ExportSet,
+    configs: Mapping[str, Files],
+    *,
+    row_types: Mapping[str, Any] | None = None,
+    more: Sequence[str] = (),
+) -> str:
+    """Return `README.md` as the Hugging Face hub reads it.
 
-    `configs` are the files by configuration where there are several, the default one first; `more` are sections of
-    the format's own.
+    `configs` are the data files of each split by configuration, the default one first; `row_types` the TypedDicts of
+    their rows where the files hold no types themselves; `more` are sections of the format's own.
     """
-    # A split without rows is not named: `datasets` cannot load one.
-    full = {name: paths for name, paths in files.items() if data.splits.get(name)} or files
-    return f"{_head(data, configs or {'default': full})}\n\n{card_text(data, more)}"
+    return f"{_head(data, configs, row_types or {})}\n\n{card_text(data, more)}"
+
+
+def filled(splits: Mapping[str, Sequence[Any]], path: str) -> Files:
+    """Return the file of each split, `path` with the split's name in it, without those that have no rows.
+
+    `datasets` cannot load a file without rows; where no split has any, all are named.
+    """
+    return {name: [path.format(name)] for name, rows in splits.items() if rows or not any(splits.values())}
 
 
 def card_text(data: ExportSet, more: Sequence[str] = ()) -> str:
@@ -55,7 +71,7 @@ LIMITS = """
 """
 
 
-def _head(data: ExportSet, configs: Mapping[str, Files]) -> str:
+def _head(data: ExportSet, configs: Mapping[str, Files], row_types: Mapping[str, Any]) -> str:
     """Return the YAML head. JSON is YAML, so that no title can break it."""
     size = next((name for most, name in SIZES if len(data) < most), "n>1M")
     known: dict[str, Any] = {
@@ -72,6 +88,10 @@ def _head(data: ExportSet, configs: Mapping[str, Files]) -> str:
             for number, (config, files) in enumerate(configs.items())
         ],
     }
+    if row_types:
+        known["dataset_info"] = [
+            {"config_name": config, "features": features(row_type)} for config, row_type in row_types.items()
+        ]
     if data.facts.licence:
         known["license"] = data.facts.licence
     return "---\n" + "".join(f"{name}: {json_text(value)}\n" for name, value in known.items()) + "---"
@@ -101,14 +121,18 @@ def _difficulty(data: ExportSet) -> str:
         _figures("all", rows),
     ]
     groups: list[tuple[str, Sequence[ExampleRow]]] = []
+    left_out: list[str] = []
     for title, values in (
         ("domain", _by(rows, lambda row: [row["domain"]])),
         ("type", _by(rows, lambda row: [row["question_type"]])),
         ("skill", _by(rows, lambda row: row["skills"] or row["target_capabilities"])),
     ):
         if len(values) > 1 or (values and title == "domain"):
-            groups += [(f"{title}: {name}", found) for name, found in list(values.items())[:12]]
-    return "\n".join([*lines, *(_figures(name, found) for name, found in groups)])
+            groups += [(f"{title}: {name}", found) for name, found in list(values.items())[:MOST_GROUPS]]
+            if (others := len(values) - MOST_GROUPS) > 0:
+                left_out.append(f"{others:,} rarer ones by {title}")
+    figures = [_figures(name, found) for name, found in groups]
+    return "\n".join([*lines, *figures, *(["", f"Left out: {', '.join(left_out)}."] if left_out else [])])
 
 
 def _confirmed(data: ExportSet) -> str:
@@ -219,7 +243,9 @@ def _origin(data: ExportSet) -> str:
     models = sorted({(one["role"], one["model"]) for row in data.rows for one in row["models"]})
     lines = ["## How it was made", ""]
     lines += [f"- `{role}`: {model}" for role, model in models]
-    lines += [f"- prompt of `{role}`: version {version}" for role, version in sorted(data.facts.prompts.items())]
+    lines += [f"- prompt of `{role}`: version {', '.join(asked)}" for role, asked in sorted(data.facts.prompts.items())]
+    if changed := data.facts.judge_changed:
+        lines.append(f"- where this folder has a reward: {changed}")
     presets = ", ".join(sorted({row["preset"] for row in data.rows}))
     lines += [
         f"- acceptance: {presets or 'no example was accepted'}",

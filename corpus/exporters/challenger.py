@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from autodata.corpus.exporters.card import card
+from autodata.corpus.exporters.card import card, filled
 from autodata.corpus.exporters.folder import write_folder
 from autodata.corpus.exporters.parquet import parquet_bytes
 from autodata.corpus.exporters.rows import ExportSet
@@ -20,18 +20,13 @@ def export_challenger(data: ExportSet, out: Path | None) -> int:
     """
     turns = {name: _path("turns", name) for name in data.turns}
     chats = {name: _path("sft", name) for name in data.turns}
+    accepted = {name: [row for row in rows if row["label"]] for name, rows in data.turns.items()}
     files: dict[str, str | bytes] = {}
     for name, rows in data.turns.items():
         files[turns[name]] = parquet_bytes(rows, TurnRow)
-        files[chats[name]] = parquet_bytes([chat_of(row) for row in rows if row["label"]], ChatRow)
-    # A split without rows is not named: `datasets` cannot load one.
-    accepted = [name for name, rows in data.turns.items() if any(row["label"] for row in rows)]
-    some = [name for name, rows in data.turns.items() if rows]
-    configs = {
-        "turns": {name: [turns[name]] for name in some or turns},
-        "sft": {name: [chats[name]] for name in accepted or chats},
-    }
-    files["README.md"] = card(data, configs["turns"], configs=configs, more=(_section(data.turns),))
+        files[chats[name]] = parquet_bytes([chat_of(row) for row in accepted[name]], ChatRow)
+    configs = {"turns": filled(data.turns, _path("turns", "{}")), "sft": filled(accepted, _path("sft", "{}"))}
+    files["README.md"] = card(data, configs, more=(_section(data.turns),))
     write_folder(out, "challenger", files)
     return sum(map(len, data.turns.values()))
 

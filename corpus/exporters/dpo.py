@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from autodata.checkpoints.records import Stage
-from autodata.corpus.exporters.card import card
 from autodata.corpus.exporters.folder import write_folder
-from autodata.corpus.exporters.jsonl import split_files
-from autodata.corpus.exporters.provenance import provenance
-from autodata.corpus.exporters.rows import ExampleRow, ExportSet, best, prompt_text, worst
+from autodata.corpus.exporters.jsonl import carded_files
+from autodata.corpus.exporters.judged import Message, asked
+from autodata.corpus.exporters.provenance import Provenance, provenance
+from autodata.corpus.exporters.rows import ExampleRow, ExportSet, best, worst
 
 
-def pair(row: ExampleRow, *, answers: bool = False) -> dict[str, Any] | None:
+class Pair(Provenance):
+    """An answer that is to be preferred over another. Scores are in 0..1."""
+
+    id: str
+    prompt: list[Message]
+    chosen: list[Message]
+    rejected: list[Message]
+    chosen_score: float | None
+    rejected_score: float | None
+    margin: float
+    chosen_reasoning: str
+    rejected_reasoning: str
+
+
+def pair(row: ExampleRow, *, answers: bool = False) -> Pair | None:
     """Return a row's pair, None where nothing is to be preferred; `margin` is the difference of the scores, in 0..1."""
     chosen, rejected = best(row, Stage.STRONG), worst(row, Stage.WEAK)
     if chosen is None or rejected is None or chosen["answer"] == rejected["answer"]:
@@ -23,7 +36,7 @@ def pair(row: ExampleRow, *, answers: bool = False) -> dict[str, Any] | None:
         return None
     return {
         "id": row["id"],
-        "prompt": [{"role": "user", "content": prompt_text(row)}],
+        "prompt": asked(row),
         "chosen": [{"role": "assistant", "content": chosen["answer"]}],
         "rejected": [{"role": "assistant", "content": rejected["answer"]}],
         "chosen_score": chosen["score"],
@@ -41,7 +54,5 @@ def export_dpo(data: ExportSet, out: Path | None) -> int:
         name: [found for row in rows if (found := pair(row, answers=data.answers))]
         for name, rows in data.splits.items()
     }
-    files = split_files(splits)
-    files["README.md"] = card(data, {name: [f"{name}.jsonl"] for name in splits})
-    write_folder(out, "dpo", files)
+    write_folder(out, "dpo", carded_files(data, splits, Pair))
     return sum(map(len, splits.values()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autodata.corpus.exporters.card import card
+from autodata.corpus.exporters.card import card, filled
 from autodata.corpus.exporters.folder import write_folder
 from autodata.corpus.exporters.parquet import parquet_bytes
 from autodata.corpus.exporters.rows import ExampleRow, ExportSet
@@ -22,5 +22,5 @@ def hf_files(data: ExportSet) -> dict[str, str | bytes]:
     """Return the folder's files by path. Raises UserError without pyarrow."""
     paths = {name: f"data/{name}-00000-of-00001.parquet" for name in data.splits}
     files: dict[str, str | bytes] = {paths[name]: parquet_bytes(rows, ExampleRow) for name, rows in data.splits.items()}
-    files["README.md"] = card(data, {name: [path] for name, path in paths.items()})
+    files["README.md"] = card(data, {"default": filled(data.splits, "data/{}-00000-of-00001.parquet")})
     return files

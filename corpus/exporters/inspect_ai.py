@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from autodata.corpus.exporters.card import card
 from autodata.corpus.exporters.folder import write_folder
-from autodata.corpus.exporters.jsonl import split_files
-from autodata.corpus.exporters.judged import asked_about, rubric_text, scorer_files, template
-from autodata.corpus.exporters.provenance import provenance
+from autodata.corpus.exporters.jsonl import carded_files
+from autodata.corpus.exporters.judged import rubric_text, scorer_files, template
+from autodata.corpus.exporters.provenance import Provenance, provenance
 from autodata.corpus.exporters.rows import ExampleRow, ExportSet, prompt_text
 
 
-def sample(row: ExampleRow, *, answers: bool = False) -> dict[str, Any]:
+class Sample(Provenance):
+    """A question with what scores an answer to it."""
+
+    id: str
+    input: str
+    target: str
+    rubric: str
+    """JSON: a list of {criterion, weight}; `[]` where a reference answer decides."""
+    domain: str
+    question: str
+    context: str
+    reference_answer: str
+
+
+def sample(row: ExampleRow, *, answers: bool = False) -> Sample:
     """Return a row as `json_dataset` reads it."""
     return {
         "id": row["id"],
@@ -21,7 +33,9 @@ def sample(row: ExampleRow, *, answers: bool = False) -> dict[str, Any]:
         "target": row["reference_answer"],
         "rubric": rubric_text(row),
         "domain": row["domain"],
-        **asked_about(row),
+        "question": row["question"],
+        "context": row["context"],
+        "reference_answer": row["reference_answer"],
         **provenance(row, answers=answers),
     }
 
@@ -32,7 +46,6 @@ def export_inspect(data: ExportSet, out: Path | None) -> int:
     Raises UserError and RunFailed as `write_folder`.
     """
     splits = {name: [sample(row, answers=data.answers) for row in rows] for name, rows in data.splits.items()}
-    contents = split_files(splits, "data/") | scorer_files(data) | {"task.py": template("task.py")}
-    contents["README.md"] = card(data, {name: [f"data/{name}.jsonl"] for name in splits})
-    write_folder(out, "inspect", contents)
+    contents = carded_files(data, splits, Sample, "data/") | scorer_files(data)
+    write_folder(out, "inspect", contents | {"task.py": template("task.py")})
     return len(data)

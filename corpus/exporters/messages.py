@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from autodata.checkpoints.records import Stage
-from autodata.corpus.exporters.card import card
 from autodata.corpus.exporters.folder import write_folder
-from autodata.corpus.exporters.jsonl import split_files
-from autodata.corpus.exporters.provenance import provenance
+from autodata.corpus.exporters.jsonl import carded_files
+from autodata.corpus.exporters.judged import Message
+from autodata.corpus.exporters.provenance import Provenance, provenance
 from autodata.corpus.exporters.rows import ExampleRow, ExportSet, best, prompt_text
 
 HALF = 0.5
 
 
-def chat(row: ExampleRow, *, answers: bool = False) -> dict[str, Any] | None:
+class Chat(Provenance):
+    """A question and an answer to it, as a chat."""
+
+    id: str
+    messages: list[Message]
+    answer_from: str
+    """`strong_solver` or `reference`."""
+    score: float | None
+    """The attempt's, in 0..1; null for a reference."""
+    reasoning: str
+
+
+def chat(row: ExampleRow, *, answers: bool = False) -> Chat | None:
     """Return a row's chat. The answer is the strong solver's best one that scored more than 0.5, else the reference.
 
     `answer_from` says which, `score` is the attempt's, null for a reference. None where there is neither.
@@ -28,7 +39,7 @@ def chat(row: ExampleRow, *, answers: bool = False) -> dict[str, Any] | None:
         answer, reasoning, origin, score = row["reference_answer"], "", "reference", None
     else:
         return None
-    said = [{"role": "user", "content": prompt_text(row)}, {"role": "assistant", "content": answer}]
+    said: list[Message] = [{"role": "user", "content": prompt_text(row)}, {"role": "assistant", "content": answer}]
     return {
         "id": row["id"],
         "messages": said,
@@ -45,7 +56,5 @@ def export_messages(data: ExportSet, out: Path | None) -> int:
         name: [found for row in rows if (found := chat(row, answers=data.answers))]
         for name, rows in data.splits.items()
     }
-    files = split_files(splits)
-    files["README.md"] = card(data, {name: [f"{name}.jsonl"] for name in splits})
-    write_folder(out, "messages", files)
+    write_folder(out, "messages", carded_files(data, splits, Chat))
     return sum(map(len, splits.values()))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import types
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from autodata.checkpoints.errors import UserError
+from autodata.corpus.exporters.columns import without_null
 
 if TYPE_CHECKING:
     import pyarrow
@@ -35,15 +35,12 @@ def schema_of(row_type: Any) -> pyarrow.Schema:
 
 
 def _column(kind: Any) -> Any:
-    pyarrow = _pyarrow()
+    pyarrow, kind = _pyarrow(), without_null(kind)
     plain = {str: pyarrow.string(), int: pyarrow.int64(), float: pyarrow.float64(), bool: pyarrow.bool_()}
     if kind in plain:
         return plain[kind]
     if get_origin(kind) is list:
         return pyarrow.list_(_column(get_args(kind)[0]))
-    if get_origin(kind) in (Union, types.UnionType):
-        (some,) = (one for one in get_args(kind) if one is not type(None))
-        return _column(some)
     return pyarrow.struct([pyarrow.field(name, _column(one)) for name, one in get_type_hints(kind).items()])
 
 

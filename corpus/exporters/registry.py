@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from autodata.checkpoints.registry import Registry
 from autodata.corpus.exporters.challenger import export_challenger
@@ -44,6 +45,14 @@ EXPORTERS: Registry[Exporter] = Registry(
     },
 )
 """Each format by what `--format` calls it."""
+
+_JUDGED: Final = frozenset({export_inspect, export_nemo_gym, export_trl_grpo, export_verifiers, export_verl})
+
+
+def has_judge(exporter: Exporter) -> bool:
+    """Whether a format brings the run's judge with it, to score what a model answers."""
+    return exporter in _JUDGED
+
 
 export_challenger.wants_turns = True  # type: ignore[attr-defined]  # a function holds what is said of it
 

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ConfigDict, TypeAdapter, with_config
 from typing_extensions import TypedDict
@@ -121,6 +121,9 @@ class ExampleRow(TypedDict):
     """16 hex digits that stand for the run's configuration."""
 
 
+JUDGE: Final = "verifier"
+"""The role whose prompt a reward is made of."""
+
 _ROWS: TypeAdapter[ExampleRow] = TypeAdapter(ExampleRow)
 
 
@@ -133,6 +136,8 @@ class JudgePrompt:
     limits: Mapping[str, int] = field(default_factory=dict)
     verdict_alone: bool = False
     """Whether it is asked for its verdict alone, which may come as one word."""
+    version: str = ""
+    """Of the prompt as it is now."""
 
 
 @dataclass(frozen=True)
@@ -155,10 +160,21 @@ class RunFacts:
     """What `autodata status --json` prints."""
     usage: Sequence[Mapping[str, Any]] = ()
     """Calls, tokens and money by role."""
-    prompts: Mapping[str, str] = field(default_factory=dict)
-    """Role -> version of its prompt."""
+    prompts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Role -> the versions of its prompt that it was asked by."""
     licence: str = ""
     """The licence of the sources, as whoever exports gives it."""
+
+    @property
+    def judge_changed(self) -> str:
+        """Say, if so, that the judge's prompt is no more the one by which the run's attempts were marked."""
+        marked = self.prompts.get(JUDGE, ())
+        if not self.judge.version or not marked or self.judge.version in marked:
+            return ""
+        return (
+            f"the judge's prompt has changed since the run, which was marked by version {', '.join(marked)}: the judge"
+            f" of this export is asked by version {self.judge.version}, and may score otherwise"
+        )
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autodata.corpus.exporters.card import card
+from autodata.corpus.exporters.card import card, filled
 from autodata.corpus.exporters.folder import write_folder
 from autodata.corpus.exporters.judged import Message, asked, rubric_text, scorer_files, template
 from autodata.corpus.exporters.parquet import parquet_bytes
@@ -50,6 +50,6 @@ def export_trl_grpo(data: ExportSet, out: Path | None) -> int:
         for name, rows in data.splits.items()
     }
     contents |= scorer_files(data) | {"reward.py": template("reward.py")}
-    contents["README.md"] = card(data, {name: [path] for name, path in paths.items()})
+    contents["README.md"] = card(data, {"default": filled(data.splits, "data/{}-00000-of-00001.parquet")})
     write_folder(out, "trl-grpo", contents)
     return len(data)

@@ -66,6 +66,8 @@ class ChatRow(TypedDict):
     chunk: int | None
     chunks: int | None
     round: int
+    weak_mean: float | None
+    strong_mean: float | None
     gap: float | None
     model: str
     prompt_version: str
@@ -86,6 +88,8 @@ def chat_of(turn: TurnRow) -> ChatRow:
         "chunk": turn["chunk"],
         "chunks": turn["chunks"],
         "round": turn["round"],
+        "weak_mean": turn["weak_mean"],
+        "strong_mean": turn["strong_mean"],
         "gap": turn["gap"],
         "model": turn["model"],
         "prompt_version": turn["prompt_version"],

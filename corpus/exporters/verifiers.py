@@ -6,10 +6,9 @@ import re
 from pathlib import Path
 
 from autodata.checkpoints.texts import json_text
-from autodata.corpus.exporters.card import card
 from autodata.corpus.exporters.folder import write_folder
-from autodata.corpus.exporters.inspect_ai import sample
-from autodata.corpus.exporters.jsonl import split_files
+from autodata.corpus.exporters.inspect_ai import Sample, sample
+from autodata.corpus.exporters.jsonl import carded_files
 from autodata.corpus.exporters.judged import scorer_files, template
 from autodata.corpus.exporters.rows import ExportSet
 
@@ -18,15 +17,12 @@ def export_verifiers(data: ExportSet, out: Path | None) -> int:
     """Write the package, named after the folder. Returns how many tasks there were; raises as `write_folder`."""
     module = package_name(out)
     inner = f"{module}/"
-    contents = split_files(
-        {name: [sample(row, answers=data.answers) for row in rows] for name, rows in data.splits.items()},
-        f"{inner}data/",
-    )
+    splits = {name: [sample(row, answers=data.answers) for row in rows] for name, rows in data.splits.items()}
+    contents = carded_files(data, splits, Sample, f"{inner}data/")
     contents |= scorer_files(data, inner) | {
         f"{inner}taskset.py": template("taskset.py"),
         f"{inner}__init__.py": template("taskset_init.py"),
         "pyproject.toml": _PYPROJECT.format(name=json_text(module.replace("_", "-")), module=json_text(module)),
-        "README.md": card(data, {name: [f"{inner}data/{name}.jsonl"] for name in data.splits}),
     }
     write_folder(out, "verifiers", contents)
     return len(data)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing_extensions import TypedDict
 
 from autodata.checkpoints.texts import json_text
-from autodata.corpus.exporters.card import card
+from autodata.corpus.exporters.card import card, filled
 from autodata.corpus.exporters.folder import write_folder
 from autodata.corpus.exporters.judged import Message, asked, asked_about, rubric_text, scorer_files, template
 from autodata.corpus.exporters.parquet import parquet_bytes
@@ -65,6 +65,6 @@ def export_verl(data: ExportSet, out: Path | None) -> int:
         for name, rows in data.splits.items()
     }
     contents |= scorer_files(data) | {"compute_score.py": template("compute_score.py")}
-    contents["README.md"] = card(data, {name: [f"{name}.parquet"] for name in data.splits})
+    contents["README.md"] = card(data, {"default": filled(data.splits, "{}.parquet")})
     write_folder(out, "verl", contents)
     return len(data)

@@ -21,7 +21,7 @@ from autodata.nodes.optimizer.editor import EditSession, edit_session
 from autodata.nodes.optimizer.events import AnalysedEvent, EditedEvent
 from autodata.nodes.optimizer.failure_digest import cut_middle
 from autodata.nodes.optimizer.own_edit import proposed
-from autodata.nodes.optimizer.select import merge_of, plan_of
+from autodata.nodes.optimizer.select import is_known, merge_of, plan_of
 from autodata.nodes.optimizer.state import OptContext, OptState, Search
 from autodata.nodes.optimizer.trajectories import Contrasting, Failure
 from autodata.prompts import PromptPack
@@ -126,12 +126,12 @@ async def edit(state: OptState, runtime: Runtime[OptContext]) -> dict[str, Any]:
 
 async def _edited(search: Search, state: OptState, parent: PromptPack) -> EditSession:
     """Return an edit of the parent's prompts: by the editor, or by a proposer of the caller's own."""
-    site, check = search.site("edit", "editor", state["n"]), _check(search, parent)
-    if search.proposer is not None:
-        return await proposed(search, search.proposer, state, parent, check, site)
+    check, proposer = _check(search, parent), search.proposer
     history = await search.archive.history(state["history"])
 
     async def ask(site: CallSite) -> EditSession:
+        if proposer is not None:
+            return await proposed(search, proposer, state, parent, check, site)
         return await edit_session(
             search.caller,
             site,
@@ -143,7 +143,7 @@ async def _edited(search: Search, state: OptState, parent: PromptPack) -> EditSe
             turns=search.settings.editor_turns,
         )
 
-    return await _asked(search, site, ask)
+    return await _asked(search, search.site("edit", "editor", state["n"]), ask)
 
 
 async def merge(state: OptState, runtime: Runtime[OptContext]) -> dict[str, Any]:
@@ -162,11 +162,9 @@ async def merge(state: OptState, runtime: Runtime[OptContext]) -> dict[str, Any]
 
 async def _new_pack(search: Search, state: OptState, mutant: PromptPack, summary: str) -> NewPack | None:
     """Return a pack that the search has not seen before; None for a known one."""
-    try:
-        await search.archive.pack(mutant.version)
-    except KeyError:
-        return NewPack(mutant.version, state["parent"], state["n"], search.baseline.diff(mutant), summary)
-    return None
+    if await is_known(search, mutant.version):
+        return None
+    return NewPack(mutant.version, state["parent"], state["n"], search.baseline.diff(mutant), summary)
 
 
 async def check(state: OptState, runtime: Runtime[OptContext]) -> dict[str, Any]:

@@ -33,7 +33,8 @@ class Material:
     """Takes changed prompts by role and returns why they may not be evaluated; empty when they may."""
     ask: Callable[[str], Awaitable[str]]
     """Asks the model of the role `editor` and returns its text. The call is recorded, counted and never paid for twice:
-    a proposer that is asked again, after a kill, is given the same replies. Raises CallFailed and UnusableReply."""
+    a proposer that is asked again, after a kill, is given the same replies. Raises CallFailed and UnusableReply: one
+    that is let through pauses the search, as a dead editor does."""
 
 
 @dataclass(frozen=True)

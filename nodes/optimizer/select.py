@@ -96,12 +96,20 @@ async def _partner(search: Search, n: int, parent: str, evidence: Sequence[Evide
     if seed_for(search.run_seed, "merge", n) / 2**31 >= search.settings.merge:
         return ""
     others = [one.pack for one in evidence if one.member and one.pack != parent and one.parents]
-    known = {one.pack for one in evidence}
     for other in sorted(others, key=estimates.rate, reverse=True)[:PARTNERS]:
         pack = await merge_of(search, evidence, parent, other)
-        if pack is not None and pack.version not in known:
+        if pack is not None and not await is_known(search, pack.version):
             return other
     return ""
+
+
+async def is_known(search: Search, version: str) -> bool:
+    """Return whether a pack was made before, one that was refused included."""
+    try:
+        await search.archive.pack(version)
+    except KeyError:
+        return False
+    return True
 
 
 async def merge_of(search: Search, evidence: Sequence[Evidence], one: str, other: str) -> PromptPack | None:

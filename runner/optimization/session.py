@@ -47,7 +47,7 @@ from autodata.runner.optimization.callbacks import Watchers
 from autodata.runner.optimization.evaluator import DocumentEvaluator
 from autodata.runner.optimization.failures import LedgerTrajectories, TracedTrajectories
 from autodata.runner.optimization.own import NOTHING, Own, require_same_parts
-from autodata.runner.optimization.splits import SPLITS, near_copies, require_same, require_splits
+from autodata.runner.optimization.splits import FLAGS, SPLITS, near_copies, require_same, require_splits
 from autodata.runner.optimization.stopping import standing_of, stoppers_of
 from autodata.runner.optimization.trackers import trackers_of, tracking
 from autodata.runner.outcome import Outcome, first_failure
@@ -140,20 +140,25 @@ class Optimization:
         for endpoint in self.endpoints:
             endpoint.found.report_to(say)
 
-    async def add_documents(self, splits: Mapping[str, Sequence[Document]]) -> None:
+    async def add_documents(
+        self, splits: Mapping[str, Sequence[Document]], named: Mapping[str, str] = FLAGS
+    ) -> list[str]:
         """Add the documents of the splits to the folder; those of an earlier session must be the same.
 
+        Returns a line for each near copy across splits, which the outcome notes, too; `named`: as of `near_copies`.
         Raises UserError for a document in two splits, or for splits other than the folder's.
         """
         known = {split: await self.archive.documents(split) for split in SPLITS}
         if any(known.values()):
             require_same(known, splits)
-            return
-        require_splits(splits)
-        await add_documents(self.ledger, [document for documents in splits.values() for document in documents])
-        ids = {split: [document.document_id for document in documents] for split, documents in splits.items()}
-        await record_splits(self.ledger, ids)
-        self.outcome.notes += await asyncio.to_thread(near_copies, splits)
+        else:
+            require_splits(splits)
+            await add_documents(self.ledger, [document for documents in splits.values() for document in documents])
+            ids = {split: [document.document_id for document in documents] for split, documents in splits.items()}
+            await record_splits(self.ledger, ids)
+        copies = await asyncio.to_thread(near_copies, splits, named)
+        self.outcome.notes += copies
+        return copies
 
     async def pilot(self, documents: int) -> Outcome:
         """Evaluate the baseline on the first so many validation documents, all that there are at most.

@@ -10,6 +10,8 @@ from autodata.checkpoints.records import Document
 from autodata.checkpoints.shingles import ShingleIndex
 
 SPLITS = ("train", "validate", "test")
+FLAGS: Mapping[str, str] = {split: f"--{split}" for split in SPLITS}
+"""What each split is called on a command line."""
 
 
 def require_splits(splits: Mapping[str, Sequence[Document]]) -> None:
@@ -28,8 +30,11 @@ def require_splits(splits: Mapping[str, Sequence[Document]]) -> None:
                 )
 
 
-def near_copies(splits: Mapping[str, Sequence[Document]]) -> list[str]:
-    """Return a line for every document that is nearly one of another split: what is held back must not be known."""
+def near_copies(splits: Mapping[str, Sequence[Document]], named: Mapping[str, str] = FLAGS) -> list[str]:
+    """Return a line for every document that is nearly one of another split: what is held back must not be known.
+
+    `named` is what each split is called where the documents were given.
+    """
     index: ShingleIndex[tuple[str, str]] = ShingleIndex()
     found = []
     for split, documents in splits.items():
@@ -38,8 +43,8 @@ def near_copies(splits: Mapping[str, Sequence[Document]]) -> list[str]:
             if other is not None:
                 name, of = other[1], other[0]
                 found.append(
-                    f"{document.name} of --{split} is nearly the same as {name} of --{of}: a held-out score that rests"
-                    " on it flatters; leave one of them out"
+                    f"{document.name} of {named[split]} is nearly the same as {name} of {named[of]}: a held-out score"
+                    " that rests on it flatters; leave one of them out"
                 )
         for document in documents:
             index.add((split, document.name), document.text)

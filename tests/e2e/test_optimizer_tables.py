@@ -45,6 +45,16 @@ def test_a_miss_is_reported(stored: Any) -> None:
     assert "no; nothing was tuned to meet it" in tables.rendered(missed)
 
 
+def test_a_search_that_beats_the_defaults_is_named(stored: Any) -> None:
+    better = json.loads(json.dumps(stored))
+    for name in ("the defaults", "GEPA"):
+        for row in better["figures"]["alike"][name].values():
+            row["true"][0] = 0.9 if name == "GEPA" else 0.8
+    page = tables.rendered(better)
+    assert "another search does better: here GEPA (alike, after 25,000 calls)." in page
+    assert "| alike | GEPA | +0.100 [+0.100, +0.100] |" in page
+
+
 def test_a_row_of_fewer_seeds_says_so(stored: Any) -> None:
     fewer = json.loads(json.dumps(stored))
     rows = fewer["figures"]["alike"]["the defaults"]

@@ -10,26 +10,28 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from autodata import generate
 from autodata.corpus.exporters.jsonl import lines
 from autodata.corpus.exporters.registry import EXPORTERS
-from autodata.corpus.exporters.rows import ExampleRow
+from autodata.corpus.exporters.rows import ExampleRow, ExportSet
 from autodata.examples import documents_folder
 from tests.exports.judge import Judge
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = Path(__file__).parent / "scripts"
 SECONDS = 600
-MEGABYTES = 20
+BYTES = 20_000_000
+BEYOND = 12_000_000
+"""More than `datasets` infers the types of lines from."""
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a folder of every format in it, and 20 MB of lines."""
+    """Return a folder with a folder of every format in it, and one of 20 MB of lines."""
     folder = tmp_path_factory.mktemp("exports")
     models = {"default": "simulated:strong", "weak_solver": "simulated:weak"}
     result = generate(documents_folder(), models=models, out=folder / "run", progress=False)
@@ -37,12 +39,24 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in EXPORTERS.shipped:
         count = result.export(folder / name, format=name, split="0.6/0.4", licence="cc-by-4.0")
         assert count > len(result) if name == "challenger" else count == len(result), "turns are more than examples"
-    row = result.examples[0]
-    many = MEGABYTES * 1_000_000 // len(lines([row])) + 1
-    bare: dict[str, Any] = {**row, "rubric": [], "skills": [], "attempts": [], "weak_mean": None}
-    (folder / "wide.jsonl").write_text(lines([bare] * 1_000) + lines([row]) * many, "utf-8")
-    assert set(row) == set(ExampleRow.__annotations__)
+    EXPORTERS["jsonl"](ExportSet(wide(cast("ExampleRow", result.examples[0]))), folder / "wide")
     return folder
+
+
+def wide(row: ExampleRow) -> dict[str, list[ExampleRow]]:
+    """Return more than 20 MB of rows, whose columns may be empty until well beyond what a reader infers types from."""
+    bare: ExampleRow = {
+        **row,
+        "rubric": [],
+        "skills": [],
+        "attempts": [],
+        "lessons": [],
+        "weak_mean": None,
+        "chunk": None,
+    }
+    full: ExampleRow = {**row, "lessons": ["L1.1"], "chunk": 2, "weak_mean": 0.25}
+    first, later = (half_of // len(lines([one])) + 1 for half_of, one in ((BEYOND, bare), (BYTES - BEYOND, full)))
+    return {"train": [bare] * first + [full] * later, "test": [full]}
 
 
 @pytest.fixture(scope="module")
@@ -90,13 +104,23 @@ def test_datasets_and_verl_read_what_they_are_given(exported: Path, judge: Judge
     rows = train_rows(exported)
     assert found["hf"]["train"] == len(rows) > 1
     assert found["verl"] == pytest.approx([half(row) for row in rows])
-    assert found["same columns"]
+    assert found["same columns"], "with the same types"
     assert found["wide"] > 1_000
     assert found["challenger turns"].keys() == {"train", "test"}
     assert found["challenger sft"].keys() <= {"train", "test"}, "accepted turns may all be on one side"
     assert sum(found["challenger sft"].values()) == sum(found["hf"].values()) < sum(found["challenger turns"].values())
     assert found["labels"] == [False, True], "the turns are the default, accepted and rejected"
-    for name in ("messages", "dpo", "trl-grpo", "inspect", "nemo-gym", "verifiers"):
+    for name in (
+        "messages",
+        "dpo",
+        "trl-grpo",
+        "inspect",
+        "nemo-gym",
+        "verifiers",
+        "jsonl",
+        "llama-factory sft",
+        "llama-factory dpo",
+    ):
         assert found[name].keys() == {"train", "test"}
 
 

@@ -405,6 +405,29 @@ def test_few_proposals_are_said_before_a_search(here: Path) -> None:
     assert "warning: only about 4 proposed edits" in result.stderr
 
 
+def test_a_search_says_beforehand_what_it_is_to_take_and_which_documents_are_near_copies(here: Path) -> None:
+    (here / "papers" / "short.txt").unlink()
+    (here / "one").mkdir()
+    (here / "papers" / "concrete-curing.md").rename(here / "one" / "concrete-curing.md")
+    copy = (here / "one" / "concrete-curing.md").read_text("utf-8") + "One more sentence.\n"
+    (here / "papers" / "copy.md").write_text(copy, "utf-8")
+    named = "copy.md of --validate is nearly the same as concrete-curing.md of --train"
+    shared = ("optimize", "--config", "sim.toml", "--train", "one", "--validate", "papers", "--out", "opt")
+    dry = invoke(*shared, "--dry-run")
+    assert named in " ".join(dry.stderr.split())
+    assert "copy.md of" not in dry.stdout
+    found = parsed(*shared, "--dry-run", "--json")
+    for _ in range(2):  # the second time, too: its held-out test may be the one that flatters
+        result = invoke(*shared, "--stop-file", "sim.toml")
+        began, stopped, _ = " ".join(result.stderr.split()).partition("stopped: the stop file sim.toml is there")
+        assert (result.exit_code, bool(stopped), calls_of(here / "opt")) == (0, True, 0)
+        assert named in began
+    fresh = " ".join(invoke(*shared[:-1], "other", "--stop-file", "sim.toml").stderr.split())
+    assert f"expected: about {found['calls'][1]:,.0f} calls, " in fresh
+    assert f"${found['usd'][1]:,.2f}" in fresh
+    assert f"paid for: about {found['proposals']} of {found['waiting']} proposed edits" in fresh
+
+
 # From Python
 
 

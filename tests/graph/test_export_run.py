@@ -18,9 +18,10 @@ from autodata.checkpoints.errors import UserError
 from autodata.checkpoints.ids import digest
 from autodata.corpus.exporters.provenance import Provenance
 from autodata.corpus.exporters.registry import EXPORTERS
+from autodata.domains.domain import DOMAINS
 from autodata.examples import documents_folder
 from autodata.jobs.challenger_turns import challenger_turns
-from tests.support.commands import invoke
+from tests.support.commands import invoke, parsed, printed, words
 from tests.support.hub import ADDRESS, TOKEN, Hub
 
 
@@ -35,10 +36,12 @@ def cs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_an_export_has_attempts_and_sources(cs: Path, tmp_path: Path) -> None:
     """A folder is for the Hugging Face hub unless a format is named; splits hold whole documents."""
-    assert invoke("export", cs, "--out", tmp_path / "hf", "--split", "0.5/0.5", "--source").exit_code == 0
+    done = invoke("export", cs, "--out", tmp_path / "hf", "--split", "0.5/0.5", "--source")
+    assert done.exit_code == 0
     sides = {path.name.split("-")[0]: read_table(path).to_pylist() for path in (tmp_path / "hf" / "data").iterdir()}
     rows = [row for side in sides.values() for row in side]
     assert sides.keys() == {"train", "test"}
+    assert f"examples by split: {len(sides['train'])} train, {len(sides['test'])} test\n" in done.stderr
     assert all(row["source"] and row["document_sha256"] and row["run"] for row in rows)
     for row in rows:
         scores = {
@@ -55,6 +58,33 @@ def test_an_export_has_attempts_and_sources(cs: Path, tmp_path: Path) -> None:
         temporary.export(tmp_path / "none")
 
 
+def test_a_judge_whose_prompt_changed_since_is_no_secret(cs: Path, tmp_path: Path) -> None:
+    """A reward by another prompt than the run's looks right and is not: it is said, and stands on the card."""
+    done = invoke("export", cs, "--format", "trl-grpo", "--out", tmp_path / "grpo")
+    card = (tmp_path / "grpo" / "README.md").read_text("utf-8")
+    pack = DOMAINS["cs"].pack()
+    assert f"- prompt of `verifier`: version {pack['verifier'].version}\n" in card
+    assert "changed" not in done.stderr + card
+    changed = tmp_path / "changed"
+    shutil.copytree(cs, changed)
+    with closing(sqlite3.connect(changed / "run.db")) as db, db:
+        db.execute("update calls set prompt_version = 'other' where role = 'verifier'")
+    said = "the judge's prompt has changed since the run, which was marked by version other"
+    done = invoke("export", changed, "--format", "trl-grpo", "--out", tmp_path / "grpo")
+    assert said in done.stderr
+    assert said in (tmp_path / "grpo" / "README.md").read_text("utf-8")
+    assert said not in invoke("export", changed, "--out", tmp_path / "hf").stderr, "it has no judge"
+
+
+def test_a_split_that_nothing_is_left_for_is_said(cs: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "alone"
+    shutil.copytree(cs, alone)
+    with closing(sqlite3.connect(alone / "run.db")) as db, db:
+        db.execute("delete from examples where rowid > (select min(rowid) from examples)")
+    done = invoke("export", alone, "--out", tmp_path / "out", "--split", "0.9/0.1")
+    assert "1 train, 0 test (a document, and near duplicates, stay in one: there are too few)" in done.stderr
+
+
 def turns_of(folder: Path, config: str) -> list[dict[str, object]]:
     return [row for path in sorted((folder / config).iterdir()) for row in read_table(path).to_pylist()]
 
@@ -64,6 +94,7 @@ def test_the_challengers_turns_are_what_it_was_asked_and_what_came_of_it(cs: Pat
     out = tmp_path / "turns"
     done = invoke("export", cs, "--format", "challenger", "--out", out, "--split", "0.5/0.5")
     assert done.exit_code == 0
+    assert "turns by split: " in done.stderr
     with closing(sqlite3.connect(cs / "run.db")) as db:
         db.row_factory = sqlite3.Row
         rounds = [dict(row) for row in db.execute("select * from rounds")]
@@ -85,6 +116,7 @@ def test_the_challengers_turns_are_what_it_was_asked_and_what_came_of_it(cs: Pat
         later += row["n"] > 1
     assert later, "some were asked again, with feedback"
     chats = turns_of(out, "sft")
+    assert all(isinstance(chat["weak_mean"], float) and isinstance(chat["strong_mean"], float) for chat in chats)
     assert [chat["id"] for chat in chats] == [turn["id"] for turn in turns if turn["label"]]
     side = {
         turn["document_id"]: path.name for path in (out / "turns").iterdir() for turn in read_table(path).to_pylist()
@@ -149,6 +181,30 @@ def test_every_format_says_of_each_row_where_it_comes_from(cs: Path, tmp_path: P
     chats = [json.loads(line) for line in (answered / "train.jsonl").read_text("utf-8").splitlines()]
     assert [chat["attempts"] for chat in chats] == [row["attempts"] for row in rows]
     assert names <= set(rows[0])
+
+
+def test_what_an_analysis_says_is_what_the_rows_hold(cs: Path, tmp_path: Path) -> None:
+    rows, run, benchmark = open_run(cs).examples, tmp_path / "run", tmp_path / "benchmark.txt"
+    shutil.copytree(cs, run)
+    with closing(sqlite3.connect(run / "run.db")) as db, db:
+        db.execute("update examples set tied = (example_id = ?)", (rows[1]["id"],))
+    benchmark.write_text(f"A benchmark asks: {rows[0]['context']}", "utf-8")
+    found = parsed("analyse", run, "--against", benchmark, "--json")
+    assert found["examples"] == len(rows)
+    assert found["tied_to_numbers"] == {"share": 1 / len(rows), "examples": [rows[1]["id"]]}
+    assert [one["example"] for one in found["contamination"]] == [rows[0]["id"]]
+    assert found["rubrics"]["criteria"] == sum(len(row["rubric"]) for row in rows)
+    negative = sum(item["weight"] < 0 for row in rows for item in row["rubric"])
+    assert 0 < found["rubrics"]["never_fired"]["count"] <= negative
+    by_solver = {one["solver"]: one for one in found["learnability"]}
+    for solver, scores in (
+        ("weak", [row["weak_scores"] for row in rows]),
+        ("strong", [row["strong_scores"] for row in rows]),
+    ):
+        assert by_solver[solver]["domain"] == "cs"
+        assert by_solver[solver]["vary"] == sum(len(set(one)) > 1 for one in scores) / len(rows)
+    shown = words(printed("analyse", run, columns=200))
+    assert f"tied to numbers 1 ({1 / len(rows):.0%}) {rows[1]['id']}" in shown
 
 
 @pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")

@@ -13,6 +13,8 @@ import pytest
 
 from autodata import (
     AnalysedEvent,
+    Ask,
+    CallFailed,
     Comparison,
     EditedEvent,
     Estimates,
@@ -28,9 +30,12 @@ from autodata import (
     SearchStanding,
     TrialEvent,
     UserError,
+    open_search,
+    optimize,
 )
 from autodata.models import factory
 from autodata.models.simulated.chat_model import SimulatedChatModel
+from autodata.models.simulated.world import META_WORLD
 from autodata.nodes.optimizer.estimate import MeanEstimator
 from autodata.nodes.optimizer.selectors import Greedy
 from autodata.runner.events import EndedEvent
@@ -40,6 +45,7 @@ from autodata.runner.optimization.own import Own
 from autodata.runner.optimization.session import Optimization, OptimizeRunConfig, open_optimization
 from autodata.runner.outcome import Outcome
 from tests.graph.test_optimizer import (
+    FEW,
     SPLITS,
     OneFailure,
     Rates,
@@ -198,6 +204,28 @@ async def test_what_a_proposer_asks_is_recorded_and_not_paid_for_twice(
     assert asked == ["What is to be added? Attempt 1."]
 
 
+@pytest.mark.parametrize(("refused", "outcomes"), [(False, ["open"]), (True, ["errored", "errored", "open"])])
+async def test_a_proposer_whose_model_is_gone_pauses_the_search_and_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: bool, outcomes: list[str]
+) -> None:
+    there = False
+
+    class Editor(SimulatedChatModel):
+        def reply(self, turns: Sequence[Mapping[str, str]], seed: int) -> tuple[str, str]:
+            if not there:
+                raise CallFailed("the editor gave no reply", refused=refused)
+            return "Ask for a proof.", "stop"
+
+    monkeypatch.setattr(factory, "SimulatedChatModel", Editor)
+    outcome, rows = await run(tmp_path / "opt", config(6), proposer=Appending())
+    assert (outcome.failed, outcome.stopped) == (True, "editor: the editor gave no reply")
+    assert [row["outcome"] for row in rows] == outcomes
+    there = True
+    outcome, rows = await run(tmp_path / "opt", config(len(outcomes)), by_order(8), proposer=Appending())
+    assert outcome.stopped == ""
+    assert rows[-1]["outcome"] == "accepted"
+
+
 async def test_a_search_ends_without_improvement_and_opens_its_test(tmp_path: Path, editor: Any) -> None:
     editor(edits(one_turn(insert("Worse sentences."))))
     outcome, rows = await run(tmp_path / "opt", config(9, patience=2))
@@ -252,6 +280,115 @@ async def test_a_stop_file_pauses_a_search_and_the_same_call_goes_on(tmp_path: P
     file.unlink()
     outcome, rows = await run(tmp_path / "opt", settings)
     assert (len(rows), outcome.stopped) == (3, "")
+    assert outcome.held_out
+
+
+class Counted:
+    """An estimator of one's own, and its estimates: passed trials, one added to either side."""
+
+    name = "counted"
+
+    def __init__(self, rates: Mapping[str, float] | None = None) -> None:
+        self.rates = rates or {}
+
+    def estimate(self, evidence: Sequence[Evidence]) -> Counted:
+        counts = {one.pack: sum(passed for passed, _ in one.counts.values()) for one in evidence}
+        return Counted({one.pack: (counts[one.pack] + 1) / (one.tried + 2) for one in evidence})
+
+    def rate(self, pack: str) -> float:
+        return self.rates[pack]
+
+    def interval(self, pack: str) -> tuple[float, float]:
+        return self.rates[pack] / 2, self.rates[pack]
+
+    def better(self, one: str, other: str) -> float:
+        return float(self.rates[one] > self.rates[other])
+
+    def draw(self, packs: Sequence[str], seed: int, count: int) -> list[list[float]]:
+        return [[self.rates[pack] for pack in packs]] * count
+
+
+class Youngest:
+    """A selector of one's own."""
+
+    def probabilities(self, packs: Sequence[str], estimates: Estimates, seed: int) -> list[float]:
+        return [float(at == len(packs) - 1) for at in range(len(packs))]
+
+
+class TwoDocuments:
+    """An acceptance of one's own: everything joins after two documents."""
+
+    name = "two"
+    shared = False
+
+    def rule(self, seen: Comparison) -> Ask | Ruling:
+        return Ruling("accepted", "joins") if len(seen.mutant) >= 2 else Ask("mutant", 2)
+
+
+class Adding:
+    """A proposer of one's own that asks no model."""
+
+    async def propose(self, material: Material) -> Proposal:
+        added = f"Ask for {material.iteration + 2} steps."
+        return Proposal({"challenger": f"{material.prompts['challenger']}{added}\n"}, added)
+
+
+@pytest.mark.slow
+def test_a_search_of_ones_own_parts_alone_from_outside(tmp_path: Path) -> None:
+    """Nothing of the package is inherited but by the callback, and nothing imported that is not public."""
+    records, seen = Records(), list[SearchStanding]()
+
+    def enough(standing: SearchStanding) -> str:
+        seen.append(standing)
+        return "enough" if standing.ended == 2 else ""
+
+    documents = [{"text": one.text, "id": one.name} for one in FEW["train"][:2] + FEW["validate"][:2]]
+    given: dict[str, Any] = {
+        "models": {"default": "simulated:strong", "weak_solver": "simulated:weak"},
+        "config": {"simulated": META_WORLD.model_dump() | {"fault_rate": 0.9}, "optimize": {"wave": 2}},
+        "max_rounds": 1,
+        "progress": False,
+    }
+    result = optimize(
+        documents[:2],
+        documents[2:],
+        out=tmp_path / "opt",
+        estimator=Counted(),
+        selector=Youngest(),
+        acceptance=TwoDocuments(),
+        proposer=Adding(),
+        callbacks=[records],
+        stoppers=[enough],
+        **given,
+    )
+    assert (result.status, result.stopped) == ("complete", "enough")
+    assert [(row["outcome"], row["edits"]["summary"]) for row in result.iterations] == [
+        ("accepted", "Ask for 3 steps."),
+        ("accepted", "Ask for 4 steps."),
+    ]
+    assert result.iterations[1]["parent"] == result.iterations[0]["mutant"]
+    assert [name for name, _ in records.seen].count("recorded") == 2
+    assert result.rate == seen[-1].rate
+    assert result.rate is not None
+    assert result.interval == (result.rate / 2, result.rate)
+    assert open_search(tmp_path / "opt", estimator=Counted()).rate == result.rate
+
+
+@pytest.mark.parametrize("bound", [{"max_calls": 1}, {"max_tokens": 1}, {"max_usd": 1e-9}, {"max_seconds": 1e-6}])
+async def test_each_budget_stops_a_search_which_goes_on_with_more(
+    tmp_path: Path, editor: Any, bound: dict[str, float]
+) -> None:
+    editor(edits(one_turn(insert("Better sentences."))))
+    given = config(2).model_dump(exclude_unset=True)
+    given["models"]["default"] |= {"price_in": 1.0, "price_out": 4.0}
+    bounded, free = [OptimizeRunConfig.model_validate({**given, "budget": budget}) for budget in (bound, {})]
+    outcome, rows = await run(tmp_path / "opt", bounded)
+    (name,) = bound
+    assert f"--{name.replace('_', '-')}" in outcome.stopped
+    assert (outcome.failed, outcome.held_out) == (False, [])
+    assert all(row["outcome"] == "open" for row in rows)
+    outcome, rows = await run(tmp_path / "opt", free)
+    assert (len(rows), outcome.stopped) == (2, "")
     assert outcome.held_out
 
 

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from autodata.checkpoints.errors import CallFailed, Stopped
+from autodata.cli.optimize_show import read_iteration
 from autodata.models import factory
 from autodata.models.simulated.chat_model import SimulatedChatModel
 from autodata.nodes.optimizer.estimate import PosteriorEstimator
+from autodata.nodes.optimizer.evaluate import training_id
 from autodata.nodes.optimizer.evaluator import EvaluationRequest, Trial
 from autodata.nodes.optimizer.settings import BEFORE, OptimizeConfig
 from autodata.nodes.optimizer.validate import compared_of
@@ -71,6 +73,37 @@ async def test_a_better_mutant_is_accepted_as_soon_as_that_is_likely(tmp_path: P
     assert min(request.block for request in tried if request.pack.version == row["mutant"]) == 1
 
 
+async def test_no_mutant_is_compared_on_a_block_that_its_parent_was_chosen_by(tmp_path: Path, editor: Any) -> None:
+    editor(numbered())
+    evaluator = Scripted(rated)
+    _, rows = await searched(tmp_path / "opt", config(5, **{**DEFAULTS, "merge": 0}), evaluator)
+    asked = evaluator.asked
+    accepted = 0
+    for row in rows:
+        parent = row["parent"]
+        begun = [request.evaluation for request in asked].index(training_id(parent, row["iteration"]))
+        chosen_by = {one.block for one in asked[:begun] if (one.split, one.pack.version) == ("validate", parent)}
+        first = next(one.block for one in asked[begun:] if one.pack.version == row["mutant"])
+        assert first > max(chosen_by, default=0)
+        accepted += row["parent"] != rows[0]["parent"]
+    assert accepted, "no parent was accepted before: nothing is shown"
+
+
+async def test_what_an_iteration_shows_is_all_that_its_comparison_rests_on(tmp_path: Path, editor: Any) -> None:
+    """A comparison that bounds do not settle goes on to the blocks behind its first."""
+    editor(numbered("Other"))
+    folder, evaluator = tmp_path / "opt", Scripted(half)
+    settings = config(1, **{**DEFAULTS, "merge": 0, "accept_above": 0.99, "reject_below": 0.01, "most_documents": 20})
+    _, (row,) = await searched(folder, settings, evaluator)
+    tried = [one for one in evaluator.asked if (one.split, one.pack.version) == ("validate", row["mutant"])]
+    assert {request.block for request in tried} == {1, 2}
+    found = await read_iteration(folder, 1)
+    made = [one for one in read_tables(folder)["trials"] if f"validate-{row['mutant']}" in str(one)]
+    shown = [one for one in found.documents if one["mutant"]]
+    assert len(shown) == len(made) == 20
+    assert {one["block"] for one in found.documents} == {1, 2}
+
+
 async def test_a_decision_can_be_made_again_from_the_ledger(tmp_path: Path, editor: Any) -> None:
     """Evaluations belong to the iteration that asked for them: what came later is left out."""
     editor(numbered())
@@ -112,16 +145,19 @@ async def test_a_stop_between_two_batches_changes_nothing_and_pays_nothing_twice
 async def test_two_packs_are_merged_without_asking_a_model(tmp_path: Path, editor: Any) -> None:
     editor(numbered())
     settings = config(8, **{**DEFAULTS, "merge": 1.0, "select": "boltzmann", "temperature": 10.0})
-    async with searching(tmp_path / "opt", settings, Scripted(rated), OneFailure()) as session:
+    evaluator = Scripted(rated)
+    async with searching(tmp_path / "opt", settings, evaluator, OneFailure()) as session:
         await session.run()
         rows = await session.ledger.read("select * from iterations order by iteration")
         asked = {row["n"] for row in await session.ledger.read("select n from calls")}
     merges = [row for row in rows if '"merged"' in row["edits"]]
-    assert merges, [row["outcome"] for row in rows]
+    assert {"accepted", "rejected"} & {row["outcome"] for row in merges}, [row["outcome"] for row in rows]
     for row in merges:
         assert row["summary"].split("Edit: ")[1].startswith("merged with the pack of iteration")
         assert json.loads(row["minibatch"]) == []
         assert row["iteration"] not in asked
+        if row["outcome"] in {"accepted", "rejected"}:
+            assert ("validate", row["mutant"]) in {(one.split, one.pack.version) for one in evaluator.asked}
 
 
 async def test_several_edits_are_made_from_one_analysis(tmp_path: Path, editor: Any) -> None:
@@ -229,6 +265,39 @@ async def test_a_search_from_before_goes_on_by_the_rules_of_then(tmp_path: Path,
     assert len(rows) == 3
     assert [compared_of(row) for row in rows] == [None] * 3, "the paper's rule compares exact scores"
     assert all(" on block " in row["reason"] for row in rows)
+
+
+async def test_an_unsound_merge_is_refused_unpaid_and_not_made_again(tmp_path: Path, editor: Any) -> None:
+    """Either edit keeps to the longest prompt that is allowed, and both in one do not."""
+    number = iter(range(1000))
+    filler = "sentences of many words stand here, one behind the other, and on they go. " * 23
+    editor(lambda prompt: json.dumps(turn(insert(f"Better {filler} {(n := next(number))}", line=14 + n % 3))))
+    evaluator = Scripted(rated)
+    settings = config(14, **{**DEFAULTS, "merge": 1.0, "select": "boltzmann", "temperature": 10.0, "growth": 1.5})
+    _, rows = await searched(tmp_path / "opt", settings, evaluator)
+    merges = [row for row in rows if '"merged"' in row["edits"]]
+    assert merges, [(row["outcome"], row["reason"]) for row in rows]
+    assert {row["outcome"] for row in merges} == {"invalid"}
+    assert all("characters are too many" in row["reason"] for row in merges)
+    assert not {row["mutant"] for row in merges} & {request.pack.version for request in evaluator.asked}
+    assert len({row["mutant"] for row in merges}) == len(merges)
+
+
+async def test_training_trials_are_evidence_on_a_rate(tmp_path: Path, editor: Any) -> None:
+    editor(numbered("Other"))
+    estimated: list[float] = []
+    for passed in (R, A):
+
+        def rates(request: EvaluationRequest, passed: Any = passed) -> list[Any]:
+            return [passed] * len(request.documents) if request.split == "train" else half(request)
+
+        settings = config(2, **{**DEFAULTS, "merge": 0})
+        async with searching(tmp_path / str(passed), settings, Scripted(rates), OneFailure()) as session:
+            await session.run()
+            evidence = await session.archive.evidence()
+            assert evidence[0].tried > evidence[0].validated, "the baseline was tried on training documents, too"
+            estimated.append(PosteriorEstimator().estimate(evidence).rate(evidence[0].pack))
+    assert estimated[0] < estimated[1]
 
 
 def test_near_copies_across_splits_are_named() -> None:

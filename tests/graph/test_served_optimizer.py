@@ -252,6 +252,17 @@ async def test_what_cannot_be_searched_with_is_refused(
     assert server.searches() == []
 
 
+async def test_near_copies_across_splits_are_named_before_anything_is_paid(server: Server) -> None:
+    (first,) = pastes(0, 1)
+    copy = {**first, "text": f"{first['text']} One more sentence.", "name": "copy.md"}
+    given = {"train": [first], "held_out": [*pastes(2, 3), copy], "iterations": 1}
+    await server.graph.ainvoke(given, thread("near"), context=CONTEXT, interrupt_after=["intake"])
+    assert (await server.values("near"))["note"] == (
+        f"{SIMULATED_NOTE} copy.md of held_out is nearly the same as {first['name']} of train: a held-out score that"
+        " rests on it flatters; leave one of them out."
+    )
+
+
 async def test_parts_of_one_document_stand_in_one_split_and_are_said_to_be_parts(server: Server) -> None:
     server.configure(documents={"max_chars": 700, "chunk": True})
     long, *short = generated(4, 6)

@@ -47,6 +47,19 @@ def test_operators_distinguish_questions() -> None:
     assert clusters(["x + 3 = 5", "x - 3 = 5"]) == [0, 1]
 
 
+def test_where_nothing_stands_between_words_each_letter_is_one() -> None:
+    """A sentence of such a script is no single word, which one changed letter would make another text."""
+    text = "港口的水为什么每天涨两次而不是一次虽然只有一个月亮"
+    assert clusters([text, f"{text}呢", "谁来支付加高这道堤坝的费用需要多少年才能还清"]) == [0, 0, 2]
+    found = contaminated([asked(1, text)], {"b": [f"题目 {text}呢"], "c": ["谁来支付"]})
+    assert [(one["example"], one["where"]) for one in found] == [("e1", "b")]
+
+
+def test_a_context_out_of_a_benchmark_is_found_too() -> None:
+    (found,) = contaminated([asked(1, "Why?", context=LONG.format(""))], {"b": [LONG.format("")]})
+    assert found["example"] == "e1"
+
+
 def test_near_duplicates_are_found_among_a_thousand_others() -> None:
     random = Random(5)
     texts = [" ".join(f"w{random.randrange(5_000)}" for _ in range(40)) for _ in range(1_000)]

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from autodata.checkpoints.ledger import Ledger, open_readonly
+from autodata.checkpoints.queries.usage import usage_by_role, usage_of_all
 from autodata.checkpoints.records import FailureMode
-from autodata.cli.figures import repeated_questions
+from autodata.cli.figures import calls_table, repeated_questions
 from autodata.corpus.signals import signals
 from autodata.corpus.summary import summarise
 from tests.support.commands import printed, words
@@ -183,6 +184,22 @@ async def test_free_calls_cost_nothing_and_unpriced_ones_cost_null(ledger: Ledge
     assert (await summarise(ledger))["cost_usd"] is None
     await ledger.save(calls=[a_call(2, "weak_solver", 1, 1, 0.0)])
     assert (await summarise(ledger))["cost_usd"] == 0.0
+
+
+async def test_calls_without_a_price_are_named_where_others_have_one(ledger: Ledger) -> None:
+    async def caption() -> str:
+        used = await usage_of_all(ledger)
+        return str(calls_table(used, await usage_by_role(ledger)).caption or "")
+
+    await ledger.save(calls=[a_call(1, "weak_solver", 1, 1, None), a_call(2, "editor", 1, 1, None)])
+    assert await caption() == "", "without any price the table says so itself"
+    await ledger.save(calls=[a_call(3, "analyst", 1, 1, 0.5)], timeouts=[unanswered(1, "challenger")])
+    assert await caption() == "no price is set for editor, weak_solver: the cost of all lacks their calls"
+    await ledger.save(calls=[a_call(4, "editor", 1, 1, 0.5), a_call(5, "editor", None, None, None)])
+    assert await caption() == (
+        "no price is set for weak_solver: the cost of all lacks their calls;"
+        " 2 of the calls of editor carry no price: the cost lacks them"
+    )
 
 
 async def test_curtailed_examples_have_no_means(ledger: Ledger) -> None:

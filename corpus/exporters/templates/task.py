@@ -19,6 +19,7 @@ COLUMNS = ["question", "context", "reference_answer", "rubric", "domain"]
 ORIGIN = [
     *("document_id", "document_name", "document_sha256", "chunk", "chunks", "round", "prompt_version", "models"),
     *("weak_scores", "strong_scores", "weak_mean", "strong_mean", "gap", "run"),
+    *("confirmed_weak_mean", "confirmed_strong_mean", "confirmed_gap"),
 ]
 
 

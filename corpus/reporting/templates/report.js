@@ -56,12 +56,12 @@
 
   function row(item) {
     const rounds = item.doc.rounds, last = rounds[rounds.length - 1] || {};
-    const told = [words(item.doc.status), `${rounds.length} round${rounds.length === 1 ? "" : "s"}`];
-    if (last.weak != null) told.push(`weak ${figure(last.weak)}`);
-    if (last.strong != null) told.push(`strong ${figure(last.strong)}`);
+    const facts = [words(item.doc.status), `${rounds.length} round${rounds.length === 1 ? "" : "s"}`];
+    if (last.weak != null) facts.push(`weak ${figure(last.weak)}`);
+    if (last.strong != null) facts.push(`strong ${figure(last.strong)}`);
     const name = make("span", { dir: "auto", class: "text" }, ...signed(plain(item.doc.name)));
     return make("li", {}, make("button", { type: "button", "data-key": item.key, "aria-current": item === current ? "true" : null, onclick: () => choose(item, true) },
-      name, make("small", { class: item.doc.status }, told.join(", "))));
+      name, make("small", { class: item.doc.status }, facts.join(", "))));
   }
   function fill(upTo) {
     const next = shown.slice(rows, upTo);
@@ -152,16 +152,16 @@
       ...(round.verdicts ? [make("h4", {}, "Verdict"), ...round.verdicts.map(verdict)] : []),
       ...part("Judgement", round.judgement),
       ...(round.labels || []).flatMap((label) => part("A person", label)),
-      ...part("Lessons the challenger was told of", round.lessons),
+      ...part("Lessons the challenger was shown", round.lessons),
       ...part("Reason", round.reason), ...part("Feedback to the challenger", round.feedback),
     ];
-    const told = [`Round ${round.n}: ${words(round.outcome)}${round.mode ? `, ${words(round.mode)}` : ""}`];
-    if (round.weak != null) told.push(`weak ${figure(round.weak)}`);
-    if (round.strong != null) told.push(`strong ${figure(round.strong)}`);
-    if (round.gap != null) told.push(`gap ${figure(round.gap)}`);
-    if (round.partial) told.push("means of the attempts made");
+    const facts = [`Round ${round.n}: ${words(round.outcome)}${round.mode ? `, ${words(round.mode)}` : ""}`];
+    if (round.weak != null) facts.push(`weak ${figure(round.weak)}`);
+    if (round.strong != null) facts.push(`strong ${figure(round.strong)}`);
+    if (round.gap != null) facts.push(`gap ${figure(round.gap)}`);
+    if (round.partial) facts.push("means of the attempts made");
     const body = make("div", {});
-    const node = make("details", { class: "round", "data-n": String(round.n) }, make("summary", {}, told.join("; ")), body);
+    const node = make("details", { class: "round", "data-n": String(round.n) }, make("summary", {}, facts.join("; ")), body);
     const fillIn = () => { if (!body.firstChild) body.append(...inside()); };
     node.addEventListener("toggle", () => node.open && fillIn());
     if (open) { fillIn(); node.open = true; }

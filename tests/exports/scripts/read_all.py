@@ -12,19 +12,23 @@ import pyarrow.parquet as pq  # noqa: E402 - the variable is read on import
 from datasets import Features, load_dataset  # noqa: E402 - the variables above are read on import
 
 found = {}
-for name in ("hf", "messages", "dpo", "trl-grpo", "verl", "inspect", "nemo-gym", "verifiers"):
+for name in ("hf", "messages", "dpo", "trl-grpo", "verl", "inspect", "nemo-gym", "verifiers", "jsonl"):
     read = load_dataset(str(root / name), cache_dir=str(root / "cache"))
     found[name] = {split: len(rows) for split, rows in read.items()}
-for config in ("turns", "sft"):
-    read = load_dataset(str(root / "challenger"), config, cache_dir=str(root / "cache"))
-    found[f"challenger {config}"] = {split: len(rows) for split, rows in read.items()}
+for name, config in (
+    ("challenger", "turns"),
+    ("challenger", "sft"),
+    ("llama-factory", "sft"),
+    ("llama-factory", "dpo"),
+):
+    read = load_dataset(str(root / name), config, cache_dir=str(root / "cache"))
+    found[f"{name} {config}"] = {split: len(rows) for split, rows in read.items()}
 turns = load_dataset(str(root / "challenger"), split="train", cache_dir=str(root / "cache"))
 found["labels"] = sorted(set(turns["label"]))
-wide = load_dataset("json", data_files=str(root / "wide.jsonl"), split="train", cache_dir=str(root / "cache"))
+wide = load_dataset(str(root / "wide"), split="train", cache_dir=str(root / "cache"))
 hub = load_dataset(str(root / "hf"), split="train", cache_dir=str(root / "cache"))
 found["wide"] = len(wide)
-# In lines an empty column has no type; nothing that has one may differ.
-found["same columns"] = sorted(wide.features) == sorted(hub.features)
+found["same columns"] = wide.features == hub.features
 
 sys.path.insert(0, str(root / "verl"))
 from compute_score import compute_score  # noqa: E402 - the export's own
