@@ -300,8 +300,8 @@ def _of_the_bound(table: Mapping[str, Any]) -> list[str]:
         "",
         f"Aimed at were {AIM}x fewer calls of solvers and judge at {ERROR:.0%}. In this world {comes} there: `at most`"
         " is what the best rule saves that stops at settled verdicts too, as exact does, loses no more than"
-        f" {ERROR:.0%} and knows, of all candidates of these documents that stand alike by number of attempts, means"
-        " and best score, how many are accepted; it is worked out backwards from the last attempt (`python -m"
+        f" {ERROR:.0%} and knows how many of all candidates of {bound['documents']:,} documents with the same scores so"
+        " far, in tenths, are accepted; it is worked out backwards from the last attempt (`python -m"
         " benchmarks.curtailing_bound`). Adaptive has to learn these odds from the run, walks some candidates to the"
         " end, and makes all attempts at accepted ones.",
         "",

@@ -2,7 +2,7 @@
 
 `python -m benchmarks.curtailing_bound` adds it to docs/curtailing.json and its page; `benchmarks.curtailing` does so,
 too. SIMULATION, as there. Candidates are played until their verdict is settled. A rule may reject or go on after each
-attempt, and sees how the candidate stands then. The best rule for a price of a lost acceptance is worked out backwards
+attempt, and sees all scores so far. The best rule for a price of a lost acceptance is worked out backwards
 from the last attempt, from how many of all candidates that stood alike were accepted: nothing that has to learn these
 odds does better. Whatever the price is, attempts of the best rule and the price of what it loses are a lower bound on
 both together for every rule (weak duality), and so is their excess over the price of what may be lost.
@@ -23,8 +23,9 @@ from autodata.models.simulated.world import Criterion, Item
 from benchmarks import curtailing
 from benchmarks.world_twin import Marked, Obeyed, Twin
 
-ROUGH, FINE = 10, 20
-"""Steps of a score in which candidates stand alike."""
+DOCUMENTS = 1_000
+STEPS = 10
+"""Scores that differ by less than such a part count as the same."""
 PRICES = (15, 20, 30, 60, 100, 150, 200, 400)
 """Attempts that a lost acceptance is taken to cost; whichever bounds most counts."""
 
@@ -73,14 +74,8 @@ class _Played(curtailing.CurtailedTwin):
 
 
 def _standing(weak: Sequence[Fraction], strong: Sequence[Fraction]) -> Hashable:
-    """Return what a rule goes by: how many attempts there are, the mean of each stage, and the best of the first."""
-    if not strong:
-        return len(weak), _step(sum(weak) / len(weak), FINE), _step(max(weak), ROUGH)
-    return len(weak), len(strong), _step(sum(weak) / len(weak), ROUGH), _step(sum(strong) / len(strong), FINE)
-
-
-def _step(score: Fraction | float, steps: int) -> int:
-    return round(float(score) * steps)
+    """Return what a rule goes by: all scores so far in their order, so that it knows where it could have stopped."""
+    return tuple(round(score * STEPS) for score in weak), tuple(round(score * STEPS) for score in strong)
 
 
 def worth(ways: Mapping[Way, int], price: float) -> dict[Hashable, float]:
@@ -126,7 +121,8 @@ def measured() -> dict[str, Any]:
     """Return what stands in the JSON under `bound`."""
     presets = curtailing.PLANNED
     return {
-        "presets": {preset: bounded(preset, curtailing.DOCUMENTS) for preset in presets},
+        "documents": DOCUMENTS,
+        "presets": {preset: bounded(preset, DOCUMENTS) for preset in presets},
         "slice": {preset: bounded(preset, curtailing.SLICE) for preset in presets},
     }
 
