@@ -6,8 +6,6 @@ from collections.abc import Mapping
 
 SAVES: Mapping[str, str] = {
     "record_collected": "results of a LangGraph server: tests/e2e/test_remote.py",
-    "record_compared": "how parent and mutant compared, in a mode that these searches do not use",
-    "record_confirmation": "no candidate of these runs comes to it: tests/graph/test_confirm.py",
     "record_document": "a server's document: tests/e2e/test_studio_kill.py kills one",
     "record_findings": "what a person finds of single criteria in a review",
     "record_invalid": "an edit that the sandbox refuses, which the editor of the simulated world does not write",
