@@ -172,7 +172,8 @@ def test_the_page_says_what_the_table_holds() -> None:
         assert f"rounds and calls of {table['measured'].partition(' ')[0]} simulated documents" in page
         assert len(table["loop"]) == len(table["baseline"]) == known.DOCUMENTS
         assert table["paper_rounds"] is None or f"{table['paper_rounds']} for `{name}`" in page
-        assert bool(table["tokens"]["real"]) is (name == "facts"), "the page says what a real model was measured in"
+        calls = table["tokens_from"]["real"].partition(" ")[0]
+        assert bool(table["tokens"]["real"]) is (f"`{name}` ({calls}" in page), "what a real model was measured in"
     assert f"taken as {known_figures.REPLY_SHARE:.0%} of the role's `max_tokens`" in page
     assert f"The interval is a {CONFIDENCE:.0%} one" in page
     assert f"Over {len(SEEDS)} simulated runs" in page
