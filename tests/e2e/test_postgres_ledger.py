@@ -284,7 +284,7 @@ def values_for(rows: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
         **{"attempt_id": rows["attempts"][0]["attempt_id"], "label_id": rows["labels"][0]["label_id"]},
         **{"table": "attempts", "key": "domain", "evaluation": "main", "moment": "2020-01-01T00:00:00+00:00"},
         **{"failure_mode": "too_easy", "one": "too_easy", "other": "quality", "bands": (100, 500), "chars": 20},
-        **{"pack": "p", "split": "validate", "worker": 0, "most": 3, "numbers": [1, 2]},
+        **{"pack": "p", "packs": ["p"], "first": 0, "split": "validate", "worker": 0, "most": 3, "numbers": [1, 2]},
         **{"limit": 2, "search": True, "by_document": True, "after": 1, "statuses": "accepted"},
     }
 
