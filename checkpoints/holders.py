@@ -19,6 +19,7 @@ from psycopg import Connection, Cursor
 from psycopg.errors import InsufficientPrivilege
 
 from autodata.checkpoints.errors import RunFailed, UserError
+from autodata.checkpoints.server import ENDED
 
 RENEWED_SECONDS = 10.0
 SILENT_SECONDS = 60.0
@@ -29,11 +30,7 @@ TABLE = (
     " seen timestamptz NOT NULL DEFAULT now())"
 )
 _OVER = "FROM {} WHERE holder = %s OR seen < now() - make_interval(secs => %s)"
-_CUT_OFF = """
-SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND pid != pg_backend_pid()
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND (classid::bigint << 32) | objid::bigint = hashtextextended(%s, 0)
-"""
+_CUT_OFF = ENDED.format("%s")
 _STILL_HELD = """
 SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0)),
     set_config('idle_in_transaction_session_timeout', '20s', true) FROM {} WHERE session = %s FOR SHARE

@@ -30,6 +30,14 @@ _NOTICES_SILENCE: Final = {
 """After about a minute without any sign of its machine a connection is taken for dead, where systems wait for hours: a
 server that lost its power says nothing, and a firewall that forgot the connection does not either."""
 
+ENDED: Final = """
+SELECT pg_terminate_backend(pid) AS ended FROM pg_locks
+WHERE locktype = 'advisory' AND objsubid = 1 AND pid != pg_backend_pid()
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND (classid::bigint << 32) | objid::bigint = hashtextextended({}, 0)
+"""
+"""Ends the connections that hold an advisory lock, which is named by a text: what they have under way goes back."""
+
 RECONNECT_SECONDS: Final = 120.0
 """How long a session waits for a server that went away before it gives up: a restart takes less."""
 

@@ -12,15 +12,30 @@ THRESHOLD: Final = 0.7
 UNSPACED: Final = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 """Letters of scripts that put no space between words (Thai, Lao, Burmese, Khmer, Japanese, Chinese), for a class of a
 regular expression: each counts as a word."""
-_WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+|[^\w\s]")
+WORD: Final = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+")
+"""A word, or a letter of such a script."""
+_WORD_OR_SIGN = re.compile(rf"{WORD.pattern}|[^\w\s]")
 
 Key = TypeVar("Key", bound=Hashable)
 
 
 def shingles(text: str) -> set[str]:
     """Return a text's words and signs in threes, in small letters; all of a shorter text is one."""
-    words = _WORD.findall(text.lower())
+    words = _WORD_OR_SIGN.findall(text.lower())
     return {" ".join(words[n : n + 3]) for n in range(max(1, len(words) - 2))}
+
+
+def long_word(least: int) -> re.Pattern[str]:
+    """Return what `words_by` finds words of at least so many letters by; figures are none.
+
+    Scripts that put no space between words give every run of half as many letters: one says more there.
+    """
+    return re.compile(rf"[^\W\d_{UNSPACED}]{{{least},}}|(?=([{UNSPACED}]{{{-(-least // 2)}}}))")
+
+
+def words_by(pattern: re.Pattern[str], text: str) -> list[str]:
+    """Return a text's words by a pattern of `long_word`, in small letters."""
+    return [found[0] or found[1] for found in pattern.finditer(text.lower())]
 
 
 class ShingleIndex(Generic[Key]):

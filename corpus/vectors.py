@@ -7,13 +7,12 @@ two rows. All needs numpy, of the extras `export` and `report`; nothing here is 
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from autodata.checkpoints.errors import UserError
-from autodata.checkpoints.shingles import UNSPACED
+from autodata.checkpoints.shingles import long_word, words_by
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +26,7 @@ DIRECTIONS: Final = 64
 MOST_GROUPS: Final = 20
 _ROUNDS: Final = 50
 _BLOCK: Final = 1_024
-_WORD = re.compile(rf"[^\W\d_{UNSPACED}]{{3,}}|(?=([{UNSPACED}]{{2}}))")
+_WORD = long_word(3)
 # The words of English that say least; what nearly all texts share is left out of names whatever the language.
 _EMPTY = frozenset(
     "about all also and any are but can could does each for from had has have how into its more most not one only other"
@@ -37,11 +36,8 @@ _EMPTY = frozenset(
 
 
 def words_of(text: str) -> list[str]:
-    """Return a text's words of three letters and more, in small letters.
-
-    Scripts that put no space between words give every two letters in a row.
-    """
-    return [found[0] or found[1] for found in _WORD.finditer(text.lower())]
+    """Return a text's words of three letters and more, in small letters."""
+    return words_by(_WORD, text)
 
 
 def by_words(texts: Sequence[str]) -> Matrix:

@@ -19,6 +19,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from autodata.checkpoints.errors import RunFailed, UserError
 from autodata.checkpoints.server import (
+    ENDED,
     LONGEST_PAUSE,
     connected,
     connection_arguments,
@@ -70,13 +71,10 @@ BEGIN
 END $$;
 CREATE OR REPLACE FUNCTION autodata.cut_off(bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
-    RETURN (SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_locks
-        WHERE locktype = 'advisory' AND objsubid = 1 AND pid != pg_backend_pid()
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-        AND (classid::bigint << 32) | objid::bigint = hashtextextended('autodata.worker ' || $1, 0));
+    RETURN (SELECT count(*) FILTER (WHERE ended) FROM (@ENDED@) AS those);
 EXCEPTION WHEN insufficient_privilege THEN RETURN 0;
 END $$;
-"""
+""".replace("@ENDED@", ENDED.format("'autodata.worker ' || $1"))
 """Whoever writes for a run holds its worker's row shared until the commit: once a lease is ended, nothing follows.
 
 A process that hangs before its commit is cut off by the server, for others wait for the rows that it holds: well

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from autodata.checkpoints.shingles import UNSPACED
+from autodata.checkpoints.shingles import WORD
 from autodata.corpus.exporters.rows import ExampleRow
 
 WORDS: Final = 13
 """Words in a row that two texts must share; a shorter question must be found whole, from five words on."""
 LEAST: Final = 5
-_WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+")
 
 
 def contaminated(rows: Sequence[ExampleRow], benchmarks: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
@@ -21,13 +19,13 @@ def contaminated(rows: Sequence[ExampleRow], benchmarks: Mapping[str, Sequence[s
     lengths = set()
     for number, row in enumerate(rows):
         for text in (row["question"], row["context"], row["reference_answer"]):
-            for length, run in _runs(_WORD.findall(text.lower())):
+            for length, run in _runs(WORD.findall(text.lower())):
                 wanted.setdefault(run, set()).add(number)
                 lengths.add(length)
     found: dict[tuple[int, str], str] = {}
     for name, texts in benchmarks.items():
         for text in texts:
-            words = _WORD.findall(text.lower())
+            words = WORD.findall(text.lower())
             for length in sorted(lengths, reverse=True):
                 for start in range(len(words) - length + 1):
                     run = " ".join(words[start : start + length])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from autodata.checkpoints.records import Candidate
-from autodata.checkpoints.shingles import UNSPACED
+from autodata.checkpoints.shingles import UNSPACED, WORD
 from autodata.domains.tasks.base import TaskType
 from autodata.domains.tasks.questions import paper_references
 
@@ -17,7 +17,6 @@ RUN = 8
 EVIDENCE_CHARS = 160
 LETTERS_A_WORD = 2
 """Letters that count as one word in scripts that put no space between words."""
-_WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+")
 _LETTER = re.compile(rf"[{UNSPACED}]")
 _GAP = re.compile(rf"(?<=[{UNSPACED}]) (?=[{UNSPACED}])")
 
@@ -63,9 +62,9 @@ def leaks(task_type: TaskType, candidate: Candidate) -> list[Leak]:
 def _told(what: str, parts: Mapping[str, str], shown: Mapping[str, str]) -> list[Leak]:
     found = []
     for place, text in shown.items():
-        words = _WORD.findall(text.lower())
+        words = WORD.findall(text.lower())
         for where, part in parts.items():
-            if run := longest_run(_WORD.findall(part.lower()), words):
+            if run := longest_run(WORD.findall(part.lower()), words):
                 found.append(Leak(f"{what}_in_{place}", where, _GAP.sub("", " ".join(run))[:EVIDENCE_CHARS]))
     return found
 

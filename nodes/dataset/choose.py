@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -20,7 +19,7 @@ from autodata.checkpoints.queries.lessons import (
     names_of,
     openings,
 )
-from autodata.checkpoints.shingles import UNSPACED
+from autodata.checkpoints.shingles import long_word, words_by
 from autodata.checkpoints.writes import record_batch
 from autodata.checkpoints.writes.documents import now
 from autodata.nodes.dataset.state import DatasetContext, DatasetState
@@ -38,7 +37,7 @@ LEAST = 3
 MOST_NAMES, NAME_CHARS = 6, 80
 """Names of skills and types that a challenger is shown, of each sort, and their length."""
 
-_WORD = re.compile(rf"[^\W\d_{UNSPACED}]{{6,}}|(?=([{UNSPACED}]{{3}}))")
+_WORD = long_word(6)
 
 
 async def choose_batch(state: DatasetState, runtime: Runtime[DatasetContext]) -> dict[str, Any]:
@@ -138,7 +137,7 @@ def _plain(name: str) -> str:
 
 
 def _words(text: str) -> set[str]:
-    return {found[0] or found[1] for found in _WORD.finditer(text.lower())}
+    return set(words_by(_WORD, text))
 
 
 def _share(words: set[str], seen: set[str]) -> float:

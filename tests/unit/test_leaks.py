@@ -60,10 +60,10 @@ def test_a_criterion_that_points_at_a_source_is_found() -> None:
 
 
 def test_in_a_script_without_spaces_two_letters_count_as_a_word() -> None:
-    told = "水泥熟料在大约一千四百五十度时离开窑炉"
+    fact = "水泥熟料在大约一千四百五十度时离开窑炉"
     name = "中华人民共和国"
-    assert found(context=f"已知{told}。", reference_answer=f"{told}并") == [
-        ("answer_in_context", "reference answer", told)
+    assert found(context=f"已知{fact}。", reference_answer=f"{fact}并") == [
+        ("answer_in_context", "reference answer", fact)
     ]
     assert found(context=f"在{name}", reference_answer=name) == []
 
