@@ -359,6 +359,7 @@ def proposals(iterations: int, max_calls: int | None = None) -> Estimate:
     return estimate_search(config, {split: [3_000] * 20 for split in ("train", "validate")})
 
 
+@pytest.mark.slow
 def test_how_many_proposals_a_budget_pays_for() -> None:
     free = proposals(40)
     calls = free.totals["calls"]
@@ -406,6 +407,7 @@ def test_few_proposals_are_said_before_a_search(here: Path) -> None:
     assert "warning: only about 4 proposed edits" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_search_says_beforehand_what_it_is_to_take_and_which_documents_are_near_copies(here: Path) -> None:
     (here / "papers" / "short.txt").unlink()
     (here / "one").mkdir()
